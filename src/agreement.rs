@@ -1,0 +1,1 @@
+//! Which agreement is meant?

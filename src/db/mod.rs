@@ -1,0 +1,2 @@
+//! Which database, and how is it opened?
+pub mod private;

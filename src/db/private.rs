@@ -1,0 +1,1 @@
+//! How does the portal run a PostgreSQL of its own?
