@@ -1,1 +1,273 @@
-//! Which agreement is meant?
+//! Under which agreement does an organisation ask, and can its number be right?
+//!
+//! The number is printed on invoices: it identifies and never authorises. Little is known of the
+//! shapes that such numbers have, so a strange one earns a [`NumberWarning`], which the person may
+//! override, and only what cannot be a number at all is a [`NumberProblem`].
+//!
+//! `Debug` of everything here hides the number, and `Display` of a problem tells the kind of fault
+//! alone, so that neither brings into a log what a person typed.
+//!
+//! Source of the rules: `facts.md`, Agreement numbers.
+
+mod warning;
+
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, str::FromStr};
+
+use crate::names::typed;
+
+pub use warning::{NumberWarning, warnings};
+
+/// More characters than this are not read at all.
+const MAX_TYPED: usize = 200;
+/// More than any number has once its spaces and hyphens are gone.
+const MAX_NUMBER: usize = 32;
+
+/// The licensing programmes that the portal takes on, exactly four (`facts.md`, The original).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Programme {
+    /// Microsoft Volume Licensing: Select, Enterprise and Open agreements.
+    VolumeLicensing,
+    /// Microsoft Partner Network.
+    PartnerNetwork,
+    /// Service Provider Licensing Agreement (SPLA).
+    ServiceProvider,
+    /// High Volume Services.
+    HighVolume,
+}
+
+/// A text that names none of the four programmes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a licensing programme")]
+pub struct UnknownProgramme;
+
+impl Programme {
+    /// All of them, in the order in which they are offered.
+    pub const ALL: [Self; 4] = [
+        Self::VolumeLicensing,
+        Self::PartnerNetwork,
+        Self::ServiceProvider,
+        Self::HighVolume,
+    ];
+
+    /// The word for it in forms and in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::VolumeLicensing => "volume_licensing",
+            Self::PartnerNetwork => "partner_network",
+            Self::ServiceProvider => "service_provider",
+            Self::HighVolume => "high_volume",
+        }
+    }
+
+    /// Its name for people.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::VolumeLicensing => "Microsoft Volume Licensing",
+            Self::PartnerNetwork => "Microsoft Partner Network",
+            Self::ServiceProvider => "Service Provider Licensing Agreement (SPLA)",
+            Self::HighVolume => "High Volume Services",
+        }
+    }
+
+    /// What the programme calls its agreement number, spelt as on its papers.
+    #[must_use]
+    pub const fn number_label(self) -> &'static str {
+        match self {
+            Self::VolumeLicensing => "Agreement number",
+            Self::PartnerNetwork => "Headquarters (HQ) partner ID",
+            Self::ServiceProvider => "Initial enrollment number",
+            Self::HighVolume => "Product enrollment number",
+        }
+    }
+
+    /// Which number to look for, and which one is easily taken for it.
+    #[must_use]
+    pub const fn number_hint(self) -> &'static str {
+        match self {
+            Self::VolumeLicensing => {
+                "For Select and Enterprise this is usually 7 digits; for Open, enter the \
+                 15-character authorization number, not the 8-digit license number."
+            }
+            Self::PartnerNetwork => {
+                "This is usually 7 digits and belongs to your headquarters, so do not enter the \
+                 partner ID of a single location."
+            }
+            Self::ServiceProvider => {
+                "This is usually 7 digits and stands on your first enrollment, so do not enter \
+                 the number of a later or current one."
+            }
+            Self::HighVolume => {
+                "Copy it from your enrollment as it is printed there, and take care not to mix up \
+                 the letter O with 0, or I with 1."
+            }
+        }
+    }
+}
+
+impl fmt::Display for Programme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Reads the word of [`Programme::as_str`], exactly: programs write it, people choose a label.
+impl FromStr for Programme {
+    type Err = UnknownProgramme;
+
+    fn from_str(word: &str) -> Result<Self, UnknownProgramme> {
+        Self::ALL
+            .into_iter()
+            .find(|programme| programme.as_str() == word)
+            .ok_or(UnknownProgramme)
+    }
+}
+
+/// The number of an agreement in its normal form: 1 to 32 of A-Z and 0-9.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AgreementNumber(String);
+
+/// Why a text was refused as an agreement number.
+///
+/// `Display` and `Debug` tell nothing of what was typed; the person sees
+/// [`NumberProblem::message`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NumberProblem {
+    /// Nothing was typed, or only spaces and hyphens.
+    #[error("the agreement number is missing")]
+    Empty,
+    /// Over 32 characters without spaces and hyphens, or over 200 as typed.
+    #[error("the agreement number is too long")]
+    TooLong,
+    /// An e-mail address. The portal asks for no contact details.
+    #[error("an e-mail address in place of the agreement number")]
+    EmailAddress,
+    /// A number with a label before it, such as `#1234567`; the number alone is here.
+    #[error("the agreement number has a label before it")]
+    Label(AgreementNumber),
+    /// A character outside A-Z and 0-9.
+    #[error("the agreement number has a character other than letters and digits")]
+    ForbiddenCharacter,
+}
+
+impl AgreementNumber {
+    /// Reads what was typed as an agreement number. White space, hyphens and dashes of any kind and
+    /// unseen characters are dropped, full-width forms made plain, letters made upper-case.
+    ///
+    /// # Errors
+    /// What is wrong, if nothing remains, too much remains, or something that is neither a letter
+    /// of A-Z nor a digit of 0-9 does. A strange shape is no error, see [`warnings`].
+    pub fn parse(typed: &str) -> Result<Self, NumberProblem> {
+        if typed::is_longer_than(typed, MAX_TYPED) {
+            return Err(NumberProblem::TooLong);
+        }
+        let text: String = typed
+            .chars()
+            .map(typed::narrow)
+            .filter(|&c| !(c.is_whitespace() || c == '-' || is_dropped(c)))
+            .map(|c| c.to_ascii_uppercase())
+            .collect();
+        if text.contains('@') || text.starts_with("MAILTO:") {
+            return Err(NumberProblem::EmailAddress);
+        }
+        let number = text.rsplit([':', '#', '=']).next().unwrap_or(&text);
+        match Self::from_normal(number) {
+            Ok(number) if number.as_str() == text => Ok(number),
+            Ok(number) => Err(NumberProblem::Label(number)),
+            Err(_) => Self::from_normal(&text),
+        }
+    }
+
+    /// Takes what is in its normal form already.
+    fn from_normal(text: &str) -> Result<Self, NumberProblem> {
+        if text.is_empty() {
+            Err(NumberProblem::Empty)
+        } else if !text
+            .chars()
+            .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
+        {
+            Err(NumberProblem::ForbiddenCharacter)
+        } else if text.len() > MAX_NUMBER {
+            Err(NumberProblem::TooLong)
+        } else {
+            Ok(Self(text.to_owned()))
+        }
+    }
+
+    /// Takes a number from the database, where only numbers in their normal form belong.
+    ///
+    /// # Errors
+    /// The [`NumberProblem`] of anything else.
+    pub fn from_database(stored: &str) -> Result<Self, NumberProblem> {
+        Self::from_normal(stored)
+    }
+
+    /// The number in its normal form.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What people and word processors put into a number for the eye alone.
+fn is_dropped(c: char) -> bool {
+    typed::is_dash(c) || typed::is_invisible(c)
+}
+
+impl fmt::Display for AgreementNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Redacted: what a person typed must not reach a log.
+impl fmt::Debug for AgreementNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AgreementNumber(..)")
+    }
+}
+
+impl FromStr for AgreementNumber {
+    type Err = NumberProblem;
+
+    fn from_str(typed: &str) -> Result<Self, NumberProblem> {
+        Self::parse(typed)
+    }
+}
+
+impl NumberProblem {
+    /// The number that was probably meant.
+    #[must_use]
+    pub const fn suggestion(&self) -> Option<&AgreementNumber> {
+        match self {
+            Self::Label(number) => Some(number),
+            Self::Empty | Self::TooLong | Self::EmailAddress | Self::ForbiddenCharacter => None,
+        }
+    }
+
+    /// The sentence beside the form field: what is wrong, and what to type (`ux.md`, Forms).
+    /// It may hold the number, so it belongs on the page and nowhere else.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match self {
+            Self::Empty => "Enter the agreement number".to_owned(),
+            Self::TooLong => format!(
+                "That is too long. Enter an agreement number of at most {MAX_NUMBER} letters and \
+                 digits"
+            ),
+            Self::EmailAddress => "That looks like an e-mail address. We do not ask for contact \
+                 details. Enter only the agreement number"
+                .to_owned(),
+            Self::Label(number) => {
+                format!("Leave out the words or signs before the number. Enter only: {number}")
+            }
+            Self::ForbiddenCharacter => "An agreement number has only letters A to Z and digits. \
+                 Enter it without other signs, like 1234567"
+                .to_owned(),
+        }
+    }
+}

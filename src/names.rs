@@ -1,1 +1,229 @@
-//! Which name was typed?
+//! Which name did a person mean, and is it one that can be federated?
+//!
+//! Two kinds of name are typed into the portal: the FQDN of an [`AccessEdge`] and a [`SipDomain`].
+//! A value of either type in hand is a valid one, in the one form in which names are compared,
+//! stored and sent to DNS: lower-case A-labels without a trailing dot. What cannot be read as such
+//! a name comes back as a [`NameError`], which says what to type instead.
+//!
+//! Nothing that was typed reaches a log: `Debug` of everything here hides the name, `Display` of an
+//! error tells the kind of fault alone, and nothing is `Serialize`. Names that passed are public DNS
+//! names, so their own `Display` shows them.
+//!
+//! Source of the rules: `facts.md`, Edges and domains.
+
+mod parse;
+mod problem;
+pub(crate) mod typed;
+
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, str::FromStr};
+
+pub use problem::{NameError, NameProblem, Role};
+
+/// A fully qualified domain name: at least two labels, each of letters, digits and hyphens.
+///
+/// This is the ground that both roles share; it knows nothing of public suffixes. Use it for names
+/// that DNS gave, such as the target of an SRV record.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fqdn(String);
+
+/// The FQDN of a server that runs the Access Edge service (`facts.md`, Edges and domains).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccessEdge(Fqdn);
+
+/// What stands after the `@` of a SIP URI: `user1@contoso.com` has `contoso.com`
+/// (`facts.md`, Edges and domains). Sub-domains are fine.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SipDomain(Fqdn);
+
+/// A stored name that is no name, or not in its normal form. Tells nothing of its contents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a stored name is not a domain name in its normal form")]
+pub struct NotNormal;
+
+impl Fqdn {
+    /// Reads a name and puts it into its normal form.
+    ///
+    /// # Errors
+    /// What is wrong with the text, if it is not a domain name of two labels or more.
+    pub fn parse(typed: &str) -> Result<Self, NameError> {
+        parse::parse(None, typed).map(Self)
+    }
+
+    /// The name as DNS knows it: lower-case A-labels, no trailing dot.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The name as people write it, where that differs: `münchen.de` for `xn--mnchen-3ya.de`.
+    #[must_use]
+    pub fn unicode(&self) -> Option<String> {
+        parse::unicode(&self.0)
+    }
+
+    /// Takes a name from the database, where only names in their normal form belong.
+    ///
+    /// # Errors
+    /// [`NotNormal`] if it is something else.
+    pub fn from_database(stored: String) -> Result<Self, NotNormal> {
+        if parse::is_normal(&stored) {
+            Ok(Self(stored))
+        } else {
+            Err(NotNormal)
+        }
+    }
+}
+
+impl AccessEdge {
+    /// Reads what was typed as the name of an Access Edge, forgiving what does no harm: case, white
+    /// space around it, one trailing dot, `sip:` or `https://` in front, letters beyond ASCII.
+    ///
+    /// # Errors
+    /// What is wrong, with a suggestion where there is one. Besides all that is no domain name, a
+    /// name that organisations register (`contoso.com`) is refused: it is the SIP domain, typed into
+    /// the wrong field.
+    pub fn parse(typed: &str) -> Result<Self, NameError> {
+        parse::parse(Some(Role::AccessEdge), typed).map(|name| Self(Fqdn(name)))
+    }
+
+    /// Whether partner discovery as it is since 2019 accepts this server for `domain`: its name is
+    /// one label, a dot and the SIP domain. `sip.contoso.com` is for `contoso.com`,
+    /// `sip.it.contoso.com` is not. A mismatch deserves a warning, never a refusal
+    /// (`facts.md`, DNS, certificate, transport).
+    #[must_use]
+    pub fn is_discoverable_for(&self, domain: &SipDomain) -> bool {
+        self.as_str()
+            .split_once('.')
+            .is_some_and(|(_label, parent)| parent == domain.as_str())
+    }
+}
+
+impl SipDomain {
+    /// Reads what was typed as a SIP domain, as forgiving as [`AccessEdge::parse`].
+    ///
+    /// # Errors
+    /// What is wrong, with a suggestion where there is one. Besides all that is no domain name, a
+    /// bare public suffix (`co.uk`) is refused.
+    pub fn parse(typed: &str) -> Result<Self, NameError> {
+        parse::parse(Some(Role::SipDomain), typed).map(|name| Self(Fqdn(name)))
+    }
+
+    /// Whether this is the Access Edge's own name, which is never a SIP domain
+    /// (`facts.md`, Edges and domains).
+    #[must_use]
+    pub fn is_host(&self, edge: &AccessEdge) -> bool {
+        self.0 == edge.0
+    }
+
+    /// Holds the rule that a SIP domain is never the Access Edge's own name.
+    ///
+    /// # Errors
+    /// [`NameProblem::OwnHost`], which suggests the [parent](Self::parent), if it is that name.
+    pub fn check_not_host(&self, edge: &AccessEdge) -> Result<(), NameError> {
+        if !self.is_host(edge) {
+            return Ok(());
+        }
+        let parent = self
+            .parent()
+            .map(|parent| parse::for_people(parent.as_str()));
+        Err(NameError::new(NameProblem::OwnHost, parent))
+    }
+
+    /// The SIP domain one label up: `contoso.com` for `sip.contoso.com`, none for `contoso.com`.
+    #[must_use]
+    pub fn parent(&self) -> Option<Self> {
+        let (_label, parent) = self.as_str().split_once('.')?;
+        Self::parse(parent).ok()
+    }
+
+    /// The domain that was registered, at or above this one: `contoso.co.uk` for
+    /// `it.contoso.co.uk`. None where no public suffix is known, as below `.test`.
+    #[must_use]
+    pub fn apex(&self) -> Option<Self> {
+        parse::registrable(self.as_str()).map(|apex| Self(Fqdn(apex.to_owned())))
+    }
+}
+
+/// The names in a pasted list, in their order.
+///
+/// Commas, semicolons (of wide scripts too) and any white space separate them; quotation marks,
+/// angle brackets and characters that cannot be seen are taken off each name, and what is empty
+/// then is dropped.
+///
+/// ```
+/// let pasted = "contoso.com, <fabrikam.com>;\n\"it.contoso.com\"";
+/// let names: Vec<_> = pic_portal::names::split_names(pasted).collect();
+/// assert_eq!(names, ["contoso.com", "fabrikam.com", "it.contoso.com"]);
+/// ```
+pub fn split_names(pasted: &str) -> impl Iterator<Item = &str> {
+    pasted
+        .split(typed::is_separator)
+        .map(|item| item.trim_matches(|c| typed::is_quote(c) || typed::is_invisible(c)))
+        .filter(|item| !item.is_empty())
+}
+
+/// What all three have in common on the outside.
+macro_rules! text_form {
+    ($($name:ident),*) => {$(
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        /// Redacted: what a person typed must not reach a log.
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(..)"))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NameError;
+
+            fn from_str(typed: &str) -> Result<Self, NameError> {
+                Self::parse(typed)
+            }
+        }
+    )*};
+}
+
+/// What the two roles take over from the name inside.
+macro_rules! role_form {
+    ($($name:ident),*) => {$(
+        impl $name {
+            /// The name as DNS knows it: lower-case A-labels, no trailing dot.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                self.0.as_str()
+            }
+
+            /// The name without its role.
+            #[must_use]
+            pub fn as_fqdn(&self) -> &Fqdn {
+                &self.0
+            }
+
+            /// The name as people write it, where that differs from [`as_str`](Self::as_str).
+            #[must_use]
+            pub fn unicode(&self) -> Option<String> {
+                self.0.unicode()
+            }
+
+            /// Takes a name from the database. Holds it to the rules of DNS alone: the list of public
+            /// suffixes grows with each release, and no row may become unreadable by that.
+            ///
+            /// # Errors
+            /// [`NotNormal`] if it is not a domain name in its normal form.
+            pub fn from_database(stored: String) -> Result<Self, NotNormal> {
+                Fqdn::from_database(stored).map(Self)
+            }
+        }
+    )*};
+}
+
+text_form!(Fqdn, AccessEdge, SipDomain);
+role_form!(AccessEdge, SipDomain);

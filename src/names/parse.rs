@@ -1,0 +1,326 @@
+//! How does a typed text become a name in its normal form, or an error that helps?
+//!
+//! What is right takes the short way: [`tidied`], then [`checked`]. Only a refused text is looked at
+//! again, to [diagnose](diagnosed) what the person had in mind and to [suggest](suggested) a name.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
+
+use super::{
+    problem::{NameError, NameProblem, Role},
+    typed,
+};
+
+/// More characters than this are not read at all.
+const MAX_TYPED: usize = 1_000;
+/// RFC 1035, 2.3.4, without the length octets of the wire.
+const MAX_NAME: usize = 253;
+const MAX_LABEL: usize = 63;
+
+/// The normal form of a typed name. Without a role only the rules of DNS hold.
+pub(super) fn parse(role: Option<Role>, text: &str) -> Result<String, NameError> {
+    if typed::is_longer_than(text, MAX_TYPED) {
+        return Err(NameError::new(NameProblem::TooLong, None));
+    }
+    let text = tidied(text);
+    checked(role, &text).map_err(|fault| {
+        // A domain name that a later rule refused is what it seems to be.
+        let seen = if canonical(&text).is_ok() {
+            None
+        } else {
+            diagnosed(&text)
+        };
+        let problem = seen.unwrap_or(fault);
+        NameError::new(problem, suggested(role, &text, problem))
+    })
+}
+
+/// Whether a name is as [`parse`] would return it.
+pub(super) fn is_normal(name: &str) -> bool {
+    !typed::is_longer_than(name, MAX_NAME) && checked(None, name).is_ok_and(|normal| normal == name)
+}
+
+/// The U-label form, where it differs.
+pub(super) fn unicode(name: &str) -> Option<String> {
+    let (unicode, result) = Uts46::new().to_unicode(name.as_bytes(), DENY, Hyphens::Allow);
+    (result.is_ok() && unicode != name).then(|| unicode.into_owned())
+}
+
+/// The form in which a name is shown to people and understood when they type it again.
+pub(super) fn for_people(name: &str) -> String {
+    unicode(name)
+        .filter(|unicode| checked(None, unicode).is_ok_and(|again| again == name))
+        .unwrap_or_else(|| name.to_owned())
+}
+
+/// The registrable domain at or above a name, where a public suffix is known.
+pub(super) fn registrable(name: &str) -> Option<&str> {
+    let above = name.strip_suffix(public_suffix(name)?)?.strip_suffix('.')?;
+    let start = above.rfind('.').map_or(0, |dot| dot + 1);
+    Some(&name[start..])
+}
+
+/// The public suffix under which a name lies, of those that registries run. What companies list for
+/// their customers (`github.io`) are names like others.
+fn public_suffix(name: &str) -> Option<&str> {
+    let mut rest = name;
+    loop {
+        let suffix = psl::suffix(rest.as_bytes())?;
+        let text = &rest[rest.len() - suffix.as_bytes().len()..];
+        match suffix.typ() {
+            Some(psl::Type::Icann) => return Some(text),
+            Some(psl::Type::Private) => rest = text.split_once('.')?.1,
+            None => return None,
+        }
+    }
+}
+
+/// What was meant, without what does no harm: unseen characters and white space around it, one
+/// scheme, the slash after it, one trailing dot, full-width forms.
+fn tidied(text: &str) -> String {
+    let narrow: String = typed::trim(text).chars().map(typed::narrow).collect();
+    let bare = ["https://", "http://", "sips:", "sip:"]
+        .iter()
+        .find_map(|scheme| {
+            let rest = strip_ignoring_case(&narrow, scheme)?;
+            let is_web = scheme.ends_with('/');
+            Some(rest.strip_suffix('/').filter(|_| is_web).unwrap_or(rest))
+        })
+        .unwrap_or(&narrow);
+    let bare = typed::trim(bare);
+    bare.strip_suffix(is_dot).unwrap_or(bare).to_owned()
+}
+
+fn strip_ignoring_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let (head, rest) = text.split_at_checked(prefix.len())?;
+    head.eq_ignore_ascii_case(prefix).then_some(rest)
+}
+
+/// A full stop, or what UTS #46 takes for one.
+fn is_dot(c: char) -> bool {
+    matches!(c, '.' | '\u{3002}' | '\u{ff0e}' | '\u{ff61}')
+}
+
+/// All the rules, on a text that should be a name and nothing else.
+fn checked(role: Option<Role>, text: &str) -> Result<String, NameProblem> {
+    let name = canonical(text)?;
+    if !name.contains('.') {
+        return Err(NameProblem::NoDot);
+    }
+    if ends_like_an_ip_address(&name) {
+        return Err(NameProblem::IpAddress);
+    }
+    let Some(role) = role else { return Ok(name) };
+    if public_suffix(&name) == Some(&name) {
+        return Err(NameProblem::PublicSuffix);
+    }
+    match role {
+        Role::AccessEdge if registrable(&name) == Some(&name) => Err(NameProblem::NotAServer),
+        Role::AccessEdge | Role::SipDomain => Ok(name),
+    }
+}
+
+/// No rule of DNS is left to `idna` before the fault has been told apart.
+const DENY: AsciiDenyList = AsciiDenyList::EMPTY;
+
+/// The A-labels of a name (UTS #46 with STD3 rules, hyphens checked, DNS lengths verified).
+fn canonical(text: &str) -> Result<String, NameProblem> {
+    use NameProblem::{
+        Empty, EmptyLabel, ForbiddenCharacter, Hyphen, InvalidIdn, LabelTooLong, ReservedHyphens,
+        TooLong,
+    };
+
+    if text.is_empty() {
+        return Err(Empty);
+    }
+    let idna =
+        |deny, hyphens, length| Uts46::new().to_ascii(text.as_bytes(), deny, hyphens, length);
+
+    let name = idna(DENY, Hyphens::Allow, DnsLength::Ignore).map_err(|_| InvalidIdn)?;
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
+    if !name.chars().all(is_plain) || unicode(&name).is_some_and(|u| u.contains(is_symbol)) {
+        return Err(ForbiddenCharacter);
+    }
+    if name.split('.').any(str::is_empty) {
+        return Err(EmptyLabel);
+    }
+    if name.split('.').any(|label| label.len() > MAX_LABEL) {
+        return Err(LabelTooLong);
+    }
+    if name.len() > MAX_NAME {
+        return Err(TooLong);
+    }
+    idna(DENY, Hyphens::CheckFirstLast, DnsLength::Ignore).map_err(|_| Hyphen)?;
+    idna(DENY, Hyphens::Check, DnsLength::Ignore).map_err(|_| ReservedHyphens)?;
+    idna(AsciiDenyList::STD3, Hyphens::Check, DnsLength::Verify)
+        .map(std::borrow::Cow::into_owned)
+        .map_err(|_| InvalidIdn)
+}
+
+/// Punctuation and symbols, emoji too. UTS #46 lets them pass, IDNA 2008 (RFC 5892) does not, and a
+/// word processor's quotation marks and dashes would otherwise end up inside a name unnoticed.
+fn is_symbol(c: char) -> bool {
+    let block = matches!(c,
+        '\u{80}'..='\u{b6}' | '\u{b8}'..='\u{bf}' | '\u{d7}' | '\u{f7}' | '\u{2000}'..='\u{200b}'
+        | '\u{200e}'..='\u{206f}' | '\u{20a0}'..='\u{20cf}' | '\u{2100}'..='\u{2bff}'
+        | '\u{2e00}'..='\u{2e7f}' | '\u{3001}'..='\u{3004}' | '\u{3008}'..='\u{3020}'
+        | '\u{fe00}'..='\u{fe6f}' | '\u{1f000}'..='\u{1faff}');
+    block && !c.is_alphabetic()
+}
+
+/// Whether software would read this as an IPv4 address: the last label is a number.
+fn ends_like_an_ip_address(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    let is_hex = |digits: &str| digits.chars().all(|c| c.is_ascii_hexdigit());
+    last.chars().all(|c| c.is_ascii_digit()) || last.strip_prefix("0x").is_some_and(is_hex)
+}
+
+/// What a refused text is, as far as that shows before any rule of DNS is asked.
+fn diagnosed(text: &str) -> Option<NameProblem> {
+    let names = || tokens(text).filter(|token| checked(None, &host_in(token)).is_ok());
+    if text.is_empty() {
+        Some(NameProblem::Empty)
+    } else if let Some((person, _host)) = text.rsplit_once('@') {
+        let is_person = person.contains(char::is_alphanumeric);
+        Some(if is_person {
+            NameProblem::Address
+        } else {
+            NameProblem::AtSign
+        })
+    } else if is_ip_literal(text) {
+        Some(NameProblem::IpAddress)
+    } else if text.starts_with('_') {
+        Some(NameProblem::RecordName)
+    } else if names().nth(1).is_some() {
+        Some(NameProblem::Several)
+    } else if text.contains(['/', '?', '#']) {
+        Some(NameProblem::WebAddress)
+    } else if has_port(text) {
+        Some(NameProblem::Port)
+    } else if text.contains([':', '=']) && names().next().is_some() {
+        Some(NameProblem::Label)
+    } else if text.contains(char::is_whitespace) {
+        Some(NameProblem::Space)
+    } else if text.contains('*') {
+        Some(NameProblem::Wildcard)
+    } else if text.contains(typed::is_dash) {
+        Some(NameProblem::Dash)
+    } else if text.contains('_') {
+        Some(NameProblem::Underscore)
+    } else if text.contains(typed::is_invisible) {
+        Some(NameProblem::Invisible)
+    } else {
+        None
+    }
+}
+
+/// An IP address as such, in a URL, with a port, a prefix length or a zone.
+fn is_ip_literal(text: &str) -> bool {
+    let text = text.split_once("://").map_or(text, |(_scheme, rest)| rest);
+    let host = text.split(['/', '?', '#', '%']).next().unwrap_or(text);
+    if let Some((inner, _port)) = host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return inner.parse::<IpAddr>().is_ok();
+    }
+    if host.parse::<Ipv6Addr>().is_ok() {
+        return true;
+    }
+    let host = host.split_once(':').map_or(host, |(host, _port)| host);
+    canonical(host).is_ok_and(|name| name.contains('.') && ends_like_an_ip_address(&name))
+}
+
+fn has_port(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(_host, tail)| {
+        let port = tail.split(typed::is_separator).next().unwrap_or(tail);
+        port.chars().all(|c| c.is_ascii_digit())
+    })
+}
+
+/// The name that a refused text was probably meant to be. It is valid in that role.
+fn suggested(role: Option<Role>, text: &str, problem: NameProblem) -> Option<String> {
+    let valid = |host: &str| {
+        checked(role, host)
+            .or_else(|_| checked(role, &retyped(host)))
+            .ok()
+    };
+    let name = if matches!(
+        problem,
+        NameProblem::Empty | NameProblem::TooLong | NameProblem::IpAddress
+    ) {
+        None
+    } else if problem == NameProblem::NotAServer {
+        valid(&format!("sip.{text}"))
+    } else if problem == NameProblem::NoDot {
+        let is_word = text.contains(|c: char| !c.is_ascii_digit()) && public_suffix(text).is_none();
+        is_word.then(|| valid(&format!("{text}.com"))).flatten()
+    } else {
+        let mut names = tokens(text).filter_map(|token| valid(&host_in(token)));
+        let (first, second) = (names.next(), names.next());
+        // `sip. contoso.com` is one name with a slip, unless there are two names anyway.
+        let joined = || valid(&host_in(&without_space_at_dots(text)));
+        if second.is_some() {
+            first
+        } else {
+            joined().or(first)
+        }
+    };
+    name.as_deref().map(for_people)
+}
+
+/// With hyphens for dashes, and without what cannot be seen.
+fn retyped(text: &str) -> String {
+    text.chars()
+        .filter(|&c| !typed::is_invisible(c))
+        .map(|c| if typed::is_dash(c) { '-' } else { c })
+        .collect()
+}
+
+/// The pieces of a text that may each be a name, with port and path.
+fn tokens(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c| typed::is_separator(c) || typed::is_quote(c) || matches!(c, '(' | ')' | '='))
+        .filter(|token| !token.is_empty())
+}
+
+fn without_space_at_dots(text: &str) -> String {
+    let mut joined = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        let at_dot = joined.ends_with(is_dot) || word.starts_with(is_dot);
+        if !joined.is_empty() && !at_dot {
+            joined.push(' ');
+        }
+        joined.push_str(word);
+    }
+    joined
+}
+
+/// The host name in an address, a URL, a DNS record's name or a wildcard.
+fn host_in(token: &str) -> String {
+    let url = token
+        .split_once("://")
+        .map_or(token, |(_scheme, rest)| rest)
+        .trim_start_matches('/');
+    let authority = url.split(['/', '?', '#']).next().unwrap_or(url);
+    let host = authority.rsplit('@').next().unwrap_or(authority);
+    let host = host
+        .trim_end_matches(|c: char| c.is_ascii_digit())
+        .strip_suffix(':')
+        .unwrap_or(host);
+    let host = host.rsplit(':').next().unwrap_or(host);
+
+    let mut labels: Vec<&str> = host
+        .split(is_dot)
+        .filter(|l| !matches!(*l, "" | "*"))
+        .collect();
+    // `_sipfederationtls._tcp`, and as vendor pages misprinted it: `_sipfederationtls.tcp`.
+    let record = labels
+        .iter()
+        .take_while(|label| label.starts_with('_'))
+        .count();
+    labels.drain(..record);
+    let is_protocol =
+        |label: &&str| matches!(label.to_ascii_lowercase().as_str(), "tcp" | "tls" | "udp");
+    if record > 0 && labels.first().is_some_and(is_protocol) {
+        labels.remove(0);
+    }
+    labels.join(".").trim_matches('-').to_owned()
+}

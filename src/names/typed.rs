@@ -1,0 +1,51 @@
+//! What did a keyboard or a clipboard add that the person did not mean?
+
+/// Whether this character leaves no mark on the screen, so that nobody can find and delete it:
+/// zero-width characters, direction marks (the certificate dialog of Windows copies one), the soft
+/// hyphen and control characters. White space is not among them.
+pub(crate) fn is_invisible(c: char) -> bool {
+    let formats = matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}');
+    formats || (c.is_control() && !c.is_whitespace())
+}
+
+/// Whether this is a dash or a minus sign that word processors put where a hyphen was typed.
+pub(crate) fn is_dash(c: char) -> bool {
+    matches!(
+        c,
+        '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}'
+    )
+}
+
+/// Whether this character separates the names of a list.
+pub(crate) fn is_separator(c: char) -> bool {
+    c.is_whitespace() || matches!(c, ',' | ';' | '、' | '，' | '；')
+}
+
+/// Whether this is a quotation mark or an angle bracket.
+pub(crate) fn is_quote(c: char) -> bool {
+    matches!(
+        c,
+        '"' | '\'' | '`' | '<' | '>' | '«' | '»' | '‹' | '›' | '\u{2018}'
+            ..='\u{201f}' | '＂' | '＇'
+    )
+}
+
+/// The ASCII character for its full-width form, which East Asian keyboards type; any other as it is.
+pub(crate) fn narrow(c: char) -> char {
+    match c {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
+        other => other,
+    }
+}
+
+/// Without white space and unseen characters at both ends.
+pub(crate) fn trim(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c))
+}
+
+/// Whether the text has more than `limit` characters; looks at no more than that many.
+pub(crate) fn is_longer_than(text: &str, limit: usize) -> bool {
+    text.chars().nth(limit).is_some()
+}
