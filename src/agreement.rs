@@ -174,12 +174,15 @@ impl AgreementNumber {
         if text.contains('@') || text.starts_with("MAILTO:") {
             return Err(NumberProblem::EmailAddress);
         }
-        let number = text.rsplit([':', '#', '=']).next().unwrap_or(&text);
-        match Self::from_normal(number) {
-            Ok(number) if number.as_str() == text => Ok(number),
-            Ok(number) => Err(NumberProblem::Label(number)),
-            Err(_) => Self::from_normal(&text),
-        }
+        let problem = match Self::from_normal(&text) {
+            Ok(number) => return Ok(number),
+            Err(problem) => problem,
+        };
+        let labelled = text
+            .rsplit_once([':', '#', '='])
+            .filter(|(label, _)| !label.contains(|c: char| c.is_ascii_digit()))
+            .and_then(|(_, number)| Self::from_normal(number).ok());
+        Err(labelled.map_or(problem, NumberProblem::Label))
     }
 
     /// Takes what is in its normal form already.

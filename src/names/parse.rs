@@ -232,7 +232,8 @@ fn is_ip_literal(text: &str) -> bool {
 fn has_port(text: &str) -> bool {
     text.rsplit_once(':').is_some_and(|(_host, tail)| {
         let port = tail.split(typed::is_separator).next().unwrap_or(tail);
-        port.chars().all(|c| c.is_ascii_digit())
+        let is_number = !port.is_empty() && port.chars().all(|c| c.is_ascii_digit());
+        is_number || tail.is_empty()
     })
 }
 
