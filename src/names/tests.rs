@@ -124,6 +124,12 @@ fn an_address_is_refused_for_the_domain_in_it() {
         ),
         ("user＠contoso.com", P::Address, None, Some("contoso.com")),
         ("user@münchen.de", P::Address, None, Some("münchen.de")),
+        (
+            "user@tcp.contoso.com",
+            P::Address,
+            Some("tcp.contoso.com"),
+            Some("tcp.contoso.com"),
+        ),
         ("user@contoso", P::Address, None, None),
         ("user@192.0.2.1", P::Address, None, None),
         ("@contoso.com", P::AtSign, None, Some("contoso.com")),
