@@ -252,8 +252,12 @@ fn suggested(role: Option<Role>, text: &str, problem: NameProblem) -> Option<Str
     } else if problem == NameProblem::NotAServer {
         valid(&format!("sip.{text}"))
     } else if problem == NameProblem::NoDot {
-        let is_word = text.contains(|c: char| !c.is_ascii_digit()) && public_suffix(text).is_none();
-        is_word.then(|| valid(&format!("{text}.com"))).flatten()
+        let is_word =
+            |l: &String| l.contains(|c: char| !c.is_ascii_digit()) && public_suffix(l).is_none();
+        canonical(text)
+            .ok()
+            .filter(is_word)
+            .and_then(|label| valid(&format!("{label}.com")))
     } else {
         let mut names = tokens(text).filter_map(|token| valid(&host_in(token)));
         let (first, second) = (names.next(), names.next());

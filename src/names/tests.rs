@@ -380,6 +380,8 @@ fn a_name_needs_a_dot() {
         ("Contoso.", P::NoDot, None, Some("contoso.com")),
         ("münchen", P::NoDot, None, Some("münchen.com")),
         ("com", P::NoDot, None, None),
+        ("COM", P::NoDot, None, None),
+        ("香港", P::NoDot, None, None),
         ("1234567", P::NoDot, None, None),
     ]);
 }
