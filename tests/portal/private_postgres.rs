@@ -124,7 +124,13 @@ async fn portal_process(dir: &Path) -> (Process, PgConnectOptions) {
     ensure_database(&options.clone().database(PORTAL_DATABASE))
         .await
         .unwrap();
-    (process, options.database(PORTAL_DATABASE))
+    // What is acknowledged has left the killed processes' memory, as on a durable server.
+    (
+        process,
+        options
+            .database(PORTAL_DATABASE)
+            .options([("synchronous_commit", "on")]),
+    )
 }
 
 #[tokio::test]
@@ -168,7 +174,7 @@ async fn a_directory_has_one_portal() {
 #[tokio::test]
 async fn a_killed_server_is_started_again() {
     let scratch = scratch();
-    let server = start_in(scratch.path()).await;
+    let server = start(Options::durable(scratch.path())).await.unwrap();
     let mut connection = portal_database(&server).await;
     assert_eq!(add_row(&mut connection).await, 1);
     let killed = postmaster(scratch.path());
@@ -375,7 +381,8 @@ async fn a_directory_closed_to_the_servers_user_is_refused() {
         // Only root runs the server as somebody else.
         return;
     }
-    let closed = tempfile::tempdir().unwrap();
+    let closed = scratch();
+    fs::set_permissions(closed.path(), fs::Permissions::from_mode(0o700)).unwrap();
     let text = refusal(Options::durable(closed.path().join("data"))).await;
     assert!(
         text.contains(&format!(

@@ -7,6 +7,7 @@ use std::{
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::mpsc,
     time::{Duration, Instant},
 };
 
@@ -107,8 +108,12 @@ impl Cluster {
         Ok(child)
     }
 
-    /// Removes what only a running server needs.
+    /// Sees to it that nothing of a server that has ended is left, whatever ended it.
     pub(super) fn leave(&self) {
+        let (_running, never) = mpsc::channel();
+        if let Err(error) = orphans::clear(&self.data, &self.sockets, &Stop::new(never)) {
+            tracing::warn!(%error, "the private PostgreSQL is not quite gone");
+        }
         // Fails, as it should, if a server is still there.
         let _ = fs::remove_dir(&self.sockets);
     }

@@ -30,11 +30,9 @@ pub(super) fn clear(data: &Path, sockets: &Path, stop: &Stop) -> Result<(), Star
         return Ok(());
     }
     let file = data.join("postmaster.pid");
-    let marked = unless_missing(fs::read_to_string(&file)).map_err(unwritable(&file))?;
-    let marked = marked
-        .lines()
-        .next()
-        .map(|line| line.trim().parse().map(Pid::from_raw).ok());
+    let text = unless_missing(fs::read_to_string(&file).map(Some)).map_err(unwritable(&file))?;
+    let first = |text: String| text.lines().next()?.trim().parse().map(Pid::from_raw).ok();
+    let marked = text.map(first);
     drive_out(data, marked.flatten(), stop)?;
     match marked {
         // Free again, or nobody's: PostgreSQL sees that itself, and more than we do.
@@ -44,11 +42,7 @@ pub(super) fn clear(data: &Path, sockets: &Path, stop: &Stop) -> Result<(), Star
         // file was cut short.
         Some(_) => unless_missing(fs::remove_file(&file)).map_err(unwritable(&file))?,
     }
-    let socket = socket_file(sockets);
-    for file in [
-        socket.with_extension(format!("{}.lock", super::PORT)),
-        socket,
-    ] {
+    for file in [socket_file(sockets), socket_lock_file(sockets)] {
         unless_missing(fs::remove_file(&file)).map_err(unwritable(&file))?;
     }
     Ok(())

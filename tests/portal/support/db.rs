@@ -342,7 +342,7 @@ fn start_server(dir: &Path) -> Attempt<PgConnectOptions> {
         .process_group(0)
         .current_dir("/")
         .spawn()?;
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         if let Some(options) = running_server(dir) {
             return Ok(options);
