@@ -198,6 +198,8 @@ async fn stopping_wins_against_a_restart() {
         stop(server).await;
         assert!(running_server(scratch.path()).is_none());
     }
+    // Only the next start removes the shared memory of a killed server.
+    stop(start_in(scratch.path()).await).await;
 }
 
 #[tokio::test]

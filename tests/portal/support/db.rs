@@ -2,9 +2,9 @@
 //!
 //! [`TestDb::fresh`] clones a migrated template on a throw-away server that all test processes
 //! share (`design.md`, "The private PostgreSQL"); `DATABASE_URL` names another server to use. One
-//! background thread a process makes and drops the databases over one connection. That connection
-//! carries the process's token, and so do the names of its databases: what is left of processes
-//! whose connection is gone, the next one drops.
+//! background thread a process makes and drops the databases. Its connection carries the process's
+//! token, and so do the names of its databases: what is left of processes whose connection is gone,
+//! the next one drops.
 
 use std::{
     collections::HashSet,
@@ -42,8 +42,7 @@ const APPLICATION: &str = "pic-portal tests ";
 
 /// A migrated database of its own, dropped when this value is.
 pub(crate) struct TestDb {
-    name: String,
-    options: PgConnectOptions,
+    database: Database,
     pool: PgPool,
 }
 
@@ -53,24 +52,15 @@ impl TestDb {
     /// # Panics
     /// If there is no server, with the way to get one.
     pub(crate) async fn fresh(migrator: &'static Migrator) -> Self {
-        let (reply, clone) = oneshot::channel();
-        order(Order::Clone { migrator, reply });
-        let options = clone
+        let database = order(migrator)
             .await
             .expect("the thread lives as long as the process")
             .unwrap_or_else(|reason| panic!("no database for this test: {reason}"));
-        let name = options
-            .get_database()
-            .expect("it was just named")
-            .to_owned();
+        let options = database.options.clone();
         let pool = PgPoolOptions::new()
             .max_connections(5)
-            .connect_lazy_with(options.clone());
-        Self {
-            name,
-            options,
-            pool,
-        }
+            .connect_lazy_with(options);
+        Self { database, pool }
     }
 
     /// Connections to the database.
@@ -80,39 +70,39 @@ impl TestDb {
 
     /// How to connect to the database otherwise.
     pub(crate) fn options(&self) -> PgConnectOptions {
-        self.options.clone()
+        self.database.options.clone()
     }
 
     /// The database as a `DATABASE_URL` for another process.
     pub(crate) fn url(&self) -> String {
-        self.options.to_url_lossy().into()
+        self.database.options.to_url_lossy().into()
     }
 
     /// The database's name, for looking it up on the server.
     pub(crate) fn name(&self) -> &str {
-        &self.name
+        &self.database.name
     }
 }
 
-impl Drop for TestDb {
+/// A database, whether or not the test that wanted it still waits for it.
+struct Database {
+    name: String,
+    options: PgConnectOptions,
+    drops: mpsc::UnboundedSender<String>,
+}
+
+impl Drop for Database {
     fn drop(&mut self) {
-        order(Order::Drop {
-            name: std::mem::take(&mut self.name),
-        });
+        // Nobody listens only if the server is gone, and the database with it.
+        let _ = self.drops.send(std::mem::take(&mut self.name));
     }
 }
 
-enum Order {
-    Clone {
-        migrator: &'static Migrator,
-        reply: oneshot::Sender<Result<PgConnectOptions, String>>,
-    },
-    Drop {
-        name: String,
-    },
-}
+type Reply = Result<Database, String>;
+type Order = (&'static Migrator, oneshot::Sender<Reply>);
 
-fn order(order: Order) {
+/// Orders a database from the background thread.
+fn order(migrator: &'static Migrator) -> oneshot::Receiver<Reply> {
     static ORDERS: LazyLock<mpsc::UnboundedSender<Order>> = LazyLock::new(|| {
         let (sender, orders) = mpsc::unbounded_channel();
         thread::Builder::new()
@@ -121,8 +111,10 @@ fn order(order: Order) {
             .expect("a thread can be started");
         sender
     });
-    // Nobody listens only after a panic of that thread, which `fresh` reports.
-    let _ = ORDERS.send(order);
+    let (sender, reply) = oneshot::channel();
+    // Nobody listens only after a panic of that thread, which the reply tells.
+    let _ = ORDERS.send((migrator, sender));
+    reply
 }
 
 /// Carries orders out, one after the other, until the process ends.
@@ -133,24 +125,43 @@ fn fulfil(mut orders: mpsc::UnboundedReceiver<Order>) {
         .expect("a runtime can be built");
     runtime.block_on(async {
         let mut server = Server::attach().await;
-        while let Some(order) = orders.recv().await {
-            match (order, &mut server) {
-                (Order::Clone { migrator, reply }, Ok(server)) => {
-                    let made = server.clone_template(migrator).await;
-                    // A test that was given up meanwhile leaves the database to the next process.
-                    let _ = reply.send(made.map_err(|error| error.to_string()));
-                }
-                (Order::Clone { reply, .. }, Err(reason)) => {
-                    let _ = reply.send(Err(reason.clone()));
-                }
-                (Order::Drop { name }, Ok(server)) => {
-                    // What cannot be dropped is left to the next process, too.
-                    let _ = server.drop_database(&name).await;
-                }
-                (Order::Drop { .. }, Err(_)) => {}
-            }
+        while let Some((migrator, reply)) = orders.recv().await {
+            let made = match &mut server {
+                Ok(server) => server
+                    .clone_template(migrator)
+                    .await
+                    .map_err(|error| error.to_string()),
+                Err(reason) => Err(reason.clone()),
+            };
+            // If nobody waits any more, the database is dropped.
+            let _ = reply.send(made);
         }
     });
+}
+
+/// Drops databases as their names come in. On a connection of its own: PostgreSQL waits for a tenth
+/// of a second if somebody is still connected.
+async fn drop_databases(mut connection: PgConnection, mut names: mpsc::UnboundedReceiver<String>) {
+    while let Some(name) = names.recv().await {
+        // What cannot be dropped is left to the next process.
+        let _ = drop_database(&mut connection, &name).await;
+    }
+}
+
+async fn drop_database(connection: &mut PgConnection, name: &str) -> Attempt<()> {
+    run(
+        connection,
+        format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
+    )
+    .await
+}
+
+/// Runs a statement made of names of this module's own making.
+async fn run(connection: &mut PgConnection, statement: String) -> Attempt<()> {
+    sqlx::raw_sql(AssertSqlSafe(statement))
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 type Attempt<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -161,6 +172,7 @@ struct Server {
     options: PgConnectOptions,
     token: String,
     databases: u64,
+    drops: mpsc::UnboundedSender<String>,
     templates: HashSet<String>,
     /// Tells the server's supervisor that it is needed; `None` for `DATABASE_URL`.
     _share: Option<File>,
@@ -175,18 +187,19 @@ impl Server {
             };
             let token = format!("{:032x}", uuid::Uuid::new_v4().as_u128())[..12].to_owned();
             let application = format!("{APPLICATION}{token}");
-            let connection = options
-                .clone()
-                .application_name(&application)
-                .connect()
-                .await?;
-            let templates = HashSet::new();
+            let (drops, names) = mpsc::unbounded_channel();
+            tokio::spawn(drop_databases(options.connect().await?, names));
             let mut server = Self {
-                connection,
+                connection: options
+                    .clone()
+                    .application_name(&application)
+                    .connect()
+                    .await?,
                 options,
                 token,
                 databases: 0,
-                templates,
+                drops,
+                templates: HashSet::new(),
                 _share: share,
             };
             server.drop_left_databases().await?;
@@ -195,13 +208,18 @@ impl Server {
         attached.await.map_err(|error| error.to_string())
     }
 
-    async fn clone_template(&mut self, migrator: &'static Migrator) -> Attempt<PgConnectOptions> {
+    async fn clone_template(&mut self, migrator: &'static Migrator) -> Attempt<Database> {
         let template = self.template(migrator).await?;
         self.databases += 1;
         let name = format!("test_{}_{}", self.token, self.databases);
         let clone = format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY");
-        self.run(clone).await?;
-        Ok(self.options.clone().database(&name))
+        run(&mut self.connection, clone).await?;
+        let options = self.options.clone().database(&name);
+        Ok(Database {
+            name,
+            options,
+            drops: self.drops.clone(),
+        })
     }
 
     /// Name of the template for `migrator`, which is made if no process has made it yet.
@@ -214,11 +232,17 @@ impl Server {
         let sum = data_encoding::HEXLOWER.encode(&sum.finalize()[..8]);
         let template = format!("migrated_{sum}");
         if !self.templates.contains(&template) {
-            self.run(format!("SELECT pg_advisory_lock({TEMPLATE_LOCK})"))
-                .await?;
+            run(
+                &mut self.connection,
+                format!("SELECT pg_advisory_lock({TEMPLATE_LOCK})"),
+            )
+            .await?;
             let made = self.make_template(&template, migrator).await;
-            self.run(format!("SELECT pg_advisory_unlock({TEMPLATE_LOCK})"))
-                .await?;
+            run(
+                &mut self.connection,
+                format!("SELECT pg_advisory_unlock({TEMPLATE_LOCK})"),
+            )
+            .await?;
             made?;
             self.templates.insert(template.clone());
         }
@@ -235,14 +259,14 @@ impl Server {
             return Ok(());
         }
         // One that is no template yet was left half-made.
-        self.drop_database(template).await?;
+        drop_database(&mut self.connection, template).await?;
         self.drop_old_templates().await?;
-        self.run(format!("CREATE DATABASE {template}")).await?;
+        run(&mut self.connection, format!("CREATE DATABASE {template}")).await?;
         let mut connection = self.options.clone().database(template).connect().await?;
         migrator.run_direct(None, &mut connection, false).await?;
         connection.close().await?;
         let finish = format!("ALTER DATABASE {template} IS_TEMPLATE true ALLOW_CONNECTIONS false");
-        self.run(finish).await
+        run(&mut self.connection, finish).await
     }
 
     async fn drop_old_templates(&mut self) -> Attempt<()> {
@@ -254,9 +278,12 @@ impl Server {
         .fetch_all(&mut self.connection)
         .await?;
         for name in old {
-            self.run(format!("ALTER DATABASE {name} IS_TEMPLATE false"))
-                .await?;
-            self.drop_database(&name).await?;
+            run(
+                &mut self.connection,
+                format!("ALTER DATABASE {name} IS_TEMPLATE false"),
+            )
+            .await?;
+            drop_database(&mut self.connection, &name).await?;
         }
         Ok(())
     }
@@ -271,21 +298,8 @@ impl Server {
         .fetch_all(&mut self.connection)
         .await?;
         for name in left {
-            self.drop_database(&name).await?;
+            drop_database(&mut self.connection, &name).await?;
         }
-        Ok(())
-    }
-
-    async fn drop_database(&mut self, name: &str) -> Attempt<()> {
-        self.run(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
-            .await
-    }
-
-    /// Runs a statement made of names of this module's own making.
-    async fn run(&mut self, statement: String) -> Attempt<()> {
-        sqlx::raw_sql(AssertSqlSafe(statement))
-            .execute(&mut self.connection)
-            .await?;
         Ok(())
     }
 }
