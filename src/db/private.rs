@@ -1,1 +1,0 @@
-//! How does the portal run a PostgreSQL of its own?

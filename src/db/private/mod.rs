@@ -1,0 +1,236 @@
+//! How does the portal run a PostgreSQL of its own?
+//!
+//! Real server binaries, started as a child of the portal on a Unix socket that nobody else can
+//! reach; `design.md`, "The private PostgreSQL". What each file answers:
+//!
+//! | file | question |
+//! |---|---|
+//! | `binaries` | Which PostgreSQL is installed, and how would one be? |
+//! | `user` | As whom does the server run? |
+//! | `place` | Which directories belong to it, and are they ours alone? |
+//! | `cluster` | How does a directory become a running server? |
+//! | `settings` | With which settings? |
+//! | `child` | How is a process started and ended? |
+//! | `orphans` | What did a killed portal leave behind? |
+//! | `supervisor` | What happens when the server dies? |
+//! | `error` | Why did it not start, and what can be done? |
+//! | `test_server` | Where do the tests get a server from? |
+
+mod binaries;
+mod child;
+mod cluster;
+mod error;
+mod orphans;
+mod place;
+mod settings;
+mod supervisor;
+pub mod test_server;
+mod user;
+
+use std::{
+    convert::Infallible,
+    future::{self, Future},
+    io,
+    path::{Path, PathBuf},
+    sync::mpsc,
+    thread::{self, JoinHandle},
+    time::Instant,
+};
+
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _,
+    postgres::{PgConnectOptions, PgSslMode},
+};
+use tokio::sync::watch;
+
+pub use self::error::StartError;
+use self::{child::Stop, cluster::Cluster};
+
+/// The database role that owns everything in the private cluster.
+pub const PORTAL_USER: &str = "portal";
+/// The database in which the portal keeps its tables.
+pub const PORTAL_DATABASE: &str = "portal";
+/// The oldest major version of PostgreSQL the portal works with (`design.md`, `DATABASE_URL`).
+pub const MINIMUM_MAJOR: u32 = 15;
+/// Only names the socket file: the server listens on no network address.
+const PORT: u16 = 5432;
+
+/// What a crash of the machine may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Nothing that was acknowledged.
+    Durable,
+    /// Everything: for tests, several times as fast.
+    ThrowAway,
+}
+
+/// How the cluster is to be run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the cluster lives (`PIC_DATA_DIR`); made if it is missing. One portal per directory.
+    pub dir: PathBuf,
+    /// What a crash of the machine may cost.
+    pub durability: Durability,
+    /// Server settings on top of the portal's own, each as name and value; they win.
+    pub settings: Vec<(String, String)>,
+    /// The only directory to take `postgres` and `initdb` from; `None`: wherever they are found.
+    pub bindir: Option<PathBuf>,
+}
+
+impl Options {
+    /// A durable cluster in `dir`, with the binaries that are found.
+    pub fn durable(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            durability: Durability::Durable,
+            settings: Vec::new(),
+            bindir: None,
+        }
+    }
+
+    /// A cluster in `dir` for tests: quick, and gone after a crash of the machine.
+    pub fn throw_away(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            durability: Durability::ThrowAway,
+            ..Self::durable(dir)
+        }
+    }
+}
+
+/// A PostgreSQL server that runs as long as this value lives, and is started again if it dies.
+#[derive(Debug)]
+pub struct PrivatePostgres {
+    sockets: PathBuf,
+    ended: watch::Receiver<Option<String>>,
+    /// Dropped to tell the supervising thread to stop the server.
+    running: Option<mpsc::Sender<Infallible>>,
+    supervisor: Option<JoinHandle<()>>,
+}
+
+impl PrivatePostgres {
+    /// Starts the server of a directory, which is set up first if it is new, and waits until it
+    /// takes connections. Blocks: for 1 to 2 seconds the first time, some 100 milliseconds later,
+    /// and as long as it takes to recover after a crash.
+    ///
+    /// # Errors
+    /// [`StartError`], each a line that says what is wrong and the way out; nothing half-made
+    /// stays behind.
+    pub fn start(options: &Options) -> Result<Self, StartError> {
+        let began = Instant::now();
+        let (running, stop) = mpsc::channel();
+        let stop = Stop::new(stop);
+        let cluster = Cluster::open(options)?;
+        let child = cluster.launch(&stop).inspect_err(|_| cluster.leave())?;
+        tracing::info!(
+            major = cluster.major(),
+            dir = %cluster.dir().display(),
+            milliseconds = began.elapsed().as_millis(),
+            "the private PostgreSQL is ready"
+        );
+        let sockets = cluster.sockets().to_owned();
+        let (end, ended) = watch::channel(None);
+        let supervisor = thread::Builder::new()
+            .name("private-postgres".into())
+            .spawn(move || supervisor::keep_running(&cluster, child, &stop, &end))
+            .map_err(|source| StartError::Spawn {
+                program: "a thread".into(),
+                source,
+            })?;
+        Ok(Self {
+            sockets,
+            ended,
+            running: Some(running),
+            supervisor: Some(supervisor),
+        })
+    }
+
+    /// How to connect to one of its databases, as [`PORTAL_USER`].
+    #[must_use]
+    pub fn connect_options(&self, database: &str) -> PgConnectOptions {
+        connect_options(&self.sockets, database)
+    }
+
+    /// Resolves, with the reason in one line, when the server died and cannot be kept running;
+    /// never while it runs or once it was stopped.
+    pub fn ended(&self) -> impl Future<Output = String> + Send + use<> {
+        let mut ended = self.ended.clone();
+        async move {
+            let reason = match ended.wait_for(Option::is_some).await {
+                Ok(reason) => reason.clone(),
+                Err(_) => None,
+            };
+            match reason {
+                Some(reason) => reason,
+                None => future::pending().await,
+            }
+        }
+    }
+
+    /// Stops the server and waits for its end: politely, after 30 seconds less so. Blocks.
+    /// Dropping the value does the same.
+    pub fn stop(&mut self) {
+        self.running = None;
+        if let Some(supervisor) = self.supervisor.take() {
+            // Its only result is that it ended; a panic there was already reported.
+            let _ = supervisor.join();
+        }
+    }
+}
+
+impl Drop for PrivatePostgres {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// How to connect to the server whose socket lies in `sockets`.
+fn connect_options(sockets: &Path, database: &str) -> PgConnectOptions {
+    PgConnectOptions::new_without_pgpass()
+        .socket(sockets)
+        .port(PORT)
+        .username(PORTAL_USER)
+        .database(database)
+        .ssl_mode(PgSslMode::Disable)
+        .application_name("pic-portal")
+}
+
+/// Where the private cluster lives unless `PIC_DATA_DIR` says otherwise (`design.md`, settings):
+/// `/var/lib/pic-portal` for root, whose home the server's own user could not enter; else
+/// `pic-portal` in the user's data directory.
+#[must_use]
+pub fn default_dir() -> PathBuf {
+    place::default_dir(
+        nix::unistd::geteuid().is_root(),
+        std::env::var_os("XDG_DATA_HOME").map(PathBuf::from),
+        std::env::home_dir(),
+    )
+}
+
+/// Creates the database that `options` name, unless it is there.
+///
+/// # Errors
+/// Those of connecting to the server's database `postgres` and of `CREATE DATABASE`.
+pub async fn ensure_database(options: &PgConnectOptions) -> sqlx::Result<()> {
+    let name = options.get_database().unwrap_or(PORTAL_DATABASE);
+    let mut connection = options.clone().database("postgres").connect().await?;
+    let exists: bool =
+        sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
+            .bind(name)
+            .fetch_one(&mut connection)
+            .await?;
+    if !exists {
+        let quoted = name.replace('"', "\"\"");
+        sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE \"{quoted}\"")))
+            .execute(&mut connection)
+            .await?;
+    }
+    connection.close().await
+}
+
+/// Does `result` matter only if it is not "there is no such file"?
+fn unless_missing<T: Default>(result: io::Result<T>) -> io::Result<T> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(T::default()),
+        other => other,
+    }
+}

@@ -1,0 +1,300 @@
+//! Which directories belong to the private cluster, and are they ours alone?
+
+use std::{
+    env, fs,
+    fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError},
+    io::{self, Read as _, Seek as _, Write as _},
+    os::unix::fs::{
+        DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown,
+    },
+    path::{Path, PathBuf},
+};
+
+use nix::{fcntl::OFlag, unistd::geteuid};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    PORT, StartError,
+    user::{self, ServerUser},
+};
+
+/// Longest path of a Unix socket in bytes: 107 on Linux, 103 elsewhere.
+const SOCKET_PATH_LIMIT: usize = 103;
+
+/// The rule behind [`super::default_dir`].
+pub(super) fn default_dir(root: bool, xdg: Option<PathBuf>, home: Option<PathBuf>) -> PathBuf {
+    let system = "/var/lib/pic-portal";
+    if root {
+        return system.into();
+    }
+    // A relative $XDG_DATA_HOME is to be ignored, says its specification.
+    let data = xdg.filter(|path| path.is_absolute());
+    let data = data.or_else(|| home.map(|home| home.join(".local/share")));
+    // Without a home the start says that this cannot be written to, and the way out.
+    data.map_or_else(|| system.into(), |data| data.join("pic-portal"))
+}
+
+/// "Cannot use this path", for `map_err`.
+pub(super) fn unwritable(path: &Path) -> impl FnOnce(io::Error) -> StartError {
+    move |source| StartError::Unwritable {
+        path: path.to_owned(),
+        user: user::own_name(),
+        source,
+    }
+}
+
+/// The portal's directory, held against other portals as long as this value lives.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// Absolute and without links.
+    pub(super) dir: PathBuf,
+    /// Locked; the lock goes with the process, however that ends.
+    _lock: File,
+    /// Directories made by this start, outermost first; removed again unless it succeeds.
+    made: Made,
+}
+
+impl Place {
+    /// Makes the directory if it is missing, and takes it for this portal alone.
+    pub(super) fn take(dir: &Path) -> Result<Self, StartError> {
+        let wanted = std::path::absolute(dir).map_err(unwritable(dir))?;
+        let made = Made::directories(&wanted)?;
+        let dir = fs::canonicalize(&wanted).map_err(unwritable(&wanted))?;
+        let lock = lock(&dir)?;
+        Ok(Self {
+            dir,
+            _lock: lock,
+            made,
+        })
+    }
+
+    /// The start went well enough for its directories to stay.
+    pub(super) fn keep(&mut self) {
+        self.made.0.clear();
+    }
+}
+
+/// Where the lock of a directory lies.
+fn lock_path(dir: &Path) -> PathBuf {
+    dir.join("lock")
+}
+
+fn lock(dir: &Path) -> Result<File, StartError> {
+    let path = lock_path(dir);
+    loop {
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(unwritable(&path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                // Only names the other portal.
+                let _ = file.read_to_string(&mut text);
+                let process = text.trim().parse().ok();
+                return Err(StartError::AlreadyRuns {
+                    dir: dir.to_owned(),
+                    process,
+                });
+            }
+            Err(TryLockError::Error(source)) => return Err(unwritable(&path)(source)),
+        }
+        // A start that failed may have removed the file between our opening and locking it.
+        let here = file.metadata().map_err(unwritable(&path))?.ino();
+        if fs::metadata(&path).is_ok_and(|now| now.ino() == here) {
+            let id = format!("{}\n", std::process::id());
+            file.set_len(0)
+                .and_then(|()| file.rewind())
+                .and_then(|()| file.write_all(id.as_bytes()))
+                .map_err(unwritable(&path))?;
+            return Ok(file);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Made(Vec<PathBuf>);
+
+impl Made {
+    /// Makes `dir` and what is missing above it. What root makes can be entered by the server's
+    /// user, what others make by nobody else.
+    fn directories(dir: &Path) -> Result<Self, StartError> {
+        let mode = if geteuid().is_root() { 0o755 } else { 0o700 };
+        let missing: Vec<&Path> = dir.ancestors().take_while(|dir| !dir.exists()).collect();
+        let mut new = Self(Vec::new());
+        for dir in missing.into_iter().rev() {
+            match DirBuilder::new().mode(mode).create(dir) {
+                Ok(()) => new.0.push(dir.to_owned()),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                Err(error) => return Err(unwritable(dir)(error)),
+            }
+            // Whatever the umask took away.
+            fs::set_permissions(dir, Permissions::from_mode(mode)).map_err(unwritable(dir))?;
+        }
+        Ok(new)
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        for (nth, dir) in self.0.iter().rev().enumerate() {
+            if nth == 0 {
+                // We made the directory, so we made the lock; it is still ours.
+                let _ = fs::remove_file(lock_path(dir));
+            }
+            // Fails, as it should, if something is in it.
+            let _ = fs::remove_dir(dir);
+        }
+    }
+}
+
+/// Where the socket of the cluster in `dir` lies: in a directory of its own with a short name, for
+/// a socket's path is limited, and the portal's directory may be long.
+pub(super) fn socket_dir(dir: &Path, user: &ServerUser) -> PathBuf {
+    let runtime = env::var_os("XDG_RUNTIME_DIR")
+        .map(PathBuf::from)
+        .filter(|runtime| {
+            let owned = fs::metadata(runtime).is_ok_and(|found| found.uid() == user.uid.as_raw());
+            !user.other && runtime.is_absolute() && owned
+        });
+    choose_socket_dir(dir, user.uid.as_raw(), runtime)
+}
+
+fn choose_socket_dir(dir: &Path, uid: u32, runtime: Option<PathBuf>) -> PathBuf {
+    let hash = Sha256::digest(dir.as_os_str().as_encoded_bytes());
+    let name = format!(
+        "pic-portal-{uid}-{}",
+        data_encoding::HEXLOWER.encode(&hash[..8])
+    );
+    let fits = |dir: &PathBuf| socket_file(dir).as_os_str().len() <= SOCKET_PATH_LIMIT;
+    let in_runtime = runtime.map(|runtime| runtime.join(&name)).filter(fits);
+    in_runtime.unwrap_or_else(|| Path::new("/tmp").join(name))
+}
+
+/// The socket in its directory.
+pub(super) fn socket_file(sockets: &Path) -> PathBuf {
+    sockets.join(format!(".s.PGSQL.{PORT}"))
+}
+
+/// The file by which servers agree who may make the socket.
+pub(super) fn socket_lock_file(sockets: &Path) -> PathBuf {
+    sockets.join(format!(".s.PGSQL.{PORT}.lock"))
+}
+
+/// Makes the directory if it is missing, and sees to it that only `user` (and root) can enter it.
+/// Anybody can have made something of that name in /tmp before: then it is refused.
+pub(super) fn make_private(dir: &Path, user: &ServerUser) -> Result<(), StartError> {
+    let made = match DirBuilder::new().mode(0o700).create(dir) {
+        Ok(()) => true,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
+        Err(error) => return Err(unwritable(dir)(error)),
+    };
+    let refused = |_| StartError::SocketDirectory {
+        dir: dir.to_owned(),
+    };
+    // What is opened here is what is checked and changed, whatever the name comes to mean.
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags((OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).bits())
+        .open(dir)
+        .map_err(refused)?;
+    let found = opened.metadata().map_err(unwritable(dir))?.uid();
+    // Our own, but not yet given away: just made, or left by a portal that was killed meanwhile.
+    let ours = made || found == geteuid().as_raw();
+    if let Some((uid, gid)) = user.owner()
+        && ours
+    {
+        fchown(&opened, Some(uid), Some(gid)).map_err(unwritable(dir))?;
+    } else if found != user.uid.as_raw() {
+        return Err(StartError::SocketDirectory {
+            dir: dir.to_owned(),
+        });
+    }
+    opened
+        .set_permissions(Permissions::from_mode(0o700))
+        .map_err(unwritable(dir))
+}
+
+/// The first directory on the way to `dir`, itself included, that does not let `user` in.
+pub(super) fn closed_to(dir: &Path, user: &ServerUser) -> PathBuf {
+    let mut way: Vec<&Path> = dir.ancestors().collect();
+    way.reverse();
+    let closed = way.iter().find(|dir| {
+        fs::metadata(dir).is_ok_and(|found| {
+            let bit = if found.uid() == user.uid.as_raw() {
+                0o100
+            } else {
+                0o001
+            };
+            found.mode() & bit == 0
+        })
+    });
+    closed.copied().unwrap_or(dir).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_directory_follows_the_contract() {
+        let home = || Some(PathBuf::from("/home/a"));
+        let dir = |root, xdg: Option<&str>, home| default_dir(root, xdg.map(PathBuf::from), home);
+        assert_eq!(
+            dir(true, Some("/x"), home()),
+            Path::new("/var/lib/pic-portal")
+        );
+        assert_eq!(dir(false, Some("/x"), home()), Path::new("/x/pic-portal"));
+        assert_eq!(
+            dir(false, Some("x"), home()),
+            Path::new("/home/a/.local/share/pic-portal")
+        );
+        assert_eq!(
+            dir(false, None, home()),
+            Path::new("/home/a/.local/share/pic-portal")
+        );
+        assert_eq!(dir(false, None, None), Path::new("/var/lib/pic-portal"));
+    }
+
+    #[test]
+    fn a_socket_directory_of_somebody_else_is_refused() {
+        let user = ServerUser::choose(Path::new("/nowhere")).unwrap();
+        let scratch = tempfile::tempdir().unwrap();
+        let (own, link) = (scratch.path().join("own"), scratch.path().join("link"));
+        make_private(&own, &user).unwrap();
+        make_private(&own, &user).unwrap();
+        let made = fs::metadata(&own).unwrap();
+        assert_eq!(
+            (made.uid(), made.mode() & 0o777),
+            (user.uid.as_raw(), 0o700)
+        );
+        std::os::unix::fs::symlink(&own, &link).unwrap();
+        let refused = |dir: &Path| {
+            matches!(
+                make_private(dir, &user),
+                Err(StartError::SocketDirectory { .. })
+            )
+        };
+        assert!(refused(&link));
+        // Of the system's own directory of that kind, at least, an ordinary user is not the owner.
+        assert!(user.uid.is_root() || user.other || refused(Path::new("/tmp")));
+        if user.other {
+            std::os::unix::fs::chown(&own, Some(54_321), None).unwrap();
+            assert!(refused(&own));
+        }
+    }
+
+    #[test]
+    fn a_socket_always_fits() {
+        let deep = PathBuf::from(format!("/{}", "d/".repeat(500)));
+        let sockets = |runtime: &Path| choose_socket_dir(&deep, u32::MAX, Some(runtime.to_owned()));
+        assert!(sockets(Path::new("/run/user/1")).starts_with("/run/user/1"));
+        assert!(sockets(&deep).starts_with("/tmp"));
+        assert!(socket_file(&sockets(&deep)).as_os_str().len() <= SOCKET_PATH_LIMIT);
+    }
+}

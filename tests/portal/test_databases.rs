@@ -1,0 +1,61 @@
+//! Is each test alone with its database?
+
+use sqlx::{ConnectOptions as _, PgPool, migrate::Migrator};
+
+use crate::support::{db::TestDb, eventually};
+
+static MIGRATOR: Migrator = sqlx::migrate!();
+
+async fn count(pool: &PgPool) -> i64 {
+    sqlx::query_scalar("SELECT count(*) FROM dummy")
+        .fetch_one(pool)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn databases_cloned_in_parallel_are_independent() {
+    let (one, two) = tokio::join!(TestDb::fresh(&MIGRATOR), TestDb::fresh(&MIGRATOR));
+    sqlx::query("INSERT INTO dummy VALUES (1, 'one')")
+        .execute(one.pool())
+        .await
+        .unwrap();
+    assert_ne!(one.name(), two.name());
+    assert_eq!((count(one.pool()).await, count(two.pool()).await), (1, 0));
+}
+
+#[tokio::test]
+async fn a_database_goes_with_its_test() {
+    let watcher = TestDb::fresh(&MIGRATOR).await;
+    let gone = TestDb::fresh(&MIGRATOR).await;
+    let name = gone.name().to_owned();
+    // Still in use, and in a task that panics: neither keeps it.
+    let used = gone.options().connect().await.unwrap();
+    let test = tokio::spawn(async move {
+        let _gone = gone;
+        panic!("this test is meant to fail");
+    });
+    assert!(test.await.is_err());
+    eventually("the database is dropped", async || {
+        let exists: bool =
+            sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
+                .bind(&name)
+                .fetch_one(watcher.pool())
+                .await
+                .unwrap();
+        (!exists).then_some(())
+    })
+    .await;
+    drop(used);
+}
+
+#[tokio::test]
+async fn a_url_leads_other_processes_to_the_database() {
+    let db = TestDb::fresh(&MIGRATOR).await;
+    let pool = PgPool::connect(&db.url()).await.unwrap();
+    let name: String = sqlx::query_scalar("SELECT current_database()::text")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!(name, db.name());
+}
