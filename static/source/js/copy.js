@@ -13,20 +13,21 @@ function textOf(button) {
   return document.querySelector(button.dataset.copy)?.textContent.trim() ?? "";
 }
 
-/** `navigator.clipboard` exists on https and on localhost only. */
+// `navigator.clipboard` exists on https and on localhost only, and may be refused.
 async function write(text) {
-  if (navigator.clipboard) {
-    return navigator.clipboard.writeText(text);
-  }
-  const area = document.createElement("textarea");
-  area.value = text;
-  area.className = "govuk-visually-hidden";
-  document.body.append(area);
-  area.select();
-  const done = document.execCommand("copy");
-  area.remove();
-  if (!done) {
-    throw new Error("the browser did not copy");
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const area = document.createElement("textarea");
+    area.value = text;
+    area.className = "govuk-visually-hidden";
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    if (!done) {
+      throw new Error("the browser did not copy");
+    }
   }
 }
 
