@@ -3,3 +3,5 @@
 pub mod agreement;
 pub mod db;
 pub mod names;
+pub mod request;
+pub mod web;

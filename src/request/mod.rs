@@ -1,0 +1,3 @@
+//! What did an administrator ask for?
+
+pub mod pages;

@@ -1,0 +1,3 @@
+//! What does a browser see of a request?
+
+pub mod view;

@@ -1,0 +1,561 @@
+//! What is on each page of a request's way, in words ready to be shown?
+//!
+//! Plain fields only: whoever fills a page has done the counting, the comparing and the wording,
+//! and a template decides nothing but where it stands. Texts are escaped by the templates. An
+//! empty string means "none" wherever a field's documentation says "or empty".
+
+use askama::Template;
+
+use crate::web::shell::Shell;
+
+/// How a state, a finding or a note feels. The colour says nothing that the words do not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tone {
+    /// Ended, skipped, not checked.
+    #[default]
+    Neutral,
+    /// In progress: nothing to do but wait.
+    Waiting,
+    /// Somebody has to act, or time is up.
+    Action,
+    /// As wished.
+    Good,
+    /// Refused or broken.
+    Bad,
+}
+
+impl Tone {
+    /// The ending of the classes `app-tone--` and `app-line--`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Neutral => "neutral",
+            Self::Waiting => "waiting",
+            Self::Action => "action",
+            Self::Good => "good",
+            Self::Bad => "bad",
+        }
+    }
+}
+
+/// `1 SIP domain`, `1,000 SIP domains`.
+#[must_use]
+pub fn count(number: usize, one: &str, many: &str) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.char_indices() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    format!("{grouped} {}", if number == 1 { one } else { many })
+}
+
+/// A field of a form, with what was typed and what there is to say about it.
+#[derive(Clone, Debug, Default)]
+pub struct Field {
+    /// The element's id, which the error summary links to.
+    pub id: String,
+    /// What was typed, as typed; of a checkbox `on` or empty.
+    pub value: String,
+    /// What is wrong: each says what to type.
+    pub errors: Vec<String>,
+    /// What was done with the input ("3 duplicates were merged").
+    pub notes: Vec<String>,
+}
+
+impl Field {
+    /// An empty field.
+    #[must_use]
+    pub fn new(id: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            ..Self::default()
+        }
+    }
+
+    /// The lines of the error summary about this field.
+    fn problems(&self) -> Vec<Problem> {
+        let errors = self.errors.iter();
+        errors
+            .map(|text| Problem {
+                id: self.id.clone(),
+                text: text.clone(),
+            })
+            .collect()
+    }
+}
+
+/// A line of the error summary.
+#[derive(Clone, Debug, Default)]
+pub struct Problem {
+    /// The id of the field at fault, or empty.
+    pub id: String,
+    /// What to type instead.
+    pub text: String,
+}
+
+/// One of several radios.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// The value that is sent; also the element's id, but for the first.
+    pub value: String,
+    /// The words beside the radio.
+    pub label: String,
+    /// A line below, or empty.
+    pub hint: String,
+}
+
+/// A SIP domain.
+#[derive(Clone, Debug, Default)]
+pub struct Domain {
+    /// The name as DNS has it.
+    pub name: String,
+    /// The name as people read it, where that differs; else empty.
+    pub readable: String,
+}
+
+/// An Access Edge and the SIP domains routed to it.
+#[derive(Clone, Debug, Default)]
+pub struct EdgeRoutes {
+    /// Its FQDN.
+    pub access_edge: String,
+    /// Its domains.
+    pub domains: Vec<Domain>,
+}
+
+/// A moment, said twice: for people and for programs.
+#[derive(Clone, Debug, Default)]
+pub struct When {
+    /// RFC 3339, UTC.
+    pub iso: String,
+    /// `5 May 2025 at 14:01 UTC`.
+    pub text: String,
+    /// `3 hours ago`, or empty.
+    pub relative: String,
+}
+
+/// A link with its words.
+#[derive(Clone, Debug, Default)]
+pub struct Way {
+    /// Where it leads.
+    pub href: String,
+    /// The words to press.
+    pub label: String,
+}
+
+/// `GET /`: what this is, what to have at hand, three ways on.
+#[derive(Clone, Debug, Template)]
+#[template(path = "start.html")]
+pub struct StartPage<'a> {
+    /// What stands around the page.
+    pub shell: Shell<'a>,
+    /// The promise in words, such as `48 hours`.
+    pub promise: String,
+    /// The limit in words, such as `30 days`.
+    pub limit: String,
+}
+
+/// An error's page. Says what to do next; never what broke inside.
+#[derive(Clone, Debug, Template)]
+#[template(path = "error.html")]
+pub struct ErrorPage<'a> {
+    /// What stands around the page.
+    pub shell: Shell<'a>,
+    /// The HTTP status code.
+    pub status: u16,
+    /// The heading, such as "Page not found".
+    pub title: String,
+    /// What happened and what to do, a paragraph each.
+    pub lines: Vec<String>,
+    /// Ways on; the start page is always offered.
+    pub ways: Vec<Way>,
+    /// What support needs to find the fault in the log.
+    pub incident: Option<String>,
+}
+
+/// An Access Edge's part of the form.
+#[derive(Clone, Debug, Default)]
+pub struct EdgeFields {
+    /// `edge`, the FQDN.
+    pub edge: Field,
+    /// `domains`, one a line.
+    pub domains: Field,
+    /// Just added: the FQDN takes the focus.
+    pub added: bool,
+}
+
+impl EdgeFields {
+    /// The empty fields of the edge with this number (from 1), named `edge-1` and `domains-1`.
+    #[must_use]
+    pub fn new(number: usize) -> Self {
+        Self {
+            edge: Field::new(format!("edge-{number}")),
+            domains: Field::new(format!("domains-{number}")),
+            added: false,
+        }
+    }
+}
+
+/// `GET /requests/new`, and again whenever the form has to be shown with what was typed.
+#[derive(Clone, Debug, Template)]
+#[template(path = "request/form.html")]
+pub struct FormPage<'a> {
+    /// What stands around the page; `error` when [`FormPage::problems`] has any.
+    pub shell: Shell<'a>,
+    /// Hidden, made once for a form.
+    pub submission_id: String,
+    /// The four programmes; a hint names the number that the programme asks for.
+    pub programmes: Vec<Choice>,
+    /// `programme`: the chosen value.
+    pub programme: Field,
+    /// `number`.
+    pub number: Field,
+    /// One to [`FormPage::MOST_EDGES`] groups, in order.
+    pub edges: Vec<EdgeFields>,
+    /// `deployment`: `on_premises` or `split`.
+    pub deployment: Field,
+    /// `terms`: `on` or empty.
+    pub terms: Field,
+    /// Problems that belong to no field.
+    pub general: Vec<Problem>,
+}
+
+impl FormPage<'_> {
+    /// Access Edge FQDNs in a request (`facts.md`).
+    pub const MOST_EDGES: usize = 10;
+
+    /// All problems in the order of the page.
+    #[must_use]
+    pub fn problems(&self) -> Vec<Problem> {
+        let edges = self
+            .edges
+            .iter()
+            .flat_map(|edge| [&edge.edge, &edge.domains]);
+        let fields = [&self.programme, &self.number]
+            .into_iter()
+            .chain(edges)
+            .chain([&self.deployment, &self.terms]);
+        let of_fields = fields.flat_map(Field::problems);
+        self.general.iter().cloned().chain(of_fields).collect()
+    }
+
+    fn deployments(&self) -> [Choice; 2] {
+        let provider = self.shell.provider;
+        [
+            Choice {
+                value: "on_premises".into(),
+                label: "No, all of them are on our own servers".into(),
+                hint: String::new(),
+            },
+            Choice {
+                value: "split".into(),
+                label: "Yes, some are on our own servers and some are online".into(),
+                hint: format!("A split domain. The order of the steps with {provider} matters."),
+            },
+        ]
+    }
+}
+
+/// An Access Edge on *Check your answers*.
+#[derive(Clone, Debug, Default)]
+pub struct AnswerEdge {
+    /// Its FQDN and domains as they will be stored.
+    pub routes: EdgeRoutes,
+    /// What was typed for the FQDN, where it differs; else empty.
+    pub typed: String,
+}
+
+/// An input that was changed on the way.
+#[derive(Clone, Debug, Default)]
+pub struct Normalised {
+    /// As typed.
+    pub typed: String,
+    /// As it will be stored.
+    pub used: String,
+}
+
+/// A value carried along in the form.
+#[derive(Clone, Debug, Default)]
+pub struct Hidden {
+    /// The field's name.
+    pub name: String,
+    /// The field's value.
+    pub value: String,
+}
+
+/// `action=review`: check your answers.
+#[derive(Clone, Debug, Template)]
+#[template(path = "request/answers.html")]
+pub struct AnswersPage<'a> {
+    /// What stands around the page.
+    pub shell: Shell<'a>,
+    /// The programme's name.
+    pub programme: String,
+    /// What the programme calls its number, such as "Agreement number".
+    pub number_label: String,
+    /// The number as it will be stored.
+    pub number: String,
+    /// The number as typed, where it differs; else empty.
+    pub number_typed: String,
+    /// The edges in order.
+    pub edges: Vec<AnswerEdge>,
+    /// Some users of the domains are online.
+    pub split: bool,
+    /// Domains that were changed on the way; duplicates merged and the like go into `warnings`.
+    pub normalised: Vec<Normalised>,
+    /// What looks odd and may be right all the same.
+    pub warnings: Vec<String>,
+    /// All fields of the form in their order, `submission_id` included, `action` not.
+    pub hidden: Vec<Hidden>,
+}
+
+/// `409`: this form was sent before, with other contents.
+#[derive(Clone, Debug, Template)]
+#[template(path = "request/already_sent.html")]
+pub struct AlreadySentPage<'a> {
+    /// What stands around the page.
+    pub shell: Shell<'a>,
+    /// The reference of what was sent first, or empty where it may not be told.
+    pub reference: String,
+}
+
+/// `GET /requests/{reference}/receipt`.
+#[derive(Clone, Debug, Template)]
+#[template(path = "request/receipt.html")]
+pub struct ReceiptPage<'a> {
+    /// What stands around the page.
+    pub shell: Shell<'a>,
+    /// The request's public name.
+    pub reference: String,
+    /// The management key; `None` when its time is over.
+    pub key: Option<String>,
+    /// When the request was submitted.
+    pub submitted: When,
+    /// The promise in words, such as `48 hours`.
+    pub promise: String,
+    /// When the promise ends.
+    pub promised: When,
+    /// Absolute address of the status page, to be bookmarked.
+    pub status_url: String,
+}
+
+/// `GET /requests/{reference}/receipt.txt`.
+#[derive(Clone, Debug, Template)]
+#[template(path = "request/receipt.txt", escape = "none")]
+pub struct ReceiptText<'a> {
+    /// As on the page.
+    pub page: &'a ReceiptPage<'a>,
+    /// The number as stored.
+    pub number: String,
+    /// What the programme calls its number.
+    pub number_label: String,
+    /// What was asked for.
+    pub edges: Vec<EdgeRoutes>,
+}
+
+/// A time limit that has passed.
+#[derive(Clone, Debug, Default)]
+pub struct Overdue {
+    /// How late it is, in words: "This request is 5 hours past its promise."
+    pub text: String,
+    /// Where to turn (`PIC_SUPPORT`): a text, or a URL, or empty.
+    pub support: String,
+}
+
+impl Overdue {
+    fn support_is_link(&self) -> bool {
+        ["https://", "http://", "mailto:", "tel:"]
+            .iter()
+            .any(|scheme| self.support.starts_with(scheme))
+    }
+}
+
+/// A result of a readiness check.
+#[derive(Clone, Debug, Default)]
+pub struct Finding {
+    /// The finding's name, such as `srv-missing`.
+    pub code: String,
+    /// `ok`, `warning`, `blocking`, `unknown` or `skipped`.
+    pub severity: String,
+    /// The domain or Access Edge that was looked at.
+    pub subject: String,
+    /// What was found, a sentence.
+    pub title: String,
+    /// Why it matters and what to do, or empty.
+    pub text: String,
+    /// What should be there, or empty.
+    pub expected: String,
+    /// What is there, or empty.
+    pub found: String,
+    /// What to publish, ready to copy.
+    pub publish: Vec<Publish>,
+}
+
+impl Finding {
+    /// All is well with it, or it was not looked at: folded away.
+    fn is_quiet(&self) -> bool {
+        self.severity == "ok" || self.severity == "skipped"
+    }
+
+    fn tone(&self) -> Tone {
+        match self.severity.as_str() {
+            "ok" => Tone::Good,
+            "warning" => Tone::Action,
+            "blocking" => Tone::Bad,
+            _ => Tone::Neutral,
+        }
+    }
+
+    fn severity_words(&self) -> &str {
+        match self.severity.as_str() {
+            "ok" => "Fine",
+            "warning" => "Worth a look",
+            "blocking" => "To be mended",
+            "unknown" => "Could not check",
+            "skipped" => "Not checked",
+            other => other,
+        }
+    }
+}
+
+/// A line to put into a zone or a shell.
+#[derive(Clone, Debug, Default)]
+pub struct Publish {
+    /// What the line is for, such as "Line for the zone of contoso.com".
+    pub label: String,
+    /// The line itself.
+    pub line: String,
+}
+
+/// An entry of the timeline.
+#[derive(Clone, Debug, Default)]
+pub struct Event {
+    /// When it happened.
+    pub when: When,
+    /// What happened.
+    pub title: String,
+    /// More of it, or empty.
+    pub text: String,
+}
+
+/// `GET /requests/{reference}`.
+#[derive(Clone, Debug, Template)]
+#[template(path = "request/status.html")]
+pub struct StatusPage<'a> {
+    /// What stands around the page.
+    pub shell: Shell<'a>,
+    /// The request's public name.
+    pub reference: String,
+    /// The stored state: `pending`, `provisioned`, `rejected` or `withdrawn`.
+    pub state: String,
+    /// The derived state in a word or two, such as "Needs your action".
+    pub tag: String,
+    /// Its tone.
+    pub tone: Tone,
+    /// The state in a sentence.
+    pub headline: String,
+    /// What happens next and who must act.
+    pub lead: String,
+    /// When it was submitted.
+    pub submitted: When,
+    /// How long it has taken, such as `3 hours`; once ended, how long it took.
+    pub elapsed: String,
+    /// Until when it should be done; `None` once it has ended.
+    pub promised: Option<When>,
+    /// When it expires; `None` once it has ended.
+    pub limit: Option<When>,
+    /// When it ended.
+    pub ended: Option<When>,
+    /// Past its promise.
+    pub overdue: Option<Overdue>,
+    /// When the checks last ran.
+    pub checked: Option<When>,
+    /// All findings, the gravest first.
+    pub findings: Vec<Finding>,
+    /// The routes asked for, by edge.
+    pub routes: Vec<EdgeRoutes>,
+    /// The newest first.
+    pub timeline: Vec<Event>,
+    /// The request may be withdrawn now.
+    pub can_withdraw: bool,
+    /// What was wrong with the `management_key` of a withdrawal; the key itself is never shown.
+    pub withdraw_errors: Vec<String>,
+}
+
+impl StatusPage<'_> {
+    /// Findings that stand open; more are folded, since a thousand domains can have one each.
+    const OPEN_FINDINGS: usize = 12;
+
+    fn key(&self) -> Field {
+        Field {
+            errors: self.withdraw_errors.clone(),
+            ..Field::new("management_key")
+        }
+    }
+
+    fn loud(&self) -> Vec<&Finding> {
+        self.findings
+            .iter()
+            .filter(|finding| !finding.is_quiet())
+            .collect()
+    }
+
+    fn quiet(&self) -> Vec<&Finding> {
+        self.findings
+            .iter()
+            .filter(|finding| finding.is_quiet())
+            .collect()
+    }
+}
+
+/// `404` for a reference that is not known.
+#[derive(Clone, Debug, Template)]
+#[template(path = "request/not_found.html")]
+pub struct NotFoundPage<'a> {
+    /// What stands around the page.
+    pub shell: Shell<'a>,
+    /// `q`, prefilled with what was asked for, if it may be echoed.
+    pub q: Field,
+}
+
+/// What is known of a SIP domain in public.
+#[derive(Clone, Debug, Default)]
+pub struct DomainAnswer {
+    /// The domain asked for.
+    pub domain: Domain,
+    /// A route for it is in force.
+    pub in_force: bool,
+}
+
+/// `GET /status?q=`.
+#[derive(Clone, Debug, Template)]
+#[template(path = "status_find.html")]
+pub struct FindPage<'a> {
+    /// What stands around the page.
+    pub shell: Shell<'a>,
+    /// `q`: a reference or a SIP domain.
+    pub q: Field,
+    /// The answer, when a domain was asked for.
+    pub answer: Option<DomainAnswer>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_read_well() {
+        for (number, text) in [
+            (0, "0 names"),
+            (1, "1 name"),
+            (40, "40 names"),
+            (999, "999 names"),
+            (1_000, "1,000 names"),
+            (1_234_567, "1,234,567 names"),
+        ] {
+            assert_eq!(count(number, "name", "names"), text);
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! What do all pages share?
+
+pub mod assets;
+pub mod shell;

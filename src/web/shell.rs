@@ -1,0 +1,81 @@
+//! What stands around every page: name, navigation, notices?
+
+/// The portal's name, in the header and at the end of every title.
+pub const NAME: &str = "Federation portal";
+
+/// The part of the portal that a page belongs to; the navigation marks it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Section {
+    /// The start page.
+    Start,
+    /// Asking for federation: form, answers, receipt.
+    Request,
+    /// Looking up a request or a domain.
+    Status,
+    /// Updating a service.
+    Service,
+    /// Help.
+    Help,
+    /// Anything else, such as an error page.
+    #[default]
+    None,
+}
+
+/// A line of the navigation or of the footer.
+#[derive(Clone, Copy, Debug)]
+pub struct Link {
+    /// What is marked as current when a page's section is the same.
+    pub section: Section,
+    /// The words to press.
+    pub label: &'static str,
+    /// The page's path.
+    pub href: &'static str,
+}
+
+/// The navigation in the header: one line for each page that exists.
+pub const NAVIGATION: &[Link] = &[
+    Link {
+        section: Section::Request,
+        label: "Request federation",
+        href: "/requests/new",
+    },
+    Link {
+        section: Section::Status,
+        label: "Check status",
+        href: "/status",
+    },
+];
+
+/// The links at the foot: one line for each page that exists.
+pub const FOOTER: &[Link] = &[
+    Link {
+        section: Section::Start,
+        label: "What you need",
+        href: "/#what-you-need",
+    },
+    Link {
+        section: Section::Request,
+        label: "Request federation",
+        href: "/requests/new",
+    },
+    Link {
+        section: Section::Status,
+        label: "Check status",
+        href: "/status",
+    },
+];
+
+/// What `templates/base.html` needs to know; every page's struct has one in a field `shell`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shell<'a> {
+    /// Name of the network people are provisioned for (`PIC_PROVIDER`).
+    pub provider: &'a str,
+    /// A notice on every page (`PIC_NOTICE`).
+    pub notice: Option<&'a str>,
+    /// Says that checks are off or only advise; `None` while they are enforced.
+    pub checks_notice: Option<&'a str>,
+    /// Where in the portal the page stands.
+    pub section: Section,
+    /// The title then begins with "Error: ".
+    pub error: bool,
+}

@@ -1,0 +1,18 @@
+// Everything here is a nicety: each page does its work without it.
+import { createAll } from "govuk-frontend/dist/govuk/init.mjs";
+import { Button } from "govuk-frontend/dist/govuk/components/button/button.mjs";
+import { ErrorSummary } from "govuk-frontend/dist/govuk/components/error-summary/error-summary.mjs";
+import { SkipLink } from "govuk-frontend/dist/govuk/components/skip-link/skip-link.mjs";
+import { focusTarget } from "./arrive.js";
+import { copyButtons } from "./copy.js";
+import { printButtons } from "./print.js";
+
+// The components look for this class; browsers without modules never come here.
+document.body.classList.add("js-enabled", "govuk-frontend-supported");
+
+createAll(Button);
+createAll(SkipLink);
+createAll(ErrorSummary);
+focusTarget();
+copyButtons();
+printButtons();

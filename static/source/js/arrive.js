@@ -1,0 +1,11 @@
+// "Add another" answers with a page whose address ends in the new field's id: the browser
+// scrolls there by itself, this puts the cursor in. An error summary has the first claim.
+export function focusTarget() {
+  if (document.querySelector("[data-module='govuk-error-summary']")) {
+    return;
+  }
+  const target = location.hash && document.getElementById(location.hash.slice(1));
+  if (target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement) {
+    target.focus();
+  }
+}
