@@ -1,25 +1,19 @@
 //! Parse, run, exit code.
 
-use std::{env, ffi::OsString, io::Write as _, path::Path, process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
-use pic_portal::db::private;
+use clap::Parser as _;
+use pic_portal::cli::Cli;
 
+#[expect(
+    clippy::print_stderr,
+    reason = "why the portal does not run, in one line, before there is a log"
+)]
 fn main() -> ExitCode {
-    let arguments: Vec<OsString> = env::args_os().skip(1).collect();
-    let done = match arguments.as_slice() {
-        [command, dir, linger] if command == "__test-postgres" => {
-            let seconds = linger
-                .to_str()
-                .and_then(|seconds| seconds.parse().ok())
-                .unwrap_or(10);
-            private::test_server::supervise(Path::new(dir), Duration::from_secs(seconds))
-        }
-        _ => Ok(()),
-    };
-    match done {
+    match Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "{error}");
+        Err(failure) => {
+            eprintln!("pic-portal: {failure}");
             ExitCode::FAILURE
         }
     }

@@ -1,2 +1,322 @@
-//! Which database, and how is it opened?
+//! Which database is it, is it fit for the portal, and what went wrong with it?
+
 pub mod private;
+
+use std::{fmt, time::Duration};
+
+use sqlx::{
+    ConnectOptions as _, Connection as _, Executor as _, PgConnection, PgPool,
+    migrate::{MigrateError, Migrator},
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use crate::service::Secret;
+
+/// The schema, in order; applied files never change. Each works with the portal before it and the
+/// portal after it (expand, then contract). A new file is seen once this one is compiled again.
+pub static MIGRATOR: Migrator = migrator();
+
+const fn migrator() -> Migrator {
+    // An older portal runs on a newer schema; the lock is our own, see `migrate`.
+    let mut migrator = sqlx::migrate!();
+    migrator.ignore_missing = true;
+    migrator.locking = false;
+    migrator
+}
+
+/// The oldest major version of PostgreSQL that will do (`design.md`, Contract).
+pub const OLDEST_MAJOR: i32 = 15;
+
+/// The advisory lock that lets one process at a time migrate: the letters "pic" and a year.
+const MIGRATION_LOCK: i64 = 0x0070_6963_2026;
+
+// ---------------------------------------------------------------------------------------------
+// What goes wrong
+
+/// A row that cannot be: names where it is, and nothing of what is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("impossible value in {table}.{column}, row {id:?}")]
+pub struct Impossible {
+    /// Table.
+    pub table: &'static str,
+    /// Column.
+    pub column: &'static str,
+    /// Number of the row, where known.
+    pub id: Option<i64>,
+}
+
+/// Why the database did not do what was asked. `Display` and `Debug` name codes and constraints,
+/// never a value: what a person typed must not get into a log.
+#[derive(thiserror::Error)]
+pub enum Error {
+    /// It is away, overloaded or read-only; the same call may succeed later.
+    #[error("the database is not available: {0}")]
+    Unavailable(Fault),
+    /// Somebody else changed the same rows in the same moment; nothing was changed, call again.
+    #[error("the database asks to try again: {0}")]
+    Conflict(Fault),
+    /// It refused; the same call will be refused again.
+    #[error("the database refused: {0}")]
+    Refused(Fault),
+    /// It holds a row that cannot be.
+    #[error(transparent)]
+    Impossible(#[from] Impossible),
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What is known of a fault of the database without any value in it.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// PostgreSQL answered with an error.
+    #[error("SQLSTATE {code}{}{}", if constraint.is_some() { ", constraint " } else { "" }, constraint.as_deref().unwrap_or_default())]
+    Answer {
+        /// Five characters.
+        code: String,
+        /// Name of the constraint, where one was broken.
+        constraint: Option<String>,
+    },
+    /// The connection failed.
+    #[error("{0}")]
+    Connection(std::io::ErrorKind),
+    /// No connection became free in time.
+    #[error("no connection became free in time")]
+    Busy,
+    /// The client library failed.
+    #[error("{0}")]
+    Client(&'static str),
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        use sqlx::Error as E;
+        match error {
+            E::Database(answer) => {
+                let code = answer.code().unwrap_or_default().into_owned();
+                let fault = Fault::Answer {
+                    constraint: answer.constraint().map(str::to_owned),
+                    code: code.clone(),
+                };
+                match code.as_str() {
+                    "40001" | "40P01" => Self::Conflict(fault),
+                    // Cancelled or timed out, read-only after a switch-over.
+                    "57014" | "25006" | "55P03" => Self::Unavailable(fault),
+                    code => match &code[..code.len().min(2)] {
+                        // Connection, resources, operator intervention.
+                        "08" | "53" | "57" => Self::Unavailable(fault),
+                        _ => Self::Refused(fault),
+                    },
+                }
+            }
+            E::Io(io) => Self::Unavailable(Fault::Connection(io.kind())),
+            E::Tls(_) => Self::Unavailable(Fault::Client("TLS failed")),
+            E::PoolTimedOut => Self::Unavailable(Fault::Busy),
+            E::PoolClosed => Self::Unavailable(Fault::Client("the pool is closed")),
+            E::WorkerCrashed => Self::Unavailable(Fault::Client("a worker crashed")),
+            E::Protocol(_) => Self::Unavailable(Fault::Client("the protocol was broken")),
+            E::RowNotFound => Self::Refused(Fault::Client("a row is missing")),
+            E::ColumnDecode { .. }
+            | E::Decode(_)
+            | E::ColumnNotFound(_)
+            | E::TypeNotFound { .. } => Self::Refused(Fault::Client("a row could not be read")),
+            _ => Self::Refused(Fault::Client("the client library failed")),
+        }
+    }
+}
+
+/// Why the portal does not start on a database. One line each, with the way out.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The server cannot be reached or does not let us in.
+    #[error(
+        "cannot connect to the database: {0}. Check DATABASE_URL (like postgres://pic@db.contoso.com/pic) and that the server is up"
+    )]
+    Connect(Error),
+    /// The server is too old.
+    #[error(
+        "the database server is PostgreSQL {0}, and the portal needs {OLDEST_MAJOR} or later. Upgrade the server, or point DATABASE_URL at another"
+    )]
+    TooOld(String),
+    /// The database is not in UTF-8.
+    #[error(
+        "the database's encoding is {0}, and the portal needs UTF8. Make one with: CREATE DATABASE pic ENCODING 'UTF8' TEMPLATE template0"
+    )]
+    Encoding(String),
+    /// The server is a standby.
+    #[error("the database is read-only (a standby). Point DATABASE_URL at the primary")]
+    ReadOnly,
+    /// What is acknowledged could be lost.
+    #[error(
+        "the database has {0} off: acknowledged requests could be lost in a crash. Turn it on, or set PIC_ALLOW_UNSAFE_DATABASE=true for a throw-away"
+    )]
+    Unsafe(&'static str),
+    /// The schema could not be brought up to date.
+    #[error(
+        "the database's schema could not be brought up to date: {0}. The user of DATABASE_URL must be allowed to create tables"
+    )]
+    Migrate(String),
+    /// Another process has been migrating for too long.
+    #[error("another process has been migrating the database for {} s. Wait for it, or stop it, and start again", .0.as_secs())]
+    MigrationLocked(Duration),
+}
+
+// ---------------------------------------------------------------------------------------------
+// Opening
+
+/// How a database is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening {
+    /// The most connections (`PIC_DB_POOL`).
+    pub pool: u32,
+    /// Whether one that may lose what it acknowledged will do (`PIC_ALLOW_UNSAFE_DATABASE`).
+    pub allow_unsafe: bool,
+}
+
+/// A database that is fit, migrated and ready.
+#[derive(Clone, Debug)]
+pub struct Database {
+    /// Its connections.
+    pub pool: PgPool,
+    /// Its secret.
+    pub secret: Secret,
+}
+
+impl Database {
+    /// Connects, looks whether the database is fit, migrates it and reads its secret.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]; nothing is half-made then.
+    pub async fn open(options: PgConnectOptions, opening: &Opening) -> Result<Self, OpenError> {
+        // The library would log statements; ours carry no values, but nobody needs them.
+        let options = options
+            .application_name("pic-portal")
+            .disable_statement_logging();
+        let connect = |e: sqlx::Error| OpenError::Connect(e.into());
+        let mut connection = PgConnection::connect_with(&options)
+            .await
+            .map_err(connect)?;
+        fit(&mut connection, opening).await?;
+        migrate(&options, connection).await?;
+        let pool = PgPoolOptions::new()
+            .max_connections(opening.pool)
+            .acquire_timeout(Duration::from_secs(3))
+            .test_before_acquire(true)
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    connection
+                        .execute(
+                            "SELECT set_config('statement_timeout', '20s', false), \
+                             set_config('lock_timeout', '10s', false), \
+                             set_config('idle_in_transaction_session_timeout', '20s', false)",
+                        )
+                        .await
+                        .map(drop)
+                })
+            })
+            .connect_with(options)
+            .await
+            .map_err(connect)?;
+        let secret = sqlx::query_scalar!("SELECT value FROM secret")
+            .fetch_one(&pool)
+            .await
+            .map_err(connect)?;
+        let secret = Secret::from_bytes(&secret).ok_or_else(|| {
+            OpenError::Connect(
+                Impossible {
+                    table: "secret",
+                    column: "value",
+                    id: None,
+                }
+                .into(),
+            )
+        })?;
+        Ok(Self { pool, secret })
+    }
+
+    /// Whether it answers within `patience`.
+    pub async fn answers(&self, patience: Duration) -> bool {
+        let answer = sqlx::query("SELECT 1").execute(&self.pool);
+        matches!(tokio::time::timeout(patience, answer).await, Ok(Ok(_)))
+    }
+}
+
+/// Looks whether the server can hold what the portal promises.
+async fn fit(connection: &mut PgConnection, opening: &Opening) -> Result<(), OpenError> {
+    let row = sqlx::query!(
+        r#"SELECT current_setting('server_version_num')::int / 10000 AS "major!",
+                  current_setting('server_version') AS "version!",
+                  current_setting('server_encoding') AS "encoding!",
+                  pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS "read_only!",
+                  current_setting('fsync') = 'off' AS "no_fsync!",
+                  current_setting('synchronous_commit') = 'off' AS "no_synchronous_commit!""#
+    )
+    .fetch_one(connection)
+    .await
+    .map_err(|e| OpenError::Connect(e.into()))?;
+    if row.major < OLDEST_MAJOR {
+        return Err(OpenError::TooOld(row.version));
+    }
+    if row.encoding != "UTF8" {
+        return Err(OpenError::Encoding(row.encoding));
+    }
+    if row.read_only {
+        return Err(OpenError::ReadOnly);
+    }
+    if !opening.allow_unsafe {
+        if row.no_fsync {
+            return Err(OpenError::Unsafe("fsync"));
+        }
+        if row.no_synchronous_commit {
+            return Err(OpenError::Unsafe("synchronous_commit"));
+        }
+    }
+    Ok(())
+}
+
+/// Applies the migrations that are missing, one process at a time. The lock is held by an open
+/// transaction on `guard` and tried again and again, because neither a session's lock nor waiting
+/// inside the server works behind a pooler in transaction mode.
+async fn migrate(options: &PgConnectOptions, mut guard: PgConnection) -> Result<(), OpenError> {
+    const PATIENCE: Duration = Duration::from_secs(120);
+    let connect = |e: sqlx::Error| OpenError::Connect(e.into());
+    let began = tokio::time::Instant::now();
+    let transaction = loop {
+        let mut transaction = guard.begin().await.map_err(connect)?;
+        let alone = sqlx::query_scalar!(
+            r#"SELECT pg_try_advisory_xact_lock($1) AS "alone!""#,
+            MIGRATION_LOCK
+        )
+        .fetch_one(&mut *transaction)
+        .await
+        .map_err(connect)?;
+        if alone {
+            break transaction;
+        }
+        transaction.rollback().await.map_err(connect)?;
+        if began.elapsed() > PATIENCE {
+            return Err(OpenError::MigrationLocked(PATIENCE));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    let mut connection = PgConnection::connect_with(options).await.map_err(connect)?;
+    MIGRATOR
+        .run_direct(None, &mut connection, false)
+        .await
+        .map_err(|e| {
+            OpenError::Migrate(match e {
+                MigrateError::Execute(e) | MigrateError::ExecuteMigration(e, _) => {
+                    Error::from(e).to_string()
+                }
+                // The others carry versions and file names, no values.
+                other => other.to_string(),
+            })
+        })?;
+    connection.close().await.map_err(connect)?;
+    transaction.commit().await.map_err(connect)?;
+    guard.close().await.map_err(connect)
+}

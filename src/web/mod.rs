@@ -1,4 +1,166 @@
-//! What do all pages share?
+//! What is the same for every answer: headers, faces of errors, page shell, assets?
 
 pub mod assets;
+pub mod form;
 pub mod shell;
+
+use askama::Template;
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer};
+
+use crate::{
+    app::App,
+    error::{Error, Problem},
+    request::pages::view::{ErrorPage, Way},
+    web::shell::Section,
+};
+
+/// What a page may load and do (`ux.md`, Everywhere): nothing inline, nothing from elsewhere.
+const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+    connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// A page with a status.
+///
+/// # Errors
+///
+/// [`Error::Render`] when the template fails.
+pub fn page(status: StatusCode, page: &impl Template) -> Result<Response, Error> {
+    Ok((
+        status,
+        [(header::CONTENT_TYPE, "text/html; charset=utf-8")],
+        page.render()?,
+    )
+        .into_response())
+}
+
+/// A text file with a status.
+///
+/// # Errors
+///
+/// [`Error::Render`] when the template fails.
+pub fn text(page: &impl Template) -> Result<Response, Error> {
+    Ok((
+        [(header::CONTENT_TYPE, "text/plain; charset=utf-8")],
+        page.render()?,
+    )
+        .into_response())
+}
+
+/// Puts around `routes` what every answer needs, from the inside out: no form of another site, a
+/// panic becomes a 500, errors get a face, every answer gets its headers. `probes` are for programs
+/// and answer in plain words.
+pub fn layers(routes: Router<App>, probes: Router<App>, app: &App) -> Router {
+    let csrf = CsrfLayer::new()
+        .add_trusted_origin(app.site().public_url.as_str())
+        .expect("an origin that was looked at when the settings were read");
+    routes
+        .layer(csrf)
+        .layer(CatchPanicLayer::custom(|_| {
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }))
+        .layer(middleware::from_fn_with_state(app.clone(), faces))
+        .merge(probes)
+        .layer(middleware::from_fn_with_state(app.clone(), headers))
+        .with_state(app.clone())
+}
+
+/// Gives an error a face: a page, or `application/problem+json` for who asks for it.
+async fn faces(State(app): State<App>, request: Request, next: Next) -> Response {
+    let wants_json = wants_json(&request);
+    let mut response = next.run(request).await;
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let problem = response.extensions_mut().remove::<Problem>();
+    // A form shown again with its errors has a page already.
+    let has_page = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    if has_page && !wants_json {
+        return response;
+    }
+    let problem = problem.unwrap_or_else(|| Problem::of(status));
+    let mut faced = if wants_json {
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        ([(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+    } else {
+        let way = problem.way.map(|(href, label)| Way {
+            href: href.into(),
+            label: label.into(),
+        });
+        let face = ErrorPage {
+            shell: app.shell(Section::None),
+            status: status.as_u16(),
+            title: problem.title.into(),
+            lines: vec![problem.detail.into()],
+            ways: way.into_iter().collect(),
+            incident: problem.incident.clone(),
+        };
+        page(status, &face).unwrap_or_else(|_| problem.title.into_response())
+    };
+    *faced.status_mut() = status;
+    for name in [header::RETRY_AFTER, header::ALLOW] {
+        if let Some(value) = response.headers_mut().remove(&name) {
+            faced.headers_mut().insert(name, value);
+        }
+    }
+    faced
+}
+
+/// Whether whoever asks wants JSON and no page.
+fn wants_json(request: &Request) -> bool {
+    request
+        .headers()
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|accept| {
+            let kinds = || {
+                accept
+                    .split(',')
+                    .map(|kind| kind.split(';').next().unwrap_or_default().trim())
+            };
+            kinds().any(|kind| matches!(kind, "application/json" | "application/problem+json"))
+                && !kinds().any(|kind| kind == "text/html")
+        })
+}
+
+/// Headers on every answer, whatever it is. What a handler has set itself stays.
+async fn headers(State(app): State<App>, request: Request, next: Next) -> Response {
+    const FIXED: [(HeaderName, &str); 6] = [
+        (header::CONTENT_SECURITY_POLICY, CSP),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
+        (
+            HeaderName::from_static("permissions-policy"),
+            "camera=(), geolocation=(), microphone=()",
+        ),
+    ];
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in FIXED {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    if app.site().public_url.is_https() {
+        headers.insert(
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=31536000"),
+        );
+    }
+    response
+}

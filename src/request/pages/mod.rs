@@ -1,3 +1,92 @@
-//! What does a browser see of a request?
+//! What does a browser see of a request, and what does it send?
 
+mod find;
+mod form;
+mod receipt;
+mod status;
 pub mod view;
+mod when;
+
+use axum::{
+    extract::{Path, State},
+    http::{StatusCode, Uri},
+    response::{IntoResponse as _, Redirect, Response},
+};
+
+use self::view::{Domain, EdgeRoutes, StartPage};
+pub use self::{
+    find::find,
+    form::{form, send_form},
+    receipt::{receipt, receipt_text},
+    status::{status, withdraw},
+};
+use super::{
+    reference::Reference,
+    store::{self, Request},
+};
+use crate::{
+    app::App,
+    error::Error,
+    names::{AccessEdge, SipDomain},
+    web::{page, shell::Section},
+};
+
+/// `GET /`: what this is, what to have at hand, three ways on.
+pub async fn start(State(app): State<App>) -> Result<Response, Error> {
+    let clocks = &app.site().clocks;
+    page(
+        StatusCode::OK,
+        &StartPage {
+            shell: app.shell(Section::Start),
+            promise: when::span(clocks.promise),
+            limit: when::span(clocks.expiry),
+        },
+    )
+}
+
+/// The request that an address names.
+///
+/// Whoever types the reference otherwise than it is shown is led to the address that is; `rest` is
+/// what follows the reference there.
+async fn named(app: &App, reference: &str, uri: &Uri) -> Result<Request, Response> {
+    let Some(parsed) = Reference::parse(reference) else {
+        return Err(Error::NoRequest.into_response());
+    };
+    let shown = parsed.to_string();
+    if shown != reference {
+        let rest = uri
+            .path()
+            .splitn(4, '/')
+            .nth(3)
+            .map(|rest| format!("/{rest}"))
+            .unwrap_or_default();
+        return Err(Redirect::permanent(&format!("/requests/{shown}{rest}")).into_response());
+    }
+    match store::look_up(&app.db().pool, parsed).await {
+        Ok(Some(request)) => Ok(request),
+        Ok(None) => Err(Error::NoRequest.into_response()),
+        Err(error) => Err(Error::Database(error).into_response()),
+    }
+}
+
+/// A reference as it stands in an address.
+type ReferencePath = Path<String>;
+
+fn routes_of<'a>(
+    routes: impl IntoIterator<Item = &'a (AccessEdge, Vec<SipDomain>)>,
+) -> Vec<EdgeRoutes> {
+    routes
+        .into_iter()
+        .map(|(edge, domains)| EdgeRoutes {
+            access_edge: edge.to_string(),
+            domains: domains.iter().map(domain_of).collect(),
+        })
+        .collect()
+}
+
+fn domain_of(domain: &SipDomain) -> Domain {
+    Domain {
+        name: domain.to_string(),
+        readable: domain.unicode().unwrap_or_default(),
+    }
+}

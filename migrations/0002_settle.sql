@@ -1,0 +1,127 @@
+-- How claimed requests are settled: the one place where a request leaves pending by the portal's
+-- own hand and where routes change.
+
+-- Appends one event to the timeline of each of the given requests.
+CREATE FUNCTION pic_append_event(ids bigint[], happened_at timestamptz, by_actor text, what text) RETURNS void
+    LANGUAGE sql
+BEGIN ATOMIC
+    INSERT INTO event (request_id, seq, at, actor, code)
+    SELECT i, 1 + coalesce((SELECT max(e.seq) FROM event e WHERE e.request_id = i), 0), happened_at, by_actor, what
+    FROM unnest(ids) AS i ORDER BY i;
+END;
+COMMENT ON FUNCTION pic_append_event(bigint[], timestamptz, text, text) IS
+    'appends one event to the timeline of each request; the caller holds the request''s work row';
+
+CREATE FUNCTION pic_settle(
+    ids bigint[],
+    token uuid,
+    expiry interval,
+    first_wait interval,
+    longest_wait interval,
+    OUT expired bigint[],
+    OUT held bigint[],
+    OUT provisioned bigint[]
+) LANGUAGE plpgsql AS $$
+DECLARE
+    now_at constant timestamptz := pic_now();
+    mine bigint[];      -- what the claim still holds
+    candidates bigint[];-- neither expired nor held
+    waiting bigint[];   -- candidates that want a domain which an earlier candidate wants too
+    newly_held bigint[];
+    freed text[];
+BEGIN
+    -- The guard: whatever the claim lost in the meantime is not ours to touch.
+    SELECT coalesce(array_agg(w.request_id), '{}') INTO mine
+    FROM (
+        SELECT request_id FROM work WHERE request_id = ANY (ids) AND lease_token = token
+        ORDER BY request_id FOR UPDATE
+    ) w;
+
+    SELECT coalesce(array_agg(r.id), '{}') INTO expired
+    FROM request r WHERE r.id = ANY (mine) AND r.submitted_at + expiry <= now_at;
+
+    -- A domain in force under another service holds the request back, in every mode.
+    SELECT coalesce(array_agg(DISTINCT d.request_id), '{}') INTO held
+    FROM request_route d
+    JOIN request r ON r.id = d.request_id
+    JOIN route x ON x.sip_domain = d.sip_domain AND x.service_id <> r.service_id
+    WHERE d.request_id = ANY (mine) AND d.request_id <> ALL (expired);
+
+    SELECT coalesce(array_agg(i), '{}') INTO candidates
+    FROM unnest(mine) AS i WHERE i <> ALL (expired) AND i <> ALL (held);
+
+    -- Two candidates that want one domain: the earlier goes first, the later is looked at again
+    -- at once, when the domain is in force.
+    SELECT coalesce(array_agg(DISTINCT d.request_id) FILTER (WHERE d.request_id > d.earliest), '{}') INTO waiting
+    FROM (
+        SELECT request_id, min(request_id) OVER (PARTITION BY sip_domain) AS earliest
+        FROM request_route WHERE request_id = ANY (candidates)
+    ) d;
+    SELECT coalesce(array_agg(i), '{}') INTO provisioned FROM unnest(candidates) AS i WHERE i <> ALL (waiting);
+
+    -- Rejected: the limit has passed.
+    UPDATE request SET state = 'rejected', reason = 'expired', ended_at = now_at
+    WHERE id = ANY (expired) AND state = 'pending';
+    PERFORM pic_append_event(expired, now_at, 'portal', 'rejected');
+
+    -- Held: say which domains, look again later.
+    DELETE FROM finding f WHERE f.request_id = ANY (held) AND f.code = 'domain-held' AND NOT EXISTS (
+        SELECT FROM route x JOIN request r ON r.id = f.request_id
+        WHERE x.sip_domain = f.subject AND x.service_id <> r.service_id);
+    SELECT coalesce(array_agg(i), '{}') INTO newly_held FROM unnest(held) AS i
+    WHERE NOT EXISTS (SELECT FROM finding WHERE request_id = i AND code = 'domain-held');
+    INSERT INTO finding (request_id, code, subject, severity, at)
+    SELECT d.request_id, 'domain-held', d.sip_domain, 'blocking', now_at
+    FROM request_route d
+    JOIN request r ON r.id = d.request_id
+    JOIN route x ON x.sip_domain = d.sip_domain AND x.service_id <> r.service_id
+    WHERE d.request_id = ANY (held)
+    ON CONFLICT (request_id, code, subject) DO UPDATE SET at = EXCLUDED.at;
+    PERFORM pic_append_event(newly_held, now_at, 'portal', 'held');
+    UPDATE work w SET
+        due_at = least(now_at + least(first_wait * 2 ^ least(w.attempts, 20), longest_wait), r.submitted_at + expiry),
+        attempts = least(w.attempts + 1, 32000), lease_token = NULL, lease_until = NULL
+    FROM request r WHERE r.id = w.request_id AND w.request_id = ANY (held);
+
+    -- Provisioned: make before break. Domains in order, so that two settlements meet in one order.
+    INSERT INTO route AS x (sip_domain, access_edge, service_id, request_id, since)
+    SELECT d.sip_domain, e.access_edge, r.service_id, r.id, now_at
+    FROM request r
+    JOIN request_route d ON d.request_id = r.id
+    JOIN request_edge e ON e.request_id = r.id AND e.ordinal = d.edge
+    WHERE r.id = ANY (provisioned)
+    ORDER BY d.sip_domain
+    ON CONFLICT (sip_domain) DO UPDATE
+        SET access_edge = EXCLUDED.access_edge, request_id = EXCLUDED.request_id, since = EXCLUDED.since
+        WHERE x.service_id = EXCLUDED.service_id AND x.access_edge <> EXCLUDED.access_edge;
+    IF EXISTS (
+        SELECT FROM request r
+        JOIN request_route d ON d.request_id = r.id
+        LEFT JOIN route x ON x.sip_domain = d.sip_domain AND x.service_id = r.service_id
+        WHERE r.id = ANY (provisioned) AND x.sip_domain IS NULL
+    ) THEN
+        -- Somebody else put one of the domains in force since we looked: undo all, look again.
+        RAISE EXCEPTION 'a domain was taken meanwhile' USING ERRCODE = 'serialization_failure';
+    END IF;
+    WITH gone AS (
+        DELETE FROM route x USING request r
+        WHERE r.id = ANY (provisioned) AND x.service_id = r.service_id AND NOT EXISTS (
+            SELECT FROM request_route d WHERE d.request_id = r.id AND d.sip_domain = x.sip_domain)
+        RETURNING x.sip_domain
+    ) SELECT coalesce(array_agg(sip_domain), '{}') INTO freed FROM gone;
+    UPDATE request SET state = 'provisioned', ended_at = now_at
+    WHERE id = ANY (provisioned) AND state = 'pending';
+    DELETE FROM finding WHERE request_id = ANY (provisioned) AND code = 'domain-held';
+    PERFORM pic_append_event(provisioned, now_at, 'portal', 'provisioned');
+
+    DELETE FROM work WHERE request_id = ANY (expired || provisioned);
+    -- What waited for another candidate, and what waited for a domain that is free now: at once.
+    UPDATE work SET lease_token = NULL, lease_until = NULL
+    WHERE request_id = ANY (waiting);
+    IF cardinality(freed) > 0 THEN
+        UPDATE work SET due_at = now_at
+        WHERE due_at > now_at AND request_id IN (SELECT f.request_id FROM finding f WHERE f.code = 'domain-held' AND f.subject = ANY (freed));
+    END IF;
+END $$;
+COMMENT ON FUNCTION pic_settle(bigint[], uuid, interval, interval, interval) IS
+    'settles those of the given requests that the claim with this token still holds, in the caller''s transaction; tells which requests expired, are held and were provisioned; serialization_failure: nothing was changed, call again';

@@ -1,0 +1,473 @@
+//! Which settings are in force, and are they right?
+//!
+//! Every setting is an environment variable and a flag of the same name (`design.md`, Contract).
+//! They are read once; a wrong value stops the start with the variable, the fault and an example.
+
+use std::{net::SocketAddr, path::PathBuf, str::FromStr as _, time::Duration};
+
+use clap::{Args, ValueEnum};
+use sqlx::postgres::PgConnectOptions;
+
+use crate::{db::Opening, provisioning::store::Waits, request::Clocks};
+
+/// The settings as given, not looked at yet. An empty value counts as unset.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Settings")]
+pub struct Given {
+    /// PostgreSQL 15 or later, like postgres://pic@db.contoso.com/pic. Unset: a private PostgreSQL
+    /// is started from the server binaries on this machine.
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true,
+        global = true
+    )]
+    pub database_url: Option<String>,
+    /// Where the private PostgreSQL lives [default: /var/lib/pic-portal for root, else
+    /// $XDG_DATA_HOME/pic-portal or ~/.local/share/pic-portal]
+    #[arg(long, env = "PIC_DATA_DIR", value_name = "DIR", global = true)]
+    pub data_dir: Option<PathBuf>,
+    /// Address to listen on; port 0 picks one [default: 127.0.0.1:8080]
+    #[arg(long, env = "PIC_LISTEN", value_name = "ADDR")]
+    pub listen: Option<String>,
+    /// Origin that people see, like https://federation.contoso.com; https sets Secure cookies and
+    /// HSTS [default: http:// and the address listened on]
+    #[arg(long, env = "PIC_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<String>,
+    /// Where people turn once the promise has passed: a text or a URL
+    #[arg(long, env = "PIC_SUPPORT", value_name = "TEXT")]
+    pub support: Option<String>,
+    /// A notice on every page
+    #[arg(long, env = "PIC_NOTICE", value_name = "TEXT")]
+    pub notice: Option<String>,
+    /// Name of the network that people are provisioned for [default: Skype]
+    #[arg(long, env = "PIC_PROVIDER", value_name = "NAME")]
+    pub provider: Option<String>,
+    /// Readiness checks; this version knows `off` alone [default: off]
+    #[arg(long, env = "PIC_CHECKS", value_name = "MODE")]
+    pub checks: Option<String>,
+    /// First wait before a request that is held back is looked at again; doubles each time
+    /// [default: 30s]
+    #[arg(long, env = "PIC_RECHECK_FIRST", value_name = "TIME")]
+    pub recheck_first: Option<String>,
+    /// Longest such wait [default: 1h]
+    #[arg(long, env = "PIC_RECHECK_MAX", value_name = "TIME")]
+    pub recheck_max: Option<String>,
+    /// A pending request is overdue after this [default: 48h]
+    #[arg(long, env = "PIC_PROMISE", value_name = "TIME")]
+    pub promise: Option<String>,
+    /// A pending request is rejected as expired after this [default: 30d]
+    #[arg(long, env = "PIC_EXPIRY", value_name = "TIME")]
+    pub expiry: Option<String>,
+    /// Connections to the database, at most [default: 10]
+    #[arg(long, env = "PIC_DB_POOL", value_name = "N", global = true)]
+    pub db_pool: Option<String>,
+    /// Start although the database has fsync or synchronous_commit off [default: false]
+    #[arg(
+        long,
+        env = "PIC_ALLOW_UNSAFE_DATABASE",
+        value_name = "BOOL",
+        global = true
+    )]
+    pub allow_unsafe_database: Option<String>,
+    /// Which log lines are written: error, warn, info, debug, trace, or a tracing filter
+    /// [default: info]
+    #[arg(long, env = "PIC_LOG", value_name = "FILTER", global = true)]
+    pub log: Option<String>,
+    /// How log lines are written: text, or json for machines [default: text]
+    #[arg(long, env = "PIC_LOG_FORMAT", value_name = "FORMAT", global = true)]
+    pub log_format: Option<String>,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How strict the readiness checks are. This version has none yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checks {
+    /// No look-ups: a request is provisioned as soon as nothing in the portal stands against it.
+    Off,
+}
+
+/// Where the database is.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A server of the operator's.
+    Url(Box<PgConnectOptions>),
+    /// Our own, in this directory.
+    Private(PathBuf),
+}
+
+/// The settings in force.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the database is.
+    pub source: Source,
+    /// How it is opened.
+    pub opening: Opening,
+    /// Address to listen on.
+    pub listen: SocketAddr,
+    /// Origin that people see; `None`: the address listened on.
+    pub public_url: Option<Origin>,
+    /// Where to turn past the promise.
+    pub support: Option<String>,
+    /// A notice on every page.
+    pub notice: Option<String>,
+    /// Name of the network.
+    pub provider: String,
+    /// How strict the checks are.
+    pub checks: Checks,
+    /// Promise and limit.
+    pub clocks: Clocks,
+    /// Back-off and limit for the background task.
+    pub waits: Waits,
+}
+
+/// An origin: scheme, host and port, as in `https://federation.contoso.com`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin(String);
+
+impl Origin {
+    /// The origin of plain HTTP on `address`.
+    #[must_use]
+    pub fn of(address: SocketAddr) -> Self {
+        Self(format!("http://{address}"))
+    }
+
+    /// Reads an origin; a single slash at the end is taken off.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.strip_suffix('/').unwrap_or(text);
+        let uri = axum::http::Uri::from_str(text).ok()?;
+        let authority = uri.authority()?;
+        let scheme = uri
+            .scheme_str()
+            .filter(|s| matches!(*s, "http" | "https"))?;
+        let bare = uri.path() == "/" && uri.query().is_none() && !authority.as_str().contains('@');
+        (bare && !authority.host().is_empty()).then(|| {
+            Self(format!(
+                "{scheme}://{}",
+                authority.as_str().to_ascii_lowercase()
+            ))
+        })
+    }
+
+    /// The origin as text, without a slash at the end.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether people come by https.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.0.starts_with("https://")
+    }
+}
+
+/// A wrong setting, in one line with the way out. Holds no value: some are secrets.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{variable}: {fault}. Example: {variable}={example}")]
+pub struct Wrong {
+    /// The environment variable.
+    pub variable: &'static str,
+    /// What is wrong with its value.
+    pub fault: String,
+    /// A right value.
+    pub example: &'static str,
+}
+
+fn wrong(variable: &'static str, fault: impl Into<String>, example: &'static str) -> Wrong {
+    Wrong {
+        variable,
+        fault: fault.into(),
+        example,
+    }
+}
+
+/// A setting that is set: an empty value is none.
+fn set(value: Option<&String>) -> Option<&str> {
+    value.map(|v| v.trim()).filter(|v| !v.is_empty())
+}
+
+fn duration(
+    variable: &'static str,
+    value: Option<&String>,
+    default: &'static str,
+) -> Result<Duration, Wrong> {
+    let text = set(value).unwrap_or(default);
+    match humantime::parse_duration(text) {
+        // Longer ones leave the calendar of the database.
+        Ok(d) if d > Duration::from_secs(10 * 366 * 24 * 60 * 60) => {
+            Err(wrong(variable, "is longer than ten years", default))
+        }
+        Ok(d) if d.is_zero() => Err(wrong(variable, "is zero", default)),
+        Ok(d) => Ok(d),
+        Err(_) => Err(wrong(
+            variable,
+            "is not a time with a unit (s, m, h, d)",
+            default,
+        )),
+    }
+}
+
+impl Given {
+    /// The log's filter and format.
+    ///
+    /// # Errors
+    ///
+    /// The first [`Wrong`] setting.
+    pub fn log(&self) -> Result<(tracing_subscriber::EnvFilter, LogFormat), Wrong> {
+        let filter =
+            tracing_subscriber::EnvFilter::try_new(set(self.log.as_ref()).unwrap_or("info"))
+                .map_err(|_| wrong("PIC_LOG", "is not a level or a tracing filter", "info"))?;
+        let format = match set(self.log_format.as_ref()) {
+            None => LogFormat::Text,
+            Some(text) => LogFormat::from_str(text, true)
+                .map_err(|_| wrong("PIC_LOG_FORMAT", "is neither text nor json", "json"))?,
+        };
+        Ok((filter, format))
+    }
+
+    /// The settings, each looked at.
+    ///
+    /// # Errors
+    ///
+    /// The first [`Wrong`] setting.
+    pub fn config(&self) -> Result<Config, Wrong> {
+        let clocks = Clocks {
+            promise: duration("PIC_PROMISE", self.promise.as_ref(), "48h")?,
+            expiry: duration("PIC_EXPIRY", self.expiry.as_ref(), "30d")?,
+        };
+        let waits = Waits {
+            expiry: clocks.expiry,
+            first: duration("PIC_RECHECK_FIRST", self.recheck_first.as_ref(), "30s")?,
+            longest: duration("PIC_RECHECK_MAX", self.recheck_max.as_ref(), "1h")?,
+        };
+        if waits.longest < waits.first {
+            return Err(wrong(
+                "PIC_RECHECK_MAX",
+                "is shorter than PIC_RECHECK_FIRST",
+                "1h",
+            ));
+        }
+        if clocks.expiry < clocks.promise {
+            return Err(wrong("PIC_EXPIRY", "is shorter than PIC_PROMISE", "30d"));
+        }
+        Ok(Config {
+            source: self.source()?,
+            opening: self.opening()?,
+            listen: set(self.listen.as_ref())
+                .unwrap_or("127.0.0.1:8080")
+                .parse()
+                .map_err(|_| {
+                    wrong(
+                        "PIC_LISTEN",
+                        "is not an IP address with a port",
+                        "127.0.0.1:8080",
+                    )
+                })?,
+            public_url: set(self.public_url.as_ref())
+                .map(|text| {
+                    Origin::parse(text).ok_or_else(|| {
+                        wrong(
+                            "PIC_PUBLIC_URL",
+                            "is not an origin: http or https, a host, perhaps a port, no path",
+                            "https://federation.contoso.com",
+                        )
+                    })
+                })
+                .transpose()?,
+            support: set(self.support.as_ref()).map(str::to_owned),
+            notice: set(self.notice.as_ref()).map(str::to_owned),
+            provider: set(self.provider.as_ref()).unwrap_or("Skype").to_owned(),
+            checks: match set(self.checks.as_ref()) {
+                None | Some("off") => Checks::Off,
+                Some(_) => {
+                    return Err(wrong(
+                        "PIC_CHECKS",
+                        "is not a mode that this version knows",
+                        "off",
+                    ));
+                }
+            },
+            clocks,
+            waits,
+        })
+    }
+
+    fn source(&self) -> Result<Source, Wrong> {
+        const EXAMPLE: &str = "postgres://pic@db.contoso.com/pic";
+        match set(self.database_url.as_ref()) {
+            Some(url) if !url.starts_with("postgres://") && !url.starts_with("postgresql://") => {
+                Err(wrong(
+                    "DATABASE_URL",
+                    "does not begin with postgres://",
+                    EXAMPLE,
+                ))
+            }
+            Some(url) => PgConnectOptions::from_str(url)
+                .map(|options| Source::Url(Box::new(options)))
+                .map_err(|_| {
+                    wrong(
+                        "DATABASE_URL",
+                        "is not a URL of a PostgreSQL database",
+                        EXAMPLE,
+                    )
+                }),
+            None => Ok(Source::Private(
+                self.data_dir
+                    .clone()
+                    .filter(|dir| !dir.as_os_str().is_empty())
+                    .unwrap_or_else(crate::db::private::default_dir),
+            )),
+        }
+    }
+
+    fn opening(&self) -> Result<Opening, Wrong> {
+        Ok(Opening {
+            pool: match set(self.db_pool.as_ref()).unwrap_or("10").parse() {
+                // The background task keeps one for listening, and works on another.
+                Ok(pool @ 3..=1000) => pool,
+                _ => return Err(wrong("PIC_DB_POOL", "is not a number from 3 to 1000", "10")),
+            },
+            allow_unsafe: match set(self.allow_unsafe_database.as_ref()) {
+                None | Some("false") => false,
+                Some("true") => true,
+                Some(_) => {
+                    return Err(wrong(
+                        "PIC_ALLOW_UNSAFE_DATABASE",
+                        "is neither true nor false",
+                        "true",
+                    ));
+                }
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(set: impl FnOnce(&mut Given)) -> Result<Config, Wrong> {
+        let mut given = Given::default();
+        set(&mut given);
+        given.config()
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_contract() {
+        let config = given(|_| {}).unwrap();
+        assert_eq!(config.listen, "127.0.0.1:8080".parse().unwrap());
+        assert_eq!(config.provider, "Skype");
+        assert_eq!(config.clocks.promise, Duration::from_secs(48 * 3600));
+        assert_eq!(config.clocks.expiry, Duration::from_secs(30 * 24 * 3600));
+        assert_eq!(config.waits.first, Duration::from_secs(30));
+        assert_eq!(config.waits.longest, Duration::from_secs(3600));
+        assert_eq!(config.opening.pool, 10);
+        assert!(!config.opening.allow_unsafe);
+        assert!(matches!(config.source, Source::Private(_)));
+    }
+
+    #[test]
+    fn a_wrong_value_names_its_variable_and_an_example_that_is_right() {
+        type Set = fn(&mut Given, Option<String>);
+        let cases: &[(&str, Set, &[&str])] = &[
+            (
+                "DATABASE_URL",
+                |g, v| g.database_url = v,
+                &["mysql://x", "postgres", "postgres://h:port/x"],
+            ),
+            (
+                "PIC_LISTEN",
+                |g, v| g.listen = v,
+                &["8080", "localhost:8080", "127.0.0.1:99999"],
+            ),
+            (
+                "PIC_PUBLIC_URL",
+                |g, v| g.public_url = v,
+                &[
+                    "contoso.com",
+                    "ftp://a",
+                    "https://a/b",
+                    "https://u@a",
+                    "https://a?b",
+                    "https://",
+                ],
+            ),
+            ("PIC_CHECKS", |g, v| g.checks = v, &["on", "enforce"]),
+            (
+                "PIC_PROMISE",
+                |g, v| g.promise = v,
+                &["48", "two days", "-1s", "0s", "1000y", "60d"],
+            ),
+            ("PIC_EXPIRY", |g, v| g.expiry = v, &["30", "1h"]),
+            ("PIC_RECHECK_FIRST", |g, v| g.recheck_first = v, &["x"]),
+            ("PIC_RECHECK_MAX", |g, v| g.recheck_max = v, &["1s", "x"]),
+            (
+                "PIC_DB_POOL",
+                |g, v| g.db_pool = v,
+                &["0", "2", "-1", "many", "1001"],
+            ),
+            (
+                "PIC_ALLOW_UNSAFE_DATABASE",
+                |g, v| g.allow_unsafe_database = v,
+                &["yes", "1"],
+            ),
+        ];
+        for (variable, set, values) in cases {
+            for value in *values {
+                let wrong = given(|g| set(g, Some((*value).into()))).expect_err(value);
+                let named = if *value == "60d" {
+                    "PIC_EXPIRY"
+                } else {
+                    variable
+                };
+                assert_eq!(wrong.variable, named, "{value}");
+                let message = wrong.to_string();
+                assert!(
+                    message.contains(wrong.example) && !message.contains('\n'),
+                    "{message}"
+                );
+                if named == *variable {
+                    given(|g| set(g, Some(wrong.example.into()))).expect("the example is right");
+                }
+            }
+            given(|g| set(g, Some(" ".into()))).expect("an empty value is none");
+        }
+    }
+
+    #[test]
+    fn a_log_setting_is_looked_at_too() {
+        let log = |filter: &str, format: &str| {
+            Given {
+                log: Some(filter.into()),
+                log_format: Some(format.into()),
+                ..Given::default()
+            }
+            .log()
+        };
+        assert_eq!(log("debug", "json").unwrap().1, LogFormat::Json);
+        assert_eq!(
+            log("pic_portal=nonsense", "text").unwrap_err().variable,
+            "PIC_LOG"
+        );
+        assert_eq!(log("info", "xml").unwrap_err().variable, "PIC_LOG_FORMAT");
+    }
+
+    #[test]
+    fn an_origin_is_kept_without_its_slash() {
+        let origin = Origin::parse("https://Federation.Contoso.com/").unwrap();
+        assert_eq!(origin.as_str(), "https://federation.contoso.com");
+        assert!(origin.is_https());
+        assert!(!Origin::of("[::1]:80".parse().unwrap()).is_https());
+    }
+}

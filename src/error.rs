@@ -1,0 +1,224 @@
+//! What went wrong, and what is a person or a program told about it?
+//!
+//! One table: [`Error`] -> [`Problem`] (status, title, what to do) -> a page, or
+//! `application/problem+json` (RFC 9457). Causes go to the log, never to the visitor.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+
+use crate::{code, db};
+
+/// Why a handler has no page to show.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such page.
+    #[error("no such page")]
+    NoPage,
+    /// There is no request with this reference.
+    #[error("no such request")]
+    NoRequest,
+    /// The form has fields that are not asked for, or is not a form at all.
+    #[error("a form with other fields than those asked for")]
+    OtherFields,
+    /// The request has ended meanwhile.
+    #[error("the request has ended")]
+    Ended,
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] db::Error),
+    /// A page could not be rendered.
+    #[error("a page could not be rendered")]
+    Render(#[from] askama::Error),
+}
+
+/// A fault in words, the same for pages and programs.
+#[derive(Clone, Debug, Serialize)]
+pub struct Problem {
+    /// HTTP status.
+    #[serde(serialize_with = "number")]
+    pub status: StatusCode,
+    /// What happened, as a heading.
+    pub title: &'static str,
+    /// What to do now.
+    pub detail: &'static str,
+    /// By the field, where a form was at fault.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<FieldProblem>,
+    /// What support needs to find the cause in the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incident: Option<String>,
+    /// Seconds after which to try again.
+    #[serde(skip)]
+    pub retry_after: Option<u16>,
+    /// Where the way back leads, and its words.
+    #[serde(skip)]
+    pub way: Option<(&'static str, &'static str)>,
+}
+
+/// What is wrong with one field.
+#[derive(Clone, Debug, Serialize)]
+pub struct FieldProblem {
+    /// The field's name, with its place from 1 where there are several: `edge-2`.
+    pub field: String,
+    /// What to type instead.
+    pub message: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u16(status.as_u16())
+}
+
+impl Problem {
+    const fn new(status: StatusCode, title: &'static str, detail: &'static str) -> Self {
+        Self {
+            status,
+            title,
+            detail,
+            errors: Vec::new(),
+            incident: None,
+            retry_after: None,
+            way: None,
+        }
+    }
+
+    /// A form at fault, by the field.
+    #[must_use]
+    pub fn form(errors: Vec<FieldProblem>) -> Self {
+        let mut problem = Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "There is a problem with what was entered",
+            "Each field at fault is named with what to enter instead. Nothing was stored.",
+        );
+        problem.errors = errors;
+        problem
+    }
+
+    /// This submission id was used for other content before.
+    #[must_use]
+    pub const fn already_sent() -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "This form was sent already",
+            "A request with other content was stored from the same form. Look at that one, or begin a new form.",
+        )
+    }
+
+    /// What a bare status means: layers below the handlers answer with nothing more.
+    #[must_use]
+    pub fn of(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::new(
+                status,
+                "Page not found",
+                "If you typed the address, check it. If you followed a link, it may be out of date.",
+            ),
+            StatusCode::METHOD_NOT_ALLOWED => Self::new(
+                status,
+                "This address cannot be used like that",
+                "Begin again from the start page: the forms there lead to the right places.",
+            ),
+            StatusCode::FORBIDDEN => Self::new(
+                status,
+                "The form came from another site",
+                "For your safety only forms of this portal are accepted. Open the form here and send it again.",
+            ),
+            StatusCode::PAYLOAD_TOO_LARGE => Self::new(
+                status,
+                "That is too much for one request",
+                "A request can have 10 Access Edge FQDNs and 1,000 SIP domains. Split it into several.",
+            ),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::new(
+                status,
+                "That is not a form",
+                "Send the fields as application/x-www-form-urlencoded.",
+            ),
+            StatusCode::SERVICE_UNAVAILABLE => {
+                let mut problem = Self::new(
+                    status,
+                    "The portal cannot answer just now",
+                    "Nothing that was acknowledged is lost. If you sent a form, send it again in a minute: it will not be stored twice.",
+                );
+                problem.retry_after = Some(10);
+                problem
+            }
+            status if status.is_client_error() => Self::new(
+                status,
+                "The request was not understood",
+                "Begin again from the start page.",
+            ),
+            status => Self::new(
+                status,
+                "Something went wrong on our side",
+                "It was not your doing. Try again; if you sent a form, it will not be stored twice.",
+            ),
+        }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::NoPage => Self::of(StatusCode::NOT_FOUND),
+            Error::NoRequest => {
+                let mut problem = Self::new(
+                    StatusCode::NOT_FOUND,
+                    "There is no request with this reference",
+                    "A reference looks like PIC-7K3M-9QTX-4HWD-2ZRB. Check each group of four, or look the request up.",
+                );
+                problem.way = Some(("/status", "Look up a request"));
+                problem
+            }
+            Error::OtherFields => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The form has fields that are not asked for",
+                "The portal takes the fields of its own forms and no others, so that no contact information can reach it. Nothing was stored or logged.",
+            ),
+            Error::Ended => Self::new(
+                StatusCode::CONFLICT,
+                "This request has ended",
+                "It was decided in the meantime and cannot be changed any more. Its page shows how it ended.",
+            ),
+            Error::Database(error @ (db::Error::Unavailable(_) | db::Error::Conflict(_))) => {
+                tracing::warn!(%error, "no answer");
+                Self::of(StatusCode::SERVICE_UNAVAILABLE)
+            }
+            Error::Database(error) => Self::internal(&error),
+            Error::Render(_) => Self::internal(&"a page could not be rendered"),
+        }
+    }
+}
+
+impl Problem {
+    /// Logs the cause once, under an id that the visitor sees and nothing else.
+    fn internal(cause: &dyn std::fmt::Display) -> Self {
+        let incident = code::encode(&code::random::<5>());
+        tracing::error!(incident, %cause, "internal error");
+        let mut problem = Self::of(StatusCode::INTERNAL_SERVER_ERROR);
+        problem.incident = Some(incident);
+        problem
+    }
+}
+
+/// An answer that has a status and a [`Problem`], and no face yet: `web::faces` gives it one.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        if let Some(seconds) = self.retry_after {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        Problem::from(self).into_response()
+    }
+}

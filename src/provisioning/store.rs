@@ -1,0 +1,131 @@
+//! Which requests are due, and what becomes of those that were looked at?
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgPool, postgres::types::PgInterval};
+use uuid::Uuid;
+
+use crate::db;
+
+/// A claim on due requests: while its lease lasts nobody else looks at them. It ends by
+/// [`settle`]; when its holder dies, by running out.
+#[derive(Debug)]
+pub struct Claim {
+    token: Uuid,
+    requests: Vec<i64>,
+}
+
+impl Claim {
+    /// How many requests it holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// Whether nothing was due.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+}
+
+/// Claims up to `most` requests that are due and free, oldest first, for the time of `lease`.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away.
+pub async fn claim(pool: &PgPool, most: u32, lease: Duration) -> Result<Claim, db::Error> {
+    let token = Uuid::new_v4();
+    let requests = sqlx::query_scalar!(
+        r#"
+        UPDATE work SET lease_token = $1, lease_until = pic_now() + $2::interval
+        WHERE request_id IN (
+            SELECT request_id FROM work
+            WHERE due_at <= pic_now() AND (lease_until IS NULL OR lease_until <= pic_now())
+            ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
+        )
+        RETURNING request_id
+        "#,
+        token,
+        interval(lease),
+        i64::from(most),
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(Claim { token, requests })
+}
+
+/// How long a request may take, for [`settle`].
+#[derive(Clone, Copy, Debug)]
+pub struct Waits {
+    /// Rejected as expired after this (`PIC_EXPIRY`).
+    pub expiry: Duration,
+    /// First wait of a request that is held back (`PIC_RECHECK_FIRST`); doubles each time.
+    pub first: Duration,
+    /// Longest such wait (`PIC_RECHECK_MAX`).
+    pub longest: Duration,
+}
+
+/// How many requests a settlement moved, and where to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// Provisioned: their routes are in force.
+    pub provisioned: usize,
+    /// Still pending, for a domain in force under another service.
+    pub held: usize,
+    /// Rejected: the limit has passed.
+    pub expired: usize,
+}
+
+/// Settles what `claim` still holds: state, routes and events in one transaction and one round
+/// trip. What the claim has lost, because its lease ran out, is left alone.
+///
+/// # Errors
+///
+/// [`db::Error`]; then nothing changed. [`db::Error::Conflict`]: call again.
+pub async fn settle(pool: &PgPool, claim: &Claim, waits: &Waits) -> Result<Settled, db::Error> {
+    let row = sqlx::query!(
+        r#"SELECT cardinality(provisioned) AS "provisioned!", cardinality(held) AS "held!", cardinality(expired) AS "expired!"
+           FROM pic_settle($1, $2, $3, $4, $5)"#,
+        &claim.requests,
+        claim.token,
+        interval(waits.expiry),
+        interval(waits.first),
+        interval(waits.longest),
+    )
+    .fetch_one(pool)
+    .await?;
+    let count = |n: i32| usize::try_from(n).unwrap_or_default();
+    Ok(Settled {
+        provisioned: count(row.provisioned),
+        held: count(row.held),
+        expired: count(row.expired),
+    })
+}
+
+/// For how long nothing will be due, by the database's clock; `None`: nothing is waiting.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away.
+pub async fn idle_for(pool: &PgPool) -> Result<Option<Duration>, db::Error> {
+    let row = sqlx::query!(
+        r#"SELECT pic_now() AS "now!", (
+               SELECT greatest(due_at, coalesce(lease_until, due_at)) FROM work ORDER BY due_at LIMIT 1
+           ) AS due_at"#
+    )
+    .fetch_one(pool)
+    .await?;
+    let until = |due: DateTime<Utc>| (due - row.now).to_std().unwrap_or_default();
+    Ok(row.due_at.map(until))
+}
+
+/// `duration` for PostgreSQL, to the microsecond; the longest one where it does not fit.
+fn interval(duration: Duration) -> PgInterval {
+    PgInterval {
+        months: 0,
+        days: 0,
+        microseconds: i64::try_from(duration.as_micros()).unwrap_or(i64::MAX),
+    }
+}

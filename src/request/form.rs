@@ -1,0 +1,506 @@
+//! What was typed into the request form, and is it a request?
+//!
+//! No I/O here. [`RequestForm`] holds the fields as sent; [`RequestForm::check`] makes a
+//! [`Wanted`] of them, or says by the field what is wrong and what to type. `validator` looks at
+//! presence and size, the domain types at everything else; both end in [`FieldError`] at once.
+
+use std::fmt::{self, Write as _};
+
+use serde::Deserialize;
+use validator::{Validate, ValidationErrors};
+
+use super::{
+    Deployment, MAX_DOMAINS, MAX_EDGES, Routes, RoutesProblem, Wanted, reference::SubmissionId,
+};
+use crate::{
+    agreement::{self, AgreementNumber, NumberWarning, Programme},
+    names::{AccessEdge, Role, SipDomain, split_names},
+};
+
+/// How many faulty names of one box are told of one by one.
+const TOLD_ONE_BY_ONE: usize = 10;
+
+/// The fields of `POST /requests/new` as they were sent (`design.md`, Contract). Any other field
+/// is refused: nobody can send contact data, not even by mistake.
+#[derive(Clone, Default, Deserialize, Validate)]
+#[serde(deny_unknown_fields, default)]
+pub struct RequestForm {
+    /// Licensing programme.
+    #[validate(length(min = 1, code = "programme"))]
+    pub programme: String,
+    /// Agreement number.
+    pub number: String,
+    /// Access Edge FQDNs, in pairs with `domains`.
+    // `max` is MAX_EDGES, which the macro does not take from another module.
+    #[validate(length(min = 1, max = 10, code = "edges"))]
+    pub edge: Vec<String>,
+    /// SIP domains of each edge: lines, commas or spaces between them.
+    #[validate(length(min = 1, max = 10, code = "edges"))]
+    pub domains: Vec<String>,
+    /// Where the users are homed.
+    #[validate(length(min = 1, code = "deployment"))]
+    pub deployment: String,
+    /// `on` when the terms are accepted.
+    #[validate(length(min = 1, code = "terms"))]
+    pub terms: String,
+    /// Random UUID of this form.
+    pub submission_id: String,
+    /// The button that was pressed.
+    pub action: String,
+}
+
+/// Redacted: people typed this.
+impl fmt::Debug for RequestForm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RequestForm(..)")
+    }
+}
+
+/// The buttons of the form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// One more Access Edge.
+    AddEdge,
+    /// Without the Access Edge at this place, from 0.
+    RemoveEdge(usize),
+    /// Check the answers.
+    Review,
+    /// Back from the answers to the form.
+    Change,
+    /// Send it.
+    Submit,
+}
+
+impl Action {
+    /// The button with that value. None was pressed: Enter means *Continue*.
+    #[must_use]
+    pub fn parse(value: &str) -> Option<Self> {
+        match value {
+            "" | "review" => Some(Self::Review),
+            "add-edge" => Some(Self::AddEdge),
+            "change" => Some(Self::Change),
+            "submit" => Some(Self::Submit),
+            _ => {
+                let place: usize = value.strip_prefix("remove-edge-")?.parse().ok()?;
+                (1..=MAX_EDGES)
+                    .contains(&place)
+                    .then(|| Self::RemoveEdge(place - 1))
+            }
+        }
+    }
+}
+
+/// A field of the form; places count from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// Licensing programme.
+    Programme,
+    /// Agreement number.
+    Number,
+    /// Access Edge FQDN at a place.
+    Edge(usize),
+    /// SIP domains at a place.
+    Domains(usize),
+    /// Where the users are homed.
+    Deployment,
+    /// Acceptance of the terms.
+    Terms,
+    /// The form as a whole.
+    Form,
+}
+
+/// What is wrong with a field, in words for the person who typed it, and for nobody else.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FieldError {
+    /// Where.
+    pub field: Field,
+    /// What to type instead.
+    pub message: String,
+}
+
+/// Redacted: the message may hold what was typed.
+impl fmt::Debug for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FieldError")
+            .field("field", &self.field)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Something that was done with the input, or that is odd about it; never an obstacle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// A name was written otherwise than it was typed.
+    Normalised {
+        /// The field.
+        field: Field,
+        /// As typed.
+        typed: Typed,
+        /// As it will be stored.
+        used: Typed,
+    },
+    /// Domains that were listed more than once at a place count once.
+    Merged {
+        /// Place of the edge.
+        edge: usize,
+        /// How many were too many.
+        doubles: usize,
+    },
+    /// The number has an odd shape.
+    Number(NumberWarning),
+    /// Partners that discover by the rule of 2019 will not find these domains' edge
+    /// (`facts.md`, DNS): its name is not one label and then the domain.
+    NotDiscoverable {
+        /// The edge.
+        edge: AccessEdge,
+        /// The domains.
+        domains: Vec<SipDomain>,
+    },
+}
+
+/// What a person typed, or what was made of it, for showing to that person: no `Display`, redacted
+/// `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Typed(pub String);
+
+impl fmt::Debug for Typed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Typed(..)")
+    }
+}
+
+/// A form that is a request.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// What is asked.
+    pub wanted: Wanted,
+    /// The form's own number.
+    pub submission: SubmissionId,
+    /// What was normalised, merged, or is odd.
+    pub notes: Vec<Note>,
+}
+
+impl RequestForm {
+    /// An empty form with room for one edge and a submission id of its own.
+    #[must_use]
+    pub fn blank() -> Self {
+        Self {
+            edge: vec![String::new()],
+            domains: vec![String::new()],
+            submission_id: SubmissionId::random().to_field(),
+            ..Self::default()
+        }
+    }
+
+    /// The edges with their domains as typed, in pairs; what is missing in a pair is empty.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        let count = self.edge.len().max(self.domains.len());
+        (0..count).map(|place| (at(&self.edge, place), at(&self.domains, place)))
+    }
+
+    /// Room for one more edge, as long as there are fewer than ten.
+    pub fn add_edge(&mut self) {
+        self.even_out();
+        if self.edge.len() < MAX_EDGES {
+            self.edge.push(String::new());
+            self.domains.push(String::new());
+        }
+    }
+
+    /// Takes the edge at `place` away, with its domains; there is always room for one.
+    pub fn remove_edge(&mut self, place: usize) {
+        self.even_out();
+        if place < self.edge.len() {
+            self.edge.remove(place);
+            self.domains.remove(place);
+        }
+        if self.edge.is_empty() {
+            self.add_edge();
+        }
+    }
+
+    fn even_out(&mut self) {
+        let count = self.edge.len().max(self.domains.len());
+        self.edge.resize(count, String::new());
+        self.domains.resize(count, String::new());
+    }
+
+    /// Makes a request of what was typed.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, in the order of the fields on the page.
+    pub fn check(&self) -> Result<Checked, Vec<FieldError>> {
+        let mut findings = Findings::default();
+        if let Err(errors) = self.validate() {
+            findings.presence(&errors);
+        }
+        let programme = self.checked_programme(&mut findings);
+        let number = self.checked_number(programme, &mut findings);
+        let routes = self.checked_routes(&mut findings);
+        let deployment = Deployment::parse(&self.deployment);
+        if deployment.is_none() && !self.deployment.is_empty() {
+            findings.wrong(Field::Deployment, "Select one of the two answers");
+        }
+        if !matches!(self.terms.as_str(), "" | "on") {
+            findings.wrong(Field::Terms, "Tick the box to accept the terms");
+        }
+        let submission = SubmissionId::parse(&self.submission_id);
+        if submission.is_none() {
+            findings.wrong(
+                Field::Form,
+                "This form is damaged. Press Continue again to send it with a new form number",
+            );
+        }
+        match (programme, number, routes, deployment, submission) {
+            (Some(programme), Some(number), Some(routes), Some(deployment), Some(submission))
+                if findings.errors.is_empty() =>
+            {
+                Ok(Checked {
+                    wanted: Wanted {
+                        programme,
+                        number,
+                        deployment,
+                        routes,
+                    },
+                    submission,
+                    notes: findings.notes,
+                })
+            }
+            _ => Err(findings.in_page_order()),
+        }
+    }
+
+    fn checked_programme(&self, findings: &mut Findings) -> Option<Programme> {
+        let programme = self.programme.parse().ok();
+        if programme.is_none() && !self.programme.is_empty() {
+            findings.wrong(
+                Field::Programme,
+                "Select one of the four licensing programmes",
+            );
+        }
+        programme
+    }
+
+    fn checked_number(
+        &self,
+        programme: Option<Programme>,
+        findings: &mut Findings,
+    ) -> Option<AgreementNumber> {
+        match AgreementNumber::parse(&self.number) {
+            Ok(number) => {
+                let warnings = programme
+                    .map(|p| agreement::warnings(p, &number))
+                    .unwrap_or_default();
+                findings.normalised(Field::Number, &self.number, number.as_str());
+                findings
+                    .notes
+                    .extend(warnings.into_iter().map(Note::Number));
+                Some(number)
+            }
+            Err(problem) => {
+                findings.wrong(Field::Number, problem.message());
+                None
+            }
+        }
+    }
+
+    fn checked_routes(&self, findings: &mut Findings) -> Option<Routes> {
+        // Counted, and told of, before.
+        if !(1..=MAX_EDGES).contains(&self.pairs().count()) {
+            return None;
+        }
+        let mut wanted = Vec::new();
+        let mut whole = true;
+        for (place, (edge, domains)) in self.pairs().enumerate() {
+            let edge = match AccessEdge::parse(edge) {
+                Ok(parsed) => {
+                    findings.normalised(Field::Edge(place), edge, parsed.as_str());
+                    Some(parsed)
+                }
+                Err(error) => {
+                    findings.wrong(Field::Edge(place), error.message(Role::AccessEdge));
+                    None
+                }
+            };
+            let domains = findings.domains(place, domains);
+            match (edge, domains) {
+                (Some(edge), Some(domains)) => wanted.push((edge, domains)),
+                _ => whole = false,
+            }
+        }
+        if !whole {
+            return None;
+        }
+        let names = wanted.clone();
+        match Routes::new(wanted) {
+            Ok(routes) => {
+                findings.discoverable(&routes);
+                Some(routes)
+            }
+            Err(problems) => {
+                findings.routes(&problems, &names);
+                None
+            }
+        }
+    }
+}
+
+fn edge_count() -> String {
+    format!("Enter 1 to {MAX_EDGES} Access Edge FQDNs. More than {MAX_EDGES} need a second request")
+}
+
+/// What was typed at a place; nothing was typed where a pair is not whole.
+fn at(list: &[String], place: usize) -> &str {
+    list.get(place).map_or("", String::as_str)
+}
+
+/// What was found while checking, in any order.
+#[derive(Default)]
+struct Findings {
+    errors: Vec<FieldError>,
+    notes: Vec<Note>,
+}
+
+impl Findings {
+    fn wrong(&mut self, field: Field, message: impl Into<String>) {
+        self.errors.push(FieldError {
+            field,
+            message: message.into(),
+        });
+    }
+
+    /// Maps what `validator` found; its own errors carry the rejected values, so they end here.
+    fn presence(&mut self, errors: &ValidationErrors) {
+        for error in errors.field_errors().values().copied().flatten() {
+            match error.code.as_ref() {
+                "programme" => self.wrong(Field::Programme, "Select a licensing programme"),
+                "deployment" => self.wrong(Field::Deployment, "Select where your users are homed"),
+                "terms" => self.wrong(Field::Terms, "Accept the terms to go on"),
+                // The one rule that is left, of `edge` and of `domains`.
+                _ if self.errors.iter().any(|e| e.field == Field::Form) => {}
+                _ => self.wrong(Field::Form, edge_count()),
+            }
+        }
+    }
+
+    fn normalised(&mut self, field: Field, typed: &str, used: &str) {
+        if typed.trim() != used {
+            self.notes.push(Note::Normalised {
+                field,
+                typed: Typed(typed.trim().to_owned()),
+                used: Typed(used.to_owned()),
+            });
+        }
+    }
+
+    /// The domains in the box at `place`; `None` when one of them is wrong or there is none.
+    fn domains(&mut self, place: usize, typed: &str) -> Option<Vec<SipDomain>> {
+        let mut domains = Vec::new();
+        let mut faults = Vec::new();
+        let mut seen = std::collections::BTreeSet::new();
+        let mut doubles = 0;
+        for name in split_names(typed) {
+            match SipDomain::parse(name) {
+                Ok(domain) if seen.insert(domain.clone()) => {
+                    self.normalised(Field::Domains(place), name, domain.as_str());
+                    domains.push(domain);
+                }
+                Ok(_) => doubles += 1,
+                Err(error) => faults.push(error.message(Role::SipDomain)),
+            }
+        }
+        if doubles > 0 {
+            self.notes.push(Note::Merged {
+                edge: place,
+                doubles,
+            });
+        }
+        if domains.is_empty() && faults.is_empty() {
+            self.wrong(
+                Field::Domains(place),
+                "Enter the SIP domains of this Access Edge, like contoso.com, one on a line",
+            );
+        }
+        let untold = faults.len().saturating_sub(TOLD_ONE_BY_ONE);
+        let sound = faults.is_empty();
+        for message in faults.into_iter().take(TOLD_ONE_BY_ONE) {
+            self.wrong(Field::Domains(place), message);
+        }
+        if untold > 0 {
+            self.wrong(
+                Field::Domains(place),
+                format!("{untold} more names in this box are not SIP domains"),
+            );
+        }
+        (sound && !domains.is_empty()).then_some(domains)
+    }
+
+    fn routes(&mut self, problems: &[RoutesProblem], names: &[(AccessEdge, Vec<SipDomain>)]) {
+        for problem in problems {
+            match *problem {
+                RoutesProblem::NoEdge | RoutesProblem::TooManyEdges => self.wrong(Field::Form, edge_count()),
+                RoutesProblem::TooManyDomains => self.wrong(
+                    Field::Domains(0),
+                    format!("A request can have {MAX_DOMAINS} SIP domains. Put the others into a second request"),
+                ),
+                RoutesProblem::NoDomain { edge } => {
+                    self.wrong(Field::Domains(edge), "Enter the SIP domains of this Access Edge, like contoso.com");
+                }
+                RoutesProblem::EdgeTwice { edge, earlier } => self.wrong(
+                    Field::Edge(edge),
+                    format!("{} is Access Edge {} already. Put its SIP domains together there", names[edge].0, earlier + 1),
+                ),
+                RoutesProblem::DomainTwice { edge, domain, earlier } => self.wrong(
+                    Field::Domains(edge),
+                    format!(
+                        "{} is at Access Edge {} already. A SIP domain has one Access Edge: remove it from one of the two",
+                        names[edge].1[domain],
+                        earlier + 1
+                    ),
+                ),
+                RoutesProblem::DomainIsEdge { edge, domain } => {
+                    let name = &names[edge].1[domain];
+                    let mut message = format!("{name} is the name of an Access Edge, not a SIP domain. Enter what stands after the @ in your users' addresses");
+                    if let Some(parent) = name.parent() {
+                        // Writing to a String cannot fail.
+                        let _ = write!(message, ", like {parent}");
+                    }
+                    self.wrong(Field::Domains(edge), message);
+                }
+            }
+        }
+    }
+
+    fn discoverable(&mut self, routes: &Routes) {
+        for (edge, domains) in routes.edges() {
+            let odd: Vec<_> = domains
+                .iter()
+                .filter(|d| !edge.is_discoverable_for(d))
+                .cloned()
+                .collect();
+            if !odd.is_empty() {
+                self.notes.push(Note::NotDiscoverable {
+                    edge: edge.clone(),
+                    domains: odd,
+                });
+            }
+        }
+    }
+
+    fn in_page_order(mut self) -> Vec<FieldError> {
+        self.errors.sort_by_key(|error| match error.field {
+            Field::Form => (0, 0, 0),
+            Field::Programme => (1, 0, 0),
+            Field::Number => (2, 0, 0),
+            Field::Edge(place) => (3, place, 0),
+            Field::Domains(place) => (3, place, 1),
+            Field::Deployment => (4, 0, 0),
+            Field::Terms => (5, 0, 0),
+        });
+        self.errors
+    }
+}
+
+#[cfg(test)]
+mod tests;

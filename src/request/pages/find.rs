@@ -1,0 +1,76 @@
+//! How is a request or a domain looked up?
+
+use axum::{
+    extract::{Query, State, rejection::QueryRejection},
+    http::StatusCode,
+    response::{IntoResponse as _, Redirect, Response},
+};
+use serde::Deserialize;
+
+use super::{
+    domain_of,
+    view::{DomainAnswer, Field, FindPage},
+};
+use crate::{
+    app::App,
+    error::{Error, FieldProblem, Problem},
+    names::{Role, SipDomain},
+    request::{reference::Reference, store},
+    web::{page, shell::Section},
+};
+
+/// The query of `GET /status`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct Asked {
+    q: String,
+}
+
+/// `GET /status?q=`: a reference leads to its request; of a SIP domain only whether it is in
+/// force is told.
+pub async fn find(
+    State(app): State<App>,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Result<Response, Error> {
+    let q = asked.map(|Query(asked)| asked.q).unwrap_or_default();
+    let mut view = FindPage {
+        shell: app.shell(Section::Status),
+        q: Field::new("q"),
+        answer: None,
+    };
+    if q.trim().is_empty() {
+        return page(StatusCode::OK, &view);
+    }
+    if let Some(reference) = Reference::parse(&q) {
+        return Ok(Redirect::to(&format!("/requests/{reference}")).into_response());
+    }
+    view.q.value.clone_from(&q);
+    match SipDomain::parse(&q) {
+        Ok(domain) => {
+            let in_force = store::in_force(&app.db().pool, &domain).await?;
+            view.answer = Some(DomainAnswer {
+                domain: domain_of(&domain),
+                in_force,
+            });
+            page(StatusCode::OK, &view)
+        }
+        Err(error) => {
+            let message = if q.contains('.') || q.contains('@') {
+                error.message(Role::SipDomain)
+            } else {
+                "Enter a reference, like PIC-7K3M-9QTX-4HWD-2ZRB, or a SIP domain, like contoso.com"
+                    .to_owned()
+            };
+            view.shell.error = true;
+            view.q.errors.push(message.clone());
+            let mut response = page(StatusCode::UNPROCESSABLE_ENTITY, &view)?;
+            response
+                .extensions_mut()
+                .insert(Problem::form(vec![FieldProblem {
+                    field: "q".into(),
+                    message,
+                }]));
+            Ok(response)
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What does an administrator take away: reference, management key, what happens next?
+
+use axum::{
+    extract::{OriginalUri, State},
+    http::StatusCode,
+    response::Response,
+};
+use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
+
+use super::{
+    ReferencePath, named, routes_of,
+    view::{ReceiptPage, ReceiptText},
+    when::{span, when},
+};
+use crate::{
+    app::App,
+    error::Error,
+    request::store::Request,
+    service::ManagementKey,
+    web::{page, shell::Section, text},
+};
+
+/// How long the management key can be seen (`design.md`, Contract).
+const KEY_SHOWN_FOR: time::Duration = time::Duration::minutes(15);
+
+/// The cookie that brings the management key to the receipt. Over https its name demands that it
+/// was set over https; `__Host-` would demand the path `/`.
+fn cookie_name(app: &App) -> &'static str {
+    if app.site().public_url.is_https() {
+        "__Secure-pic_receipt"
+    } else {
+        "pic_receipt"
+    }
+}
+
+/// The key as cookies for the receipt at `address` and for its text, and for no other address.
+pub(super) fn key_cookies(app: &App, address: &str, key: &ManagementKey) -> [Cookie<'static>; 2] {
+    [address.to_owned(), format!("{address}.txt")].map(|path| {
+        Cookie::build((cookie_name(app), key.reveal()))
+            .path(path)
+            .http_only(true)
+            .secure(app.site().public_url.is_https())
+            .same_site(SameSite::Lax)
+            .max_age(KEY_SHOWN_FOR)
+            .build()
+    })
+}
+
+/// `GET /requests/{reference}/receipt`.
+pub async fn receipt(
+    State(app): State<App>,
+    reference: ReferencePath,
+    OriginalUri(uri): OriginalUri,
+    jar: CookieJar,
+) -> Result<Response, Response> {
+    let request = named(&app, &reference, &uri).await?;
+    let view = view(&app, &request, &jar);
+    page(StatusCode::OK, &view).map_err(axum::response::IntoResponse::into_response)
+}
+
+/// `GET /requests/{reference}/receipt.txt`.
+pub async fn receipt_text(
+    State(app): State<App>,
+    reference: ReferencePath,
+    OriginalUri(uri): OriginalUri,
+    jar: CookieJar,
+) -> Result<Response, Response> {
+    let request = named(&app, &reference, &uri).await?;
+    let view = ReceiptText {
+        page: &view(&app, &request, &jar),
+        number: request.number.to_string(),
+        number_label: request.programme.number_label().into(),
+        edges: routes_of(&request.routes),
+    };
+    text(&view).map_err(|error: Error| axum::response::IntoResponse::into_response(error))
+}
+
+fn view<'a>(app: &'a App, request: &Request, jar: &CookieJar) -> ReceiptPage<'a> {
+    let clocks = &app.site().clocks;
+    // Only this service's key is shown: a cookie is what somebody sends.
+    let key = jar
+        .get(cookie_name(app))
+        .and_then(|cookie| ManagementKey::parse(cookie.value()))
+        .filter(|key| request.is_opened_by(key));
+    ReceiptPage {
+        shell: app.shell(Section::Request),
+        reference: request.reference.to_string(),
+        key: key.map(|key| key.reveal()),
+        submitted: when(request.submitted_at, request.now),
+        promise: span(clocks.promise),
+        promised: when(clocks.promised_by(request.submitted_at), request.now),
+        status_url: format!(
+            "{}/requests/{}",
+            app.site().public_url.as_str(),
+            request.reference
+        ),
+    }
+}

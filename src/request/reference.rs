@@ -1,0 +1,147 @@
+//! How is a request named in public, and how is one submission told from another?
+
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use crate::code;
+
+/// The public, unguessable name of a request: `PIC-7K3M-9QTX-4HWD-2ZRB`, 80 random bits in
+/// Crockford base32 (`design.md`, Words). Whoever holds it may see the request.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Reference([u8; 10]);
+
+impl Reference {
+    /// A new one.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(code::random())
+    }
+
+    /// Reads what a person typed or a link holds: any case, with or without `PIC` and hyphens,
+    /// `O` for `0` and `I` or `L` for `1`. `None`: it is no reference.
+    #[must_use]
+    pub fn parse(typed: &str) -> Option<Self> {
+        let symbols = code::symbols(typed)?;
+        let body = match symbols.len() {
+            16 => symbols.as_str(),
+            19 => symbols
+                .strip_prefix("PIC")
+                .or_else(|| symbols.strip_prefix("P1C"))?,
+            _ => return None,
+        };
+        code::decode(body).map(Self)
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PIC-{}", code::encode_grouped(&self.0))
+    }
+}
+
+/// Redacted: a reference opens the request's page, so it has no place in a log.
+impl fmt::Debug for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reference(..)")
+    }
+}
+
+/// The random UUID of one filled-in form: the same one again is the same submission again.
+/// With the database's secret it makes the management key, so SQL keeps its hash alone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SubmissionId(Uuid);
+
+impl SubmissionId {
+    /// A new one, for a new form.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+
+    /// Reads the form's field. `None`: it is no UUID of version 4.
+    #[must_use]
+    pub fn parse(typed: &str) -> Option<Self> {
+        let uuid = Uuid::try_parse(typed.trim()).ok()?;
+        (uuid.get_version_num() == 4).then_some(Self(uuid))
+    }
+
+    /// The 16 bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
+    /// SHA-256 of the 16 bytes: what SQL keeps.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        Sha256::digest(self.0.as_bytes()).into()
+    }
+
+    /// The text for the form's hidden field, and for nothing else.
+    #[must_use]
+    pub fn to_field(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+impl fmt::Debug for SubmissionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SubmissionId(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_reference_is_read_as_it_is_shown(bytes: [u8; 10]) {
+            let reference = Reference(bytes);
+            let shown = reference.to_string();
+            prop_assert_eq!(shown.len(), 23);
+            prop_assert_eq!(Reference::parse(&shown), Some(reference));
+            prop_assert_eq!(Reference::parse(&shown[4..]), Some(reference));
+            prop_assert_eq!(Reference::parse(&shown.to_lowercase().replace('-', " ")), Some(reference));
+            prop_assert_eq!(Reference::parse(&shown.replace('0', "O").replace('1', "I")), Some(reference));
+        }
+    }
+
+    #[test]
+    fn other_things_are_no_reference() {
+        for typed in [
+            "",
+            "PIC",
+            "contoso.com",
+            "PIC-7K3M-9QTX-4HWD",
+            "XYZ-7K3M-9QTX-4HWD-2ZRB",
+            "7K3M9QTX4HWD2ZRU",
+        ] {
+            assert_eq!(Reference::parse(typed), None, "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_submission_id_is_a_random_uuid() {
+        assert!(SubmissionId::parse("6f1c0a52-9f6e-4b1e-8a55-0d1f6f0f3c11").is_some());
+        assert!(SubmissionId::parse("6F1C0A529F6E4B1E8A550D1F6F0F3C11").is_some());
+        for typed in [
+            "",
+            "1",
+            "00000000-0000-0000-0000-000000000000",
+            "6f1c0a52-9f6e-1b1e-8a55-0d1f6f0f3c11",
+        ] {
+            assert!(SubmissionId::parse(typed).is_none(), "{typed}");
+        }
+    }
+
+    #[test]
+    fn neither_shows_itself_in_a_log() {
+        assert_eq!(format!("{:?}", Reference::random()), "Reference(..)");
+        assert_eq!(format!("{:?}", SubmissionId::random()), "SubmissionId(..)");
+    }
+}

@@ -1,0 +1,377 @@
+//! How do requests get into the database, and how are they read again?
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+use super::{
+    Actor, Deployment, EventCode, Facts, Kind, State, Wanted,
+    reference::{Reference, SubmissionId},
+};
+use crate::{
+    agreement::{AgreementNumber, Programme},
+    db::{self, Impossible},
+    names::{AccessEdge, SipDomain},
+    service::{ManagementKey, Token},
+};
+
+/// One filled-in form, ready to be stored.
+#[derive(Debug)]
+pub struct Submission {
+    /// Tells a retry from a new submission.
+    pub id: SubmissionId,
+    /// What is asked.
+    pub wanted: Wanted,
+    /// The key of the service that it makes.
+    pub key: ManagementKey,
+}
+
+/// What became of a submission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Submitted {
+    /// It is stored, by this call or by an earlier one with the same content.
+    Stored {
+        /// The request's name.
+        reference: Reference,
+        /// Whether this call stored it.
+        created: bool,
+    },
+    /// Other content was stored under this submission id before.
+    AlreadySent {
+        /// The name of what was stored.
+        reference: Reference,
+    },
+}
+
+/// Stores `submissions` as pending requests of new services: one statement, one round trip, and
+/// it is durable when this returns. The answers are in the order of the slice.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away or refuses; then nothing of the slice is stored.
+pub async fn submit(
+    pool: &PgPool,
+    submissions: &[Submission],
+) -> Result<Vec<Submitted>, db::Error> {
+    let mut answers = vec![None; submissions.len()];
+    // A member that somebody else stores in the same moment has no answer yet: it is known on the
+    // next look. Each round is caused by another commit, so there are few.
+    while answers.iter().any(Option::is_none) {
+        let open: Vec<usize> = (0..answers.len())
+            .filter(|&i| answers[i].is_none())
+            .collect();
+        let batch = Columns::of(open.iter().map(|&i| &submissions[i]));
+        let rows = sqlx::query_file!(
+            "src/request/submit.sql",
+            &batch.programme as _,
+            &batch.number,
+            &batch.token,
+            &batch.key_hash,
+            &batch.reference,
+            &batch.deployment as _,
+            &batch.submission_hash,
+            &batch.content_hash,
+            &batch.edge_place,
+            &batch.edge_ordinal,
+            &batch.access_edge as _,
+            &batch.domain_place,
+            &batch.domain_edge,
+            &batch.sip_domain as _,
+        )
+        .fetch_all(pool)
+        .await?;
+        for row in rows {
+            let Some(reference) = row.reference else {
+                continue;
+            };
+            let reference = Reference::parse(&reference).ok_or(Impossible {
+                table: "request",
+                column: "reference",
+                id: None,
+            })?;
+            let place = usize::try_from(row.place - 1)
+                .ok()
+                .and_then(|place| open.get(place).copied())
+                .ok_or(Impossible {
+                    table: "request",
+                    column: "place",
+                    id: None,
+                })?;
+            answers[place] = Some(if row.created || row.same {
+                Submitted::Stored {
+                    reference,
+                    created: row.created,
+                }
+            } else {
+                Submitted::AlreadySent { reference }
+            });
+        }
+    }
+    Ok(answers.into_iter().flatten().collect())
+}
+
+/// A slice of submissions as the columns that the statement takes. Places count from 1.
+#[derive(Default)]
+struct Columns<'a> {
+    programme: Vec<&'static str>,
+    number: Vec<String>,
+    token: Vec<String>,
+    key_hash: Vec<Vec<u8>>,
+    reference: Vec<String>,
+    deployment: Vec<&'static str>,
+    submission_hash: Vec<Vec<u8>>,
+    content_hash: Vec<Vec<u8>>,
+    edge_place: Vec<i64>,
+    edge_ordinal: Vec<i16>,
+    access_edge: Vec<&'a str>,
+    domain_place: Vec<i64>,
+    domain_edge: Vec<i16>,
+    sip_domain: Vec<&'a str>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(submissions: impl Iterator<Item = &'a Submission>) -> Self {
+        let mut columns = Self::default();
+        for (place, submission) in (1..).zip(submissions) {
+            let wanted = &submission.wanted;
+            columns.programme.push(wanted.programme.as_str());
+            columns.number.push(wanted.number.as_str().to_owned());
+            columns.token.push(Token::random().as_str().to_owned());
+            columns.key_hash.push(submission.key.hash().to_vec());
+            columns.reference.push(Reference::random().to_string());
+            columns.deployment.push(wanted.deployment.as_str());
+            columns.submission_hash.push(submission.id.hash().to_vec());
+            columns.content_hash.push(wanted.content_hash().to_vec());
+            for (ordinal, (edge, domains)) in (1..).zip(wanted.routes.edges()) {
+                columns.edge_place.push(place);
+                columns.edge_ordinal.push(ordinal);
+                columns.access_edge.push(edge.as_str());
+                for domain in domains {
+                    columns.domain_place.push(place);
+                    columns.domain_edge.push(ordinal);
+                    columns.sip_domain.push(domain.as_str());
+                }
+            }
+        }
+        columns
+    }
+}
+
+/// One entry of a timeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// When it happened.
+    pub at: DateTime<Utc>,
+    /// Who caused it.
+    pub actor: Actor,
+    /// What happened.
+    pub code: EventCode,
+}
+
+/// A stored request with all that its pages tell.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Its public name.
+    pub reference: Reference,
+    /// What was asked.
+    pub kind: Kind,
+    /// Where the users are homed.
+    pub deployment: Deployment,
+    /// The stored state.
+    pub state: State,
+    /// When it was stored.
+    pub submitted_at: DateTime<Utc>,
+    /// Licensing programme of the service.
+    pub programme: Programme,
+    /// Agreement number of the service.
+    pub number: AgreementNumber,
+    /// Public token of the service, for the TXT record.
+    pub token: String,
+    /// The wanted routes, by edge in the order given.
+    pub routes: Vec<(AccessEdge, Vec<SipDomain>)>,
+    /// The timeline, oldest first.
+    pub events: Vec<Event>,
+    /// Its domains that are in force under another service.
+    pub held: Vec<SipDomain>,
+    /// When the findings were made; none: there are none.
+    pub checked_at: Option<DateTime<Utc>>,
+    /// When it is looked at next; none once it has ended.
+    pub due_at: Option<DateTime<Utc>>,
+    /// Whether a later request of the service has been provisioned.
+    pub superseded: bool,
+    /// The database's time when this was read.
+    pub now: DateTime<Utc>,
+    id: i64,
+    key_hash: Vec<u8>,
+}
+
+impl Request {
+    /// Whether `key` is the management key of its service; takes the same time whatever differs.
+    #[must_use]
+    pub fn is_opened_by(&self, key: &ManagementKey) -> bool {
+        key.matches(&self.key_hash)
+    }
+
+    /// What its standing is derived from.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
+        Facts {
+            state: self.state,
+            kind: self.kind,
+            submitted_at: self.submitted_at,
+            blocked: !self.held.is_empty(),
+            superseded: self.superseded,
+        }
+    }
+}
+
+/// The request with this name; `None` when there is none.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away or a row is impossible.
+pub async fn look_up(pool: &PgPool, reference: Reference) -> Result<Option<Request>, db::Error> {
+    let Some(row) = sqlx::query_file!("src/request/look_up.sql", reference.to_string())
+        .fetch_optional(pool)
+        .await?
+    else {
+        return Ok(None);
+    };
+    let impossible = |table, column| Impossible {
+        table,
+        column,
+        id: Some(row.id),
+    };
+    let names = |texts: Vec<String>, column| {
+        texts
+            .into_iter()
+            .map(|text| {
+                SipDomain::from_database(text).map_err(|_| impossible("request_route", column))
+            })
+            .collect::<Result<Vec<_>, _>>()
+    };
+    let mut routes = row
+        .edges
+        .into_iter()
+        .map(|edge| {
+            Ok((
+                AccessEdge::from_database(edge)
+                    .map_err(|_| impossible("request_edge", "access_edge"))?,
+                Vec::new(),
+            ))
+        })
+        .collect::<Result<Vec<_>, Impossible>>()?;
+    for (edge, domain) in row
+        .domain_edges
+        .iter()
+        .zip(names(row.domains, "sip_domain")?)
+    {
+        usize::try_from(edge - 1)
+            .ok()
+            .and_then(|place| routes.get_mut(place))
+            .ok_or(impossible("request_route", "edge"))?
+            .1
+            .push(domain);
+    }
+    let events = row
+        .event_times
+        .iter()
+        .zip(row.event_actors.iter().zip(&row.event_codes))
+        .map(|(&at, (actor, code))| {
+            Ok(Event {
+                at,
+                actor: Actor::parse(actor).ok_or(impossible("event", "actor"))?,
+                code: EventCode::parse(code).ok_or(impossible("event", "code"))?,
+            })
+        })
+        .collect::<Result<Vec<_>, Impossible>>()?;
+    Ok(Some(Request {
+        reference,
+        kind: Kind::parse(&row.kind).ok_or(impossible("request", "kind"))?,
+        deployment: Deployment::parse(&row.deployment)
+            .ok_or(impossible("request", "deployment"))?,
+        state: State::from_columns(&row.state, row.reason.as_deref(), row.ended_at)
+            .map_err(|_| impossible("request", "state"))?,
+        submitted_at: row.submitted_at,
+        programme: row
+            .programme
+            .parse()
+            .map_err(|_| impossible("service", "programme"))?,
+        number: AgreementNumber::from_database(&row.number)
+            .map_err(|_| impossible("service", "number"))?,
+        token: row.token,
+        routes,
+        events,
+        held: names(row.held_domains, "subject")?,
+        checked_at: row.checked_at,
+        due_at: row.due_at,
+        superseded: row.superseded,
+        now: row.now,
+        id: row.id,
+        key_hash: row.key_hash,
+    }))
+}
+
+/// What became of an attempt to take a request back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withdrawal {
+    /// It is withdrawn, by this call.
+    Done,
+    /// The management key is another service's, or no key at all.
+    WrongKey,
+    /// It has ended already.
+    Ended,
+}
+
+/// Takes `request` back for whoever holds its service's management key. A background task that
+/// settles it in the same moment goes first or not at all: the request's row of `work` decides.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away or refuses; then nothing changed.
+pub async fn withdraw(
+    pool: &PgPool,
+    request: &Request,
+    key: &ManagementKey,
+) -> Result<Withdrawal, db::Error> {
+    if !request.is_opened_by(key) {
+        return Ok(Withdrawal::WrongKey);
+    }
+    let done = sqlx::query_scalar!(
+        r#"
+        WITH gone AS (DELETE FROM work WHERE request_id = $1 RETURNING request_id),
+        ended AS (
+            UPDATE request SET state = 'withdrawn', ended_at = pic_now()
+            FROM gone WHERE id = gone.request_id AND state = 'pending'
+            RETURNING id, ended_at
+        ),
+        cleared AS (DELETE FROM finding USING ended WHERE request_id = ended.id)
+        INSERT INTO event (request_id, seq, at, actor, code)
+        SELECT id, 1 + (SELECT max(seq) FROM event WHERE request_id = id), ended_at, 'administrator', 'withdrawn'
+        FROM ended
+        RETURNING request_id
+        "#,
+        request.id
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(if done.is_some() {
+        Withdrawal::Done
+    } else {
+        Withdrawal::Ended
+    })
+}
+
+/// Whether `domain` is in force; nothing else is told of a domain (`design.md`, Contract).
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away.
+pub async fn in_force(pool: &PgPool, domain: &SipDomain) -> Result<bool, db::Error> {
+    let found = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM route WHERE sip_domain = $1::text) AS "found!""#,
+        domain.as_str()
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(found)
+}

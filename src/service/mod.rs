@@ -1,0 +1,126 @@
+//! What does an agreement hold, and who may change it?
+
+use std::fmt;
+
+use hmac::{Hmac, Mac as _};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use crate::{code, request::reference::SubmissionId};
+
+/// The database's secret, 32 bytes: management keys are derived from it, so that a retry of the
+/// same submission shows the same key although SQL keeps only hashes.
+#[derive(Clone)]
+pub struct Secret([u8; 32]);
+
+impl Secret {
+    /// The secret from its row; `None` when it has not 32 bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// The 128-bit secret of a service, shown with its first receipt (`design.md`, Words). With the
+/// agreement number it opens the service; with a reference it withdraws the request.
+#[derive(Clone, Copy)]
+pub struct ManagementKey([u8; 16]);
+
+impl ManagementKey {
+    /// The key of the service that `submission` makes: HMAC-SHA-256 under the database's secret,
+    /// its first 128 bits.
+    #[must_use]
+    pub fn derive(secret: &Secret, submission: &SubmissionId) -> Self {
+        let mut mac = <Hmac<Sha256> as hmac::Mac>::new_from_slice(&secret.0)
+            .expect("HMAC takes a key of any length");
+        mac.update(b"pic-portal management key\0");
+        mac.update(submission.as_bytes());
+        let mut key = [0; 16];
+        key.copy_from_slice(&mac.finalize().into_bytes()[..16]);
+        Self(key)
+    }
+
+    /// Reads what a person typed: any case, spaces and hyphens anywhere, `O` for `0`, `I` or `L`
+    /// for `1`. `None`: it is no management key.
+    #[must_use]
+    pub fn parse(typed: &str) -> Option<Self> {
+        code::decode(&code::symbols(typed)?).map(Self)
+    }
+
+    /// SHA-256 of the 16 bytes: what SQL keeps.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        Sha256::digest(self.0).into()
+    }
+
+    /// Whether this is the key with that hash; takes the same time whatever differs.
+    #[must_use]
+    pub fn matches(&self, hash: &[u8]) -> bool {
+        self.hash().ct_eq(hash).into()
+    }
+
+    /// The text for the receipt, and for nothing else: 26 symbols in groups of four.
+    #[must_use]
+    pub fn reveal(&self) -> String {
+        code::encode_grouped(&self.0)
+    }
+}
+
+impl fmt::Debug for ManagementKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ManagementKey(..)")
+    }
+}
+
+/// The public token of a service: a TXT record that names it gives a domain to the service
+/// (`design.md`, Whose domain). 80 random bits in Crockford base32.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token(String);
+
+impl Token {
+    /// A new one.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(code::encode(&code::random::<10>()))
+    }
+
+    /// The 16 symbols.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_key_is_read_as_it_is_shown(bytes: [u8; 16]) {
+            let key = ManagementKey(bytes);
+            let read = ManagementKey::parse(&key.reveal().to_lowercase()).unwrap();
+            prop_assert!(read.matches(&key.hash()));
+        }
+    }
+
+    #[test]
+    fn the_same_submission_has_the_same_key_and_another_has_another() {
+        let (one, two) = (Secret([1; 32]), Secret([2; 32]));
+        let (a, b) = (SubmissionId::random(), SubmissionId::random());
+        let key = ManagementKey::derive(&one, &a);
+        assert!(ManagementKey::derive(&one, &a).matches(&key.hash()));
+        assert!(!ManagementKey::derive(&one, &b).matches(&key.hash()));
+        assert!(!ManagementKey::derive(&two, &a).matches(&key.hash()));
+        assert!(!key.matches(&[]));
+        assert_eq!(format!("{key:?} {one:?}"), "ManagementKey(..) Secret(..)");
+    }
+}

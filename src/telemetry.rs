@@ -1,0 +1,35 @@
+//! What is written to the log?
+//!
+//! Nothing that a person typed, no address of a client, at no level. The portal's own modules log
+//! as `PIC_LOG` says; libraries only warnings and errors, because what they trace may be contents.
+
+use std::io::{self, IsTerminal as _};
+
+use tracing::Level;
+use tracing_subscriber::{
+    EnvFilter, Layer as _, filter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
+
+use crate::config::LogFormat;
+
+/// Writes log lines to standard error from here on. Standard output is for the address alone.
+///
+/// # Panics
+///
+/// When called twice in a process.
+pub fn init(filter: EnvFilter, format: LogFormat) {
+    let own_or_grave = filter::filter_fn(|metadata| {
+        metadata.target().starts_with("pic_portal") || *metadata.level() <= Level::WARN
+    });
+    let lines = fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
+    let lines = match format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    tracing_subscriber::registry()
+        .with(lines.with_filter(own_or_grave))
+        .with(filter)
+        .init();
+}

@@ -1,0 +1,44 @@
+//! How do the fields of a form come in?
+
+use axum::{
+    extract::{FromRequest, Request},
+    http::{StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Problem};
+
+/// The most bytes of a form: 10 edges and 1,000 domains of full length, percent-encoded, fit.
+pub const MAX_BODY: usize = 512 * 1024;
+
+/// The fields of a posted form. Fields that `T` does not name are refused, and nothing of the
+/// form is echoed or logged then.
+#[derive(Clone, Copy)]
+pub struct Fields<T>(pub T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Fields<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
+        let is_form = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split(';').next())
+            .is_some_and(|kind| {
+                kind.trim()
+                    .eq_ignore_ascii_case("application/x-www-form-urlencoded")
+            });
+        if !is_form {
+            return Err(Problem::of(StatusCode::UNSUPPORTED_MEDIA_TYPE).into_response());
+        }
+        // Over the limit, or the client went away: the status says which.
+        let body = axum::body::to_bytes(request.into_body(), MAX_BODY)
+            .await
+            .map_err(|_| Problem::of(StatusCode::PAYLOAD_TOO_LARGE).into_response())?;
+        serde_html_form::from_bytes(&body)
+            .map(Self)
+            .map_err(|_| Error::OtherFields.into_response())
+    }
+}
