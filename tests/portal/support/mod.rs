@@ -1,5 +1,6 @@
 //! What do several tests need?
 
+pub(crate) mod app;
 pub(crate) mod db;
 
 use std::time::{Duration, Instant};

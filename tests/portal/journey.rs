@@ -1,0 +1,99 @@
+//! Does a request go all the way from the form to routes in force?
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+
+use crate::support::app::{TestApp, request, submission_id};
+
+const TWO_EDGES: &[(&str, &str)] = &[
+    ("sip.contoso.com", "contoso.com, fabrikam.com"),
+    ("edge.northwind.example", "northwind.example"),
+];
+
+#[tokio::test]
+async fn a_request_is_stored_as_pending_and_then_provisioned() {
+    let portal = TestApp::new().await;
+    let (reference, key) = portal.submit(TWO_EDGES).await;
+    assert_eq!(portal.state(&reference).await, "pending");
+    assert_eq!(portal.number("SELECT count(*) FROM route").await, 0);
+    assert_eq!(key.len(), 32, "26 symbols and 6 hyphens");
+
+    assert_eq!(portal.work().await.provisioned, 1);
+    assert_eq!(portal.state(&reference).await, "provisioned");
+    let routes: Vec<(String, String)> =
+        sqlx::query_as("SELECT sip_domain::text, access_edge::text FROM route ORDER BY sip_domain")
+            .fetch_all(portal.pool())
+            .await
+            .unwrap();
+    let routes: Vec<_> = routes
+        .iter()
+        .map(|(d, e)| (d.as_str(), e.as_str()))
+        .collect();
+    assert_eq!(
+        routes,
+        [
+            ("contoso.com", "sip.contoso.com"),
+            ("fabrikam.com", "sip.contoso.com"),
+            ("northwind.example", "edge.northwind.example"),
+        ]
+    );
+    assert_eq!(portal.number("SELECT count(*) FROM work").await, 0);
+}
+
+#[tokio::test]
+async fn a_request_that_never_gets_its_domain_expires() {
+    let portal = TestApp::new().await;
+    portal.submit(&[("sip.contoso.com", "contoso.com")]).await;
+    portal.work().await;
+    let (late, _) = portal.submit(&[("sip.contoso.com", "contoso.com")]).await;
+    assert_eq!(portal.work().await.held, 1);
+    portal
+        .advance(Duration::from_secs(30 * 24 * 3600 - 60))
+        .await;
+    assert_eq!(portal.work().await.held, 1);
+    assert_eq!(portal.state(&late).await, "pending");
+    portal.advance(Duration::from_secs(120)).await;
+    assert_eq!(portal.work().await.expired, 1);
+    assert_eq!(portal.state(&late).await, "rejected");
+    assert_eq!(portal.number("SELECT count(*) FROM route").await, 1);
+}
+
+#[tokio::test]
+async fn the_key_on_the_receipt_withdraws_the_request() {
+    let portal = TestApp::new().await;
+    let (reference, key) = portal.submit(TWO_EDGES).await;
+    let path = format!("/requests/{reference}/withdraw");
+    let wrong = portal
+        .post(
+            &path,
+            &[("management_key", "0000-0000-0000-0000-0000-0000-00")],
+        )
+        .await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(portal.state(&reference).await, "pending");
+    let done = portal
+        .post(&path, &[("management_key", &key.to_lowercase())])
+        .await;
+    assert_eq!(done.header("location"), format!("/requests/{reference}"));
+    assert_eq!(portal.state(&reference).await, "withdrawn");
+    assert_eq!(portal.work().await.provisioned, 0);
+    let again = portal.post(&path, &[("management_key", &key)]).await;
+    assert_eq!(again.status, StatusCode::CONFLICT);
+}
+
+#[tokio::test]
+async fn the_same_submission_again_gives_the_same_receipt_and_other_content_does_not() {
+    let portal = TestApp::new().await;
+    let id = submission_id();
+    let first = portal.post("/requests/new", &request(&id, TWO_EDGES)).await;
+    let again = portal.post("/requests/new", &request(&id, TWO_EDGES)).await;
+    assert_eq!(first.reference(), again.reference());
+    assert_eq!(first.cookie(), again.cookie());
+    let other = portal
+        .post("/requests/new", &request(&id, &TWO_EDGES[..1]))
+        .await;
+    assert_eq!(other.status, StatusCode::CONFLICT);
+    assert_eq!(portal.number("SELECT count(*) FROM request").await, 1);
+    assert_eq!(portal.number("SELECT count(*) FROM service").await, 1);
+}
