@@ -330,7 +330,13 @@ fn start_as_ordinary_user(dir: &Path) -> Output {
     let scratch = scratch();
     // The build directory may be closed to that user.
     let program = scratch.path().join("pic-portal");
-    fs::copy(env!("CARGO_BIN_EXE_pic-portal"), &program).unwrap();
+    // By another process: while this one writes a program, any other test's new process, for a
+    // moment, holds it open too, and it cannot be run.
+    let copied = Command::new("cp")
+        .arg(env!("CARGO_BIN_EXE_pic-portal"))
+        .arg(&program)
+        .status();
+    assert!(copied.unwrap().success());
     let nobody = User::from_name("nobody").unwrap().unwrap();
     let user = geteuid()
         .is_root()

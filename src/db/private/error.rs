@@ -166,4 +166,10 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// The server ran, died, and cannot be kept running.
+    #[error("the private PostgreSQL died and cannot be started again: {reason}")]
+    Lost {
+        /// What kept it from starting the last time.
+        reason: String,
+    },
 }

@@ -150,9 +150,9 @@ impl PrivatePostgres {
         connect_options(&self.sockets, database)
     }
 
-    /// Resolves, with the reason in one line, when the server died and cannot be kept running;
-    /// never while it runs or once it was stopped.
-    pub fn ended(&self) -> impl Future<Output = String> + Send + use<> {
+    /// Resolves, with [`StartError::Lost`], when the server died and cannot be kept running; never
+    /// while it runs or once it was stopped.
+    pub fn ended(&self) -> impl Future<Output = StartError> + Send + use<> {
         let mut ended = self.ended.clone();
         async move {
             let reason = match ended.wait_for(Option::is_some).await {
@@ -160,7 +160,7 @@ impl PrivatePostgres {
                 Err(_) => None,
             };
             match reason {
-                Some(reason) => reason,
+                Some(reason) => StartError::Lost { reason },
                 None => future::pending().await,
             }
         }
@@ -227,7 +227,7 @@ pub async fn ensure_database(options: &PgConnectOptions) -> sqlx::Result<()> {
     connection.close().await
 }
 
-/// Does `result` matter only if it is not "there is no such file"?
+/// A file that is not there is no error, but an empty answer.
 fn unless_missing<T: Default>(result: io::Result<T>) -> io::Result<T> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(T::default()),

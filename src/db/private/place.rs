@@ -48,10 +48,10 @@ pub(super) fn unwritable(path: &Path) -> impl FnOnce(io::Error) -> StartError {
 pub(super) struct Place {
     /// Absolute and without links.
     pub(super) dir: PathBuf,
-    /// Locked; the lock goes with the process, however that ends.
-    _lock: File,
     /// Directories made by this start, outermost first; removed again unless it succeeds.
     made: Made,
+    /// Locked; the lock goes with the process, however that ends. Dropped last.
+    _lock: File,
 }
 
 impl Place {
@@ -71,6 +71,15 @@ impl Place {
     /// The start went well enough for its directories to stay.
     pub(super) fn keep(&mut self) {
         self.made.0.clear();
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !self.made.0.is_empty() {
+            // While it is locked: nobody else can have come to rely on it.
+            let _ = fs::remove_file(lock_path(&self.dir));
+        }
     }
 }
 
@@ -142,11 +151,7 @@ impl Made {
 
 impl Drop for Made {
     fn drop(&mut self) {
-        for (nth, dir) in self.0.iter().rev().enumerate() {
-            if nth == 0 {
-                // We made the directory, so we made the lock; it is still ours.
-                let _ = fs::remove_file(lock_path(dir));
-            }
+        for dir in self.0.iter().rev() {
             // Fails, as it should, if something is in it.
             let _ = fs::remove_dir(dir);
         }

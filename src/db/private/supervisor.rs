@@ -51,9 +51,9 @@ pub(super) fn keep_running(
             Again::Runs(next) => child = next,
             Again::Stopped => break,
             Again::GaveUp(reason) => {
-                ended.send_replace(Some(reason.unwrap_or_else(|| {
-                    format!("the private PostgreSQL dies again and again ({status})")
-                })));
+                ended.send_replace(Some(
+                    reason.unwrap_or_else(|| format!("it starts, but dies at once ({status})")),
+                ));
                 break;
             }
         }

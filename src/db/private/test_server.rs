@@ -6,7 +6,7 @@
 //! [`CLIENTS_LOCK`] as long as it lives.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io,
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
@@ -45,8 +45,33 @@ pub fn supervise(dir: &Path, linger: Duration) -> Result<(), StartError> {
         ..Options::throw_away(dir)
     };
     let mut server = start_or_renew(&options)?;
-    let usable = place::unwritable(dir);
-    wait_for_idleness(dir, linger, &mut server).map_err(usable)
+    let mut needed = Instant::now();
+    loop {
+        thread::sleep(LOOK_EVERY);
+        if let Some(reason) = server.ended.borrow().clone() {
+            return Err(StartError::Lost { reason });
+        }
+        if is_needed(dir).map_err(place::unwritable(dir))? {
+            needed = Instant::now();
+        } else if needed.elapsed() >= linger {
+            let start = lock_file(&dir.join(START_LOCK)).map_err(place::unwritable(dir))?;
+            start.lock().map_err(place::unwritable(dir))?;
+            // Nobody can be about to attach now; somebody may have attached just before.
+            if !is_needed(dir).map_err(place::unwritable(dir))? {
+                server.stop();
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Does any process hold a share of [`CLIENTS_LOCK`]?
+fn is_needed(dir: &Path) -> io::Result<bool> {
+    match lock_file(&dir.join(CLIENTS_LOCK))?.try_lock() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
 }
 
 fn start_or_renew(options: &Options) -> Result<PrivatePostgres, StartError> {
@@ -64,33 +89,6 @@ fn start_or_renew(options: &Options) -> Result<PrivatePostgres, StartError> {
 fn renew(data: &Path, options: &Options) -> Result<PrivatePostgres, StartError> {
     fs::remove_dir_all(data).map_err(place::unwritable(data))?;
     PrivatePostgres::start(options)
-}
-
-fn wait_for_idleness(dir: &Path, linger: Duration, server: &mut PrivatePostgres) -> io::Result<()> {
-    let clients = lock_file(&dir.join(CLIENTS_LOCK))?;
-    let mut needed = Instant::now();
-    loop {
-        thread::sleep(LOOK_EVERY);
-        let supervisor = server.supervisor.as_ref();
-        if supervisor.is_none_or(thread::JoinHandle::is_finished) {
-            let reason = server.ended.borrow().clone();
-            return Err(io::Error::other(reason.unwrap_or_default()));
-        }
-        match clients.try_lock() {
-            Ok(()) => clients.unlock()?,
-            Err(_) => needed = Instant::now(),
-        }
-        if needed.elapsed() >= linger {
-            let start = lock_file(&dir.join(START_LOCK))?;
-            start.lock()?;
-            // Nobody can be about to attach now.
-            if clients.try_lock().is_ok() {
-                server.stop();
-                return Ok(());
-            }
-            needed = Instant::now();
-        }
-    }
 }
 
 /// Opens a file to lock, made if it is missing.
