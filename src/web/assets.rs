@@ -7,6 +7,7 @@
 use std::sync::LazyLock;
 
 use axum::{
+    Router,
     body::Body,
     extract::Path,
     http::{
@@ -17,6 +18,7 @@ use axum::{
         },
     },
     response::{IntoResponse, Response},
+    routing::get,
 };
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
@@ -88,11 +90,12 @@ pub fn url(name: &'static str) -> &'static str {
     &asset.unwrap_or_else(|| panic!("static/ has no {name}")).url
 }
 
+/// The route of all files, to be merged into the portal's own.
+pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    Router::new().route("/static/{name}", get(asset))
+}
+
 /// `GET /static/{name}`: a file by its hashed name, in the form that the browser likes best.
-#[expect(
-    clippy::unused_async,
-    reason = "axum takes async functions for handlers"
-)]
 pub async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
     let asset = ASSETS
         .iter()
@@ -193,7 +196,7 @@ fn thousandths(text: &str) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use axum::{Router, http::Request, routing::get};
+    use axum::http::Request;
     use http_body_util::BodyExt as _;
     use tower::ServiceExt as _;
 
@@ -233,14 +236,13 @@ mod tests {
     }
 
     async fn fetch(method: &str, path: &str, accept: &str) -> (StatusCode, HeaderMap, Vec<u8>) {
-        let router: Router = Router::new().route("/static/{name}", get(asset));
         let request = Request::builder()
             .method(method)
             .uri(path)
             .header(ACCEPT_ENCODING, accept)
             .body(Body::empty())
             .unwrap();
-        let (parts, body) = router.oneshot(request).await.unwrap().into_parts();
+        let (parts, body) = router::<()>().oneshot(request).await.unwrap().into_parts();
         let bytes = body.collect().await.unwrap().to_bytes().to_vec();
         (parts.status, parts.headers, bytes)
     }

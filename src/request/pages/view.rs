@@ -182,8 +182,6 @@ pub struct EdgeFields {
     pub edge: Field,
     /// `domains`, one a line.
     pub domains: Field,
-    /// Just added: the FQDN takes the focus.
-    pub added: bool,
 }
 
 impl EdgeFields {
@@ -193,7 +191,6 @@ impl EdgeFields {
         Self {
             edge: Field::new(format!("edge-{number}")),
             domains: Field::new(format!("domains-{number}")),
-            added: false,
         }
     }
 }

@@ -1,5 +1,6 @@
-// "Add another" answers with a page whose address ends in the new field's id: the browser
-// scrolls there by itself, this puts the cursor in. An error summary has the first claim.
+// "Add another" answers with a page whose address ends in the new field's id: each browser
+// scrolls there by itself, this puts the cursor in where a browser does not. (An `autofocus`
+// attribute is refused beside a fragment.) An error summary has the first claim.
 export function focusTarget() {
   if (document.querySelector("[data-module='govuk-error-summary']")) {
     return;
