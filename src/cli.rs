@@ -70,9 +70,6 @@ pub enum Failure {
     /// The operating system refused something basic.
     #[error("the operating system refused: {0}")]
     System(#[from] std::io::Error),
-    /// The private PostgreSQL ended and could not be started again.
-    #[error("the private PostgreSQL has ended: {0}")]
-    Ended(String),
 }
 
 impl Cli {
@@ -197,7 +194,7 @@ async fn serve_on(
     tokio::select! {
         () = &mut server => {}
         reason = ended => {
-            outcome = Err(Failure::Ended(reason));
+            outcome = Err(reason.into());
             stop.cancel();
             server.await;
         }

@@ -11,6 +11,10 @@ use sqlx::postgres::PgConnectOptions;
 use crate::{db::Opening, provisioning::store::Waits, request::Clocks};
 
 /// The settings as given, not looked at yet. An empty value counts as unset.
+#[expect(
+    clippy::doc_markdown,
+    reason = "`--help` shows these words as they stand"
+)]
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Settings")]
 pub struct Given {
@@ -205,7 +209,7 @@ fn duration(
     let text = set(value).unwrap_or(default);
     match humantime::parse_duration(text) {
         // Longer ones leave the calendar of the database.
-        Ok(d) if d > Duration::from_secs(10 * 366 * 24 * 60 * 60) => {
+        Ok(d) if d > Duration::from_hours(10 * 366 * 24) => {
             Err(wrong(variable, "is longer than ten years", default))
         }
         Ok(d) if d.is_zero() => Err(wrong(variable, "is zero", default)),
@@ -368,10 +372,10 @@ mod tests {
         let config = given(|_| {}).unwrap();
         assert_eq!(config.listen, "127.0.0.1:8080".parse().unwrap());
         assert_eq!(config.provider, "Skype");
-        assert_eq!(config.clocks.promise, Duration::from_secs(48 * 3600));
-        assert_eq!(config.clocks.expiry, Duration::from_secs(30 * 24 * 3600));
+        assert_eq!(config.clocks.promise, Duration::from_hours(48));
+        assert_eq!(config.clocks.expiry, Duration::from_hours(30 * 24));
         assert_eq!(config.waits.first, Duration::from_secs(30));
-        assert_eq!(config.waits.longest, Duration::from_secs(3600));
+        assert_eq!(config.waits.longest, Duration::from_hours(1));
         assert_eq!(config.opening.pool, 10);
         assert!(!config.opening.allow_unsafe);
         assert!(matches!(config.source, Source::Private(_)));

@@ -282,7 +282,7 @@ async fn fit(connection: &mut PgConnection, opening: &Opening) -> Result<(), Ope
 /// transaction on `guard` and tried again and again, because neither a session's lock nor waiting
 /// inside the server works behind a pooler in transaction mode.
 async fn migrate(options: &PgConnectOptions, mut guard: PgConnection) -> Result<(), OpenError> {
-    const PATIENCE: Duration = Duration::from_secs(120);
+    const PATIENCE: Duration = Duration::from_mins(2);
     let connect = |e: sqlx::Error| OpenError::Connect(e.into());
     let began = tokio::time::Instant::now();
     let transaction = loop {

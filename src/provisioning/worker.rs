@@ -184,7 +184,7 @@ impl Worker {
                         "LISTEN does not work on this connection (a pooler in transaction mode?): polling every {} s",
                         POLL_ALONE.as_secs()
                     );
-                    wait = Duration::from_secs(600);
+                    wait = Duration::from_mins(10);
                 }
                 Err(error) => tracing::debug!(%error, "not listening"),
             }
@@ -207,7 +207,7 @@ impl Worker {
             Ok::<_, sqlx::Error>(())
         };
         match timeout(PROBE_LIMIT, arrives).await {
-            Ok(arrived) => arrived?,
+            Ok(heard) => heard?,
             Err(_) => return Ok(()),
         }
         listening.store(true, std::sync::atomic::Ordering::Relaxed);

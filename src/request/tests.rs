@@ -2,7 +2,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::{collection::vec, prelude::*, sample::select};
 
-use super::*;
+use super::{
+    Deployment::{OnPremises, Split},
+    Kind::{Cancel, Initiate, Update},
+    *,
+};
+use crate::agreement::Programme::{HighVolume, PartnerNetwork};
 
 fn edge(name: &str) -> AccessEdge {
     AccessEdge::parse(name).unwrap()
@@ -90,8 +95,8 @@ fn what_people_are_told_follows_from_state_clock_and_findings() {
     let start = DateTime::<Utc>::UNIX_EPOCH;
     let hours = |n| start + TimeDelta::hours(n);
     let clocks = Clocks {
-        promise: Duration::from_secs(48 * 3600),
-        expiry: Duration::from_secs(30 * 86_400),
+        promise: Duration::from_hours(48),
+        expiry: Duration::from_hours(30 * 24),
     };
     let pending = State::submitted();
     let provisioned = State::Provisioned { at: hours(1) };
@@ -108,7 +113,6 @@ fn what_people_are_told_follows_from_state_clock_and_findings() {
             now,
         )
     };
-    use Kind::{Cancel, Initiate, Update};
     assert_eq!(
         told(pending, Initiate, false, false, hours(48)),
         Standing::Checking { overdue: false }
@@ -262,8 +266,6 @@ fn the_same_content_has_the_same_hash_and_other_content_another() {
         deployment,
         routes: Routes::new(wanted(list)).unwrap(),
     };
-    use Deployment::{OnPremises, Split};
-    use Programme::{HighVolume, PartnerNetwork};
     let list: &[(&str, &[&str])] = &[("e.test", &["a.test", "b.test"])];
     let hash = make(HighVolume, "12-34", OnPremises, list).content_hash();
     assert_eq!(

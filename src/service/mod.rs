@@ -35,6 +35,10 @@ pub struct ManagementKey([u8; 16]);
 impl ManagementKey {
     /// The key of the service that `submission` makes: HMAC-SHA-256 under the database's secret,
     /// its first 128 bits.
+    ///
+    /// # Panics
+    ///
+    /// Never: HMAC takes a key of any length.
     #[must_use]
     pub fn derive(secret: &Secret, submission: &SubmissionId) -> Self {
         let mut mac = <Hmac<Sha256> as hmac::Mac>::new_from_slice(&secret.0)

@@ -55,6 +55,10 @@ pub fn text(page: &impl Template) -> Result<Response, Error> {
 /// Puts around `routes` what every answer needs, from the inside out: no form of another site, a
 /// panic becomes a 500, errors get a face, every answer gets its headers. `probes` are for programs
 /// and answer in plain words.
+///
+/// # Panics
+///
+/// When the public URL is no origin; the settings were looked at before.
 pub fn layers(routes: Router<App>, probes: Router<App>, app: &App) -> Router {
     let csrf = CsrfLayer::new()
         .add_trusted_origin(app.site().public_url.as_str())

@@ -15,6 +15,11 @@ fn form(change: impl FnOnce(&mut RequestForm)) -> RequestForm {
     form
 }
 
+/// `n` names as they are pasted, one a line.
+fn lines(n: usize, name: impl Fn(usize) -> String) -> String {
+    (0..n).map(name).collect::<Vec<_>>().join("\r\n")
+}
+
 fn faults(change: impl FnOnce(&mut RequestForm)) -> Vec<(Field, String)> {
     let errors = form(change).check().expect_err("something is wrong");
     errors.into_iter().map(|e| (e.field, e.message)).collect()
@@ -170,8 +175,7 @@ fn more_than_ten_edges_or_a_thousand_domains_are_refused() {
     };
     assert!(edges(10).check().is_ok());
     assert_eq!(edges(11).check().unwrap_err()[0].field, Field::Form);
-    let domains =
-        |n: usize| form(|f| f.domains[0] = (0..n).map(|i| format!("d{i}.test\r\n")).collect());
+    let domains = |n: usize| form(|f| f.domains[0] = lines(n, |i| format!("d{i}.test")));
     assert_eq!(
         domains(1_000).check().unwrap().wanted.routes.domain_count(),
         1_000
@@ -182,7 +186,7 @@ fn more_than_ten_edges_or_a_thousand_domains_are_refused() {
 
 #[test]
 fn many_faults_in_one_box_are_counted_after_the_first_ten() {
-    let faults = faults(|f| f.domains[0] = (0..25).map(|i| format!("bad_{i}.test ")).collect());
+    let faults = faults(|f| f.domains[0] = lines(25, |i| format!("bad_{i}.test")));
     assert_eq!(faults.len(), 11);
     assert!(faults[10].1.starts_with("15 more"), "{}", faults[10].1);
 }

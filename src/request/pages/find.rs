@@ -22,13 +22,13 @@ use crate::{
 /// The query of `GET /status`.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub struct Asked {
+pub(crate) struct Asked {
     q: String,
 }
 
 /// `GET /status?q=`: a reference leads to its request; of a SIP domain only whether it is in
 /// force is told.
-pub async fn find(
+pub(crate) async fn find(
     State(app): State<App>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Error> {

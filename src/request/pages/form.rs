@@ -28,12 +28,12 @@ use crate::{
 };
 
 /// `GET /requests/new`: an empty form with a submission id of its own.
-pub async fn form(State(app): State<App>) -> Result<Response, Error> {
-    show(&app, &RequestForm::blank(), &[], None)
+pub(crate) async fn form(State(app): State<App>) -> Result<Response, Error> {
+    show(&app, &RequestForm::blank(), &[])
 }
 
 /// `POST /requests/new`: what the pressed button says.
-pub async fn send_form(
+pub(crate) async fn send_form(
     State(app): State<App>,
     Fields(mut form): Fields<RequestForm>,
 ) -> Result<Response, Error> {
@@ -41,15 +41,14 @@ pub async fn send_form(
         return Err(Error::OtherFields);
     };
     match action {
-        Action::Change => show(&app, &form, &[], None),
+        Action::Change => show(&app, &form, &[]),
         Action::AddEdge => {
             form.add_edge();
-            let added = form.edge.len() - 1;
-            show(&app, &form, &[], Some(added))
+            show(&app, &form, &[])
         }
         Action::RemoveEdge(place) => {
             form.remove_edge(place);
-            show(&app, &form, &[], None)
+            show(&app, &form, &[])
         }
         Action::Review | Action::Submit => match form.check() {
             Err(errors) => {
@@ -57,7 +56,7 @@ pub async fn send_form(
                 if SubmissionId::parse(&form.submission_id).is_none() {
                     form.submission_id = SubmissionId::random().to_field();
                 }
-                show(&app, &form, &errors, None)
+                show(&app, &form, &errors)
             }
             Ok(checked) if action == Action::Review => answers(&app, &form, checked),
             Ok(checked) => submit(&app, checked).await,
@@ -118,12 +117,7 @@ fn id_of(field: form::Field) -> String {
 }
 
 /// The form with everything that was typed; 422 when there are errors.
-fn show(
-    app: &App,
-    form: &RequestForm,
-    errors: &[FieldError],
-    added: Option<usize>,
-) -> Result<Response, Error> {
+fn show(app: &App, form: &RequestForm, errors: &[FieldError]) -> Result<Response, Error> {
     let field = |field: form::Field, value: &str| Field {
         id: id_of(field),
         value: value.to_owned(),
@@ -155,7 +149,6 @@ fn show(
             .map(|(place, (edge, domains))| EdgeFields {
                 edge: field(form::Field::Edge(place), edge),
                 domains: field(form::Field::Domains(place), domains),
-                added: added == Some(place),
             })
             .collect(),
         deployment: field(form::Field::Deployment, &form.deployment),

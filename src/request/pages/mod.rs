@@ -14,7 +14,7 @@ use axum::{
 };
 
 use self::view::{Domain, EdgeRoutes, StartPage};
-pub use self::{
+pub(crate) use self::{
     find::find,
     form::{form, send_form},
     receipt::{receipt, receipt_text},
@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// `GET /`: what this is, what to have at hand, three ways on.
-pub async fn start(State(app): State<App>) -> Result<Response, Error> {
+pub(crate) async fn start(State(app): State<App>) -> Result<Response, Error> {
     let clocks = &app.site().clocks;
     page(
         StatusCode::OK,

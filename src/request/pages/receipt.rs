@@ -47,7 +47,7 @@ pub(super) fn key_cookies(app: &App, address: &str, key: &ManagementKey) -> [Coo
 }
 
 /// `GET /requests/{reference}/receipt`.
-pub async fn receipt(
+pub(crate) async fn receipt(
     State(app): State<App>,
     reference: ReferencePath,
     OriginalUri(uri): OriginalUri,
@@ -59,7 +59,7 @@ pub async fn receipt(
 }
 
 /// `GET /requests/{reference}/receipt.txt`.
-pub async fn receipt_text(
+pub(crate) async fn receipt_text(
     State(app): State<App>,
     reference: ReferencePath,
     OriginalUri(uri): OriginalUri,

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// `GET /requests/{reference}`.
-pub async fn status(
+pub(crate) async fn status(
     State(app): State<App>,
     reference: ReferencePath,
     OriginalUri(uri): OriginalUri,
@@ -36,12 +36,12 @@ pub async fn status(
 /// The fields of `POST /requests/{reference}/withdraw`.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct WithdrawForm {
+pub(crate) struct WithdrawForm {
     management_key: String,
 }
 
 /// `POST /requests/{reference}/withdraw`, for whoever has the management key.
-pub async fn withdraw(
+pub(crate) async fn withdraw(
     State(app): State<App>,
     reference: ReferencePath,
     OriginalUri(uri): OriginalUri,

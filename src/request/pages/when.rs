@@ -40,14 +40,14 @@ pub(super) fn between(from: DateTime<Utc>, to: DateTime<Utc>) -> Duration {
 pub(super) fn when(at: DateTime<Utc>, now: DateTime<Utc>) -> When {
     let relative = if at > now {
         let left = between(now, at);
-        if left < Duration::from_secs(60) {
+        if left < Duration::from_mins(1) {
             "in less than a minute".to_owned()
         } else {
             format!("in {}", span(left))
         }
     } else {
         let past = between(at, now);
-        if past < Duration::from_secs(60) {
+        if past < Duration::from_mins(1) {
             "just now".to_owned()
         } else {
             format!("{} ago", span(past))
