@@ -1,7 +1,7 @@
 //! Does the private PostgreSQL start, last, recover and say what is wrong?
 
 use std::{
-    fs,
+    fs::{self, File},
     os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -13,13 +13,14 @@ use nix::{
 };
 use pic_portal::db::private::{
     Options, PORTAL_DATABASE, PrivatePostgres, StartError, ensure_database,
-    test_server::running_server,
+    test_server::{lock_file, running_server},
 };
 use sqlx::{
     ConnectOptions as _, PgConnection,
     postgres::{PgConnectOptions, PgRow},
 };
 use tempfile::TempDir;
+use tokio::sync::OnceCell;
 
 use crate::support::eventually;
 
@@ -28,6 +29,42 @@ fn scratch() -> TempDir {
     let scratch = tempfile::tempdir().unwrap();
     fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o755)).unwrap();
     scratch
+}
+
+/// A scratch directory with a new cluster in it: a copy, for setting one up takes a second of
+/// computing. The original is kept in the build directory; where that cannot be used, the directory
+/// stays empty, and the test's first start sets the cluster up.
+async fn scratch_with_cluster() -> TempDir {
+    static ORIGINAL: OnceCell<Option<(File, PathBuf)>> = OnceCell::const_new();
+    let scratch = scratch();
+    if let Some((_, original)) = ORIGINAL.get_or_init(original_cluster).await {
+        let copied = Command::new("cp")
+            .arg("-a")
+            .arg(original)
+            .arg(scratch.path())
+            .status();
+        assert!(copied.unwrap().success());
+    }
+    scratch
+}
+
+/// The original's data directory, and the lock that keeps other test processes from starting it.
+async fn original_cluster() -> Option<(File, PathBuf)> {
+    let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let dir = base.join(format!("cluster-{}", geteuid()));
+    let lock = lock_file(&dir.with_extension("lock")).ok()?;
+    // Whoever is alone sees whether it still starts; whoever is not relies on the others.
+    if lock.try_lock().is_ok() {
+        let server = if let Ok(server) = start(Options::throw_away(&dir)).await {
+            server
+        } else {
+            let _ = fs::remove_dir_all(&dir);
+            start(Options::throw_away(&dir)).await.ok()?
+        };
+        stop(server).await;
+    }
+    lock.lock_shared().ok()?;
+    Some((lock, dir.join("pgdata")))
 }
 
 async fn start(options: Options) -> Result<PrivatePostgres, StartError> {
@@ -157,15 +194,15 @@ async fn data_last_from_start_to_start() {
 
 #[tokio::test]
 async fn a_directory_has_one_portal() {
-    let scratch = scratch();
-    let dir = scratch.path().join("data");
-    let server = start_in(&dir).await;
-    let text = refusal(Options::durable(&dir)).await;
+    let scratch = scratch_with_cluster().await;
+    let dir = scratch.path();
+    let server = start_in(dir).await;
+    let text = refusal(Options::durable(dir)).await;
     let expected = format!(
         "another portal (process {}) already runs on {}: stop it, or set PIC_DATA_DIR to another \
          directory",
         std::process::id(),
-        fs::canonicalize(&dir).unwrap().display()
+        fs::canonicalize(dir).unwrap().display()
     );
     assert_eq!(text, expected);
     assert_eq!(add_row(&mut portal_database(&server).await).await, 1);
@@ -173,7 +210,7 @@ async fn a_directory_has_one_portal() {
 
 #[tokio::test]
 async fn a_killed_server_is_started_again() {
-    let scratch = scratch();
+    let scratch = scratch_with_cluster().await;
     let server = start(Options::durable(scratch.path())).await.unwrap();
     let mut connection = portal_database(&server).await;
     assert_eq!(add_row(&mut connection).await, 1);
@@ -191,7 +228,7 @@ async fn a_killed_server_is_started_again() {
 
 #[tokio::test]
 async fn stopping_wins_against_a_restart() {
-    let scratch = scratch();
+    let scratch = scratch_with_cluster().await;
     for _ in 0..3 {
         let server = start_in(scratch.path()).await;
         kill(postmaster(scratch.path()), Signal::SIGKILL).unwrap();
@@ -204,7 +241,7 @@ async fn stopping_wins_against_a_restart() {
 
 #[tokio::test]
 async fn a_killed_portal_loses_nothing() {
-    let scratch = scratch();
+    let scratch = scratch_with_cluster().await;
     let (mut portal, options) = portal_process(scratch.path()).await;
     assert_eq!(add_row(&mut options.connect().await.unwrap()).await, 1);
     portal.kill();
@@ -215,7 +252,7 @@ async fn a_killed_portal_loses_nothing() {
 
 #[tokio::test]
 async fn a_killed_portal_and_server_lose_nothing() {
-    let scratch = scratch();
+    let scratch = scratch_with_cluster().await;
     let (mut portal, options) = portal_process(scratch.path()).await;
     let mut connection = options.connect().await.unwrap();
     assert_eq!(add_row(&mut connection).await, 1);
@@ -228,7 +265,7 @@ async fn a_killed_portal_and_server_lose_nothing() {
 
 #[tokio::test]
 async fn a_process_id_that_somebody_else_has_now_does_no_harm() {
-    let scratch = scratch();
+    let scratch = scratch_with_cluster().await;
     stop(start_in(scratch.path()).await).await;
     // Of the server's own user, for only such a process would keep PostgreSQL from starting.
     let mut sleep = Command::new("sleep");
@@ -307,7 +344,7 @@ async fn without_binaries_nothing_is_left_behind() {
 
 #[tokio::test]
 async fn a_server_that_ends_at_once_says_why() {
-    let scratch = scratch();
+    let scratch = scratch_with_cluster().await;
     let settings = vec![("no_such_setting".to_owned(), "1".to_owned())];
     let options = Options {
         settings,
@@ -430,7 +467,7 @@ async fn any_path_will_do() {
 
 #[tokio::test]
 async fn nothing_typed_reaches_the_servers_log() {
-    let scratch = scratch();
+    let scratch = scratch_with_cluster().await;
     let server = start_in(scratch.path()).await;
     let mut connection = portal_database(&server).await;
     let secret = "canary-5f0c3a@example.org";

@@ -55,12 +55,13 @@ pub const MINIMUM_MAJOR: u32 = 15;
 /// Only names the socket file: the server listens on no network address.
 const PORT: u16 = 5432;
 
-/// What a crash of the machine may cost.
+/// What a crash may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
     /// Nothing that was acknowledged.
     Durable,
-    /// Everything: for tests, several times as fast.
+    /// Everything if the machine crashes, the last commits if the server is killed: for tests,
+    /// several times as fast.
     ThrowAway,
 }
 
@@ -69,7 +70,7 @@ pub enum Durability {
 pub struct Options {
     /// Where the cluster lives (`PIC_DATA_DIR`); made if it is missing. One portal per directory.
     pub dir: PathBuf,
-    /// What a crash of the machine may cost.
+    /// What a crash may cost.
     pub durability: Durability,
     /// Server settings on top of the portal's own, each as name and value; they win.
     pub settings: Vec<(String, String)>,
@@ -109,7 +110,7 @@ pub struct PrivatePostgres {
 
 impl PrivatePostgres {
     /// Starts the server of a directory, which is set up first if it is new, and waits until it
-    /// takes connections. Blocks: for 1 to 2 seconds the first time, some 100 milliseconds later,
+    /// takes connections. Blocks: for 1 to 2 seconds the first time, some 50 milliseconds later,
     /// and as long as it takes to recover after a crash.
     ///
     /// # Errors
