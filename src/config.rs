@@ -18,7 +18,7 @@ use crate::{db::Opening, provisioning::store::Waits, request::Clocks};
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Settings")]
 pub struct Given {
-    /// PostgreSQL 15 or later, like postgres://pic@db.contoso.com/pic. Unset: a private PostgreSQL
+    /// PostgreSQL 15 or later, like `postgres://pic@db.contoso.com/pic`. Unset: a private PostgreSQL
     /// is started from the server binaries on this machine.
     #[arg(
         long,
@@ -35,7 +35,7 @@ pub struct Given {
     /// Address to listen on; port 0 picks one [default: 127.0.0.1:8080]
     #[arg(long, env = "PIC_LISTEN", value_name = "ADDR")]
     pub listen: Option<String>,
-    /// Origin that people see, like https://federation.contoso.com; https sets Secure cookies and
+    /// Origin that people see, like `https://federation.contoso.com`; https sets Secure cookies and
     /// HSTS [default: http:// and the address listened on]
     #[arg(long, env = "PIC_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
@@ -67,7 +67,7 @@ pub struct Given {
     /// Connections to the database, at most [default: 10]
     #[arg(long, env = "PIC_DB_POOL", value_name = "N", global = true)]
     pub db_pool: Option<String>,
-    /// Start although the database has fsync or synchronous_commit off [default: false]
+    /// Start although the database has `fsync` or `synchronous_commit` off [default: false]
     #[arg(
         long,
         env = "PIC_ALLOW_UNSAFE_DATABASE",

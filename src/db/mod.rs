@@ -13,7 +13,7 @@ use sqlx::{
 use crate::service::Secret;
 
 /// The schema, in order; applied files never change. Each works with the portal before it and the
-/// portal after it (expand, then contract). A new file is seen once this one is compiled again.
+/// portal after it (expand, then contract).
 pub static MIGRATOR: Migrator = migrator();
 
 const fn migrator() -> Migrator {

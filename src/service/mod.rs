@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use hmac::{Hmac, Mac as _};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -41,8 +41,8 @@ impl ManagementKey {
     /// Never: HMAC takes a key of any length.
     #[must_use]
     pub fn derive(secret: &Secret, submission: &SubmissionId) -> Self {
-        let mut mac = <Hmac<Sha256> as hmac::Mac>::new_from_slice(&secret.0)
-            .expect("HMAC takes a key of any length");
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&secret.0).expect("HMAC takes a key of any length");
         mac.update(b"pic-portal management key\0");
         mac.update(submission.as_bytes());
         let mut key = [0; 16];

@@ -1,13 +1,12 @@
 //! Is each test alone with its database?
 
-use sqlx::{ConnectOptions as _, PgPool, migrate::Migrator};
+use pic_portal::db::MIGRATOR;
+use sqlx::{ConnectOptions as _, PgPool};
 
 use crate::support::{db::TestDb, eventually};
 
-static MIGRATOR: Migrator = sqlx::migrate!();
-
 async fn count(pool: &PgPool) -> i64 {
-    sqlx::query_scalar("SELECT count(*) FROM dummy")
+    sqlx::query_scalar("SELECT count(*) FROM secret")
         .fetch_one(pool)
         .await
         .unwrap()
@@ -16,12 +15,12 @@ async fn count(pool: &PgPool) -> i64 {
 #[tokio::test]
 async fn databases_cloned_in_parallel_are_independent() {
     let (one, two) = tokio::join!(TestDb::fresh(&MIGRATOR), TestDb::fresh(&MIGRATOR));
-    sqlx::query("INSERT INTO dummy VALUES (1, 'one')")
+    sqlx::query("DELETE FROM secret")
         .execute(one.pool())
         .await
         .unwrap();
     assert_ne!(one.name(), two.name());
-    assert_eq!((count(one.pool()).await, count(two.pool()).await), (1, 0));
+    assert_eq!((count(one.pool()).await, count(two.pool()).await), (0, 1));
 }
 
 #[tokio::test]
