@@ -11,10 +11,6 @@ use sqlx::postgres::PgConnectOptions;
 use crate::{db::Opening, provisioning::store::Waits, request::Clocks};
 
 /// The settings as given, not looked at yet. An empty value counts as unset.
-#[expect(
-    clippy::doc_markdown,
-    reason = "`--help` shows these words as they stand"
-)]
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Settings")]
 pub struct Given {
