@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::{
     ReferencePath, named, routes_of,
-    view::{Event, Finding, Overdue, Publish, StatusPage, Tone},
+    view::{Event, Finding, Overdue, Publish, StatusPage, Tone, Way},
     when::{between, span, when},
 };
 use crate::{
@@ -124,6 +124,7 @@ fn view<'a>(app: &'a App, request: &Request) -> StatusPage<'a> {
         tone: words.tone,
         headline: words.headline,
         lead: words.lead,
+        help: help(standing),
         submitted: when(request.submitted_at, now),
         elapsed: span(between(request.submitted_at, ended.unwrap_or(now))),
         promised: pending.then(|| when(promised_by, now)),
@@ -232,6 +233,29 @@ impl Words {
             lead,
         }
     }
+}
+
+/// Where the help has more about a standing. A finding leads to its own page.
+fn help(standing: Standing) -> Option<Way> {
+    let (href, label) = match standing {
+        Standing::Checking { .. } => ("/help/times".into(), "How long it takes"),
+        Standing::InForce => (
+            "/help/after-provisioning".into(),
+            "The commands for your own servers",
+        ),
+        Standing::Rejected(reason) => (
+            format!("/help/reasons/{}", reason.as_str()),
+            "What this means and what to do",
+        ),
+        Standing::NeedsAction { .. }
+        | Standing::Superseded
+        | Standing::Cancelled
+        | Standing::Withdrawn => return None,
+    };
+    Some(Way {
+        href,
+        label: label.into(),
+    })
 }
 
 /// What a rejection means, and what to do.

@@ -8,7 +8,7 @@ use super::view::{When, count};
 
 /// A length of time in its largest unit that leaves little out: `48 hours`, `30 days`, `1 minute`.
 #[must_use]
-pub(super) fn span(length: Duration) -> String {
+pub(crate) fn span(length: Duration) -> String {
     const UNITS: [(u64, &str, &str); 4] = [
         (86_400, "day", "days"),
         (3_600, "hour", "hours"),

@@ -12,6 +12,7 @@ use pic_portal::{
     app::{App, Site},
     config::Origin,
     db::{Database, MIGRATOR, Opening},
+    names::SipDomain,
     provisioning::{
         store::{Settled, Waits},
         worker::{Waker, Worker},
@@ -110,19 +111,28 @@ pub(crate) fn submission_id() -> String {
 
 impl TestApp {
     pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// A portal whose settings are the defaults but for `change`.
+    pub(crate) async fn with(change: impl FnOnce(&mut Site)) -> Self {
         let db = TestDb::fresh(&MIGRATOR).await;
         let opening = Opening {
             pool: 10,
             allow_unsafe: true,
         };
         let database = Database::open(db.options(), &opening).await.unwrap();
-        let site = Site {
+        let mut site = Site {
             public_url: Origin::parse("http://portal.test").unwrap(),
             provider: "Skype".into(),
             support: None,
             notice: None,
             clocks: CLOCKS,
+            plain_domains: ["msn.com", "outlook.com", "live.com", "hotmail.com"]
+                .map(|name| SipDomain::parse(name).unwrap())
+                .into(),
         };
+        change(&mut site);
         let app = App::new(database, site, Waker::default());
         let router = app.router();
         Self { app, router, db }
