@@ -36,7 +36,7 @@ impl Code {
             Self::DomainHeld => Explanation {
                 title: "Another service holds the domain",
                 means: "A SIP domain of your request is in force under another service of this portal.".into(),
-                why: "A SIP domain can be in force once: its calls and messages can go one way only. Your request waits, and nothing changes for the service that holds the domain. Who that is is never shown.".into(),
+                why: "A SIP domain can be in force once: its calls and messages can go one way only. Your request waits, and nothing changes for the service that holds the domain. Its owner is never named.".into(),
                 steps: &[
                     "Ask in your organisation who else sent a request. Another department or an earlier request may hold the domain.",
                     "If it is yours, have it released there. Your request then goes on by itself.",

@@ -96,7 +96,7 @@ impl Topic {
             Self::AgreementNumber => "Which number to give",
             Self::EdgesAndDomains => "Access Edges and SIP domains",
             Self::DnsAndCertificate => "DNS records and certificate",
-            Self::SplitDomain => "Users on your servers and online",
+            Self::SplitDomain => "Split domains: users on your servers and online",
             Self::PersonalAccounts => "Personal Microsoft accounts at your domain",
             Self::Times => "How long it takes",
             Self::AfterProvisioning => "Enable it on your own servers",
@@ -125,7 +125,7 @@ impl Topic {
                 "The record to publish, ready to copy, and what the certificate has to hold."
             }
             Self::SplitDomain => {
-                "A split domain: three steps in order, and what to do if the order was reversed."
+                "Three steps in order, and what to do if the order was reversed."
             }
             Self::PersonalAccounts => {
                 "Some people will have to rename an account. Tell them before you ask."
