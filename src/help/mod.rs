@@ -124,9 +124,7 @@ impl Topic {
             Self::DnsAndCertificate => {
                 "The record to publish, ready to copy, and what the certificate has to hold."
             }
-            Self::SplitDomain => {
-                "Three steps in order, and what to do if the order was reversed."
-            }
+            Self::SplitDomain => "Three steps in order, and what to do if the order was reversed.",
             Self::PersonalAccounts => {
                 "Some people will have to rename an account. Tell them before you ask."
             }

@@ -36,7 +36,7 @@ function domainsTip(box, edges, boxes) {
   return all.length > 3 ? `${all.length} SIP domains` : "";
 }
 
-function show(field, text) {
+function show(field, text, aloud) {
   const id = `${field.id}-tip`;
   let tip = document.getElementById(id);
   // An error of the portal's says it already.
@@ -57,7 +57,9 @@ function show(field, text) {
     describe(field, id, true);
   }
   tip.textContent = text;
-  announce(text);
+  if (aloud) {
+    announce(text);
+  }
 }
 
 function describe(field, id, on) {
@@ -72,20 +74,20 @@ function describe(field, id, on) {
   }
 }
 
-// Gives back a function that looks at all fields again.
+// Gives back a function that looks at all fields again, quietly.
 export function tips() {
   const form = document.getElementById("edges-part")?.closest("form");
-  const look = () => {
+  const look = (aloud) => {
     const edges = [...form.querySelectorAll("input[name='edge']")];
     const boxes = [...form.querySelectorAll("textarea[name='domains']")];
     for (const edge of edges) {
-      show(edge, edgeTip(edge));
+      show(edge, edgeTip(edge), aloud);
     }
     for (const box of boxes) {
-      show(box, domainsTip(box, edges, boxes));
+      show(box, domainsTip(box, edges, boxes), aloud);
     }
     const number = form.elements.number;
-    show(number, number.value.includes("@") ? "No email address is needed here, only the number" : "");
+    show(number, number.value.includes("@") ? "No email address is needed here, only the number" : "", aloud);
   };
   if (!form) {
     return () => {};
@@ -93,8 +95,8 @@ export function tips() {
   let timer;
   form.addEventListener("input", () => {
     clearTimeout(timer);
-    timer = setTimeout(look, PAUSE_MS);
+    timer = setTimeout(look, PAUSE_MS, true);
   });
-  look();
-  return look;
+  look(false);
+  return () => look(false);
 }
