@@ -121,6 +121,22 @@ pub async fn idle_for(pool: &PgPool) -> Result<Option<Duration>, db::Error> {
     Ok(row.due_at.map(until))
 }
 
+/// The channel on which processes wake each other.
+pub const CHANNEL: &str = "pic_work";
+
+/// Tells all processes that listen on [`CHANNEL`], this one too. Not for use inside a transaction
+/// that stores something (`limits.md`).
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away.
+pub async fn notify(pool: &PgPool, payload: &str) -> Result<(), db::Error> {
+    sqlx::query!("SELECT pg_notify($1, $2)", CHANNEL, payload)
+        .execute(pool)
+        .await?;
+    Ok(())
+}
+
 /// `duration` for PostgreSQL, to the microsecond; the longest one where it does not fit.
 fn interval(duration: Duration) -> PgInterval {
     PgInterval {
