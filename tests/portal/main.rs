@@ -2,7 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod background;
+mod house;
 mod journey;
 mod private_postgres;
+mod rules;
+mod schema;
+mod submits;
 mod support;
 mod test_databases;
