@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod background;
+mod canary;
 mod house;
 mod journey;
 mod private_postgres;
+mod process;
 mod rules;
 mod schema;
 mod submits;

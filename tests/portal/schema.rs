@@ -1,14 +1,15 @@
 //! Does SQL itself hold the rules, whoever writes?
 
-use std::borrow::Cow;
-
 use pic_portal::db::MIGRATOR;
 use sqlx::{
     AssertSqlSafe, Connection as _, PgConnection, PgPool, Row as _, migrate::Migrator,
     postgres::PgDatabaseError,
 };
 
-use crate::support::{app::TestApp, db::TestDb};
+use crate::support::{
+    app::{EMPTY, TestApp, WAITS},
+    db::TestDb,
+};
 
 /// One service with a pending request, one with a provisioned, one with a rejected; numbers 1 to 3
 /// throughout.
@@ -504,12 +505,7 @@ fn up_to(version: i64) -> Migrator {
 
 #[tokio::test]
 async fn migrations_follow_each_other_onto_data() {
-    // A database without anything in it.
-    static NOTHING: Migrator = Migrator {
-        migrations: Cow::Borrowed(&[]),
-        ..Migrator::DEFAULT
-    };
-    let db = TestDb::fresh(&NOTHING).await;
+    let db = TestDb::fresh(&EMPTY).await;
     let mut connection = db.pool().acquire().await.unwrap();
     for (place, migration) in MIGRATOR.iter().enumerate() {
         up_to(migration.version)
@@ -526,10 +522,9 @@ async fn migrations_follow_each_other_onto_data() {
                 UNION ALL SELECT count(*)::text FROM route";
     assert_eq!(texts(db.pool(), data).await, ["3", "3", "1"]);
     // The portal works on it: what was pending is settled, and the rest is left alone.
-    let waits = crate::support::app::WAITS;
     let worker = pic_portal::provisioning::worker::Worker::new(
         db.pool().clone(),
-        waits,
+        WAITS,
         pic_portal::provisioning::worker::Waker::default(),
     );
     assert_eq!(worker.drain().await.unwrap().provisioned, 1);

@@ -24,7 +24,7 @@ use pic_portal::{
     },
     service::ManagementKey,
 };
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::{AssertSqlSafe, PgPool, migrate::Migrator};
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
@@ -41,12 +41,59 @@ pub(crate) const WAITS: Waits = Waits {
     longest: Duration::from_secs(3600),
 };
 
+/// A database without anything in it.
+pub(crate) static EMPTY: Migrator = Migrator {
+    locking: false,
+    ..Migrator::DEFAULT
+};
+
 /// A portal on a database of its own, without sockets; its background task is stepped by hand.
 pub(crate) struct TestApp {
     pub(crate) app: App,
     pub(crate) router: Router,
     waker: Waker,
     db: TestDb,
+}
+
+/// Moves the clock of a database on, for every process that works on it.
+pub(crate) async fn advance(pool: &PgPool, by: Duration) {
+    let ahead: f64 =
+        sqlx::query_scalar("SELECT extract(epoch FROM pic_now() - clock_timestamp())::float8")
+            .fetch_one(pool)
+            .await
+            .unwrap();
+    let ahead = ahead.round() + by.as_secs_f64();
+    let sql = format!(
+        "CREATE OR REPLACE FUNCTION pic_now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE \
+         RETURN clock_timestamp() + interval '{ahead} seconds'"
+    );
+    sqlx::raw_sql(AssertSqlSafe(sql))
+        .execute(pool)
+        .await
+        .unwrap();
+}
+
+/// Every row of every table as text, what PostgreSQL keeps about columns included; to look for what
+/// must be in none.
+pub(crate) async fn everything(pool: &PgPool) -> String {
+    let tables: Vec<String> = sqlx::query_scalar(
+        "SELECT oid::regclass::text FROM pg_class WHERE relkind IN ('r', 'm') AND
+             (relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+              OR relname = 'pg_statistic')",
+    )
+    .fetch_all(pool)
+    .await
+    .unwrap();
+    let mut all = String::new();
+    for table in tables {
+        let rows = format!("SELECT coalesce(string_agg(t::text, E'\n'), '') FROM {table} AS t");
+        let rows: String = sqlx::query_scalar(AssertSqlSafe(rows))
+            .fetch_one(pool)
+            .await
+            .unwrap();
+        let _ = writeln!(all, "{table}:\n{rows}");
+    }
+    all
 }
 
 /// What came back.
@@ -221,20 +268,7 @@ impl TestApp {
 
     /// Moves the database's clock on, for every connection at once.
     pub(crate) async fn advance(&self, by: Duration) {
-        let ahead: f64 =
-            sqlx::query_scalar("SELECT extract(epoch FROM pic_now() - clock_timestamp())::float8")
-                .fetch_one(self.pool())
-                .await
-                .unwrap();
-        let ahead = ahead.round() + by.as_secs_f64();
-        let sql = format!(
-            "CREATE OR REPLACE FUNCTION pic_now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE \
-             RETURN clock_timestamp() + interval '{ahead} seconds'"
-        );
-        sqlx::raw_sql(AssertSqlSafe(sql))
-            .execute(self.pool())
-            .await
-            .unwrap();
+        advance(self.pool(), by).await;
     }
 
     /// A whole number from the database.
