@@ -152,7 +152,7 @@ async fn a_signal_during_the_first_start_leaves_nothing_running() {
     .await;
     let id = nix::unistd::Pid::from_raw(child.id().unwrap().cast_signed());
     nix::sys::signal::kill(id, Signal::SIGTERM).unwrap();
-    let ended = timeout(Duration::from_secs(60), child.wait()).await;
+    let ended = timeout(Duration::from_mins(1), child.wait()).await;
     assert_eq!(ended.expect("it ends").unwrap().code(), Some(0));
     assert!(running_server(&dir).is_none());
     // The next start finds nothing in its way.
@@ -243,7 +243,7 @@ async fn what_was_acknowledged_before_a_crash_is_there_once_and_done_in_the_end(
     let total: i64 = begun.len().try_into().unwrap();
     assert_eq!(count(&pool, "SELECT count(*) FROM request").await, total);
     // What the killed ones had claimed is free once their leases are over.
-    advance(&pool, Duration::from_secs(60)).await;
+    advance(&pool, Duration::from_mins(1)).await;
     eventually("everything is provisioned", async || {
         let wake = "SELECT pg_notify('pic_work', '')";
         sqlx::query(wake).execute(&pool).await.unwrap();
@@ -323,7 +323,7 @@ async fn instances_that_start_at_once_migrate_once_and_share_the_work() {
 
 /// What a start that fails says.
 async fn refusal(command: &mut Command) -> String {
-    let output = timeout(Duration::from_secs(60), command.output()).await;
+    let output = timeout(Duration::from_mins(1), command.output()).await;
     let output = output.expect("it ends by itself").unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}");

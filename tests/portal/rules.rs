@@ -58,14 +58,38 @@ fn keeps(page: &Answer, fields: &[(&str, &str)]) {
     }
 }
 
-#[tokio::test]
-async fn what_breaks_a_rule_is_shown_again_with_its_field_named() {
-    let portal = TestApp::new().await;
-    let id = submission_id();
-    let long = format!("{}.contoso.com", "a".repeat(64));
-    let longer = format!("{}contoso.com", "a.".repeat(130));
-    let number = "1".repeat(33);
-    let much = "1".repeat(201);
+/// What is no name, whatever it is typed for.
+const NO_NAMES: &[&str] = &[
+    "",
+    "   ",
+    "ted@contoso.com",
+    "sip:ted@contoso.com",
+    "@contoso.com",
+    "https://contoso.com/meet",
+    "192.0.2.1",
+    "[2001:db8::1]",
+    "127.1",
+    "sip.contoso.com:5061",
+    "_sipfederationtls._tcp.contoso.com",
+    "sip_1.contoso.com",
+    "*.contoso.com",
+    "sip..contoso.com",
+    ".contoso.com",
+    "-sip.contoso.com",
+    "sip-.contoso.com",
+    "si--p.contoso.com",
+    "sip–1.contoso.com",
+    "contoso",
+    "co.uk",
+    "a/b.contoso.com",
+    "sip!.contoso.com",
+    "<b>&\"'.contoso.com",
+    "a\u{0}b.contoso.com",
+    "xn--a.contoso.com",
+];
+
+/// Fields with what breaks a rule alone, and the id of the field that is blamed.
+fn faults<'a>() -> Vec<(&'a str, &'a str, &'a str)> {
     let typed = |name: &'static str, values: &[&'static str]| -> Vec<(&str, &str, &str)> {
         let at = match name {
             "edge" => "edge-1",
@@ -74,36 +98,8 @@ async fn what_breaks_a_rule_is_shown_again_with_its_field_named() {
         };
         values.iter().map(|value| (name, *value, at)).collect()
     };
-    let names = [
-        "",
-        "   ",
-        "ted@contoso.com",
-        "sip:ted@contoso.com",
-        "@contoso.com",
-        "https://contoso.com/meet",
-        "192.0.2.1",
-        "[2001:db8::1]",
-        "127.1",
-        "sip.contoso.com:5061",
-        "_sipfederationtls._tcp.contoso.com",
-        "sip_1.contoso.com",
-        "*.contoso.com",
-        "sip..contoso.com",
-        ".contoso.com",
-        "-sip.contoso.com",
-        "sip-.contoso.com",
-        "si--p.contoso.com",
-        "sip–1.contoso.com",
-        "contoso",
-        "co.uk",
-        "a/b.contoso.com",
-        "sip!.contoso.com",
-        "<b>&\"'.contoso.com",
-        "a\u{0}b.contoso.com",
-        "xn--a.contoso.com",
-    ];
-    let mut cases = typed("edge", &names);
-    cases.extend(typed("domains", &names));
+    let mut cases = typed("edge", NO_NAMES);
+    cases.extend(typed("domains", NO_NAMES));
     cases.extend(typed(
         "edge",
         &[
@@ -133,6 +129,17 @@ async fn what_breaks_a_rule_is_shown_again_with_its_field_named() {
     ));
     cases.extend(typed("deployment", &["", "cloud", MARKUP]));
     cases.extend(typed("terms", &["", "off", "true", MARKUP]));
+    cases
+}
+
+#[tokio::test]
+async fn what_breaks_a_rule_is_shown_again_with_its_field_named() {
+    let portal = TestApp::new().await;
+    let id = submission_id();
+    let long = format!("{}.contoso.com", "a".repeat(64));
+    let longer = format!("{}contoso.com", "a.".repeat(130));
+    let (number, much) = ("1".repeat(33), "1".repeat(201));
+    let mut cases = faults();
     cases.extend([
         ("edge", long.as_str(), "edge-1"),
         ("domains", &long, "domains-1"),
@@ -178,6 +185,9 @@ async fn what_breaks_a_rule_is_shown_again_with_its_field_named() {
     assert_eq!(stored(&portal).await, 0);
 }
 
+/// Edges with their domains, and the field that is blamed; `None`: the form as a whole.
+type Case<'a> = (&'a [(&'a str, &'a str)], Option<&'a str>);
+
 #[tokio::test]
 async fn rules_between_edges_are_held() {
     let portal = TestApp::new().await;
@@ -190,7 +200,7 @@ async fn rules_between_edges_are_held() {
         .map(|(e, d)| (e.as_str(), d.as_str()))
         .collect();
     let (first, rest) = thousand_and_one();
-    let cases: &[(&[(&str, &str)], Option<&str>)] = &[
+    let cases: &[Case<'_>] = &[
         // One domain at two edges; however it is written.
         (
             &[ONE[0], ("sip.fabrikam.com", "fabrikam.com, CONTOSO.com.")],

@@ -68,277 +68,279 @@ async fn broken(connection: &mut PgConnection, sql: &str) -> Option<String> {
     Some(answer.constraint().unwrap_or(answer.message()).to_owned())
 }
 
+/// Statements on [`DATA`], and what each breaks.
+const BREAKS: &[(&str, &str)] = &[
+    // Names and numbers.
+    (
+        "UPDATE route SET sip_domain = 'Contoso.com'",
+        "dns_name_form",
+    ),
+    ("UPDATE route SET sip_domain = 'contoso'", "dns_name_form"),
+    (
+        "UPDATE route SET sip_domain = 'contoso.com.'",
+        "dns_name_form",
+    ),
+    (
+        "UPDATE route SET sip_domain = '-a.example'",
+        "dns_name_form",
+    ),
+    (
+        "UPDATE route SET sip_domain = 'a-.example'",
+        "dns_name_form",
+    ),
+    (
+        "UPDATE route SET sip_domain = 'a_b.example'",
+        "dns_name_form",
+    ),
+    (
+        "UPDATE route SET sip_domain = 'ted@contoso.com'",
+        "dns_name_form",
+    ),
+    (
+        "UPDATE route SET sip_domain = E'a.example\\nb.example'",
+        "dns_name_form",
+    ),
+    (
+        "UPDATE route SET sip_domain = 'münchen.de'",
+        "dns_name_form",
+    ),
+    (
+        "UPDATE route SET sip_domain = repeat('a', 64) || '.example'",
+        "dns_name_form",
+    ),
+    (
+        "UPDATE route SET sip_domain = repeat('a.', 126) || 'ab'",
+        "dns_name_length",
+    ),
+    (
+        "UPDATE route SET access_edge = 'a b.example'",
+        "dns_name_form",
+    ),
+    (
+        "UPDATE request_edge SET access_edge = '10.0.0.1.'",
+        "dns_name_form",
+    ),
+    (
+        "UPDATE request_route SET sip_domain = '*.example'",
+        "dns_name_form",
+    ),
+    (
+        "UPDATE finding SET subject = 'ted@contoso.com'",
+        "dns_name_form",
+    ),
+    ("UPDATE service SET number = '12-34'", "service_number"),
+    ("UPDATE service SET number = 'abc'", "service_number"),
+    ("UPDATE service SET number = ''", "service_number"),
+    (
+        "UPDATE service SET number = repeat('1', 33)",
+        "service_number",
+    ),
+    (
+        "UPDATE service SET number = 'TED@CONTOSO.COM'",
+        "service_number",
+    ),
+    ("UPDATE service SET number = E'1\\n'", "service_number"),
+    ("UPDATE service SET programme = 'oem'", "service_programme"),
+    (
+        "UPDATE service SET token = 'U000000000000001'",
+        "service_token",
+    ),
+    ("UPDATE service SET token = '1'", "service_token"),
+    ("UPDATE service SET key_hash = 'short'", "digest_length"),
+    // Requests.
+    (
+        "UPDATE request SET state = 'done', ended_at = pic_now() WHERE id = 1",
+        "request_state",
+    ),
+    (
+        "UPDATE request SET kind = 'renew' WHERE id = 1",
+        "request_kind",
+    ),
+    (
+        "UPDATE request SET deployment = 'cloud' WHERE id = 1",
+        "request_deployment",
+    ),
+    (
+        "UPDATE request SET reference = 'PIC-1' WHERE id = 1",
+        "request_reference_form",
+    ),
+    (
+        "UPDATE request SET reference = 'PIC-0000-0000-0000-000U' WHERE id = 1",
+        "request_reference_form",
+    ),
+    (
+        "UPDATE request SET reference = 'PIC-0000-0000-0000-0002' WHERE id = 1",
+        "request_reference",
+    ),
+    (
+        "UPDATE request SET submission_hash = sha256('2') WHERE id = 1",
+        "request_submission",
+    ),
+    (
+        "UPDATE request SET submission_hash = '' WHERE id = 1",
+        "digest_length",
+    ),
+    (
+        "UPDATE request SET content_hash = '' WHERE id = 1",
+        "digest_length",
+    ),
+    (
+        "UPDATE request SET service_id = 9 WHERE id = 1",
+        "request_service",
+    ),
+    // Half-set pairs.
+    (
+        "UPDATE request SET ended_at = pic_now() WHERE id = 1",
+        "request_ended",
+    ),
+    (
+        "UPDATE request SET state = 'provisioned' WHERE id = 1",
+        "request_ended",
+    ),
+    (
+        "UPDATE request SET state = 'rejected', ended_at = pic_now() WHERE id = 1",
+        "request_rejected",
+    ),
+    (
+        "UPDATE request SET reason = 'policy' WHERE id = 1",
+        "request_rejected",
+    ),
+    (
+        "UPDATE request SET state = 'rejected', reason = 'bored', ended_at = pic_now() WHERE id = 1",
+        "request_reason",
+    ),
+    (
+        "UPDATE work SET lease_token = gen_random_uuid()",
+        "work_lease",
+    ),
+    ("UPDATE work SET lease_until = pic_now()", "work_lease"),
+    // Final states do not change.
+    (
+        "UPDATE request SET state = 'pending', ended_at = NULL WHERE id = 2",
+        "an ended request does not change",
+    ),
+    (
+        "UPDATE request SET state = 'withdrawn' WHERE id = 2",
+        "an ended request does not change",
+    ),
+    (
+        "UPDATE request SET state = 'provisioned', reason = NULL WHERE id = 3",
+        "an ended request does not change",
+    ),
+    (
+        "UPDATE request SET deployment = 'split' WHERE id = 3",
+        "an ended request does not change",
+    ),
+    // The timeline.
+    (
+        "UPDATE event SET code = 'withdrawn'",
+        "the timeline is append-only",
+    ),
+    (
+        "UPDATE event SET at = at WHERE false",
+        "the timeline is append-only",
+    ),
+    (
+        "INSERT INTO event VALUES (1, 1, pic_now(), 'portal', 'held')",
+        "event_pkey",
+    ),
+    (
+        "INSERT INTO event VALUES (1, 0, pic_now(), 'portal', 'held')",
+        "event_seq",
+    ),
+    (
+        "INSERT INTO event VALUES (1, 2, pic_now(), 'Ted', 'held')",
+        "event_actor",
+    ),
+    (
+        "INSERT INTO event VALUES (1, 2, pic_now(), 'portal', 'called')",
+        "event_code",
+    ),
+    (
+        "INSERT INTO event VALUES (9, 1, pic_now(), 'portal', 'held')",
+        "event_request",
+    ),
+    // Edges and routes of a request.
+    (
+        "INSERT INTO request_edge VALUES (1, 11, 'sip.more.example')",
+        "request_edge_ten_at_most",
+    ),
+    (
+        "INSERT INTO request_edge VALUES (1, 0, 'sip.more.example')",
+        "request_edge_ten_at_most",
+    ),
+    (
+        "INSERT INTO request_edge VALUES (1, 1, 'sip.more.example')",
+        "request_edge_pkey",
+    ),
+    (
+        "INSERT INTO request_edge VALUES (1, 2, 'sip.d1.example')",
+        "request_edge_once",
+    ),
+    (
+        "INSERT INTO request_edge VALUES (9, 1, 'sip.more.example')",
+        "request_edge_request",
+    ),
+    (
+        "INSERT INTO request_route VALUES (1, 1, 'd1.example')",
+        "request_route_pkey",
+    ),
+    (
+        "INSERT INTO request_route VALUES (1, 2, 'more.example')",
+        "request_route_edge",
+    ),
+    // Routes in force.
+    (
+        "INSERT INTO route VALUES ('d2.example', 'sip.d1.example', 1, 1, pic_now())",
+        "route_pkey",
+    ),
+    (
+        "INSERT INTO route VALUES ('sip.d1.example', 'sip.d1.example', 1, 1, pic_now())",
+        "route_not_to_itself",
+    ),
+    (
+        "INSERT INTO route VALUES ('d1.example', 'sip.d1.example', 9, 1, pic_now())",
+        "route_service",
+    ),
+    (
+        "INSERT INTO route VALUES ('d1.example', 'sip.d1.example', 1, 9, pic_now())",
+        "route_request",
+    ),
+    // Findings and work.
+    (
+        "INSERT INTO finding VALUES (1, 'rumour', 'd1.example', 'ok', pic_now())",
+        "finding_code",
+    ),
+    (
+        "INSERT INTO finding VALUES (2, 'domain-held', 'd1.example', 'bad', pic_now())",
+        "finding_severity",
+    ),
+    ("INSERT INTO finding SELECT * FROM finding", "finding_pkey"),
+    (
+        "INSERT INTO finding VALUES (9, 'domain-held', 'd1.example', 'ok', pic_now())",
+        "finding_request",
+    ),
+    ("INSERT INTO work VALUES (1, pic_now())", "work_pkey"),
+    ("INSERT INTO work VALUES (9, pic_now())", "work_request"),
+    ("UPDATE work SET attempts = -1", "work_attempts"),
+    // The secret.
+    (
+        "INSERT INTO secret (value) VALUES (sha256('x'))",
+        "secret_pkey",
+    ),
+    (
+        "INSERT INTO secret VALUES (false, sha256('x'))",
+        "secret_only_one",
+    ),
+    ("UPDATE secret SET value = 'short'", "secret_length"),
+];
+
 #[tokio::test]
 async fn what_breaks_a_rule_is_refused_by_the_rules_name() {
     let db = TestDb::fresh(&MIGRATOR).await;
     let mut connection = db.pool().acquire().await.unwrap();
     sqlx::raw_sql(DATA).execute(&mut *connection).await.unwrap();
-    let cases: &[(&str, &str)] = &[
-        // Names and numbers.
-        (
-            "UPDATE route SET sip_domain = 'Contoso.com'",
-            "dns_name_form",
-        ),
-        ("UPDATE route SET sip_domain = 'contoso'", "dns_name_form"),
-        (
-            "UPDATE route SET sip_domain = 'contoso.com.'",
-            "dns_name_form",
-        ),
-        (
-            "UPDATE route SET sip_domain = '-a.example'",
-            "dns_name_form",
-        ),
-        (
-            "UPDATE route SET sip_domain = 'a-.example'",
-            "dns_name_form",
-        ),
-        (
-            "UPDATE route SET sip_domain = 'a_b.example'",
-            "dns_name_form",
-        ),
-        (
-            "UPDATE route SET sip_domain = 'ted@contoso.com'",
-            "dns_name_form",
-        ),
-        (
-            "UPDATE route SET sip_domain = E'a.example\\nb.example'",
-            "dns_name_form",
-        ),
-        (
-            "UPDATE route SET sip_domain = 'münchen.de'",
-            "dns_name_form",
-        ),
-        (
-            "UPDATE route SET sip_domain = repeat('a', 64) || '.example'",
-            "dns_name_form",
-        ),
-        (
-            "UPDATE route SET sip_domain = repeat('a.', 126) || 'ab'",
-            "dns_name_length",
-        ),
-        (
-            "UPDATE route SET access_edge = 'a b.example'",
-            "dns_name_form",
-        ),
-        (
-            "UPDATE request_edge SET access_edge = '10.0.0.1.'",
-            "dns_name_form",
-        ),
-        (
-            "UPDATE request_route SET sip_domain = '*.example'",
-            "dns_name_form",
-        ),
-        (
-            "UPDATE finding SET subject = 'ted@contoso.com'",
-            "dns_name_form",
-        ),
-        ("UPDATE service SET number = '12-34'", "service_number"),
-        ("UPDATE service SET number = 'abc'", "service_number"),
-        ("UPDATE service SET number = ''", "service_number"),
-        (
-            "UPDATE service SET number = repeat('1', 33)",
-            "service_number",
-        ),
-        (
-            "UPDATE service SET number = 'TED@CONTOSO.COM'",
-            "service_number",
-        ),
-        ("UPDATE service SET number = E'1\\n'", "service_number"),
-        ("UPDATE service SET programme = 'oem'", "service_programme"),
-        (
-            "UPDATE service SET token = 'U000000000000001'",
-            "service_token",
-        ),
-        ("UPDATE service SET token = '1'", "service_token"),
-        ("UPDATE service SET key_hash = 'short'", "digest_length"),
-        // Requests.
-        (
-            "UPDATE request SET state = 'done', ended_at = pic_now() WHERE id = 1",
-            "request_state",
-        ),
-        (
-            "UPDATE request SET kind = 'renew' WHERE id = 1",
-            "request_kind",
-        ),
-        (
-            "UPDATE request SET deployment = 'cloud' WHERE id = 1",
-            "request_deployment",
-        ),
-        (
-            "UPDATE request SET reference = 'PIC-1' WHERE id = 1",
-            "request_reference_form",
-        ),
-        (
-            "UPDATE request SET reference = 'PIC-0000-0000-0000-000U' WHERE id = 1",
-            "request_reference_form",
-        ),
-        (
-            "UPDATE request SET reference = 'PIC-0000-0000-0000-0002' WHERE id = 1",
-            "request_reference",
-        ),
-        (
-            "UPDATE request SET submission_hash = sha256('2') WHERE id = 1",
-            "request_submission",
-        ),
-        (
-            "UPDATE request SET submission_hash = '' WHERE id = 1",
-            "digest_length",
-        ),
-        (
-            "UPDATE request SET content_hash = '' WHERE id = 1",
-            "digest_length",
-        ),
-        (
-            "UPDATE request SET service_id = 9 WHERE id = 1",
-            "request_service",
-        ),
-        // Half-set pairs.
-        (
-            "UPDATE request SET ended_at = pic_now() WHERE id = 1",
-            "request_ended",
-        ),
-        (
-            "UPDATE request SET state = 'provisioned' WHERE id = 1",
-            "request_ended",
-        ),
-        (
-            "UPDATE request SET state = 'rejected', ended_at = pic_now() WHERE id = 1",
-            "request_rejected",
-        ),
-        (
-            "UPDATE request SET reason = 'policy' WHERE id = 1",
-            "request_rejected",
-        ),
-        (
-            "UPDATE request SET state = 'rejected', reason = 'bored', ended_at = pic_now() WHERE id = 1",
-            "request_reason",
-        ),
-        (
-            "UPDATE work SET lease_token = gen_random_uuid()",
-            "work_lease",
-        ),
-        ("UPDATE work SET lease_until = pic_now()", "work_lease"),
-        // Final states do not change.
-        (
-            "UPDATE request SET state = 'pending', ended_at = NULL WHERE id = 2",
-            "an ended request does not change",
-        ),
-        (
-            "UPDATE request SET state = 'withdrawn' WHERE id = 2",
-            "an ended request does not change",
-        ),
-        (
-            "UPDATE request SET state = 'provisioned', reason = NULL WHERE id = 3",
-            "an ended request does not change",
-        ),
-        (
-            "UPDATE request SET deployment = 'split' WHERE id = 3",
-            "an ended request does not change",
-        ),
-        // The timeline.
-        (
-            "UPDATE event SET code = 'withdrawn'",
-            "the timeline is append-only",
-        ),
-        (
-            "UPDATE event SET at = at WHERE false",
-            "the timeline is append-only",
-        ),
-        (
-            "INSERT INTO event VALUES (1, 1, pic_now(), 'portal', 'held')",
-            "event_pkey",
-        ),
-        (
-            "INSERT INTO event VALUES (1, 0, pic_now(), 'portal', 'held')",
-            "event_seq",
-        ),
-        (
-            "INSERT INTO event VALUES (1, 2, pic_now(), 'Ted', 'held')",
-            "event_actor",
-        ),
-        (
-            "INSERT INTO event VALUES (1, 2, pic_now(), 'portal', 'called')",
-            "event_code",
-        ),
-        (
-            "INSERT INTO event VALUES (9, 1, pic_now(), 'portal', 'held')",
-            "event_request",
-        ),
-        // Edges and routes of a request.
-        (
-            "INSERT INTO request_edge VALUES (1, 11, 'sip.more.example')",
-            "request_edge_ten_at_most",
-        ),
-        (
-            "INSERT INTO request_edge VALUES (1, 0, 'sip.more.example')",
-            "request_edge_ten_at_most",
-        ),
-        (
-            "INSERT INTO request_edge VALUES (1, 1, 'sip.more.example')",
-            "request_edge_pkey",
-        ),
-        (
-            "INSERT INTO request_edge VALUES (1, 2, 'sip.d1.example')",
-            "request_edge_once",
-        ),
-        (
-            "INSERT INTO request_edge VALUES (9, 1, 'sip.more.example')",
-            "request_edge_request",
-        ),
-        (
-            "INSERT INTO request_route VALUES (1, 1, 'd1.example')",
-            "request_route_pkey",
-        ),
-        (
-            "INSERT INTO request_route VALUES (1, 2, 'more.example')",
-            "request_route_edge",
-        ),
-        // Routes in force.
-        (
-            "INSERT INTO route VALUES ('d2.example', 'sip.d1.example', 1, 1, pic_now())",
-            "route_pkey",
-        ),
-        (
-            "INSERT INTO route VALUES ('sip.d1.example', 'sip.d1.example', 1, 1, pic_now())",
-            "route_not_to_itself",
-        ),
-        (
-            "INSERT INTO route VALUES ('d1.example', 'sip.d1.example', 9, 1, pic_now())",
-            "route_service",
-        ),
-        (
-            "INSERT INTO route VALUES ('d1.example', 'sip.d1.example', 1, 9, pic_now())",
-            "route_request",
-        ),
-        // Findings and work.
-        (
-            "INSERT INTO finding VALUES (1, 'rumour', 'd1.example', 'ok', pic_now())",
-            "finding_code",
-        ),
-        (
-            "INSERT INTO finding VALUES (2, 'domain-held', 'd1.example', 'bad', pic_now())",
-            "finding_severity",
-        ),
-        ("INSERT INTO finding SELECT * FROM finding", "finding_pkey"),
-        (
-            "INSERT INTO finding VALUES (9, 'domain-held', 'd1.example', 'ok', pic_now())",
-            "finding_request",
-        ),
-        ("INSERT INTO work VALUES (1, pic_now())", "work_pkey"),
-        ("INSERT INTO work VALUES (9, pic_now())", "work_request"),
-        ("UPDATE work SET attempts = -1", "work_attempts"),
-        // The secret.
-        (
-            "INSERT INTO secret (value) VALUES (sha256('x'))",
-            "secret_pkey",
-        ),
-        (
-            "INSERT INTO secret VALUES (false, sha256('x'))",
-            "secret_only_one",
-        ),
-        ("UPDATE secret SET value = 'short'", "secret_length"),
-    ];
-    for (sql, rule) in cases {
+    for (sql, rule) in BREAKS {
         let broken = broken(&mut connection, sql).await;
         assert_eq!(broken.as_deref(), Some(*rule), "{sql}");
     }

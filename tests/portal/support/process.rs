@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    fmt::Write as _,
     fs::{self, File, OpenOptions},
     io,
     net::SocketAddr,
@@ -27,7 +28,7 @@ use tokio::{
 use super::app::Answer;
 
 /// Long enough for anything that does happen, on any machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A scratch directory that the private server's user can enter, also where the tests run as root.
 pub(crate) fn scratch() -> TempDir {
@@ -175,13 +176,14 @@ impl Connection {
         headers: &[(&str, &str)],
         body: &str,
     ) -> io::Result<()> {
-        let headers: String = headers
-            .iter()
-            .map(|(name, value)| format!("{name}: {value}\r\n"))
-            .collect();
+        let mut lines = String::new();
+        for (name, value) in headers {
+            // Writing to a String cannot fail.
+            let _ = write!(lines, "{name}: {value}\r\n");
+        }
         let length = body.len();
         self.send(&format!(
-            "{method} {path} HTTP/1.1\r\nhost: portal.test\r\n{headers}content-length: {length}\r\n\r\n{body}"
+            "{method} {path} HTTP/1.1\r\nhost: portal.test\r\n{lines}content-length: {length}\r\n\r\n{body}"
         ))
         .await
     }
