@@ -256,9 +256,9 @@ impl TestApp {
         Worker::new(self.pool().clone(), WAITS, Waker::default())
     }
 
-    /// The portal's own background task, which its submits wake.
+    /// The portal's own background task, which its submits wake; on connections of its own.
     pub(crate) fn own_worker(&self) -> Worker {
-        Worker::new(self.pool().clone(), WAITS, self.waker.clone())
+        Worker::new(self.db.pool().clone(), WAITS, self.waker.clone())
     }
 
     /// Lets the background task do all that is due.
