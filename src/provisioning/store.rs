@@ -110,9 +110,12 @@ pub async fn settle(pool: &PgPool, claim: &Claim, waits: &Waits) -> Result<Settl
 ///
 /// [`db::Error`] when the database is away.
 pub async fn idle_for(pool: &PgPool) -> Result<Option<Duration>, db::Error> {
+    // What is due already and still there is somebody else's until its lease is over; the next of
+    // the others may be due before that.
     let row = sqlx::query!(
-        r#"SELECT pic_now() AS "now!", (
-               SELECT greatest(due_at, coalesce(lease_until, due_at)) FROM work ORDER BY due_at LIMIT 1
+        r#"SELECT pic_now() AS "now!", least(
+               (SELECT min(coalesce(lease_until, due_at)) FROM work WHERE due_at <= pic_now()),
+               (SELECT due_at FROM work WHERE due_at > pic_now() ORDER BY due_at LIMIT 1)
            ) AS due_at"#
     )
     .fetch_one(pool)

@@ -124,6 +124,30 @@ async fn a_settlement_that_is_late_for_some_settles_the_others() {
     assert_eq!(portal.number("SELECT count(*) FROM route").await, 3);
 }
 
+#[tokio::test]
+async fn the_worker_sleeps_until_the_next_thing_that_it_can_do() {
+    let portal = TestApp::new().await;
+    let idle = async || store::idle_for(portal.pool()).await.unwrap();
+    assert_eq!(idle().await, None, "nothing is waiting");
+    portal.store(2).await;
+    assert_eq!(idle().await, Some(Duration::ZERO));
+    // Somebody has one of the two, and the other is due in a while.
+    assert_eq!(claim(portal.pool(), 1).await.len(), 1);
+    portal
+        .run("UPDATE work SET due_at = pic_now() + interval '20 s' WHERE lease_token IS NULL")
+        .await;
+    let until_due = idle().await.unwrap();
+    assert!(until_due <= Duration::from_secs(20), "{until_due:?}");
+    portal
+        .run("DELETE FROM work WHERE lease_token IS NULL")
+        .await;
+    let until_free = idle().await.unwrap();
+    assert!(
+        until_free > LEASE / 2 && until_free <= LEASE,
+        "{until_free:?}"
+    );
+}
+
 /// Seconds from the last look at the one held request to the next.
 const WAIT: &str = "SELECT extract(epoch FROM w.due_at - f.at)::bigint
     FROM work w JOIN finding f USING (request_id)";
