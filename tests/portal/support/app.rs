@@ -32,13 +32,13 @@ use super::db::TestDb;
 
 /// The settings of a portal under test: the defaults of the contract.
 pub(crate) const CLOCKS: Clocks = Clocks {
-    promise: Duration::from_secs(48 * 3600),
-    expiry: Duration::from_secs(30 * 24 * 3600),
+    promise: Duration::from_hours(48),
+    expiry: Duration::from_hours(30 * 24),
 };
 pub(crate) const WAITS: Waits = Waits {
     expiry: CLOCKS.expiry,
     first: Duration::from_secs(30),
-    longest: Duration::from_secs(3600),
+    longest: Duration::from_hours(1),
 };
 
 /// A database without anything in it.
