@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::{
     ReferencePath, named, routes_of,
-    view::{Event, Finding, Overdue, Publish, StatusPage, Tone, Way},
+    view::{Event, Finding, Overdue, StatusPage, Tone, Way},
     when::{between, span, when},
 };
 use crate::{
@@ -141,7 +141,7 @@ fn view<'a>(app: &'a App, request: &Request) -> StatusPage<'a> {
         findings: request
             .held
             .iter()
-            .map(|domain| held(domain.as_str(), &request.token))
+            .map(|domain| held(domain.as_str()))
             .collect(),
         routes: routes_of(&request.routes),
         timeline: request
@@ -155,20 +155,18 @@ fn view<'a>(app: &'a App, request: &Request) -> StatusPage<'a> {
     }
 }
 
-/// The finding `domain-held` (`design.md`, Whose domain).
-fn held(domain: &str, token: &str) -> Finding {
+/// The finding `domain-held` (`design.md`, Whose domain). Without look-ups there is no proving
+/// that the domain is one's own: the request waits until the holder lets go.
+fn held(domain: &str) -> Finding {
     Finding {
         code: "domain-held".into(),
         severity: "blocking".into(),
         subject: domain.into(),
         title: format!("{domain} is in force under another service"),
-        text: "A SIP domain can be in force once. If it is yours under another agreement or an older request, release it there and this request goes on by itself. Who holds it is not shown.".into(),
+        text: "A SIP domain can be in force once. If it is yours under another agreement or an older request, release it there: this request then goes on by itself. Who holds it is not shown.".into(),
         expected: "Not in force under another service".into(),
         found: "In force under another service".into(),
-        publish: vec![Publish {
-            label: format!("To prove that the domain is yours, publish this record in the zone of {domain}"),
-            line: format!("_pic-portal.{domain}. 300 IN TXT \"pic-service={token}\""),
-        }],
+        publish: Vec::new(),
     }
 }
 

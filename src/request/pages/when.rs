@@ -43,7 +43,8 @@ pub(super) fn when(at: DateTime<Utc>, now: DateTime<Utc>) -> When {
         if left < Duration::from_mins(1) {
             "in less than a minute".to_owned()
         } else {
-            format!("in {}", span(left))
+            // A moment after a submit the promise is 48 hours off, not 47.
+            format!("in {}", span(left + left / 100))
         }
     } else {
         let past = between(at, now);
@@ -90,7 +91,10 @@ mod tests {
         assert_eq!(said(0), "just now");
         assert_eq!(said(-7_200), "2 hours ago");
         assert_eq!(said(5), "in less than a minute");
-        assert_eq!(said(172_800), "in 48 hours");
+        assert_eq!(said(48 * 3_600), "in 48 hours");
+        assert_eq!(said(48 * 3_600 - 3), "in 48 hours");
+        assert_eq!(said(47 * 3_600), "in 47 hours");
+        assert_eq!(said(30 * 86_400 - 3), "in 30 days");
         let when = when(now, now);
         assert_eq!(when.iso, "2025-05-05T14:01:00Z");
         assert_eq!(when.text, "5 May 2025 at 14:01 UTC");
