@@ -2,15 +2,18 @@
 -- own hand and where routes change.
 
 -- Appends one event to the timeline of each of the given requests.
-CREATE FUNCTION pic_append_event(ids bigint[], happened_at timestamptz, by_actor text, what text) RETURNS void
-    LANGUAGE sql
-BEGIN ATOMIC
-    INSERT INTO event (request_id, seq, at, actor, code)
-    SELECT i, 1 + coalesce((SELECT max(e.seq) FROM event e WHERE e.request_id = i), 0), happened_at, by_actor, what
+CREATE FUNCTION pic_append_event(
+    ids bigint[], happened_at timestamptz, by_actor text, what text, about text DEFAULT NULL
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    -- Two that append to one timeline go one after the other.
+    PERFORM FROM request WHERE id = ANY (ids) ORDER BY id FOR NO KEY UPDATE;
+    INSERT INTO event (request_id, seq, at, actor, code, subject)
+    SELECT i, 1 + coalesce((SELECT max(e.seq) FROM event e WHERE e.request_id = i), 0), happened_at, by_actor, what, about
     FROM unnest(ids) AS i ORDER BY i;
-END;
-COMMENT ON FUNCTION pic_append_event(bigint[], timestamptz, text, text) IS
-    'appends one event to the timeline of each request; the caller holds the request''s work row';
+END $$;
+COMMENT ON FUNCTION pic_append_event(bigint[], timestamptz, text, text, text) IS
+    'appends one event to the timeline of each request';
 
 CREATE FUNCTION pic_settle(
     ids bigint[],
@@ -18,6 +21,8 @@ CREATE FUNCTION pic_settle(
     expiry interval,
     first_wait interval,
     longest_wait interval,
+    proven_by bigint[],
+    proven_domain text[],
     OUT expired bigint[],
     OUT held bigint[],
     OUT provisioned bigint[]
@@ -29,6 +34,7 @@ DECLARE
     waiting bigint[];   -- candidates that want a domain which an earlier candidate wants too
     newly_held bigint[];
     freed text[];
+    moved record;
 BEGIN
     -- The guard: whatever the claim lost in the meantime is not ours to touch.
     SELECT coalesce(array_agg(w.request_id), '{}') INTO mine
@@ -40,12 +46,15 @@ BEGIN
     SELECT coalesce(array_agg(r.id), '{}') INTO expired
     FROM request r WHERE r.id = ANY (mine) AND r.submitted_at + expiry <= now_at;
 
-    -- A domain in force under another service holds the request back, in every mode.
+    -- A domain in force under another service holds the request back, in every mode, unless its
+    -- zone's owner has spoken for the requesting service.
     SELECT coalesce(array_agg(DISTINCT d.request_id), '{}') INTO held
     FROM request_route d
     JOIN request r ON r.id = d.request_id
     JOIN route x ON x.sip_domain = d.sip_domain AND x.service_id <> r.service_id
-    WHERE d.request_id = ANY (mine) AND d.request_id <> ALL (expired);
+    WHERE d.request_id = ANY (mine) AND d.request_id <> ALL (expired) AND NOT EXISTS (
+        SELECT FROM unnest(proven_by, proven_domain) AS p (request_id, sip_domain)
+        WHERE p.request_id = d.request_id AND p.sip_domain = d.sip_domain);
 
     SELECT coalesce(array_agg(i), '{}') INTO candidates
     FROM unnest(mine) AS i WHERE i <> ALL (expired) AND i <> ALL (held);
@@ -82,6 +91,27 @@ BEGIN
         due_at = least(now_at + least(first_wait * 2 ^ least(w.attempts, 20), longest_wait), r.submitted_at + expiry),
         attempts = least(w.attempts + 1, 32000), lease_token = NULL, lease_until = NULL
     FROM request r WHERE r.id = w.request_id AND w.request_id = ANY (held);
+
+    -- Moved: the routes change hands in place, so that they are never missing; an event on both.
+    FOR moved IN
+        SELECT d.sip_domain, d.request_id AS gained_by, x.request_id AS lost_by
+        FROM request r
+        JOIN request_route d ON d.request_id = r.id
+        JOIN route x ON x.sip_domain = d.sip_domain AND x.service_id <> r.service_id
+        WHERE r.id = ANY (provisioned)
+        ORDER BY d.sip_domain
+        FOR UPDATE OF x
+    LOOP
+        PERFORM pic_append_event(ARRAY[moved.lost_by], now_at, 'portal', 'domain-lost', moved.sip_domain);
+        PERFORM pic_append_event(ARRAY[moved.gained_by], now_at, 'portal', 'domain-gained', moved.sip_domain);
+    END LOOP;
+    UPDATE route x SET service_id = r.service_id, access_edge = e.access_edge, request_id = r.id, since = now_at
+    FROM request r
+    JOIN request_route d ON d.request_id = r.id
+    JOIN request_edge e ON e.request_id = r.id AND e.ordinal = d.edge
+    JOIN unnest(proven_by, proven_domain) AS p (request_id, sip_domain)
+        ON p.request_id = r.id AND p.sip_domain = d.sip_domain
+    WHERE r.id = ANY (provisioned) AND x.sip_domain = d.sip_domain AND x.service_id <> r.service_id;
 
     -- Provisioned: make before break. Domains in order, so that two settlements meet in one order.
     INSERT INTO route AS x (sip_domain, access_edge, service_id, request_id, since)
@@ -123,5 +153,5 @@ BEGIN
         WHERE due_at > now_at AND request_id IN (SELECT f.request_id FROM finding f WHERE f.code = 'domain-held' AND f.subject = ANY (freed));
     END IF;
 END $$;
-COMMENT ON FUNCTION pic_settle(bigint[], uuid, interval, interval, interval) IS
-    'settles those of the given requests that the claim with this token still holds, in the caller''s transaction; tells which requests expired, are held and were provisioned; serialization_failure: nothing was changed, call again';
+COMMENT ON FUNCTION pic_settle(bigint[], uuid, interval, interval, interval, bigint[], text[]) IS
+    'settles those of the given requests that the claim with this token still holds, in the caller''s transaction; `proven_by` and `proven_domain` are pairs of a request and a domain whose zone names the requesting service; tells which requests expired, are held and were provisioned; serialization_failure: nothing was changed, call again';

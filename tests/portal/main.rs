@@ -4,5 +4,6 @@
 
 mod journey;
 mod private_postgres;
+mod service;
 mod support;
 mod test_databases;
