@@ -92,6 +92,7 @@ fn sign_in_page(app: &App, number: &str, problem: Option<&'static str>) -> Resul
             errors: problem.iter().map(|text| (*text).into()).collect(),
             ..Field::new("number")
         },
+        key: Field::new("management_key"),
         problem,
     };
     let Some(message) = problem else {

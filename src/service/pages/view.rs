@@ -17,6 +17,8 @@ pub struct SignInPage<'a> {
     pub shell: Shell<'a>,
     /// `number`.
     pub number: Field,
+    /// `management_key`; what was typed is never sent back.
+    pub key: Field,
     /// What is wrong, without saying which of the two.
     pub problem: Option<&'static str>,
 }
@@ -28,11 +30,6 @@ impl SignInPage<'_> {
             text: (*text).into(),
         };
         self.problem.iter().map(problem).collect()
-    }
-
-    /// The key that was typed is never sent back.
-    fn key(&self) -> Field {
-        Field::new("management_key")
     }
 }
 
