@@ -397,24 +397,13 @@ pub struct Opened(());
 /// [`db::Error`] when the database is away or refuses; then nothing changed.
 pub async fn withdraw(pool: &PgPool, request: &Request, _: Opened) -> Result<bool, db::Error> {
     let done = sqlx::query_scalar!(
-        r#"
-        WITH gone AS (DELETE FROM work WHERE request_id = $1 RETURNING request_id),
-        ended AS (
-            UPDATE request SET state = 'withdrawn', ended_at = pic_now()
-            FROM gone WHERE id = gone.request_id AND state = 'pending'
-            RETURNING id, ended_at
-        ),
-        cleared AS (DELETE FROM finding USING ended WHERE request_id = ended.id)
-        INSERT INTO event (request_id, seq, at, actor, code)
-        SELECT id, 1 + (SELECT max(seq) FROM event WHERE request_id = id), ended_at, 'administrator', 'withdrawn'
-        FROM ended
-        RETURNING request_id
-        "#,
-        request.id
+        r#"SELECT pic_withdraw($1, $2) AS "done!""#,
+        request.id,
+        Actor::Administrator.as_str()
     )
-    .fetch_optional(pool)
+    .fetch_one(pool)
     .await?;
-    Ok(done.is_some())
+    Ok(done)
 }
 
 /// Whether `domain` is in force; nothing else is told of a domain (`design.md`, Contract).

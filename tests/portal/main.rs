@@ -6,4 +6,5 @@ mod journey;
 mod private_postgres;
 mod service;
 mod support;
+mod swaps;
 mod test_databases;

@@ -10,7 +10,7 @@ const BEFORE: &[(&str, &str)] = &[
 ];
 
 /// Signs in to the service of agreement 1234567 with `key`; the session's cookie.
-async fn sign_in(portal: &TestApp, key: &str) -> String {
+pub(crate) async fn sign_in(portal: &TestApp, key: &str) -> String {
     let answer = portal
         .post(
             "/service",
@@ -30,7 +30,7 @@ async fn service(portal: &TestApp) -> (String, String) {
 }
 
 /// The fields of an edit.
-fn edit<'a>(
+pub(crate) fn edit<'a>(
     id: &'a str,
     edges: &[(&'a str, &'a str)],
     more: &[(&'a str, &'a str)],
