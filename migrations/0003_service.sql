@@ -23,3 +23,19 @@ ALTER TABLE event ADD CONSTRAINT event_code CHECK (
     code IN ('submitted', 'held', 'provisioned', 'rejected', 'withdrawn', 'domain-gained', 'domain-lost', 'key-replaced'));
 ALTER TABLE event ADD CONSTRAINT event_subject CHECK (
     (code IN ('domain-gained', 'domain-lost')) = (subject IS NOT NULL));
+
+CREATE FUNCTION pic_replace_key(of_service bigint, new_hash bytea, keep bytea) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    -- Whoever signs in at this moment holds the row too: by the old key it is seen below, or refused.
+    PERFORM FROM service WHERE id = of_service FOR NO KEY UPDATE;
+    IF NOT EXISTS (SELECT FROM session WHERE token_hash = keep AND service_id = of_service) THEN
+        RETURN false;
+    END IF;
+    UPDATE service SET key_hash = new_hash WHERE id = of_service;
+    DELETE FROM session WHERE service_id = of_service AND token_hash <> keep;
+    PERFORM pic_append_event(ARRAY(SELECT max(id) FROM request WHERE service_id = of_service),
+                             pic_now(), 'administrator', 'key-replaced');
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION pic_replace_key(bigint, bytea, bytea) IS
+    'replaces the management key of a service and ends every session on it but the one to keep, which asks for it; false: that one has ended, nothing was changed';

@@ -20,7 +20,7 @@ pub const ABSOLUTE_END: Duration = Duration::from_hours(8);
 
 /// Opens a session on the service that bears `number` and is opened by `key`. `None`: there is
 /// none. A number that is wrong, a key that is wrong, and what is neither number nor key at all
-/// take the same one statement.
+/// take the same one statement. A key that is being replaced is waited for, and opens nothing then.
 ///
 /// # Errors
 ///
@@ -35,7 +35,7 @@ pub async fn sign_in(
     let opened = sqlx::query_scalar!(
         r#"
         WITH opened AS (
-            SELECT id FROM service WHERE number = $1 AND key_hash = $2::bytea LIMIT 1
+            SELECT id FROM service WHERE number = $1 AND key_hash = $2::bytea LIMIT 1 FOR SHARE
         ), ended AS (
             DELETE FROM session USING opened
             WHERE service_id = opened.id AND (began_at <= pic_now() - $4::interval OR seen_at <= pic_now() - $5::interval)
@@ -212,6 +212,7 @@ pub async fn opens(
 }
 
 /// Replaces the management key of `service` at once, and ends every session on it but `keep`.
+/// `false`: `keep` has ended itself in the meantime, and the old key stays.
 ///
 /// # Errors
 ///
@@ -221,23 +222,14 @@ pub async fn replace_key(
     service: ServiceId,
     key: &ManagementKey,
     keep: &SessionToken,
-) -> Result<(), db::Error> {
-    sqlx::query!(
-        r#"
-        WITH replaced AS (
-            UPDATE service SET key_hash = $2::bytea WHERE id = $1 RETURNING id
-        ), ended AS (
-            DELETE FROM session USING replaced WHERE service_id = replaced.id AND token_hash <> $3::bytea
-        )
-        SELECT pic_append_event(ARRAY[(SELECT max(r.id) FROM request r WHERE r.service_id = replaced.id)],
-                                pic_now(), 'administrator', 'key-replaced') AS told
-        FROM replaced
-        "#,
+) -> Result<bool, db::Error> {
+    let replaced = sqlx::query_scalar!(
+        r#"SELECT pic_replace_key($1, $2::bytea, $3::bytea) AS "replaced!""#,
         service.0,
         &key.hash(),
         &keep.hash(),
     )
     .fetch_one(pool)
     .await?;
-    Ok(())
+    Ok(replaced)
 }

@@ -5,6 +5,7 @@
 mod journey;
 mod private_postgres;
 mod service;
+mod sessions;
 mod support;
 mod swaps;
 mod test_databases;

@@ -147,7 +147,11 @@ pub(crate) async fn send_key(
     Fields(KeyForm {}): Fields<KeyForm>,
 ) -> Result<Response, Error> {
     let key = ManagementKey::random();
-    store::replace_key(&app.db().pool, signed_in.service, &key, &signed_in.token).await?;
+    let pool = &app.db().pool;
+    if !store::replace_key(pool, signed_in.service, &key, &signed_in.token).await? {
+        // Another browser has replaced the key since this one asked.
+        return Ok(Redirect::to("/service").into_response());
+    }
     let cookie = receipt::key_cookie(&app, KEY_PAGE.to_owned(), &key).to_string();
     Ok((
         AppendHeaders([(header::SET_COOKIE, cookie)]),

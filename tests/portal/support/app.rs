@@ -110,6 +110,11 @@ pub(crate) fn submission_id() -> String {
 
 impl TestApp {
     pub(crate) async fn new() -> Self {
+        Self::at("http://portal.test").await
+    }
+
+    /// A portal that people see at `origin`.
+    pub(crate) async fn at(origin: &str) -> Self {
         let db = TestDb::fresh(&MIGRATOR).await;
         let opening = Opening {
             pool: 10,
@@ -117,7 +122,7 @@ impl TestApp {
         };
         let database = Database::open(db.options(), &opening).await.unwrap();
         let site = Site {
-            public_url: Origin::parse("http://portal.test").unwrap(),
+            public_url: Origin::parse(origin).unwrap(),
             provider: "Skype".into(),
             support: None,
             notice: None,
