@@ -226,6 +226,32 @@ async fn signing_in_drops_the_dead_sessions_of_its_service() {
     assert!(alive(&portal, &living).await);
 }
 
+#[tokio::test]
+async fn signing_in_makes_a_new_session_and_ends_the_one_of_the_same_browser() {
+    let portal = TestApp::new().await;
+    let (key, other) = (service(&portal).await, key_after(&portal).await);
+    let planted = format!("pic_session={}", pic_portal::code::encode(&[7; 20]));
+    let fields = [("number", "1234567"), ("management_key", key.as_str())];
+    let first = portal.post_with("/service", &fields, &planted).await;
+    let first = first.cookie();
+    assert_ne!(
+        first, planted,
+        "a token that somebody planted opens nothing"
+    );
+    assert!(!alive(&portal, &planted).await);
+    let wrong = [("number", "1234567"), ("management_key", "wrong")];
+    let refused = portal.post_with("/service", &wrong, &first).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        alive(&portal, &first).await,
+        "a try that fails ends nothing"
+    );
+    let fields = [("number", "1234567"), ("management_key", other.as_str())];
+    let second = portal.post_with("/service", &fields, &first).await.cookie();
+    assert!(!alive(&portal, &first).await);
+    assert!(alive(&portal, &second).await);
+}
+
 // ---------------------------------------------------------------------------------------------
 // Another key
 
@@ -310,4 +336,22 @@ async fn of_two_browsers_that_ask_for_a_new_key_one_is_shown_the_key_in_force() 
     }
     let told = "SELECT count(*) FROM event WHERE code = 'key-replaced'";
     assert_eq!(portal.number(told).await, 20, "each once in the timeline");
+}
+
+#[tokio::test]
+async fn whoever_signs_out_takes_the_new_key_along() {
+    let portal = TestApp::new().await;
+    let key = service(&portal).await;
+    let cookie = sign_in(&portal, &key).await;
+    portal.post_with("/service/key", &[], &cookie).await;
+    let out = portal.post_with("/service/sign-out", &[], &cookie).await;
+    let set: Vec<_> = out
+        .headers
+        .get_all("set-cookie")
+        .iter()
+        .map(|value| value.to_str().unwrap())
+        .collect();
+    assert_eq!(set.len(), 2, "{set:?}");
+    assert!(set.iter().all(|cookie| cookie.contains("Max-Age=0")));
+    assert!(set[1].starts_with("pic_receipt=;") && set[1].contains("Path=/service/key"));
 }

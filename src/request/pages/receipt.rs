@@ -35,12 +35,21 @@ fn cookie_name(app: &App) -> &'static str {
 
 /// The key as a cookie for `path` and for no other address.
 pub(crate) fn key_cookie(app: &App, path: String, key: &ManagementKey) -> Cookie<'static> {
-    Cookie::build((cookie_name(app), key.reveal()))
+    build(app, path, key.reveal(), KEY_SHOWN_FOR)
+}
+
+/// The cookie that takes the one for `path` away.
+pub(crate) fn removal(app: &App, path: String) -> Cookie<'static> {
+    build(app, path, String::new(), time::Duration::ZERO)
+}
+
+fn build(app: &App, path: String, value: String, lasts: time::Duration) -> Cookie<'static> {
+    Cookie::build((cookie_name(app), value))
         .path(path)
         .http_only(true)
         .secure(app.site().public_url.is_https())
         .same_site(SameSite::Lax)
-        .max_age(KEY_SHOWN_FOR)
+        .max_age(lasts)
         .build()
 }
 

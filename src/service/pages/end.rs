@@ -5,7 +5,7 @@ use axum::{
     http::{StatusCode, header},
     response::{AppendHeaders, IntoResponse as _, Redirect, Response},
 };
-use axum_extra::extract::cookie::CookieJar;
+use axum_extra::extract::cookie::{Cookie, CookieJar};
 use serde::Deserialize;
 
 use super::{
@@ -111,6 +111,11 @@ fn cancel_page(
 
 /// Where a new key is made and, for fifteen minutes, shown.
 const KEY_PAGE: &str = "/service/key";
+
+/// The cookie that takes the new key's cookie away.
+pub(super) fn key_removal(app: &App) -> Cookie<'static> {
+    receipt::removal(app, KEY_PAGE.to_owned())
+}
 
 /// `GET /service/key`.
 pub(crate) async fn key(

@@ -65,12 +65,17 @@ pub(crate) struct SignInForm {
 /// `POST /service`: sign in with the agreement number and the management key.
 pub(crate) async fn sign_in(
     State(app): State<App>,
+    earlier: Option<SignedIn>,
     Fields(form): Fields<SignInForm>,
 ) -> Result<Response, Error> {
     let number = AgreementNumber::parse(&form.number).ok();
     let key = ManagementKey::parse(&form.management_key);
     match store::sign_in(&app.db().pool, number.as_ref(), key.as_ref()).await? {
         Some(token) => {
+            // The browser forgets its earlier session, so nobody else shall have it.
+            if let Some(earlier) = earlier {
+                store::sign_out(&app.db().pool, &earlier.token).await?;
+            }
             let cookie = session::cookie(&app, &token).to_string();
             Ok((
                 AppendHeaders([(header::SET_COOKIE, cookie)]),
@@ -116,9 +121,10 @@ pub(crate) async fn sign_out(
     if let Some(signed_in) = signed_in {
         store::sign_out(&app.db().pool, &signed_in.token).await?;
     }
-    let cookie = session::removal(&app).to_string();
+    // A new key that was just shown goes along: the next at this browser is somebody else.
+    let cookies = [session::removal(&app), end::key_removal(&app)];
     Ok((
-        AppendHeaders([(header::SET_COOKIE, cookie)]),
+        AppendHeaders(cookies.map(|cookie| (header::SET_COOKIE, cookie.to_string()))),
         Redirect::to("/service"),
     )
         .into_response())
