@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod journey;
+mod model;
 mod ownership;
 mod private_postgres;
 mod service;
