@@ -24,6 +24,7 @@ use crate::{
     names::SipDomain,
     provisioning::worker::Waker,
     request::{Clocks, pages},
+    service::pages as service,
     web::{
         self, assets,
         shell::{Section, Shell},
@@ -128,6 +129,15 @@ impl App {
             )
             .route("/help/reasons/{reason}", get(help::reason))
             .route("/help/findings/{code}", get(help::finding))
+            .route("/service", get(service::service).post(service::sign_in))
+            .route("/service/sign-out", post(service::sign_out))
+            .route("/service/routes.csv", get(service::routes_csv))
+            .route("/service/edit", get(service::edit).post(service::send_edit))
+            .route(
+                "/service/cancel",
+                get(service::cancel).post(service::send_cancel),
+            )
+            .route("/service/key", get(service::key).post(service::send_key))
             .route("/static/{file}", get(assets::asset))
             .fallback(|| async { Error::NoPage });
         let probes = Router::new()

@@ -23,6 +23,12 @@ pub enum Error {
     /// The form has fields that are not asked for, or is not a form at all.
     #[error("a form with other fields than those asked for")]
     OtherFields,
+    /// A request of the service is pending, and there can be only one.
+    #[error("a request is pending")]
+    Pending,
+    /// There is nothing in force to cancel.
+    #[error("nothing is in force")]
+    NothingInForce,
     /// The request has ended meanwhile.
     #[error("the request has ended")]
     Ended,
@@ -107,6 +113,27 @@ impl Problem {
         )
     }
 
+    /// One field at fault.
+    #[must_use]
+    pub fn field(name: &str, message: &str) -> Self {
+        Self::form(vec![FieldProblem {
+            field: name.into(),
+            message: message.into(),
+        }])
+    }
+
+    /// A request of the service is pending.
+    #[must_use]
+    pub const fn pending() -> Self {
+        let mut problem = Self::new(
+            StatusCode::CONFLICT,
+            "A request of this service is in progress",
+            "A service has one request at a time. Wait until that one is provisioned, or withdraw it.",
+        );
+        problem.way = Some(("/service", "See the service and its requests"));
+        problem
+    }
+
     /// What a bare status means: layers below the handlers answer with nothing more.
     #[must_use]
     pub fn of(status: StatusCode) -> Self {
@@ -177,6 +204,16 @@ impl From<Error> for Problem {
                 "The form has fields that are not asked for",
                 "The portal takes the fields of its own forms and no others, so that no contact information can reach it. Nothing was stored or logged.",
             ),
+            Error::Pending => Self::pending(),
+            Error::NothingInForce => {
+                let mut problem = Self::new(
+                    StatusCode::CONFLICT,
+                    "There is nothing to cancel",
+                    "None of this service's SIP domains is in force.",
+                );
+                problem.way = Some(("/service", "See the service and its requests"));
+                problem
+            }
             Error::Ended => Self::new(
                 StatusCode::CONFLICT,
                 "This request has ended",

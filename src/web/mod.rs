@@ -2,6 +2,7 @@
 
 pub mod assets;
 pub mod form;
+pub mod session;
 pub mod shell;
 
 use askama::Template;

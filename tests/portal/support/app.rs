@@ -327,6 +327,23 @@ impl TestApp {
         self.send(request).await
     }
 
+    /// Like `post`, with cookies.
+    pub(crate) async fn post_with(
+        &self,
+        path: &str,
+        fields: &[(&str, &str)],
+        cookie: &str,
+    ) -> Answer {
+        let body = serde_html_form::to_string(fields).unwrap();
+        let request = Request::post(path)
+            .header("host", "portal.test")
+            .header("cookie", cookie)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Body::from(body))
+            .unwrap();
+        self.send(request).await
+    }
+
     /// Submits a request; its reference and its management key.
     pub(crate) async fn submit(&self, edges: &[(&str, &str)]) -> (String, String) {
         let id = submission_id();
