@@ -18,7 +18,7 @@ use pic_portal::{
         worker::{Waker, Worker},
     },
     request::{
-        Clocks,
+        Asked, Clocks,
         form::RequestForm,
         reference::SubmissionId,
         store::{self, Submission, Submitted},
@@ -378,7 +378,7 @@ impl TestApp {
         let key = ManagementKey::derive(&self.app.db().secret, &checked.submission);
         Submission {
             id: checked.submission,
-            wanted: checked.wanted,
+            asked: Asked::Initiate(checked.wanted),
             key,
         }
     }
