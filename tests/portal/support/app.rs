@@ -39,6 +39,8 @@ pub(crate) const WAITS: Waits = Waits {
 pub(crate) struct TestApp {
     pub(crate) app: App,
     pub(crate) router: Router,
+    /// Woken by submits.
+    pub(crate) waker: Waker,
     db: TestDb,
 }
 
@@ -110,22 +112,34 @@ pub(crate) fn submission_id() -> String {
 
 impl TestApp {
     pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// With other settings than the defaults of the contract.
+    pub(crate) async fn with(change: impl FnOnce(&mut Site)) -> Self {
         let db = TestDb::fresh(&MIGRATOR).await;
         let opening = Opening {
             pool: 10,
             allow_unsafe: true,
         };
         let database = Database::open(db.options(), &opening).await.unwrap();
-        let site = Site {
+        let mut site = Site {
             public_url: Origin::parse("http://portal.test").unwrap(),
             provider: "Skype".into(),
             support: None,
             notice: None,
             clocks: CLOCKS,
         };
-        let app = App::new(database, site, Waker::default());
+        change(&mut site);
+        let waker = Waker::default();
+        let app = App::new(database, site, waker.clone());
         let router = app.router();
-        Self { app, router, db }
+        Self {
+            app,
+            router,
+            waker,
+            db,
+        }
     }
 
     /// The database, for another process.
