@@ -213,13 +213,9 @@ fn answers(app: &App, form: &RequestForm, checked: Checked) -> Result<Response, 
                 used: used.0,
             }),
             Note::Merged { edge, doubles } => warnings.push(format!(
-                "{} at Access Edge {} counted once.",
-                count(
-                    doubles,
-                    "SIP domain that was listed twice is",
-                    "SIP domains that were listed twice are"
-                ),
-                edge + 1
+                "Access Edge {}: {} left out, because the same SIP domain stands there already.",
+                edge + 1,
+                count(doubles, "name was", "names were"),
             )),
             Note::Number(warning) => warnings.push(warning.message()),
             Note::NotDiscoverable { edge, domains } => {
