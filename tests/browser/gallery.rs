@@ -296,8 +296,7 @@ impl Gallery {
 
     /// What is waiting now is not looked at any more.
     async fn keep_waiting(&self) {
-        let later =
-            "UPDATE work SET due_at = 'infinity' WHERE request_id = (SELECT max(id) FROM request)";
+        let later = "UPDATE work SET due_at = due_at + interval '10 years' WHERE request_id = (SELECT max(id) FROM request)";
         sqlx::raw_sql(later)
             .execute(self.sound.app.pool())
             .await

@@ -75,10 +75,14 @@ impl Page {
 
     /// `media`: `screen` or `print`. Says all at once: what is left out goes back.
     pub(crate) async fn media(&self, media: &str, scheme: Scheme) {
-        let scheme = json!([{ "name": "prefers-color-scheme", "value": scheme.name() }]);
+        let features = json!([
+            { "name": "prefers-color-scheme", "value": scheme.name() },
+            // Else the colours would still be on their way when they are looked at.
+            { "name": "prefers-reduced-motion", "value": "reduce" },
+        ]);
         self.cdp(
             "Emulation.setEmulatedMedia",
-            json!({ "media": media, "features": scheme }),
+            json!({ "media": media, "features": features }),
         )
         .await;
     }
