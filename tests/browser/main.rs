@@ -7,7 +7,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod gallery;
+mod hypertext;
+mod journeys;
+mod keyboard;
 mod matrix;
+mod paper;
 mod support;
 
 /// Database and in-process requests, shared with the tests of the portal.

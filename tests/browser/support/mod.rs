@@ -2,6 +2,7 @@
 
 pub(crate) mod axe;
 pub(crate) mod browser;
+pub(crate) mod html;
 pub(crate) mod page;
 pub(crate) mod portal;
 pub(crate) mod snapshot;
