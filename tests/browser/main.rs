@@ -8,6 +8,7 @@
 
 mod gallery;
 mod hypertext;
+mod injection;
 mod journeys;
 mod keyboard;
 mod matrix;
