@@ -35,11 +35,6 @@ impl Page {
         lines(&result["faults"])
     }
 
-    pub(crate) async fn assert_accessible(&self, page: &str) {
-        let faults = self.axe().await;
-        assert!(faults.is_empty(), "{page}:\n{}", faults.join("\n"));
-    }
-
     /// What every page has, whatever it is about.
     pub(crate) async fn assert_well_formed(&self, page: &str) {
         let facts = self

@@ -16,7 +16,11 @@ const MASKS: &[(&str, &str)] = &[
     (r"pic-service=[0-9A-HJKMNP-TV-Z]+", "pic-service=TOKEN"),
     (r"http://127\.0\.0\.1:\d+", "http://portal"),
     (r"\d+ [A-Z][a-z]+ \d{4} at \d\d:\d\d UTC", "TIME"),
-    (r"in \d+ (seconds?|minutes?|hours?|days?)", "in A WHILE"),
+    (r"\bin \d+ (seconds?|minutes?|hours?|days?)", "in A WHILE"),
+    (
+        r#"(?<=support this number: "\n *text )"\w{8}""#,
+        r#""INCIDENT""#,
+    ),
     (
         r"(just now|\d+ (seconds?|minutes?|hours?|days?) ago)",
         "A WHILE ago",
