@@ -9,7 +9,7 @@ help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: tools-run ## Build the portal and start it on its private PostgreSQL
-	cargo run --release --locked
+	cargo run --locked
 
 test: tools-test node_modules ## Run all tests, those in a real browser too
 	cargo test --locked --all-targets

@@ -20,6 +20,8 @@ use crate::{
     config::Origin,
     db::Database,
     error::Error,
+    help::pages as help,
+    names::SipDomain,
     provisioning::worker::Waker,
     request::{Clocks, pages},
     web::{
@@ -41,6 +43,8 @@ pub struct Site {
     pub notice: Option<String>,
     /// Promise and limit.
     pub clocks: Clocks,
+    /// Domains whose addresses the address tool leaves as they are.
+    pub plain_domains: Vec<SipDomain>,
 }
 
 /// What the handlers share. Cheap to clone.
@@ -116,6 +120,14 @@ impl App {
             )
             .route("/requests/{reference}/withdraw", post(pages::withdraw))
             .route("/status", get(pages::find))
+            .route("/help", get(help::contents))
+            .route("/help/{topic}", get(help::topic))
+            .route(
+                "/help/address",
+                get(help::address).post(help::write_address),
+            )
+            .route("/help/reasons/{reason}", get(help::reason))
+            .route("/help/findings/{code}", get(help::finding))
             .route("/static/{file}", get(assets::asset))
             .fallback(|| async { Error::NoPage });
         let probes = Router::new()

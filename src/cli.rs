@@ -176,6 +176,7 @@ async fn serve_on(
         support: config.support.clone(),
         notice: config.notice.clone(),
         clocks: config.clocks,
+        plain_domains: config.plain_domains.clone(),
     };
     let pool = db.pool.clone();
     let app = App::new(db, site, waker.clone());

@@ -8,7 +8,12 @@ use std::{net::SocketAddr, path::PathBuf, str::FromStr as _, time::Duration};
 use clap::{Args, ValueEnum};
 use sqlx::postgres::PgConnectOptions;
 
-use crate::{db::Opening, provisioning::store::Waits, request::Clocks};
+use crate::{
+    db::Opening,
+    names::{SipDomain, split_names},
+    provisioning::store::Waits,
+    request::Clocks,
+};
 
 /// The settings as given, not looked at yet. An empty value counts as unset.
 #[derive(Args, Clone, Debug, Default)]
@@ -44,6 +49,10 @@ pub struct Given {
     /// Name of the network that people are provisioned for [default: Skype]
     #[arg(long, env = "PIC_PROVIDER", value_name = "NAME")]
     pub provider: Option<String>,
+    /// Domains that the address tool of the help pages leaves plain, with commas between them
+    /// [default: msn.com,outlook.com,live.com,hotmail.com]
+    #[arg(long, env = "PIC_PLAIN_DOMAINS", value_name = "DOMAINS")]
+    pub plain_domains: Option<String>,
     /// Readiness checks; this version knows `off` alone [default: off]
     #[arg(long, env = "PIC_CHECKS", value_name = "MODE")]
     pub checks: Option<String>,
@@ -122,6 +131,8 @@ pub struct Config {
     pub notice: Option<String>,
     /// Name of the network.
     pub provider: String,
+    /// Domains whose addresses the address tool leaves as they are.
+    pub plain_domains: Vec<SipDomain>,
     /// How strict the checks are.
     pub checks: Checks,
     /// Promise and limit.
@@ -288,6 +299,7 @@ impl Given {
             support: set(self.support.as_ref()).map(str::to_owned),
             notice: set(self.notice.as_ref()).map(str::to_owned),
             provider: set(self.provider.as_ref()).unwrap_or("Skype").to_owned(),
+            plain_domains: self.plain_domains()?,
             checks: match set(self.checks.as_ref()) {
                 None | Some("off") => Checks::Off,
                 Some(_) => {
@@ -331,6 +343,18 @@ impl Given {
         }
     }
 
+    fn plain_domains(&self) -> Result<Vec<SipDomain>, Wrong> {
+        const DEFAULT: &str = "msn.com,outlook.com,live.com,hotmail.com";
+        split_names(set(self.plain_domains.as_ref()).unwrap_or(DEFAULT))
+            .map(|name| {
+                SipDomain::parse(name).map_err(|error| {
+                    let fault = format!("has a name that is no domain ({})", error.problem());
+                    wrong("PIC_PLAIN_DOMAINS", fault, DEFAULT)
+                })
+            })
+            .collect()
+    }
+
     fn opening(&self) -> Result<Opening, Wrong> {
         Ok(Opening {
             pool: match set(self.db_pool.as_ref()).unwrap_or("10").parse() {
@@ -368,6 +392,8 @@ mod tests {
         let config = given(|_| {}).unwrap();
         assert_eq!(config.listen, "127.0.0.1:8080".parse().unwrap());
         assert_eq!(config.provider, "Skype");
+        let plain: Vec<_> = config.plain_domains.iter().map(SipDomain::as_str).collect();
+        assert_eq!(plain, ["msn.com", "outlook.com", "live.com", "hotmail.com"]);
         assert_eq!(config.clocks.promise, Duration::from_hours(48));
         assert_eq!(config.clocks.expiry, Duration::from_hours(30 * 24));
         assert_eq!(config.waits.first, Duration::from_secs(30));
@@ -402,6 +428,11 @@ mod tests {
                     "https://a?b",
                     "https://",
                 ],
+            ),
+            (
+                "PIC_PLAIN_DOMAINS",
+                |g, v| g.plain_domains = v,
+                &["msn", "ted@msn.com", "msn.com, co.uk", "127.0.0.1"],
             ),
             ("PIC_CHECKS", |g, v| g.checks = v, &["on", "enforce"]),
             (

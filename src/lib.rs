@@ -16,6 +16,7 @@
 //! | [`names`], [`agreement`], [`code`] | what a person typed, parsed: names of hosts and domains, agreement numbers, random codes |
 //! | [`request`] | a request: its state machine, form, storage and pages |
 //! | [`service`] | what an agreement holds, and the management key that opens it |
+//! | [`help`] | what administrators have to know, a page each; the tool that writes an address |
 //! | [`provisioning`] | the background task: claim what is due, settle it |
 //! | [`db`] | opening and migrating the database, its faults without values; the private PostgreSQL |
 //! | [`web`] | what every answer has: headers, faces of errors, page shell, assets, forms |
@@ -48,6 +49,7 @@ pub mod code;
 pub mod config;
 pub mod db;
 pub mod error;
+pub mod help;
 pub mod names;
 pub mod provisioning;
 pub mod request;

@@ -110,15 +110,34 @@ pub async fn settle(pool: &PgPool, claim: &Claim, waits: &Waits) -> Result<Settl
 ///
 /// [`db::Error`] when the database is away.
 pub async fn idle_for(pool: &PgPool) -> Result<Option<Duration>, db::Error> {
+    // What is due already and still there is somebody else's until its lease is over; the next of
+    // the others may be due before that.
     let row = sqlx::query!(
-        r#"SELECT pic_now() AS "now!", (
-               SELECT greatest(due_at, coalesce(lease_until, due_at)) FROM work ORDER BY due_at LIMIT 1
+        r#"SELECT pic_now() AS "now!", least(
+               (SELECT min(coalesce(lease_until, due_at)) FROM work WHERE due_at <= pic_now()),
+               (SELECT due_at FROM work WHERE due_at > pic_now() ORDER BY due_at LIMIT 1)
            ) AS due_at"#
     )
     .fetch_one(pool)
     .await?;
     let until = |due: DateTime<Utc>| (due - row.now).to_std().unwrap_or_default();
     Ok(row.due_at.map(until))
+}
+
+/// The channel on which processes wake each other.
+pub const CHANNEL: &str = "pic_work";
+
+/// Tells all processes that listen on [`CHANNEL`], this one too. Not for use inside a transaction
+/// that stores something (`limits.md`).
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away.
+pub async fn notify(pool: &PgPool, payload: &str) -> Result<(), db::Error> {
+    sqlx::query!("SELECT pg_notify($1, $2)", CHANNEL, payload)
+        .execute(pool)
+        .await?;
+    Ok(())
 }
 
 /// `duration` for PostgreSQL, to the microsecond; the longest one where it does not fit.

@@ -5,7 +5,7 @@ mod form;
 mod receipt;
 mod status;
 pub mod view;
-mod when;
+pub(crate) mod when;
 
 use axum::{
     extract::{Path, State},

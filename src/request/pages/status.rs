@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::{
     ReferencePath, named, routes_of,
-    view::{Event, Finding, Overdue, Publish, StatusPage, Tone},
+    view::{Event, Finding, Overdue, StatusPage, Tone, Way},
     when::{between, span, when},
 };
 use crate::{
@@ -124,6 +124,7 @@ fn view<'a>(app: &'a App, request: &Request) -> StatusPage<'a> {
         tone: words.tone,
         headline: words.headline,
         lead: words.lead,
+        help: help(standing),
         submitted: when(request.submitted_at, now),
         elapsed: span(between(request.submitted_at, ended.unwrap_or(now))),
         promised: pending.then(|| when(promised_by, now)),
@@ -140,7 +141,7 @@ fn view<'a>(app: &'a App, request: &Request) -> StatusPage<'a> {
         findings: request
             .held
             .iter()
-            .map(|domain| held(domain.as_str(), &request.token))
+            .map(|domain| held(domain.as_str()))
             .collect(),
         routes: routes_of(&request.routes),
         timeline: request
@@ -154,20 +155,18 @@ fn view<'a>(app: &'a App, request: &Request) -> StatusPage<'a> {
     }
 }
 
-/// The finding `domain-held` (`design.md`, Whose domain).
-fn held(domain: &str, token: &str) -> Finding {
+/// The finding `domain-held` (`design.md`, Whose domain). Without look-ups there is no proving
+/// that the domain is one's own: the request waits until the holder lets go.
+fn held(domain: &str) -> Finding {
     Finding {
         code: "domain-held".into(),
         severity: "blocking".into(),
         subject: domain.into(),
         title: format!("{domain} is in force under another service"),
-        text: "A SIP domain can be in force once. If it is yours under another agreement or an older request, release it there and this request goes on by itself. Who holds it is not shown.".into(),
+        text: "A SIP domain can be in force once. If it is yours under another agreement or an older request, release it there: this request then goes on by itself. Who holds it is not shown.".into(),
         expected: "Not in force under another service".into(),
         found: "In force under another service".into(),
-        publish: vec![Publish {
-            label: format!("To prove that the domain is yours, publish this record in the zone of {domain}"),
-            line: format!("_pic-portal.{domain}. 300 IN TXT \"pic-service={token}\""),
-        }],
+        publish: Vec::new(),
     }
 }
 
@@ -232,6 +231,29 @@ impl Words {
             lead,
         }
     }
+}
+
+/// Where the help has more about a standing. A finding leads to its own page.
+fn help(standing: Standing) -> Option<Way> {
+    let (href, label) = match standing {
+        Standing::Checking { .. } => ("/help/times".into(), "How long it takes"),
+        Standing::InForce => (
+            "/help/after-provisioning".into(),
+            "The commands for your own servers",
+        ),
+        Standing::Rejected(reason) => (
+            format!("/help/reasons/{}", reason.as_str()),
+            "What this means and what to do",
+        ),
+        Standing::NeedsAction { .. }
+        | Standing::Superseded
+        | Standing::Cancelled
+        | Standing::Withdrawn => return None,
+    };
+    Some(Way {
+        href,
+        label: label.into(),
+    })
 }
 
 /// What a rejection means, and what to do.

@@ -76,7 +76,7 @@ impl Field {
     }
 
     /// The lines of the error summary about this field.
-    fn problems(&self) -> Vec<Problem> {
+    pub(crate) fn problems(&self) -> Vec<Problem> {
         let errors = self.errors.iter();
         errors
             .map(|text| Problem {
@@ -455,6 +455,8 @@ pub struct StatusPage<'a> {
     pub headline: String,
     /// What happens next and who must act.
     pub lead: String,
+    /// Where the help has more.
+    pub help: Option<Way>,
     /// When it was submitted.
     pub submitted: When,
     /// How long it has taken, such as `3 hours`; once ended, how long it took.

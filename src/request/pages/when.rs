@@ -8,7 +8,7 @@ use super::view::{When, count};
 
 /// A length of time in its largest unit that leaves little out: `48 hours`, `30 days`, `1 minute`.
 #[must_use]
-pub(super) fn span(length: Duration) -> String {
+pub(crate) fn span(length: Duration) -> String {
     const UNITS: [(u64, &str, &str); 4] = [
         (86_400, "day", "days"),
         (3_600, "hour", "hours"),
@@ -29,18 +29,6 @@ pub(super) fn span(length: Duration) -> String {
     )
 }
 
-/// What is left of a length of time, to the nearest: a minute after a promise of 48 hours was given,
-/// 48 hours are left and not 47.
-fn left(length: Duration) -> String {
-    let half = match length.as_secs() {
-        0..120 => Duration::ZERO,
-        120..7_200 => Duration::from_secs(30),
-        7_200..259_200 => Duration::from_mins(30),
-        _ => Duration::from_hours(12),
-    };
-    span(length + half)
-}
-
 /// The time from `from` to `to`; nothing when that is backwards.
 #[must_use]
 pub(super) fn between(from: DateTime<Utc>, to: DateTime<Utc>) -> Duration {
@@ -51,11 +39,12 @@ pub(super) fn between(from: DateTime<Utc>, to: DateTime<Utc>) -> Duration {
 #[must_use]
 pub(super) fn when(at: DateTime<Utc>, now: DateTime<Utc>) -> When {
     let relative = if at > now {
-        let ahead = between(now, at);
-        if ahead < Duration::from_mins(1) {
+        let left = between(now, at);
+        if left < Duration::from_mins(1) {
             "in less than a minute".to_owned()
         } else {
-            format!("in {}", left(ahead))
+            // A moment after a submit the promise is 48 hours off, not 47.
+            format!("in {}", span(left + left / 100))
         }
     } else {
         let past = between(at, now);
@@ -102,11 +91,10 @@ mod tests {
         assert_eq!(said(0), "just now");
         assert_eq!(said(-7_200), "2 hours ago");
         assert_eq!(said(5), "in less than a minute");
-        assert_eq!(said(172_800), "in 48 hours");
-        assert_eq!(said(172_740), "in 48 hours");
-        assert_eq!(said(170_000), "in 47 hours");
-        assert_eq!(said(2_591_940), "in 30 days");
-        assert_eq!(said(89), "in 89 seconds");
+        assert_eq!(said(48 * 3_600), "in 48 hours");
+        assert_eq!(said(48 * 3_600 - 3), "in 48 hours");
+        assert_eq!(said(47 * 3_600), "in 47 hours");
+        assert_eq!(said(30 * 86_400 - 3), "in 30 days");
         let when = when(now, now);
         assert_eq!(when.iso, "2025-05-05T14:01:00Z");
         assert_eq!(when.text, "5 May 2025 at 14:01 UTC");
