@@ -58,3 +58,28 @@ async fn a_url_leads_other_processes_to_the_database() {
         .unwrap();
     assert_eq!(name, db.name());
 }
+
+#[tokio::test]
+async fn another_process_leaves_the_databases_of_this_one() {
+    let db = TestDb::fresh(&MIGRATOR).await;
+    // It drops what processes left that are gone, and this one is not.
+    let other = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "test_databases::a_url_leads_other_processes_to_the_database",
+        ])
+        .output()
+        .unwrap();
+    assert!(
+        other.status.success(),
+        "{}",
+        String::from_utf8_lossy(&other.stdout)
+    );
+    let exists: bool =
+        sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
+            .bind(db.name())
+            .fetch_one(TestDb::fresh(&MIGRATOR).await.pool())
+            .await
+            .unwrap();
+    assert!(exists);
+}

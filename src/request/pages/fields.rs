@@ -82,13 +82,9 @@ pub(crate) fn warning(note: &Note) -> Option<String> {
     match note {
         Note::Normalised { .. } => None,
         Note::Merged { edge, doubles } => Some(format!(
-            "{} at Access Edge {} counted once.",
-            count(
-                *doubles,
-                "SIP domain that was listed twice is",
-                "SIP domains that were listed twice are"
-            ),
-            edge + 1
+            "Access Edge {}: {} left out, because the same SIP domain stands there already.",
+            edge + 1,
+            count(*doubles, "name was", "names were"),
         )),
         Note::Number(warning) => Some(warning.message()),
         Note::NotDiscoverable { edge, domains } => {

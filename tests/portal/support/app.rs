@@ -52,7 +52,7 @@ pub(crate) static EMPTY: Migrator = Migrator {
 pub(crate) struct TestApp {
     pub(crate) app: App,
     pub(crate) router: Router,
-    waker: Waker,
+    pub(crate) waker: Waker,
     db: TestDb,
 }
 
