@@ -92,8 +92,8 @@ async fn main() {
         support: None,
         notice: None,
         clocks: Clocks {
-            promise: Duration::from_secs(48 * 3600),
-            expiry: Duration::from_secs(30 * 24 * 3600),
+            promise: Duration::from_hours(48),
+            expiry: Duration::from_hours(30 * 24),
         },
         plain_domains: Vec::new(),
     };
@@ -201,9 +201,9 @@ fn mann_whitney_z(a: &[f64], b: &[f64]) -> f64 {
         .map(|(rank, _)| f64::from(rank))
         .sum();
     let count = |n: usize| f64::from(u32::try_from(n).expect("few"));
-    let (n, m) = (count(a.len()), count(b.len()));
-    let u = ranks - n * (n + 1.0) / 2.0;
-    (u - n * m / 2.0) / (n * m * (n + m + 1.0) / 12.0).sqrt()
+    let (of_a, of_b) = (count(a.len()), count(b.len()));
+    let u = ranks - of_a * (of_a + 1.0) / 2.0;
+    (u - of_a * of_b / 2.0) / (of_a * of_b * (of_a + of_b + 1.0) / 12.0).sqrt()
 }
 
 /// Random numbers, good enough for an order of trials (splitmix64).

@@ -23,7 +23,7 @@ const DOMAINS: [&str; 4] = ["a.com", "b.com", "c.com", "d.com"];
 const EDGES: [&str; 2] = ["sip.contoso.com", "edge.contoso.com"];
 const SERVICES: usize = 3;
 /// Longer than the longest wait of a request that is held back.
-const LATER: Duration = Duration::from_secs(61 * 60);
+const LATER: Duration = Duration::from_mins(61);
 
 /// Domains, each with its edge.
 type Wanted = BTreeMap<&'static str, &'static str>;

@@ -126,20 +126,6 @@ async fn an_update_is_reviewed_sent_and_swapped_in_at_once() {
         "a retry leads to the same receipt"
     );
 
-    let other_id = submission_id();
-    let other = edit(
-        &other_id,
-        &[("sip.contoso.com", "contoso.com typed.contoso.com")],
-        &[("action", "submit")],
-    );
-    let refused = portal.post_with("/service/edit", &other, &cookie).await;
-    assert_eq!(refused.status, StatusCode::CONFLICT);
-    assert!(
-        refused.body.contains("typed.contoso.com") && refused.body.contains(&reference),
-        "{}",
-        refused.body
-    );
-
     assert_eq!(portal.work().await.provisioned, 1);
     let now: Vec<_> = routes(&portal).await;
     let now: Vec<_> = now.iter().map(|(d, e)| (d.as_str(), e.as_str())).collect();

@@ -10,7 +10,7 @@ use crate::{
     support::{app::TestApp, eventually},
 };
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 const ROUTES: &[(&str, &str)] = &[("sip.contoso.com", "contoso.com")];
 
 /// A service with a route in force, and its management key.

@@ -288,7 +288,7 @@ async fn a_reader_never_misses_a_kept_domain_nor_sees_half_an_update() {
     let since =
         "SELECT extract(epoch FROM since)::bigint FROM route WHERE sip_domain = 'a.contoso.com'";
     let began = portal.number(since).await;
-    portal.advance(Duration::from_secs(60)).await;
+    portal.advance(Duration::from_mins(1)).await;
     let reader = Reader::start(&portal).await;
     for n in 1..=UPDATES {
         let (edge, moving) = version(n);
@@ -419,7 +419,7 @@ async fn a_request_is_withdrawn_although_it_is_being_told_to_wait() {
 
 #[tokio::test]
 async fn an_update_that_comes_to_nothing_leaves_the_routes_as_they_were() {
-    const DAY: Duration = Duration::from_secs(24 * 3600);
+    const DAY: Duration = Duration::from_hours(24);
     let portal = TestApp::new().await;
     let (_, key) = portal.submit(&[(EDGE, "contoso.com old.com")]).await;
     portal.work().await;
@@ -514,7 +514,7 @@ async fn a_proven_domain_changes_hands_in_place() {
     let page = portal.get(&format!("/requests/{holder}")).await;
     assert!(page.body.contains("Domain moved away"), "{}", page.body);
     // And back again: the owner of the zone has thought better of it.
-    portal.advance(Duration::from_secs(120)).await;
+    portal.advance(Duration::from_mins(2)).await;
     assert_eq!(
         settle_with(&portal, &[(&update, "contoso.com")])
             .await
@@ -620,7 +620,7 @@ async fn a_proof_helps_the_domain_and_the_request_that_it_names_and_nothing_else
     // A proof of a request that has ended, or is somebody else's, moves nothing.
     let path = format!("/requests/{other}/withdraw");
     portal.post(&path, &[("management_key", &key)]).await;
-    portal.advance(Duration::from_secs(3600)).await;
+    portal.advance(Duration::from_hours(1)).await;
     let proofs = [(other.as_str(), "contoso.com"), (&other, "fabrikam.com")];
     assert_eq!(settle_with(&portal, &proofs).await.held, 1);
     assert_eq!(in_force(&portal).await, before);
