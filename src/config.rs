@@ -8,7 +8,12 @@ use std::{net::SocketAddr, path::PathBuf, str::FromStr as _, time::Duration};
 use clap::{Args, ValueEnum};
 use sqlx::postgres::PgConnectOptions;
 
-use crate::{db::Opening, provisioning::store::Waits, request::Clocks};
+use crate::{
+    db::Opening,
+    provisioning::store::Waits,
+    request::Clocks,
+    web::{client::Proxies, limit},
+};
 
 /// The settings as given, not looked at yet. An empty value counts as unset.
 #[expect(
@@ -39,6 +44,17 @@ pub struct Given {
     /// HSTS [default: http:// and the address listened on]
     #[arg(long, env = "PIC_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
+    /// Networks of proxies whose X-Forwarded-For names the client, like 10.0.0.0/8,2001:db8::1
+    /// [default: none]
+    #[arg(long, env = "PIC_TRUSTED_PROXIES", value_name = "NETWORKS")]
+    pub trusted_proxies: Option<String>,
+    /// Submits a minute and client network; 0: no limit [default: 30]
+    #[arg(long, env = "PIC_SUBMIT_LIMIT", value_name = "N")]
+    pub submit_limit: Option<String>,
+    /// Failed tries a minute and client network at anything that can be guessed, such as a
+    /// management key; 0: no limit [default: 10]
+    #[arg(long, env = "PIC_TRY_LIMIT", value_name = "N")]
+    pub try_limit: Option<String>,
     /// Where people turn once the promise has passed: a text or a URL
     #[arg(long, env = "PIC_SUPPORT", value_name = "TEXT")]
     pub support: Option<String>,
@@ -120,6 +136,12 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Origin that people see; `None`: the address listened on.
     pub public_url: Option<Origin>,
+    /// Whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Proxies,
+    /// Submits a minute and client network; 0: no limit.
+    pub submit_limit: u32,
+    /// Failed tries a minute and client network; 0: no limit.
+    pub try_limit: u32,
     /// Where to turn past the promise.
     pub support: Option<String>,
     /// A notice on every page.
@@ -222,6 +244,20 @@ fn duration(
     }
 }
 
+fn per_minute(
+    variable: &'static str,
+    value: Option<&String>,
+    default: &'static str,
+) -> Result<u32, Wrong> {
+    match set(value).unwrap_or(default).parse() {
+        Ok(number @ 0..=limit::HIGHEST) => Ok(number),
+        _ => {
+            let fault = format!("is not a number from 0 (no limit) to {}", limit::HIGHEST);
+            Err(wrong(variable, fault, default))
+        }
+    }
+}
+
 impl Given {
     /// The log's filter and format.
     ///
@@ -289,6 +325,20 @@ impl Given {
                     })
                 })
                 .transpose()?,
+            trusted_proxies: set(self.trusted_proxies.as_ref())
+                .map(|text| {
+                    Proxies::parse(text).ok_or_else(|| {
+                        wrong(
+                            "PIC_TRUSTED_PROXIES",
+                            "is not a list of IP networks with commas between them",
+                            "10.0.0.0/8,2001:db8::1",
+                        )
+                    })
+                })
+                .transpose()?
+                .unwrap_or_default(),
+            submit_limit: per_minute("PIC_SUBMIT_LIMIT", self.submit_limit.as_ref(), "30")?,
+            try_limit: per_minute("PIC_TRY_LIMIT", self.try_limit.as_ref(), "10")?,
             support: set(self.support.as_ref()).map(str::to_owned),
             notice: set(self.notice.as_ref()).map(str::to_owned),
             provider: set(self.provider.as_ref()).unwrap_or("Skype").to_owned(),
@@ -376,6 +426,8 @@ mod tests {
         assert_eq!(config.clocks.expiry, Duration::from_hours(30 * 24));
         assert_eq!(config.waits.first, Duration::from_secs(30));
         assert_eq!(config.waits.longest, Duration::from_hours(1));
+        assert_eq!((config.submit_limit, config.try_limit), (30, 10));
+        assert!(config.trusted_proxies.networks().is_empty());
         assert_eq!(config.opening.pool, 10);
         assert!(!config.opening.allow_unsafe);
         assert!(matches!(config.source, Source::Private(_)));
@@ -407,6 +459,17 @@ mod tests {
                     "https://",
                 ],
             ),
+            (
+                "PIC_TRUSTED_PROXIES",
+                |g, v| g.trusted_proxies = v,
+                &["proxy.contoso.com", "10.0.0.0/33", "10.0.0.1 10.0.0.2"],
+            ),
+            (
+                "PIC_SUBMIT_LIMIT",
+                |g, v| g.submit_limit = v,
+                &["-1", "many", "10001"],
+            ),
+            ("PIC_TRY_LIMIT", |g, v| g.try_limit = v, &["none", "1.5"]),
             ("PIC_CHECKS", |g, v| g.checks = v, &["on", "enforce"]),
             (
                 "PIC_PROMISE",

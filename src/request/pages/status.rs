@@ -20,7 +20,7 @@ use crate::{
         store::{self, Request, Withdrawal},
     },
     service::ManagementKey,
-    web::{form::Fields, page, shell::Section},
+    web::{form::Fields, limit::FailedTry, page, shell::Section},
 };
 
 /// `GET /requests/{reference}`.
@@ -68,7 +68,12 @@ pub(crate) async fn withdraw(
             } else {
                 "That is not the management key of this service. It stands on the receipt: 26 letters and digits in groups of four"
             };
-            show(&app, &request, Some(message)).map_err(axum::response::IntoResponse::into_response)
+            let mut response = show(&app, &request, Some(message))
+                .map_err(axum::response::IntoResponse::into_response)?;
+            if !form.management_key.trim().is_empty() {
+                response.extensions_mut().insert(FailedTry);
+            }
+            Ok(response)
         }
     }
 }

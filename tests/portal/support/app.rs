@@ -17,6 +17,7 @@ use pic_portal::{
         worker::{Waker, Worker},
     },
     request::Clocks,
+    web::limit::Throttle,
 };
 use sqlx::{AssertSqlSafe, PgPool};
 use tower::ServiceExt as _;
@@ -109,7 +110,12 @@ pub(crate) fn submission_id() -> String {
 }
 
 impl TestApp {
+    /// Without limits by network: most tests are one client that does a lot.
     pub(crate) async fn new() -> Self {
+        Self::with(Throttle::none()).await
+    }
+
+    pub(crate) async fn with(throttle: Throttle) -> Self {
         let db = TestDb::fresh(&MIGRATOR).await;
         let opening = Opening {
             pool: 10,
@@ -122,6 +128,7 @@ impl TestApp {
             support: None,
             notice: None,
             clocks: CLOCKS,
+            throttle,
         };
         let app = App::new(database, site, Waker::default());
         let router = app.router();
