@@ -249,13 +249,11 @@ fn per_minute(
     value: Option<&String>,
     default: &'static str,
 ) -> Result<u32, Wrong> {
-    match set(value).unwrap_or(default).parse() {
-        Ok(number @ 0..=limit::HIGHEST) => Ok(number),
-        _ => {
-            let fault = format!("is not a number from 0 (no limit) to {}", limit::HIGHEST);
-            Err(wrong(variable, fault, default))
-        }
-    }
+    let number = set(value).unwrap_or(default).parse().ok();
+    number.filter(|n| *n <= limit::HIGHEST).ok_or_else(|| {
+        let fault = format!("is not a number from 0 (no limit) to {}", limit::HIGHEST);
+        wrong(variable, fault, default)
+    })
 }
 
 impl Given {

@@ -15,7 +15,7 @@ use axum::{
     Router,
     body::Body,
     extract::ConnectInfo,
-    http::{Request, Response, StatusCode, Version, header},
+    http::{HeaderValue, Request, Response, StatusCode, Version, header},
 };
 use hyper::{
     body::Incoming,
@@ -85,9 +85,7 @@ impl Server {
         let refusals = Some(Arc::clone(&self.refusals));
         let socket = Socket::new(stream, first, Arc::clone(&pulse), refusals);
         let mut builder = http1::Builder::new();
-        builder
-            .max_buf_size(self.limits.head_bytes)
-            .keep_alive(!self.stop.is_cancelled());
+        builder.max_buf_size(self.limits.head_bytes);
         // Told only when it is another than hyper's own: it then reserves memory a request.
         if self.limits.headers != Limits::default().headers {
             builder.max_headers(self.limits.headers);
@@ -135,7 +133,12 @@ impl Server {
         if let Some(refused) = refused {
             request.extensions_mut().insert(refused);
         }
-        let response = self.router.clone().oneshot(request).await?;
+        let is_http_1 = request.version() <= Version::HTTP_11;
+        let mut response = self.router.clone().oneshot(request).await?;
+        if is_http_1 && (self.stop.is_cancelled() || refused.is_some()) {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
         Ok(response.map(|body| Download {
             body,
             watch: Answering::begin(pulse),
@@ -151,19 +154,27 @@ impl Server {
     ) {
         let (mut connection, mut stop) = (pin!(connection), pin!(self.stop.cancelled()));
         let mut timer = pin!(sleep_until(Instant::now() + self.limits.head));
-        let (mut stopping, mut ending) = (false, None);
+        let (mut told, mut stopping, mut ending) = (false, false, None);
         poll_fn(|cx| {
-            if !stopping && stop.as_mut().poll(cx).is_ready() {
-                stopping = true;
-                end_in_good_order(connection.as_mut());
-            }
             if connection.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(());
             }
+            // hyper would drop a request whose head has just begun: that one is answered first,
+            // and its answer ends the connection.
+            if !stopping && !pulse.is_in_head() && self.stop.is_cancelled() {
+                stopping = true;
+                end_in_good_order(connection.as_mut());
+                if connection.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(());
+                }
+            }
+            if !told && stop.as_mut().poll(cx).is_ready() {
+                told = true;
+                cx.waker().wake_by_ref();
+            }
             loop {
-                let mut deadline = match pulse.deadline(&self.limits) {
-                    Some(deadline) => deadline,
-                    None => return Poll::Pending,
+                let Some(mut deadline) = pulse.deadline(&self.limits) else {
+                    return Poll::Pending;
                 };
                 if deadline.idle
                     && let Some(ending) = ending

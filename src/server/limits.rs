@@ -24,7 +24,8 @@ pub struct Limits {
     pub head_bytes: usize,
     /// Header fields of a request; then `431`. Default: 100.
     pub headers: usize,
-    /// Requests at the same time on one HTTP/2 connection. Default: 64.
+    /// Requests at the same time on one HTTP/2 connection. Default: 100, which clients
+    /// may begin with before they are told (RFC 9113, 6.5.2).
     pub streams: u32,
     /// Streams that a client may open and reset in advance of their handling, and that we may
     /// reset, before the connection ends (CVE-2023-44487). Default: 32.
@@ -53,7 +54,7 @@ impl Default for Limits {
             stop: Duration::from_secs(20),
             head_bytes: 32 * 1024,
             headers: 100,
-            streams: 64,
+            streams: 100,
             resets: 32,
             connections: 16_384,
             per_network: 256,

@@ -4,9 +4,12 @@
 //! is the one place that judges it. Only the client's silence counts: however long a handler or
 //! a live stream of ours takes, the connection stays.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
 use tokio::time::Instant;
@@ -35,6 +38,9 @@ pub(super) struct Pulse {
     closing: AtomicU64,
     /// Whether the client has closed its side.
     gone: AtomicBool,
+    /// How far a test has moved the time.
+    #[cfg(test)]
+    ahead: AtomicU64,
 }
 
 /// After our last word, how long we listen for the client to take it: closing a socket that has
@@ -62,12 +68,17 @@ impl Pulse {
             blocked: AtomicU64::default(),
             closing: AtomicU64::default(),
             gone: AtomicBool::default(),
+            #[cfg(test)]
+            ahead: AtomicU64::default(),
         };
         Arc::new(pulse)
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.base.elapsed().as_millis()).map_or(u64::MAX, |millis| millis + 1)
+        let millis = u64::try_from(self.base.elapsed().as_millis()).unwrap_or(u64::MAX);
+        #[cfg(test)]
+        let millis = millis + self.ahead.load(Relaxed);
+        millis.saturating_add(1)
     }
 
     /// Bytes came in.
@@ -75,6 +86,11 @@ impl Pulse {
         if !self.multiplexed && self.owes_nothing() && self.head.load(Relaxed) == 0 {
             self.head.store(self.now(), Relaxed);
         }
+    }
+
+    /// A request has begun that no handler has yet.
+    pub(super) fn is_in_head(&self) -> bool {
+        self.head.load(Relaxed) != 0
     }
 
     /// The client has closed its side.
@@ -119,7 +135,7 @@ impl Pulse {
     /// Until when the connection may stay as it is; `None` while it is our turn.
     pub(super) fn deadline(&self, limits: &Limits) -> Option<Deadline> {
         let after = |since: u64, limit, idle| {
-            let at = self.base + std::time::Duration::from_millis(since) + limit;
+            let at = self.base + Duration::from_millis(since) + limit;
             Some(Deadline { at, idle })
         };
         let (closing, blocked, head) = (
@@ -128,11 +144,7 @@ impl Pulse {
             self.head.load(Relaxed),
         );
         if closing != 0 {
-            return after(
-                closing,
-                std::time::Duration::from_millis(LINGER_MILLIS),
-                false,
-            );
+            return after(closing, Duration::from_millis(LINGER_MILLIS), false);
         }
         if blocked != 0 {
             return after(blocked, limits.write, false);
@@ -216,71 +228,72 @@ impl Drop for Answering {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use tokio::time::advance;
-
     use super::*;
 
+    /// Real milliseconds that a test may take without another outcome.
+    const SLACK: u64 = 900;
+
+    /// Whole seconds that are left, and whether nothing is in progress.
     fn left(pulse: &Pulse) -> Option<(u64, bool)> {
         let deadline = pulse.deadline(&Limits::default())?;
-        let left = deadline.at.saturating_duration_since(Instant::now());
+        let at = deadline.at.duration_since(pulse.base).as_millis();
+        let at = u64::try_from(at).unwrap();
         Some((
-            left.as_millis().div_ceil(1_000).try_into().unwrap(),
+            (at + SLACK).saturating_sub(pulse.now()) / 1_000,
             deadline.idle,
         ))
     }
 
-    async fn seconds(seconds: u64) {
-        advance(Duration::from_secs(seconds)).await;
+    fn seconds(pulse: &Pulse, seconds: u64) {
+        pulse.ahead.fetch_add(seconds * 1_000, Relaxed);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn only_the_silence_of_the_client_counts() {
+    #[test]
+    fn only_the_silence_of_the_client_counts() {
         let pulse = Pulse::new(false);
-        assert_eq!(left(&pulse), Some((76, true)), "idle");
-        seconds(5).await;
+        assert_eq!(left(&pulse), Some((75, true)), "idle");
+        seconds(&pulse, 5);
         pulse.read();
-        assert_eq!(left(&pulse), Some((11, false)), "a head");
-        seconds(4).await;
+        assert_eq!(left(&pulse), Some((10, false)), "a head");
+        seconds(&pulse, 4);
         pulse.read();
         assert_eq!(
             left(&pulse),
-            Some((7, false)),
+            Some((6, false)),
             "drips do not move the limit"
         );
         let serving = Serving::begin(&pulse);
-        seconds(1_000).await;
+        seconds(&pulse, 1_000);
         assert_eq!(left(&pulse), None, "our turn");
         let mut answering = Answering::begin(&pulse);
         drop(serving);
         assert_eq!(left(&pulse), None);
         pulse.blocked();
-        seconds(10).await;
+        seconds(&pulse, 10);
         pulse.blocked();
-        assert_eq!(left(&pulse), Some((21, false)), "does not read");
+        assert_eq!(left(&pulse), Some((20, false)), "does not read");
         pulse.wrote();
         answering.waits_for_us();
         assert_eq!(left(&pulse), None, "a live stream");
         drop(answering);
-        assert_eq!(left(&pulse), Some((76, true)));
+        assert_eq!(left(&pulse), Some((75, true)));
         pulse.closing();
-        assert_eq!(left(&pulse), Some((2, false)));
+        assert_eq!(left(&pulse), Some((1, false)));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn over_http_2_only_requests_and_answers_count() {
+    #[test]
+    fn over_http_2_only_requests_and_answers_count() {
         let pulse = Pulse::new(true);
-        seconds(30).await;
+        seconds(&pulse, 30);
         pulse.read();
         pulse.wrote();
-        assert_eq!(left(&pulse), Some((46, true)), "pings are nothing");
+        assert_eq!(left(&pulse), Some((45, true)), "pings are nothing");
         let mut stream = Answering::begin(&pulse);
         stream.waits_for_us();
-        seconds(1_000).await;
+        seconds(&pulse, 1_000);
         assert_eq!(left(&pulse), None, "a live stream");
         stream.took();
-        seconds(10).await;
-        assert_eq!(left(&pulse), Some((21, false)), "a window that stays shut");
+        seconds(&pulse, 10);
+        assert_eq!(left(&pulse), Some((20, false)), "a window that stays shut");
     }
 }

@@ -50,6 +50,7 @@ impl Socket {
         pulse: Arc<Pulse>,
         refusals: Option<Arc<Refusals>>,
     ) -> Self {
+        pulse.read();
         Self {
             stream,
             first,
@@ -117,7 +118,6 @@ impl AsyncRead for Socket {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.first.give(buf) {
-            self.pulse.read();
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();

@@ -26,7 +26,7 @@ pub enum Network {
     /// An IPv4 address.
     V4([u8; 4]),
     /// The first 64 bits of an IPv6 address.
-    V6([u8; 8]),
+    V6([u16; 4]),
     /// There is no socket behind the request: all of these count as one.
     Unknown,
 }
@@ -45,8 +45,8 @@ impl Network {
         match address.to_canonical() {
             IpAddr::V4(address) => Self::V4(address.octets()),
             IpAddr::V6(address) => {
-                let [a, b, c, d, e, f, g, h, ..] = address.octets();
-                Self::V6([a, b, c, d, e, f, g, h])
+                let [a, b, c, d, ..] = address.segments();
+                Self::V6([a, b, c, d])
             }
         }
     }

@@ -13,11 +13,9 @@
 use std::{
     collections::{HashMap, VecDeque},
     fmt, mem,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-
-use std::sync::Arc;
 
 use axum::{
     extract::{Request, State},
@@ -30,7 +28,7 @@ use super::client::{Client, Network, Proxies};
 use crate::{app::App, clock::Clock, error::Error};
 
 /// The span that limits are for.
-const WINDOW: Duration = Duration::from_secs(60);
+const WINDOW: Duration = Duration::from_mins(1);
 /// The highest limit: what is remembered of a network is bounded by it.
 pub const HIGHEST: u32 = 10_000;
 /// Networks that are remembered, in each of two generations.
@@ -261,7 +259,7 @@ mod tests {
         assert_eq!(refused.seconds(), 50);
         assert_eq!(limiter.check(one), Err(refused));
         limiter.take(network(2)).unwrap();
-        clock.advance(refused.retry_after - Duration::from_millis(1));
+        clock.advance(Duration::from_millis(49_499));
         assert_eq!(limiter.check(one).unwrap_err().seconds(), 1);
         clock.advance(Duration::from_millis(1));
         limiter.take(one).unwrap();

@@ -56,18 +56,20 @@ pub fn text(page: &impl Template) -> Result<Response, Error> {
         .into_response())
 }
 
-/// A router of the `routes`, with what every answer needs around it. From the outside in: an id,
+/// A router of the `table`, with what every answer needs around it. From the outside in: an id,
 /// headers, a face for errors, no address that is none, a panic becomes a 500, failed tries are
 /// counted, no body over the limit, no form of another site.
-pub fn router(routes: Vec<Route>, app: &App) -> Router {
+///
+/// # Panics
+///
+/// When two routes have the same address.
+pub fn router(table: Vec<Route>, app: &App) -> Router {
     let csrf = CsrfLayer::new()
         .add_trusted_origin(app.site().public_url.as_str())
         .expect("an origin that was looked at when the settings were read");
-    let mut router = Router::new();
-    for route in routes {
-        router = route.add_to(router, app);
-    }
-    router
+    table
+        .into_iter()
+        .fold(Router::new(), |router, route| route.add_to(router, app))
         .fallback(|| async { Error::NoPage })
         .layer(csrf)
         .layer(RequestBodyLimitLayer::new(MAX_BODY))

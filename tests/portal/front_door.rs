@@ -101,7 +101,7 @@ impl Open {
 /// clients have to expect.
 async fn rest(stream: &mut TcpStream) -> String {
     let mut all = Vec::new();
-    let mut some = [0; 16 * 1024];
+    let mut some = vec![0; 16 * 1024];
     while let Ok(bytes @ 1..) = stream.read(&mut some).await {
         all.extend_from_slice(&some[..bytes]);
     }
@@ -111,7 +111,7 @@ async fn rest(stream: &mut TcpStream) -> String {
 /// One answer with a Content-Length, which the connection outlives.
 async fn one_answer(stream: &mut TcpStream) -> Option<String> {
     let mut all = Vec::new();
-    let mut some = [0; 16 * 1024];
+    let mut some = vec![0; 16 * 1024];
     loop {
         let text = String::from_utf8_lossy(&all);
         if let Some((head, _)) = text.split_once("\r\n\r\n") {

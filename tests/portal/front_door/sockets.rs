@@ -23,7 +23,7 @@ fn slow_clients() -> usize {
 }
 
 /// Writes a byte now and then, until the other side has had enough; what it said.
-async fn drip(mut stream: TcpStream, begin: &str, drop: &[u8]) -> String {
+async fn drip(mut stream: TcpStream, begin: &str, drop: &'static [u8]) -> String {
     let _ = stream.write_all(begin.as_bytes()).await;
     let (mut read, mut write) = stream.into_split();
     let dripping = tokio::spawn(async move {
