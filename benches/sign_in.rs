@@ -29,6 +29,7 @@ use pic_portal::{
     provisioning::worker::Waker,
     request::Clocks,
     service::ManagementKey,
+    web::limit::Throttle,
 };
 use tower::ServiceExt as _;
 
@@ -96,6 +97,7 @@ async fn main() {
             expiry: Duration::from_hours(30 * 24),
         },
         plain_domains: Vec::new(),
+        throttle: Throttle::none(),
     };
     let router = App::new(db, site, Waker::default()).router();
 

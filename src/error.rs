@@ -9,7 +9,10 @@ use axum::{
 };
 use serde::Serialize;
 
-use crate::{code, db};
+use crate::{
+    code, db,
+    web::limit::{FailedTry, TooMany},
+};
 
 /// Why a handler has no page to show.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +32,12 @@ pub enum Error {
     /// There is nothing in force to cancel.
     #[error("nothing is in force")]
     NothingInForce,
+    /// The query is not what the page asks for, such as a field twice.
+    #[error("a query that cannot be read")]
+    OtherQuery,
+    /// The network has done this too often.
+    #[error("too many tries")]
+    TooMany(TooMany),
     /// The request has ended meanwhile.
     #[error("the request has ended")]
     Ended,
@@ -148,6 +157,21 @@ impl Problem {
                 "This address cannot be used like that",
                 "Begin again from the start page: the forms there lead to the right places.",
             ),
+            StatusCode::REQUEST_TIMEOUT => Self::new(
+                status,
+                "The form did not arrive in time",
+                "The connection was too slow. Nothing was stored: send it again.",
+            ),
+            StatusCode::URI_TOO_LONG | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Self::new(
+                status,
+                "The address or its headers are too long",
+                "If you followed a link, it is damaged. If your browser sends many cookies for this host, delete them.",
+            ),
+            StatusCode::TOO_MANY_REQUESTS => Self::new(
+                status,
+                "Too many tries from your network",
+                "Wait a minute, then try again. What was sent just now was not looked at, and nothing was stored.",
+            ),
             StatusCode::FORBIDDEN => Self::new(
                 status,
                 "The form came from another site",
@@ -214,6 +238,12 @@ impl From<Error> for Problem {
                 problem.way = Some(("/service", "See the service and its requests"));
                 problem
             }
+            Error::OtherQuery => Self::of(StatusCode::BAD_REQUEST),
+            Error::TooMany(too_many) => {
+                let mut problem = Self::of(StatusCode::TOO_MANY_REQUESTS);
+                problem.retry_after = Some(too_many.seconds());
+                problem
+            }
             Error::Ended => Self::new(
                 StatusCode::CONFLICT,
                 "This request has ended",
@@ -256,6 +286,12 @@ impl IntoResponse for Problem {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        Problem::from(self).into_response()
+        // Whoever asks for what is not there may be guessing.
+        let failed = matches!(self, Error::NoRequest);
+        let mut response = Problem::from(self).into_response();
+        if failed {
+            response.extensions_mut().insert(FailedTry);
+        }
+        response
     }
 }

@@ -4,6 +4,7 @@
 
 mod background;
 mod canary;
+mod front_door;
 mod help;
 mod house;
 mod journey;

@@ -10,12 +10,12 @@ use super::{
     domain_of,
     fields::{already_sent, edge_fields, field, form_problem, general, warning},
     receipt,
-    view::{AnswerEdge, AnswersPage, Choice, EdgeRoutes, FormPage, Hidden, Normalised},
+    view::{AnswerEdge, AnswersPage, Choice, EdgeRoutes, FormPage, Hidden, Normalised, count},
 };
 use crate::{
     agreement::Programme,
     app::App,
-    error::Error,
+    error::{Error, Problem},
     request::{
         Asked, Deployment,
         form::{self, Action, Checked, FieldError, Note, RequestForm},
@@ -23,7 +23,7 @@ use crate::{
         store::{self, Submission, Submitted},
     },
     service::ManagementKey,
-    web::{form::Fields, page, shell::Section},
+    web::{client::Client, form::Fields, limit::TooMany, page, shell::Section},
 };
 
 /// `GET /requests/new`: an empty form with a submission id of its own.
@@ -34,11 +34,17 @@ pub(crate) async fn form(State(app): State<App>) -> Result<Response, Error> {
 /// `POST /requests/new`: what the pressed button says.
 pub(crate) async fn send_form(
     State(app): State<App>,
+    Client(network): Client,
     Fields(mut form): Fields<RequestForm>,
 ) -> Result<Response, Error> {
     let Some(action) = Action::parse(&form.action) else {
         return Err(Error::OtherFields);
     };
+    if action == Action::Submit
+        && let Err(too_many) = app.site().throttle.submits.take(network)
+    {
+        return later(&app, &form, too_many);
+    }
     match action {
         Action::Change => show(&app, &form, &[]),
         Action::AddEdge => {
@@ -61,6 +67,27 @@ pub(crate) async fn send_form(
             Ok(checked) => submit(&app, checked).await,
         },
     }
+}
+
+/// The form with everything that was typed, to be sent again later.
+fn later(app: &App, form: &RequestForm, too_many: TooMany) -> Result<Response, Error> {
+    let seconds = too_many.seconds();
+    let error = FieldError {
+        field: form::Field::Form,
+        message: format!(
+            "Too many requests were sent from your network. Nothing was stored: send this again in {}.",
+            count(usize::from(seconds), "second", "seconds")
+        ),
+    };
+    let mut response = show(app, form, &[error])?;
+    *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    response
+        .headers_mut()
+        .insert(header::RETRY_AFTER, seconds.into());
+    response
+        .extensions_mut()
+        .insert(Problem::from(Error::TooMany(too_many)));
+    Ok(response)
 }
 
 /// Stores the request, and leads to its receipt with the key in a cookie of that address.

@@ -20,7 +20,7 @@ use crate::{
         store::{self, Request},
     },
     service::ManagementKey,
-    web::{form::Fields, page, session::SignedIn, shell::Section},
+    web::{form::Fields, limit::FailedTry, page, session::SignedIn, shell::Section},
 };
 
 /// `GET /requests/{reference}`.
@@ -63,8 +63,12 @@ pub(crate) async fn withdraw(
         } else {
             "That is not the management key of this service. It stands on the receipt: 26 letters and digits in groups of four"
         };
-        return show(&app, &request, signed_in, Some(message))
-            .map_err(axum::response::IntoResponse::into_response);
+        let mut response = show(&app, &request, signed_in, Some(message))
+            .map_err(axum::response::IntoResponse::into_response)?;
+        if !form.management_key.trim().is_empty() {
+            response.extensions_mut().insert(FailedTry);
+        }
+        return Ok(response);
     };
     match store::withdraw(&app.db().pool, &request, opened).await {
         Ok(true) => Ok(Redirect::to(&format!("/requests/{}", request.reference)).into_response()),

@@ -23,13 +23,14 @@ use super::{
 use crate::{
     agreement::AgreementNumber,
     app::App,
-    error::{Error, FieldProblem, Problem},
+    error::{Error, Problem},
     request::{
         Kind, State as Stored,
         pages::{routes_of, view::Field, view::Tone, when::when},
     },
     web::{
         form::Fields,
+        limit::FailedTry,
         page,
         session::{self, SignedIn},
         shell::Section,
@@ -104,12 +105,9 @@ fn sign_in_page(app: &App, number: &str, problem: Option<&'static str>) -> Resul
         return page(StatusCode::OK, &view);
     };
     let mut response = page(StatusCode::UNPROCESSABLE_ENTITY, &view)?;
-    response
-        .extensions_mut()
-        .insert(Problem::form(vec![FieldProblem {
-            field: "number".into(),
-            message: message.into(),
-        }]));
+    let extensions = response.extensions_mut();
+    extensions.insert(Problem::field("number", message));
+    extensions.insert(FailedTry);
     Ok(response)
 }
 

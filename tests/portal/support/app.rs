@@ -24,6 +24,7 @@ use pic_portal::{
         store::{self, Submission, Submitted},
     },
     service::ManagementKey,
+    web::limit::Throttle,
 };
 use sqlx::{AssertSqlSafe, PgPool, migrate::Migrator};
 use tower::ServiceExt as _;
@@ -213,6 +214,7 @@ pub(crate) fn submission_id() -> String {
 }
 
 impl TestApp {
+    /// Without limits by network: most tests are one client that does a lot.
     pub(crate) async fn new() -> Self {
         Self::with(|_| {}).await
     }
@@ -240,6 +242,7 @@ impl TestApp {
             plain_domains: ["msn.com", "outlook.com", "live.com", "hotmail.com"]
                 .map(|name| SipDomain::parse(name).unwrap())
                 .into(),
+            throttle: Throttle::none(),
         };
         change(&mut site);
         let waker = Waker::default();
