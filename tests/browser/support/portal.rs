@@ -3,7 +3,12 @@
 use std::net::SocketAddr;
 
 use axum::{Router, response::Html};
-use pic_portal::{app::Site, config::Origin, provisioning::worker::Worker, server};
+use pic_portal::{
+    app::Site,
+    config::Origin,
+    provisioning::worker::Worker,
+    server::{Door, Limits},
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
