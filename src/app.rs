@@ -13,8 +13,11 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::Origin,
     db::Database,
+    help::pages as help,
+    names::SipDomain,
     provisioning::worker::Waker,
     request::{Clocks, pages},
+    service::pages as service,
     web::{
         self, Plain, assets,
         limit::Throttle,
@@ -38,6 +41,8 @@ pub struct Site {
     pub clocks: Clocks,
     /// Limits by network, and who may speak for others.
     pub throttle: Throttle,
+    /// Domains whose addresses the address tool leaves as they are.
+    pub plain_domains: Vec<SipDomain>,
 }
 
 /// What the handlers share. Cheap to clone.
@@ -122,6 +127,28 @@ impl App {
                 .post(pages::withdraw)
                 .guarded(),
             Route::new(Page, "/status").get(pages::find),
+            Route::new(Open, "/help").get(help::contents),
+            Route::new(Open, "/help/{topic}").get(help::topic),
+            Route::new(Page, "/help/address")
+                .get(help::address)
+                .post(help::write_address),
+            Route::new(Open, "/help/reasons/{reason}").get(help::reason),
+            Route::new(Open, "/help/findings/{code}").get(help::finding),
+            Route::new(Page, "/service")
+                .get(service::service)
+                .post(service::sign_in)
+                .guarded(),
+            Route::new(Page, "/service/sign-out").post(service::sign_out),
+            Route::new(Page, "/service/routes.csv").get(service::routes_csv),
+            Route::new(Page, "/service/edit")
+                .get(service::edit)
+                .post(service::send_edit),
+            Route::new(Page, "/service/cancel")
+                .get(service::cancel)
+                .post(service::send_cancel),
+            Route::new(Page, "/service/key")
+                .get(service::key)
+                .post(service::send_key),
             Route::new(File, "/static/{name}").get(assets::asset),
             Route::new(Probe, "/livez").get(async || "alive\n"),
             Route::new(Probe, "/readyz").get(ready),

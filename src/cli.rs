@@ -183,6 +183,7 @@ async fn serve_on(
             config.trusted_proxies.clone(),
             &Clock::system(),
         ),
+        plain_domains: config.plain_domains.clone(),
     };
     let mut limits = Limits::default().within_open_files();
     limits

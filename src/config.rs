@@ -10,20 +10,17 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::{
     db::Opening,
+    names::{SipDomain, split_names},
     provisioning::store::Waits,
     request::Clocks,
     web::{client::Proxies, limit},
 };
 
 /// The settings as given, not looked at yet. An empty value counts as unset.
-#[expect(
-    clippy::doc_markdown,
-    reason = "`--help` shows these words as they stand"
-)]
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Settings")]
 pub struct Given {
-    /// PostgreSQL 15 or later, like postgres://pic@db.contoso.com/pic. Unset: a private PostgreSQL
+    /// PostgreSQL 15 or later, like `postgres://pic@db.contoso.com/pic`. Unset: a private PostgreSQL
     /// is started from the server binaries on this machine.
     #[arg(
         long,
@@ -40,11 +37,12 @@ pub struct Given {
     /// Address to listen on; port 0 picks one [default: 127.0.0.1:8080]
     #[arg(long, env = "PIC_LISTEN", value_name = "ADDR")]
     pub listen: Option<String>,
-    /// Origin that people see, like https://federation.contoso.com; https sets Secure cookies and
+    /// Origin that people see, like `https://federation.contoso.com`; https sets Secure cookies and
     /// HSTS [default: http:// and the address listened on]
     #[arg(long, env = "PIC_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
-    /// Networks of proxies whose X-Forwarded-For names the client, like 10.0.0.0/8,2001:db8::1
+    /// Networks of proxies whose X-Forwarded-For names the client, like 10.0.0.0/8 or
+    /// 192.0.2.1, with commas between them
     /// [default: none]
     #[arg(long, env = "PIC_TRUSTED_PROXIES", value_name = "NETWORKS")]
     pub trusted_proxies: Option<String>,
@@ -64,6 +62,10 @@ pub struct Given {
     /// Name of the network that people are provisioned for [default: Skype]
     #[arg(long, env = "PIC_PROVIDER", value_name = "NAME")]
     pub provider: Option<String>,
+    /// Domains that the address tool of the help pages leaves plain, with commas between them
+    /// [default: msn.com,outlook.com,live.com,hotmail.com]
+    #[arg(long, env = "PIC_PLAIN_DOMAINS", value_name = "DOMAINS")]
+    pub plain_domains: Option<String>,
     /// Readiness checks; this version knows `off` alone [default: off]
     #[arg(long, env = "PIC_CHECKS", value_name = "MODE")]
     pub checks: Option<String>,
@@ -83,7 +85,7 @@ pub struct Given {
     /// Connections to the database, at most [default: 10]
     #[arg(long, env = "PIC_DB_POOL", value_name = "N", global = true)]
     pub db_pool: Option<String>,
-    /// Start although the database has fsync or synchronous_commit off [default: false]
+    /// Start although the database has `fsync` or `synchronous_commit` off [default: false]
     #[arg(
         long,
         env = "PIC_ALLOW_UNSAFE_DATABASE",
@@ -148,6 +150,8 @@ pub struct Config {
     pub notice: Option<String>,
     /// Name of the network.
     pub provider: String,
+    /// Domains whose addresses the address tool leaves as they are.
+    pub plain_domains: Vec<SipDomain>,
     /// How strict the checks are.
     pub checks: Checks,
     /// Promise and limit.
@@ -340,6 +344,7 @@ impl Given {
             support: set(self.support.as_ref()).map(str::to_owned),
             notice: set(self.notice.as_ref()).map(str::to_owned),
             provider: set(self.provider.as_ref()).unwrap_or("Skype").to_owned(),
+            plain_domains: self.plain_domains()?,
             checks: match set(self.checks.as_ref()) {
                 None | Some("off") => Checks::Off,
                 Some(_) => {
@@ -383,6 +388,18 @@ impl Given {
         }
     }
 
+    fn plain_domains(&self) -> Result<Vec<SipDomain>, Wrong> {
+        const DEFAULT: &str = "msn.com,outlook.com,live.com,hotmail.com";
+        split_names(set(self.plain_domains.as_ref()).unwrap_or(DEFAULT))
+            .map(|name| {
+                SipDomain::parse(name).map_err(|error| {
+                    let fault = format!("has a name that is no domain ({})", error.problem());
+                    wrong("PIC_PLAIN_DOMAINS", fault, DEFAULT)
+                })
+            })
+            .collect()
+    }
+
     fn opening(&self) -> Result<Opening, Wrong> {
         Ok(Opening {
             pool: match set(self.db_pool.as_ref()).unwrap_or("10").parse() {
@@ -420,6 +437,8 @@ mod tests {
         let config = given(|_| {}).unwrap();
         assert_eq!(config.listen, "127.0.0.1:8080".parse().unwrap());
         assert_eq!(config.provider, "Skype");
+        let plain: Vec<_> = config.plain_domains.iter().map(SipDomain::as_str).collect();
+        assert_eq!(plain, ["msn.com", "outlook.com", "live.com", "hotmail.com"]);
         assert_eq!(config.clocks.promise, Duration::from_hours(48));
         assert_eq!(config.clocks.expiry, Duration::from_hours(30 * 24));
         assert_eq!(config.waits.first, Duration::from_secs(30));
@@ -468,6 +487,11 @@ mod tests {
                 &["-1", "many", "10001"],
             ),
             ("PIC_TRY_LIMIT", |g, v| g.try_limit = v, &["none", "1.5"]),
+            (
+                "PIC_PLAIN_DOMAINS",
+                |g, v| g.plain_domains = v,
+                &["msn", "ted@msn.com", "msn.com, co.uk", "127.0.0.1"],
+            ),
             ("PIC_CHECKS", |g, v| g.checks = v, &["on", "enforce"]),
             (
                 "PIC_PROMISE",

@@ -32,6 +32,12 @@ pub enum Error {
     /// The network has done this too often.
     #[error("too many tries")]
     TooMany(TooMany),
+    /// A request of the service is pending, and there can be only one.
+    #[error("a request is pending")]
+    Pending,
+    /// There is nothing in force to cancel.
+    #[error("nothing is in force")]
+    NothingInForce,
     /// The request has ended meanwhile.
     #[error("the request has ended")]
     Ended,
@@ -114,6 +120,27 @@ impl Problem {
             "This form was sent already",
             "A request with other content was stored from the same form. Look at that one, or begin a new form.",
         )
+    }
+
+    /// One field at fault.
+    #[must_use]
+    pub fn field(name: &str, message: &str) -> Self {
+        Self::form(vec![FieldProblem {
+            field: name.into(),
+            message: message.into(),
+        }])
+    }
+
+    /// A request of the service is pending.
+    #[must_use]
+    pub const fn pending() -> Self {
+        let mut problem = Self::new(
+            StatusCode::CONFLICT,
+            "A request of this service is in progress",
+            "A service has one request at a time. Wait until that one is provisioned, or withdraw it.",
+        );
+        problem.way = Some(("/service", "See the service and its requests"));
+        problem
     }
 
     /// What a bare status means: layers below the handlers answer with nothing more.
@@ -205,6 +232,16 @@ impl From<Error> for Problem {
             Error::TooMany(too_many) => {
                 let mut problem = Self::of(StatusCode::TOO_MANY_REQUESTS);
                 problem.retry_after = Some(too_many.seconds());
+                problem
+            }
+            Error::Pending => Self::pending(),
+            Error::NothingInForce => {
+                let mut problem = Self::new(
+                    StatusCode::CONFLICT,
+                    "There is nothing to cancel",
+                    "None of this service's SIP domains is in force.",
+                );
+                problem.way = Some(("/service", "See the service and its requests"));
                 problem
             }
             Error::Ended => Self::new(

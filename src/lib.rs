@@ -1,4 +1,46 @@
 //! A self-service portal for SIP federation: the map of the house.
+//!
+//! An administrator of an organisation asks in a browser that its SIP domains be federated. The
+//! request is stored in PostgreSQL as **pending**; a background task moves it to **provisioned**
+//! and puts its **routes** in force; the status page tells how it stands. No contact information
+//! is asked for, stored or logged.
+//!
+//! # The rooms
+//!
+//! Feature slices; the layers are file names inside a slice. `mod.rs` and `form.rs` do no I/O,
+//! `store.rs` alone speaks SQL, `pages` alone knows of HTTP and templates. `tests/portal/house.rs`
+//! holds the imports to that.
+//!
+//! | room | what it is for |
+//! |---|---|
+//! | [`names`], [`agreement`], [`code`] | what a person typed, parsed: names of hosts and domains, agreement numbers, random codes |
+//! | [`request`] | a request: its state machine, form, storage and pages |
+//! | [`service`] | what an agreement holds, and the management key that opens it |
+//! | [`help`] | what administrators have to know, a page each; the tool that writes an address |
+//! | [`provisioning`] | the background task: claim what is due, settle it |
+//! | [`db`] | opening and migrating the database, its faults without values; the private PostgreSQL |
+//! | [`web`] | what every answer has: headers, faces of errors, page shell, assets, forms |
+//! | [`app`], [`server`] | what handlers share and the route table; the accept loop |
+//! | [`config`], [`cli`], [`telemetry`], [`error`] | settings, commands, the log, what went wrong |
+//!
+//! `templates/` mirrors `src/`. `migrations/` is the schema, and `0002_settle.sql` the one place
+//! where routes change. `static/` holds built assets and their sources.
+//!
+//! # A submission, from end to end
+//!
+//! `request::pages` takes the fields, [`request::form::RequestForm::check`] makes a
+//! [`request::Wanted`] of them or says by the field what is wrong, [`request::store::submit`]
+//! stores it with one statement. The [`provisioning::worker::Waker`] wakes the
+//! [`provisioning::worker::Worker`], which claims and settles. [`request::Standing`] says how it
+//! stands, to the page and to everybody else.
+//!
+//! # Words and sources
+//!
+//! The words (programme, agreement number, Access Edge, SIP domain, route, service, request,
+//! reference, management key, finding, event) mean in code, tables and pages what `design.md`
+//! says. `facts.md`, `design.md`, `ux.md` and `limits.md` in documentation comments are the
+//! project's papers on the field, the contract, the pages and the limits measured; they are kept
+//! beside the code, not in it.
 
 pub mod agreement;
 pub mod app;
@@ -8,6 +50,7 @@ pub mod code;
 pub mod config;
 pub mod db;
 pub mod error;
+pub mod help;
 pub mod names;
 pub mod provisioning;
 pub mod request;

@@ -31,8 +31,6 @@ const FAILURE_WAIT: (Duration, Duration) = (Duration::from_millis(100), Duration
 /// How long a wake-up of our own may take before we believe that none arrive.
 const PROBE_LIMIT: Duration = Duration::from_secs(2);
 
-const CHANNEL: &str = "pic_work";
-
 /// Wakes the background task of this process, and through NOTIFY those of the others.
 #[derive(Clone, Debug, Default)]
 pub struct Waker(Arc<Wakes>);
@@ -77,7 +75,7 @@ impl Worker {
             return Ok(None);
         }
         loop {
-            match store::settle(&self.pool, &claim, &self.waits).await {
+            match store::settle(&self.pool, &claim, &self.waits, &[]).await {
                 // Somebody else got on in the meantime, so this ends.
                 Err(db::Error::Conflict(_)) => {}
                 settled => return settled.map(Some),
@@ -158,18 +156,11 @@ impl Worker {
             self.waker.0.others.notified().await;
             sleep_until(next).await;
             next = Instant::now() + NOTIFY_GAP;
-            if let Err(error) = self.notify("").await {
+            if let Err(error) = store::notify(&self.pool, "").await {
                 // They poll.
                 tracing::debug!(%error, "the other processes were not told");
             }
         }
-    }
-
-    async fn notify(&self, payload: &str) -> Result<(), db::Error> {
-        sqlx::query!("SELECT pg_notify($1, $2)", CHANNEL, payload)
-            .execute(&self.pool)
-            .await?;
-        Ok(())
     }
 
     /// Hears the other processes, and keeps `listening` true while it does.
@@ -197,9 +188,9 @@ impl Worker {
     /// Returns when a wake-up that we sent ourselves does not arrive.
     async fn hear(&self, listening: &std::sync::atomic::AtomicBool) -> Result<(), db::Error> {
         let mut listener = PgListener::connect_with(&self.pool).await?;
-        listener.listen(CHANNEL).await?;
+        listener.listen(store::CHANNEL).await?;
         let probe = Uuid::new_v4().to_string();
-        self.notify(&probe).await?;
+        store::notify(&self.pool, &probe).await?;
         let arrives = async {
             while listener.recv().await?.payload() != probe {
                 self.waker.0.own.notify_one();

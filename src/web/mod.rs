@@ -6,6 +6,7 @@ pub mod form;
 pub mod guard;
 pub mod limit;
 pub mod routes;
+pub mod session;
 pub mod shell;
 
 use askama::Template;

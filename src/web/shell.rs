@@ -44,6 +44,16 @@ pub const NAVIGATION: &[Link] = &[
         label: "Check status",
         href: "/status",
     },
+    Link {
+        section: Section::Service,
+        label: "Update service",
+        href: "/service",
+    },
+    Link {
+        section: Section::Help,
+        label: "Help",
+        href: "/help",
+    },
 ];
 
 /// The links at the foot: one line for each page that exists.
@@ -62,6 +72,16 @@ pub const FOOTER: &[Link] = &[
         section: Section::Status,
         label: "Check status",
         href: "/status",
+    },
+    Link {
+        section: Section::Service,
+        label: "Update service",
+        href: "/service",
+    },
+    Link {
+        section: Section::Help,
+        label: "Help",
+        href: "/help",
     },
 ];
 

@@ -52,7 +52,7 @@ impl Open {
     }
 
     async fn with_throttle(limits: Limits, throttle: Throttle) -> Self {
-        let portal = TestApp::with(throttle).await;
+        let portal = TestApp::with(|site| site.throttle = throttle).await;
         let door = Door::new(limits.within_open_files());
         let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let address = listener.local_addr().unwrap();

@@ -396,7 +396,7 @@ async fn a_directory_that_cannot_be_written_to_is_refused() {
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success());
         assert!(
-            text.starts_with(&format!("cannot use {}", dir.display())),
+            text.starts_with(&format!("pic-portal: cannot use {}", dir.display())),
             "{text}"
         );
         assert!(text.contains("(Permission denied (os error 13))"), "{text}");

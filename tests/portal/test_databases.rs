@@ -1,13 +1,12 @@
 //! Is each test alone with its database?
 
-use sqlx::{ConnectOptions as _, PgPool, migrate::Migrator};
+use pic_portal::db::MIGRATOR;
+use sqlx::{ConnectOptions as _, PgPool};
 
 use crate::support::{db::TestDb, eventually};
 
-static MIGRATOR: Migrator = sqlx::migrate!();
-
 async fn count(pool: &PgPool) -> i64 {
-    sqlx::query_scalar("SELECT count(*) FROM dummy")
+    sqlx::query_scalar("SELECT count(*) FROM secret")
         .fetch_one(pool)
         .await
         .unwrap()
@@ -16,12 +15,12 @@ async fn count(pool: &PgPool) -> i64 {
 #[tokio::test]
 async fn databases_cloned_in_parallel_are_independent() {
     let (one, two) = tokio::join!(TestDb::fresh(&MIGRATOR), TestDb::fresh(&MIGRATOR));
-    sqlx::query("INSERT INTO dummy VALUES (1, 'one')")
+    sqlx::query("DELETE FROM secret")
         .execute(one.pool())
         .await
         .unwrap();
     assert_ne!(one.name(), two.name());
-    assert_eq!((count(one.pool()).await, count(two.pool()).await), (1, 0));
+    assert_eq!((count(one.pool()).await, count(two.pool()).await), (0, 1));
 }
 
 #[tokio::test]
@@ -58,4 +57,29 @@ async fn a_url_leads_other_processes_to_the_database() {
         .await
         .unwrap();
     assert_eq!(name, db.name());
+}
+
+#[tokio::test]
+async fn another_process_leaves_the_databases_of_this_one() {
+    let db = TestDb::fresh(&MIGRATOR).await;
+    // It drops what processes left that are gone, and this one is not.
+    let other = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "test_databases::a_url_leads_other_processes_to_the_database",
+        ])
+        .output()
+        .unwrap();
+    assert!(
+        other.status.success(),
+        "{}",
+        String::from_utf8_lossy(&other.stdout)
+    );
+    let exists: bool =
+        sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
+            .bind(db.name())
+            .fetch_one(TestDb::fresh(&MIGRATOR).await.pool())
+            .await
+            .unwrap();
+    assert!(exists);
 }

@@ -8,7 +8,7 @@ use super::view::{When, count};
 
 /// A length of time in its largest unit that leaves little out: `48 hours`, `30 days`, `1 minute`.
 #[must_use]
-pub(super) fn span(length: Duration) -> String {
+pub(crate) fn span(length: Duration) -> String {
     const UNITS: [(u64, &str, &str); 4] = [
         (86_400, "day", "days"),
         (3_600, "hour", "hours"),
@@ -31,19 +31,20 @@ pub(super) fn span(length: Duration) -> String {
 
 /// The time from `from` to `to`; nothing when that is backwards.
 #[must_use]
-pub(super) fn between(from: DateTime<Utc>, to: DateTime<Utc>) -> Duration {
+pub(crate) fn between(from: DateTime<Utc>, to: DateTime<Utc>) -> Duration {
     (to - from).to_std().unwrap_or_default()
 }
 
 /// A moment as seen from `now`, which is the database's time.
 #[must_use]
-pub(super) fn when(at: DateTime<Utc>, now: DateTime<Utc>) -> When {
+pub(crate) fn when(at: DateTime<Utc>, now: DateTime<Utc>) -> When {
     let relative = if at > now {
         let left = between(now, at);
         if left < Duration::from_mins(1) {
             "in less than a minute".to_owned()
         } else {
-            format!("in {}", span(left))
+            // A moment after a submit the promise is 48 hours off, not 47.
+            format!("in {}", span(left + left / 100))
         }
     } else {
         let past = between(at, now);
@@ -90,7 +91,10 @@ mod tests {
         assert_eq!(said(0), "just now");
         assert_eq!(said(-7_200), "2 hours ago");
         assert_eq!(said(5), "in less than a minute");
-        assert_eq!(said(172_800), "in 48 hours");
+        assert_eq!(said(48 * 3_600), "in 48 hours");
+        assert_eq!(said(48 * 3_600 - 3), "in 48 hours");
+        assert_eq!(said(47 * 3_600), "in 47 hours");
+        assert_eq!(said(30 * 86_400 - 3), "in 30 days");
         let when = when(now, now);
         assert_eq!(when.iso, "2025-05-05T14:01:00Z");
         assert_eq!(when.text, "5 May 2025 at 14:01 UTC");

@@ -3,9 +3,13 @@ import { createAll } from "govuk-frontend/dist/govuk/init.mjs";
 import { Button } from "govuk-frontend/dist/govuk/components/button/button.mjs";
 import { ErrorSummary } from "govuk-frontend/dist/govuk/components/error-summary/error-summary.mjs";
 import { SkipLink } from "govuk-frontend/dist/govuk/components/skip-link/skip-link.mjs";
+import { addressTool } from "./address.js";
 import { focusTarget } from "./arrive.js";
 import { copyButtons } from "./copy.js";
+import { edgesInPlace } from "./edges.js";
+import { sendOnce } from "./once.js";
 import { printButtons } from "./print.js";
+import { tips } from "./tips.js";
 
 // The components look for this class; browsers without modules never come here.
 document.body.classList.add("js-enabled", "govuk-frontend-supported");
@@ -16,3 +20,6 @@ createAll(ErrorSummary);
 focusTarget();
 copyButtons();
 printButtons();
+addressTool();
+edgesInPlace(tips());
+sendOnce();

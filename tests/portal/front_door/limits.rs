@@ -21,7 +21,7 @@ async fn portal(submits: u32, tries: u32) -> (TestApp, Clock) {
     let clock = Clock::mock(DateTime::UNIX_EPOCH);
     let proxies = Proxies::parse("10.0.0.0/8").unwrap();
     let throttle = Throttle::new(submits, tries, proxies, &clock);
-    (TestApp::with(throttle).await, clock)
+    (TestApp::with(|site| site.throttle = throttle).await, clock)
 }
 
 async fn get_from(portal: &TestApp, peer: &str, forwarded: &str, path: &str) -> StatusCode {

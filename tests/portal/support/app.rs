@@ -1,6 +1,6 @@
 //! How does a test use the portal as a browser does, and step what happens behind it?
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use axum::{
     Router,
@@ -12,14 +12,21 @@ use pic_portal::{
     app::{App, Site},
     config::Origin,
     db::{Database, MIGRATOR, Opening},
+    names::SipDomain,
     provisioning::{
         store::{Settled, Waits},
         worker::{Waker, Worker},
     },
-    request::Clocks,
+    request::{
+        Asked, Clocks,
+        form::RequestForm,
+        reference::SubmissionId,
+        store::{self, Submission, Submitted},
+    },
+    service::ManagementKey,
     web::limit::Throttle,
 };
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::{AssertSqlSafe, PgPool, migrate::Migrator};
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
@@ -27,20 +34,68 @@ use super::db::TestDb;
 
 /// The settings of a portal under test: the defaults of the contract.
 pub(crate) const CLOCKS: Clocks = Clocks {
-    promise: Duration::from_secs(48 * 3600),
-    expiry: Duration::from_secs(30 * 24 * 3600),
+    promise: Duration::from_hours(48),
+    expiry: Duration::from_hours(30 * 24),
 };
 pub(crate) const WAITS: Waits = Waits {
     expiry: CLOCKS.expiry,
     first: Duration::from_secs(30),
-    longest: Duration::from_secs(3600),
+    longest: Duration::from_hours(1),
+};
+
+/// A database without anything in it.
+pub(crate) static EMPTY: Migrator = Migrator {
+    locking: false,
+    ..Migrator::DEFAULT
 };
 
 /// A portal on a database of its own, without sockets; its background task is stepped by hand.
 pub(crate) struct TestApp {
     pub(crate) app: App,
     pub(crate) router: Router,
+    pub(crate) waker: Waker,
     db: TestDb,
+}
+
+/// Moves the clock of a database on, for every process that works on it.
+pub(crate) async fn advance(pool: &PgPool, by: Duration) {
+    let ahead: f64 =
+        sqlx::query_scalar("SELECT extract(epoch FROM pic_now() - clock_timestamp())::float8")
+            .fetch_one(pool)
+            .await
+            .unwrap();
+    let ahead = ahead.round() + by.as_secs_f64();
+    let sql = format!(
+        "CREATE OR REPLACE FUNCTION pic_now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE \
+         RETURN clock_timestamp() + interval '{ahead} seconds'"
+    );
+    sqlx::raw_sql(AssertSqlSafe(sql))
+        .execute(pool)
+        .await
+        .unwrap();
+}
+
+/// Every row of every table as text, what PostgreSQL keeps about columns included; to look for what
+/// must be in none.
+pub(crate) async fn everything(pool: &PgPool) -> String {
+    let tables: Vec<String> = sqlx::query_scalar(
+        "SELECT oid::regclass::text FROM pg_class WHERE relkind IN ('r', 'm') AND
+             (relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+              OR relname = 'pg_statistic')",
+    )
+    .fetch_all(pool)
+    .await
+    .unwrap();
+    let mut all = String::new();
+    for table in tables {
+        let rows = format!("SELECT coalesce(string_agg(t::text, E'\n'), '') FROM {table} AS t");
+        let rows: String = sqlx::query_scalar(AssertSqlSafe(rows))
+            .fetch_one(pool)
+            .await
+            .unwrap();
+        let _ = writeln!(all, "{table}:\n{rows}");
+    }
+    all
 }
 
 /// What came back.
@@ -56,6 +111,28 @@ impl Answer {
         self.headers
             .get(name)
             .map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Every cookie that the answer sets, whole.
+    pub(crate) fn set_cookies(&self) -> Vec<&str> {
+        let set = self.headers.get_all(header::SET_COOKIE);
+        set.iter().map(|value| value.to_str().unwrap()).collect()
+    }
+
+    /// The hidden fields of the page, in order, as a browser would send them.
+    pub(crate) fn hidden(&self) -> Vec<(String, String)> {
+        let fields = self.body.split("<input type=\"hidden\" name=\"").skip(1);
+        fields
+            .map(|field| {
+                let (name, rest) = field.split_once("\" value=\"").unwrap();
+                (name.to_owned(), unescaped(rest.split_once('"').unwrap().0))
+            })
+            .collect()
+    }
+
+    /// Whether the page is headed by a link to the field with this id.
+    pub(crate) fn blames(&self, id: &str) -> bool {
+        self.body.contains(&format!("<a href=\"#{id}\">"))
     }
 
     /// The value of the first attribute `name` in the page.
@@ -86,6 +163,33 @@ impl Answer {
     }
 }
 
+/// `text` as it stands in a page: the references that the templates make.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut escaped = String::new();
+    for c in text.chars() {
+        match c {
+            '"' | '&' | '\'' | '<' | '>' => {
+                // Writing to a String cannot fail.
+                let _ = write!(escaped, "&#{};", u32::from(c));
+            }
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// What a browser makes of it.
+fn unescaped(text: &str) -> String {
+    let mut parts = text.split("&#");
+    let mut unescaped = parts.next().unwrap().to_owned();
+    for part in parts {
+        let (code, rest) = part.split_once(';').unwrap();
+        unescaped.push(char::from_u32(code.parse().unwrap()).unwrap());
+        unescaped.push_str(rest);
+    }
+    unescaped
+}
+
 /// The fields of a form, in order.
 pub(crate) type Fields<'a> = Vec<(&'a str, &'a str)>;
 
@@ -112,27 +216,44 @@ pub(crate) fn submission_id() -> String {
 impl TestApp {
     /// Without limits by network: most tests are one client that does a lot.
     pub(crate) async fn new() -> Self {
-        Self::with(Throttle::none()).await
+        Self::with(|_| {}).await
     }
 
-    pub(crate) async fn with(throttle: Throttle) -> Self {
+    /// A portal that people see at `origin`.
+    pub(crate) async fn at(origin: &str) -> Self {
+        let origin = Origin::parse(origin).unwrap();
+        Self::with(|site| site.public_url = origin).await
+    }
+
+    /// A portal whose settings are the defaults but for `change`.
+    pub(crate) async fn with(change: impl FnOnce(&mut Site)) -> Self {
         let db = TestDb::fresh(&MIGRATOR).await;
         let opening = Opening {
             pool: 10,
             allow_unsafe: true,
         };
         let database = Database::open(db.options(), &opening).await.unwrap();
-        let site = Site {
+        let mut site = Site {
             public_url: Origin::parse("http://portal.test").unwrap(),
             provider: "Skype".into(),
             support: None,
             notice: None,
             clocks: CLOCKS,
-            throttle,
+            throttle: Throttle::none(),
+            plain_domains: ["msn.com", "outlook.com", "live.com", "hotmail.com"]
+                .map(|name| SipDomain::parse(name).unwrap())
+                .into(),
         };
-        let app = App::new(database, site, Waker::default());
+        change(&mut site);
+        let waker = Waker::default();
+        let app = App::new(database, site, waker.clone());
         let router = app.router();
-        Self { app, router, db }
+        Self {
+            app,
+            router,
+            waker,
+            db,
+        }
     }
 
     /// The database, for another process.
@@ -149,6 +270,11 @@ impl TestApp {
         Worker::new(self.pool().clone(), WAITS, Waker::default())
     }
 
+    /// The portal's own background task, which its submits wake; on connections of its own.
+    pub(crate) fn own_worker(&self) -> Worker {
+        Worker::new(self.db.pool().clone(), WAITS, self.waker.clone())
+    }
+
     /// Lets the background task do all that is due.
     pub(crate) async fn work(&self) -> Settled {
         self.worker().drain().await.unwrap()
@@ -156,20 +282,7 @@ impl TestApp {
 
     /// Moves the database's clock on, for every connection at once.
     pub(crate) async fn advance(&self, by: Duration) {
-        let ahead: f64 =
-            sqlx::query_scalar("SELECT extract(epoch FROM pic_now() - clock_timestamp())::float8")
-                .fetch_one(self.pool())
-                .await
-                .unwrap();
-        let ahead = ahead.round() + by.as_secs_f64();
-        let sql = format!(
-            "CREATE OR REPLACE FUNCTION pic_now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE \
-             RETURN clock_timestamp() + interval '{ahead} seconds'"
-        );
-        sqlx::raw_sql(AssertSqlSafe(sql))
-            .execute(self.pool())
-            .await
-            .unwrap();
+        advance(self.pool(), by).await;
     }
 
     /// A whole number from the database.
@@ -217,6 +330,23 @@ impl TestApp {
         self.send(request).await
     }
 
+    /// Like `post`, with cookies.
+    pub(crate) async fn post_with(
+        &self,
+        path: &str,
+        fields: &[(&str, &str)],
+        cookie: &str,
+    ) -> Answer {
+        let body = serde_html_form::to_string(fields).unwrap();
+        let request = Request::post(path)
+            .header("host", "portal.test")
+            .header("cookie", cookie)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Body::from(body))
+            .unwrap();
+        self.send(request).await
+    }
+
     /// Submits a request; its reference and its management key.
     pub(crate) async fn submit(&self, edges: &[(&str, &str)]) -> (String, String) {
         let id = submission_id();
@@ -229,6 +359,60 @@ impl TestApp {
             .attribute("data-management-key")
             .expect("the key is on the receipt");
         (reference, key.to_owned())
+    }
+
+    /// What the form makes of these edges under this submission id.
+    pub(crate) fn submission(&self, id: SubmissionId, edges: &[(&str, &str)]) -> Submission {
+        let (edge, domains) = edges
+            .iter()
+            .map(|&(edge, domains)| (edge.to_owned(), domains.to_owned()))
+            .unzip();
+        let form = RequestForm {
+            programme: "volume_licensing".into(),
+            number: "1234567".into(),
+            edge,
+            domains,
+            deployment: "on_premises".into(),
+            terms: "on".into(),
+            submission_id: id.to_field(),
+            action: "submit".into(),
+        };
+        let checked = form.check().expect("a form that is a request");
+        let key = ManagementKey::derive(&self.app.db().secret, &checked.submission);
+        Submission {
+            id: checked.submission,
+            asked: Asked::Initiate(checked.wanted),
+            key,
+        }
+    }
+
+    /// Stores `count` requests in one go, each for a domain of its own, and wakes nobody.
+    pub(crate) async fn store(&self, count: usize) {
+        let requests: Vec<_> = (0..count)
+            .map(|_| {
+                let id = SubmissionId::random();
+                let domain = format!("d{}.example", &id.to_field()[..13]);
+                self.submission(id, &[(&format!("sip.{domain}"), &domain)])
+            })
+            .collect();
+        let stored = store::submit(self.pool(), &requests).await.unwrap();
+        let new = |s: &Submitted| matches!(s, Submitted::Stored { created: true, .. });
+        assert!(stored.iter().all(new));
+    }
+
+    /// Stores one request for these edges; its reference.
+    pub(crate) async fn store_one(&self, edges: &[(&str, &str)]) -> String {
+        let request = self.submission(SubmissionId::random(), edges);
+        let stored = store::submit(self.pool(), &[request]).await.unwrap();
+        let [Submitted::Stored { reference, .. }] = stored[..] else {
+            panic!("it is stored");
+        };
+        reference.to_string()
+    }
+
+    /// Runs statements that tests make up.
+    pub(crate) async fn run(&self, sql: &'static str) {
+        sqlx::raw_sql(sql).execute(self.pool()).await.unwrap();
     }
 
     /// What the status page says the state is.

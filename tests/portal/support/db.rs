@@ -292,7 +292,7 @@ impl Server {
         let left: Vec<String> = sqlx::query_scalar(
             "SELECT datname::text FROM pg_database WHERE datname LIKE 'test\\_%' AND NOT EXISTS (
                  SELECT FROM pg_stat_activity
-                 WHERE application_name = $1 || split_part(datname, '_', 2))",
+                 WHERE application_name = $1 || split_part(pg_database.datname, '_', 2))",
         )
         .bind(APPLICATION)
         .fetch_all(&mut self.connection)

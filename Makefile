@@ -1,0 +1,43 @@
+# Two commands for a newcomer: `make run` and `make test`. The others are for maintainers.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+.PHONY: help run test check assets sqlx sqlx-check bench tools-run tools-test
+
+help: ## Say what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: tools-run ## Build the portal and start it on its private PostgreSQL
+	cargo run --locked
+
+test: tools-test node_modules ## Run all tests, those in a real browser too
+	cargo test --locked --all-targets
+	cargo test --locked --doc
+
+check: ## What CI looks at before the tests: format, lints, documentation, dependencies, queries
+	.ci/check
+
+assets: ## Build static/ from static/source (needs node 20 or later)
+	static/source/build.sh
+
+sqlx: ## Check all queries against a real schema and write .sqlx
+	.ci/sqlx write
+
+sqlx-check: ## Check that .sqlx is what the queries and the schema make it
+	.ci/sqlx check
+
+bench: tools-run ## Measure, as ratios against yardsticks
+	cargo bench --locked
+
+tools-run:
+	@.ci/install run
+
+tools-test:
+	@.ci/install test
+
+# axe-core and html-validate, for the tests in the browser; exact versions by the lock file.
+node_modules: static/source/node_modules/.package-lock.json
+
+static/source/node_modules/.package-lock.json: static/source/package.json static/source/package-lock.json
+	cd static/source && npm ci --ignore-scripts --no-audit --no-fund

@@ -1,0 +1,216 @@
+//! What does a browser see under `/help`?
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+    response::Response,
+};
+use serde::Deserialize;
+
+use super::{
+    CONTENTS, Explanation, Terms, Topic,
+    address::{Address, ROUTING_DOMAIN},
+    finding, reason,
+};
+use crate::{
+    agreement::Programme,
+    app::App,
+    error::{Error, FieldProblem, Problem},
+    names::SipDomain,
+    request::{
+        MAX_DOMAINS, MAX_EDGES, Reason,
+        pages::{view::Field, when::span},
+    },
+    web::{
+        form::Fields,
+        page,
+        shell::{Section, Shell},
+    },
+};
+
+/// `GET /help`: all that there is to read.
+#[derive(Debug, Template)]
+#[template(path = "help/contents.html")]
+struct ContentsPage<'a> {
+    shell: Shell<'a>,
+    contents: &'static [(&'static str, &'static [Topic])],
+    findings: Vec<(String, &'static str)>,
+    reasons: Vec<(String, &'static str)>,
+}
+
+/// `GET /help/{topic}`. The texts are in `templates/help`, one file a topic.
+#[derive(Debug, Template)]
+#[template(path = "help/topic.html")]
+struct TopicPage<'a> {
+    shell: Shell<'a>,
+    topic: Topic,
+    /// The promise in words.
+    promise: String,
+    /// The limit in words.
+    limit: String,
+    /// Where to turn: a text, a URL, or empty.
+    support: &'a str,
+    /// The domains that stay plain, with commas between them.
+    plain_domains: String,
+    /// The tool's field; its errors make the page an error.
+    address: Field,
+    /// The tool's answer.
+    written: Option<Written>,
+}
+
+/// What the tool answers.
+#[derive(Debug)]
+struct Written {
+    address: String,
+    is_plain: bool,
+}
+
+impl TopicPage<'_> {
+    /// The network's name as a PowerShell string.
+    fn identity(&self) -> String {
+        format!("'{}'", self.shell.provider.replace('\'', "''"))
+    }
+
+    fn support_is_link(&self) -> bool {
+        ["https://", "http://", "mailto:", "tel:"]
+            .iter()
+            .any(|scheme| self.support.starts_with(scheme))
+    }
+
+    fn provider_is_skype(&self) -> bool {
+        self.shell.provider.eq_ignore_ascii_case("skype")
+    }
+}
+
+/// The page of a reason or of a finding.
+#[derive(Debug, Template)]
+#[template(path = "help/explanation.html")]
+struct ExplanationPage<'a> {
+    shell: Shell<'a>,
+    is: Explanation,
+}
+
+/// `GET /help`.
+pub(crate) async fn contents(State(app): State<App>) -> Result<Response, Error> {
+    let limit = span(app.site().clocks.expiry);
+    let terms = Terms { limit: &limit };
+    page(
+        StatusCode::OK,
+        &ContentsPage {
+            shell: app.shell(Section::Help),
+            contents: CONTENTS,
+            findings: finding::Code::ALL
+                .iter()
+                .map(|code| {
+                    (
+                        format!("/help/findings/{}", code.as_str()),
+                        code.explain().title,
+                    )
+                })
+                .collect(),
+            reasons: Reason::ALL
+                .iter()
+                .map(|reason| {
+                    let title = reason::explain(*reason, terms).title;
+                    (format!("/help/reasons/{}", reason.as_str()), title)
+                })
+                .collect(),
+        },
+    )
+}
+
+fn topic_page(app: &App, topic: Topic) -> TopicPage<'_> {
+    let site = app.site();
+    let plain: Vec<&str> = site.plain_domains.iter().map(SipDomain::as_str).collect();
+    TopicPage {
+        shell: app.shell(Section::Help),
+        topic,
+        promise: span(site.clocks.promise),
+        limit: span(site.clocks.expiry),
+        support: site.support.as_deref().unwrap_or_default(),
+        plain_domains: plain.join(","),
+        address: Field::new("address"),
+        written: None,
+    }
+}
+
+/// `GET /help/{topic}`.
+pub(crate) async fn topic(
+    State(app): State<App>,
+    Path(slug): Path<String>,
+) -> Result<Response, Error> {
+    let topic = Topic::parse(&slug).ok_or(Error::NoPage)?;
+    page(StatusCode::OK, &topic_page(&app, topic))
+}
+
+/// `GET /help/address`: the empty tool.
+pub(crate) async fn address(State(app): State<App>) -> Result<Response, Error> {
+    page(StatusCode::OK, &topic_page(&app, Topic::Address))
+}
+
+/// The field of the tool. Not `Debug`: a person's address.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct AddressForm {
+    address: String,
+}
+
+/// `POST /help/address`: the same page with the answer. A POST, so that the address stands in no
+/// log of addresses and in no history; it is used for this answer and nothing else.
+pub(crate) async fn write_address(
+    State(app): State<App>,
+    Fields(form): Fields<AddressForm>,
+) -> Result<Response, Error> {
+    let mut view = topic_page(&app, Topic::Address);
+    let plain = &app.site().plain_domains;
+    let read = Address::parse(&form.address);
+    view.address.value = form.address;
+    match read {
+        Ok(address) => {
+            view.written = Some(Written {
+                address: address.written(plain),
+                is_plain: address.is_plain(plain),
+            });
+            page(StatusCode::OK, &view)
+        }
+        Err(problem) => {
+            let message = problem.message();
+            view.shell.error = true;
+            view.address.errors.push(message.clone());
+            let mut response = page(StatusCode::UNPROCESSABLE_ENTITY, &view)?;
+            let at_fault = FieldProblem {
+                field: "address".into(),
+                message,
+            };
+            response
+                .extensions_mut()
+                .insert(Problem::form(vec![at_fault]));
+            Ok(response)
+        }
+    }
+}
+
+/// `GET /help/reasons/{reason}`.
+pub(crate) async fn reason(
+    State(app): State<App>,
+    Path(reason): Path<String>,
+) -> Result<Response, Error> {
+    let reason = Reason::parse(&reason).ok_or(Error::NoPage)?;
+    let limit = span(app.site().clocks.expiry);
+    explanation(&app, reason::explain(reason, Terms { limit: &limit }))
+}
+
+/// `GET /help/findings/{code}`.
+pub(crate) async fn finding(
+    State(app): State<App>,
+    Path(code): Path<String>,
+) -> Result<Response, Error> {
+    let code = finding::Code::parse(&code).ok_or(Error::NoPage)?;
+    explanation(&app, code.explain())
+}
+
+fn explanation(app: &App, is: Explanation) -> Result<Response, Error> {
+    let shell = app.shell(Section::Help);
+    page(StatusCode::OK, &ExplanationPage { shell, is })
+}

@@ -1,0 +1,420 @@
+//! Which pages are there, and what brings each of them about?
+//!
+//! One list for everything that is asked of every page: accessibility, validity, links.
+
+use std::time::Duration;
+
+use axum::{body::Body, http::Request};
+use serde_json::json;
+use sqlx::AssertSqlSafe;
+
+use crate::{
+    portal_support::app::{Answer, submission_id},
+    support::{
+        page::Page,
+        portal::{Portal, foreign},
+    },
+};
+
+const FORM: &str = "application/x-www-form-urlencoded";
+const HOUR: u64 = 3600;
+
+type Fields = Vec<(String, String)>;
+
+/// A page and the way to it.
+pub(crate) struct Exhibit {
+    pub(crate) name: &'static str,
+    /// HTTP status that it has.
+    pub(crate) status: u16,
+    way: Way,
+    /// Portal that shows it.
+    at: At,
+}
+
+enum Way {
+    Get(String),
+    /// With the cookie that an address was given.
+    GetWith(String, String),
+    Post(String, Fields),
+    /// A form that no browser sends by itself.
+    PostText(String, Fields),
+    /// From a page of another site.
+    PostFromElsewhere(String, Fields),
+}
+
+#[derive(Clone, Copy)]
+enum At {
+    Sound,
+    /// A table is gone.
+    Broken,
+    /// The database does not answer.
+    Away,
+}
+
+/// Portals with requests in every state, and the list of all pages.
+pub(crate) struct Gallery {
+    pub(crate) exhibits: Vec<Exhibit>,
+    pub(crate) sound: Portal,
+    broken: Portal,
+    away: Portal,
+    elsewhere: String,
+}
+
+impl Gallery {
+    pub(crate) async fn open() -> Self {
+        let sound = Portal::with(|site| {
+            site.support = Some("https://support.contoso.com/federation".into());
+            site.notice = Some("Maintenance on Sunday from 02:00 to 04:00 UTC.".into());
+        })
+        .await;
+        let mut gallery = Self {
+            exhibits: Vec::new(),
+            sound,
+            broken: Portal::start().await,
+            away: Portal::start().await,
+            elsewhere: foreign("127.0.0.2").await,
+        };
+        gallery.pages_of_the_form();
+        gallery.pages_of_requests().await;
+        gallery.pages_of_finding();
+        gallery.pages_of_errors().await;
+        gallery
+    }
+
+    fn show(&mut self, name: &'static str, status: u16, way: Way) {
+        self.show_at(At::Sound, name, status, way);
+    }
+
+    fn show_at(&mut self, at: At, name: &'static str, status: u16, way: Way) {
+        self.exhibits.push(Exhibit {
+            name,
+            status,
+            way,
+            at,
+        });
+    }
+
+    fn pages_of_the_form(&mut self) {
+        let form = |fields| Way::Post("/requests/new".into(), fields);
+        self.show("start", 200, Way::Get("/".into()));
+        self.show("form", 200, Way::Get("/requests/new".into()));
+        let wrong = [
+            ("contoso.com", "user@contoso.com, co.uk"),
+            ("", ""),
+            (
+                "sip.fabrikam.example",
+                "fabrikam.example, sip.fabrikam.example",
+            ),
+        ];
+        let mut everywhere = request("someone@contoso.com", &wrong, "review");
+        everywhere
+            .retain(|(name, _)| !matches!(name.as_str(), "programme" | "deployment" | "terms"));
+        self.show("form-errors", 422, form(everywhere));
+        let nine: Vec<_> = (1..10)
+            .map(|n| (format!("edge{n}.contoso.com"), format!("d{n}.example")))
+            .collect();
+        let nine: Vec<_> = nine.iter().map(|(e, d)| (e.as_str(), d.as_str())).collect();
+        self.show(
+            "form-ten-edges",
+            200,
+            form(request("1234567", &nine, "add-edge")),
+        );
+        self.show(
+            "answers",
+            200,
+            form(request(
+                "1234567",
+                &[("sip.contoso.com", "contoso.com")],
+                "review",
+            )),
+        );
+        let odd = [
+            (
+                "SIP.Contoso.com.",
+                "https://CONTOSO.COM/, contoso.com contoso.com, münchen.contoso.com",
+            ),
+            ("edge.fabrikam.example", "other.example, third.example"),
+        ];
+        let mut odd = request("1234 5678", &odd, "review");
+        set(&mut odd, "deployment", "split");
+        self.show("answers-warnings", 200, form(odd));
+        for (name, count) in [("answers-forty", 40), ("answers-thousand", 1000)] {
+            let many = many_domains("many.example", count);
+            self.show(
+                name,
+                200,
+                form(request("1234567", &[("sip.many.example", &many)], "review")),
+            );
+        }
+    }
+
+    async fn pages_of_requests(&mut self) {
+        let status = |reference: &str| Way::Get(format!("/requests/{reference}"));
+        let app = &self.sound.app;
+        let contoso = [
+            ("sip.contoso.com", "contoso.com, xn--mnchen-3ya.contoso.com"),
+            ("edge.fabrikam.example", "fabrikam.example"),
+        ];
+        // Held until its limit passes, then ended.
+        let (provisioned, _) = app.submit(&contoso).await;
+        let mut split = request(
+            "1234567",
+            &[("sip.split.example", "split.example")],
+            "submit",
+        );
+        set(&mut split, "deployment", "split");
+        let split = self.submit(&borrowed(&split)).await;
+        let many = many_domains("many.example", 1000);
+        let (thousand, _) = app.submit(&[("sip.many.example", &many)]).await;
+        app.work().await;
+        let (rejected, _) = app.submit(&[("sip.contoso.com", "contoso.com")]).await;
+        app.work().await;
+        app.advance(Duration::from_secs(30 * 24 * HOUR + 60)).await;
+        app.work().await;
+        // Past the promise: one that is held, and one that was not looked at.
+        let (overdue_held, _) = app.submit(&[("sip.contoso.com", "contoso.com")]).await;
+        app.work().await;
+        let (overdue, _) = app.submit(&[("sip.late.example", "late.example")]).await;
+        self.keep_waiting().await;
+        app.advance(Duration::from_secs(53 * HOUR)).await;
+        app.work().await;
+        let (held, _) = app
+            .submit(&[(
+                "sip.contoso.com",
+                "contoso.com, fabrikam.example, free.example",
+            )])
+            .await;
+        let (thousand_held, _) = app.submit(&[("sip.many.example", &many)]).await;
+        app.work().await;
+        let (withdrawn, key) = app.submit(&[("sip.gone.example", "gone.example")]).await;
+        let path = format!("/requests/{withdrawn}/withdraw");
+        app.post(&path, &[("management_key", &key)]).await;
+        let refused = self
+            .submit(&borrowed(&request(
+                "1234567",
+                &[("sip.refused.example", "refused.example")],
+                "submit",
+            )))
+            .await;
+        let reject = format!(
+            "WITH gone AS (DELETE FROM work USING request WHERE id = request_id AND reference = '{refused}')
+             UPDATE request SET state = 'rejected', reason = 'wrong-information', ended_at = pic_now() WHERE reference = '{refused}'"
+        );
+        sqlx::raw_sql(AssertSqlSafe(reject))
+            .execute(app.pool())
+            .await
+            .unwrap();
+        let forty = many_domains("forty.example", 40);
+        let (forty, _) = app.submit(&[("sip.forty.example", &forty)]).await;
+        let (pending, key) = app.submit(&contoso).await;
+
+        let cookie = format!("pic_receipt={key}");
+        let receipt = format!("/requests/{pending}/receipt");
+        self.show("receipt", 200, Way::GetWith(receipt.clone(), cookie));
+        self.show("receipt-later", 200, Way::Get(receipt));
+        for (name, reference) in [
+            ("status-pending", &pending),
+            ("status-needs-action", &held),
+            ("status-overdue", &overdue),
+            ("status-overdue-needs-action", &overdue_held),
+            ("status-provisioned", &provisioned),
+            ("status-provisioned-split", &split),
+            ("status-rejected-expired", &rejected),
+            ("status-rejected-wrong-information", &refused),
+            ("status-withdrawn", &withdrawn),
+            ("status-forty", &forty),
+            ("status-thousand", &thousand),
+            ("status-thousand-held", &thousand_held),
+        ] {
+            self.show(name, 200, status(reference));
+        }
+        let wrong_key = vec![("management_key".into(), "0000-0000".into())];
+        let withdraw =
+            |reference| Way::Post(format!("/requests/{reference}/withdraw"), wrong_key.clone());
+        self.show("status-wrong-key", 422, withdraw(&pending));
+        self.show("error-ended", 409, withdraw(&withdrawn));
+        self.show(
+            "error-method",
+            405,
+            Way::Get(format!("/requests/{pending}/withdraw")),
+        );
+    }
+
+    fn pages_of_finding(&mut self) {
+        for (name, status, query) in [
+            ("find", 200, ""),
+            ("find-in-force", 200, "?q=xn--mnchen-3ya.contoso.com"),
+            ("find-not-in-force", 200, "?q=nowhere.example"),
+            ("find-error", 422, "?q=nowhere"),
+        ] {
+            self.show(name, status, Way::Get(format!("/status{query}")));
+        }
+    }
+
+    async fn pages_of_errors(&mut self) {
+        let new = || "/requests/new".to_owned();
+        self.show("error-no-page", 404, Way::Get("/no/such/page".into()));
+        let unknown = "/requests/PIC-0000-0000-0000-0000".to_owned();
+        self.show("error-no-request", 404, Way::Get(unknown.clone()));
+        let one = [("sip.twice.example", "twice.example")];
+        let sent = request("1234567", &one, "submit");
+        self.submit(&borrowed(&sent)).await;
+        let mut again = sent;
+        set(&mut again, "number", "7654321");
+        self.show("already-sent", 409, Way::Post(new(), again));
+        let mut more = request("1234567", &one, "review");
+        more.push(("contact".into(), "someone@contoso.com".into()));
+        self.show("error-other-fields", 422, Way::Post(new(), more));
+        let elsewhere = request("1234567", &one, "submit");
+        self.show(
+            "error-other-site",
+            403,
+            Way::PostFromElsewhere(new(), elsewhere),
+        );
+        let mut much = request("1234567", &one, "review");
+        much.push(("domains".into(), "x".repeat(600 * 1024)));
+        self.show("error-too-much", 413, Way::Post(new(), much));
+        let text = request("1234567", &one, "review");
+        self.show("error-no-form", 415, Way::PostText(new(), text));
+        sqlx::raw_sql("ALTER TABLE finding RENAME TO lost")
+            .execute(self.broken.app.pool())
+            .await
+            .unwrap();
+        self.show_at(At::Broken, "error-internal", 500, Way::Get(unknown.clone()));
+        self.away.app.pool().close().await;
+        self.show_at(At::Away, "error-away", 503, Way::Get(unknown));
+    }
+
+    /// Submits a form; its reference.
+    async fn submit(&self, fields: &[(&str, &str)]) -> String {
+        self.sound
+            .app
+            .post("/requests/new", fields)
+            .await
+            .reference()
+    }
+
+    /// What is waiting now is not looked at any more.
+    async fn keep_waiting(&self) {
+        let later = "UPDATE work SET due_at = due_at + interval '10 years' WHERE request_id = (SELECT max(id) FROM request)";
+        sqlx::raw_sql(later)
+            .execute(self.sound.app.pool())
+            .await
+            .unwrap();
+    }
+
+    fn portal(&self, exhibit: &Exhibit) -> &Portal {
+        match exhibit.at {
+            At::Sound => &self.sound,
+            At::Broken => &self.broken,
+            At::Away => &self.away,
+        }
+    }
+
+    /// Opens the page in a browser.
+    pub(crate) async fn visit(&self, page: &Page, exhibit: &Exhibit) {
+        let origin = &self.portal(exhibit).origin;
+        match &exhibit.way {
+            Way::Get(path) => page.go(&format!("{origin}{path}")).await,
+            Way::GetWith(path, cookie) => {
+                let (name, value) = cookie.split_once('=').unwrap();
+                let url = format!("{origin}{path}");
+                page.cdp(
+                    "Network.setCookie",
+                    json!({ "url": url, "path": path, "name": name, "value": value }),
+                )
+                .await;
+                page.go(&url).await;
+                page.cdp("Network.clearBrowserCookies", json!({})).await;
+            }
+            Way::Post(path, fields) => {
+                page.go(&format!("{origin}/")).await;
+                page.send(&format!("{origin}{path}"), fields, FORM).await;
+            }
+            Way::PostText(path, fields) => {
+                page.go(&format!("{origin}/")).await;
+                page.send(&format!("{origin}{path}"), fields, "text/plain")
+                    .await;
+            }
+            Way::PostFromElsewhere(path, fields) => {
+                page.go(&self.elsewhere).await;
+                page.send(&format!("{origin}{path}"), fields, FORM).await;
+            }
+        }
+        assert_eq!(
+            page.status().await,
+            u64::from(exhibit.status),
+            "{}",
+            exhibit.name
+        );
+    }
+
+    /// Fetches the page as it goes over the wire.
+    pub(crate) async fn fetch(&self, exhibit: &Exhibit) -> Answer {
+        let origin = &self.portal(exhibit).origin;
+        let request = match &exhibit.way {
+            Way::Get(path) => Request::get(path).body(Body::empty()),
+            Way::GetWith(path, cookie) => Request::get(path)
+                .header("cookie", cookie)
+                .body(Body::empty()),
+            Way::Post(path, fields) => post(path, fields, origin, FORM),
+            Way::PostText(path, fields) => post(path, fields, origin, "text/plain"),
+            Way::PostFromElsewhere(path, fields) => post(path, fields, &self.elsewhere, FORM),
+        };
+        let answer = self.portal(exhibit).app.send(request.unwrap()).await;
+        assert_eq!(answer.status.as_u16(), exhibit.status, "{}", exhibit.name);
+        answer
+    }
+}
+
+fn post(
+    path: &str,
+    fields: &Fields,
+    origin: &str,
+    kind: &str,
+) -> axum::http::Result<Request<Body>> {
+    Request::post(path)
+        .header("origin", origin)
+        .header("content-type", kind)
+        .body(Body::from(serde_html_form::to_string(fields).unwrap()))
+}
+
+/// A whole form.
+pub(crate) fn request(number: &str, edges: &[(&str, &str)], action: &str) -> Fields {
+    let id = submission_id();
+    let mut fields = vec![("programme", "volume_licensing"), ("number", number)];
+    for (edge, domains) in edges {
+        fields.extend([("edge", *edge), ("domains", *domains)]);
+    }
+    fields.extend([
+        ("deployment", "on_premises"),
+        ("terms", "on"),
+        ("submission_id", &id),
+        ("action", action),
+    ]);
+    fields
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+fn set(fields: &mut Fields, name: &str, value: &str) {
+    for (_, old) in fields.iter_mut().filter(|(n, _)| n == name) {
+        value.clone_into(old);
+    }
+}
+
+fn borrowed(fields: &Fields) -> Vec<(&str, &str)> {
+    fields
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect()
+}
+
+/// As many SIP domains under `parent`.
+pub(crate) fn many_domains(parent: &str, count: usize) -> String {
+    let names: Vec<_> = (1..=count)
+        .map(|n| format!("department-{n}.{parent}"))
+        .collect();
+    names.join("\n")
+}

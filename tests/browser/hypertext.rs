@@ -1,0 +1,164 @@
+//! Is every page sound as it goes over the wire: valid, linked, light?
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use axum::{body::Body, http::Request};
+use http_body_util::BodyExt as _;
+use tower::ServiceExt as _;
+
+use crate::{gallery::Gallery, portal_support::app::TestApp, support::html::assert_valid};
+
+/// What a first visit may weigh (`ux.md`, Assets).
+const FIRST_LOAD: usize = 60 * 1024;
+
+#[tokio::test]
+async fn every_page_is_valid_html() {
+    let gallery = Gallery::open().await;
+    let mut pages = Vec::new();
+    for exhibit in &gallery.exhibits {
+        let answer = gallery.fetch(exhibit).await;
+        pages.push((exhibit.name.to_owned(), answer.body));
+    }
+    assert_valid(&pages);
+}
+
+/// Follows every link from the start page and from every page of the gallery.
+#[tokio::test]
+async fn no_link_is_dead() {
+    let gallery = Gallery::open().await;
+    let app = &gallery.sound.app;
+    let mut pages: BTreeMap<String, Linked> = BTreeMap::new();
+    let mut dead = BTreeSet::new();
+    let mut wanted = VecDeque::from(["/".to_owned()]);
+    let mut links: Vec<(String, String)> = Vec::new();
+    for exhibit in &gallery.exhibits {
+        let linked = Linked::of(&gallery.fetch(exhibit).await.body);
+        links.extend(
+            linked
+                .links
+                .iter()
+                .map(|link| (format!("({})", exhibit.name), link.clone())),
+        );
+        // A fragment alone leads to this very page.
+        for id in linked
+            .links
+            .iter()
+            .filter_map(|link| link.strip_prefix('#'))
+        {
+            if !linked.ids.contains(id) {
+                dead.insert(format!("{}: #{id}", exhibit.name));
+            }
+        }
+    }
+    loop {
+        for (_, link) in &links {
+            let path = link.split('#').next().unwrap_or_default();
+            let inside = path.strip_prefix(&gallery.sound.origin).unwrap_or(path);
+            if inside.starts_with('/') && !pages.contains_key(inside) {
+                wanted.push_back(inside.to_owned());
+            }
+        }
+        let Some(path) = wanted.pop_front() else {
+            break;
+        };
+        if pages.contains_key(&path) {
+            continue;
+        }
+        let answer = app.get(&path).await;
+        if answer.status.as_u16() >= 400 {
+            dead.insert(format!("{path} answers {}", answer.status));
+        }
+        let is_page = answer.header("content-type").starts_with("text/html");
+        let linked = if is_page {
+            Linked::of(&answer.body)
+        } else {
+            Linked::default()
+        };
+        links.extend(linked.links.iter().map(|link| (path.clone(), link.clone())));
+        pages.insert(path, linked);
+    }
+    for (from, link) in &links {
+        let (path, id) = link.split_once('#').unwrap_or((link, ""));
+        let path = path.strip_prefix(&gallery.sound.origin).unwrap_or(path);
+        let to = if path.is_empty() { from } else { path };
+        if !id.is_empty() && pages.get(to).is_some_and(|page| !page.ids.contains(id)) {
+            dead.insert(format!("{from}: {link}"));
+        }
+    }
+    assert!(dead.is_empty(), "{dead:#?}");
+    assert!(
+        pages.len() > 15,
+        "the crawl got nowhere: {:#?}",
+        pages.keys()
+    );
+}
+
+/// What a page leads to, and what can be led to in it.
+#[derive(Default)]
+struct Linked {
+    links: Vec<String>,
+    ids: BTreeSet<String>,
+}
+
+impl Linked {
+    /// Only pages that are valid HTML come here, so attributes can be found by their quotes.
+    fn of(html: &str) -> Self {
+        let values = |name: &str| -> Vec<String> {
+            let begin = format!(" {name}=\"");
+            let rest = html.split(&begin).skip(1);
+            rest.filter_map(|rest| rest.split_once('"'))
+                .map(|(value, _)| value.replace("&amp;", "&").replace("&#38;", "&"))
+                .collect()
+        };
+        Self {
+            // Where a form goes with GET can be followed too; with POST it is pressed in the journeys.
+            links: ["href", "src"].into_iter().flat_map(values).collect(),
+            ids: values("id").into_iter().collect(),
+        }
+    }
+}
+
+/// What the start page and the form weigh at the first visit, in the coding the browser prefers.
+#[tokio::test]
+async fn the_first_load_is_light() {
+    for coding in ["br", "gzip"] {
+        let app = TestApp::new().await;
+        let mut assets = BTreeSet::new();
+        let mut bytes = 0;
+        for path in ["/", "/requests/new"] {
+            let page = size(&app, path, coding).await;
+            bytes += page.0;
+            let page = String::from_utf8(page.1).unwrap();
+            assets.extend(
+                Linked::of(&page)
+                    .links
+                    .into_iter()
+                    .filter(|link| link.starts_with("/static/")),
+            );
+        }
+        assert_eq!(assets.len(), 3, "{assets:?}");
+        for asset in &assets {
+            let (weight, _) = size(&app, asset, coding).await;
+            assert!(weight > 0, "{asset}");
+            bytes += weight;
+        }
+        assert!(bytes <= FIRST_LOAD, "{bytes} bytes with {coding}");
+    }
+}
+
+/// The bytes of an answer as they travel.
+async fn size(app: &TestApp, path: &str, coding: &str) -> (usize, Vec<u8>) {
+    let request = Request::get(path)
+        .header("accept-encoding", coding)
+        .body(Body::empty());
+    let answer = app.router.clone().oneshot(request.unwrap()).await.unwrap();
+    assert_eq!(answer.status(), 200, "{path}");
+    let body = answer
+        .into_body()
+        .collect()
+        .await
+        .unwrap()
+        .to_bytes()
+        .to_vec();
+    (body.len(), body)
+}

@@ -1,0 +1,203 @@
+//! Does everything work for who has no mouse, and can they see where they are?
+
+use fantoccini::{
+    actions::{InputSource as _, KeyAction, KeyActions},
+    key::Key,
+};
+
+use crate::support::{browser::Browser, page::Page, portal::Portal};
+
+/// Hands on the keyboard: Tab, Space, Enter and letters, nothing else.
+struct Hands<'a>(&'a Page);
+
+impl Hands<'_> {
+    async fn press(&self, key: Key) {
+        let value = char::from(key);
+        let keys = KeyActions::new("keyboard".into())
+            .then(KeyAction::Down { value })
+            .then(KeyAction::Up { value });
+        self.0.client.perform_actions(keys).await.unwrap();
+    }
+
+    async fn write(&self, text: &str) {
+        let mut keys = KeyActions::new("keyboard".into());
+        for value in text.chars() {
+            keys = keys
+                .then(KeyAction::Down { value })
+                .then(KeyAction::Up { value });
+        }
+        self.0.client.perform_actions(keys).await.unwrap();
+    }
+
+    /// Tabs on until what has the focus is `css`; at each stop the focus can be seen.
+    async fn tab_to(&self, css: &str) {
+        for _ in 0..40 {
+            self.press(Key::Tab).await;
+            self.assert_focus_can_be_seen().await;
+            let there = format!("return document.activeElement.matches({css:?})");
+            if self.0.eval(&there).await == true {
+                return;
+            }
+        }
+        panic!("Tab does not lead to {css}");
+    }
+
+    async fn go_on_with(&self, key: Key) {
+        self.0.leave(async || self.press(key).await).await;
+    }
+
+    /// Outline, shadow or colours differ from what the element has without focus, and it is in the
+    /// window.
+    async fn assert_focus_can_be_seen(&self) {
+        let unseen = self
+            .0
+            .eval(
+                "const it = document.activeElement;
+                if (it === document.body) return null;
+                // Radios and checkboxes are drawn by their labels.
+                const drawn = it.matches('[type=radio], [type=checkbox]')
+                    ? [it.labels[0], '::before'] : [it, null];
+                const look = () => { const s = getComputedStyle(...drawn);
+                    return [s.outline, s.boxShadow, s.backgroundColor, s.borderColor].join('|'); };
+                const focused = look();
+                const box = it.getBoundingClientRect();
+                const inside = box.bottom > 0 && box.top < innerHeight && box.width > 1 && box.height > 1;
+                it.blur();
+                const blurred = look();
+                it.focus({ preventScroll: true, focusVisible: true });
+                return focused !== blurred && inside ? null : it.outerHTML.slice(0, 200)",
+            )
+            .await;
+        assert!(unseen.is_null(), "the focus cannot be seen on {unseen}");
+    }
+
+    async fn focused(&self) -> String {
+        self.0.eval_text("return document.activeElement.id").await
+    }
+}
+
+#[tokio::test]
+async fn the_whole_way_with_the_keyboard_alone() {
+    let portal = Portal::start().await;
+    let browser = Browser::start().await;
+    let page = Page::new(&browser, &portal.origin);
+    let hands = Hands(&page);
+    page.open("/").await;
+
+    // The skip link is the first stop, and leads past the navigation.
+    hands.press(Key::Tab).await;
+    hands.assert_focus_can_be_seen().await;
+    assert_eq!(
+        page.eval("return document.activeElement.className").await,
+        "govuk-skip-link"
+    );
+    hands.press(Key::Enter).await;
+    assert_eq!(hands.focused().await, "main-content");
+    hands.press(Key::Tab).await;
+    assert_eq!(
+        page.eval("return document.activeElement.textContent").await,
+        "Start a request"
+    );
+    hands.go_on_with(Key::Enter).await;
+
+    hands.tab_to("#programme").await;
+    hands.press(Key::Space).await;
+    hands.tab_to("#number").await;
+    hands.write("1234567").await;
+    hands.tab_to("#edge-1").await;
+    hands.write("contoso.com").await;
+    hands.tab_to("#domains-1").await;
+    hands.write("contoso.com").await;
+    hands.tab_to("[value=add-edge]").await;
+    hands.go_on_with(Key::Space).await;
+    // The new group has the cursor.
+    assert_eq!(hands.focused().await, "edge-2");
+    hands.tab_to("[value=remove-edge-2]").await;
+    hands.go_on_with(Key::Enter).await;
+    assert!(!page.has("#edge-2").await);
+
+    // Enter in a field is Continue, whatever other buttons stand before it.
+    hands.tab_to("#edge-1").await;
+    hands.go_on_with(Key::Enter).await;
+    assert_eq!(page.status().await, 422);
+    page.until(
+        "the error summary has the focus",
+        "return document.activeElement.classList.contains('govuk-error-summary')",
+    )
+    .await;
+    hands.assert_focus_can_be_seen().await;
+    hands.tab_to("a[href='#edge-1']").await;
+    hands.press(Key::Enter).await;
+    assert_eq!(hands.focused().await, "edge-1");
+    // In front of what was typed.
+    hands.press(Key::Home).await;
+    hands.write("sip.").await;
+    hands.tab_to("[name=deployment]").await;
+    hands.press(Key::Space).await;
+    hands.tab_to("summary").await;
+    hands.press(Key::Enter).await;
+    assert_eq!(
+        page.eval("return document.querySelector('details').open")
+            .await,
+        true
+    );
+    hands.tab_to("#terms").await;
+    hands.press(Key::Space).await;
+    hands.tab_to("[value=review]").await;
+    hands.go_on_with(Key::Enter).await;
+
+    assert_eq!(page.h1().await, "Check your answers");
+    hands.tab_to("[value=submit]").await;
+    hands.go_on_with(Key::Space).await;
+    let key = page
+        .find("[data-management-key]")
+        .await
+        .text()
+        .await
+        .unwrap();
+    hands.tab_to("[data-copy='#management-key']").await;
+    hands.press(Key::Space).await;
+    hands.tab_to("a[download]").await;
+    hands.tab_to("[data-print]").await;
+    hands.tab_to("a.govuk-button").await;
+    hands.go_on_with(Key::Enter).await;
+
+    hands.tab_to("#management_key").await;
+    hands.write(&key.to_lowercase()).await;
+    hands.go_on_with(Key::Enter).await;
+    assert_eq!(
+        page.find("[data-state]")
+            .await
+            .attr("data-state")
+            .await
+            .unwrap()
+            .unwrap(),
+        "withdrawn"
+    );
+    page.assert_quiet(&[422]).await;
+}
+
+/// The order of the stops is the order on the page, and there is none that leads nowhere.
+#[tokio::test]
+async fn the_stops_of_the_form_are_in_order() {
+    let portal = Portal::start().await;
+    let browser = Browser::start().await;
+    let page = Page::new(&browser, &portal.origin);
+    let hands = Hands(&page);
+    page.open("/requests/new").await;
+    let mut heights = Vec::new();
+    loop {
+        hands.press(Key::Tab).await;
+        let top = page
+            .eval("const it = document.activeElement; return it === document.body ? null : it.getBoundingClientRect().top + scrollY")
+            .await;
+        let Some(top) = top.as_f64() else { break };
+        hands.assert_focus_can_be_seen().await;
+        heights.push(top);
+        assert!(heights.len() < 60, "Tab goes round and round");
+    }
+    // Skip link, header and footer lie beside one another; between them it only goes down.
+    let inner = &heights[4..heights.len() - 3];
+    assert!(inner.is_sorted(), "{heights:?}");
+    assert!(inner.len() >= 8, "{heights:?}");
+}

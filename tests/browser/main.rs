@@ -1,0 +1,21 @@
+//! Does the portal do in a real browser what it promises, for everybody?
+//!
+//! Needs Chromium, chromedriver and the npm packages of `static/source` (`make test` sees to the
+//! last). Each test owns a portal on a database of its own and a browser with a profile of its own.
+//! Pictures and print-outs go to `$BROWSER_OUT`, by default to cargo's scratch folder.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod gallery;
+mod hypertext;
+mod injection;
+mod journeys;
+mod keyboard;
+mod matrix;
+mod paper;
+mod support;
+
+/// Database and in-process requests, shared with the tests of the portal.
+#[expect(dead_code, reason = "those tests use more of it")]
+#[path = "../portal/support/mod.rs"]
+mod portal_support;

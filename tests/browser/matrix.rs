@@ -1,0 +1,91 @@
+//! Is every page fit for everybody: light and dark, wide and narrow?
+
+use crate::{
+    gallery::{Exhibit, Gallery},
+    support::{
+        browser::Browser,
+        page::{Page, Scheme},
+    },
+};
+
+/// Too long to be read as a snapshot, or to be drawn when unfolded.
+const LONG: [&str; 5] = [
+    "answers-forty",
+    "answers-thousand",
+    "status-forty",
+    "status-thousand",
+    "status-thousand-held",
+];
+
+/// Looks at the exhibits of one part of the gallery in one browser session.
+async fn look_at(part: impl Fn(&str) -> bool) {
+    let gallery = Gallery::open().await;
+    let browser = Browser::start().await;
+    let page = Page::new(&browser, &gallery.sound.origin);
+    let mut faults = Vec::new();
+    for exhibit in gallery.exhibits.iter().filter(|exhibit| part(exhibit.name)) {
+        gallery.visit(&page, exhibit).await;
+        faults.extend(look(&page, exhibit).await);
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// One page in all its appearances.
+async fn look(page: &Page, exhibit: &Exhibit) -> Vec<String> {
+    let name = exhibit.name;
+    let mut faults = Vec::new();
+    page.assert_well_formed(name).await;
+    for (width, scheme) in [
+        (1280, Scheme::Light),
+        (1280, Scheme::Dark),
+        (320, Scheme::Dark),
+        (320, Scheme::Light),
+    ] {
+        page.window(width, 1).await;
+        page.scheme(scheme).await;
+        let appearance = format!("{name}-{}-{width}", scheme.name());
+        page.picture(&appearance).await;
+        if LONG.contains(&name) && (width == 320) != (scheme == Scheme::Dark) {
+            continue; // Seconds each, and one light and one dark will do.
+        }
+        let found = page.axe().await;
+        faults.extend(found.iter().map(|fault| format!("{appearance}: {fault}")));
+        page.assert_no_sideways_scrolling(&appearance).await;
+    }
+    // What is folded away, in the narrowest window.
+    let folded = page.eval("const all = document.querySelectorAll('details'); all.forEach(it => it.open = true); return all.length").await;
+    if folded != 0 {
+        let unfolded = format!("{name}-unfolded");
+        page.assert_no_sideways_scrolling(&unfolded).await;
+        if !LONG.contains(&name) {
+            page.picture(&unfolded).await;
+            let found = page.axe().await;
+            faults.extend(found.iter().map(|fault| format!("{unfolded}: {fault}")));
+        }
+        page.eval("document.querySelectorAll('details').forEach(it => it.open = false)")
+            .await;
+    }
+    page.window(1280, 1).await;
+    if !LONG.contains(&name) {
+        page.assert_snapshot(name).await;
+    }
+    page.assert_quiet(&[exhibit.status]).await;
+    faults
+}
+
+#[tokio::test]
+async fn pages_of_the_form_are_fit_for_everybody() {
+    look_at(|name| name == "start" || name.starts_with("form") || name.starts_with("answers"))
+        .await;
+}
+
+#[tokio::test]
+async fn pages_of_requests_are_fit_for_everybody() {
+    look_at(|name| name.starts_with("receipt") || name.starts_with("status")).await;
+}
+
+#[tokio::test]
+async fn pages_of_finding_and_of_errors_are_fit_for_everybody() {
+    look_at(|name| name == "already-sent" || name.starts_with("find") || name.starts_with("error"))
+        .await;
+}

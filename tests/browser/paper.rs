@@ -1,0 +1,73 @@
+//! What stands on paper, and what must not?
+
+use serde_json::json;
+
+use crate::{
+    gallery::Gallery,
+    support::{
+        browser::Browser,
+        page::{Page, Scheme},
+    },
+};
+
+/// Prints a page of the gallery from a dark screen; the words on the paper.
+async fn printed(gallery: &Gallery, page: &Page, name: &str) -> String {
+    let exhibit = gallery
+        .exhibits
+        .iter()
+        .find(|exhibit| exhibit.name == name)
+        .unwrap();
+    page.scheme(Scheme::Dark).await;
+    gallery.visit(page, exhibit).await;
+    let pdf = page.print(name).await;
+    assert!(pdf.starts_with(b"%PDF-"));
+    page.media("print", Scheme::Dark).await;
+    let look = page
+        .eval(
+            "const style = css => getComputedStyle(document.querySelector(css));
+            const shown = css => [...document.querySelectorAll(css)].filter(e => e.checkVisibility()).length;
+            return { paper: style('body').backgroundColor, ink: style('h1').color, text: style('main p').color,
+                buttons: shown('button, .govuk-button, input'), menu: shown('header, footer') }",
+        )
+        .await;
+    let clear = "rgba(0, 0, 0, 0)";
+    let black = "rgb(0, 0, 0)";
+    assert_eq!(
+        look,
+        json!({ "paper": clear, "ink": black, "text": black, "buttons": 0, "menu": 0 }),
+        "{name}"
+    );
+    page.eval_text("return document.body.innerText").await
+}
+
+#[tokio::test]
+async fn the_receipt_carries_the_key_and_the_status_never_does() {
+    let gallery = Gallery::open().await;
+    let browser = Browser::start().await;
+    let page = Page::new(&browser, &gallery.sound.origin);
+    let receipt = printed(&gallery, &page, "receipt").await;
+    let key = page
+        .eval_text("return document.querySelector('[data-management-key]').textContent")
+        .await;
+    let reference = page.path().await.split('/').nth(2).unwrap().to_owned();
+    assert!(
+        receipt.contains(&key) && receipt.contains(&reference),
+        "{receipt}"
+    );
+    assert!(
+        receipt.contains(&format!("{}/requests/{reference}", gallery.sound.origin)),
+        "{receipt}"
+    );
+    let status = printed(&gallery, &page, "status-pending").await;
+    assert!(
+        status.contains(&reference) && status.contains("sip.contoso.com"),
+        "{status}"
+    );
+    assert!(
+        !status.contains(&key) && !status.contains("Management key"),
+        "{status}"
+    );
+    let held = printed(&gallery, &page, "status-needs-action").await;
+    assert!(held.contains("_pic-portal.contoso.com."), "{held}");
+    page.assert_quiet(&[]).await;
+}

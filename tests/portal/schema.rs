@@ -1,0 +1,558 @@
+//! Does SQL itself hold the rules, whoever writes?
+
+use pic_portal::db::MIGRATOR;
+use sqlx::{
+    AssertSqlSafe, Connection as _, PgConnection, PgPool, Row as _, migrate::Migrator,
+    postgres::PgDatabaseError,
+};
+
+use crate::support::{
+    app::{EMPTY, TestApp, WAITS},
+    db::TestDb,
+};
+
+/// One service with a pending request, one with a provisioned, one with a rejected; numbers 1 to 3
+/// throughout.
+const DATA: &str = "
+    INSERT INTO service (created_at, programme, number, token, key_hash)
+    SELECT pic_now(), 'volume_licensing', '123456' || n, '000000000000000' || n, sha256(n::text::bytea)
+    FROM generate_series(1, 3) AS n;
+    WITH new AS (
+        INSERT INTO request (service_id, submitted_at, ended_at, reference, kind, deployment, state, reason,
+                             submission_hash, content_hash)
+        SELECT n, pic_now(), CASE WHEN n > 1 THEN pic_now() END, 'PIC-0000-0000-0000-000' || n, 'initiate',
+               'on_premises', (ARRAY['pending', 'provisioned', 'rejected'])[n],
+               CASE n WHEN 3 THEN 'expired' END, sha256(n::text::bytea), sha256(n::text::bytea)
+        FROM generate_series(1, 3) AS n RETURNING id),
+    edge AS (INSERT INTO request_edge SELECT id, 1, 'sip.d' || id || '.example' FROM new)
+    INSERT INTO request_route SELECT id, 1, 'd' || id || '.example' FROM new;
+    INSERT INTO event SELECT id, 1, pic_now(), 'administrator', 'submitted' FROM request;
+    INSERT INTO work SELECT id, pic_now() FROM request WHERE state = 'pending';
+    INSERT INTO route VALUES ('d2.example', 'sip.d2.example', 2, 2, pic_now());
+    INSERT INTO finding VALUES (1, 'domain-held', 'd1.example', 'blocking', pic_now());
+";
+
+/// A request 4 of service 2 with what `parts` insert for `id`, as one statement.
+fn request(kind: &str, parts: &str) -> String {
+    format!(
+        "WITH new AS (
+             INSERT INTO request (service_id, submitted_at, reference, kind, deployment, submission_hash, content_hash)
+             SELECT 2, pic_now(), 'PIC-0000-0000-0000-0004', '{kind}', 'split', sha256('4'), sha256('4') RETURNING id)
+         {parts} SELECT FROM new"
+    )
+}
+
+fn edges(numbers: &str) -> String {
+    format!(
+        ", edge AS (INSERT INTO request_edge SELECT id, n, 'sip.e' || n || '.example' FROM new, unnest(ARRAY[{numbers}]::int[]) AS n)"
+    )
+}
+
+fn routes(pairs: &str) -> String {
+    format!(
+        ", route AS (INSERT INTO request_route SELECT id, edge, name FROM new, (VALUES {pairs}) AS d (edge, name))"
+    )
+}
+
+/// What a statement breaks; it is undone. `None`: it is fine.
+async fn broken(connection: &mut PgConnection, sql: &str) -> Option<String> {
+    let mut transaction = connection.begin().await.unwrap();
+    let done = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
+        .execute(&mut *transaction)
+        .await;
+    transaction.rollback().await.unwrap();
+    let error = done.err()?;
+    let answer = error.as_database_error().expect("PostgreSQL says no");
+    let answer: &PgDatabaseError = answer.downcast_ref();
+    // Not all that is refused has a constraint's name: triggers and missing values have a text.
+    Some(answer.constraint().unwrap_or(answer.message()).to_owned())
+}
+
+/// Statements on [`DATA`], and what each breaks.
+const BREAKS: &[(&str, &str)] = &[
+    // Names and numbers.
+    (
+        "UPDATE route SET sip_domain = 'Contoso.com'",
+        "dns_name_form",
+    ),
+    ("UPDATE route SET sip_domain = 'contoso'", "dns_name_form"),
+    (
+        "UPDATE route SET sip_domain = 'contoso.com.'",
+        "dns_name_form",
+    ),
+    (
+        "UPDATE route SET sip_domain = '-a.example'",
+        "dns_name_form",
+    ),
+    (
+        "UPDATE route SET sip_domain = 'a-.example'",
+        "dns_name_form",
+    ),
+    (
+        "UPDATE route SET sip_domain = 'a_b.example'",
+        "dns_name_form",
+    ),
+    (
+        "UPDATE route SET sip_domain = 'ted@contoso.com'",
+        "dns_name_form",
+    ),
+    (
+        "UPDATE route SET sip_domain = E'a.example\\nb.example'",
+        "dns_name_form",
+    ),
+    (
+        "UPDATE route SET sip_domain = 'münchen.de'",
+        "dns_name_form",
+    ),
+    (
+        "UPDATE route SET sip_domain = repeat('a', 64) || '.example'",
+        "dns_name_form",
+    ),
+    (
+        "UPDATE route SET sip_domain = repeat('a.', 126) || 'ab'",
+        "dns_name_length",
+    ),
+    (
+        "UPDATE route SET access_edge = 'a b.example'",
+        "dns_name_form",
+    ),
+    (
+        "UPDATE request_edge SET access_edge = '10.0.0.1.'",
+        "dns_name_form",
+    ),
+    (
+        "UPDATE request_route SET sip_domain = '*.example'",
+        "dns_name_form",
+    ),
+    (
+        "UPDATE finding SET subject = 'ted@contoso.com'",
+        "dns_name_form",
+    ),
+    ("UPDATE service SET number = '12-34'", "service_number"),
+    ("UPDATE service SET number = 'abc'", "service_number"),
+    ("UPDATE service SET number = ''", "service_number"),
+    (
+        "UPDATE service SET number = repeat('1', 33)",
+        "service_number",
+    ),
+    (
+        "UPDATE service SET number = 'TED@CONTOSO.COM'",
+        "service_number",
+    ),
+    ("UPDATE service SET number = E'1\\n'", "service_number"),
+    ("UPDATE service SET programme = 'oem'", "service_programme"),
+    (
+        "UPDATE service SET token = 'U000000000000001'",
+        "service_token",
+    ),
+    ("UPDATE service SET token = '1'", "service_token"),
+    ("UPDATE service SET key_hash = 'short'", "digest_length"),
+    // Requests.
+    (
+        "UPDATE request SET state = 'done', ended_at = pic_now() WHERE id = 1",
+        "request_state",
+    ),
+    (
+        "UPDATE request SET kind = 'renew' WHERE id = 1",
+        "request_kind",
+    ),
+    (
+        "UPDATE request SET deployment = 'cloud' WHERE id = 1",
+        "request_deployment",
+    ),
+    (
+        "UPDATE request SET reference = 'PIC-1' WHERE id = 1",
+        "request_reference_form",
+    ),
+    (
+        "UPDATE request SET reference = 'PIC-0000-0000-0000-000U' WHERE id = 1",
+        "request_reference_form",
+    ),
+    (
+        "UPDATE request SET reference = 'PIC-0000-0000-0000-0002' WHERE id = 1",
+        "request_reference",
+    ),
+    (
+        "UPDATE request SET submission_hash = sha256('2') WHERE id = 1",
+        "request_submission",
+    ),
+    (
+        "UPDATE request SET submission_hash = '' WHERE id = 1",
+        "digest_length",
+    ),
+    (
+        "UPDATE request SET content_hash = '' WHERE id = 1",
+        "digest_length",
+    ),
+    (
+        "UPDATE request SET service_id = 9 WHERE id = 1",
+        "request_service",
+    ),
+    // Half-set pairs.
+    (
+        "UPDATE request SET ended_at = pic_now() WHERE id = 1",
+        "request_ended",
+    ),
+    (
+        "UPDATE request SET state = 'provisioned' WHERE id = 1",
+        "request_ended",
+    ),
+    (
+        "UPDATE request SET state = 'rejected', ended_at = pic_now() WHERE id = 1",
+        "request_rejected",
+    ),
+    (
+        "UPDATE request SET reason = 'policy' WHERE id = 1",
+        "request_rejected",
+    ),
+    (
+        "UPDATE request SET state = 'rejected', reason = 'bored', ended_at = pic_now() WHERE id = 1",
+        "request_reason",
+    ),
+    (
+        "UPDATE work SET lease_token = gen_random_uuid()",
+        "work_lease",
+    ),
+    ("UPDATE work SET lease_until = pic_now()", "work_lease"),
+    // Final states do not change.
+    (
+        "UPDATE request SET state = 'pending', ended_at = NULL WHERE id = 2",
+        "an ended request does not change",
+    ),
+    (
+        "UPDATE request SET state = 'withdrawn' WHERE id = 2",
+        "an ended request does not change",
+    ),
+    (
+        "UPDATE request SET state = 'provisioned', reason = NULL WHERE id = 3",
+        "an ended request does not change",
+    ),
+    (
+        "UPDATE request SET deployment = 'split' WHERE id = 3",
+        "an ended request does not change",
+    ),
+    // The timeline.
+    (
+        "UPDATE event SET code = 'withdrawn'",
+        "the timeline is append-only",
+    ),
+    (
+        "UPDATE event SET at = at WHERE false",
+        "the timeline is append-only",
+    ),
+    (
+        "INSERT INTO event VALUES (1, 1, pic_now(), 'portal', 'held')",
+        "event_pkey",
+    ),
+    (
+        "INSERT INTO event VALUES (1, 0, pic_now(), 'portal', 'held')",
+        "event_seq",
+    ),
+    (
+        "INSERT INTO event VALUES (1, 2, pic_now(), 'Ted', 'held')",
+        "event_actor",
+    ),
+    (
+        "INSERT INTO event VALUES (1, 2, pic_now(), 'portal', 'called')",
+        "event_code",
+    ),
+    (
+        "INSERT INTO event VALUES (9, 1, pic_now(), 'portal', 'held')",
+        "event_request",
+    ),
+    // Edges and routes of a request.
+    (
+        "INSERT INTO request_edge VALUES (1, 11, 'sip.more.example')",
+        "request_edge_ten_at_most",
+    ),
+    (
+        "INSERT INTO request_edge VALUES (1, 0, 'sip.more.example')",
+        "request_edge_ten_at_most",
+    ),
+    (
+        "INSERT INTO request_edge VALUES (1, 1, 'sip.more.example')",
+        "request_edge_pkey",
+    ),
+    (
+        "INSERT INTO request_edge VALUES (1, 2, 'sip.d1.example')",
+        "request_edge_once",
+    ),
+    (
+        "INSERT INTO request_edge VALUES (9, 1, 'sip.more.example')",
+        "request_edge_request",
+    ),
+    (
+        "INSERT INTO request_route VALUES (1, 1, 'd1.example')",
+        "request_route_pkey",
+    ),
+    (
+        "INSERT INTO request_route VALUES (1, 2, 'more.example')",
+        "request_route_edge",
+    ),
+    // Routes in force.
+    (
+        "INSERT INTO route VALUES ('d2.example', 'sip.d1.example', 1, 1, pic_now())",
+        "route_pkey",
+    ),
+    (
+        "INSERT INTO route VALUES ('sip.d1.example', 'sip.d1.example', 1, 1, pic_now())",
+        "route_not_to_itself",
+    ),
+    (
+        "INSERT INTO route VALUES ('d1.example', 'sip.d1.example', 9, 1, pic_now())",
+        "route_service",
+    ),
+    (
+        "INSERT INTO route VALUES ('d1.example', 'sip.d1.example', 1, 9, pic_now())",
+        "route_request",
+    ),
+    // Findings and work.
+    (
+        "INSERT INTO finding VALUES (1, 'rumour', 'd1.example', 'ok', pic_now())",
+        "finding_code",
+    ),
+    (
+        "INSERT INTO finding VALUES (2, 'domain-held', 'd1.example', 'bad', pic_now())",
+        "finding_severity",
+    ),
+    ("INSERT INTO finding SELECT * FROM finding", "finding_pkey"),
+    (
+        "INSERT INTO finding VALUES (9, 'domain-held', 'd1.example', 'ok', pic_now())",
+        "finding_request",
+    ),
+    ("INSERT INTO work VALUES (1, pic_now())", "work_pkey"),
+    ("INSERT INTO work VALUES (9, pic_now())", "work_request"),
+    ("UPDATE work SET attempts = -1", "work_attempts"),
+    // The secret.
+    (
+        "INSERT INTO secret (value) VALUES (sha256('x'))",
+        "secret_pkey",
+    ),
+    (
+        "INSERT INTO secret VALUES (false, sha256('x'))",
+        "secret_only_one",
+    ),
+    ("UPDATE secret SET value = 'short'", "secret_length"),
+];
+
+#[tokio::test]
+async fn what_breaks_a_rule_is_refused_by_the_rules_name() {
+    let db = TestDb::fresh(&MIGRATOR).await;
+    let mut connection = db.pool().acquire().await.unwrap();
+    sqlx::raw_sql(DATA).execute(&mut *connection).await.unwrap();
+    for (sql, rule) in BREAKS {
+        let broken = broken(&mut connection, sql).await;
+        assert_eq!(broken.as_deref(), Some(*rule), "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_whole_or_refused() {
+    let db = TestDb::fresh(&MIGRATOR).await;
+    let mut connection = db.pool().acquire().await.unwrap();
+    sqlx::raw_sql(DATA).execute(&mut *connection).await.unwrap();
+    let ten = edges("1, 2, 3, 4, 5, 6, 7, 8, 9, 10");
+    let of_ten = routes(
+        "(1, 'a.example'), (2, 'b.example'), (3, 'c.example'), (4, 'd.example'), (5, 'e.example'),
+         (6, 'f.example'), (7, 'g.example'), (8, 'h.example'), (9, 'i.example'), (10, 'j.example')",
+    );
+    let many = |count| {
+        format!(
+            ", route AS (INSERT INTO request_route SELECT id, 1, 'd' || n || '.example' FROM new, generate_series(1, {count}) AS n)"
+        )
+    };
+    let one = edges("1");
+    let cases: Vec<(String, Option<&str>)> = vec![
+        (request("update", &format!("{ten}{of_ten}")), None),
+        (request("update", &format!("{one}{}", many(1000))), None),
+        (
+            request("update", &format!("{one}{}", many(1001))),
+            Some("request_whole"),
+        ),
+        (request("initiate", ""), Some("request_whole")),
+        (request("update", &one), Some("request_whole")),
+        (
+            request(
+                "update",
+                &format!("{}{}", edges("1, 2"), routes("(1, 'a.example')")),
+            ),
+            Some("request_whole"),
+        ),
+        (request("cancel", ""), None),
+        (
+            request("cancel", &format!("{one}{}", many(1))),
+            Some("request_whole"),
+        ),
+        (
+            request(
+                "update",
+                &format!("{one}{}", routes("(1, 'sip.e1.example')")),
+            ),
+            Some("request_domain_is_no_host"),
+        ),
+        (
+            // The edge of the other domain.
+            request(
+                "update",
+                &format!(
+                    "{}{}",
+                    edges("1, 2"),
+                    routes("(1, 'sip.e2.example'), (2, 'b.example')")
+                ),
+            ),
+            Some("request_domain_is_no_host"),
+        ),
+        (
+            request("update", &format!("{}{}", edges("1, 11"), many(1))),
+            Some("request_edge_ten_at_most"),
+        ),
+        (
+            request(
+                "update",
+                &format!(
+                    "{}{}",
+                    edges("1, 2"),
+                    routes("(1, 'a.example'), (2, 'a.example')")
+                ),
+            ),
+            Some("request_route_pkey"),
+        ),
+        (
+            // Service 1 has one already.
+            request("cancel", "").replacen("SELECT 2", "SELECT 1", 1),
+            Some("request_one_pending"),
+        ),
+    ];
+    for (sql, rule) in &cases {
+        assert_eq!(
+            broken(&mut connection, sql).await.as_deref(),
+            *rule,
+            "{sql}"
+        );
+    }
+}
+
+/// The texts of one column.
+async fn texts(pool: &PgPool, sql: &'static str) -> Vec<String> {
+    sqlx::query_scalar(sql).fetch_all(pool).await.unwrap()
+}
+
+#[tokio::test]
+async fn everything_has_a_comment() {
+    let db = TestDb::fresh(&MIGRATOR).await;
+    // What sqlx keeps of the migrations is not ours.
+    let bare = texts(
+        db.pool(),
+        "SELECT c.relname || coalesce('.' || a.attname, '') FROM pg_class c
+         LEFT JOIN LATERAL (
+             SELECT attname, attnum FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped
+             UNION ALL SELECT NULL, 0
+         ) a ON true
+         WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
+           AND c.relname <> '_sqlx_migrations' AND col_description(c.oid, a.attnum) IS NULL
+           AND NOT (a.attnum = 0 AND obj_description(c.oid, 'pg_class') IS NOT NULL)
+         UNION ALL
+         SELECT proname::text FROM pg_proc
+         WHERE pronamespace = 'public'::regnamespace AND obj_description(oid, 'pg_proc') IS NULL
+         UNION ALL
+         SELECT typname::text FROM pg_type
+         WHERE typnamespace = 'public'::regnamespace AND typtype = 'd' AND obj_description(oid, 'pg_type') IS NULL",
+    )
+    .await;
+    assert!(bare.is_empty(), "without a comment: {bare:?}");
+    let commented = "SELECT count(*)::text FROM pg_description d JOIN pg_class c ON c.oid = d.objoid
+                     WHERE c.relnamespace = 'public'::regnamespace AND c.relname <> '_sqlx_migrations'";
+    let commented: usize = texts(db.pool(), commented).await[0].parse().unwrap();
+    assert!(commented > 50, "there is something to comment");
+}
+
+#[tokio::test]
+async fn every_constraint_and_index_is_named_after_its_table() {
+    let db = TestDb::fresh(&MIGRATOR).await;
+    let odd = texts(
+        db.pool(),
+        "SELECT t.relname || ': ' || k.conname FROM pg_constraint k JOIN pg_class t ON t.oid = k.conrelid
+         WHERE t.relnamespace = 'public'::regnamespace AND t.relname <> '_sqlx_migrations'
+           AND k.contype <> 'n' AND NOT starts_with(k.conname, t.relname || '_')
+         UNION ALL
+         SELECT t.relname || ': ' || i.relname FROM pg_index x
+         JOIN pg_class t ON t.oid = x.indrelid JOIN pg_class i ON i.oid = x.indexrelid
+         WHERE t.relnamespace = 'public'::regnamespace AND t.relname <> '_sqlx_migrations'
+           AND NOT starts_with(i.relname, t.relname || '_')
+         UNION ALL
+         SELECT y.typname || ': ' || k.conname FROM pg_constraint k JOIN pg_type y ON y.oid = k.contypid
+         WHERE y.typnamespace = 'public'::regnamespace AND NOT starts_with(k.conname, y.typname || '_')",
+    )
+    .await;
+    assert!(odd.is_empty(), "named otherwise: {odd:?}");
+    // Names that PostgreSQL makes up end in the kind; only primary keys are meant to.
+    let made_up = texts(
+        db.pool(),
+        "SELECT conname::text FROM pg_constraint
+         WHERE connamespace = 'public'::regnamespace AND conname <> '_sqlx_migrations_pkey'
+           AND contype <> 'n' AND conname ~ '_(check|key|fkey|excl)[0-9]*$'",
+    )
+    .await;
+    assert!(made_up.is_empty(), "without a name of its own: {made_up:?}");
+}
+
+/// The migrations up to and with `version`.
+fn up_to(version: i64) -> Migrator {
+    let migrations = MIGRATOR.iter().filter(|m| m.version <= version).cloned();
+    let mut migrator = Migrator::with_migrations(migrations.collect());
+    migrator.ignore_missing = true;
+    migrator.locking = false;
+    migrator
+}
+
+#[tokio::test]
+async fn migrations_follow_each_other_onto_data() {
+    let db = TestDb::fresh(&EMPTY).await;
+    let mut connection = db.pool().acquire().await.unwrap();
+    for (place, migration) in MIGRATOR.iter().enumerate() {
+        up_to(migration.version)
+            .run_direct(None, &mut *connection, false)
+            .await
+            .unwrap_or_else(|error| panic!("{}: {error}", migration.description));
+        if place == 0 {
+            sqlx::raw_sql(DATA).execute(&mut *connection).await.unwrap();
+        }
+    }
+    drop(connection);
+    let data =
+        "SELECT (SELECT count(*) FROM service)::text UNION ALL SELECT count(*)::text FROM request
+                UNION ALL SELECT count(*)::text FROM route";
+    assert_eq!(texts(db.pool(), data).await, ["3", "3", "1"]);
+    // The portal works on it: what was pending is settled, and the rest is left alone.
+    let worker = pic_portal::provisioning::worker::Worker::new(
+        db.pool().clone(),
+        WAITS,
+        pic_portal::provisioning::worker::Waker::default(),
+    );
+    assert_eq!(worker.drain().await.unwrap().provisioned, 1);
+    let row = sqlx::query("SELECT string_agg(state, ' ' ORDER BY id) FROM request")
+        .fetch_one(db.pool())
+        .await
+        .unwrap();
+    let states: String = row.get(0);
+    assert_eq!(states, "provisioned provisioned rejected");
+}
+
+#[tokio::test]
+async fn what_a_claim_changes_stands_in_no_index() {
+    let portal = TestApp::new().await;
+    portal.store(1).await;
+    let indexed = texts(
+        portal.pool(),
+        "SELECT a.attname::text FROM pg_index x
+         CROSS JOIN LATERAL pg_get_indexdef(x.indexrelid) AS said
+         JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum > 0
+         WHERE x.indrelid = 'work'::regclass AND said ~ ('\\m' || a.attname || '\\M')",
+    )
+    .await;
+    assert!(indexed.iter().any(|column| column == "due_at"));
+    assert!(
+        !indexed.iter().any(|column| column.starts_with("lease")),
+        "{indexed:?}"
+    );
+}

@@ -1,0 +1,237 @@
+//! How does a test run the portal as a process of its own, and talk to it over a socket?
+
+use std::{
+    env,
+    fmt::Write as _,
+    fs::{self, File, OpenOptions},
+    io,
+    net::SocketAddr,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::TcpStream,
+    process::{Child, Command},
+    time::timeout,
+};
+
+use super::app::Answer;
+
+/// Long enough for anything that does happen, on any machine.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A scratch directory that the private server's user can enter, also where the tests run as root.
+pub(crate) fn scratch() -> TempDir {
+    let scratch = tempfile::tempdir().unwrap();
+    fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    scratch
+}
+
+/// The portal with these settings and no others, on a free port unless they say otherwise.
+pub(crate) fn command(program: &Path, settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env_clear()
+        .env("PATH", env::var_os("PATH").unwrap_or_default())
+        .env("PIC_LISTEN", "127.0.0.1:0")
+        .envs(settings.iter().copied())
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    command
+}
+
+/// The portal that is tested.
+pub(crate) fn program() -> PathBuf {
+    env!("CARGO_BIN_EXE_pic-portal").into()
+}
+
+/// A portal that takes requests; killed at the end of the test at the latest.
+pub(crate) struct Portal {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    log: PathBuf,
+}
+
+impl Portal {
+    /// Starts a portal whose log goes to the end of `log`, and waits until it is ready.
+    pub(crate) async fn start(settings: &[(&str, &str)], log: &Path) -> Self {
+        let mut child = command(&program(), settings)
+            .stdout(Stdio::piped())
+            .stderr(append(log))
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = timeout(PATIENCE, lines.next_line()).await;
+        let line = line.expect("the portal gets ready").unwrap();
+        let address = line
+            .as_deref()
+            .and_then(|line| line.strip_prefix("listening on http://")?.parse().ok());
+        let Some(address) = address else {
+            let said = fs::read_to_string(log).unwrap();
+            panic!("the portal does not start: {line:?} {said}");
+        };
+        Self {
+            child,
+            address,
+            log: log.to_owned(),
+        }
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let id = self.child.id().expect("it runs").cast_signed();
+        kill(Pid::from_raw(id), signal).unwrap();
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let ended = timeout(PATIENCE, self.child.wait()).await;
+        ended.expect("the portal ends").unwrap()
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub(crate) async fn stop(mut self) {
+        self.signal(Signal::SIGTERM);
+        assert!(self.ended().await.success(), "{}", self.log());
+    }
+
+    /// Ends it as a crash would.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// Posts a form on a connection of its own.
+    pub(crate) async fn post(&self, path: &str, fields: &[(&str, &str)]) -> io::Result<Answer> {
+        post(self.address, path, fields).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> io::Result<Answer> {
+        exchange(self.address, "GET", path, &[], "").await
+    }
+}
+
+fn append(log: &Path) -> File {
+    let opened = OpenOptions::new().create(true).append(true).open(log);
+    opened.unwrap()
+}
+
+/// Posts a form on a connection of its own.
+pub(crate) async fn post(
+    address: SocketAddr,
+    path: &str,
+    fields: &[(&str, &str)],
+) -> io::Result<Answer> {
+    let body = serde_html_form::to_string(fields).unwrap();
+    let kind = ("content-type", "application/x-www-form-urlencoded");
+    exchange(address, "POST", path, &[kind], &body).await
+}
+
+/// Asks once, on a connection of its own.
+pub(crate) async fn exchange(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> io::Result<Answer> {
+    let mut connection = Connection::to(address).await?;
+    connection.ask(method, path, headers, body).await?;
+    connection.answer().await
+}
+
+/// A connection that is kept alive.
+pub(crate) struct Connection(BufReader<TcpStream>);
+
+impl Connection {
+    pub(crate) async fn to(address: SocketAddr) -> io::Result<Self> {
+        TcpStream::connect(address)
+            .await
+            .map(|stream| Self(BufReader::new(stream)))
+    }
+
+    /// Sends bytes as they are.
+    pub(crate) async fn send(&mut self, bytes: &str) -> io::Result<()> {
+        self.0.write_all(bytes.as_bytes()).await
+    }
+
+    pub(crate) async fn ask(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> io::Result<()> {
+        let mut lines = String::new();
+        for (name, value) in headers {
+            // Writing to a String cannot fail.
+            let _ = write!(lines, "{name}: {value}\r\n");
+        }
+        let length = body.len();
+        self.send(&format!(
+            "{method} {path} HTTP/1.1\r\nhost: portal.test\r\n{lines}content-length: {length}\r\n\r\n{body}"
+        ))
+        .await
+    }
+
+    /// Reads one line of a head, without its end.
+    async fn line(&mut self) -> io::Result<String> {
+        let mut line = String::new();
+        if self.0.read_line(&mut line).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(line.trim_end().to_owned())
+    }
+
+    /// Reads one whole answer.
+    pub(crate) async fn answer(&mut self) -> io::Result<Answer> {
+        timeout(PATIENCE, self.whole_answer())
+            .await
+            .expect("an answer, or the end of the connection")
+    }
+
+    async fn whole_answer(&mut self) -> io::Result<Answer> {
+        let first = self.line().await?;
+        let status = first.split(' ').nth(1).and_then(|code| code.parse().ok());
+        let status: StatusCode = status.expect("a status line");
+        let mut headers = HeaderMap::new();
+        loop {
+            let line = self.line().await?;
+            let Some((name, value)) = line.split_once(": ") else {
+                break;
+            };
+            let name: HeaderName = name.parse().unwrap();
+            headers.append(name, HeaderValue::from_str(value).unwrap());
+        }
+        let length = headers.get("content-length");
+        let length = length.map_or(0, |value| value.to_str().unwrap().parse().unwrap());
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body).await?;
+        Ok(Answer {
+            status,
+            headers,
+            body: String::from_utf8(body).unwrap(),
+        })
+    }
+
+    /// Whether the other side has closed it.
+    pub(crate) async fn is_closed(&mut self) -> bool {
+        let mut rest = Vec::new();
+        let read = timeout(PATIENCE, self.0.read_to_end(&mut rest)).await;
+        read.is_ok_and(|read| read.is_err() || rest.is_empty())
+    }
+}
