@@ -96,6 +96,7 @@ async fn main() {
             promise: Duration::from_hours(48),
             expiry: Duration::from_hours(30 * 24),
         },
+        throttle: pic_portal::web::limit::Throttle::none(),
         plain_domains: Vec::new(),
         throttle: Throttle::none(),
     };

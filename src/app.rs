@@ -39,10 +39,10 @@ pub struct Site {
     pub notice: Option<String>,
     /// Promise and limit.
     pub clocks: Clocks,
-    /// Domains whose addresses the address tool leaves as they are.
-    pub plain_domains: Vec<SipDomain>,
     /// Limits by network, and who may speak for others.
     pub throttle: Throttle,
+    /// Domains whose addresses the address tool leaves as they are.
+    pub plain_domains: Vec<SipDomain>,
 }
 
 /// What the handlers share. Cheap to clone.
@@ -127,6 +127,13 @@ impl App {
                 .post(pages::withdraw)
                 .guarded(),
             Route::new(Page, "/status").get(pages::find),
+            Route::new(Open, "/help").get(help::contents),
+            Route::new(Open, "/help/{topic}").get(help::topic),
+            Route::new(Page, "/help/address")
+                .get(help::address)
+                .post(help::write_address),
+            Route::new(Open, "/help/reasons/{reason}").get(help::reason),
+            Route::new(Open, "/help/findings/{code}").get(help::finding),
             Route::new(Page, "/service")
                 .get(service::service)
                 .post(service::sign_in)
@@ -142,13 +149,6 @@ impl App {
             Route::new(Page, "/service/key")
                 .get(service::key)
                 .post(service::send_key),
-            Route::new(Open, "/help").get(help::contents),
-            Route::new(Open, "/help/{topic}").get(help::topic),
-            Route::new(Page, "/help/address")
-                .get(help::address)
-                .post(help::write_address),
-            Route::new(Open, "/help/reasons/{reason}").get(help::reason),
-            Route::new(Open, "/help/findings/{code}").get(help::finding),
             Route::new(File, "/static/{name}").get(assets::asset),
             Route::new(Probe, "/livez").get(async || "alive\n"),
             Route::new(Probe, "/readyz").get(ready),

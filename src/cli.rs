@@ -177,13 +177,13 @@ async fn serve_on(
         support: config.support.clone(),
         notice: config.notice.clone(),
         clocks: config.clocks,
-        plain_domains: config.plain_domains.clone(),
         throttle: Throttle::new(
             config.submit_limit,
             config.try_limit,
             config.trusted_proxies.clone(),
             &Clock::system(),
         ),
+        plain_domains: config.plain_domains.clone(),
     };
     let mut limits = Limits::default().within_open_files();
     limits

@@ -41,7 +41,8 @@ pub struct Given {
     /// HSTS [default: http:// and the address listened on]
     #[arg(long, env = "PIC_PUBLIC_URL", value_name = "URL", global = true)]
     pub public_url: Option<String>,
-    /// Networks of proxies whose X-Forwarded-For names the client, like 10.0.0.0/8,2001:db8::1
+    /// Networks of proxies whose X-Forwarded-For names the client, like 10.0.0.0/8 or
+    /// 192.0.2.1, with commas between them
     /// [default: none]
     #[arg(
         long,
@@ -481,11 +482,6 @@ mod tests {
                 ],
             ),
             (
-                "PIC_PLAIN_DOMAINS",
-                |g, v| g.plain_domains = v,
-                &["msn", "ted@msn.com", "msn.com, co.uk", "127.0.0.1"],
-            ),
-            (
                 "PIC_TRUSTED_PROXIES",
                 |g, v| g.trusted_proxies = v,
                 &["proxy.contoso.com", "10.0.0.0/33", "10.0.0.1 10.0.0.2"],
@@ -496,6 +492,11 @@ mod tests {
                 &["-1", "many", "10001"],
             ),
             ("PIC_TRY_LIMIT", |g, v| g.try_limit = v, &["none", "1.5"]),
+            (
+                "PIC_PLAIN_DOMAINS",
+                |g, v| g.plain_domains = v,
+                &["msn", "ted@msn.com", "msn.com, co.uk", "127.0.0.1"],
+            ),
             ("PIC_CHECKS", |g, v| g.checks = v, &["on", "enforce"]),
             (
                 "PIC_PROMISE",

@@ -26,18 +26,18 @@ pub enum Error {
     /// The form has fields that are not asked for, or is not a form at all.
     #[error("a form with other fields than those asked for")]
     OtherFields,
-    /// A request of the service is pending, and there can be only one.
-    #[error("a request is pending")]
-    Pending,
-    /// There is nothing in force to cancel.
-    #[error("nothing is in force")]
-    NothingInForce,
     /// The query is not what the page asks for, such as a field twice.
     #[error("a query that cannot be read")]
     OtherQuery,
     /// The network has done this too often.
     #[error("too many tries")]
     TooMany(TooMany),
+    /// A request of the service is pending, and there can be only one.
+    #[error("a request is pending")]
+    Pending,
+    /// There is nothing in force to cancel.
+    #[error("nothing is in force")]
+    NothingInForce,
     /// The request has ended meanwhile.
     #[error("the request has ended")]
     Ended,
@@ -228,6 +228,12 @@ impl From<Error> for Problem {
                 "The form has fields that are not asked for",
                 "The portal takes the fields of its own forms and no others, so that no contact information can reach it. Nothing was stored or logged.",
             ),
+            Error::OtherQuery => Self::of(StatusCode::BAD_REQUEST),
+            Error::TooMany(too_many) => {
+                let mut problem = Self::of(StatusCode::TOO_MANY_REQUESTS);
+                problem.retry_after = Some(too_many.seconds());
+                problem
+            }
             Error::Pending => Self::pending(),
             Error::NothingInForce => {
                 let mut problem = Self::new(
@@ -236,12 +242,6 @@ impl From<Error> for Problem {
                     "None of this service's SIP domains is in force.",
                 );
                 problem.way = Some(("/service", "See the service and its requests"));
-                problem
-            }
-            Error::OtherQuery => Self::of(StatusCode::BAD_REQUEST),
-            Error::TooMany(too_many) => {
-                let mut problem = Self::of(StatusCode::TOO_MANY_REQUESTS);
-                problem.retry_after = Some(too_many.seconds());
                 problem
             }
             Error::Ended => Self::new(

@@ -1,7 +1,10 @@
 //! How does a form show what was typed and what is wrong with it? The request's form and the
 //! service's ask alike.
 
-use axum::{http::StatusCode, response::Response};
+use axum::{
+    http::{StatusCode, header},
+    response::Response,
+};
 
 use super::view::{AlreadySentPage, EdgeFields, Field, Problem as Line, count};
 use crate::{
@@ -11,7 +14,7 @@ use crate::{
         form::{self, FieldError, Note, RequestForm},
         reference::Reference,
     },
-    web::{page, shell::Section},
+    web::{limit::TooMany, page, shell::Section},
 };
 
 /// The most edges of one form that are shown again: no browser has sent more than ten.
@@ -114,4 +117,27 @@ pub(crate) fn already_sent(app: &App, reference: Reference) -> Result<Response, 
     )?;
     response.extensions_mut().insert(Problem::already_sent());
     Ok(response)
+}
+
+/// What a form says when its network has sent too many.
+pub(crate) fn too_often(too_many: TooMany) -> FieldError {
+    let seconds = count(usize::from(too_many.seconds()), "second", "seconds");
+    FieldError {
+        field: form::Field::Form,
+        message: format!(
+            "Too many requests were sent from your network. Nothing was stored: send this again in {seconds}."
+        ),
+    }
+}
+
+/// A form that is shown again because its network has sent too many: 429, with the time to wait.
+pub(crate) fn put_off(mut shown: Response, too_many: TooMany) -> Response {
+    *shown.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    shown
+        .headers_mut()
+        .insert(header::RETRY_AFTER, too_many.seconds().into());
+    shown
+        .extensions_mut()
+        .insert(Problem::from(Error::TooMany(too_many)));
+    shown
 }

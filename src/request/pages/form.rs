@@ -8,7 +8,9 @@ use axum::{
 
 use super::{
     domain_of,
-    fields::{already_sent, edge_fields, field, form_problem, general, warning},
+    fields::{
+        already_sent, edge_fields, field, form_problem, general, put_off, too_often, warning,
+    },
     receipt,
     view::{AnswerEdge, AnswersPage, Choice, EdgeRoutes, FormPage, Hidden, Normalised, count},
 };
@@ -71,23 +73,8 @@ pub(crate) async fn send_form(
 
 /// The form with everything that was typed, to be sent again later.
 fn later(app: &App, form: &RequestForm, too_many: TooMany) -> Result<Response, Error> {
-    let seconds = too_many.seconds();
-    let error = FieldError {
-        field: form::Field::Form,
-        message: format!(
-            "Too many requests were sent from your network. Nothing was stored: send this again in {}.",
-            count(usize::from(seconds), "second", "seconds")
-        ),
-    };
-    let mut response = show(app, form, &[error])?;
-    *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
-    response
-        .headers_mut()
-        .insert(header::RETRY_AFTER, seconds.into());
-    response
-        .extensions_mut()
-        .insert(Problem::from(Error::TooMany(too_many)));
-    Ok(response)
+    let shown = show(app, form, &[too_often(too_many)])?;
+    Ok(put_off(shown, too_many))
 }
 
 /// Stores the request, and leads to its receipt with the key in a cookie of that address.

@@ -23,14 +23,17 @@ use crate::{
         Asked, Deployment,
         form::{Action, Checked, Field as At, FieldError, Note, RequestForm},
         pages::{
-            fields::{already_sent, edge_fields, field, form_problem, general, warning},
+            fields::{
+                already_sent, edge_fields, field, form_problem, general, put_off, too_often,
+                warning,
+            },
             routes_of,
             view::{Field, Hidden, Tone},
         },
         reference::SubmissionId,
         store::{Submission, Submitted, submit, was_sent},
     },
-    web::{form::Fields, page, session::SignedIn, shell::Section},
+    web::{client::Client, form::Fields, page, session::SignedIn, shell::Section},
 };
 
 /// The fields of `POST /service/edit` (`design.md`, Contract): those of a request without
@@ -98,6 +101,7 @@ fn lines(domains: &[SipDomain]) -> String {
 pub(crate) async fn send_edit(
     State(app): State<App>,
     signed_in: SignedIn,
+    Client(network): Client,
     Fields(form): Fields<EditForm>,
 ) -> Result<Response, Error> {
     let action = Action::parse(&form.action).ok_or(Error::OtherFields)?;
@@ -108,6 +112,13 @@ pub(crate) async fn send_edit(
     };
     let service = store::look_up(&app.db().pool, signed_in.service).await?;
     let mut form = form.into_request(&service);
+    if action == Action::Submit
+        && let Err(too_many) = app.site().throttle.submits.take(network)
+    {
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        let shown = show(&app, &service, &form, status, &[too_often(too_many)])?;
+        return Ok(put_off(shown, too_many));
+    }
     match action {
         Action::Change => show(&app, &service, &form, StatusCode::OK, &[]),
         Action::AddEdge => {

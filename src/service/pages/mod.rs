@@ -105,9 +105,13 @@ fn sign_in_page(app: &App, number: &str, problem: Option<&'static str>) -> Resul
         return page(StatusCode::OK, &view);
     };
     let mut response = page(StatusCode::UNPROCESSABLE_ENTITY, &view)?;
-    let extensions = response.extensions_mut();
-    extensions.insert(Problem::field("number", message));
-    extensions.insert(FailedTry);
+    response
+        .extensions_mut()
+        .insert(Problem::form(vec![FieldProblem {
+            field: "number".into(),
+            message: message.into(),
+        }]));
+    response.extensions_mut().insert(FailedTry);
     Ok(response)
 }
 

@@ -21,21 +21,29 @@ use crate::support::app::{Answer, TestApp};
 const EDGES: &[(&str, &str)] = &[("sip.contoso.com", "contoso.com")];
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// A portal, and an address for each route of the table that there is something at.
-async fn table() -> (TestApp, Vec<(Route, String)>) {
+/// A line of the table, and an address of it that there is something at.
+type Table = Vec<(Route, String)>;
+
+/// A portal, its table, and the cookie of somebody who has signed in.
+async fn table() -> (TestApp, Table, String) {
     let portal = TestApp::new().await;
-    let (reference, _) = portal.submit(EDGES).await;
+    let (reference, key) = portal.submit(EDGES).await;
+    let fields = [("number", "1234567"), ("management_key", key.as_str())];
+    let cookie = portal.post("/service", &fields).await.cookie();
     let file = assets::url("app.css").strip_prefix("/static/").unwrap();
     let address = |route: Route| {
         let path = route
             .path()
             .replace("{reference}", &reference)
-            .replace("{name}", file);
+            .replace("{name}", file)
+            .replace("{topic}", "edges-and-domains")
+            .replace("{reason}", "expired")
+            .replace("{code}", "srv-missing");
         assert!(!path.contains('{'), "teach this test about {path}");
         (route, path)
     };
     let table = App::routes().into_iter().map(address).collect();
-    (portal, table)
+    (portal, table, cookie)
 }
 
 fn ask(method: &Method, path: &str) -> axum::http::request::Builder {
@@ -45,8 +53,12 @@ fn ask(method: &Method, path: &str) -> axum::http::request::Builder {
         .header("host", "portal.test")
 }
 
-async fn send(portal: &TestApp, method: &Method, path: &str) -> Answer {
-    let request = ask(method, path).header("content-type", FORM);
+/// Who looks is signed in; who sends is not.
+async fn send(portal: &TestApp, method: &Method, path: &str, cookie: &str) -> Answer {
+    let cookie = if method == Method::POST { "" } else { cookie };
+    let request = ask(method, path)
+        .header("content-type", FORM)
+        .header("cookie", cookie);
     portal.send(request.body(Body::empty()).unwrap()).await
 }
 
@@ -69,7 +81,7 @@ fn names(answer: &Answer) -> HashSet<String> {
 
 #[tokio::test]
 async fn every_route_answers_its_methods_with_every_header_and_no_other_method() {
-    let (portal, table) = table().await;
+    let (portal, table, cookie) = table().await;
     for (route, path) in &table {
         for method in [
             Method::GET,
@@ -82,7 +94,7 @@ async fn every_route_answers_its_methods_with_every_header_and_no_other_method()
             Method::OPTIONS,
             Method::from_bytes(b"BREW").unwrap(),
         ] {
-            let answer = send(&portal, &method, path).await;
+            let answer = send(&portal, &method, path, &cookie).await;
             let what = format!("{method} {path}");
             assert_headers(&answer, &what);
             if method == Method::OPTIONS {
@@ -103,8 +115,8 @@ async fn every_route_answers_its_methods_with_every_header_and_no_other_method()
         }
         if route.methods().contains(&Method::GET) {
             let (get, head) = (
-                send(&portal, &Method::GET, path).await,
-                send(&portal, &Method::HEAD, path).await,
+                send(&portal, &Method::GET, path, &cookie).await,
+                send(&portal, &Method::HEAD, path, &cookie).await,
             );
             assert_eq!(names(&get), names(&head), "{path}");
             assert_eq!(get.header("content-length"), head.header("content-length"));
@@ -116,7 +128,7 @@ async fn every_route_answers_its_methods_with_every_header_and_no_other_method()
 
 #[tokio::test]
 async fn every_route_refuses_forms_of_other_sites_and_bodies_over_the_limit() {
-    let (portal, table) = table().await;
+    let (portal, table, _) = table().await;
     for (route, path) in &table {
         let foreign = ask(&Method::POST, path)
             .header("content-type", FORM)
@@ -138,7 +150,7 @@ async fn every_route_refuses_forms_of_other_sites_and_bodies_over_the_limit() {
 
 #[tokio::test]
 async fn only_pages_that_are_the_same_for_everybody_are_compressed() {
-    let (portal, table) = table().await;
+    let (portal, table, _) = table().await;
     for (route, path) in &table {
         if !route.methods().contains(&Method::GET) {
             continue;
@@ -172,7 +184,7 @@ async fn only_pages_that_are_the_same_for_everybody_are_compressed() {
 
 #[tokio::test]
 async fn a_slash_too_many_leads_to_the_page() {
-    let (portal, table) = table().await;
+    let (portal, table, _) = table().await;
     for (route, path) in &table {
         if path == "/" {
             continue;
@@ -227,7 +239,7 @@ async fn what_is_no_address_or_no_text_is_refused_with_a_face() {
 
 #[tokio::test]
 async fn neither_host_nor_request_id_of_the_client_is_believed() {
-    let (portal, table) = table().await;
+    let (portal, table, _) = table().await;
     let mut ids = HashSet::new();
     for (route, path) in &table {
         for method in route.methods() {

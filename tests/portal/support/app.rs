@@ -239,10 +239,10 @@ impl TestApp {
             support: None,
             notice: None,
             clocks: CLOCKS,
+            throttle: Throttle::none(),
             plain_domains: ["msn.com", "outlook.com", "live.com", "hotmail.com"]
                 .map(|name| SipDomain::parse(name).unwrap())
                 .into(),
-            throttle: Throttle::none(),
         };
         change(&mut site);
         let waker = Waker::default();
