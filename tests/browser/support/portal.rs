@@ -31,7 +31,11 @@ impl Portal {
         })
         .await;
         let stop = CancellationToken::new();
-        tokio::spawn(server::serve(listener, app.router.clone(), stop.clone()));
+        tokio::spawn(Door::new(Limits::default()).serve(
+            listener,
+            app.router.clone(),
+            stop.clone(),
+        ));
         Self {
             app,
             origin: origin(address),
@@ -52,7 +56,11 @@ pub(crate) async fn serve(host: &str, router: Router) -> String {
     let listener = listen(host).await;
     let address = listener.local_addr().unwrap();
     // Ends with the test's own runtime.
-    tokio::spawn(server::serve(listener, router, CancellationToken::new()));
+    tokio::spawn(Door::new(Limits::default()).serve(
+        listener,
+        router,
+        CancellationToken::new(),
+    ));
     origin(address)
 }
 
