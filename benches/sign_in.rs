@@ -29,6 +29,7 @@ use pic_portal::{
     provisioning::worker::Waker,
     request::Clocks,
     service::ManagementKey,
+    web::limit::Throttle,
 };
 use tower::ServiceExt as _;
 
@@ -97,6 +98,7 @@ async fn main() {
         },
         throttle: pic_portal::web::limit::Throttle::none(),
         plain_domains: Vec::new(),
+        throttle: Throttle::none(),
     };
     let router = App::new(db, site, Waker::default()).router();
 

@@ -35,52 +35,57 @@ pub struct Given {
     #[arg(long, env = "PIC_DATA_DIR", value_name = "DIR", global = true)]
     pub data_dir: Option<PathBuf>,
     /// Address to listen on; port 0 picks one [default: 127.0.0.1:8080]
-    #[arg(long, env = "PIC_LISTEN", value_name = "ADDR")]
+    #[arg(long, env = "PIC_LISTEN", value_name = "ADDR", global = true)]
     pub listen: Option<String>,
     /// Origin that people see, like `https://federation.contoso.com`; https sets Secure cookies and
     /// HSTS [default: http:// and the address listened on]
-    #[arg(long, env = "PIC_PUBLIC_URL", value_name = "URL")]
+    #[arg(long, env = "PIC_PUBLIC_URL", value_name = "URL", global = true)]
     pub public_url: Option<String>,
     /// Networks of proxies whose X-Forwarded-For names the client, like 10.0.0.0/8 or
     /// 192.0.2.1, with commas between them
     /// [default: none]
-    #[arg(long, env = "PIC_TRUSTED_PROXIES", value_name = "NETWORKS")]
+    #[arg(
+        long,
+        env = "PIC_TRUSTED_PROXIES",
+        value_name = "NETWORKS",
+        global = true
+    )]
     pub trusted_proxies: Option<String>,
     /// Submits a minute and client network; 0: no limit [default: 30]
-    #[arg(long, env = "PIC_SUBMIT_LIMIT", value_name = "N")]
+    #[arg(long, env = "PIC_SUBMIT_LIMIT", value_name = "N", global = true)]
     pub submit_limit: Option<String>,
     /// Failed tries a minute and client network at anything that can be guessed, such as a
     /// management key; 0: no limit [default: 10]
-    #[arg(long, env = "PIC_TRY_LIMIT", value_name = "N")]
+    #[arg(long, env = "PIC_TRY_LIMIT", value_name = "N", global = true)]
     pub try_limit: Option<String>,
     /// Where people turn once the promise has passed: a text or a URL
-    #[arg(long, env = "PIC_SUPPORT", value_name = "TEXT")]
+    #[arg(long, env = "PIC_SUPPORT", value_name = "TEXT", global = true)]
     pub support: Option<String>,
     /// A notice on every page
-    #[arg(long, env = "PIC_NOTICE", value_name = "TEXT")]
+    #[arg(long, env = "PIC_NOTICE", value_name = "TEXT", global = true)]
     pub notice: Option<String>,
     /// Name of the network that people are provisioned for [default: Skype]
-    #[arg(long, env = "PIC_PROVIDER", value_name = "NAME")]
+    #[arg(long, env = "PIC_PROVIDER", value_name = "NAME", global = true)]
     pub provider: Option<String>,
     /// Domains that the address tool of the help pages leaves plain, with commas between them
     /// [default: msn.com,outlook.com,live.com,hotmail.com]
-    #[arg(long, env = "PIC_PLAIN_DOMAINS", value_name = "DOMAINS")]
+    #[arg(long, env = "PIC_PLAIN_DOMAINS", value_name = "DOMAINS", global = true)]
     pub plain_domains: Option<String>,
     /// Readiness checks; this version knows `off` alone [default: off]
-    #[arg(long, env = "PIC_CHECKS", value_name = "MODE")]
+    #[arg(long, env = "PIC_CHECKS", value_name = "MODE", global = true)]
     pub checks: Option<String>,
     /// First wait before a request that is held back is looked at again; doubles each time
     /// [default: 30s]
-    #[arg(long, env = "PIC_RECHECK_FIRST", value_name = "TIME")]
+    #[arg(long, env = "PIC_RECHECK_FIRST", value_name = "TIME", global = true)]
     pub recheck_first: Option<String>,
     /// Longest such wait [default: 1h]
-    #[arg(long, env = "PIC_RECHECK_MAX", value_name = "TIME")]
+    #[arg(long, env = "PIC_RECHECK_MAX", value_name = "TIME", global = true)]
     pub recheck_max: Option<String>,
     /// A pending request is overdue after this [default: 48h]
-    #[arg(long, env = "PIC_PROMISE", value_name = "TIME")]
+    #[arg(long, env = "PIC_PROMISE", value_name = "TIME", global = true)]
     pub promise: Option<String>,
     /// A pending request is rejected as expired after this [default: 30d]
-    #[arg(long, env = "PIC_EXPIRY", value_name = "TIME")]
+    #[arg(long, env = "PIC_EXPIRY", value_name = "TIME", global = true)]
     pub expiry: Option<String>,
     /// Connections to the database, at most [default: 10]
     #[arg(long, env = "PIC_DB_POOL", value_name = "N", global = true)]

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     agreement::AgreementNumber,
     app::App,
-    error::{Error, FieldProblem, Problem},
+    error::{Error, Problem},
     request::{
         Kind, State as Stored,
         pages::{routes_of, view::Field, view::Tone, when::when},

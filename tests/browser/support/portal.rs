@@ -3,7 +3,12 @@
 use std::net::SocketAddr;
 
 use axum::{Router, response::Html};
-use pic_portal::{app::Site, config::Origin, provisioning::worker::Worker, server};
+use pic_portal::{
+    app::Site,
+    config::Origin,
+    provisioning::worker::Worker,
+    server::{Door, Limits},
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -56,11 +61,7 @@ pub(crate) async fn serve(host: &str, router: Router) -> String {
     let listener = listen(host).await;
     let address = listener.local_addr().unwrap();
     // Ends with the test's own runtime.
-    tokio::spawn(Door::new(Limits::default()).serve(
-        listener,
-        router,
-        CancellationToken::new(),
-    ));
+    tokio::spawn(Door::new(Limits::default()).serve(listener, router, CancellationToken::new()));
     origin(address)
 }
 
