@@ -21,6 +21,7 @@ use pic_portal::{
         worker::{Waker, Worker},
     },
     request::{
+        Asked,
         form::RequestForm,
         reference::SubmissionId,
         store::{Submission, Submitted, look_up, submit},
@@ -52,7 +53,11 @@ fn submission(db: &Database) -> Submission {
     let wanted = form.check().expect("a whole form").wanted;
     let id = SubmissionId::random();
     let key = ManagementKey::derive(&db.secret, &id);
-    Submission { id, wanted, key }
+    Submission {
+        id,
+        asked: Asked::Initiate(wanted),
+        key,
+    }
 }
 
 /// Runs `job` `times` times on `CLIENTS` tasks; how often it was done in a second.

@@ -57,13 +57,14 @@ CREATE TABLE request (
     reference text COLLATE "C" NOT NULL CONSTRAINT request_reference UNIQUE
         CONSTRAINT request_reference_form CHECK (reference ~ '^PIC(-[0-9A-HJKMNP-TV-Z]{4}){4}$'),
     kind text COLLATE "C" NOT NULL CONSTRAINT request_kind CHECK (kind IN ('initiate', 'update', 'cancel')),
-    deployment text COLLATE "C" NOT NULL CONSTRAINT request_deployment CHECK (deployment IN ('on_premises', 'split')),
+    deployment text COLLATE "C" CONSTRAINT request_deployment CHECK (deployment IN ('on_premises', 'split')),
     state text COLLATE "C" NOT NULL DEFAULT 'pending' CONSTRAINT request_state CHECK (
         state IN ('pending', 'provisioned', 'rejected', 'withdrawn')),
     reason text COLLATE "C" CONSTRAINT request_reason CHECK (
         reason IN ('expired', 'not-eligible', 'duplicate', 'wrong-information', 'policy')),
     submission_hash digest NOT NULL CONSTRAINT request_submission UNIQUE,
     content_hash digest NOT NULL,
+    CONSTRAINT request_cancel_deploys_nothing CHECK ((kind = 'cancel') = (deployment IS NULL)),
     CONSTRAINT request_ended CHECK ((state = 'pending') = (ended_at IS NULL)),
     CONSTRAINT request_rejected CHECK ((state = 'rejected') = (reason IS NOT NULL))
 );
@@ -74,7 +75,7 @@ COMMENT ON COLUMN request.submitted_at IS 'when it was stored; promise and limit
 COMMENT ON COLUMN request.ended_at IS 'when it left pending; null while it is pending';
 COMMENT ON COLUMN request.reference IS 'public, unguessable name: whoever holds it may see the request';
 COMMENT ON COLUMN request.kind IS 'initiate, update or cancel';
-COMMENT ON COLUMN request.deployment IS 'on_premises, or split: users of a domain both on-premises and online';
+COMMENT ON COLUMN request.deployment IS 'on_premises, or split: users of a domain both on-premises and online; null for a cancel';
 COMMENT ON COLUMN request.state IS 'pending, and then provisioned, rejected or withdrawn for good';
 COMMENT ON COLUMN request.reason IS 'why it was rejected; null otherwise';
 COMMENT ON COLUMN request.submission_hash IS 'SHA-256 of the form''s submission id: the same submission is stored once';

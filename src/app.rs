@@ -1,31 +1,27 @@
 //! What do the handlers share, and which handler answers which address?
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::State,
-    http::StatusCode,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::Origin,
     db::Database,
-    error::Error,
     help::pages as help,
     names::SipDomain,
     provisioning::worker::Waker,
     request::{Clocks, pages},
+    service::pages as service,
     web::{
-        self, assets,
+        self, Plain, assets,
+        limit::Throttle,
+        routes::{Kind, Route},
         shell::{Section, Shell},
     },
 };
@@ -43,6 +39,8 @@ pub struct Site {
     pub notice: Option<String>,
     /// Promise and limit.
     pub clocks: Clocks,
+    /// Limits by network, and who may speak for others.
+    pub throttle: Throttle,
     /// Domains whose addresses the address tool leaves as they are.
     pub plain_domains: Vec<SipDomain>,
 }
@@ -56,7 +54,7 @@ struct Inner {
     db: Database,
     site: Site,
     waker: Waker,
-    stopping: AtomicBool,
+    stopping: CancellationToken,
 }
 
 impl App {
@@ -67,7 +65,7 @@ impl App {
             db,
             site,
             waker,
-            stopping: AtomicBool::new(false),
+            stopping: CancellationToken::new(),
         }))
     }
 
@@ -90,7 +88,13 @@ impl App {
 
     /// From now on `/readyz` says no, so that no new requests are sent here.
     pub fn stop(&self) {
-        self.0.stopping.store(true, Ordering::Relaxed);
+        self.0.stopping.cancel();
+    }
+
+    /// Ends when the portal stops: what lasts, such as a live stream, ends with it.
+    #[must_use]
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.0.stopping
     }
 
     /// What stands around a page of `section`.
@@ -107,41 +111,67 @@ impl App {
         }
     }
 
+    /// The route table: which handler answers which address.
+    #[must_use]
+    pub fn routes() -> Vec<Route> {
+        use Kind::{File, Open, Page, Probe};
+        vec![
+            Route::new(Open, "/").get(pages::start),
+            Route::new(Page, "/requests/new")
+                .get(pages::form)
+                .post(pages::send_form),
+            Route::new(Page, "/requests/{reference}").get(pages::status),
+            Route::new(Page, "/requests/{reference}/receipt").get(pages::receipt),
+            Route::new(Page, "/requests/{reference}/receipt.txt").get(pages::receipt_text),
+            Route::new(Page, "/requests/{reference}/withdraw")
+                .post(pages::withdraw)
+                .guarded(),
+            Route::new(Page, "/status").get(pages::find),
+            Route::new(Open, "/help").get(help::contents),
+            Route::new(Open, "/help/{topic}").get(help::topic),
+            Route::new(Page, "/help/address")
+                .get(help::address)
+                .post(help::write_address),
+            Route::new(Open, "/help/reasons/{reason}").get(help::reason),
+            Route::new(Open, "/help/findings/{code}").get(help::finding),
+            Route::new(Page, "/service")
+                .get(service::service)
+                .post(service::sign_in)
+                .guarded(),
+            Route::new(Page, "/service/sign-out").post(service::sign_out),
+            Route::new(Page, "/service/routes.csv").get(service::routes_csv),
+            Route::new(Page, "/service/edit")
+                .get(service::edit)
+                .post(service::send_edit),
+            Route::new(Page, "/service/cancel")
+                .get(service::cancel)
+                .post(service::send_cancel),
+            Route::new(Page, "/service/key")
+                .get(service::key)
+                .post(service::send_key),
+            Route::new(File, "/static/{name}").get(assets::asset),
+            Route::new(Probe, "/livez").get(async || "alive\n"),
+            Route::new(Probe, "/readyz").get(ready),
+        ]
+    }
+
     /// The route table, with everything around it.
     pub fn router(&self) -> Router {
-        let routes = Router::new()
-            .route("/", get(pages::start))
-            .route("/requests/new", get(pages::form).post(pages::send_form))
-            .route("/requests/{reference}", get(pages::status))
-            .route("/requests/{reference}/receipt", get(pages::receipt))
-            .route(
-                "/requests/{reference}/receipt.txt",
-                get(pages::receipt_text),
-            )
-            .route("/requests/{reference}/withdraw", post(pages::withdraw))
-            .route("/status", get(pages::find))
-            .route("/help", get(help::contents))
-            .route("/help/{topic}", get(help::topic))
-            .route(
-                "/help/address",
-                get(help::address).post(help::write_address),
-            )
-            .route("/help/reasons/{reason}", get(help::reason))
-            .route("/help/findings/{code}", get(help::finding))
-            .route("/static/{file}", get(assets::asset))
-            .fallback(|| async { Error::NoPage });
-        let probes = Router::new()
-            .route("/livez", get(|| async { "alive\n" }))
-            .route("/readyz", get(ready));
-        web::layers(routes, probes, self)
+        web::router(Self::routes(), self)
     }
 }
 
 /// Whether requests can be answered: the database is there, and nobody asked us to stop.
 async fn ready(State(app): State<App>) -> Response {
     const PATIENCE: Duration = Duration::from_secs(1);
-    if app.0.stopping.load(Ordering::Relaxed) || !app.db().answers(PATIENCE).await {
-        return (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response();
+    if app.0.stopping.is_cancelled() || !app.db().answers(PATIENCE).await {
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            [(header::RETRY_AFTER, "10")],
+            Extension(Plain),
+            "not ready\n",
+        )
+            .into_response();
     }
     "ready\n".into_response()
 }

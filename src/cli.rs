@@ -12,13 +12,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::{App, Site},
+    clock::Clock,
     config::{Config, Given, Origin, Source, Wrong},
     db::{
         Database, OpenError,
         private::{self, PORTAL_DATABASE, PrivatePostgres, StartError},
     },
     provisioning::worker::{Waker, Worker},
-    server, telemetry,
+    server::{self, Door, Limits},
+    telemetry,
+    web::limit::Throttle,
 };
 
 /// Self-service portal for SIP federation: administrators ask for their SIP domains to be
@@ -114,12 +117,10 @@ async fn serve(config: Config) -> Result<(), Failure> {
         }
     });
     // The address first: if it is taken, nothing else has been started yet.
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .map_err(|fault| Failure::Listen {
-            address: config.listen,
-            fault,
-        })?;
+    let listener = server::listen(config.listen).map_err(|fault| Failure::Listen {
+        address: config.listen,
+        fault,
+    })?;
     let (options, private) = match &config.source {
         Source::Url(options) => (PgConnectOptions::clone(options), None),
         Source::Private(dir) => {
@@ -176,14 +177,32 @@ async fn serve_on(
         support: config.support.clone(),
         notice: config.notice.clone(),
         clocks: config.clocks,
+        throttle: Throttle::new(
+            config.submit_limit,
+            config.try_limit,
+            config.trusted_proxies.clone(),
+            &Clock::system(),
+        ),
         plain_domains: config.plain_domains.clone(),
     };
+    let mut limits = Limits::default().within_open_files();
+    limits
+        .exempt
+        .extend_from_slice(config.trusted_proxies.networks());
     let pool = db.pool.clone();
     let app = App::new(db, site, waker.clone());
     let worker = tokio::spawn(Worker::new(pool.clone(), config.waits, waker).run(stop.clone()));
     tracing::info!("readiness checks are off: requests are provisioned without look-ups");
     say(&format!("listening on http://{address}"));
-    let server = server::serve(listener, app.router(), stop.clone());
+    // First of all: no new requests are to be sent here.
+    tokio::spawn({
+        let (app, stop) = (app.clone(), stop.clone());
+        async move {
+            stop.cancelled().await;
+            app.stop();
+        }
+    });
+    let server = Door::new(limits).serve(listener, app.router(), stop.clone());
     let ended = async {
         match private {
             Some(server) => server.ended().await,
@@ -200,7 +219,6 @@ async fn serve_on(
             server.await;
         }
     }
-    app.stop();
     if worker.await.is_err() {
         tracing::error!("the background task panicked");
     }

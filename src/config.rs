@@ -13,6 +13,7 @@ use crate::{
     names::{SipDomain, split_names},
     provisioning::store::Waits,
     request::Clocks,
+    web::{client::Proxies, limit},
 };
 
 /// The settings as given, not looked at yet. An empty value counts as unset.
@@ -34,40 +35,57 @@ pub struct Given {
     #[arg(long, env = "PIC_DATA_DIR", value_name = "DIR", global = true)]
     pub data_dir: Option<PathBuf>,
     /// Address to listen on; port 0 picks one [default: 127.0.0.1:8080]
-    #[arg(long, env = "PIC_LISTEN", value_name = "ADDR")]
+    #[arg(long, env = "PIC_LISTEN", value_name = "ADDR", global = true)]
     pub listen: Option<String>,
     /// Origin that people see, like `https://federation.contoso.com`; https sets Secure cookies and
     /// HSTS [default: http:// and the address listened on]
-    #[arg(long, env = "PIC_PUBLIC_URL", value_name = "URL")]
+    #[arg(long, env = "PIC_PUBLIC_URL", value_name = "URL", global = true)]
     pub public_url: Option<String>,
+    /// Networks of proxies whose X-Forwarded-For names the client, like 10.0.0.0/8 or
+    /// 192.0.2.1, with commas between them
+    /// [default: none]
+    #[arg(
+        long,
+        env = "PIC_TRUSTED_PROXIES",
+        value_name = "NETWORKS",
+        global = true
+    )]
+    pub trusted_proxies: Option<String>,
+    /// Submits a minute and client network; 0: no limit [default: 30]
+    #[arg(long, env = "PIC_SUBMIT_LIMIT", value_name = "N", global = true)]
+    pub submit_limit: Option<String>,
+    /// Failed tries a minute and client network at anything that can be guessed, such as a
+    /// management key; 0: no limit [default: 10]
+    #[arg(long, env = "PIC_TRY_LIMIT", value_name = "N", global = true)]
+    pub try_limit: Option<String>,
     /// Where people turn once the promise has passed: a text or a URL
-    #[arg(long, env = "PIC_SUPPORT", value_name = "TEXT")]
+    #[arg(long, env = "PIC_SUPPORT", value_name = "TEXT", global = true)]
     pub support: Option<String>,
     /// A notice on every page
-    #[arg(long, env = "PIC_NOTICE", value_name = "TEXT")]
+    #[arg(long, env = "PIC_NOTICE", value_name = "TEXT", global = true)]
     pub notice: Option<String>,
     /// Name of the network that people are provisioned for [default: Skype]
-    #[arg(long, env = "PIC_PROVIDER", value_name = "NAME")]
+    #[arg(long, env = "PIC_PROVIDER", value_name = "NAME", global = true)]
     pub provider: Option<String>,
     /// Domains that the address tool of the help pages leaves plain, with commas between them
     /// [default: msn.com,outlook.com,live.com,hotmail.com]
-    #[arg(long, env = "PIC_PLAIN_DOMAINS", value_name = "DOMAINS")]
+    #[arg(long, env = "PIC_PLAIN_DOMAINS", value_name = "DOMAINS", global = true)]
     pub plain_domains: Option<String>,
     /// Readiness checks; this version knows `off` alone [default: off]
-    #[arg(long, env = "PIC_CHECKS", value_name = "MODE")]
+    #[arg(long, env = "PIC_CHECKS", value_name = "MODE", global = true)]
     pub checks: Option<String>,
     /// First wait before a request that is held back is looked at again; doubles each time
     /// [default: 30s]
-    #[arg(long, env = "PIC_RECHECK_FIRST", value_name = "TIME")]
+    #[arg(long, env = "PIC_RECHECK_FIRST", value_name = "TIME", global = true)]
     pub recheck_first: Option<String>,
     /// Longest such wait [default: 1h]
-    #[arg(long, env = "PIC_RECHECK_MAX", value_name = "TIME")]
+    #[arg(long, env = "PIC_RECHECK_MAX", value_name = "TIME", global = true)]
     pub recheck_max: Option<String>,
     /// A pending request is overdue after this [default: 48h]
-    #[arg(long, env = "PIC_PROMISE", value_name = "TIME")]
+    #[arg(long, env = "PIC_PROMISE", value_name = "TIME", global = true)]
     pub promise: Option<String>,
     /// A pending request is rejected as expired after this [default: 30d]
-    #[arg(long, env = "PIC_EXPIRY", value_name = "TIME")]
+    #[arg(long, env = "PIC_EXPIRY", value_name = "TIME", global = true)]
     pub expiry: Option<String>,
     /// Connections to the database, at most [default: 10]
     #[arg(long, env = "PIC_DB_POOL", value_name = "N", global = true)]
@@ -125,6 +143,12 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Origin that people see; `None`: the address listened on.
     pub public_url: Option<Origin>,
+    /// Whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Proxies,
+    /// Submits a minute and client network; 0: no limit.
+    pub submit_limit: u32,
+    /// Failed tries a minute and client network; 0: no limit.
+    pub try_limit: u32,
     /// Where to turn past the promise.
     pub support: Option<String>,
     /// A notice on every page.
@@ -229,6 +253,18 @@ fn duration(
     }
 }
 
+fn per_minute(
+    variable: &'static str,
+    value: Option<&String>,
+    default: &'static str,
+) -> Result<u32, Wrong> {
+    let number = set(value).unwrap_or(default).parse().ok();
+    number.filter(|n| *n <= limit::HIGHEST).ok_or_else(|| {
+        let fault = format!("is not a number from 0 (no limit) to {}", limit::HIGHEST);
+        wrong(variable, fault, default)
+    })
+}
+
 impl Given {
     /// The log's filter and format.
     ///
@@ -296,6 +332,20 @@ impl Given {
                     })
                 })
                 .transpose()?,
+            trusted_proxies: set(self.trusted_proxies.as_ref())
+                .map(|text| {
+                    Proxies::parse(text).ok_or_else(|| {
+                        wrong(
+                            "PIC_TRUSTED_PROXIES",
+                            "is not a list of IP networks with commas between them",
+                            "10.0.0.0/8,2001:db8::1",
+                        )
+                    })
+                })
+                .transpose()?
+                .unwrap_or_default(),
+            submit_limit: per_minute("PIC_SUBMIT_LIMIT", self.submit_limit.as_ref(), "30")?,
+            try_limit: per_minute("PIC_TRY_LIMIT", self.try_limit.as_ref(), "10")?,
             support: set(self.support.as_ref()).map(str::to_owned),
             notice: set(self.notice.as_ref()).map(str::to_owned),
             provider: set(self.provider.as_ref()).unwrap_or("Skype").to_owned(),
@@ -398,6 +448,8 @@ mod tests {
         assert_eq!(config.clocks.expiry, Duration::from_hours(30 * 24));
         assert_eq!(config.waits.first, Duration::from_secs(30));
         assert_eq!(config.waits.longest, Duration::from_hours(1));
+        assert_eq!((config.submit_limit, config.try_limit), (30, 10));
+        assert!(config.trusted_proxies.networks().is_empty());
         assert_eq!(config.opening.pool, 10);
         assert!(!config.opening.allow_unsafe);
         assert!(matches!(config.source, Source::Private(_)));
@@ -429,6 +481,17 @@ mod tests {
                     "https://",
                 ],
             ),
+            (
+                "PIC_TRUSTED_PROXIES",
+                |g, v| g.trusted_proxies = v,
+                &["proxy.contoso.com", "10.0.0.0/33", "10.0.0.1 10.0.0.2"],
+            ),
+            (
+                "PIC_SUBMIT_LIMIT",
+                |g, v| g.submit_limit = v,
+                &["-1", "many", "10001"],
+            ),
+            ("PIC_TRY_LIMIT", |g, v| g.try_limit = v, &["none", "1.5"]),
             (
                 "PIC_PLAIN_DOMAINS",
                 |g, v| g.plain_domains = v,

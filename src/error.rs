@@ -9,7 +9,10 @@ use axum::{
 };
 use serde::Serialize;
 
-use crate::{code, db};
+use crate::{
+    code, db,
+    web::limit::{FailedTry, TooMany},
+};
 
 /// Why a handler has no page to show.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +26,18 @@ pub enum Error {
     /// The form has fields that are not asked for, or is not a form at all.
     #[error("a form with other fields than those asked for")]
     OtherFields,
+    /// The query is not what the page asks for, such as a field twice.
+    #[error("a query that cannot be read")]
+    OtherQuery,
+    /// The network has done this too often.
+    #[error("too many tries")]
+    TooMany(TooMany),
+    /// A request of the service is pending, and there can be only one.
+    #[error("a request is pending")]
+    Pending,
+    /// There is nothing in force to cancel.
+    #[error("nothing is in force")]
+    NothingInForce,
     /// The request has ended meanwhile.
     #[error("the request has ended")]
     Ended,
@@ -107,6 +122,27 @@ impl Problem {
         )
     }
 
+    /// One field at fault.
+    #[must_use]
+    pub fn field(name: &str, message: &str) -> Self {
+        Self::form(vec![FieldProblem {
+            field: name.into(),
+            message: message.into(),
+        }])
+    }
+
+    /// A request of the service is pending.
+    #[must_use]
+    pub const fn pending() -> Self {
+        let mut problem = Self::new(
+            StatusCode::CONFLICT,
+            "A request of this service is in progress",
+            "A service has one request at a time. Wait until that one is provisioned, or withdraw it.",
+        );
+        problem.way = Some(("/service", "See the service and its requests"));
+        problem
+    }
+
     /// What a bare status means: layers below the handlers answer with nothing more.
     #[must_use]
     pub fn of(status: StatusCode) -> Self {
@@ -120,6 +156,21 @@ impl Problem {
                 status,
                 "This address cannot be used like that",
                 "Begin again from the start page: the forms there lead to the right places.",
+            ),
+            StatusCode::REQUEST_TIMEOUT => Self::new(
+                status,
+                "The form did not arrive in time",
+                "The connection was too slow. Nothing was stored: send it again.",
+            ),
+            StatusCode::URI_TOO_LONG | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Self::new(
+                status,
+                "The address or its headers are too long",
+                "If you followed a link, it is damaged. If your browser sends many cookies for this host, delete them.",
+            ),
+            StatusCode::TOO_MANY_REQUESTS => Self::new(
+                status,
+                "Too many tries from your network",
+                "Wait a minute, then try again. What was sent just now was not looked at, and nothing was stored.",
             ),
             StatusCode::FORBIDDEN => Self::new(
                 status,
@@ -177,6 +228,22 @@ impl From<Error> for Problem {
                 "The form has fields that are not asked for",
                 "The portal takes the fields of its own forms and no others, so that no contact information can reach it. Nothing was stored or logged.",
             ),
+            Error::OtherQuery => Self::of(StatusCode::BAD_REQUEST),
+            Error::TooMany(too_many) => {
+                let mut problem = Self::of(StatusCode::TOO_MANY_REQUESTS);
+                problem.retry_after = Some(too_many.seconds());
+                problem
+            }
+            Error::Pending => Self::pending(),
+            Error::NothingInForce => {
+                let mut problem = Self::new(
+                    StatusCode::CONFLICT,
+                    "There is nothing to cancel",
+                    "None of this service's SIP domains is in force.",
+                );
+                problem.way = Some(("/service", "See the service and its requests"));
+                problem
+            }
             Error::Ended => Self::new(
                 StatusCode::CONFLICT,
                 "This request has ended",
@@ -219,6 +286,12 @@ impl IntoResponse for Problem {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        Problem::from(self).into_response()
+        // Whoever asks for what is not there may be guessing.
+        let failed = matches!(self, Error::NoRequest);
+        let mut response = Problem::from(self).into_response();
+        if failed {
+            response.extensions_mut().insert(FailedTry);
+        }
+        response
     }
 }

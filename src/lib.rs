@@ -45,6 +45,7 @@
 pub mod agreement;
 pub mod app;
 pub mod cli;
+pub mod clock;
 pub mod code;
 pub mod config;
 pub mod db;

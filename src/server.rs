@@ -1,75 +1,191 @@
 //! How are connections taken in, and how do they end?
 //!
-//! An accept loop of our own: `axum::serve` sets no header timer (`limits.md`, Traps met).
+//! An accept loop of our own: `axum::serve` sets no timer for a client that says nothing, or
+//! never ends saying it (`limits.md`, Traps met). Every wait for a client has a limit
+//! ([`Limits`]); waits for our own handlers have none.
 
-use std::{net::SocketAddr, time::Duration};
+mod admission;
+mod body;
+mod connection;
+mod limits;
+mod preface;
+mod pulse;
+mod refusal;
+mod socket;
 
-use axum::{Router, body::Body, extract::ConnectInfo, http::Request};
-use hyper::body::Incoming;
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{Router, http::StatusCode};
 use tokio::{
-    net::{TcpListener, TcpStream},
-    time::{sleep, timeout},
+    net::{TcpListener, TcpSocket, TcpStream},
+    sync::Semaphore,
+    time::{Instant, sleep, sleep_until, timeout_at},
 };
-use tokio_util::sync::CancellationToken;
-use tower::ServiceExt as _;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// How long a client may take to send the head of a request.
-const HEADER_LIMIT: Duration = Duration::from_secs(10);
-/// How long requests in progress may take once we are asked to stop.
-const STOP_LIMIT: Duration = Duration::from_secs(20);
+use self::{
+    admission::Admission,
+    connection::{Server, refuse},
+    refusal::Refusals,
+};
+pub use self::{body::TooSlow, limits::Limits};
 
-/// Serves `router` on `listener` until `stop`; requests in progress are answered first.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_LIMIT);
-    builder.http2().timer(TokioTimer::new());
-    let graceful = GracefulShutdown::new();
-    while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
-        match accepted {
-            Ok((stream, peer)) => {
-                let connection = connection(&builder, stream, peer, router.clone());
-                let connection = graceful.watch(connection);
-                tokio::spawn(async move {
-                    // A client that goes away is no event of ours.
-                    let _ = connection.await;
-                });
-            }
-            Err(error) => {
-                // Out of files, most likely: it passes when connections end.
-                tracing::warn!(%error, "cannot accept a connection");
-                sleep(Duration::from_millis(100)).await;
-            }
+/// Connections that the system keeps until they are taken in; it lowers this to its own limit.
+const BACKLOG: u32 = 4096;
+/// Bytes of answers that the system keeps for one client that does not read them; it doubles this.
+const SEND_BUFFER: u32 = 256 * 1024;
+/// After a failure to take one in: out of files, most likely, which passes when others end.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Listens on `address`.
+///
+/// # Errors
+///
+/// What the system says, such as that the address is taken.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // A restart must not wait for the old connections to be forgotten.
+    socket.set_reuseaddr(true)?;
+    // Taken over by every connection.
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// The front door: what is taken in, what is refused, and how it all ends. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Door {
+    limits: Limits,
+    admission: Arc<Admission>,
+    refusers: Arc<Semaphore>,
+    /// Ends connections wherever they are.
+    cut: CancellationToken,
+}
+
+impl Door {
+    /// A door with these limits.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            admission: Admission::new(&limits),
+            refusers: Arc::new(Semaphore::new(limits.refusals)),
+            cut: CancellationToken::new(),
+            limits,
         }
     }
-    drop(listener);
-    if timeout(STOP_LIMIT, graceful.shutdown()).await.is_err() {
-        tracing::warn!(
-            "requests were still in progress {} s after the stop",
-            STOP_LIMIT.as_secs()
-        );
+
+    /// Connections that are open now.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.admission.count()
+    }
+
+    /// Serves `router` on `listener` until `stop`.
+    ///
+    /// Then requests in progress are answered and idle connections closed. Who comes in meanwhile
+    /// is answered too, once, so that a load balancer sees `/readyz` say no; the listener closes
+    /// when everybody who was there before has been served. After [`Limits::stop`] what is left is
+    /// cut.
+    pub async fn serve(self, listener: TcpListener, router: Router, stop: CancellationToken) {
+        let server = Arc::new(Server {
+            refusals: Refusals::render(&router).await,
+            router,
+            limits: self.limits.clone(),
+            stop: stop.clone(),
+        });
+        let before = TaskTracker::new();
+        stop.run_until_cancelled(self.take_in(&server, &listener, &before))
+            .await;
+
+        let deadline = Instant::now() + self.limits.stop;
+        let late = TaskTracker::new();
+        before.close();
+        tokio::select! {
+            () = before.wait() => {}
+            () = sleep_until(deadline) => {}
+            () = self.take_in(&server, &listener, &late) => {}
+        }
+        // Who is connected and not yet taken in would be cut off by the system.
+        while let Some(accepted) = now_or_never(listener.accept()).await {
+            self.take(&server, accepted, &late).await;
+        }
+        drop(listener);
+        late.close();
+        let ended = async {
+            before.wait().await;
+            late.wait().await;
+        };
+        if timeout_at(deadline, ended).await.is_err() {
+            tracing::warn!(
+                connections = before.len() + late.len(),
+                "requests were still in progress {} s after the stop",
+                self.limits.stop.as_secs()
+            );
+            self.cut.cancel();
+            before.wait().await;
+            late.wait().await;
+        }
+    }
+
+    async fn take_in(&self, server: &Arc<Server>, listener: &TcpListener, tasks: &TaskTracker) {
+        loop {
+            self.take(server, listener.accept().await, tasks).await;
+        }
+    }
+
+    /// Takes one connection in, or refuses it: in a task of its own, so that nobody waits for it.
+    async fn take(
+        &self,
+        server: &Arc<Server>,
+        accepted: io::Result<(TcpStream, SocketAddr)>,
+        tasks: &TaskTracker,
+    ) {
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            // That client's own affair.
+            Err(error) if is_of_the_client(&error) => return,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                return sleep(PAUSE).await;
+            }
+        };
+        let (cut, server) = (self.cut.clone(), Arc::clone(server));
+        if let Some(place) = self.admission.admit(peer.ip()) {
+            tasks.spawn(async move {
+                cut.run_until_cancelled(server.connection(stream, peer))
+                    .await;
+                drop(place);
+            });
+        } else if let Ok(permit) = Arc::clone(&self.refusers).try_acquire_owned() {
+            tasks.spawn(async move {
+                if let Some(answer) = server.refusals.answer(StatusCode::SERVICE_UNAVAILABLE) {
+                    cut.run_until_cancelled(refuse(stream, &answer)).await;
+                }
+                drop(permit);
+            });
+        }
     }
 }
 
-fn connection(
-    builder: &auto::Builder<TokioExecutor>,
-    stream: TcpStream,
-    peer: SocketAddr,
-    router: Router,
-) -> impl hyper_util::server::graceful::GracefulConnection<Output: Send> + Send + use<> {
-    // Small answers go at once; that this fails is not worth a word.
-    let _ = stream.set_nodelay(true);
-    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().oneshot(request.map(Body::new))
-    });
-    builder
-        .serve_connection(TokioIo::new(stream), service)
-        .into_owned()
+/// What `future` gives if it is ready.
+async fn now_or_never<F: Future>(future: F) -> Option<F::Output> {
+    tokio::select! {
+        biased;
+        output = future => Some(output),
+        () = std::future::ready(()) => None,
+    }
+}
+
+fn is_of_the_client(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+    )
 }

@@ -7,7 +7,7 @@ use std::{fmt, time::Duration};
 use sqlx::{
     ConnectOptions as _, Connection as _, Executor as _, PgConnection, PgPool,
     migrate::{MigrateError, Migrator},
-    postgres::{PgConnectOptions, PgPoolOptions},
+    postgres::{PgConnectOptions, PgPoolOptions, types::PgInterval},
 };
 
 use crate::service::Secret;
@@ -61,6 +61,14 @@ pub enum Error {
     /// It holds a row that cannot be.
     #[error(transparent)]
     Impossible(#[from] Impossible),
+}
+
+impl Error {
+    /// Whether the constraint of this name was broken.
+    #[must_use]
+    pub fn breaks(&self, name: &str) -> bool {
+        matches!(self, Self::Refused(Fault::Answer { constraint: Some(broken), .. }) if broken == name)
+    }
 }
 
 impl fmt::Debug for Error {
@@ -319,4 +327,14 @@ async fn migrate(options: &PgConnectOptions, mut guard: PgConnection) -> Result<
     connection.close().await.map_err(connect)?;
     transaction.commit().await.map_err(connect)?;
     guard.close().await.map_err(connect)
+}
+
+/// `duration` for PostgreSQL, to the microsecond; the longest one where it does not fit.
+#[must_use]
+pub fn interval(duration: Duration) -> PgInterval {
+    PgInterval {
+        months: 0,
+        days: 0,
+        microseconds: i64::try_from(duration.as_micros()).unwrap_or(i64::MAX),
+    }
 }

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgPool, postgres::types::PgInterval};
+use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::db;
+use crate::{
+    db::{self, interval},
+    names::SipDomain,
+};
 
 /// A claim on due requests: while its lease lasts nobody else looks at them. It ends by
 /// [`settle`]; when its holder dies, by running out.
@@ -21,6 +24,12 @@ impl Claim {
     #[must_use]
     pub fn len(&self) -> usize {
         self.requests.len()
+    }
+
+    /// The internal numbers of its requests.
+    #[must_use]
+    pub fn requests(&self) -> &[i64] {
+        &self.requests
     }
 
     /// Whether nothing was due.
@@ -78,21 +87,42 @@ pub struct Settled {
     pub expired: usize,
 }
 
+/// Proof that the owner of a domain's zone has spoken for a request's service (`design.md`, Whose
+/// domain): when the request is settled, the domain moves to that service.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    /// Internal number of the request.
+    pub request: i64,
+    /// The domain whose zone names the request's service.
+    pub domain: SipDomain,
+}
+
 /// Settles what `claim` still holds: state, routes and events in one transaction and one round
 /// trip. What the claim has lost, because its lease ran out, is left alone.
 ///
 /// # Errors
 ///
 /// [`db::Error`]; then nothing changed. [`db::Error::Conflict`]: call again.
-pub async fn settle(pool: &PgPool, claim: &Claim, waits: &Waits) -> Result<Settled, db::Error> {
+pub async fn settle(
+    pool: &PgPool,
+    claim: &Claim,
+    waits: &Waits,
+    proofs: &[Proof],
+) -> Result<Settled, db::Error> {
+    let (proven_by, proven_domain): (Vec<i64>, Vec<&str>) = proofs
+        .iter()
+        .map(|proof| (proof.request, proof.domain.as_str()))
+        .unzip();
     let row = sqlx::query!(
         r#"SELECT cardinality(provisioned) AS "provisioned!", cardinality(held) AS "held!", cardinality(expired) AS "expired!"
-           FROM pic_settle($1, $2, $3, $4, $5)"#,
+           FROM pic_settle($1, $2, $3, $4, $5, $6, $7)"#,
         &claim.requests,
         claim.token,
         interval(waits.expiry),
         interval(waits.first),
         interval(waits.longest),
+        &proven_by,
+        &proven_domain as _,
     )
     .fetch_one(pool)
     .await?;
@@ -138,13 +168,4 @@ pub async fn notify(pool: &PgPool, payload: &str) -> Result<(), db::Error> {
         .execute(pool)
         .await?;
     Ok(())
-}
-
-/// `duration` for PostgreSQL, to the microsecond; the longest one where it does not fit.
-fn interval(duration: Duration) -> PgInterval {
-    PgInterval {
-        months: 0,
-        days: 0,
-        microseconds: i64::try_from(duration.as_micros()).unwrap_or(i64::MAX),
-    }
 }

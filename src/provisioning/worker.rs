@@ -75,7 +75,7 @@ impl Worker {
             return Ok(None);
         }
         loop {
-            match store::settle(&self.pool, &claim, &self.waits).await {
+            match store::settle(&self.pool, &claim, &self.waits, &[]).await {
                 // Somebody else got on in the meantime, so this ends.
                 Err(db::Error::Conflict(_)) => {}
                 settled => return settled.map(Some),

@@ -1,5 +1,5 @@
 -- All that the pages of one request tell, in one round trip.
-SELECT r.id, r.reference, r.kind, r.deployment, r.state, r.reason, r.submitted_at, r.ended_at,
+SELECT r.id, r.service_id, r.reference, r.kind, r.deployment, r.state, r.reason, r.submitted_at, r.ended_at,
        s.programme, s.number, s.key_hash AS "key_hash: Vec<u8>",
        pic_now() AS "now!",
        EXISTS (SELECT FROM request l WHERE l.service_id = r.service_id AND l.id > r.id AND l.state = 'provisioned')
@@ -10,6 +10,7 @@ SELECT r.id, r.reference, r.kind, r.deployment, r.state, r.reason, r.submitted_a
        ARRAY(SELECT e.at FROM event e WHERE e.request_id = r.id ORDER BY e.seq) AS "event_times!",
        ARRAY(SELECT e.actor FROM event e WHERE e.request_id = r.id ORDER BY e.seq) AS "event_actors!",
        ARRAY(SELECT e.code FROM event e WHERE e.request_id = r.id ORDER BY e.seq) AS "event_codes!",
+       ARRAY(SELECT e.subject::text FROM event e WHERE e.request_id = r.id ORDER BY e.seq) AS "event_subjects!: Vec<Option<String>>",
        ARRAY(SELECT f.subject::text FROM finding f WHERE f.request_id = r.id AND f.code = 'domain-held' ORDER BY f.subject)
            AS "held_domains!",
        w.due_at AS "due_at?", (SELECT max(f.at) FROM finding f WHERE f.request_id = r.id) AS checked_at

@@ -112,6 +112,12 @@ named! {
         Rejected = "rejected",
         /// The administrator took it back.
         Withdrawn = "withdrawn",
+        /// A domain came over from another service, whose zone's owner spoke for this one.
+        DomainGained = "domain-gained",
+        /// A domain went over to another service, for the same reason.
+        DomainLost = "domain-lost",
+        /// The service's management key was replaced.
+        KeyReplaced = "key-replaced",
     }
 }
 
@@ -447,7 +453,71 @@ pub struct Wanted {
     pub routes: Routes,
 }
 
-impl Wanted {
+/// The internal number of a service, for asking something of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServiceId(pub(crate) i64);
+
+/// What is asked, and of whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// A new service with these routes.
+    Initiate(Wanted),
+    /// Other routes for a service.
+    Update {
+        /// The service.
+        service: ServiceId,
+        /// Where the users are homed.
+        deployment: Deployment,
+        /// The whole set of routes to put in force.
+        routes: Routes,
+    },
+    /// No routes any more for a service.
+    Cancel {
+        /// The service.
+        service: ServiceId,
+    },
+}
+
+impl Asked {
+    /// What is asked, in a word.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Initiate(_) => Kind::Initiate,
+            Self::Update { .. } => Kind::Update,
+            Self::Cancel { .. } => Kind::Cancel,
+        }
+    }
+
+    /// Where the users are homed; a cancel does not say.
+    #[must_use]
+    pub const fn deployment(&self) -> Option<Deployment> {
+        match self {
+            Self::Initiate(wanted) => Some(wanted.deployment),
+            Self::Update { deployment, .. } => Some(*deployment),
+            Self::Cancel { .. } => None,
+        }
+    }
+
+    /// The service it is asked of; a new one has no number yet.
+    #[must_use]
+    pub const fn service(&self) -> Option<ServiceId> {
+        match self {
+            Self::Initiate(_) => None,
+            Self::Update { service, .. } | Self::Cancel { service } => Some(*service),
+        }
+    }
+
+    /// The wanted routes by edge; a cancel wants none.
+    #[must_use]
+    pub fn edges(&self) -> &[(AccessEdge, Vec<SipDomain>)] {
+        match self {
+            Self::Initiate(wanted) => wanted.routes.edges(),
+            Self::Update { routes, .. } => routes.edges(),
+            Self::Cancel { .. } => &[],
+        }
+    }
+
     /// SHA-256 of all of it, the same for the same content however it was typed: tells a retry
     /// from another request under the same submission id.
     #[must_use]
@@ -457,10 +527,16 @@ impl Wanted {
             hash.update(text);
             hash.update([0]);
         };
-        part(self.programme.as_str());
-        part(self.number.as_str());
-        part(self.deployment.as_str());
-        for (edge, domains) in self.routes.edges() {
+        part(self.kind().as_str());
+        match self {
+            Self::Initiate(wanted) => {
+                part(wanted.programme.as_str());
+                part(wanted.number.as_str());
+            }
+            Self::Update { service, .. } | Self::Cancel { service } => part(&service.0.to_string()),
+        }
+        part(self.deployment().map_or("", Deployment::as_str));
+        for (edge, domains) in self.edges() {
             part("edge");
             part(edge.as_str());
             for domain in domains {

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
 use super::{
-    Actor, Deployment, EventCode, Facts, Kind, State, Wanted,
+    Actor, Asked, Deployment, EventCode, Facts, Kind, ServiceId, State,
     reference::{Reference, SubmissionId},
 };
 use crate::{
@@ -20,8 +20,8 @@ pub struct Submission {
     /// Tells a retry from a new submission.
     pub id: SubmissionId,
     /// What is asked.
-    pub wanted: Wanted,
-    /// The key of the service that it makes.
+    pub asked: Asked,
+    /// The key of the service, if it makes one.
     pub key: ManagementKey,
 }
 
@@ -40,10 +40,15 @@ pub enum Submitted {
         /// The name of what was stored.
         reference: Reference,
     },
+    /// The service has a pending request, and can have only one.
+    Pending {
+        /// The name of that one.
+        reference: Reference,
+    },
 }
 
-/// Stores `submissions` as pending requests of new services: one statement, one round trip, and
-/// it is durable when this returns. The answers are in the order of the slice.
+/// Stores `submissions` as pending requests: one statement, one round trip, and it is durable when
+/// this returns. The answers are in the order of the slice.
 ///
 /// # Errors
 ///
@@ -59,65 +64,102 @@ pub async fn submit(
         let open: Vec<usize> = (0..answers.len())
             .filter(|&i| answers[i].is_none())
             .collect();
-        let batch = Columns::of(open.iter().map(|&i| &submissions[i]));
-        let rows = sqlx::query_file!(
-            "src/request/submit.sql",
-            &batch.programme as _,
-            &batch.number,
-            &batch.token,
-            &batch.key_hash,
-            &batch.reference,
-            &batch.deployment as _,
-            &batch.submission_hash,
-            &batch.content_hash,
-            &batch.edge_place,
-            &batch.edge_ordinal,
-            &batch.access_edge as _,
-            &batch.domain_place,
-            &batch.domain_edge,
-            &batch.sip_domain as _,
-        )
-        .fetch_all(pool)
-        .await?;
-        for row in rows {
-            let Some(reference) = row.reference else {
-                continue;
-            };
-            let reference = Reference::parse(&reference).ok_or(Impossible {
-                table: "request",
-                column: "reference",
-                id: None,
-            })?;
-            let place = usize::try_from(row.place - 1)
-                .ok()
-                .and_then(|place| open.get(place).copied())
-                .ok_or(Impossible {
-                    table: "request",
-                    column: "place",
-                    id: None,
-                })?;
-            answers[place] = Some(if row.created || row.same {
-                Submitted::Stored {
-                    reference,
-                    created: row.created,
+        match submit_once(pool, open.iter().map(|&i| &submissions[i])).await {
+            Ok(round) => {
+                for (place, answer) in round {
+                    if let Some(&member) = open.get(place) {
+                        answers[member] = Some(answer);
+                    }
                 }
-            } else {
-                Submitted::AlreadySent { reference }
-            });
+            }
+            // Another request of one of the services came in since the statement began to look.
+            Err(error) if error.breaks("request_one_pending") => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(answers.into_iter().flatten().collect())
 }
 
+/// Whether something was stored under this submission id before.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away.
+pub async fn was_sent(pool: &PgPool, id: &SubmissionId) -> Result<bool, db::Error> {
+    let sent = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM request WHERE submission_hash = $1::bytea) AS "sent!""#,
+        &id.hash()
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(sent)
+}
+
+/// One round of [`submit`]: the answers there are, each with its place from 0.
+async fn submit_once(
+    pool: &PgPool,
+    submissions: impl Iterator<Item = &Submission>,
+) -> Result<Vec<(usize, Submitted)>, db::Error> {
+    let batch = Columns::of(submissions);
+    let rows = sqlx::query_file!(
+        "src/request/submit.sql",
+        &batch.kind as _,
+        &batch.service_id as _,
+        &batch.programme as _,
+        &batch.number as _,
+        &batch.token,
+        &batch.key_hash,
+        &batch.reference,
+        &batch.deployment as _,
+        &batch.submission_hash,
+        &batch.content_hash,
+        &batch.edge_place,
+        &batch.edge_ordinal,
+        &batch.access_edge as _,
+        &batch.domain_place,
+        &batch.domain_edge,
+        &batch.sip_domain as _,
+    )
+    .fetch_all(pool)
+    .await?;
+    let read = |text: &str| {
+        Reference::parse(text).ok_or(Impossible {
+            table: "request",
+            column: "reference",
+            id: None,
+        })
+    };
+    let mut answers = Vec::with_capacity(rows.len());
+    for row in rows {
+        let answer = match (row.reference, row.pending) {
+            (Some(reference), _) if row.created || row.same => Submitted::Stored {
+                reference: read(&reference)?,
+                created: row.created,
+            },
+            (Some(reference), _) => Submitted::AlreadySent {
+                reference: read(&reference)?,
+            },
+            (None, Some(pending)) => Submitted::Pending {
+                reference: read(&pending)?,
+            },
+            (None, None) => continue,
+        };
+        answers.push((usize::try_from(row.place - 1).unwrap_or(usize::MAX), answer));
+    }
+    Ok(answers)
+}
+
 /// A slice of submissions as the columns that the statement takes. Places count from 1.
 #[derive(Default)]
 struct Columns<'a> {
-    programme: Vec<&'static str>,
-    number: Vec<String>,
+    kind: Vec<&'static str>,
+    service_id: Vec<Option<i64>>,
+    programme: Vec<Option<&'static str>>,
+    number: Vec<Option<&'a str>>,
     token: Vec<String>,
     key_hash: Vec<Vec<u8>>,
     reference: Vec<String>,
-    deployment: Vec<&'static str>,
+    deployment: Vec<Option<&'static str>>,
     submission_hash: Vec<Vec<u8>>,
     content_hash: Vec<Vec<u8>>,
     edge_place: Vec<i64>,
@@ -132,16 +174,30 @@ impl<'a> Columns<'a> {
     fn of(submissions: impl Iterator<Item = &'a Submission>) -> Self {
         let mut columns = Self::default();
         for (place, submission) in (1..).zip(submissions) {
-            let wanted = &submission.wanted;
-            columns.programme.push(wanted.programme.as_str());
-            columns.number.push(wanted.number.as_str().to_owned());
+            let asked = &submission.asked;
+            let new = match asked {
+                Asked::Initiate(wanted) => Some(wanted),
+                Asked::Update { .. } | Asked::Cancel { .. } => None,
+            };
+            columns.kind.push(asked.kind().as_str());
+            columns
+                .service_id
+                .push(asked.service().map(|service| service.0));
+            columns
+                .programme
+                .push(new.map(|wanted| wanted.programme.as_str()));
+            columns
+                .number
+                .push(new.map(|wanted| wanted.number.as_str()));
             columns.token.push(Token::random().as_str().to_owned());
             columns.key_hash.push(submission.key.hash().to_vec());
             columns.reference.push(Reference::random().to_string());
-            columns.deployment.push(wanted.deployment.as_str());
+            columns
+                .deployment
+                .push(asked.deployment().map(Deployment::as_str));
             columns.submission_hash.push(submission.id.hash().to_vec());
-            columns.content_hash.push(wanted.content_hash().to_vec());
-            for (ordinal, (edge, domains)) in (1..).zip(wanted.routes.edges()) {
+            columns.content_hash.push(asked.content_hash().to_vec());
+            for (ordinal, (edge, domains)) in (1..).zip(asked.edges()) {
                 columns.edge_place.push(place);
                 columns.edge_ordinal.push(ordinal);
                 columns.access_edge.push(edge.as_str());
@@ -157,7 +213,7 @@ impl<'a> Columns<'a> {
 }
 
 /// One entry of a timeline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// When it happened.
     pub at: DateTime<Utc>,
@@ -165,6 +221,8 @@ pub struct Event {
     pub actor: Actor,
     /// What happened.
     pub code: EventCode,
+    /// The domain that it is about, where it is about one.
+    pub subject: Option<SipDomain>,
 }
 
 /// A stored request with all that its pages tell.
@@ -174,8 +232,10 @@ pub struct Request {
     pub reference: Reference,
     /// What was asked.
     pub kind: Kind,
-    /// Where the users are homed.
-    pub deployment: Deployment,
+    /// The service it is about.
+    pub service: ServiceId,
+    /// Where the users are homed; a cancel does not say.
+    pub deployment: Option<Deployment>,
     /// The stored state.
     pub state: State,
     /// When it was stored.
@@ -205,8 +265,14 @@ pub struct Request {
 impl Request {
     /// Whether `key` is the management key of its service; takes the same time whatever differs.
     #[must_use]
-    pub fn is_opened_by(&self, key: &ManagementKey) -> bool {
-        key.matches(&self.key_hash)
+    pub fn opened_by_key(&self, key: &ManagementKey) -> Option<Opened> {
+        key.matches(&self.key_hash).then_some(Opened(()))
+    }
+
+    /// Whether the service that somebody is signed in to is its service.
+    #[must_use]
+    pub fn opened_by_service(&self, service: ServiceId) -> Option<Opened> {
+        (self.service == service).then_some(Opened(()))
     }
 
     /// What its standing is derived from.
@@ -274,9 +340,14 @@ pub async fn look_up(pool: &PgPool, reference: Reference) -> Result<Option<Reque
         .event_times
         .iter()
         .zip(row.event_actors.iter().zip(&row.event_codes))
-        .map(|(&at, (actor, code))| {
+        .zip(row.event_subjects)
+        .map(|((&at, (actor, code)), subject)| {
             Ok(Event {
                 at,
+                subject: subject
+                    .map(SipDomain::from_database)
+                    .transpose()
+                    .map_err(|_| impossible("event", "subject"))?,
                 actor: Actor::parse(actor).ok_or(impossible("event", "actor"))?,
                 code: EventCode::parse(code).ok_or(impossible("event", "code"))?,
             })
@@ -285,8 +356,13 @@ pub async fn look_up(pool: &PgPool, reference: Reference) -> Result<Option<Reque
     Ok(Some(Request {
         reference,
         kind: Kind::parse(&row.kind).ok_or(impossible("request", "kind"))?,
-        deployment: Deployment::parse(&row.deployment)
-            .ok_or(impossible("request", "deployment"))?,
+        service: ServiceId(row.service_id),
+        deployment: match row.deployment {
+            Some(name) => {
+                Some(Deployment::parse(&name).ok_or(impossible("request", "deployment"))?)
+            }
+            None => None,
+        },
         state: State::from_columns(&row.state, row.reason.as_deref(), row.ended_at)
             .map_err(|_| impossible("request", "state"))?,
         submitted_at: row.submitted_at,
@@ -308,54 +384,26 @@ pub async fn look_up(pool: &PgPool, reference: Reference) -> Result<Option<Reque
     }))
 }
 
-/// What became of an attempt to take a request back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Withdrawal {
-    /// It is withdrawn, by this call.
-    Done,
-    /// The management key is another service's, or no key at all.
-    WrongKey,
-    /// It has ended already.
-    Ended,
-}
+/// Proof that whoever asks may act for a request's service.
+#[derive(Clone, Copy, Debug)]
+pub struct Opened(());
 
-/// Takes `request` back for whoever holds its service's management key. A background task that
-/// settles it in the same moment goes first or not at all: the request's row of `work` decides.
+/// Takes `request` back, and says whether it did: it may have ended in the meantime. A background
+/// task that settles it in the same moment goes first or not at all: the request's row of `work`
+/// decides.
 ///
 /// # Errors
 ///
 /// [`db::Error`] when the database is away or refuses; then nothing changed.
-pub async fn withdraw(
-    pool: &PgPool,
-    request: &Request,
-    key: &ManagementKey,
-) -> Result<Withdrawal, db::Error> {
-    if !request.is_opened_by(key) {
-        return Ok(Withdrawal::WrongKey);
-    }
+pub async fn withdraw(pool: &PgPool, request: &Request, _: Opened) -> Result<bool, db::Error> {
     let done = sqlx::query_scalar!(
-        r#"
-        WITH gone AS (DELETE FROM work WHERE request_id = $1 RETURNING request_id),
-        ended AS (
-            UPDATE request SET state = 'withdrawn', ended_at = pic_now()
-            FROM gone WHERE id = gone.request_id AND state = 'pending'
-            RETURNING id, ended_at
-        ),
-        cleared AS (DELETE FROM finding USING ended WHERE request_id = ended.id)
-        INSERT INTO event (request_id, seq, at, actor, code)
-        SELECT id, 1 + (SELECT max(seq) FROM event WHERE request_id = id), ended_at, 'administrator', 'withdrawn'
-        FROM ended
-        RETURNING request_id
-        "#,
-        request.id
+        r#"SELECT pic_withdraw($1, $2) AS "done!""#,
+        request.id,
+        Actor::Administrator.as_str()
     )
-    .fetch_optional(pool)
+    .fetch_one(pool)
     .await?;
-    Ok(if done.is_some() {
-        Withdrawal::Done
-    } else {
-        Withdrawal::Ended
-    })
+    Ok(done)
 }
 
 /// Whether `domain` is in force; nothing else is told of a domain (`design.md`, Contract).

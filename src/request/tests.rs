@@ -260,11 +260,13 @@ proptest! {
 
 #[test]
 fn the_same_content_has_the_same_hash_and_other_content_another() {
-    let make = |programme, number: &str, deployment, list: &[(&str, &[&str])]| Wanted {
-        programme,
-        number: AgreementNumber::parse(number).unwrap(),
-        deployment,
-        routes: Routes::new(wanted(list)).unwrap(),
+    let make = |programme, number: &str, deployment, list: &[(&str, &[&str])]| {
+        Asked::Initiate(Wanted {
+            programme,
+            number: AgreementNumber::parse(number).unwrap(),
+            deployment,
+            routes: Routes::new(wanted(list)).unwrap(),
+        })
     };
     let list: &[(&str, &[&str])] = &[("e.test", &["a.test", "b.test"])];
     let hash = make(HighVolume, "12-34", OnPremises, list).content_hash();

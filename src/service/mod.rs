@@ -1,5 +1,9 @@
 //! What does an agreement hold, and who may change it?
 
+pub mod change;
+pub mod pages;
+pub mod store;
+
 use std::fmt;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -33,6 +37,12 @@ impl fmt::Debug for Secret {
 pub struct ManagementKey([u8; 16]);
 
 impl ManagementKey {
+    /// A new one, to replace a key.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(code::random())
+    }
+
     /// The key of the service that `submission` makes: HMAC-SHA-256 under the database's secret,
     /// its first 128 bits.
     ///
@@ -79,6 +89,42 @@ impl ManagementKey {
 impl fmt::Debug for ManagementKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ManagementKey(..)")
+    }
+}
+
+/// The secret of one signed-in browser: 160 random bits in a cookie; SQL keeps its hash.
+#[derive(Clone, Copy)]
+pub struct SessionToken([u8; 20]);
+
+impl SessionToken {
+    /// A new one.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(code::random())
+    }
+
+    /// Reads a cookie's value. `None`: it is no token.
+    #[must_use]
+    pub fn parse(value: &str) -> Option<Self> {
+        code::decode(value).map(Self)
+    }
+
+    /// SHA-256 of the 20 bytes: what SQL keeps.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        Sha256::digest(self.0).into()
+    }
+
+    /// The text for the cookie, and for nothing else.
+    #[must_use]
+    pub fn reveal(&self) -> String {
+        code::encode(&self.0)
+    }
+}
+
+impl fmt::Debug for SessionToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionToken(..)")
     }
 }
 

@@ -5,12 +5,32 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse as _, Response},
 };
+use http_body_util::LengthLimitError;
 use serde::de::DeserializeOwned;
 
-use crate::error::{Error, Problem};
+use super::guard::is_encoded_text;
+use crate::{
+    error::{Error, Problem},
+    server::TooSlow,
+};
 
 /// The most bytes of a form: 10 edges and 1,000 domains of full length, percent-encoded, fit.
 pub const MAX_BODY: usize = 512 * 1024;
+
+/// Why a body could not be read: over the limit, over its time, or the client went away.
+fn fault(error: &axum::Error) -> StatusCode {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<TooSlow>() {
+            return StatusCode::REQUEST_TIMEOUT;
+        }
+        if error.is::<LengthLimitError>() {
+            return StatusCode::PAYLOAD_TOO_LARGE;
+        }
+        cause = error.source();
+    }
+    StatusCode::BAD_REQUEST
+}
 
 /// The fields of a posted form. Fields that `T` does not name are refused, and nothing of the
 /// form is echoed or logged then.
@@ -33,10 +53,12 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Fields<T> {
         if !is_form {
             return Err(Problem::of(StatusCode::UNSUPPORTED_MEDIA_TYPE).into_response());
         }
-        // Over the limit, or the client went away: the status says which.
         let body = axum::body::to_bytes(request.into_body(), MAX_BODY)
             .await
-            .map_err(|_| Problem::of(StatusCode::PAYLOAD_TOO_LARGE).into_response())?;
+            .map_err(|error| Problem::of(fault(&error)).into_response())?;
+        if !is_encoded_text(&body) {
+            return Err(Problem::of(StatusCode::BAD_REQUEST).into_response());
+        }
         serde_html_form::from_bytes(&body)
             .map(Self)
             .map_err(|_| Error::OtherFields.into_response())

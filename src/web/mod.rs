@@ -1,7 +1,12 @@
 //! What is the same for every answer: headers, faces of errors, page shell, assets?
 
 pub mod assets;
+pub mod client;
 pub mod form;
+pub mod guard;
+pub mod limit;
+pub mod routes;
+pub mod session;
 pub mod shell;
 
 use askama::Template;
@@ -12,13 +17,13 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
-use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer};
+use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer, limit::RequestBodyLimitLayer};
 
 use crate::{
     app::App,
     error::{Error, Problem},
     request::pages::view::{ErrorPage, Way},
-    web::shell::Section,
+    web::{form::MAX_BODY, routes::Route, shell::Section},
 };
 
 /// What a page may load and do (`ux.md`, Everywhere): nothing inline, nothing from elsewhere.
@@ -52,27 +57,40 @@ pub fn text(page: &impl Template) -> Result<Response, Error> {
         .into_response())
 }
 
-/// Puts around `routes` what every answer needs, from the inside out: no form of another site, a
-/// panic becomes a 500, errors get a face, every answer gets its headers. `probes` are for programs
-/// and answer in plain words.
+/// A router of the `table`, with what every answer needs around it. From the outside in: an id,
+/// headers, a face for errors, no address that is none, a panic becomes a 500, failed tries are
+/// counted, no body over the limit, no form of another site.
 ///
 /// # Panics
 ///
-/// When the public URL is no origin; the settings were looked at before.
-pub fn layers(routes: Router<App>, probes: Router<App>, app: &App) -> Router {
+/// When two routes have the same address.
+pub fn router(table: Vec<Route>, app: &App) -> Router {
     let csrf = CsrfLayer::new()
         .add_trusted_origin(app.site().public_url.as_str())
         .expect("an origin that was looked at when the settings were read");
-    routes
+    table
+        .into_iter()
+        .fold(Router::new(), |router, route| route.add_to(router, app))
+        .fallback(|| async { Error::NoPage })
         .layer(csrf)
+        .layer(RequestBodyLimitLayer::new(MAX_BODY))
+        .layer(middleware::from_fn_with_state(
+            app.clone(),
+            limit::count_tries,
+        ))
         .layer(CatchPanicLayer::custom(|_| {
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }))
+        .layer(middleware::from_fn(guard::admit))
         .layer(middleware::from_fn_with_state(app.clone(), faces))
-        .merge(probes)
         .layer(middleware::from_fn_with_state(app.clone(), headers))
+        .layer(middleware::from_fn(guard::name))
         .with_state(app.clone())
 }
+
+/// In the extensions of an answer: a program reads it, and its words stay as they are.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain;
 
 /// Gives an error a face: a page, or `application/problem+json` for who asks for it.
 async fn faces(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -80,6 +98,9 @@ async fn faces(State(app): State<App>, request: Request, next: Next) -> Response
     let mut response = next.run(request).await;
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    if response.extensions().get::<Plain>().is_some() {
         return response;
     }
     let problem = response.extensions_mut().remove::<Problem>();
@@ -138,13 +159,17 @@ fn wants_json(request: &Request) -> bool {
 
 /// Headers on every answer, whatever it is. What a handler has set itself stays.
 async fn headers(State(app): State<App>, request: Request, next: Next) -> Response {
-    const FIXED: [(HeaderName, &str); 6] = [
+    const FIXED: [(HeaderName, &str); 7] = [
         (header::CONTENT_SECURITY_POLICY, CSP),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "same-origin"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (
             HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
             "same-origin",
         ),
         (

@@ -45,6 +45,11 @@ pub const NAVIGATION: &[Link] = &[
         href: "/status",
     },
     Link {
+        section: Section::Service,
+        label: "Update service",
+        href: "/service",
+    },
+    Link {
         section: Section::Help,
         label: "Help",
         href: "/help",
@@ -67,6 +72,11 @@ pub const FOOTER: &[Link] = &[
         section: Section::Status,
         label: "Check status",
         href: "/status",
+    },
+    Link {
+        section: Section::Service,
+        label: "Update service",
+        href: "/service",
     },
     Link {
         section: Section::Help,

@@ -30,7 +30,7 @@ async fn claim(pool: &PgPool, most: u32) -> Claim {
 /// Settles as the worker does, and counts how often it had to be done again.
 async fn settle(pool: &PgPool, claim: &Claim, conflicts: &AtomicUsize) -> Settled {
     loop {
-        match store::settle(pool, claim, &WAITS).await {
+        match store::settle(pool, claim, &WAITS, &[]).await {
             Err(db::Error::Conflict(_)) => conflicts.fetch_add(1, Ordering::Relaxed),
             settled => return settled.unwrap(),
         };
@@ -86,15 +86,21 @@ async fn what_a_killed_worker_had_is_done_by_another_once_its_lease_is_over() {
 
     let second = claim(portal.pool(), 500).await;
     assert_eq!(second.len(), 20);
-    let late = store::settle(portal.pool(), &killed, &WAITS).await.unwrap();
+    let late = store::settle(portal.pool(), &killed, &WAITS, &[])
+        .await
+        .unwrap();
     assert_eq!(late, Settled::default(), "it was not dead, and has lost it");
     assert_eq!(portal.number("SELECT count(*) FROM route").await, 0);
     assert_eq!(portal.number("SELECT count(*) FROM work").await, 20);
 
-    let done = store::settle(portal.pool(), &second, &WAITS).await.unwrap();
+    let done = store::settle(portal.pool(), &second, &WAITS, &[])
+        .await
+        .unwrap();
     assert_eq!(done.provisioned, 20);
     for claim in [&killed, &second] {
-        let late = store::settle(portal.pool(), claim, &WAITS).await.unwrap();
+        let late = store::settle(portal.pool(), claim, &WAITS, &[])
+            .await
+            .unwrap();
         assert_eq!(late, Settled::default());
     }
     assert_eq!(portal.number(NOT_ONCE).await, 0);
@@ -116,7 +122,9 @@ async fn a_settlement_that_is_late_for_some_settles_the_others() {
                  (SELECT id FROM request ORDER BY id DESC LIMIT 3)",
         )
         .await;
-    let done = store::settle(portal.pool(), &mine, &WAITS).await.unwrap();
+    let done = store::settle(portal.pool(), &mine, &WAITS, &[])
+        .await
+        .unwrap();
     assert_eq!(done.provisioned, 3);
     let others = "SELECT count(*) FROM request WHERE state <> 'provisioned' AND NOT EXISTS (
         SELECT FROM event WHERE request_id = id AND code = 'provisioned')";
@@ -300,7 +308,7 @@ async fn a_settlement_that_comes_second_changes_nothing_and_asks_to_be_called_ag
     let mut transaction = portal.db().pool().begin().await.unwrap();
     let settled = sqlx::query_scalar::<_, i32>(
         "SELECT cardinality(provisioned) FROM work w, pic_settle(
-             ARRAY[w.request_id], w.lease_token, interval '30 days', interval '30 s', interval '1 h')
+             ARRAY[w.request_id], w.lease_token, interval '30 days', interval '30 s', interval '1 h', '{}', '{}')
          WHERE w.lease_token IS NOT NULL",
     )
     .fetch_one(&mut *transaction)
@@ -310,8 +318,8 @@ async fn a_settlement_that_comes_second_changes_nothing_and_asks_to_be_called_ag
     let claimed = claim(portal.pool(), 1).await;
     let pool = portal.pool().clone();
     let late = tokio::spawn(async move {
-        let outcome = store::settle(&pool, &claimed, &WAITS).await;
-        (outcome, store::settle(&pool, &claimed, &WAITS).await)
+        let outcome = store::settle(&pool, &claimed, &WAITS, &[]).await;
+        (outcome, store::settle(&pool, &claimed, &WAITS, &[]).await)
     });
     eventually("the second waits for the first", async || {
         let waiting = "SELECT count(*) FROM pg_stat_activity

@@ -4,13 +4,19 @@
 
 mod background;
 mod canary;
+mod front_door;
 mod help;
 mod house;
 mod journey;
+mod model;
+mod ownership;
 mod private_postgres;
 mod process;
 mod rules;
 mod schema;
+mod service;
+mod sessions;
 mod submits;
 mod support;
+mod swaps;
 mod test_databases;

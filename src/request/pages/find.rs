@@ -32,7 +32,7 @@ pub(crate) async fn find(
     State(app): State<App>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Error> {
-    let q = asked.map(|Query(asked)| asked.q).unwrap_or_default();
+    let Query(Asked { q }) = asked.map_err(|_| Error::OtherQuery)?;
     let mut view = FindPage {
         shell: app.shell(Section::Status),
         q: Field::new("q"),

@@ -7,24 +7,25 @@ use axum::{
 };
 
 use super::{
-    domain_of, receipt,
-    view::{
-        AlreadySentPage, AnswerEdge, AnswersPage, Choice, EdgeFields, EdgeRoutes, Field, FormPage,
-        Hidden, Normalised, Problem as Line, count,
+    domain_of,
+    fields::{
+        already_sent, edge_fields, field, form_problem, general, put_off, too_often, warning,
     },
+    receipt,
+    view::{AnswerEdge, AnswersPage, Choice, EdgeRoutes, FormPage, Hidden, Normalised, count},
 };
 use crate::{
     agreement::Programme,
     app::App,
-    error::{Error, FieldProblem, Problem},
+    error::{Error, Problem},
     request::{
-        Deployment,
+        Asked, Deployment,
         form::{self, Action, Checked, FieldError, Note, RequestForm},
         reference::SubmissionId,
         store::{self, Submission, Submitted},
     },
     service::ManagementKey,
-    web::{form::Fields, page, shell::Section},
+    web::{client::Client, form::Fields, limit::TooMany, page, shell::Section},
 };
 
 /// `GET /requests/new`: an empty form with a submission id of its own.
@@ -35,11 +36,17 @@ pub(crate) async fn form(State(app): State<App>) -> Result<Response, Error> {
 /// `POST /requests/new`: what the pressed button says.
 pub(crate) async fn send_form(
     State(app): State<App>,
+    Client(network): Client,
     Fields(mut form): Fields<RequestForm>,
 ) -> Result<Response, Error> {
     let Some(action) = Action::parse(&form.action) else {
         return Err(Error::OtherFields);
     };
+    if action == Action::Submit
+        && let Err(too_many) = app.site().throttle.submits.take(network)
+    {
+        return later(&app, &form, too_many);
+    }
     match action {
         Action::Change => show(&app, &form, &[]),
         Action::AddEdge => {
@@ -64,12 +71,18 @@ pub(crate) async fn send_form(
     }
 }
 
+/// The form with everything that was typed, to be sent again later.
+fn later(app: &App, form: &RequestForm, too_many: TooMany) -> Result<Response, Error> {
+    let shown = show(app, form, &[too_often(too_many)])?;
+    Ok(put_off(shown, too_many))
+}
+
 /// Stores the request, and leads to its receipt with the key in a cookie of that address.
 async fn submit(app: &App, checked: Checked) -> Result<Response, Error> {
     let key = ManagementKey::derive(&app.db().secret, &checked.submission);
     let submission = Submission {
         id: checked.submission,
-        wanted: checked.wanted,
+        asked: Asked::Initiate(checked.wanted),
         key,
     };
     let [submitted] = store::submit(&app.db().pool, &[submission]).await?[..] else {
@@ -86,48 +99,15 @@ async fn submit(app: &App, checked: Checked) -> Result<Response, Error> {
                 .map(|c| (header::SET_COOKIE, c.to_string()));
             Ok((AppendHeaders(cookies), Redirect::to(&address)).into_response())
         }
-        Submitted::AlreadySent { reference } => {
-            let mut response = page(
-                StatusCode::CONFLICT,
-                &AlreadySentPage {
-                    shell: app.shell(Section::Request),
-                    reference: reference.to_string(),
-                },
-            )?;
-            response.extensions_mut().insert(Problem::already_sent());
-            Ok(response)
-        }
-    }
-}
-
-/// The most edges of one form that are shown again: no browser has sent more than ten.
-const MOST_SHOWN: usize = 50;
-
-/// The id of a field on the page, which error summary and programs name.
-fn id_of(field: form::Field) -> String {
-    match field {
-        form::Field::Programme => "programme".into(),
-        form::Field::Number => "number".into(),
-        form::Field::Edge(place) => format!("edge-{}", place + 1),
-        form::Field::Domains(place) => format!("domains-{}", place + 1),
-        form::Field::Deployment => "deployment".into(),
-        form::Field::Terms => "terms".into(),
-        form::Field::Form => "form".into(),
+        Submitted::AlreadySent { reference } => already_sent(app, reference),
+        // A new service has no other request.
+        Submitted::Pending { .. } => Err(Error::Pending),
     }
 }
 
 /// The form with everything that was typed; 422 when there are errors.
 fn show(app: &App, form: &RequestForm, errors: &[FieldError]) -> Result<Response, Error> {
-    let field = |field: form::Field, value: &str| Field {
-        id: id_of(field),
-        value: value.to_owned(),
-        errors: errors
-            .iter()
-            .filter(|e| e.field == field)
-            .map(|e| e.message.clone())
-            .collect(),
-        notes: Vec::new(),
-    };
+    let field = |at, value: &str| field(errors, at, value);
     let mut shell = app.shell(Section::Request);
     shell.error = !errors.is_empty();
     let view = FormPage {
@@ -142,37 +122,16 @@ fn show(app: &App, form: &RequestForm, errors: &[FieldError]) -> Result<Response
             .into(),
         programme: field(form::Field::Programme, &form.programme),
         number: field(form::Field::Number, &form.number),
-        edges: form
-            .pairs()
-            .take(MOST_SHOWN)
-            .enumerate()
-            .map(|(place, (edge, domains))| EdgeFields {
-                edge: field(form::Field::Edge(place), edge),
-                domains: field(form::Field::Domains(place), domains),
-            })
-            .collect(),
+        edges: edge_fields(form, errors),
         deployment: field(form::Field::Deployment, &form.deployment),
         terms: field(form::Field::Terms, &form.terms),
-        general: errors
-            .iter()
-            .filter(|e| e.field == form::Field::Form)
-            .map(|e| Line {
-                id: String::new(),
-                text: e.message.clone(),
-            })
-            .collect(),
+        general: general(errors),
     };
     if errors.is_empty() {
         return page(StatusCode::OK, &view);
     }
     let mut response = page(StatusCode::UNPROCESSABLE_ENTITY, &view)?;
-    let by_field = |e: &FieldError| FieldProblem {
-        field: id_of(e.field),
-        message: e.message.clone(),
-    };
-    response
-        .extensions_mut()
-        .insert(Problem::form(errors.iter().map(by_field).collect()));
+    response.extensions_mut().insert(form_problem(errors));
     Ok(response)
 }
 
@@ -212,25 +171,7 @@ fn answers(app: &App, form: &RequestForm, checked: Checked) -> Result<Response, 
                 typed: typed.0,
                 used: used.0,
             }),
-            Note::Merged { edge, doubles } => warnings.push(format!(
-                "Access Edge {}: {} left out, because the same SIP domain stands there already.",
-                edge + 1,
-                count(doubles, "name was", "names were"),
-            )),
-            Note::Number(warning) => warnings.push(warning.message()),
-            Note::NotDiscoverable { edge, domains } => {
-                let first: Vec<String> = domains.iter().take(3).map(ToString::to_string).collect();
-                let more = domains.len().saturating_sub(first.len());
-                let more = if more > 0 {
-                    format!(" and {more} more")
-                } else {
-                    String::new()
-                };
-                warnings.push(format!(
-                    "Partners who discover servers by the rule of 2019 look for a name directly under the SIP domain. {edge} is not one for {}{more}. You can go on: partners who add your server by name are not affected.",
-                    first.join(", ")
-                ));
-            }
+            odd => warnings.extend(warning(&odd)),
         }
     }
     let field = |name: &str, value: &str| Hidden {

@@ -1,8 +1,9 @@
 //! What does a browser see of a request, and what does it send?
 
+pub(crate) mod fields;
 mod find;
 mod form;
-mod receipt;
+pub(crate) mod receipt;
 mod status;
 pub mod view;
 pub(crate) mod when;
@@ -72,7 +73,7 @@ async fn named(app: &App, reference: &str, uri: &Uri) -> Result<Request, Respons
 /// A reference as it stands in an address.
 type ReferencePath = Path<String>;
 
-fn routes_of<'a>(
+pub(crate) fn routes_of<'a>(
     routes: impl IntoIterator<Item = &'a (AccessEdge, Vec<SipDomain>)>,
 ) -> Vec<EdgeRoutes> {
     routes

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     app::App,
     error::Error,
-    request::store::Request,
+    request::{Kind, store::Request},
     service::ManagementKey,
     web::{page, shell::Section, text},
 };
@@ -33,17 +33,34 @@ fn cookie_name(app: &App) -> &'static str {
     }
 }
 
-/// The key as cookies for the receipt at `address` and for its text, and for no other address.
+/// The key as a cookie for `path` and for no other address.
+pub(crate) fn key_cookie(app: &App, path: String, key: &ManagementKey) -> Cookie<'static> {
+    build(app, path, key.reveal(), KEY_SHOWN_FOR)
+}
+
+/// The cookie that takes the one for `path` away.
+pub(crate) fn removal(app: &App, path: String) -> Cookie<'static> {
+    build(app, path, String::new(), time::Duration::ZERO)
+}
+
+fn build(app: &App, path: String, value: String, lasts: time::Duration) -> Cookie<'static> {
+    Cookie::build((cookie_name(app), value))
+        .path(path)
+        .http_only(true)
+        .secure(app.site().public_url.is_https())
+        .same_site(SameSite::Lax)
+        .max_age(lasts)
+        .build()
+}
+
+/// The key as cookies for the receipt at `address` and for its text.
 pub(super) fn key_cookies(app: &App, address: &str, key: &ManagementKey) -> [Cookie<'static>; 2] {
-    [address.to_owned(), format!("{address}.txt")].map(|path| {
-        Cookie::build((cookie_name(app), key.reveal()))
-            .path(path)
-            .http_only(true)
-            .secure(app.site().public_url.is_https())
-            .same_site(SameSite::Lax)
-            .max_age(KEY_SHOWN_FOR)
-            .build()
-    })
+    [address.to_owned(), format!("{address}.txt")].map(|path| key_cookie(app, path, key))
+}
+
+/// The key that a browser brings, if it brings one: not yet known to be anybody's.
+pub(crate) fn key_in(app: &App, jar: &CookieJar) -> Option<ManagementKey> {
+    ManagementKey::parse(jar.get(cookie_name(app))?.value())
 }
 
 /// `GET /requests/{reference}/receipt`.
@@ -78,13 +95,11 @@ pub(crate) async fn receipt_text(
 fn view<'a>(app: &'a App, request: &Request, jar: &CookieJar) -> ReceiptPage<'a> {
     let clocks = &app.site().clocks;
     // Only this service's key is shown: a cookie is what somebody sends.
-    let key = jar
-        .get(cookie_name(app))
-        .and_then(|cookie| ManagementKey::parse(cookie.value()))
-        .filter(|key| request.is_opened_by(key));
+    let key = key_in(app, jar).filter(|key| request.opened_by_key(key).is_some());
     ReceiptPage {
         shell: app.shell(Section::Request),
         reference: request.reference.to_string(),
+        is_new: request.kind == Kind::Initiate,
         key: key.map(|key| key.reveal()),
         submitted: when(request.submitted_at, request.now),
         promise: span(clocks.promise),

@@ -14,13 +14,13 @@ use super::{
 };
 use crate::{
     app::App,
-    error::{Error, FieldProblem, Problem},
+    error::{Error, Problem},
     request::{
         Actor, Deployment, EventCode, Reason, Standing, State as Stored,
-        store::{self, Request, Withdrawal},
+        store::{self, Request},
     },
     service::ManagementKey,
-    web::{form::Fields, page, shell::Section},
+    web::{form::Fields, limit::FailedTry, page, session::SignedIn, shell::Section},
 };
 
 /// `GET /requests/{reference}`.
@@ -28,9 +28,10 @@ pub(crate) async fn status(
     State(app): State<App>,
     reference: ReferencePath,
     OriginalUri(uri): OriginalUri,
+    signed_in: Option<SignedIn>,
 ) -> Result<Response, Response> {
     let request = named(&app, &reference, &uri).await?;
-    show(&app, &request, None).map_err(axum::response::IntoResponse::into_response)
+    show(&app, &request, signed_in, None).map_err(axum::response::IntoResponse::into_response)
 }
 
 /// The fields of `POST /requests/{reference}/withdraw`.
@@ -40,42 +41,51 @@ pub(crate) struct WithdrawForm {
     management_key: String,
 }
 
-/// `POST /requests/{reference}/withdraw`, for whoever has the management key.
+/// `POST /requests/{reference}/withdraw`, for whoever is signed in to its service or has the
+/// management key.
 pub(crate) async fn withdraw(
     State(app): State<App>,
     reference: ReferencePath,
     OriginalUri(uri): OriginalUri,
+    signed_in: Option<SignedIn>,
     Fields(form): Fields<WithdrawForm>,
 ) -> Result<Response, Response> {
     let request = named(&app, &reference, &uri).await?;
     if request.state.pending().is_none() {
         return Err(Error::Ended.into_response());
     }
-    let outcome = match ManagementKey::parse(&form.management_key) {
-        Some(key) => store::withdraw(&app.db().pool, &request, &key)
-            .await
-            .map_err(|error| Error::Database(error).into_response())?,
-        None => Withdrawal::WrongKey,
+    let opened = signed_in
+        .and_then(|signed_in| request.opened_by_service(signed_in.service))
+        .or_else(|| request.opened_by_key(&ManagementKey::parse(&form.management_key)?));
+    let Some(opened) = opened else {
+        let message = if form.management_key.trim().is_empty() {
+            "Enter the management key of this service"
+        } else {
+            "That is not the management key of this service. It stands on the receipt: 26 letters and digits in groups of four"
+        };
+        let mut response = show(&app, &request, signed_in, Some(message))
+            .map_err(axum::response::IntoResponse::into_response)?;
+        if !form.management_key.trim().is_empty() {
+            response.extensions_mut().insert(FailedTry);
+        }
+        return Ok(response);
     };
-    match outcome {
-        Withdrawal::Done => {
-            Ok(Redirect::to(&format!("/requests/{}", request.reference)).into_response())
-        }
-        Withdrawal::Ended => Err(Error::Ended.into_response()),
-        Withdrawal::WrongKey => {
-            let message = if form.management_key.trim().is_empty() {
-                "Enter the management key of this service"
-            } else {
-                "That is not the management key of this service. It stands on the receipt: 26 letters and digits in groups of four"
-            };
-            show(&app, &request, Some(message)).map_err(axum::response::IntoResponse::into_response)
-        }
+    match store::withdraw(&app.db().pool, &request, opened).await {
+        Ok(true) => Ok(Redirect::to(&format!("/requests/{}", request.reference)).into_response()),
+        Ok(false) => Err(Error::Ended.into_response()),
+        Err(error) => Err(Error::Database(error).into_response()),
     }
 }
 
 /// The request's page; 422 when the management key was wrong.
-fn show(app: &App, request: &Request, wrong_key: Option<&'static str>) -> Result<Response, Error> {
+fn show(
+    app: &App,
+    request: &Request,
+    signed_in: Option<SignedIn>,
+    wrong_key: Option<&'static str>,
+) -> Result<Response, Error> {
     let mut view = view(app, request);
+    view.is_own = signed_in.is_some_and(|s| request.opened_by_service(s.service).is_some());
     let mut code = StatusCode::OK;
     if let Some(message) = wrong_key {
         code = StatusCode::UNPROCESSABLE_ENTITY;
@@ -84,13 +94,9 @@ fn show(app: &App, request: &Request, wrong_key: Option<&'static str>) -> Result
     }
     let mut response = page(code, &view)?;
     if let Some(message) = wrong_key {
-        let at_fault = FieldProblem {
-            field: "management_key".into(),
-            message: message.into(),
-        };
         response
             .extensions_mut()
-            .insert(Problem::form(vec![at_fault]));
+            .insert(Problem::field("management_key", message));
     }
     response.headers_mut().insert(
         HeaderName::from_static("x-robots-tag"),
@@ -151,6 +157,7 @@ fn view<'a>(app: &'a App, request: &Request) -> StatusPage<'a> {
             .map(|event| told(event, &site.provider, now))
             .collect(),
         can_withdraw: request.state.pending().is_some(),
+        is_own: false,
         withdraw_errors: Vec::new(),
     }
 }
@@ -180,7 +187,7 @@ struct Words {
 
 impl Words {
     fn of(standing: Standing, request: &Request, provider: &str) -> Self {
-        let split = request.deployment == Deployment::Split;
+        let split = request.deployment == Some(Deployment::Split);
         let (tag, tone, headline, lead): (_, _, &str, String) = match standing {
             Standing::Checking { overdue } => (
                 if overdue { "Overdue" } else { "In progress" },
@@ -282,6 +289,7 @@ fn told(event: &store::Event, provider: &str, now: chrono::DateTime<chrono::Utc>
         Actor::Staff => "By support",
         Actor::Portal => "By the portal",
     };
+    let about = event.subject.as_ref().map_or("", |domain| domain.as_str());
     let (title, text) = match event.code {
         EventCode::Submitted => ("Submitted", "The request was stored.".to_owned()),
         EventCode::Held => (
@@ -294,6 +302,20 @@ fn told(event: &store::Event, provider: &str, now: chrono::DateTime<chrono::Utc>
         ),
         EventCode::Rejected => ("Rejected", "It ended without its routes.".to_owned()),
         EventCode::Withdrawn => ("Withdrawn", "It was taken back.".to_owned()),
+        EventCode::DomainGained => (
+            "Domain moved here",
+            format!("The owner of the zone of {about} has proved that it belongs to this service."),
+        ),
+        EventCode::DomainLost => (
+            "Domain moved away",
+            format!(
+                "The owner of the zone of {about} has proved that it belongs to another service."
+            ),
+        ),
+        EventCode::KeyReplaced => (
+            "New management key",
+            "The service's management key was replaced.".to_owned(),
+        ),
     };
     Event {
         when: when(event.at, now),

@@ -193,6 +193,14 @@ impl EdgeFields {
             domains: Field::new(format!("domains-{number}")),
         }
     }
+
+    /// The lines of the error summary about this group.
+    pub(crate) fn problems(&self) -> Vec<Problem> {
+        [&self.edge, &self.domains]
+            .into_iter()
+            .flat_map(Field::problems)
+            .collect()
+    }
 }
 
 /// `GET /requests/new`, and again whenever the form has to be shown with what was typed.
@@ -222,6 +230,8 @@ pub struct FormPage<'a> {
 impl FormPage<'_> {
     /// Access Edge FQDNs in a request (`facts.md`).
     pub const MOST_EDGES: usize = 10;
+    /// Where the buttons of the edges lead.
+    const ACTION: &'static str = "/requests/new";
 
     /// All problems in the order of the page.
     #[must_use]
@@ -239,20 +249,24 @@ impl FormPage<'_> {
     }
 
     fn deployments(&self) -> [Choice; 2] {
-        let provider = self.shell.provider;
-        [
-            Choice {
-                value: "on_premises".into(),
-                label: "No, all of them are on our own servers".into(),
-                hint: String::new(),
-            },
-            Choice {
-                value: "split".into(),
-                label: "Yes, some are on our own servers and some are online".into(),
-                hint: format!("A split domain. The order of the steps with {provider} matters."),
-            },
-        ]
+        deployments(self.shell.provider)
     }
+}
+
+/// The answers to the question where the users are homed.
+pub(crate) fn deployments(provider: &str) -> [Choice; 2] {
+    [
+        Choice {
+            value: "on_premises".into(),
+            label: "No, all of them are on our own servers".into(),
+            hint: String::new(),
+        },
+        Choice {
+            value: "split".into(),
+            label: "Yes, some are on our own servers and some are online".into(),
+            hint: format!("A split domain. The order of the steps with {provider} matters."),
+        },
+    ]
 }
 
 /// An Access Edge on *Check your answers*.
@@ -326,6 +340,8 @@ pub struct ReceiptPage<'a> {
     pub shell: Shell<'a>,
     /// The request's public name.
     pub reference: String,
+    /// The request made a new service, which has a key of its own.
+    pub is_new: bool,
     /// The management key; `None` when its time is over.
     pub key: Option<String>,
     /// When the request was submitted.
@@ -479,6 +495,8 @@ pub struct StatusPage<'a> {
     pub timeline: Vec<Event>,
     /// The request may be withdrawn now.
     pub can_withdraw: bool,
+    /// Whoever looks is signed in to the request's service, and needs no key.
+    pub is_own: bool,
     /// What was wrong with the `management_key` of a withdrawal; the key itself is never shown.
     pub withdraw_errors: Vec<String>,
 }

@@ -31,13 +31,13 @@ pub(crate) fn span(length: Duration) -> String {
 
 /// The time from `from` to `to`; nothing when that is backwards.
 #[must_use]
-pub(super) fn between(from: DateTime<Utc>, to: DateTime<Utc>) -> Duration {
+pub(crate) fn between(from: DateTime<Utc>, to: DateTime<Utc>) -> Duration {
     (to - from).to_std().unwrap_or_default()
 }
 
 /// A moment as seen from `now`, which is the database's time.
 #[must_use]
-pub(super) fn when(at: DateTime<Utc>, now: DateTime<Utc>) -> When {
+pub(crate) fn when(at: DateTime<Utc>, now: DateTime<Utc>) -> When {
     let relative = if at > now {
         let left = between(now, at);
         if left < Duration::from_mins(1) {

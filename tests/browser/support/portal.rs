@@ -3,7 +3,12 @@
 use std::net::SocketAddr;
 
 use axum::{Router, response::Html};
-use pic_portal::{app::Site, config::Origin, provisioning::worker::Worker, server};
+use pic_portal::{
+    app::Site,
+    config::Origin,
+    provisioning::worker::Worker,
+    server::{Door, Limits},
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -31,7 +36,11 @@ impl Portal {
         })
         .await;
         let stop = CancellationToken::new();
-        tokio::spawn(server::serve(listener, app.router.clone(), stop.clone()));
+        tokio::spawn(Door::new(Limits::default()).serve(
+            listener,
+            app.router.clone(),
+            stop.clone(),
+        ));
         Self {
             app,
             origin: origin(address),
@@ -52,7 +61,7 @@ pub(crate) async fn serve(host: &str, router: Router) -> String {
     let listener = listen(host).await;
     let address = listener.local_addr().unwrap();
     // Ends with the test's own runtime.
-    tokio::spawn(server::serve(listener, router, CancellationToken::new()));
+    tokio::spawn(Door::new(Limits::default()).serve(listener, router, CancellationToken::new()));
     origin(address)
 }
 

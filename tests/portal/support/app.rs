@@ -18,12 +18,13 @@ use pic_portal::{
         worker::{Waker, Worker},
     },
     request::{
-        Clocks,
+        Asked, Clocks,
         form::RequestForm,
         reference::SubmissionId,
         store::{self, Submission, Submitted},
     },
     service::ManagementKey,
+    web::limit::Throttle,
 };
 use sqlx::{AssertSqlSafe, PgPool, migrate::Migrator};
 use tower::ServiceExt as _;
@@ -213,6 +214,7 @@ pub(crate) fn submission_id() -> String {
 }
 
 impl TestApp {
+    /// Without limits by network: most tests are one client that does a lot.
     pub(crate) async fn new() -> Self {
         Self::with(|_| {}).await
     }
@@ -237,6 +239,7 @@ impl TestApp {
             support: None,
             notice: None,
             clocks: CLOCKS,
+            throttle: Throttle::none(),
             plain_domains: ["msn.com", "outlook.com", "live.com", "hotmail.com"]
                 .map(|name| SipDomain::parse(name).unwrap())
                 .into(),
@@ -327,6 +330,23 @@ impl TestApp {
         self.send(request).await
     }
 
+    /// Like `post`, with cookies.
+    pub(crate) async fn post_with(
+        &self,
+        path: &str,
+        fields: &[(&str, &str)],
+        cookie: &str,
+    ) -> Answer {
+        let body = serde_html_form::to_string(fields).unwrap();
+        let request = Request::post(path)
+            .header("host", "portal.test")
+            .header("cookie", cookie)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Body::from(body))
+            .unwrap();
+        self.send(request).await
+    }
+
     /// Submits a request; its reference and its management key.
     pub(crate) async fn submit(&self, edges: &[(&str, &str)]) -> (String, String) {
         let id = submission_id();
@@ -361,7 +381,7 @@ impl TestApp {
         let key = ManagementKey::derive(&self.app.db().secret, &checked.submission);
         Submission {
             id: checked.submission,
-            wanted: checked.wanted,
+            asked: Asked::Initiate(checked.wanted),
             key,
         }
     }

@@ -1,0 +1,143 @@
+//! How does a form show what was typed and what is wrong with it? The request's form and the
+//! service's ask alike.
+
+use axum::{
+    http::{StatusCode, header},
+    response::Response,
+};
+
+use super::view::{AlreadySentPage, EdgeFields, Field, Problem as Line, count};
+use crate::{
+    app::App,
+    error::{Error, FieldProblem, Problem},
+    request::{
+        form::{self, FieldError, Note, RequestForm},
+        reference::Reference,
+    },
+    web::{limit::TooMany, page, shell::Section},
+};
+
+/// The most edges of one form that are shown again: no browser has sent more than ten.
+const MOST_SHOWN: usize = 50;
+
+/// The id of a field on the page, which error summary and programs name.
+fn id_of(field: form::Field) -> String {
+    match field {
+        form::Field::Programme => "programme".into(),
+        form::Field::Number => "number".into(),
+        form::Field::Edge(place) => format!("edge-{}", place + 1),
+        form::Field::Domains(place) => format!("domains-{}", place + 1),
+        form::Field::Deployment => "deployment".into(),
+        form::Field::Terms => "terms".into(),
+        form::Field::Form => "form".into(),
+    }
+}
+
+/// A field with what was typed and what is wrong with it.
+pub(crate) fn field(errors: &[FieldError], at: form::Field, value: &str) -> Field {
+    Field {
+        id: id_of(at),
+        value: value.to_owned(),
+        errors: errors
+            .iter()
+            .filter(|e| e.field == at)
+            .map(|e| e.message.clone())
+            .collect(),
+        notes: Vec::new(),
+    }
+}
+
+/// The groups of the edges.
+pub(crate) fn edge_fields(form: &RequestForm, errors: &[FieldError]) -> Vec<EdgeFields> {
+    form.pairs()
+        .take(MOST_SHOWN)
+        .enumerate()
+        .map(|(place, (edge, domains))| EdgeFields {
+            edge: field(errors, form::Field::Edge(place), edge),
+            domains: field(errors, form::Field::Domains(place), domains),
+        })
+        .collect()
+}
+
+/// What is wrong with the form as a whole.
+pub(crate) fn general(errors: &[FieldError]) -> Vec<Line> {
+    errors
+        .iter()
+        .filter(|e| e.field == form::Field::Form)
+        .map(|e| Line {
+            id: String::new(),
+            text: e.message.clone(),
+        })
+        .collect()
+}
+
+/// The same errors for programs.
+pub(crate) fn form_problem(errors: &[FieldError]) -> Problem {
+    let by_field = |e: &FieldError| FieldProblem {
+        field: id_of(e.field),
+        message: e.message.clone(),
+    };
+    Problem::form(errors.iter().map(by_field).collect())
+}
+
+/// What is odd and may be right all the same, in a sentence; nothing for what was merely tidied.
+pub(crate) fn warning(note: &Note) -> Option<String> {
+    match note {
+        Note::Normalised { .. } => None,
+        Note::Merged { edge, doubles } => Some(format!(
+            "Access Edge {}: {} left out, because the same SIP domain stands there already.",
+            edge + 1,
+            count(*doubles, "name was", "names were"),
+        )),
+        Note::Number(warning) => Some(warning.message()),
+        Note::NotDiscoverable { edge, domains } => {
+            let first: Vec<String> = domains.iter().take(3).map(ToString::to_string).collect();
+            let more = match domains.len().saturating_sub(first.len()) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            Some(format!(
+                "Partners who discover servers by the rule of 2019 look for a name directly under \
+                 the SIP domain. {edge} is not one for {}{more}. You can go on: partners who add \
+                 your server by name are not affected.",
+                first.join(", ")
+            ))
+        }
+    }
+}
+
+/// 409: other content was sent under this submission id.
+pub(crate) fn already_sent(app: &App, reference: Reference) -> Result<Response, Error> {
+    let mut response = page(
+        StatusCode::CONFLICT,
+        &AlreadySentPage {
+            shell: app.shell(Section::Request),
+            reference: reference.to_string(),
+        },
+    )?;
+    response.extensions_mut().insert(Problem::already_sent());
+    Ok(response)
+}
+
+/// What a form says when its network has sent too many.
+pub(crate) fn too_often(too_many: TooMany) -> FieldError {
+    let seconds = count(usize::from(too_many.seconds()), "second", "seconds");
+    FieldError {
+        field: form::Field::Form,
+        message: format!(
+            "Too many requests were sent from your network. Nothing was stored: send this again in {seconds}."
+        ),
+    }
+}
+
+/// A form that is shown again because its network has sent too many: 429, with the time to wait.
+pub(crate) fn put_off(mut shown: Response, too_many: TooMany) -> Response {
+    *shown.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    shown
+        .headers_mut()
+        .insert(header::RETRY_AFTER, too_many.seconds().into());
+    shown
+        .extensions_mut()
+        .insert(Problem::from(Error::TooMany(too_many)));
+    shown
+}

@@ -1,0 +1,240 @@
+//! How is one connection served, from its first byte to its last?
+
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Poll, ready},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::ConnectInfo,
+    http::{HeaderValue, Request, Response, StatusCode, Version, header},
+};
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::{Instant, sleep_until, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+use super::{
+    body::{Download, Upload},
+    limits::Limits,
+    preface::Preface,
+    pulse::{Answering, LINGER_MILLIS, Pulse, Serving},
+    refusal::Refusals,
+    socket::Socket,
+};
+use crate::web::guard::Refused;
+
+/// Who has connected when a stop begins has this long for the first word.
+const LATE_WORD: Duration = Duration::from_secs(1);
+/// How often an HTTP/2 client is asked whether it is there, and how long it has to say so.
+const PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(15));
+
+/// What all connections share.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) router: Router,
+    pub(super) limits: Limits,
+    pub(super) refusals: Arc<Refusals>,
+    /// Requests in progress are answered, no new ones are taken on the connection.
+    pub(super) stop: CancellationToken,
+}
+
+impl Server {
+    /// Serves one client until it or we have had enough.
+    pub(super) async fn connection(self: Arc<Self>, mut stream: TcpStream, peer: SocketAddr) {
+        set_options(&stream, &self.limits);
+        let first = {
+            let mut first = pin!(timeout(self.limits.head, Preface::read(&mut stream)));
+            tokio::select! {
+                biased;
+                first = &mut first => first,
+                () = self.stop.cancelled() => {
+                    timeout(LATE_WORD, first).await.unwrap_or_else(Err)
+                }
+            }
+        };
+        // A client that said nothing, or has gone, is no event of ours.
+        let Ok(Ok(Some(first))) = first else { return };
+        // On the heap each: silent connections stay small.
+        if first.is_http_2() {
+            Box::pin(self.http_2(stream, first, peer)).await;
+        } else {
+            Box::pin(self.http_1(stream, first, peer)).await;
+        }
+    }
+
+    async fn http_1(&self, stream: TcpStream, first: Preface, peer: SocketAddr) {
+        let pulse = Pulse::new(false);
+        let refusals = Some(Arc::clone(&self.refusals));
+        let socket = Socket::new(stream, first, Arc::clone(&pulse), refusals);
+        let mut builder = http1::Builder::new();
+        builder.max_buf_size(self.limits.head_bytes);
+        // Told only when it is another than hyper's own: it then reserves memory a request.
+        if self.limits.headers != Limits::default().headers {
+            builder.max_headers(self.limits.headers);
+        }
+        let service = service_fn(|request| self.answer(request, peer, &pulse));
+        let connection = builder.serve_connection(TokioIo::new(socket), service);
+        self.drive(connection, &pulse, http1::Connection::graceful_shutdown)
+            .await;
+    }
+
+    async fn http_2(self: Arc<Self>, stream: TcpStream, first: Preface, peer: SocketAddr) {
+        let limits = &self.limits;
+        let pulse = Pulse::new(true);
+        let socket = Socket::new(stream, first, Arc::clone(&pulse), None);
+        let service = service_fn(|request| {
+            let (server, pulse) = (Arc::clone(&self), Arc::clone(&pulse));
+            async move { server.answer(request, peer, &pulse).await }
+        });
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .keep_alive_interval(PING.0)
+            .keep_alive_timeout(PING.1)
+            .max_concurrent_streams(limits.streams)
+            .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+            .max_pending_accept_reset_streams(limits.resets)
+            .max_local_error_reset_streams(limits.resets)
+            .initial_stream_window_size(64 * 1024)
+            .initial_connection_window_size(256 * 1024)
+            .max_send_buf_size(64 * 1024)
+            .serve_connection(TokioIo::new(socket), service);
+        self.drive(connection, &pulse, http2::Connection::graceful_shutdown)
+            .await;
+    }
+
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        pulse: &Arc<Pulse>,
+    ) -> Result<Response<Download>, Infallible> {
+        let _serving = Serving::begin(pulse);
+        let refused = lacks_host(&request).then_some(Refused(StatusCode::BAD_REQUEST));
+        let mut request = request.map(|body| Body::new(Upload::new(body, self.limits.body)));
+        request.extensions_mut().insert(ConnectInfo(peer));
+        if let Some(refused) = refused {
+            request.extensions_mut().insert(refused);
+        }
+        let is_http_1 = request.version() <= Version::HTTP_11;
+        let mut response = self.router.clone().oneshot(request).await?;
+        if is_http_1 && (self.stop.is_cancelled() || refused.is_some()) {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
+        Ok(response.map(|body| Download {
+            body,
+            watch: Answering::begin(pulse),
+        }))
+    }
+
+    /// Runs `connection` to its end, or into one of its limits.
+    async fn drive<C: Future>(
+        &self,
+        connection: C,
+        pulse: &Pulse,
+        end_in_good_order: impl Fn(Pin<&mut C>),
+    ) {
+        let (mut connection, mut stop) = (pin!(connection), pin!(self.stop.cancelled()));
+        let mut timer = pin!(sleep_until(Instant::now() + self.limits.head));
+        let (mut told, mut stopping, mut ending) = (false, false, None);
+        poll_fn(|cx| {
+            if connection.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            // hyper would drop a request whose head has just begun: that one is answered first,
+            // and its answer ends the connection.
+            if !stopping && !pulse.is_in_head() && self.stop.is_cancelled() {
+                stopping = true;
+                end_in_good_order(connection.as_mut());
+                if connection.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(());
+                }
+            }
+            if !told && stop.as_mut().poll(cx).is_ready() {
+                told = true;
+                cx.waker().wake_by_ref();
+            }
+            loop {
+                let Some(mut deadline) = pulse.deadline(&self.limits) else {
+                    return Poll::Pending;
+                };
+                if deadline.idle
+                    && let Some(ending) = ending
+                {
+                    deadline.at = ending;
+                }
+                // A timer that is early costs one more look; set again for each request it would
+                // cost every request.
+                if deadline.at < timer.deadline() || timer.is_elapsed() {
+                    timer.as_mut().reset(deadline.at);
+                }
+                ready!(timer.as_mut().poll(cx));
+                if Instant::now() < deadline.at {
+                    continue;
+                }
+                if !deadline.idle || ending.is_some() {
+                    return Poll::Ready(());
+                }
+                ending = Some(Instant::now() + Duration::from_millis(LINGER_MILLIS));
+                end_in_good_order(connection.as_mut());
+                if connection.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(());
+                }
+            }
+        })
+        .await;
+    }
+}
+
+/// HTTP/1.1 without exactly one Host is to be refused (RFC 9112, 3.2).
+fn lacks_host(request: &Request<Incoming>) -> bool {
+    request.version() == Version::HTTP_11
+        && request.headers().get_all(header::HOST).iter().count() != 1
+}
+
+/// Tells a client that there is no place for it, if it listens at all.
+pub(super) async fn refuse(mut stream: TcpStream, answer: &[u8]) {
+    const LIMIT: Duration = Duration::from_millis(LINGER_MILLIS);
+    let told = async {
+        let mut scratch = [0; 4096];
+        // What has not been read would destroy the answer when the socket is closed.
+        let _ = stream.read(&mut scratch).await?;
+        stream.write_all(answer).await?;
+        stream.shutdown().await?;
+        while stream.read(&mut scratch).await? > 0 {}
+        io::Result::Ok(())
+    };
+    let _ = timeout(LIMIT, told).await;
+}
+
+/// Small answers go at once; what a client does not acknowledge ends the connection. That one of
+/// these fails is not worth a word.
+fn set_options(stream: &TcpStream, limits: &Limits) {
+    let _ = stream.set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    {
+        use nix::sys::socket::{setsockopt, sockopt::TcpUserTimeout};
+        let millis = u32::try_from(limits.write.as_millis()).unwrap_or(u32::MAX);
+        let _ = setsockopt(stream, TcpUserTimeout, &millis);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = limits;
+}

@@ -1,0 +1,125 @@
+//! How long and how much may a connection take?
+
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+/// The limits of the front door. The defaults are those of the portal in service; tests shorten
+/// them.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// From the first sign of a connection or of a request to the end of the request's head.
+    /// A client that says nothing at all has this long too. Default: 10 s.
+    pub head: Duration,
+    /// A connection between two requests. Default: 75 s, longer than common proxies keep theirs.
+    pub idle: Duration,
+    /// From the end of a request's head to the end of its body; then `408`. Default: 30 s, for
+    /// the largest form at 140 kbit/s.
+    pub body: Duration,
+    /// A client that takes nothing of what is written to it. Default: 30 s.
+    pub write: Duration,
+    /// What is left for requests in progress once a stop is asked for. Default: 20 s.
+    pub stop: Duration,
+    /// Bytes of a request's head; then `431`. Over HTTP/2 of its header list. Default: 32 KiB.
+    pub head_bytes: usize,
+    /// Header fields of a request; then `431`. Default: 100.
+    pub headers: usize,
+    /// Requests at the same time on one HTTP/2 connection. Default: 100, which clients
+    /// may begin with before they are told (RFC 9113, 6.5.2).
+    pub streams: u32,
+    /// Streams that a client may open and reset in advance of their handling, and that we may
+    /// reset, before the connection ends (CVE-2023-44487). Default: 32.
+    pub resets: usize,
+    /// Connections in all; then `503`. Lowered to what the limit of open files leaves.
+    /// Default: 16,384.
+    pub connections: usize,
+    /// Connections of one client network (an IPv4 address, an IPv6 /64); then `503`.
+    /// Default: 256.
+    pub per_network: usize,
+    /// Networks without a limit of their own: proxies speak for many. Default: loopback, where
+    /// proxies are even if nobody has declared them.
+    pub exempt: Vec<IpNet>,
+    /// Connections over a limit that are told so at the same time; more are just closed.
+    /// Default: 256.
+    pub refusals: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
+            body: Duration::from_secs(30),
+            write: Duration::from_secs(30),
+            stop: Duration::from_secs(20),
+            head_bytes: 32 * 1024,
+            headers: 100,
+            streams: 100,
+            resets: 32,
+            connections: 16_384,
+            per_network: 256,
+            exempt: vec![loopback_v4(), loopback_v6()],
+            refusals: 256,
+        }
+    }
+}
+
+fn loopback_v4() -> IpNet {
+    IpNet::new_assert([127, 0, 0, 0].into(), 8)
+}
+
+fn loopback_v6() -> IpNet {
+    IpNet::new_assert(std::net::Ipv6Addr::LOCALHOST.into(), 128)
+}
+
+/// Files that are not connections of clients: database, log, listener, look-ups.
+const OTHER_FILES: usize = 256;
+
+impl Limits {
+    /// Raises the process's limit of open files as far as it may, and lowers `connections` to
+    /// what that leaves.
+    #[must_use]
+    pub fn within_open_files(mut self) -> Self {
+        let files = raise_open_files();
+        let most = files.saturating_sub(OTHER_FILES).max(16);
+        if most < self.connections {
+            tracing::warn!(
+                files,
+                connections = most,
+                "the limit of open files leaves fewer connections than wanted"
+            );
+            self.connections = most;
+        }
+        self
+    }
+}
+
+/// Raises the soft limit of open files to the hard one; what it is then.
+fn raise_open_files() -> usize {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    /// What every system gives; only when it does not tell.
+    const LEAST: usize = 256;
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
+        return LEAST;
+    };
+    let now = match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
+        Ok(()) => hard,
+        Err(_) => soft,
+    };
+    usize::try_from(now).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn open_files_leave_room_for_the_database() {
+        let limits = Limits {
+            connections: usize::MAX,
+            ..Limits::default()
+        }
+        .within_open_files();
+        assert!(limits.connections <= raise_open_files().saturating_sub(OTHER_FILES).max(16));
+    }
+}

@@ -1,0 +1,95 @@
+//! What is said to a client that gets no further than the front door?
+//!
+//! The answers are rendered once, by the router itself, so that they have the headers and the face
+//! of every other answer; only the request's id and the date are new each time.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{HeaderName, HeaderValue, Request, StatusCode, header},
+};
+use hyper::body::Bytes;
+use tower::ServiceExt as _;
+
+use crate::{
+    clock::Clock,
+    web::guard::{REQUEST_ID, Refused, request_id},
+};
+
+/// More than any error page has.
+const MOST_BYTES: usize = 256 * 1024;
+
+/// Answers that no handler gives.
+#[derive(Debug)]
+pub(super) struct Refusals {
+    clock: Clock,
+    faces: Vec<Face>,
+}
+
+#[derive(Debug)]
+struct Face {
+    status: StatusCode,
+    head: Vec<u8>,
+    body: Bytes,
+}
+
+impl Refusals {
+    /// Lets `router` render all of them.
+    pub(super) async fn render(router: &Router) -> Arc<Self> {
+        let mut faces = Vec::new();
+        for status in [
+            StatusCode::BAD_REQUEST,
+            StatusCode::URI_TOO_LONG,
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            StatusCode::SERVICE_UNAVAILABLE,
+        ] {
+            faces.push(Face::render(router.clone(), status).await);
+        }
+        let clock = Clock::system();
+        Arc::new(Self { clock, faces })
+    }
+
+    /// The whole answer with `status`, which ends the connection.
+    pub(super) fn answer(&self, status: StatusCode) -> Option<Bytes> {
+        let face = self.faces.iter().find(|face| face.status == status)?;
+        let mut answer = face.head.clone();
+        let date = self.clock.now().format("%a, %d %b %Y %H:%M:%S GMT");
+        let own = format!("{REQUEST_ID}: {}\r\ndate: {date}\r\n\r\n", request_id());
+        answer.extend_from_slice(own.as_bytes());
+        answer.extend_from_slice(&face.body);
+        Some(answer.into())
+    }
+
+    /// Our answer for a bare one of hyper's that begins with `begin`.
+    pub(super) fn in_place_of(&self, begin: &[u8]) -> Option<Bytes> {
+        let rest = begin
+            .strip_prefix(b"HTTP/1.1 ")
+            .or_else(|| begin.strip_prefix(b"HTTP/1.0 "))?;
+        let status = StatusCode::from_bytes(rest.get(..3)?).ok()?;
+        self.answer(status)
+    }
+}
+
+impl Face {
+    async fn render(router: Router, status: StatusCode) -> Self {
+        let mut request = Request::new(Body::empty());
+        request.extensions_mut().insert(Refused(status));
+        let Ok(response) = router.oneshot(request).await;
+        let (mut parts, body) = response.into_parts();
+        let body = to_bytes(body, MOST_BYTES).await.unwrap_or_default();
+        let headers = &mut parts.headers;
+        headers.remove(HeaderName::from_static(REQUEST_ID));
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        let mut head = format!("HTTP/1.1 {status}\r\n").into_bytes();
+        for (name, value) in headers.iter() {
+            head.extend_from_slice(name.as_str().as_bytes());
+            head.extend_from_slice(b": ");
+            head.extend_from_slice(value.as_bytes());
+            head.extend_from_slice(b"\r\n");
+        }
+        Self { status, head, body }
+    }
+}

@@ -1,0 +1,191 @@
+//! What passes between hyper and the wire, and what do we change on the way?
+//!
+//! [`Socket`] tells the connection's [`Pulse`] of every move, gives hyper the first bytes that
+//! were looked at before, closes without destroying the last answer, and puts a face on the bare
+//! answers that hyper gives to what is no HTTP.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use hyper::body::Bytes;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+
+use super::{preface::Preface, pulse::Pulse, refusal::Refusals};
+
+/// The most that is read and thrown away after our last word.
+const MOST_LINGERED_BYTES: usize = 1024 * 1024;
+
+/// A client's socket under watch.
+pub(super) struct Socket {
+    stream: TcpStream,
+    first: Preface,
+    pulse: Arc<Pulse>,
+    /// `None` over HTTP/2, where no answer can be told from the bytes.
+    refusals: Option<Arc<Refusals>>,
+    /// Everything that was written has gone out, and it was the end of an answer.
+    at_boundary: bool,
+    /// Our answer in place of hyper's.
+    instead: Option<Instead>,
+    lingered: usize,
+}
+
+struct Instead {
+    ours: Bytes,
+    written: usize,
+    /// Length of hyper's.
+    theirs: usize,
+}
+
+impl Socket {
+    pub(super) fn new(
+        stream: TcpStream,
+        first: Preface,
+        pulse: Arc<Pulse>,
+        refusals: Option<Arc<Refusals>>,
+    ) -> Self {
+        pulse.read();
+        Self {
+            stream,
+            first,
+            pulse,
+            refusals,
+            at_boundary: true,
+            instead: None,
+            lingered: 0,
+        }
+    }
+
+    /// Begins an answer of ours if `begin` is one that no handler has given.
+    fn put_face(&mut self, begin: &[u8], theirs: usize) {
+        if !self.at_boundary || self.instead.is_some() || !self.pulse.owes_nothing() {
+            return;
+        }
+        if let Some(ours) = self.refusals.as_ref().and_then(|r| r.in_place_of(begin)) {
+            self.instead = Some(Instead {
+                ours,
+                written: 0,
+                theirs,
+            });
+        }
+    }
+
+    /// Writes our answer; done when hyper's counts as written.
+    fn poll_instead(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<usize>>> {
+        let Some(instead) = &mut self.instead else {
+            return Poll::Ready(None);
+        };
+        while instead.written < instead.ours.len() {
+            let rest = &instead.ours[instead.written..];
+            let Poll::Ready(wrote) = Pin::new(&mut self.stream).poll_write(cx, rest) else {
+                self.pulse.blocked();
+                return Poll::Pending;
+            };
+            self.pulse.wrote();
+            match wrote {
+                Ok(0) => return Poll::Ready(Some(Err(io::ErrorKind::WriteZero.into()))),
+                Ok(bytes) => instead.written += bytes,
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            }
+        }
+        let theirs = instead.theirs;
+        self.instead = None;
+        self.at_boundary = false;
+        Poll::Ready(Some(Ok(theirs)))
+    }
+
+    fn wrote(&mut self, wrote: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.at_boundary = false;
+        if wrote.is_pending() {
+            self.pulse.blocked();
+        } else {
+            self.pulse.wrote();
+        }
+        wrote
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.first.give(buf) {
+            return Poll::Ready(Ok(()));
+        }
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        if buf.filled().len() > before {
+            self.pulse.read();
+        } else {
+            self.pulse.end_of_reading();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.put_face(buf, buf.len());
+        if let Some(wrote) = ready!(self.poll_instead(cx)) {
+            return Poll::Ready(wrote);
+        }
+        let wrote = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.wrote(wrote)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let begin = bufs.first().map_or(&[][..], |buf| &buf[..]);
+        self.put_face(begin, bufs.iter().map(|buf| buf.len()).sum());
+        if let Some(wrote) = ready!(self.poll_instead(cx)) {
+            return Poll::Ready(wrote);
+        }
+        let wrote = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.wrote(wrote)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        self.at_boundary = self.pulse.owes_nothing();
+        Poll::Ready(Ok(()))
+    }
+
+    /// Says that nothing follows, then reads what the client still sends and throws it away, until
+    /// it closes too: closing before would make its system discard our last answer.
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+        if self.pulse.is_gone() {
+            return Poll::Ready(Ok(()));
+        }
+        self.pulse.closing();
+        let mut scratch = [0; 4096];
+        while self.lingered < MOST_LINGERED_BYTES {
+            let mut buf = ReadBuf::new(&mut scratch);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf))?;
+            if buf.filled().is_empty() {
+                break;
+            }
+            self.lingered += buf.filled().len();
+        }
+        Poll::Ready(Ok(()))
+    }
+}

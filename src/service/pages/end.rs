@@ -1,0 +1,166 @@
+//! How is a service cancelled, and how does it get a new management key?
+
+use axum::{
+    extract::State,
+    http::{StatusCode, header},
+    response::{AppendHeaders, IntoResponse as _, Redirect, Response},
+};
+use axum_extra::extract::cookie::{Cookie, CookieJar};
+use serde::Deserialize;
+
+use super::{
+    super::{
+        ManagementKey,
+        store::{self, Service},
+    },
+    view::{CancelPage, KeyPage},
+};
+use crate::{
+    app::App,
+    error::{Error, Problem},
+    request::{
+        Asked,
+        pages::{receipt, routes_of, view::Field},
+        reference::SubmissionId,
+        store::{Submission, Submitted, submit},
+    },
+    web::{form::Fields, page, session::SignedIn, shell::Section},
+};
+
+/// `GET /service/cancel`: what stops.
+pub(crate) async fn cancel(State(app): State<App>, signed_in: SignedIn) -> Result<Response, Error> {
+    let service = store::look_up(&app.db().pool, signed_in.service).await?;
+    cancel_page(&app, &service, None)
+}
+
+/// The field of `POST /service/cancel`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct CancelForm {
+    confirm: String,
+}
+
+/// `POST /service/cancel`: a request of its own, with receipt and timeline.
+pub(crate) async fn send_cancel(
+    State(app): State<App>,
+    signed_in: SignedIn,
+    Fields(form): Fields<CancelForm>,
+) -> Result<Response, Error> {
+    let service = store::look_up(&app.db().pool, signed_in.service).await?;
+    if form.confirm != "on" {
+        return cancel_page(&app, &service, Some("Tick the box to cancel the service"));
+    }
+    if service.pending().is_some() {
+        return Err(Error::Pending);
+    }
+    if service.routes.is_empty() {
+        return Err(Error::NothingInForce);
+    }
+    let submission = Submission {
+        id: SubmissionId::random(),
+        asked: Asked::Cancel {
+            service: service.id,
+        },
+        key: ManagementKey::random(),
+    };
+    match submit(&app.db().pool, &[submission]).await?[..] {
+        [Submitted::Stored { reference, .. }] => {
+            app.wake();
+            Ok(Redirect::to(&format!("/requests/{reference}/receipt")).into_response())
+        }
+        _ => Err(Error::Pending),
+    }
+}
+
+fn cancel_page(
+    app: &App,
+    service: &Service,
+    unconfirmed: Option<&'static str>,
+) -> Result<Response, Error> {
+    if service.pending().is_some() {
+        return Err(Error::Pending);
+    }
+    if service.routes.is_empty() {
+        return Err(Error::NothingInForce);
+    }
+    let mut shell = app.shell(Section::Service);
+    shell.error = unconfirmed.is_some();
+    let view = CancelPage {
+        shell,
+        number: service.number.to_string(),
+        routes: routes_of(&service.routes),
+        domains: service
+            .routes
+            .iter()
+            .map(|(_, domains)| domains.len())
+            .sum(),
+        confirm: Field {
+            errors: unconfirmed.map(str::to_owned).into_iter().collect(),
+            ..Field::new("confirm")
+        },
+    };
+    let Some(message) = unconfirmed else {
+        return page(StatusCode::OK, &view);
+    };
+    let mut response = page(StatusCode::UNPROCESSABLE_ENTITY, &view)?;
+    response
+        .extensions_mut()
+        .insert(Problem::field("confirm", message));
+    Ok(response)
+}
+
+/// Where a new key is made and, for fifteen minutes, shown.
+const KEY_PAGE: &str = "/service/key";
+
+/// The cookie that takes the new key's cookie away.
+pub(super) fn key_removal(app: &App) -> Cookie<'static> {
+    receipt::removal(app, KEY_PAGE.to_owned())
+}
+
+/// `GET /service/key`.
+pub(crate) async fn key(
+    State(app): State<App>,
+    signed_in: SignedIn,
+    jar: CookieJar,
+) -> Result<Response, Error> {
+    let service = store::look_up(&app.db().pool, signed_in.service).await?;
+    let key = receipt::key_in(&app, &jar);
+    // Only the key in force is shown: a cookie is what somebody sends.
+    let key = match key {
+        Some(key) if store::opens(&app.db().pool, service.id, &key).await? => Some(key.reveal()),
+        _ => None,
+    };
+    page(
+        StatusCode::OK,
+        &KeyPage {
+            shell: app.shell(Section::Service),
+            key,
+            number: service.number.to_string(),
+        },
+    )
+}
+
+/// `POST /service/key` has no fields.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct KeyForm {}
+
+/// `POST /service/key`: a new key. The old one dies at once, and with it every other session.
+pub(crate) async fn send_key(
+    State(app): State<App>,
+    signed_in: SignedIn,
+    Fields(KeyForm {}): Fields<KeyForm>,
+) -> Result<Response, Error> {
+    let key = ManagementKey::random();
+    let pool = &app.db().pool;
+    if !store::replace_key(pool, signed_in.service, &key, &signed_in.token).await? {
+        // Another browser has replaced the key since this one asked.
+        return Ok(Redirect::to("/service").into_response());
+    }
+    let cookie = receipt::key_cookie(&app, KEY_PAGE.to_owned(), &key).to_string();
+    Ok((
+        AppendHeaders([(header::SET_COOKIE, cookie)]),
+        Redirect::to(KEY_PAGE),
+    )
+        .into_response())
+}

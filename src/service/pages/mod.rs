@@ -1,0 +1,201 @@
+//! How does an administrator who returns get in, and what is there?
+
+mod edit;
+mod end;
+pub mod view;
+
+use axum::{
+    extract::State,
+    http::{HeaderValue, StatusCode, header},
+    response::{AppendHeaders, IntoResponse as _, Redirect, Response},
+};
+use serde::Deserialize;
+
+use self::view::{HubPage, Line, SignInPage};
+pub(crate) use self::{
+    edit::{edit, send_edit},
+    end::{cancel, key, send_cancel, send_key},
+};
+use super::{
+    ManagementKey,
+    store::{self, Listed, Service},
+};
+use crate::{
+    agreement::AgreementNumber,
+    app::App,
+    error::{Error, Problem},
+    request::{
+        Kind, State as Stored,
+        pages::{routes_of, view::Field, view::Tone, when::when},
+    },
+    web::{
+        form::Fields,
+        limit::FailedTry,
+        page,
+        session::{self, SignedIn},
+        shell::Section,
+    },
+};
+
+/// The one answer to a wrong number, a wrong key, and what is neither.
+const NOT_OPENED: &str =
+    "No service is opened by this number and this key together. Check both against the receipt";
+
+/// `GET /service`: the hub for who is signed in, the form for who is not.
+pub(crate) async fn service(
+    State(app): State<App>,
+    signed_in: Option<SignedIn>,
+) -> Result<Response, Error> {
+    match signed_in {
+        Some(signed_in) => hub(
+            &app,
+            &store::look_up(&app.db().pool, signed_in.service).await?,
+        ),
+        None => sign_in_page(&app, "", None),
+    }
+}
+
+/// The fields of `POST /service`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SignInForm {
+    number: String,
+    management_key: String,
+}
+
+/// `POST /service`: sign in with the agreement number and the management key.
+pub(crate) async fn sign_in(
+    State(app): State<App>,
+    earlier: Option<SignedIn>,
+    Fields(form): Fields<SignInForm>,
+) -> Result<Response, Error> {
+    let number = AgreementNumber::parse(&form.number).ok();
+    let key = ManagementKey::parse(&form.management_key);
+    match store::sign_in(&app.db().pool, number.as_ref(), key.as_ref()).await? {
+        Some(token) => {
+            // The browser forgets its earlier session, so nobody else shall have it.
+            if let Some(earlier) = earlier {
+                store::sign_out(&app.db().pool, &earlier.token).await?;
+            }
+            let cookie = session::cookie(&app, &token).to_string();
+            Ok((
+                AppendHeaders([(header::SET_COOKIE, cookie)]),
+                Redirect::to("/service"),
+            )
+                .into_response())
+        }
+        None => sign_in_page(&app, &form.number, Some(NOT_OPENED)),
+    }
+}
+
+fn sign_in_page(app: &App, number: &str, problem: Option<&'static str>) -> Result<Response, Error> {
+    let mut shell = app.shell(Section::Service);
+    shell.error = problem.is_some();
+    let view = SignInPage {
+        shell,
+        number: Field {
+            value: number.into(),
+            errors: problem.iter().map(|text| (*text).into()).collect(),
+            ..Field::new("number")
+        },
+        key: Field::new("management_key"),
+        problem,
+    };
+    let Some(message) = problem else {
+        return page(StatusCode::OK, &view);
+    };
+    let mut response = page(StatusCode::UNPROCESSABLE_ENTITY, &view)?;
+    response
+        .extensions_mut()
+        .insert(Problem::form(vec![FieldProblem {
+            field: "number".into(),
+            message: message.into(),
+        }]));
+    response.extensions_mut().insert(FailedTry);
+    Ok(response)
+}
+
+/// `POST /service/sign-out`.
+pub(crate) async fn sign_out(
+    State(app): State<App>,
+    signed_in: Option<SignedIn>,
+) -> Result<Response, Error> {
+    if let Some(signed_in) = signed_in {
+        store::sign_out(&app.db().pool, &signed_in.token).await?;
+    }
+    // A new key that was just shown goes along: the next at this browser is somebody else.
+    let cookies = [session::removal(&app), end::key_removal(&app)];
+    Ok((
+        AppendHeaders(cookies.map(|cookie| (header::SET_COOKIE, cookie.to_string()))),
+        Redirect::to("/service"),
+    )
+        .into_response())
+}
+
+fn hub(app: &App, service: &Service) -> Result<Response, Error> {
+    let lines: Vec<Line> = service.requests.iter().map(|r| line(r, service)).collect();
+    page(
+        StatusCode::OK,
+        &HubPage {
+            shell: app.shell(Section::Service),
+            programme: service.programme.label().into(),
+            number_label: service.programme.number_label().into(),
+            number: service.number.to_string(),
+            routes: routes_of(&service.routes),
+            activated: service
+                .routes
+                .iter()
+                .map(|(_, domains)| domains.len())
+                .sum(),
+            pending: service.pending().map(|r| line(r, service)),
+            requests: lines,
+        },
+    )
+}
+
+fn line(request: &Listed, service: &Service) -> Line {
+    let (tag, tone) = match request.state {
+        Stored::Pending(_) => ("In progress", Tone::Waiting),
+        Stored::Provisioned { .. } => ("Provisioned", Tone::Good),
+        Stored::Rejected { .. } => ("Rejected", Tone::Bad),
+        Stored::Withdrawn { .. } => ("Withdrawn", Tone::Neutral),
+    };
+    Line {
+        reference: request.reference.to_string(),
+        kind: match request.kind {
+            Kind::Initiate => "New service",
+            Kind::Update => "Update",
+            Kind::Cancel => "Cancel",
+        },
+        state: request.state.as_str(),
+        tag,
+        tone,
+        submitted: when(request.submitted_at, service.now),
+    }
+}
+
+/// `GET /service/routes.csv`: the routes in force, for a spreadsheet or a script. Names of hosts
+/// and domains begin with a letter or a digit, so no cell is taken for a formula.
+pub(crate) async fn routes_csv(
+    State(app): State<App>,
+    signed_in: SignedIn,
+) -> Result<Response, Error> {
+    let service = store::look_up(&app.db().pool, signed_in.service).await?;
+    let mut csv = String::from("sip_domain,access_edge\r\n");
+    for (edge, domains) in &service.routes {
+        for domain in domains {
+            csv.extend([domain.as_str(), ",", edge.as_str(), "\r\n"]);
+        }
+    }
+    let headers = [
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/csv; charset=utf-8"),
+        ),
+        (
+            header::CONTENT_DISPOSITION,
+            HeaderValue::from_static("attachment; filename=\"routes.csv\""),
+        ),
+    ];
+    Ok((headers, csv).into_response())
+}

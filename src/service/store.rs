@@ -1,0 +1,235 @@
+//! Who is signed in to which service, and what does the service hold?
+
+use std::{collections::BTreeMap, time::Duration};
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+use super::{ManagementKey, SessionToken};
+use crate::{
+    agreement::{AgreementNumber, Programme},
+    db::{self, Impossible, interval},
+    names::{AccessEdge, SipDomain},
+    request::{Deployment, Kind, ServiceId, State, reference::Reference},
+};
+
+/// A session ends when it has not been used for so long.
+pub const IDLE_END: Duration = Duration::from_mins(30);
+/// A session ends so long after it began, used or not.
+pub const ABSOLUTE_END: Duration = Duration::from_hours(8);
+
+/// Opens a session on the service that bears `number` and is opened by `key`. `None`: there is
+/// none. A number that is wrong, a key that is wrong, and what is neither number nor key at all
+/// take the same one statement. A key that is being replaced is waited for, and opens nothing then.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away.
+pub async fn sign_in(
+    pool: &PgPool,
+    number: Option<&AgreementNumber>,
+    key: Option<&ManagementKey>,
+) -> Result<Option<SessionToken>, db::Error> {
+    let token = SessionToken::random();
+    let key_hash = key.map_or([0; 32], ManagementKey::hash);
+    let opened = sqlx::query_scalar!(
+        r#"
+        WITH opened AS (
+            SELECT id FROM service WHERE number = $1 AND key_hash = $2::bytea LIMIT 1 FOR SHARE
+        ), ended AS (
+            DELETE FROM session USING opened
+            WHERE service_id = opened.id AND (began_at <= pic_now() - $4::interval OR seen_at <= pic_now() - $5::interval)
+        )
+        INSERT INTO session (token_hash, service_id, began_at, seen_at)
+        SELECT $3::bytea, id, now_at, now_at FROM opened, (SELECT pic_now() AS now_at) n
+        RETURNING service_id
+        "#,
+        number.map_or("", AgreementNumber::as_str),
+        &key_hash,
+        &token.hash(),
+        interval(ABSOLUTE_END),
+        interval(IDLE_END),
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(opened.map(|_| token))
+}
+
+/// The service that the session with this token opens; `None` when it has ended or never was.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away.
+pub async fn session(pool: &PgPool, token: &SessionToken) -> Result<Option<ServiceId>, db::Error> {
+    let service = sqlx::query_scalar!(
+        r#"
+        WITH live AS (
+            SELECT token_hash, service_id, seen_at FROM session
+            WHERE token_hash = $1::bytea AND began_at > pic_now() - $2::interval AND seen_at > pic_now() - $3::interval
+        ), seen AS (
+            UPDATE session s SET seen_at = pic_now() FROM live
+            WHERE s.token_hash = live.token_hash AND live.seen_at < pic_now() - interval '1 minute'
+        )
+        SELECT service_id FROM live
+        "#,
+        &token.hash(),
+        interval(ABSOLUTE_END),
+        interval(IDLE_END),
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(service.map(ServiceId))
+}
+
+/// Ends a session for good.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away; the session goes on then.
+pub async fn sign_out(pool: &PgPool, token: &SessionToken) -> Result<(), db::Error> {
+    sqlx::query!(
+        "DELETE FROM session WHERE token_hash = $1::bytea",
+        &token.hash()
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// A request in a service's list.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// Its public name.
+    pub reference: Reference,
+    /// What was asked.
+    pub kind: Kind,
+    /// How it stands.
+    pub state: State,
+    /// When it was stored.
+    pub submitted_at: DateTime<Utc>,
+}
+
+/// A service with all that its own pages tell.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Internal number.
+    pub id: ServiceId,
+    /// Licensing programme.
+    pub programme: Programme,
+    /// Agreement number.
+    pub number: AgreementNumber,
+    /// The routes in force by edge, both in alphabetical order.
+    pub routes: Vec<(AccessEdge, Vec<SipDomain>)>,
+    /// Its requests, newest first.
+    pub requests: Vec<Listed>,
+    /// What the last request said of where the users are homed.
+    pub deployment: Option<Deployment>,
+    /// The database's time when this was read.
+    pub now: DateTime<Utc>,
+}
+
+impl Service {
+    /// The request that is pending, if one is.
+    #[must_use]
+    pub fn pending(&self) -> Option<&Listed> {
+        self.requests.iter().find(|r| r.state.pending().is_some())
+    }
+}
+
+/// The service with this number.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away, the service is gone, or a row is impossible.
+pub async fn look_up(pool: &PgPool, id: ServiceId) -> Result<Service, db::Error> {
+    let row = sqlx::query_file!("src/service/look_up.sql", id.0)
+        .fetch_one(pool)
+        .await?;
+    let impossible = |table, column| Impossible {
+        table,
+        column,
+        id: Some(id.0),
+    };
+    let mut routes: BTreeMap<AccessEdge, Vec<SipDomain>> = BTreeMap::new();
+    for (edge, domain) in row.edges.into_iter().zip(row.domains) {
+        let edge =
+            AccessEdge::from_database(edge).map_err(|_| impossible("route", "access_edge"))?;
+        let domain =
+            SipDomain::from_database(domain).map_err(|_| impossible("route", "sip_domain"))?;
+        routes.entry(edge).or_default().push(domain);
+    }
+    let requests = row
+        .references
+        .iter()
+        .zip(&row.kinds)
+        .zip(row.states.iter().zip(&row.reasons))
+        .zip(row.submitted.iter().zip(&row.ended))
+        .map(
+            |(((reference, kind), (state, reason)), (&submitted_at, &ended_at))| {
+                Ok(Listed {
+                    reference: Reference::parse(reference)
+                        .ok_or(impossible("request", "reference"))?,
+                    kind: Kind::parse(kind).ok_or(impossible("request", "kind"))?,
+                    state: State::from_columns(state, reason.as_deref(), ended_at)
+                        .map_err(|_| impossible("request", "state"))?,
+                    submitted_at,
+                })
+            },
+        )
+        .collect::<Result<Vec<_>, Impossible>>()?;
+    Ok(Service {
+        id,
+        programme: row
+            .programme
+            .parse()
+            .map_err(|_| impossible("service", "programme"))?,
+        number: AgreementNumber::from_database(&row.number)
+            .map_err(|_| impossible("service", "number"))?,
+        routes: routes.into_iter().collect(),
+        requests,
+        deployment: row.deployment.as_deref().and_then(Deployment::parse),
+        now: row.now,
+    })
+}
+
+/// Whether `key` is the management key of `service`.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away or the service is gone.
+pub async fn opens(
+    pool: &PgPool,
+    service: ServiceId,
+    key: &ManagementKey,
+) -> Result<bool, db::Error> {
+    let hash = sqlx::query_scalar!(
+        r#"SELECT key_hash AS "hash: Vec<u8>" FROM service WHERE id = $1"#,
+        service.0
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(key.matches(&hash))
+}
+
+/// Replaces the management key of `service` at once, and ends every session on it but `keep`.
+/// `false`: `keep` has ended itself in the meantime, and the old key stays.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away or refuses; then the old key stays.
+pub async fn replace_key(
+    pool: &PgPool,
+    service: ServiceId,
+    key: &ManagementKey,
+    keep: &SessionToken,
+) -> Result<bool, db::Error> {
+    let replaced = sqlx::query_scalar!(
+        r#"SELECT pic_replace_key($1, $2::bytea, $3::bytea) AS "replaced!""#,
+        service.0,
+        &key.hash(),
+        &keep.hash(),
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(replaced)
+}

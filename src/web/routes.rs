@@ -1,0 +1,133 @@
+//! How does a line of the route table become a route with everything it needs?
+//!
+//! The table ([`App::routes`](crate::app::App::routes)) is data: a test walks through it and asks
+//! every route for its headers and limits, so a new one cannot be forgotten. This is the one
+//! module that adds routes to a router.
+
+use axum::routing::MethodFilter;
+use axum::{
+    Router,
+    handler::Handler,
+    http::{HeaderValue, Method, StatusCode, Uri, header},
+    middleware::from_fn_with_state,
+    response::{IntoResponse as _, Redirect},
+    routing::{MethodRouter, on},
+};
+use tower_http::compression::CompressionLayer;
+
+use super::limit;
+use crate::app::App;
+
+/// What kind of answer a route gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A page that is the same for everybody: compressed on the way. No other page is: beside
+    /// something secret, the length of a compressed page tells what was typed (BREACH).
+    Open,
+    /// A page or text with what was typed or stored, and forms.
+    Page,
+    /// A file of `static/`, compressed when it was built.
+    File,
+    /// For programs that watch the portal: plain words.
+    Probe,
+}
+
+/// A line of the route table.
+#[derive(Debug)]
+pub struct Route {
+    path: &'static str,
+    kind: Kind,
+    methods: Vec<Method>,
+    handlers: MethodRouter<App>,
+    guarded: bool,
+}
+
+impl Route {
+    /// An address that nothing is done at yet. `path` is axum's pattern.
+    #[must_use]
+    pub fn new(kind: Kind, path: &'static str) -> Self {
+        Self {
+            path,
+            kind,
+            methods: Vec::new(),
+            handlers: MethodRouter::new(),
+            guarded: false,
+        }
+    }
+
+    /// `GET`, and with it `HEAD`.
+    #[must_use]
+    pub fn get<T: 'static>(mut self, handler: impl Handler<T, App>) -> Self {
+        self.methods.extend([Method::GET, Method::HEAD]);
+        self.handlers = self.handlers.get(handler);
+        self
+    }
+
+    /// `POST`.
+    #[must_use]
+    pub fn post<T: 'static>(mut self, handler: impl Handler<T, App>) -> Self {
+        self.methods.push(Method::POST);
+        self.handlers = self.handlers.post(handler);
+        self
+    }
+
+    /// A key or password is tried by `POST`: over the limit of tries none is looked at.
+    #[must_use]
+    pub fn guarded(mut self) -> Self {
+        self.guarded = true;
+        self
+    }
+
+    /// Pattern of the address.
+    #[must_use]
+    pub fn path(&self) -> &'static str {
+        self.path
+    }
+
+    /// What kind of answer it gives.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What can be done there, `OPTIONS` left out, which every route knows.
+    #[must_use]
+    pub fn methods(&self) -> &[Method] {
+        &self.methods
+    }
+
+    /// Whether tries are limited there.
+    #[must_use]
+    pub fn is_guarded(&self) -> bool {
+        self.guarded
+    }
+
+    /// Adds the route to `router`; a page's address with a slash at its end leads to the page.
+    pub(super) fn add_to(self, router: Router<App>, app: &App) -> Router<App> {
+        let names: Vec<&str> = self.methods.iter().map(Method::as_str).collect();
+        let allow = format!("{}, OPTIONS", names.join(", "));
+        let allow = HeaderValue::from_str(&allow).expect("names of methods are letters");
+        let options = async move || (StatusCode::NO_CONTENT, [(header::ALLOW, allow)]);
+        let mut handlers = self.handlers.options(options);
+        if self.kind == Kind::Open {
+            handlers = handlers.layer(CompressionLayer::new());
+        }
+        if self.guarded {
+            handlers = handlers.layer(from_fn_with_state(app.clone(), limit::guard_tries));
+        }
+        let is_page = matches!(self.kind, Kind::Open | Kind::Page);
+        let router = router.route(self.path, handlers);
+        if is_page && self.methods.contains(&Method::GET) && !self.path.ends_with('/') {
+            let slashed = format!("{}/", self.path);
+            return router.route(&slashed, on(MethodFilter::GET, without_slash));
+        }
+        router
+    }
+}
+
+/// `/status/?q=x` -> `/status?q=x`, on the same host whatever its name.
+async fn without_slash(uri: Uri) -> axum::response::Response {
+    let path = uri.path().trim_end_matches('/');
+    let query = uri.query().map(|q| format!("?{q}")).unwrap_or_default();
+    Redirect::permanent(&format!("{path}{query}")).into_response()
+}

@@ -1,0 +1,149 @@
+//! Is a stop unnoticed by those who are being served?
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use pic_portal::server::Limits;
+use sqlx::ConnectOptions as _;
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, task::JoinSet};
+
+use super::{Open, header, one_answer, rest, status};
+use crate::support::{app::TestApp, eventually};
+
+const ALIVE: &[u8] = b"GET /livez HTTP/1.1\r\nhost: portal.test\r\n\r\n";
+/// A form whose last byte is missing.
+const ALMOST: &[u8] = b"POST /requests/new HTTP/1.1\r\nhost: portal.test\r\n\
+    content-type: application/x-www-form-urlencoded\r\ncontent-length: 13\r\n\r\naction=chang";
+
+async fn idle(mut stream: TcpStream) -> TcpStream {
+    stream.write_all(ALIVE).await.unwrap();
+    assert_eq!(status(&one_answer(&mut stream).await.unwrap()), 200);
+    stream
+}
+
+#[tokio::test]
+async fn requests_in_progress_are_answered_and_idle_connections_closed() {
+    let open = Open::with(Limits::default()).await;
+    let mut idle_ones = Vec::new();
+    for _ in 0..20 {
+        idle_ones.push(idle(open.connect().await).await);
+    }
+    let mut busy = idle(open.connect().await).await;
+    busy.write_all(ALMOST).await.unwrap();
+    // Its head is read once somebody who came later has been served.
+    eventually("the request is in progress", async || {
+        (open.door.connections() == 21).then_some(())
+    })
+    .await;
+    open.get("/livez").await;
+    open.portal.app.stop();
+    open.stop.cancel();
+    for mut stream in idle_ones {
+        assert_eq!(rest(&mut stream).await, "");
+    }
+    let answer = open.get("/readyz").await;
+    assert_eq!(
+        (status(&answer), header(&answer, "connection")),
+        (503, "close"),
+        "no new work, but an answer"
+    );
+    busy.write_all(b"e").await.unwrap();
+    let answer = rest(&mut busy).await;
+    assert_eq!(status(&answer), 200, "{answer}");
+    assert!(answer.contains("</html>"), "the whole page");
+    open.server.await.unwrap();
+    TcpStream::connect(open.address)
+        .await
+        .expect_err("nobody listens any more");
+}
+
+#[tokio::test]
+async fn who_never_ends_does_not_hold_up_the_stop() {
+    let limits = Limits {
+        stop: Duration::from_millis(200),
+        ..Limits::default()
+    };
+    let open = Open::with(limits).await;
+    let mut busy = open.connect().await;
+    busy.write_all(ALMOST).await.unwrap();
+    open.get("/livez").await;
+    open.stop.cancel();
+    open.server.await.unwrap();
+    assert_eq!(rest(&mut busy).await, "");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_load_no_request_that_was_sent_goes_unanswered() {
+    let open = Open::with(Limits::default()).await;
+    let mut clients = JoinSet::new();
+    for _ in 0..16 {
+        let (address, told) = (open.address, open.stop.clone());
+        clients.spawn(async move {
+            let mut answered = 0;
+            // A connection for each request: once it is taken, there is an answer.
+            while !told.is_cancelled() {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                tokio::task::yield_now().await;
+                let ask = b"GET / HTTP/1.1\r\nhost: portal.test\r\n\r\n";
+                stream.write_all(ask).await.unwrap();
+                let answer = one_answer(&mut stream).await.unwrap();
+                assert_eq!(status(&answer), 200, "after {answered}: {answer}");
+                answered += 1;
+            }
+            answered
+        });
+    }
+    eventually("there is load", async || {
+        (open.door.connections() > 4).then_some(())
+    })
+    .await;
+    open.stop.cancel();
+    open.server.await.unwrap();
+    assert!(clients.join_all().await.iter().sum::<u32>() > 0);
+}
+
+#[tokio::test]
+async fn a_portal_told_to_stop_says_at_once_that_it_is_not_ready() {
+    let portal = TestApp::new().await;
+    let mut child = Command::new(env!("CARGO_BIN_EXE_pic-portal"))
+        .env_clear()
+        .env(
+            "DATABASE_URL",
+            portal.db().options().to_url_lossy().as_str(),
+        )
+        .env("PIC_LISTEN", "127.0.0.1:0")
+        .env("PIC_ALLOW_UNSAFE_DATABASE", "true")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let address = line.trim().strip_prefix("listening on http://").unwrap();
+    let connect = async || TcpStream::connect(address).await.unwrap();
+    let ready = async || {
+        let mut stream = connect().await;
+        let ask = b"GET /readyz HTTP/1.1\r\nhost: portal.test\r\nconnection: close\r\n\r\n";
+        stream.write_all(ask).await.unwrap();
+        status(&rest(&mut stream).await)
+    };
+    let mut busy = connect().await;
+    busy.write_all(ALMOST).await.unwrap();
+    assert_eq!(ready().await, 200);
+    let pid = Pid::from_raw(child.id().try_into().unwrap());
+    kill(pid, Signal::SIGTERM).unwrap();
+    eventually("it says so", async || (ready().await == 503).then_some(())).await;
+    busy.write_all(b"e").await.unwrap();
+    assert_eq!(status(&rest(&mut busy).await), 200);
+    let ended = tokio::task::spawn_blocking(move || child.wait()).await;
+    assert!(ended.unwrap().unwrap().success());
+}

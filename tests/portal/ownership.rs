@@ -1,0 +1,410 @@
+//! Does every route keep what is one service's from everybody else?
+
+use std::{collections::BTreeSet, time::Duration};
+
+use axum::{
+    body::Body,
+    http::{Request, StatusCode, header},
+};
+use sqlx::AssertSqlSafe;
+
+use crate::{
+    service::sign_in,
+    support::app::{Answer, TestApp, submission_id},
+};
+
+/// What a route does with a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rule {
+    /// Nothing: the same bytes for everybody.
+    Open,
+    /// The reference in the address opens it, and there is nothing without one. A session adds
+    /// something to a request of its own service alone.
+    Reference,
+    /// Only whoever is signed in gets anything, of the own service; everybody else is led to where
+    /// one signs in.
+    Session,
+    /// The form to sign in; for whoever is signed in, the own service.
+    Door,
+    /// Ends the session there is; the same bytes for everybody.
+    SignOut,
+}
+
+use Rule::{Door, Open, Reference, Session, SignOut};
+
+/// Every route with its rule, in the order in which they are tried.
+const RULES: &[(&str, &str, Rule)] = &[
+    ("GET", "/", Open),
+    ("GET", "/requests/new", Open),
+    ("POST", "/requests/new", Open),
+    ("GET", "/requests/{reference}", Reference),
+    ("GET", "/requests/{reference}/receipt", Reference),
+    ("GET", "/requests/{reference}/receipt.txt", Reference),
+    ("POST", "/requests/{reference}/withdraw", Reference),
+    ("GET", "/status", Open),
+    ("GET", "/help", Open),
+    ("GET", "/help/{topic}", Open),
+    ("GET", "/help/address", Open),
+    ("POST", "/help/address", Open),
+    ("GET", "/help/reasons/{reason}", Open),
+    ("GET", "/help/findings/{code}", Open),
+    ("GET", "/service", Door),
+    ("POST", "/service", Open),
+    ("GET", "/service/routes.csv", Session),
+    ("GET", "/service/edit", Session),
+    ("POST", "/service/edit", Session),
+    ("GET", "/service/cancel", Session),
+    ("POST", "/service/cancel", Session),
+    ("GET", "/service/key", Session),
+    ("POST", "/service/key", Session),
+    ("POST", "/service/sign-out", SignOut),
+    ("GET", "/static/{file}", Open),
+    ("GET", "/livez", Open),
+    ("GET", "/readyz", Open),
+];
+
+/// Methods and paths as they stand in the route table.
+fn routes_in_the_source() -> BTreeSet<(String, String)> {
+    let source = include_str!("../../src/app.rs");
+    let mut routes = BTreeSet::new();
+    for line in source.split(".route(").skip(1) {
+        let (_, rest) = line.split_once('"').expect("a path");
+        let (path, handlers) = rest.split_once('"').expect("a whole path");
+        let handlers = handlers.split(';').next().unwrap_or_default();
+        let mut any = false;
+        for (call, method) in [("get(", "GET"), ("post(", "POST")] {
+            if handlers.contains(call) {
+                routes.insert((method.into(), path.into()));
+                any = true;
+            }
+        }
+        assert!(any, "a method that this test does not know: {path}");
+    }
+    routes
+}
+
+#[test]
+fn every_route_has_a_rule() {
+    let ruled: BTreeSet<(String, String)> = RULES
+        .iter()
+        .map(|&(method, path, _)| (method.into(), path.into()))
+        .collect();
+    assert_eq!(ruled.len(), RULES.len(), "one rule a route");
+    let routes = routes_in_the_source();
+    assert!(routes.len() > 20, "they are read: {routes:?}");
+    assert_eq!(routes, ruled);
+}
+
+/// Somebody who asks.
+struct Who {
+    name: &'static str,
+    cookie: String,
+}
+
+/// What there is to ask for.
+struct Portal {
+    app: TestApp,
+    /// A pending update of the service that is asked about.
+    pending: String,
+    /// Everybody who has no business there.
+    locked_out: Vec<Who>,
+    own: String,
+    other: String,
+}
+
+const MINE: &[(&str, &str)] = &[("sip.contoso.com", "contoso.com kept.contoso.com")];
+const OTHERS: &[(&str, &str)] = &[("sip.fabrikam.com", "fabrikam.com")];
+
+impl Portal {
+    async fn new() -> Self {
+        const MINUTE: Duration = Duration::from_mins(1);
+        let app = TestApp::new().await;
+        let (_, key) = app.submit(MINE).await;
+        let (_, other_key) = app.submit(OTHERS).await;
+        assert_eq!(app.work().await.provisioned, 2);
+
+        // One that is too old although it is used, one that is not used although it is young.
+        let old = sign_in(&app, &key).await;
+        let idle = loop {
+            app.advance(29 * MINUTE).await;
+            let hub = app.get_with("/service", &old).await;
+            assert!(hub.body.contains("kept.contoso.com"), "{}", hub.body);
+            let age =
+                "SELECT extract(epoch FROM pic_now() - min(began_at))::bigint / 60 FROM session";
+            if app.number(age).await > 430 {
+                break sign_in(&app, &key).await;
+            }
+        };
+        app.advance(20 * MINUTE).await;
+        app.get_with("/service", &old).await;
+        // These would live on but for what was done.
+        let signed_out = sign_in(&app, &key).await;
+        app.post_with("/service/sign-out", &[], &signed_out).await;
+        let key_changed = sign_in(&app, &other_key).await;
+        let (own, other) = (sign_in(&app, &key).await, sign_in(&app, &other_key).await);
+        app.post_with("/service/key", &[], &other).await;
+        app.advance(29 * MINUTE).await;
+        for live in [&own, &other] {
+            let hub = app.get_with("/service", live).await;
+            assert!(hub.body.contains("Sign out"), "{}", hub.body);
+        }
+        let rows = "SELECT count(*) FROM session";
+        assert_eq!(app.number(rows).await, 4, "what has ended is still there");
+        // No second may pass between two pages that are compared.
+        let now = "DO $$ BEGIN EXECUTE format(
+            'CREATE OR REPLACE FUNCTION pic_now() RETURNS timestamptz LANGUAGE sql STABLE RETURN %L::timestamptz',
+            pic_now()); END $$";
+        sqlx::raw_sql(now).execute(app.pool()).await.unwrap();
+
+        let id = submission_id();
+        let update = app
+            .post_with("/service/edit", &fields("/service/edit", &id), &own)
+            .await
+            .reference();
+        let invented = format!("pic_session={}", pic_portal::code::encode(&[7; 20]));
+        let locked_out = [
+            ("nobody", String::new()),
+            ("an invented session", invented),
+            ("no session at all", "pic_session=nonsense".into()),
+            ("idle", idle),
+            ("old", old),
+            ("signed out", signed_out),
+            ("key changed", key_changed),
+        ];
+        Self {
+            app,
+            pending: update,
+            locked_out: locked_out.map(|(name, cookie)| Who { name, cookie }).into(),
+            own,
+            other,
+        }
+    }
+
+    /// Asks for a route as the holder of `cookie`, with fields that are good ones for it.
+    async fn ask(&self, method: &str, path: &str, reference: &str, cookie: &str) -> Answer {
+        let file = pic_portal::web::assets::url("app.css").to_string();
+        let file = file.trim_start_matches("/static/");
+        let address = path
+            .replace("{reference}", reference)
+            .replace("{file}", file);
+        let id = submission_id();
+        let body = serde_html_form::to_string(fields(path, &id)).unwrap();
+        let mut request = Request::builder()
+            .method(method)
+            .uri(address)
+            .header(header::HOST, "portal.test");
+        if !cookie.is_empty() {
+            request = request.header(header::COOKIE, cookie);
+        }
+        let body = if method == "POST" {
+            request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+            Body::from(body)
+        } else {
+            Body::empty()
+        };
+        self.app.send(request.body(body).unwrap()).await
+    }
+
+    /// Everything in the tables.
+    async fn rows(&self) -> String {
+        let mut all = String::new();
+        for table in [
+            "service",
+            "request",
+            "request_edge",
+            "request_route",
+            "route",
+            "event",
+            "finding",
+            "work",
+            "session",
+        ] {
+            let rows = format!(
+                "SELECT coalesce(string_agg(t::text, ' ' ORDER BY t::text), '') FROM {table} AS t"
+            );
+            let rows: String = sqlx::query_scalar(AssertSqlSafe(rows))
+                .fetch_one(self.app.pool())
+                .await
+                .unwrap();
+            all.extend([table, ": ", &rows, "\n"]);
+        }
+        all
+    }
+}
+
+/// Fields that do what a form is for, at whichever service is signed in to.
+fn fields<'a>(path: &str, id: &'a str) -> Vec<(&'a str, &'a str)> {
+    match path {
+        "/requests/new" => vec![
+            ("number", "1234567"),
+            ("submission_id", id),
+            ("action", "review"),
+        ],
+        "/service" => vec![
+            ("number", "1234567"),
+            ("management_key", "0000-0000-0000-0000-0000-0000-00"),
+        ],
+        "/service/edit" => vec![
+            ("edge", "sip.contoso.com"),
+            ("domains", "kept.contoso.com added.contoso.com"),
+            ("deployment", "on_premises"),
+            ("submission_id", id),
+            ("action", "submit"),
+        ],
+        "/service/cancel" => vec![("confirm", "on")],
+        _ => Vec::new(),
+    }
+}
+
+/// All that a stranger can tell from an answer: status, headers, body. The id that each form is
+/// given is random, and as long for everybody.
+fn told(answer: &Answer) -> (StatusCode, String, String) {
+    let mut body = answer.body.clone();
+    if let Some((before, rest)) = body.split_once("name=\"submission_id\" value=\"") {
+        let (_, after) = rest.split_at(36);
+        body = format!("{before}{after}");
+    }
+    (answer.status, format!("{:?}", answer.headers), body)
+}
+
+fn assert_led_to_the_door(answer: &Answer, what: &str) {
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (StatusCode::SEE_OTHER, "/service"),
+        "{what}"
+    );
+    assert_eq!(answer.body, "", "{what}");
+}
+
+#[tokio::test]
+async fn what_is_not_yours_looks_like_what_is_not_there() {
+    const UNKNOWN: &str = "PIC-0000-0000-0000-0000";
+    let portal = Portal::new().await;
+    let secrets = ["kept.contoso.com", portal.pending.as_str()];
+    for &(method, path, rule) in RULES {
+        let nobody = portal.ask(method, path, &portal.pending, "").await;
+        for who in &portal.locked_out {
+            let what = format!("{method} {path}, {}", who.name);
+            let before = portal.rows().await;
+            let answer = portal.ask(method, path, &portal.pending, &who.cookie).await;
+            assert_eq!(told(&answer), told(&nobody), "{what}");
+            assert_eq!(portal.rows().await, before, "{what}: nothing is changed");
+            match rule {
+                Session => assert_led_to_the_door(&answer, &what),
+                Reference => {
+                    let unknown = portal.ask(method, path, UNKNOWN, &who.cookie).await;
+                    assert_eq!(unknown.status, StatusCode::NOT_FOUND, "{what}");
+                    let nobody = portal.ask(method, path, UNKNOWN, "").await;
+                    assert_eq!(told(&unknown), told(&nobody), "{what}");
+                }
+                Open | Door | SignOut => {
+                    for secret in secrets {
+                        assert!(!answer.body.contains(secret), "{what}: {secret}");
+                    }
+                }
+            }
+        }
+        // Somebody who is signed in elsewhere.
+        let what = format!("{method} {path}, another service's session");
+        let of_mine = "SELECT md5(string_agg(t, ' ' ORDER BY t)) FROM (
+            SELECT s::text FROM service s WHERE id = 1 UNION ALL
+            SELECT r::text FROM request r WHERE service_id = 1 UNION ALL
+            SELECT x::text FROM route x WHERE service_id = 1 UNION ALL
+            SELECT e::text FROM event e JOIN request r ON r.id = e.request_id AND service_id = 1 UNION ALL
+            SELECT w::text FROM work w JOIN request r ON r.id = w.request_id AND service_id = 1 UNION ALL
+            SELECT n::text FROM session n WHERE service_id = 1) AS mine (t)";
+        let mine = async || -> String {
+            sqlx::query_scalar(of_mine)
+                .fetch_one(portal.app.pool())
+                .await
+                .unwrap()
+        };
+        let before = mine().await;
+        let answer = portal
+            .ask(method, path, &portal.pending, &portal.other)
+            .await;
+        assert_eq!(mine().await, before, "{what}");
+        match rule {
+            Open | SignOut => assert_eq!(told(&answer), told(&nobody), "{what}"),
+            Reference => {
+                assert_eq!(told(&answer), told(&nobody), "{what}");
+                let unknown = portal.ask(method, path, UNKNOWN, &portal.other).await;
+                assert_eq!(unknown.status, StatusCode::NOT_FOUND, "{what}");
+            }
+            Session | Door => {
+                for secret in secrets {
+                    assert!(!answer.body.contains(secret), "{what}: {secret}");
+                }
+                assert_ne!(answer.status, StatusCode::NOT_FOUND, "{what}");
+            }
+        }
+    }
+}
+
+/// The same questions, asked by whoever they belong to: what was refused above was refused for
+/// the person and not for the form.
+#[tokio::test]
+async fn what_is_yours_is_there() {
+    let portal = Portal::new().await;
+    for &(method, path, rule) in RULES {
+        let nobody = portal.ask(method, path, &portal.pending, "").await;
+        let answer = portal.ask(method, path, &portal.pending, &portal.own).await;
+        let what = format!("{method} {path}: {}", answer.body);
+        match (rule, method, path) {
+            (Open | SignOut, ..) => assert_eq!(told(&answer), told(&nobody), "{what}"),
+            (Reference, "POST", _) => {
+                assert_eq!(nobody.status, StatusCode::UNPROCESSABLE_ENTITY, "{what}");
+                let page = format!("/requests/{}", portal.pending);
+                assert_eq!(answer.header("location"), page, "{what}");
+            }
+            (Reference, ..) => assert!(answer.body.contains(&portal.pending), "{what}"),
+            (Session, "POST", "/service/key") => {
+                assert_eq!(answer.header("location"), "/service/key", "{what}");
+            }
+            (Session, "POST", _) => {
+                let receipt = answer.reference();
+                // The next form is for a service that has nothing pending.
+                assert_eq!(portal.app.work().await.provisioned, 1, "{what}");
+                assert_eq!(portal.app.state(&receipt).await, "provisioned");
+            }
+            (Session | Door, ..) => assert_eq!(answer.status, StatusCode::OK, "{what}"),
+        }
+    }
+    assert_eq!(
+        portal
+            .app
+            .number("SELECT count(*) FROM route WHERE service_id = 1")
+            .await,
+        0,
+        "it was cancelled in the end"
+    );
+    let after = portal.ask("GET", "/service/edit", "", &portal.own).await;
+    assert_led_to_the_door(&after, "after sign-out");
+}
+
+/// A form that another site sends is no question at all, whoever is signed in.
+#[tokio::test]
+async fn a_form_of_another_site_is_refused_with_a_session_too() {
+    let portal = Portal::new().await;
+    let before = portal.rows().await;
+    for &(method, path, _) in RULES {
+        if method != "POST" {
+            continue;
+        }
+        let address = path.replace("{reference}", &portal.pending);
+        let id = submission_id();
+        let body = serde_html_form::to_string(fields(path, &id)).unwrap();
+        let request = Request::post(address)
+            .header(header::HOST, "portal.test")
+            .header(header::COOKIE, &portal.own)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header("sec-fetch-site", "cross-site")
+            .header(header::ORIGIN, "https://evil.example");
+        let answer = portal
+            .app
+            .send(request.body(Body::from(body)).unwrap())
+            .await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
+        assert_eq!(portal.rows().await, before, "{path}");
+    }
+}

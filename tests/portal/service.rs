@@ -1,0 +1,291 @@
+//! Can the holder of a management key change what is in force, and nobody else?
+
+use axum::http::StatusCode;
+
+use crate::support::app::{Answer, TestApp, submission_id};
+
+const BEFORE: &[(&str, &str)] = &[
+    ("sip.contoso.com", "contoso.com it.contoso.com"),
+    ("edge.contoso.com", "fabrikam.com"),
+];
+
+/// Signs in to the service of agreement 1234567 with `key`; the session's cookie.
+pub(crate) async fn sign_in(portal: &TestApp, key: &str) -> String {
+    let answer = portal
+        .post(
+            "/service",
+            &[("number", "123-45 67"), ("management_key", key)],
+        )
+        .await;
+    assert_eq!(answer.header("location"), "/service", "{}", answer.body);
+    answer.cookie()
+}
+
+/// A service with `BEFORE` in force, and the cookie of a browser that is signed in to it.
+async fn service(portal: &TestApp) -> (String, String) {
+    let (_, key) = portal.submit(BEFORE).await;
+    assert_eq!(portal.work().await.provisioned, 1);
+    let cookie = sign_in(portal, &key).await;
+    (key, cookie)
+}
+
+/// The fields of an edit.
+pub(crate) fn edit<'a>(
+    id: &'a str,
+    edges: &[(&'a str, &'a str)],
+    more: &[(&'a str, &'a str)],
+) -> Vec<(&'a str, &'a str)> {
+    let mut fields: Vec<_> = edges
+        .iter()
+        .flat_map(|(e, d)| [("edge", *e), ("domains", *d)])
+        .collect();
+    fields.extend([("deployment", "on_premises"), ("submission_id", id)]);
+    fields.extend(more);
+    fields
+}
+
+async fn routes(portal: &TestApp) -> Vec<(String, String)> {
+    sqlx::query_as("SELECT sip_domain::text, access_edge::text FROM route ORDER BY sip_domain")
+        .fetch_all(portal.pool())
+        .await
+        .unwrap()
+}
+
+fn assert_led_away(answer: &Answer) {
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (StatusCode::SEE_OTHER, "/service")
+    );
+}
+
+#[tokio::test]
+async fn an_update_is_reviewed_sent_and_swapped_in_at_once() {
+    let portal = TestApp::new().await;
+    let (_, cookie) = service(&portal).await;
+    let hub = portal.get_with("/service", &cookie).await;
+    assert!(
+        hub.body.contains("3 SIP domains") && hub.body.contains("fabrikam.com"),
+        "{}",
+        hub.body
+    );
+    let form = portal.get_with("/service/edit", &cookie).await;
+    assert!(
+        form.body.contains("contoso.com\nit.contoso.com"),
+        "prefilled: {}",
+        form.body
+    );
+
+    let after = [(
+        "sip.contoso.com",
+        "contoso.com new.contoso.com fabrikam.com",
+    )];
+    let id = submission_id();
+    let review = portal
+        .post_with(
+            "/service/edit",
+            &edit(&id, &after, &[("action", "review")]),
+            &cookie,
+        )
+        .await;
+    assert_eq!(review.status, StatusCode::OK);
+    for words in [
+        "comes into force at sip.contoso.com",
+        "is in force no more at sip.contoso.com",
+        "moves from edge.contoso.com to sip.contoso.com",
+        "name=\"confirm_edge_change\"",
+    ] {
+        assert!(review.body.contains(words), "{words}: {}", review.body);
+    }
+    let unconfirmed = portal
+        .post_with(
+            "/service/edit",
+            &edit(&id, &after, &[("action", "submit")]),
+            &cookie,
+        )
+        .await;
+    assert_eq!(unconfirmed.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        unconfirmed.body.contains("#confirm_edge_change"),
+        "{}",
+        unconfirmed.body
+    );
+
+    let sending = edit(
+        &id,
+        &after,
+        &[("confirm_edge_change", "on"), ("action", "submit")],
+    );
+    let sent = portal.post_with("/service/edit", &sending, &cookie).await;
+    let reference = sent.reference();
+    let before = routes(&portal).await;
+    assert_eq!(before.len(), 3, "nothing changes before it is provisioned");
+    let again = portal.post_with("/service/edit", &sending, &cookie).await;
+    assert_eq!(
+        again.reference(),
+        reference,
+        "a retry leads to the same receipt"
+    );
+
+    assert_eq!(portal.work().await.provisioned, 1);
+    let now: Vec<_> = routes(&portal).await;
+    let now: Vec<_> = now.iter().map(|(d, e)| (d.as_str(), e.as_str())).collect();
+    assert_eq!(
+        now,
+        [
+            ("contoso.com", "sip.contoso.com"),
+            ("fabrikam.com", "sip.contoso.com"),
+            ("new.contoso.com", "sip.contoso.com"),
+        ]
+    );
+    let late = portal.post_with("/service/edit", &sending, &cookie).await;
+    assert_eq!(
+        late.reference(),
+        reference,
+        "a retry after it was provisioned does so too"
+    );
+    let fresh = submission_id();
+    let same = portal
+        .post_with(
+            "/service/edit",
+            &edit(&fresh, &after, &[("action", "submit")]),
+            &cookie,
+        )
+        .await;
+    assert_eq!(same.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(same.body.contains("Nothing would change"), "{}", same.body);
+    assert_eq!(portal.number("SELECT count(*) FROM request").await, 2);
+}
+
+#[tokio::test]
+async fn a_pending_update_is_withdrawn_by_its_session_and_leaves_everything_as_it_was() {
+    let portal = TestApp::new().await;
+    let (_, cookie) = service(&portal).await;
+    let before = routes(&portal).await;
+    let id = submission_id();
+    let sending = edit(
+        &id,
+        &[("sip.contoso.com", "contoso.com")],
+        &[("action", "submit")],
+    );
+    let reference = portal
+        .post_with("/service/edit", &sending, &cookie)
+        .await
+        .reference();
+    let path = format!("/requests/{reference}/withdraw");
+    let stranger = portal.post(&path, &[]).await;
+    assert_eq!(stranger.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let page = portal
+        .get_with(&format!("/requests/{reference}"), &cookie)
+        .await;
+    assert!(
+        page.body.contains("You are signed in to this service"),
+        "{}",
+        page.body
+    );
+    let done = portal.post_with(&path, &[], &cookie).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER);
+    assert_eq!(portal.state(&reference).await, "withdrawn");
+    portal.work().await;
+    assert_eq!(routes(&portal).await, before);
+}
+
+#[tokio::test]
+async fn a_cancel_empties_the_service_and_an_update_fills_it_again() {
+    let portal = TestApp::new().await;
+    let (_, cookie) = service(&portal).await;
+    let page = portal.get_with("/service/cancel", &cookie).await;
+    assert!(page.body.contains("3 SIP domains stop"), "{}", page.body);
+    let unconfirmed = portal.post_with("/service/cancel", &[], &cookie).await;
+    assert_eq!(unconfirmed.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let reference = portal
+        .post_with("/service/cancel", &[("confirm", "on")], &cookie)
+        .await
+        .reference();
+    let twice = portal
+        .post_with("/service/cancel", &[("confirm", "on")], &cookie)
+        .await;
+    assert_eq!(twice.status, StatusCode::CONFLICT);
+    assert_eq!(routes(&portal).await.len(), 3);
+    assert_eq!(portal.work().await.provisioned, 1);
+    assert_eq!(routes(&portal).await, []);
+    let status = portal.get(&format!("/requests/{reference}")).await;
+    assert!(
+        status.body.contains("The service is cancelled"),
+        "{}",
+        status.body
+    );
+    let empty = portal
+        .post_with("/service/cancel", &[("confirm", "on")], &cookie)
+        .await;
+    assert_eq!(empty.status, StatusCode::CONFLICT);
+    let id = submission_id();
+    let refill = edit(
+        &id,
+        &[("sip.contoso.com", "contoso.com")],
+        &[("action", "submit")],
+    );
+    portal
+        .post_with("/service/edit", &refill, &cookie)
+        .await
+        .reference();
+    portal.work().await;
+    assert_eq!(routes(&portal).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_new_key_replaces_the_old_one_and_ends_other_sessions() {
+    let portal = TestApp::new().await;
+    let (old, cookie) = service(&portal).await;
+    let other = sign_in(&portal, &old).await;
+    let made = portal.post_with("/service/key", &[], &cookie).await;
+    assert_eq!(made.header("location"), "/service/key");
+    let shown = portal
+        .get_with("/service/key", &format!("{cookie}; {}", made.cookie()))
+        .await;
+    let new = shown
+        .attribute("data-management-key")
+        .expect("the new key")
+        .to_owned();
+    assert_ne!(new, old);
+    let without = portal.get_with("/service/key", &cookie).await;
+    assert_eq!(without.attribute("data-management-key"), None);
+    assert_led_away(&portal.get_with("/service/edit", &other).await);
+    assert_eq!(
+        portal.get_with("/service/edit", &cookie).await.status,
+        StatusCode::OK
+    );
+    let refused = portal
+        .post(
+            "/service",
+            &[("number", "1234567"), ("management_key", &old)],
+        )
+        .await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    sign_in(&portal, &new).await;
+}
+
+#[tokio::test]
+async fn a_wrong_number_and_a_wrong_key_get_the_same_answer() {
+    let portal = TestApp::new().await;
+    let (key, cookie) = service(&portal).await;
+    let asked = |number: &'static str, key: &str| {
+        let (portal, key) = (&portal, key.to_owned());
+        async move {
+            let answer = portal
+                .post("/service", &[("number", number), ("management_key", &key)])
+                .await;
+            (answer.status, answer.body.replace(number, "N"))
+        }
+    };
+    let wrong_key = "0000-0000-0000-0000-0000-0000-00";
+    let one = asked("1234567", wrong_key).await;
+    assert_eq!(one.0, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(one, asked("7654321", &key).await);
+    assert_eq!(one, asked("7654321", wrong_key).await);
+    assert_eq!(one, asked("1234567", "what").await);
+
+    let out = portal.post_with("/service/sign-out", &[], &cookie).await;
+    assert_led_away(&out);
+    assert_led_away(&portal.get_with("/service/edit", &cookie).await);
+    assert_eq!(portal.number("SELECT count(*) FROM session").await, 0);
+}
