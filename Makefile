@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: help run test check assets sqlx sqlx-check bench tools-run tools-test
+.PHONY: help run test soak check assets sqlx sqlx-check bench tools-run tools-test
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -12,8 +12,10 @@ run: tools-run ## Build the portal and start it on its private PostgreSQL
 	cargo run --locked
 
 test: tools-test node_modules ## Run all tests, those in a real browser too
-	cargo test --locked --all-targets
-	cargo test --locked --doc
+	cargo test --locked
+
+soak: tools-test ## Run the long forms of the tests
+	PIC_FUZZ=100000 cargo test --locked --test portal front_door
 
 check: ## What CI looks at before the tests: format, lints, documentation, dependencies, queries
 	.ci/check

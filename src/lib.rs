@@ -15,13 +15,13 @@
 //! |---|---|
 //! | [`names`], [`agreement`], [`code`] | what a person typed, parsed: names of hosts and domains, agreement numbers, random codes |
 //! | [`request`] | a request: its state machine, form, storage and pages |
-//! | [`service`] | what an agreement holds, and the management key that opens it |
-//! | [`help`] | what administrators have to know, a page each; the tool that writes an address |
+//! | [`service`] | what an agreement holds: signing in by its management key, changing it, cancelling it |
 //! | [`provisioning`] | the background task: claim what is due, settle it |
+//! | [`help`] | what administrators have to know, a page a topic; the address tool |
 //! | [`db`] | opening and migrating the database, its faults without values; the private PostgreSQL |
-//! | [`web`] | what every answer has: headers, faces of errors, page shell, assets, forms |
-//! | [`app`], [`server`] | what handlers share and the route table; the accept loop |
-//! | [`config`], [`cli`], [`telemetry`], [`error`] | settings, commands, the log, what went wrong |
+//! | [`web`] | what every answer has: the table's routes, headers, faces of errors, page shell, assets, forms, sessions, limits |
+//! | [`app`], [`server`] | what handlers share and the route table; the front door |
+//! | [`config`], [`cli`], [`telemetry`], [`clock`], [`error`] | settings, commands, the log, time, what went wrong |
 //!
 //! `templates/` mirrors `src/`. `migrations/` is the schema, and `0002_settle.sql` the one place
 //! where routes change. `static/` holds built assets and their sources.
