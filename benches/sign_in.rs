@@ -96,9 +96,8 @@ async fn main() {
             promise: Duration::from_hours(48),
             expiry: Duration::from_hours(30 * 24),
         },
-        throttle: pic_portal::web::limit::Throttle::none(),
-        plain_domains: Vec::new(),
         throttle: Throttle::none(),
+        plain_domains: Vec::new(),
     };
     let router = App::new(db, site, Waker::default()).router();
 

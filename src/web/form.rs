@@ -8,7 +8,7 @@ use axum::{
 use http_body_util::LengthLimitError;
 use serde::de::DeserializeOwned;
 
-use super::guard::is_encoded_text;
+use super::guard::decoded;
 use crate::{
     error::{Error, Problem},
     server::TooSlow,
@@ -56,7 +56,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Fields<T> {
         let body = axum::body::to_bytes(request.into_body(), MAX_BODY)
             .await
             .map_err(|error| Problem::of(fault(&error)).into_response())?;
-        if !is_encoded_text(&body) {
+        if decoded(&body).is_none() {
             return Err(Problem::of(StatusCode::BAD_REQUEST).into_response());
         }
         serde_html_form::from_bytes(&body)

@@ -5,6 +5,10 @@
 use std::time::Duration;
 
 use axum::{body::Body, http::Request};
+use pic_portal::{
+    help::{CONTENTS, finding::Code},
+    request::Reason,
+};
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 
@@ -23,7 +27,7 @@ type Fields = Vec<(String, String)>;
 
 /// A page and the way to it.
 pub(crate) struct Exhibit {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     /// HTTP status that it has.
     pub(crate) status: u16,
     way: Way,
@@ -77,17 +81,18 @@ impl Gallery {
         gallery.pages_of_the_form();
         gallery.pages_of_requests().await;
         gallery.pages_of_finding();
+        gallery.pages_of_help();
         gallery.pages_of_errors().await;
         gallery
     }
 
-    fn show(&mut self, name: &'static str, status: u16, way: Way) {
+    fn show(&mut self, name: &str, status: u16, way: Way) {
         self.show_at(At::Sound, name, status, way);
     }
 
-    fn show_at(&mut self, at: At, name: &'static str, status: u16, way: Way) {
+    fn show_at(&mut self, at: At, name: &str, status: u16, way: Way) {
         self.exhibits.push(Exhibit {
-            name,
+            name: name.to_owned(),
             status,
             way,
             at,
@@ -248,6 +253,42 @@ impl Gallery {
             ("find-error", 422, "?q=nowhere"),
         ] {
             self.show(name, status, Way::Get(format!("/status{query}")));
+        }
+    }
+
+    fn pages_of_help(&mut self) {
+        self.show("help", 200, Way::Get("/help".into()));
+        let topics = CONTENTS.iter().flat_map(|(_, topics)| *topics);
+        for topic in topics {
+            self.show(
+                &format!("help-{}", topic.slug()),
+                200,
+                Way::Get(topic.path()),
+            );
+        }
+        for reason in Reason::ALL {
+            let path = format!("/help/reasons/{}", reason.as_str());
+            self.show(
+                &format!("help-reason-{}", reason.as_str()),
+                200,
+                Way::Get(path),
+            );
+        }
+        for code in Code::ALL {
+            let path = format!("/help/findings/{}", code.as_str());
+            self.show(
+                &format!("help-finding-{}", code.as_str()),
+                200,
+                Way::Get(path),
+            );
+        }
+        for (name, status, address) in [
+            ("help-address-written", 200, "ted@contoso.com"),
+            ("help-address-plain", 200, "ted@outlook.com"),
+            ("help-address-error", 422, "contoso.com"),
+        ] {
+            let fields = vec![("address".to_owned(), address.to_owned())];
+            self.show(name, status, Way::Post("/help/address".into(), fields));
         }
     }
 

@@ -1,6 +1,6 @@
 //! Is every page sound as it goes over the wire: valid, linked, light?
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::{body::Body, http::Request};
 use http_body_util::BodyExt as _;
@@ -17,7 +17,7 @@ async fn every_page_is_valid_html() {
     let mut pages = Vec::new();
     for exhibit in &gallery.exhibits {
         let answer = gallery.fetch(exhibit).await;
-        pages.push((exhibit.name.to_owned(), answer.body));
+        pages.push((exhibit.name.clone(), answer.body));
     }
     assert_valid(&pages);
 }
@@ -27,46 +27,33 @@ async fn every_page_is_valid_html() {
 async fn no_link_is_dead() {
     let gallery = Gallery::open().await;
     let app = &gallery.sound.app;
-    let mut pages: BTreeMap<String, Linked> = BTreeMap::new();
+    let origin = &gallery.sound.origin;
     let mut dead = BTreeSet::new();
-    let mut wanted = VecDeque::from(["/".to_owned()]);
-    let mut links: Vec<(String, String)> = Vec::new();
+    // Who links, and where to.
+    let mut links: Vec<(String, String)> = vec![("nobody".into(), "/".into())];
     for exhibit in &gallery.exhibits {
         let linked = Linked::of(&gallery.fetch(exhibit).await.body);
-        links.extend(
-            linked
-                .links
-                .iter()
-                .map(|link| (format!("({})", exhibit.name), link.clone())),
-        );
-        // A fragment alone leads to this very page.
-        for id in linked
-            .links
-            .iter()
-            .filter_map(|link| link.strip_prefix('#'))
-        {
-            if !linked.ids.contains(id) {
-                dead.insert(format!("{}: #{id}", exhibit.name));
+        for link in linked.links {
+            // A fragment alone leads to this very page.
+            match link.strip_prefix('#') {
+                Some(id) if !linked.ids.contains(id) => {
+                    dead.insert(format!("{}: {link}", exhibit.name));
+                }
+                Some(_) => {}
+                None => links.push((exhibit.name.clone(), link)),
             }
         }
     }
-    loop {
-        for (_, link) in &links {
-            let path = link.split('#').next().unwrap_or_default();
-            let inside = path.strip_prefix(&gallery.sound.origin).unwrap_or(path);
-            if inside.starts_with('/') && !pages.contains_key(inside) {
-                wanted.push_back(inside.to_owned());
-            }
-        }
-        let Some(path) = wanted.pop_front() else {
-            break;
-        };
-        if pages.contains_key(&path) {
+    let mut pages: BTreeMap<String, Linked> = BTreeMap::new();
+    let mut followed = 0;
+    while let Some((from, link)) = links.get(followed).cloned() {
+        followed += 1;
+        let Some(path) = inside(&link, origin).filter(|path| !pages.contains_key(*path)) else {
             continue;
-        }
-        let answer = app.get(&path).await;
+        };
+        let answer = app.get(path).await;
         if answer.status.as_u16() >= 400 {
-            dead.insert(format!("{path} answers {}", answer.status));
+            dead.insert(format!("{from}: {link} answers {}", answer.status));
         }
         let is_page = answer.header("content-type").starts_with("text/html");
         let linked = if is_page {
@@ -74,14 +61,14 @@ async fn no_link_is_dead() {
         } else {
             Linked::default()
         };
-        links.extend(linked.links.iter().map(|link| (path.clone(), link.clone())));
-        pages.insert(path, linked);
+        let new = linked.links.iter().filter(|link| !link.starts_with('#'));
+        links.extend(new.map(|link| (path.to_owned(), link.clone())));
+        pages.insert(path.to_owned(), linked);
     }
     for (from, link) in &links {
-        let (path, id) = link.split_once('#').unwrap_or((link, ""));
-        let path = path.strip_prefix(&gallery.sound.origin).unwrap_or(path);
-        let to = if path.is_empty() { from } else { path };
-        if !id.is_empty() && pages.get(to).is_some_and(|page| !page.ids.contains(id)) {
+        let id = link.split_once('#').map_or("", |(_, id)| id);
+        let page = inside(link, origin).and_then(|path| pages.get(path));
+        if !id.is_empty() && page.is_some_and(|page| !page.ids.contains(id)) {
             dead.insert(format!("{from}: {link}"));
         }
     }
@@ -91,6 +78,13 @@ async fn no_link_is_dead() {
         "the crawl got nowhere: {:#?}",
         pages.keys()
     );
+}
+
+/// The path that a link leads to, if it stays inside.
+fn inside<'a>(link: &'a str, origin: &str) -> Option<&'a str> {
+    let path = link.strip_prefix(origin).unwrap_or(link);
+    path.starts_with('/')
+        .then(|| path.split('#').next().unwrap_or_default())
 }
 
 /// What a page leads to, and what can be led to in it.

@@ -109,15 +109,22 @@ async fn the_whole_way_with_the_keyboard_alone() {
     hands.tab_to("#domains-1").await;
     hands.write("contoso.com").await;
     hands.tab_to("[value=add-edge]").await;
-    hands.go_on_with(Key::Space).await;
-    // The new group has the cursor.
-    assert_eq!(hands.focused().await, "edge-2");
+    hands.press(Key::Space).await;
+    page.until(
+        "the new field has the cursor",
+        "return document.activeElement.id === 'edge-2'",
+    )
+    .await;
     hands.tab_to("[value=remove-edge-2]").await;
-    hands.go_on_with(Key::Enter).await;
+    hands.press(Key::Enter).await;
+    page.until(
+        "the cursor is in what is left",
+        "return document.activeElement.id === 'edge-1'",
+    )
+    .await;
     assert!(!page.has("#edge-2").await);
 
     // Enter in a field is Continue, whatever other buttons stand before it.
-    hands.tab_to("#edge-1").await;
     hands.go_on_with(Key::Enter).await;
     assert_eq!(page.status().await, 422);
     page.until(

@@ -23,7 +23,11 @@ async fn look_at(part: impl Fn(&str) -> bool) {
     let browser = Browser::start().await;
     let page = Page::new(&browser, &gallery.sound.origin);
     let mut faults = Vec::new();
-    for exhibit in gallery.exhibits.iter().filter(|exhibit| part(exhibit.name)) {
+    for exhibit in gallery
+        .exhibits
+        .iter()
+        .filter(|exhibit| part(&exhibit.name))
+    {
         gallery.visit(&page, exhibit).await;
         faults.extend(look(&page, exhibit).await);
     }
@@ -32,7 +36,7 @@ async fn look_at(part: impl Fn(&str) -> bool) {
 
 /// One page in all its appearances.
 async fn look(page: &Page, exhibit: &Exhibit) -> Vec<String> {
-    let name = exhibit.name;
+    let name = exhibit.name.as_str();
     let mut faults = Vec::new();
     page.assert_well_formed(name).await;
     for (width, scheme) in [
@@ -88,4 +92,9 @@ async fn pages_of_requests_are_fit_for_everybody() {
 async fn pages_of_finding_and_of_errors_are_fit_for_everybody() {
     look_at(|name| name == "already-sent" || name.starts_with("find") || name.starts_with("error"))
         .await;
+}
+
+#[tokio::test]
+async fn pages_of_help_are_fit_for_everybody() {
+    look_at(|name| name.starts_with("help")).await;
 }

@@ -136,7 +136,6 @@ async fn what_is_not_known_is_not_found() {
         "/help/findings/domain-held/x",
         "/help/reasons/nothing",
         "/help/reasons/Expired",
-        "/help/",
     ] {
         let page = portal.get(path).await;
         assert_eq!(page.status, StatusCode::NOT_FOUND, "{path}");

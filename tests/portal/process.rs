@@ -23,7 +23,6 @@ use pic_portal::db::{
 };
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool, postgres::PgPoolOptions};
 use tokio::{
-    net::TcpStream,
     process::Command,
     task::JoinSet,
     time::{Duration, timeout},
@@ -103,8 +102,12 @@ async fn a_signal_stops_it_and_cuts_no_request_off() {
         .await;
 
         portal.signal(signal);
-        eventually("nobody is let in any more", async || {
-            TcpStream::connect(portal.address).await.err()
+        // Load balancers are told while those who are there are still being served.
+        eventually("it says that it is not ready", async || {
+            let mut probe = Connection::to(portal.address).await.ok()?;
+            probe.ask("GET", "/readyz", &[], "").await.ok()?;
+            let answer = probe.answer().await.ok()?;
+            (answer.status == StatusCode::SERVICE_UNAVAILABLE).then_some(())
         })
         .await;
         locks.rollback().await.unwrap();

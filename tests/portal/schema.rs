@@ -34,10 +34,11 @@ const DATA: &str = "
 
 /// A request 4 of service 2 with what `parts` insert for `id`, as one statement.
 fn request(kind: &str, parts: &str) -> String {
+    let deployment = if kind == "cancel" { "NULL" } else { "'split'" };
     format!(
         "WITH new AS (
              INSERT INTO request (service_id, submitted_at, reference, kind, deployment, submission_hash, content_hash)
-             SELECT 2, pic_now(), 'PIC-0000-0000-0000-0004', '{kind}', 'split', sha256('4'), sha256('4') RETURNING id)
+             SELECT 2, pic_now(), 'PIC-0000-0000-0000-0004', '{kind}', {deployment}, sha256('4'), sha256('4') RETURNING id)
          {parts} SELECT FROM new"
     )
 }

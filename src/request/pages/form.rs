@@ -12,12 +12,12 @@ use super::{
         already_sent, edge_fields, field, form_problem, general, put_off, too_often, warning,
     },
     receipt,
-    view::{AnswerEdge, AnswersPage, Choice, EdgeRoutes, FormPage, Hidden, Normalised, count},
+    view::{AnswerEdge, AnswersPage, Choice, EdgeRoutes, FormPage, Hidden, Normalised},
 };
 use crate::{
     agreement::Programme,
     app::App,
-    error::{Error, Problem},
+    error::Error,
     request::{
         Asked, Deployment,
         form::{self, Action, Checked, FieldError, Note, RequestForm},

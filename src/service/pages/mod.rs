@@ -107,10 +107,7 @@ fn sign_in_page(app: &App, number: &str, problem: Option<&'static str>) -> Resul
     let mut response = page(StatusCode::UNPROCESSABLE_ENTITY, &view)?;
     response
         .extensions_mut()
-        .insert(Problem::form(vec![FieldProblem {
-            field: "number".into(),
-            message: message.into(),
-        }]));
+        .insert(Problem::field("number", message));
     response.extensions_mut().insert(FailedTry);
     Ok(response)
 }

@@ -30,7 +30,7 @@ use tokio::{
 /// More at once gain nothing on two cores, and each takes half a gigabyte.
 static BROWSERS: Semaphore = Semaphore::const_new(2);
 
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 const INSTALL: &str = "run `make test`, or: apt-get install -y --no-install-recommends chromium chromium-driver fonts-liberation fonts-dejavu-core";
 
 /// Chromium with an empty profile.

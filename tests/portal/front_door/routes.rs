@@ -28,6 +28,7 @@ type Table = Vec<(Route, String)>;
 async fn table() -> (TestApp, Table, String) {
     let portal = TestApp::new().await;
     let (reference, key) = portal.submit(EDGES).await;
+    portal.work().await;
     let fields = [("number", "1234567"), ("management_key", key.as_str())];
     let cookie = portal.post("/service", &fields).await.cookie();
     let file = assets::url("app.css").strip_prefix("/static/").unwrap();
@@ -38,7 +39,7 @@ async fn table() -> (TestApp, Table, String) {
             .replace("{name}", file)
             .replace("{topic}", "edges-and-domains")
             .replace("{reason}", "expired")
-            .replace("{code}", "srv-missing");
+            .replace("{code}", "domain-held");
         assert!(!path.contains('{'), "teach this test about {path}");
         (route, path)
     };
@@ -230,7 +231,7 @@ async fn what_is_no_address_or_no_text_is_refused_with_a_face() {
         .get(&format!("/status?q={}", "x".repeat(9_000)))
         .await;
     assert_eq!(long.status, StatusCode::URI_TOO_LONG);
-    for body in ["number=%", "number=%FF", "number=%00", "%C3=1"] {
+    for body in ["number=%", "number=%FF", "%C3=1"] {
         let request = ask(&Method::POST, "/requests/new").header("content-type", FORM);
         let answer = portal.send(request.body(Body::from(body)).unwrap()).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{body}");

@@ -44,6 +44,9 @@ pub(crate) fn command(program: &Path, settings: &[(&str, &str)]) -> Command {
         .env_clear()
         .env("PATH", env::var_os("PATH").unwrap_or_default())
         .env("PIC_LISTEN", "127.0.0.1:0")
+        // All of a test's clients are one network.
+        .env("PIC_SUBMIT_LIMIT", "0")
+        .env("PIC_TRY_LIMIT", "0")
         .envs(settings.iter().copied())
         .current_dir("/")
         .stdin(Stdio::null())
