@@ -1,18 +1,31 @@
 //! Do slow, greedy and wrong clients get what is theirs, while everybody else is served?
 
-use std::time::Duration;
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
-use axum::http::{Request, StatusCode};
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, StatusCode},
+    routing::get,
+};
 use http_body_util::{BodyExt as _, Empty};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Frame};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use pic_portal::{server::Limits, web::assets};
+use pic_portal::{
+    server::{Door, Limits, listen},
+    web::assets,
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpSocket, TcpStream},
     task::JoinSet,
-    time::interval,
+    time::{Interval, interval},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{Open, assert_has_face, header, one_answer, rest, short, status};
 use crate::support::eventually;
@@ -226,8 +239,8 @@ async fn a_client_that_asks_first_is_told_to_go_on() {
 
 type Http2 = hyper::client::conn::http2::SendRequest<Empty<Bytes>>;
 
-async fn http_2(open: &Open) -> Http2 {
-    let io = TokioIo::new(open.connect().await);
+async fn http_2(stream: TcpStream) -> Http2 {
+    let io = TokioIo::new(stream);
     let (sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io)
         .await
         .unwrap();
@@ -235,7 +248,7 @@ async fn http_2(open: &Open) -> Http2 {
     sender
 }
 
-async fn ask(client: &mut Http2, path: &str, field: &str) -> Option<(StatusCode, usize)> {
+async fn ask_2(client: &mut Http2, path: &str, field: &str) -> Option<(StatusCode, usize)> {
     let request = Request::get(format!("http://portal.test{path}"))
         .header("x-field", field)
         .body(Empty::new())
@@ -248,19 +261,93 @@ async fn ask(client: &mut Http2, path: &str, field: &str) -> Option<(StatusCode,
 #[tokio::test]
 async fn http_2_without_tls_is_spoken_to_who_speaks_it() {
     let open = Open::with(short()).await;
-    let mut client = http_2(&open).await;
+    let mut client = http_2(open.connect().await).await;
     let mut many = JoinSet::new();
     for _ in 0..100 {
         let mut client = client.clone();
-        many.spawn(async move { ask(&mut client, "/", "").await.unwrap().0 });
+        many.spawn(async move { ask_2(&mut client, "/", "").await.unwrap().0 });
     }
     assert!(many.join_all().await.iter().all(|s| *s == StatusCode::OK));
-    let (status, _) = ask(&mut client, "/", &"x".repeat(40_000)).await.unwrap();
+    let (status, _) = ask_2(&mut client, "/", &"x".repeat(40_000)).await.unwrap();
     assert_eq!(status, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     // Idle, and ended in good order.
     eventually("the idle connection is ended", async || {
-        client.is_closed().then_some(())
+        (client.is_closed() && open.door.connections() == 0).then_some(())
     })
     .await;
-    assert_eq!(open.door.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_window_that_stays_shut_ends_an_http_2_connection() {
+    let open = Open::with(short()).await;
+    let io = TokioIo::new(open.connect().await);
+    let (mut client, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+        .initial_stream_window_size(1)
+        .handshake(io)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let request = Request::get("http://portal.test/")
+        .body(Empty::<Bytes>::new())
+        .unwrap();
+    let mut answer = client.send_request(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    eventually("it is ended", async || {
+        (open.door.connections() == 0).then_some(())
+    })
+    .await;
+    let whole = answer.body_mut().collect().await;
+    assert!(whole.is_err(), "the page is not whole");
+}
+
+/// A live stream that says something now and then: less often than a silent client may be silent.
+struct Beats {
+    left: u8,
+    every: Interval,
+}
+
+impl hyper::body::Body for Beats {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        ready!(self.every.poll_tick(cx));
+        self.left -= 1;
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"beat\n")))))
+    }
+}
+
+#[tokio::test]
+async fn a_live_stream_lasts_as_long_as_it_is_read() {
+    const LIMIT: Duration = Duration::from_millis(100);
+    let limits = Limits {
+        head: LIMIT,
+        idle: LIMIT,
+        body: LIMIT,
+        write: LIMIT,
+        ..Limits::default()
+    };
+    let beats = async || {
+        let every = interval(4 * LIMIT);
+        Body::new(Beats { left: 4, every })
+    };
+    let router = Router::new().route("/", get(beats));
+    let listener = listen(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(Door::new(limits).serve(listener, router, CancellationToken::new()));
+
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let ask = "GET / HTTP/1.1\r\nhost: portal.test\r\n\r\n";
+    stream.write_all(ask.as_bytes()).await.unwrap();
+    assert_eq!(rest(&mut stream).await.matches("beat").count(), 4);
+
+    let mut client = http_2(TcpStream::connect(address).await.unwrap()).await;
+    let (status, bytes) = ask_2(&mut client, "/", "").await.unwrap();
+    assert_eq!((status, bytes), (StatusCode::OK, 20));
 }

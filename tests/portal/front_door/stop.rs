@@ -147,3 +147,57 @@ async fn a_portal_told_to_stop_says_at_once_that_it_is_not_ready() {
     let ended = tokio::task::spawn_blocking(move || child.wait()).await;
     assert!(ended.unwrap().unwrap().success());
 }
+
+#[tokio::test]
+async fn a_line_of_the_log_tells_of_a_request_and_nothing_of_what_was_sent() {
+    let portal = TestApp::new().await;
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_pic-portal"))
+        .env_clear()
+        .env(
+            "DATABASE_URL",
+            portal.db().options().to_url_lossy().as_str(),
+        )
+        .env("PIC_LISTEN", "127.0.0.1:0")
+        .env("PIC_ALLOW_UNSAFE_DATABASE", "true")
+        .env("PIC_LOG", "debug")
+        .stdout(Stdio::piped())
+        .stderr(log.reopen().unwrap())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let address = line.trim().strip_prefix("listening on http://").unwrap();
+    let mut ids = Vec::new();
+    for head in [
+        "GET /requests/canary?canary=1",
+        "GET /canary",
+        "CANARY /status",
+    ] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let ask = format!(
+            "{head} HTTP/1.1\r\nhost: canary\r\nx-request-id: canary\r\nconnection: close\r\n\r\n"
+        );
+        stream.write_all(ask.as_bytes()).await.unwrap();
+        ids.push(header(&rest(&mut stream).await, "x-request-id").to_owned());
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let said = std::fs::read_to_string(log.path()).unwrap();
+    for (id, told) in ids.iter().zip([
+        "method=\"GET\" route=\"/requests/{reference}\" status=404",
+        "method=\"GET\" route=\"none\" status=404",
+        "method=\"other\" route=\"/status\" status=405",
+    ]) {
+        let line = said.lines().find(|line| line.contains(id.as_str()));
+        let line = line.unwrap_or_else(|| panic!("no line for {id} in {said}"));
+        assert!(line.contains(told), "{line}");
+    }
+    assert!(!said.to_lowercase().contains("canary"), "{said}");
+    assert!(
+        !said.contains("127.0.0.1:") || said.matches("127.0.0.1:").count() <= 1,
+        "{said}"
+    );
+}
