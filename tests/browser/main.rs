@@ -13,6 +13,7 @@ mod journeys;
 mod keyboard;
 mod matrix;
 mod paper;
+mod service;
 mod support;
 
 /// Database and in-process requests, shared with the tests of the portal.

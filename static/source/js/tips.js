@@ -87,7 +87,10 @@ export function tips() {
       show(box, domainsTip(box, edges, boxes), aloud);
     }
     const number = form.elements.number;
-    show(number, number.value.includes("@") ? "No email address is needed here, only the number" : "", aloud);
+    // An update of a service does not ask for it again.
+    if (number) {
+      show(number, number.value.includes("@") ? "No email address is needed here, only the number" : "", aloud);
+    }
   };
   if (!form) {
     return () => {};

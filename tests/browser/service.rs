@@ -1,0 +1,158 @@
+//! Does an administrator who returns get the service changed, each with the browser they have?
+
+use crate::{
+    portal_support::eventually,
+    support::{
+        browser::Browser,
+        page::{Page, Scheme},
+        portal::Portal,
+    },
+};
+
+/// Looks whether the page that is open is fit for everybody.
+async fn fit(page: &Page, scripts: bool, name: &str) {
+    for (width, scheme) in [(320, Scheme::Dark), (1280, Scheme::Light)] {
+        page.window(width, 1).await;
+        page.scheme(scheme).await;
+        page.picture(&format!("{name}-{}-{width}", scheme.name()))
+            .await;
+        page.assert_no_sideways_scrolling(name).await;
+        // Without scripts there are no timers, which axe needs.
+        if scripts {
+            assert_eq!(page.axe().await, Vec::<String>::new(), "{name}");
+        }
+    }
+}
+
+async fn sign_in(page: &Page, key: &str) {
+    page.fill("#number", "123-45 67").await;
+    page.fill("#management_key", key).await;
+    // The navigation has the same words.
+    page.leave(async || page.click("main form button[type=submit]").await)
+        .await;
+}
+
+/// Sign in, move one domain and add two, see the swap; a new key; cancel.
+async fn the_whole_way(scripts: bool) {
+    let portal = Portal::start().await;
+    let (_, key) = portal
+        .app
+        .submit(&[("sip.contoso.com", "contoso.com it.contoso.com")])
+        .await;
+    portal.app.work().await;
+    let browser = Browser::start().await;
+    let page = Page::new(&browser, &portal.origin);
+    page.scripts(scripts).await;
+
+    page.open("/service").await;
+    fit(&page, scripts, "service-sign-in").await;
+    sign_in(&page, "0000-0000-0000-0000-0000-0000-00").await;
+    assert_eq!(page.status().await, 422);
+    fit(&page, scripts, "service-sign-in-error").await;
+    sign_in(&page, &key.to_lowercase()).await;
+    assert_eq!(page.h1().await, "Your service 1234567");
+    fit(&page, scripts, "service-hub").await;
+
+    page.press("Change what is in force").await;
+    let typed = page
+        .eval_text("return document.querySelector('#domains-1').value")
+        .await;
+    assert_eq!(typed, "contoso.com\nit.contoso.com");
+    page.fill("#domains-1", "contoso.com new.contoso.com more.contoso.com")
+        .await;
+    if scripts {
+        page.pressable("Add another Access Edge")
+            .await
+            .click()
+            .await
+            .unwrap();
+        let cursor = "return document.activeElement.id === 'edge-2'";
+        page.until("the new field has the cursor", cursor).await;
+    } else {
+        page.press("Add another Access Edge").await;
+    }
+    page.fill("#edge-2", "edge.contoso.com").await;
+    page.fill("#domains-2", "it.contoso.com").await;
+    fit(&page, scripts, "service-edit").await;
+    page.press("Continue").await;
+    assert_eq!(page.h1().await, "Check your changes");
+    let words = page.find("main").await.text().await.unwrap();
+    for told in [
+        "3 changes",
+        "moves from sip.contoso.com to edge.contoso.com",
+        "comes into force at sip.contoso.com",
+    ] {
+        assert!(words.contains(told), "{told} is not among {words}");
+    }
+    fit(&page, scripts, "service-review").await;
+    page.press("Submit changes").await;
+    assert_eq!(page.status().await, 422, "a moving domain is confirmed");
+    fit(&page, scripts, "service-review-error").await;
+    page.click("label[for=confirm_edge_change]").await;
+    page.press("Submit changes").await;
+    assert_eq!(page.h1().await, "Request received");
+
+    page.open("/service").await;
+    fit(&page, scripts, "service-hub-pending").await;
+    page.open("/service/edit").await;
+    assert_eq!(page.status().await, 409);
+    fit(&page, scripts, "service-edit-in-the-way").await;
+    assert_eq!(portal.app.number("SELECT count(*) FROM route").await, 2);
+    portal.run_worker();
+    eventually("the routes are swapped", async || {
+        (portal.app.number("SELECT count(*) FROM route").await == 4).then_some(())
+    })
+    .await;
+    page.open("/service").await;
+    let words = page.find("main").await.text().await.unwrap();
+    assert!(
+        words.contains("4 SIP domains") && words.contains("edge.contoso.com"),
+        "{words}"
+    );
+
+    page.press("Get a new management key").await;
+    fit(&page, scripts, "service-key").await;
+    page.press("Get a new management key").await;
+    let new = page
+        .find("[data-management-key]")
+        .await
+        .text()
+        .await
+        .unwrap();
+    fit(&page, scripts, "service-key-shown").await;
+    assert_ne!(new, key);
+
+    page.open("/service").await;
+    page.press("Cancel the service").await;
+    fit(&page, scripts, "service-cancel").await;
+    page.press("Cancel the service").await;
+    assert_eq!(page.status().await, 422);
+    fit(&page, scripts, "service-cancel-error").await;
+    page.click("label[for=confirm]").await;
+    page.press("Cancel the service").await;
+    assert_eq!(page.h1().await, "Request received");
+    eventually("nothing is in force", async || {
+        (portal.app.number("SELECT count(*) FROM route").await == 0).then_some(())
+    })
+    .await;
+
+    page.open("/service").await;
+    page.press("Sign out").await;
+    assert_eq!(page.h1().await, "Update service");
+    sign_in(&page, &key).await;
+    assert_eq!(page.status().await, 422, "the old key is dead");
+    sign_in(&page, &new).await;
+    assert_eq!(page.h1().await, "Your service 1234567");
+    fit(&page, scripts, "service-hub-empty").await;
+    page.assert_quiet(&[409, 422]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_is_changed_and_cancelled() {
+    the_whole_way(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_is_changed_and_cancelled_without_javascript() {
+    the_whole_way(false).await;
+}
