@@ -110,8 +110,14 @@ async fn the_whole_way(scripts: bool) {
         "{words}"
     );
 
+    new_key_and_cancel(&portal, &page, scripts, &key).await;
+    page.assert_quiet(&[409, 422]).await;
+}
+
+/// A new key, the service cancelled, and signing in again by the new key alone.
+async fn new_key_and_cancel(portal: &Portal, page: &Page, scripts: bool, key: &str) {
     page.press("Get a new management key").await;
-    fit(&page, scripts, "service-key").await;
+    fit(page, scripts, "service-key").await;
     page.press("Get a new management key").await;
     let new = page
         .find("[data-management-key]")
@@ -119,15 +125,15 @@ async fn the_whole_way(scripts: bool) {
         .text()
         .await
         .unwrap();
-    fit(&page, scripts, "service-key-shown").await;
+    fit(page, scripts, "service-key-shown").await;
     assert_ne!(new, key);
 
     page.open("/service").await;
     page.press("Cancel the service").await;
-    fit(&page, scripts, "service-cancel").await;
+    fit(page, scripts, "service-cancel").await;
     page.press("Cancel the service").await;
     assert_eq!(page.status().await, 422);
-    fit(&page, scripts, "service-cancel-error").await;
+    fit(page, scripts, "service-cancel-error").await;
     page.click("label[for=confirm]").await;
     page.press("Cancel the service").await;
     assert_eq!(page.h1().await, "Request received");
@@ -139,12 +145,11 @@ async fn the_whole_way(scripts: bool) {
     page.open("/service").await;
     page.press("Sign out").await;
     assert_eq!(page.h1().await, "Update service");
-    sign_in(&page, &key).await;
+    sign_in(page, key).await;
     assert_eq!(page.status().await, 422, "the old key is dead");
-    sign_in(&page, &new).await;
+    sign_in(page, &new).await;
     assert_eq!(page.h1().await, "Your service 1234567");
-    fit(&page, scripts, "service-hub-empty").await;
-    page.assert_quiet(&[409, 422]).await;
+    fit(page, scripts, "service-hub-empty").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
