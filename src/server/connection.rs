@@ -46,6 +46,9 @@ const LATE_WORD: Duration = Duration::from_secs(1);
 /// How often an HTTP/2 client is asked whether it is there, and how long it has to say so.
 const PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(15));
 
+/// How long a connection between two requests keeps its buffers.
+const NAP: Duration = Duration::from_millis(250);
+
 /// What all connections share.
 #[derive(Debug)]
 pub(super) struct Server {
@@ -74,26 +77,49 @@ impl Server {
         let Ok(Ok(Some(first))) = first else { return };
         // On the heap each: silent connections stay small.
         if first.is_http_2() {
-            Box::pin(self.http_2(stream, first, peer)).await;
-        } else {
-            Box::pin(self.http_1(stream, first, peer)).await;
+            return Box::pin(self.http_2(stream, first, peer)).await;
+        }
+        let pulse = Pulse::new(false);
+        let refusals = Some(Arc::clone(&self.refusals));
+        let mut socket = Socket::new(stream, first, Arc::clone(&pulse), refusals);
+        while let Some(idle) = Box::pin(self.http_1(socket, peer, &pulse)).await {
+            socket = idle;
+            let Some(deadline) = pulse.deadline(&self.limits) else {
+                continue;
+            };
+            tokio::select! {
+                biased;
+                () = socket.readable() => {}
+                () = self.stop.cancelled() => return,
+                () = sleep_until(deadline.at) => return,
+            }
         }
     }
 
-    async fn http_1(&self, stream: TcpStream, first: Preface, peer: SocketAddr) {
-        let pulse = Pulse::new(false);
-        let refusals = Some(Arc::clone(&self.refusals));
-        let socket = Socket::new(stream, first, Arc::clone(&pulse), refusals);
+    /// Serves requests until the connection has ended, or has been idle for a little while: then
+    /// the socket alone remains, without hyper's buffers, which are most of a connection's memory.
+    async fn http_1(&self, socket: Socket, peer: SocketAddr, pulse: &Arc<Pulse>) -> Option<Socket> {
         let mut builder = http1::Builder::new();
         builder.max_buf_size(self.limits.head_bytes);
         // Told only when it is another than hyper's own: it then reserves memory a request.
         if self.limits.headers != Limits::default().headers {
             builder.max_headers(self.limits.headers);
         }
-        let service = service_fn(|request| self.answer(request, peer, &pulse));
-        let connection = builder.serve_connection(TokioIo::new(socket), service);
-        self.drive(connection, &pulse, http1::Connection::graceful_shutdown)
-            .await;
+        let service = service_fn(|request| self.answer(request, peer, pulse));
+        let mut connection = builder.serve_connection(TokioIo::new(socket), service);
+        let end = http1::Connection::graceful_shutdown;
+        match self
+            .drive(Pin::new(&mut connection), pulse, end, Some(NAP))
+            .await
+        {
+            Outcome::Ended => None,
+            Outcome::Naps => {
+                let parts = connection.into_parts();
+                let mut socket = parts.io.into_inner();
+                socket.unread(parts.read_buf);
+                Some(socket)
+            }
+        }
     }
 
     async fn http_2(self: Arc<Self>, stream: TcpStream, first: Preface, peer: SocketAddr) {
@@ -116,8 +142,8 @@ impl Server {
             .initial_connection_window_size(256 * 1024)
             .max_send_buf_size(64 * 1024)
             .serve_connection(TokioIo::new(socket), service);
-        self.drive(connection, &pulse, http2::Connection::graceful_shutdown)
-            .await;
+        let end = http2::Connection::graceful_shutdown;
+        self.drive(pin!(connection), &pulse, end, None).await;
     }
 
     async fn answer(
@@ -145,19 +171,20 @@ impl Server {
         }))
     }
 
-    /// Runs `connection` to its end, or into one of its limits.
+    /// Runs `connection` to its end, into one of its limits, or until it has been idle for `nap`.
     async fn drive<C: Future>(
         &self,
-        connection: C,
+        mut connection: Pin<&mut C>,
         pulse: &Pulse,
         end_in_good_order: impl Fn(Pin<&mut C>),
-    ) {
-        let (mut connection, mut stop) = (pin!(connection), pin!(self.stop.cancelled()));
+        nap: Option<Duration>,
+    ) -> Outcome {
+        let mut stop = pin!(self.stop.cancelled());
         let mut timer = pin!(sleep_until(Instant::now() + self.limits.head));
         let (mut told, mut stopping, mut ending) = (false, false, None);
         poll_fn(|cx| {
             if connection.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(());
+                return Poll::Ready(Outcome::Ended);
             }
             // hyper would drop a request whose head has just begun: that one is answered first,
             // and its answer ends the connection.
@@ -165,7 +192,7 @@ impl Server {
                 stopping = true;
                 end_in_good_order(connection.as_mut());
                 if connection.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(());
+                    return Poll::Ready(Outcome::Ended);
                 }
             }
             if !told && stop.as_mut().poll(cx).is_ready() {
@@ -176,10 +203,15 @@ impl Server {
                 let Some(mut deadline) = pulse.deadline(&self.limits) else {
                     return Poll::Pending;
                 };
-                if deadline.idle
-                    && let Some(ending) = ending
-                {
-                    deadline.at = ending;
+                let mut naps = false;
+                if deadline.idle {
+                    if let Some(ending) = ending {
+                        deadline.at = ending;
+                    } else if let Some(nap) = nap
+                        && deadline.since + nap < deadline.at
+                    {
+                        (naps, deadline.at) = (true, deadline.since + nap);
+                    }
                 }
                 // A timer that is early costs one more look; set again for each request it would
                 // cost every request.
@@ -190,18 +222,29 @@ impl Server {
                 if Instant::now() < deadline.at {
                     continue;
                 }
+                if naps {
+                    return Poll::Ready(Outcome::Naps);
+                }
                 if !deadline.idle || ending.is_some() {
-                    return Poll::Ready(());
+                    return Poll::Ready(Outcome::Ended);
                 }
                 ending = Some(Instant::now() + Duration::from_millis(LINGER_MILLIS));
                 end_in_good_order(connection.as_mut());
                 if connection.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(());
+                    return Poll::Ready(Outcome::Ended);
                 }
             }
         })
-        .await;
+        .await
     }
+}
+
+/// How a connection's service came to its end.
+enum Outcome {
+    /// With the connection.
+    Ended,
+    /// Everything is answered, nothing has begun.
+    Naps,
 }
 
 /// HTTP/1.1 without exactly one Host is to be refused (RFC 9112, 3.2).

@@ -51,6 +51,8 @@ pub(super) const LINGER_MILLIS: u64 = 1_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Deadline {
     pub(super) at: Instant,
+    /// Since when it is as it is.
+    pub(super) since: Instant,
     /// Nothing is in progress: the connection can be ended in good order.
     pub(super) idle: bool,
 }
@@ -135,8 +137,9 @@ impl Pulse {
     /// Until when the connection may stay as it is; `None` while it is our turn.
     pub(super) fn deadline(&self, limits: &Limits) -> Option<Deadline> {
         let after = |since: u64, limit, idle| {
-            let at = self.base + Duration::from_millis(since) + limit;
-            Some(Deadline { at, idle })
+            let since = self.base + Duration::from_millis(since);
+            let at = since + limit;
+            Some(Deadline { at, since, idle })
         };
         let (closing, blocked, head) = (
             self.closing.load(Relaxed),

@@ -26,6 +26,8 @@ const MOST_LINGERED_BYTES: usize = 1024 * 1024;
 pub(super) struct Socket {
     stream: TcpStream,
     first: Preface,
+    /// Bytes that hyper had read and not used.
+    unread: Bytes,
     pulse: Arc<Pulse>,
     /// `None` over HTTP/2, where no answer can be told from the bytes.
     refusals: Option<Arc<Refusals>>,
@@ -54,11 +56,28 @@ impl Socket {
         Self {
             stream,
             first,
+            unread: Bytes::new(),
             pulse,
             refusals,
             at_boundary: true,
             instead: None,
             lingered: 0,
+        }
+    }
+
+    /// Takes back what hyper had read beyond the last request: the beginning of another.
+    pub(super) fn unread(&mut self, bytes: Bytes) {
+        if !bytes.is_empty() {
+            self.pulse.read();
+            self.unread = bytes;
+        }
+    }
+
+    /// Waits until the client says something, or closes.
+    pub(super) async fn readable(&self) {
+        if self.unread.is_empty() {
+            // What is wrong with the socket, reading will tell.
+            let _ = self.stream.readable().await;
         }
     }
 
@@ -118,6 +137,11 @@ impl AsyncRead for Socket {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.first.give(buf) {
+            return Poll::Ready(Ok(()));
+        }
+        if !self.unread.is_empty() {
+            let bytes = self.unread.len().min(buf.remaining());
+            buf.put_slice(&self.unread.split_to(bytes));
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
