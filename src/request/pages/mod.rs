@@ -3,6 +3,7 @@
 pub(crate) mod fields;
 mod find;
 mod form;
+pub mod parts;
 pub(crate) mod receipt;
 mod status;
 pub mod view;

@@ -1,0 +1,135 @@
+use super::*;
+
+fn given(set: impl FnOnce(&mut Given)) -> Result<Config, Wrong> {
+    let mut given = Given::default();
+    set(&mut given);
+    given.config()
+}
+
+#[test]
+fn the_defaults_are_those_of_the_contract() {
+    let config = given(|_| {}).unwrap();
+    assert_eq!(config.listen, "127.0.0.1:8080".parse().unwrap());
+    assert_eq!(config.provider, "Skype");
+    let plain: Vec<_> = config.plain_domains.iter().map(SipDomain::as_str).collect();
+    assert_eq!(plain, ["msn.com", "outlook.com", "live.com", "hotmail.com"]);
+    assert_eq!(config.clocks.promise, Duration::from_hours(48));
+    assert_eq!(config.clocks.expiry, Duration::from_hours(30 * 24));
+    assert_eq!(config.waits.first, Duration::from_secs(30));
+    assert_eq!(config.waits.longest, Duration::from_hours(1));
+    assert_eq!((config.submit_limit, config.try_limit), (30, 10));
+    assert!(config.trusted_proxies.networks().is_empty());
+    assert_eq!(config.opening.pool, 10);
+    assert!(!config.opening.allow_unsafe);
+    assert!(matches!(config.source, Source::Private(_)));
+}
+
+#[test]
+fn a_wrong_value_names_its_variable_and_an_example_that_is_right() {
+    type Set = fn(&mut Given, Option<String>);
+    let cases: &[(&str, Set, &[&str])] = &[
+        (
+            "DATABASE_URL",
+            |g, v| g.database_url = v,
+            &["mysql://x", "postgres", "postgres://h:port/x"],
+        ),
+        (
+            "PIC_LISTEN",
+            |g, v| g.listen = v,
+            &["8080", "localhost:8080", "127.0.0.1:99999"],
+        ),
+        (
+            "PIC_PUBLIC_URL",
+            |g, v| g.public_url = v,
+            &[
+                "contoso.com",
+                "ftp://a",
+                "https://a/b",
+                "https://u@a",
+                "https://a?b",
+                "https://",
+            ],
+        ),
+        (
+            "PIC_TRUSTED_PROXIES",
+            |g, v| g.trusted_proxies = v,
+            &["proxy.contoso.com", "10.0.0.0/33", "10.0.0.1 10.0.0.2"],
+        ),
+        (
+            "PIC_SUBMIT_LIMIT",
+            |g, v| g.submit_limit = v,
+            &["-1", "many", "10001"],
+        ),
+        ("PIC_TRY_LIMIT", |g, v| g.try_limit = v, &["none", "1.5"]),
+        (
+            "PIC_PLAIN_DOMAINS",
+            |g, v| g.plain_domains = v,
+            &["msn", "ted@msn.com", "msn.com, co.uk", "127.0.0.1"],
+        ),
+        ("PIC_CHECKS", |g, v| g.checks = v, &["on", "enforce"]),
+        (
+            "PIC_PROMISE",
+            |g, v| g.promise = v,
+            &["48", "two days", "-1s", "0s", "1000y", "60d"],
+        ),
+        ("PIC_EXPIRY", |g, v| g.expiry = v, &["30", "1h"]),
+        ("PIC_RECHECK_FIRST", |g, v| g.recheck_first = v, &["x"]),
+        ("PIC_RECHECK_MAX", |g, v| g.recheck_max = v, &["1s", "x"]),
+        (
+            "PIC_DB_POOL",
+            |g, v| g.db_pool = v,
+            &["0", "2", "-1", "many", "1001"],
+        ),
+        (
+            "PIC_ALLOW_UNSAFE_DATABASE",
+            |g, v| g.allow_unsafe_database = v,
+            &["yes", "1"],
+        ),
+    ];
+    for (variable, set, values) in cases {
+        for value in *values {
+            let wrong = given(|g| set(g, Some((*value).into()))).expect_err(value);
+            let named = if *value == "60d" {
+                "PIC_EXPIRY"
+            } else {
+                variable
+            };
+            assert_eq!(wrong.variable, named, "{value}");
+            let message = wrong.to_string();
+            assert!(
+                message.contains(wrong.example) && !message.contains('\n'),
+                "{message}"
+            );
+            if named == *variable {
+                given(|g| set(g, Some(wrong.example.into()))).expect("the example is right");
+            }
+        }
+        given(|g| set(g, Some(" ".into()))).expect("an empty value is none");
+    }
+}
+
+#[test]
+fn a_log_setting_is_looked_at_too() {
+    let log = |filter: &str, format: &str| {
+        Given {
+            log: Some(filter.into()),
+            log_format: Some(format.into()),
+            ..Given::default()
+        }
+        .log()
+    };
+    assert_eq!(log("debug", "json").unwrap().1, LogFormat::Json);
+    assert_eq!(
+        log("pic_portal=nonsense", "text").unwrap_err().variable,
+        "PIC_LOG"
+    );
+    assert_eq!(log("info", "xml").unwrap_err().variable, "PIC_LOG_FORMAT");
+}
+
+#[test]
+fn an_origin_is_kept_without_its_slash() {
+    let origin = Origin::parse("https://Federation.Contoso.com/").unwrap();
+    assert_eq!(origin.as_str(), "https://federation.contoso.com");
+    assert!(origin.is_https());
+    assert!(!Origin::of("[::1]:80".parse().unwrap()).is_https());
+}

@@ -1,0 +1,169 @@
+//! What was found in the request form, and how is it told to the person who typed it?
+
+use std::{collections::BTreeSet, fmt::Write as _};
+
+use validator::ValidationErrors;
+
+use super::{Field, FieldError, Note, Typed};
+use crate::{
+    names::{AccessEdge, Role, SipDomain, split_names},
+    request::{MAX_DOMAINS, MAX_EDGES, Routes, RoutesProblem},
+};
+
+/// How many faulty names of one box are told of one by one.
+const TOLD_ONE_BY_ONE: usize = 10;
+
+/// What was found while checking, in any order.
+#[derive(Default)]
+pub(super) struct Findings {
+    pub(super) errors: Vec<FieldError>,
+    pub(super) notes: Vec<Note>,
+}
+
+impl Findings {
+    pub(super) fn wrong(&mut self, field: Field, message: impl Into<String>) {
+        self.errors.push(FieldError {
+            field,
+            message: message.into(),
+        });
+    }
+
+    /// Maps what `validator` found; its own errors carry the rejected values, so they end here.
+    pub(super) fn presence(&mut self, errors: &ValidationErrors) {
+        for error in errors.field_errors().values().copied().flatten() {
+            match error.code.as_ref() {
+                "programme" => self.wrong(Field::Programme, "Select a licensing programme"),
+                "deployment" => self.wrong(Field::Deployment, "Select where your users are homed"),
+                "terms" => self.wrong(Field::Terms, "Accept the terms to go on"),
+                // The one rule that is left, of `edge` and of `domains`.
+                _ if self.errors.iter().any(|e| e.field == Field::Form) => {}
+                _ => self.wrong(Field::Form, edge_count()),
+            }
+        }
+    }
+
+    pub(super) fn normalised(&mut self, field: Field, typed: &str, used: &str) {
+        if typed.trim() != used {
+            self.notes.push(Note::Normalised {
+                field,
+                typed: Typed(typed.trim().to_owned()),
+                used: Typed(used.to_owned()),
+            });
+        }
+    }
+
+    /// The domains in the box at `place`; `None` when one of them is wrong or there is none.
+    pub(super) fn domains(&mut self, place: usize, typed: &str) -> Option<Vec<SipDomain>> {
+        let mut domains = Vec::new();
+        let mut faults = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut doubles = 0;
+        for name in split_names(typed) {
+            match SipDomain::parse(name) {
+                Ok(domain) if seen.insert(domain.clone()) => {
+                    self.normalised(Field::Domains(place), name, domain.as_str());
+                    domains.push(domain);
+                }
+                Ok(_) => doubles += 1,
+                Err(error) => faults.push(error.message(Role::SipDomain)),
+            }
+        }
+        if doubles > 0 {
+            self.notes.push(Note::Merged {
+                edge: place,
+                doubles,
+            });
+        }
+        if domains.is_empty() && faults.is_empty() {
+            self.wrong(
+                Field::Domains(place),
+                "Enter the SIP domains of this Access Edge, like contoso.com, one on a line",
+            );
+        }
+        let untold = faults.len().saturating_sub(TOLD_ONE_BY_ONE);
+        let sound = faults.is_empty();
+        for message in faults.into_iter().take(TOLD_ONE_BY_ONE) {
+            self.wrong(Field::Domains(place), message);
+        }
+        if untold > 0 {
+            self.wrong(
+                Field::Domains(place),
+                format!("{untold} more names in this box are not SIP domains"),
+            );
+        }
+        (sound && !domains.is_empty()).then_some(domains)
+    }
+
+    pub(super) fn routes(
+        &mut self,
+        problems: &[RoutesProblem],
+        names: &[(AccessEdge, Vec<SipDomain>)],
+    ) {
+        for problem in problems {
+            match *problem {
+                RoutesProblem::NoEdge | RoutesProblem::TooManyEdges => self.wrong(Field::Form, edge_count()),
+                RoutesProblem::TooManyDomains => self.wrong(
+                    Field::Domains(0),
+                    format!("A request can have {MAX_DOMAINS} SIP domains. Put the others into a second request"),
+                ),
+                RoutesProblem::NoDomain { edge } => {
+                    self.wrong(Field::Domains(edge), "Enter the SIP domains of this Access Edge, like contoso.com");
+                }
+                RoutesProblem::EdgeTwice { edge, earlier } => self.wrong(
+                    Field::Edge(edge),
+                    format!("{} is Access Edge {} already. Put its SIP domains together there", names[edge].0, earlier + 1),
+                ),
+                RoutesProblem::DomainTwice { edge, domain, earlier } => self.wrong(
+                    Field::Domains(edge),
+                    format!(
+                        "{} is at Access Edge {} already. A SIP domain has one Access Edge: remove it from one of the two",
+                        names[edge].1[domain],
+                        earlier + 1
+                    ),
+                ),
+                RoutesProblem::DomainIsEdge { edge, domain } => {
+                    let name = &names[edge].1[domain];
+                    let mut message = format!("{name} is the name of an Access Edge, not a SIP domain. Enter what stands after the @ in your users' addresses");
+                    if let Some(parent) = name.parent() {
+                        // Writing to a String cannot fail.
+                        let _ = write!(message, ", like {parent}");
+                    }
+                    self.wrong(Field::Domains(edge), message);
+                }
+            }
+        }
+    }
+
+    pub(super) fn discoverable(&mut self, routes: &Routes) {
+        for (edge, domains) in routes.edges() {
+            let odd: Vec<_> = domains
+                .iter()
+                .filter(|d| !edge.is_discoverable_for(d))
+                .cloned()
+                .collect();
+            if !odd.is_empty() {
+                self.notes.push(Note::NotDiscoverable {
+                    edge: edge.clone(),
+                    domains: odd,
+                });
+            }
+        }
+    }
+
+    pub(super) fn in_page_order(mut self) -> Vec<FieldError> {
+        self.errors.sort_by_key(|error| match error.field {
+            Field::Form => (0, 0, 0),
+            Field::Programme => (1, 0, 0),
+            Field::Number => (2, 0, 0),
+            Field::Edge(place) => (3, place, 0),
+            Field::Domains(place) => (3, place, 1),
+            Field::Deployment => (4, 0, 0),
+            Field::Terms => (5, 0, 0),
+        });
+        self.errors
+    }
+}
+
+fn edge_count() -> String {
+    format!("Enter 1 to {MAX_EDGES} Access Edge FQDNs. More than {MAX_EDGES} need a second request")
+}

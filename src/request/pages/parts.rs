@@ -1,0 +1,159 @@
+//! What are pages made of: fields, names, times, tones?
+//!
+//! Plain fields only, like the pages in `view`.
+
+/// How a state, a finding or a note feels. The colour says nothing that the words do not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tone {
+    /// Ended, skipped, not checked.
+    #[default]
+    Neutral,
+    /// In progress: nothing to do but wait.
+    Waiting,
+    /// Somebody has to act, or time is up.
+    Action,
+    /// As wished.
+    Good,
+    /// Refused or broken.
+    Bad,
+}
+
+impl Tone {
+    /// The ending of the classes `app-tone--` and `app-line--`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Neutral => "neutral",
+            Self::Waiting => "waiting",
+            Self::Action => "action",
+            Self::Good => "good",
+            Self::Bad => "bad",
+        }
+    }
+}
+
+/// `1 SIP domain`, `1,000 SIP domains`.
+#[must_use]
+pub fn count(number: usize, one: &str, many: &str) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.char_indices() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    format!("{grouped} {}", if number == 1 { one } else { many })
+}
+
+/// A field of a form, with what was typed and what there is to say about it.
+#[derive(Clone, Debug, Default)]
+pub struct Field {
+    /// The element's id, which the error summary links to.
+    pub id: String,
+    /// What was typed, as typed; of a checkbox `on` or empty.
+    pub value: String,
+    /// What is wrong: each says what to type.
+    pub errors: Vec<String>,
+    /// What was done with the input ("3 duplicates were merged").
+    pub notes: Vec<String>,
+}
+
+impl Field {
+    /// An empty field.
+    #[must_use]
+    pub fn new(id: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            ..Self::default()
+        }
+    }
+
+    /// The lines of the error summary about this field.
+    pub(crate) fn problems(&self) -> Vec<Problem> {
+        let errors = self.errors.iter();
+        errors
+            .map(|text| Problem {
+                id: self.id.clone(),
+                text: text.clone(),
+            })
+            .collect()
+    }
+}
+
+/// A line of the error summary.
+#[derive(Clone, Debug, Default)]
+pub struct Problem {
+    /// The id of the field at fault, or empty.
+    pub id: String,
+    /// What to type instead.
+    pub text: String,
+}
+
+/// One of several radios.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// The value that is sent; also the element's id, but for the first.
+    pub value: String,
+    /// The words beside the radio.
+    pub label: String,
+    /// A line below, or empty.
+    pub hint: String,
+}
+
+/// A SIP domain.
+#[derive(Clone, Debug, Default)]
+pub struct Domain {
+    /// The name as DNS has it.
+    pub name: String,
+    /// The name as people read it, where that differs; else empty.
+    pub readable: String,
+}
+
+/// An Access Edge and the SIP domains routed to it.
+#[derive(Clone, Debug, Default)]
+pub struct EdgeRoutes {
+    /// Its FQDN.
+    pub access_edge: String,
+    /// Its domains.
+    pub domains: Vec<Domain>,
+}
+
+/// A moment, said twice: for people and for programs.
+#[derive(Clone, Debug, Default)]
+pub struct When {
+    /// RFC 3339, UTC.
+    pub iso: String,
+    /// `5 May 2025 at 14:01 UTC`.
+    pub text: String,
+    /// `3 hours ago`, or empty.
+    pub relative: String,
+}
+
+/// A link with its words.
+#[derive(Clone, Debug, Default)]
+pub struct Way {
+    /// Where it leads.
+    pub href: String,
+    /// The words to press.
+    pub label: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_read_well() {
+        for (number, text) in [
+            (0, "0 names"),
+            (1, "1 name"),
+            (40, "40 names"),
+            (999, "999 names"),
+            (1_000, "1,000 names"),
+            (1_234_567, "1,234,567 names"),
+        ] {
+            assert_eq!(count(number, "name", "names"), text);
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Which way does a request go, and how does it stand?
+//!
+//! [`State`] owns the state machine; [`Standing`] is derived from it.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{Kind, Reason};
+
+/// The state of a request. Only [`Pending`] has edges, so one that `design.md` does not draw
+/// does not compile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Waiting for its checks.
+    Pending(Pending),
+    /// Its routes came into force.
+    Provisioned {
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// It ended without its routes.
+    Rejected {
+        /// When.
+        at: DateTime<Utc>,
+        /// Why.
+        reason: Reason,
+    },
+    /// The administrator took it back.
+    Withdrawn {
+        /// When.
+        at: DateTime<Utc>,
+    },
+}
+
+/// Proof that a request is pending; the edges of the state machine start here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pending(());
+
+impl Pending {
+    /// The checks hold and nothing stands against it.
+    #[must_use]
+    pub const fn provision(self, at: DateTime<Utc>) -> State {
+        State::Provisioned { at }
+    }
+
+    /// The limit passed, or staff refused it.
+    #[must_use]
+    pub const fn reject(self, at: DateTime<Utc>, reason: Reason) -> State {
+        State::Rejected { at, reason }
+    }
+
+    /// The administrator, or staff for them, took it back.
+    #[must_use]
+    pub const fn withdraw(self, at: DateTime<Utc>) -> State {
+        State::Withdrawn { at }
+    }
+}
+
+/// A column that contradicts another: the row is impossible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("state, reason and end of a request contradict each other")]
+pub struct Contradiction;
+
+impl State {
+    /// Every name that a state has in SQL and in `data-state`.
+    pub const NAMES: [&str; 4] = ["pending", "provisioned", "rejected", "withdrawn"];
+
+    /// Where every request begins.
+    #[must_use]
+    pub const fn submitted() -> Self {
+        Self::Pending(Pending(()))
+    }
+
+    /// The state from its columns; a half-set pair is refused.
+    ///
+    /// # Errors
+    ///
+    /// [`Contradiction`] when the columns do not make a state.
+    pub fn from_columns(
+        state: &str,
+        reason: Option<&str>,
+        ended_at: Option<DateTime<Utc>>,
+    ) -> Result<Self, Contradiction> {
+        match (state, reason.map(Reason::parse), ended_at) {
+            ("pending", None, None) => Ok(Self::submitted()),
+            ("provisioned", None, Some(at)) => Ok(Self::Provisioned { at }),
+            ("rejected", Some(Some(reason)), Some(at)) => Ok(Self::Rejected { at, reason }),
+            ("withdrawn", None, Some(at)) => Ok(Self::Withdrawn { at }),
+            _ => Err(Contradiction),
+        }
+    }
+
+    /// The name in SQL and in `data-state`.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Pending(_) => "pending",
+            Self::Provisioned { .. } => "provisioned",
+            Self::Rejected { .. } => "rejected",
+            Self::Withdrawn { .. } => "withdrawn",
+        }
+    }
+
+    /// The edges that lead on from here: none once the request has ended.
+    #[must_use]
+    pub const fn pending(self) -> Option<Pending> {
+        match self {
+            Self::Pending(pending) => Some(pending),
+            Self::Provisioned { .. } | Self::Rejected { .. } | Self::Withdrawn { .. } => None,
+        }
+    }
+}
+
+// ---------------------------------------------------------------------------------------------
+// What people are told
+
+/// How long things take, from the settings (`facts.md`, Time).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clocks {
+    /// Overdue after this (`PIC_PROMISE`).
+    pub promise: Duration,
+    /// Rejected as expired after this (`PIC_EXPIRY`).
+    pub expiry: Duration,
+}
+
+impl Clocks {
+    /// Until when the provider promises to have it done.
+    #[must_use]
+    pub fn promised_by(&self, submitted_at: DateTime<Utc>) -> DateTime<Utc> {
+        later(submitted_at, self.promise)
+    }
+
+    /// When the request ends as expired.
+    #[must_use]
+    pub fn expires_at(&self, submitted_at: DateTime<Utc>) -> DateTime<Utc> {
+        later(submitted_at, self.expiry)
+    }
+}
+
+/// `at` and `by` after it; the end of time where that lies beyond.
+fn later(at: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
+    TimeDelta::from_std(by)
+        .ok()
+        .and_then(|by| at.checked_add_signed(by))
+        .unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
+/// What a standing is derived from.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// The stored state.
+    pub state: State,
+    /// What was asked.
+    pub kind: Kind,
+    /// When it was stored.
+    pub submitted_at: DateTime<Utc>,
+    /// Whether a finding holds it back that the administrator can do something about.
+    pub blocked: bool,
+    /// Whether a later request of the same service has been provisioned.
+    pub superseded: bool,
+}
+
+/// How a request stands, in the terms in which people are told. Never stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The portal is at work; nobody else need do anything.
+    Checking {
+        /// Whether the promise has passed.
+        overdue: bool,
+    },
+    /// A finding holds it back, and the administrator must act.
+    NeedsAction {
+        /// Whether the promise has passed.
+        overdue: bool,
+    },
+    /// Its routes are in force.
+    InForce,
+    /// It was provisioned, and a later request has replaced it.
+    Superseded,
+    /// The service was cancelled by it.
+    Cancelled,
+    /// It ended without its routes.
+    Rejected(Reason),
+    /// The administrator took it back.
+    Withdrawn,
+}
+
+impl Standing {
+    /// How a request stands at `now`. Pages, programs' interface and background task all ask this.
+    #[must_use]
+    pub fn of(facts: &Facts, clocks: &Clocks, now: DateTime<Utc>) -> Self {
+        let overdue = now > clocks.promised_by(facts.submitted_at);
+        match (facts.state, facts.kind) {
+            (State::Pending(_), _) if facts.blocked => Self::NeedsAction { overdue },
+            (State::Pending(_), _) => Self::Checking { overdue },
+            (State::Provisioned { .. }, _) if facts.superseded => Self::Superseded,
+            (State::Provisioned { .. }, Kind::Cancel) => Self::Cancelled,
+            (State::Provisioned { .. }, Kind::Initiate | Kind::Update) => Self::InForce,
+            (State::Rejected { reason, .. }, _) => Self::Rejected(reason),
+            (State::Withdrawn { .. }, _) => Self::Withdrawn,
+        }
+    }
+}
