@@ -1,6 +1,6 @@
 -- All that the pages of one request tell, in one round trip.
 SELECT r.id, r.service_id, r.reference, r.kind, r.deployment, r.state, r.reason, r.submitted_at, r.ended_at,
-       s.programme, s.number, s.key_hash AS "key_hash: Vec<u8>",
+       s.programme, s.number, s.token, s.key_hash AS "key_hash: Vec<u8>",
        pic_now() AS "now!",
        EXISTS (SELECT FROM request l WHERE l.service_id = r.service_id AND l.id > r.id AND l.state = 'provisioned')
            AS "superseded!",

@@ -244,6 +244,8 @@ pub struct Request {
     pub programme: Programme,
     /// Agreement number of the service.
     pub number: AgreementNumber,
+    /// Public token of the service, for the TXT record that gives it a domain.
+    pub token: String,
     /// The wanted routes, by edge in the order given.
     pub routes: Vec<(AccessEdge, Vec<SipDomain>)>,
     /// The timeline, oldest first.
@@ -372,6 +374,7 @@ pub async fn look_up(pool: &PgPool, reference: Reference) -> Result<Option<Reque
             .map_err(|_| impossible("service", "programme"))?,
         number: AgreementNumber::from_database(&row.number)
             .map_err(|_| impossible("service", "number"))?,
+        token: row.token,
         routes,
         events,
         held: names(row.held_domains, "subject")?,

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::{
     ReferencePath, named, routes_of,
-    view::{Event, Finding, Overdue, StatusPage, Tone, Way},
+    view::{Event, Finding, Overdue, Publish, StatusPage, Tone, Way},
     when::{between, span, when},
 };
 use crate::{
@@ -147,7 +147,7 @@ fn view<'a>(app: &'a App, request: &Request) -> StatusPage<'a> {
         findings: request
             .held
             .iter()
-            .map(|domain| held(domain.as_str()))
+            .map(|domain| held(domain.as_str(), request))
             .collect(),
         routes: routes_of(&request.routes),
         timeline: request
@@ -162,9 +162,16 @@ fn view<'a>(app: &'a App, request: &Request) -> StatusPage<'a> {
     }
 }
 
-/// The finding `domain-held` (`design.md`, Whose domain). Without look-ups there is no proving
-/// that the domain is one's own: the request waits until the holder lets go.
-fn held(domain: &str) -> Finding {
+/// The finding `domain-held` (`design.md`, Whose domain).
+fn held(domain: &str, request: &Request) -> Finding {
+    let token = &request.token;
+    // Whoever publishes it now has it in place when look-ups are on.
+    let record = Publish {
+        label: format!(
+            "The record by which the owner of the zone of {domain} gives the domain to this service. Readiness checks are off here, so it is not looked up yet: the request waits until the holder lets go"
+        ),
+        line: format!("_pic-portal.{domain}. 300 IN TXT \"pic-service={token}\""),
+    };
     Finding {
         code: "domain-held".into(),
         severity: "blocking".into(),
@@ -173,7 +180,7 @@ fn held(domain: &str) -> Finding {
         text: "A SIP domain can be in force once. If it is yours under another agreement or an older request, release it there: this request then goes on by itself. Who holds it is not shown.".into(),
         expected: "Not in force under another service".into(),
         found: "In force under another service".into(),
-        publish: Vec::new(),
+        publish: request.state.pending().map(|_| record).into_iter().collect(),
     }
 }
 
