@@ -17,8 +17,9 @@ async fn printed(gallery: &Gallery, page: &Page, name: &str) -> String {
         .iter()
         .find(|exhibit| exhibit.name == name)
         .unwrap();
-    page.scheme(Scheme::Dark).await;
     gallery.visit(page, exhibit).await;
+    // The printer's own medium, from a screen that is dark.
+    page.media("", Scheme::Dark).await;
     let pdf = page.print(name).await;
     assert!(pdf.starts_with(b"%PDF-"));
     page.media("print", Scheme::Dark).await;
