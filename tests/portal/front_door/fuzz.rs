@@ -1,6 +1,6 @@
 //! Can anything that is sent make the portal fail, or say what was typed without escaping it?
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use pic_portal::server::Limits;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
@@ -90,9 +90,9 @@ impl Dice {
             0 => fields.push((MARKER.into(), self.text())),
             1 => fields.push(("e-mail".into(), self.text())),
             _ => fields.retain({
-                let mut seen = std::collections::HashSet::new();
+                let mut statuses = std::collections::HashSet::new();
                 move |(name, _)| {
-                    matches!(name.as_str(), "edge" | "domains") || seen.insert(name.clone())
+                    matches!(name.as_str(), "edge" | "domains") || statuses.insert(name.clone())
                 }
             }),
         }
@@ -174,7 +174,8 @@ fn assert_harmless(answer: &str, request: &[u8], number: u64) {
 }
 
 /// Sends sound requests down one connection, which has to stay usable; damaged ones on others.
-async fn send_all(open: &Open, seed: u64, most: u64) {
+async fn send_all(open: &Open, seed: u64, most: u64) -> BTreeSet<u16> {
+    let mut statuses = BTreeSet::new();
     let mut stream = open.connect().await;
     let mut dice = Dice(seed);
     for number in 0..most {
@@ -195,11 +196,13 @@ async fn send_all(open: &Open, seed: u64, most: u64) {
             );
         };
         assert_ne!(status(&answer), 0, "{answer}");
+        statuses.insert(status(&answer));
         assert_harmless(&answer, &request, number);
         if header(&answer, "connection") == "close" {
             stream = open.connect().await;
         }
     }
+    statuses
 }
 
 async fn answer_to(request: &[u8], stream: &mut TcpStream) -> Option<String> {
@@ -215,10 +218,18 @@ async fn nothing_that_is_sent_fails_or_comes_back_unescaped() {
     const STREAMS: u64 = 4;
     let open = Open::with(Limits::default()).await;
     let each = requests() / STREAMS;
-    tokio::join!(
+    let (one, two, three, four) = tokio::join!(
         send_all(&open, 1, each),
         send_all(&open, 2, each),
         send_all(&open, 3, each),
         send_all(&open, 4, each),
     );
+    // The dice reach every corner.
+    let statuses: BTreeSet<u16> = [one, two, three, four].into_iter().flatten().collect();
+    for status in [200, 400, 404, 405, 415, 422] {
+        assert!(
+            statuses.contains(&status),
+            "{status} is not in {statuses:?}"
+        );
+    }
 }
