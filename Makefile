@@ -15,7 +15,7 @@ test: tools-test node_modules ## Run all tests, those in a real browser too
 	cargo test --locked
 
 soak: tools-test ## Run the long forms of the tests
-	PIC_FUZZ=100000 cargo test --locked --test portal front_door
+	PIC_FUZZ=100000 PIC_SLOW=300 cargo test --locked --test portal front_door
 
 check: ## What CI looks at before the tests: format, lints, documentation, dependencies, queries
 	.ci/check
