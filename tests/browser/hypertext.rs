@@ -6,7 +6,11 @@ use axum::{body::Body, http::Request};
 use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
 
-use crate::{gallery::Gallery, portal_support::app::TestApp, support::html::assert_valid};
+use crate::{
+    gallery::Gallery,
+    portal_support::app::{TestApp, submission_id},
+    support::html::assert_valid,
+};
 
 /// What a first visit may weigh (`ux.md`, Assets).
 const FIRST_LOAD: usize = 60 * 1024;
@@ -20,6 +24,61 @@ async fn every_page_is_valid_html() {
         pages.push((exhibit.name.clone(), answer.body));
     }
     assert_valid(&pages);
+}
+
+/// The pages of a service, each with its links: they are for whoever is signed in.
+#[tokio::test]
+async fn the_pages_of_a_service_are_valid_html_and_lead_somewhere() {
+    let app = TestApp::new().await;
+    let (_, key) = app.submit(&[("sip.contoso.com", "contoso.com")]).await;
+    app.work().await;
+    let fields = [("number", "1234567"), ("management_key", key.as_str())];
+    let cookie = app.post("/service", &fields).await.cookie();
+    let id = submission_id();
+    let edit = |action| {
+        [
+            ("edge", "edge.contoso.com"),
+            ("domains", "contoso.com"),
+            ("deployment", "on_premises"),
+            ("submission_id", &id),
+            ("action", action),
+        ]
+    };
+    let mut pages = vec![
+        ("sign-in", app.get("/service").await),
+        ("sign-in-error", app.post("/service", &[]).await),
+    ];
+    for (name, path) in [
+        ("hub", "/service"),
+        ("edit", "/service/edit"),
+        ("cancel", "/service/cancel"),
+        ("key", "/service/key"),
+    ] {
+        pages.push((name, app.get_with(path, &cookie).await));
+    }
+    for (name, path, fields) in [
+        ("review", "/service/edit", &edit("review")[..]),
+        ("review-error", "/service/edit", &edit("submit")),
+        ("cancel-error", "/service/cancel", &[]),
+    ] {
+        pages.push((name, app.post_with(path, fields, &cookie).await));
+    }
+    for (name, page) in &pages {
+        for link in Linked::of(&page.body).links {
+            if link.starts_with('/') {
+                let led = app.get_with(&link, &cookie).await;
+                assert!(
+                    led.status.as_u16() < 400,
+                    "{name}: {link} answers {}",
+                    led.status
+                );
+            }
+        }
+    }
+    let pages = pages
+        .into_iter()
+        .map(|(name, page)| (name.into(), page.body));
+    assert_valid(&pages.collect::<Vec<_>>());
 }
 
 /// Follows every link from the start page and from every page of the gallery.
