@@ -56,34 +56,12 @@ pub const NAVIGATION: &[Link] = &[
     },
 ];
 
-/// The links at the foot: one line for each page that exists.
-pub const FOOTER: &[Link] = &[
-    Link {
-        section: Section::Start,
-        label: "What you need",
-        href: "/#what-you-need",
-    },
-    Link {
-        section: Section::Request,
-        label: "Request federation",
-        href: "/requests/new",
-    },
-    Link {
-        section: Section::Status,
-        label: "Check status",
-        href: "/status",
-    },
-    Link {
-        section: Section::Service,
-        label: "Update service",
-        href: "/service",
-    },
-    Link {
-        section: Section::Help,
-        label: "Help",
-        href: "/help",
-    },
-];
+/// The links at the foot that come before those of the navigation.
+pub const FOOTER: &[Link] = &[Link {
+    section: Section::Start,
+    label: "What you need",
+    href: "/#what-you-need",
+}];
 
 /// What `templates/base.html` needs to know; every page's struct has one in a field `shell`.
 #[derive(Clone, Copy, Debug, Default)]

@@ -391,16 +391,6 @@ impl StatusPage<'_> {
     }
 }
 
-/// `404` for a reference that is not known.
-#[derive(Clone, Debug, Template)]
-#[template(path = "request/not_found.html")]
-pub struct NotFoundPage<'a> {
-    /// What stands around the page.
-    pub shell: Shell<'a>,
-    /// `q`, prefilled with what was asked for, if it may be echoed.
-    pub q: Field,
-}
-
 /// What is known of a SIP domain in public.
 #[derive(Clone, Debug, Default)]
 pub struct DomainAnswer {
