@@ -16,6 +16,7 @@ use crate::{
     help::pages as help,
     names::SipDomain,
     provisioning::worker::Waker,
+    readiness::{Mode, engine::Checks},
     request::{Clocks, pages},
     service::pages as service,
     web::{
@@ -43,6 +44,8 @@ pub struct Site {
     pub throttle: Throttle,
     /// Domains whose addresses the address tool leaves as they are.
     pub plain_domains: Vec<SipDomain>,
+    /// How strict the readiness checks are, and what makes them.
+    pub checks: Checks,
 }
 
 /// What the handlers share. Cheap to clone.
@@ -103,9 +106,16 @@ impl App {
         Shell {
             provider: &self.site().provider,
             notice: self.site().notice.as_deref(),
-            checks_notice: Some(
-                "Readiness checks are off: a request is provisioned without looking at DNS or certificates.",
-            ),
+            checks_notice: match self.site().checks.mode() {
+                Mode::Enforce => None,
+                Mode::Advise => Some(
+                    "Readiness checks advise here: what they find is shown, and a request is provisioned all the same.",
+                ),
+                Mode::Off => Some(
+                    "Readiness checks are off: a request is provisioned without looking at DNS or certificates.",
+                ),
+            },
+            checks: self.site().checks.mode(),
             section,
             error: false,
         }

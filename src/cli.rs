@@ -19,6 +19,7 @@ use crate::{
         private::{self, PORTAL_DATABASE, PrivatePostgres, StartError},
     },
     provisioning::worker::{Waker, Worker},
+    readiness::engine::Checks,
     server::{self, Door, Limits},
     telemetry,
     web::limit::Throttle,
@@ -184,6 +185,7 @@ async fn serve_on(
             &Clock::system(),
         ),
         plain_domains: config.plain_domains.clone(),
+        checks: Checks::Off,
     };
     let mut limits = Limits::default().within_open_files();
     limits

@@ -12,6 +12,7 @@ use crate::{
     db::Opening,
     names::{SipDomain, split_names},
     provisioning::store::Waits,
+    readiness::Mode,
     request::Clocks,
     web::{client::Proxies, limit},
 };
@@ -71,9 +72,21 @@ pub struct Given {
     /// [default: msn.com,outlook.com,live.com,hotmail.com]
     #[arg(long, env = "PIC_PLAIN_DOMAINS", value_name = "DOMAINS", global = true)]
     pub plain_domains: Option<String>,
-    /// Readiness checks; this version knows `off` alone [default: off]
+    /// Readiness checks of DNS and certificates: `enforce` (provisioned on positive proof alone),
+    /// `advise` (findings are shown, provisioned all the same), `off` (nothing is looked up)
+    /// [default: advise on the private PostgreSQL and a loopback address, else enforce]
     #[arg(long, env = "PIC_CHECKS", value_name = "MODE", global = true)]
     pub checks: Option<String>,
+    /// Resolver that the checks ask, like `192.0.2.53:53` [default: the system's resolvers, to find
+    /// the authoritative servers, and then those]
+    #[arg(long, env = "PIC_DNS", value_name = "HOST:PORT", global = true)]
+    pub dns: Option<String>,
+    /// Let the checks connect to addresses that are not globally reachable [default: false]
+    #[arg(long, env = "PIC_CHECK_PRIVATE", value_name = "BOOL", global = true)]
+    pub check_private: Option<String>,
+    /// PEM file of roots to trust instead of the public ones when a certificate is checked
+    #[arg(long, env = "PIC_CHECK_CA", value_name = "FILE", global = true)]
+    pub check_ca: Option<PathBuf>,
     /// First wait before a request that is held back is looked at again; doubles each time
     /// [default: 30s]
     #[arg(long, env = "PIC_RECHECK_FIRST", value_name = "TIME", global = true)]
@@ -116,11 +129,15 @@ pub enum LogFormat {
     Json,
 }
 
-/// How strict the readiness checks are. This version has none yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Checks {
-    /// No look-ups: a request is provisioned as soon as nothing in the portal stands against it.
-    Off,
+/// Whom the readiness checks ask and trust.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checking {
+    /// `host:port` of the resolver to ask; `None`: the system's.
+    pub dns: Option<String>,
+    /// Connect to addresses that are not globally reachable too.
+    pub private: bool,
+    /// PEM file of roots to trust; `None`: the public ones.
+    pub ca: Option<PathBuf>,
 }
 
 /// Where the database is.
@@ -158,7 +175,9 @@ pub struct Config {
     /// Domains whose addresses the address tool leaves as they are.
     pub plain_domains: Vec<SipDomain>,
     /// How strict the checks are.
-    pub checks: Checks,
+    pub checks: Mode,
+    /// Whom they ask and trust.
+    pub checking: Checking,
     /// Promise and limit.
     pub clocks: Clocks,
     /// Back-off and limit for the background task.
@@ -253,6 +272,15 @@ fn duration(
     }
 }
 
+/// Whether a setting that is off by default is on.
+fn yes(variable: &'static str, value: Option<&String>) -> Result<bool, Wrong> {
+    match set(value) {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(wrong(variable, "is neither true nor false", "true")),
+    }
+}
+
 fn per_minute(
     variable: &'static str,
     value: Option<&String>,
@@ -308,19 +336,20 @@ impl Given {
         if clocks.expiry < clocks.promise {
             return Err(wrong("PIC_EXPIRY", "is shorter than PIC_PROMISE", "30d"));
         }
+        let source = self.source()?;
+        let listen = set(self.listen.as_ref())
+            .unwrap_or("127.0.0.1:8080")
+            .parse::<SocketAddr>()
+            .map_err(|_| {
+                wrong(
+                    "PIC_LISTEN",
+                    "is not an IP address with a port",
+                    "127.0.0.1:8080",
+                )
+            })?;
         Ok(Config {
-            source: self.source()?,
             opening: self.opening()?,
-            listen: set(self.listen.as_ref())
-                .unwrap_or("127.0.0.1:8080")
-                .parse()
-                .map_err(|_| {
-                    wrong(
-                        "PIC_LISTEN",
-                        "is not an IP address with a port",
-                        "127.0.0.1:8080",
-                    )
-                })?,
+            listen,
             public_url: set(self.public_url.as_ref())
                 .map(|text| {
                     Origin::parse(text).ok_or_else(|| {
@@ -351,18 +380,48 @@ impl Given {
             provider: set(self.provider.as_ref()).unwrap_or("Skype").to_owned(),
             plain_domains: self.plain_domains()?,
             checks: match set(self.checks.as_ref()) {
-                None | Some("off") => Checks::Off,
-                Some(_) => {
-                    return Err(wrong(
-                        "PIC_CHECKS",
-                        "is not a mode that this version knows",
-                        "off",
-                    ));
+                // A portal of one's own on the own machine is for trying out.
+                None if listen.ip().is_loopback() && matches!(source, Source::Private(_)) => {
+                    Mode::Advise
                 }
+                None => Mode::Enforce,
+                Some(mode) => Mode::parse(mode).ok_or_else(|| {
+                    wrong(
+                        "PIC_CHECKS",
+                        "is neither enforce, advise nor off",
+                        "enforce",
+                    )
+                })?,
+            },
+            checking: Checking {
+                dns: self.dns()?,
+                private: yes("PIC_CHECK_PRIVATE", self.check_private.as_ref())?,
+                ca: self
+                    .check_ca
+                    .clone()
+                    .filter(|file| !file.as_os_str().is_empty()),
             },
             clocks,
             waits,
+            source,
         })
+    }
+
+    fn dns(&self) -> Result<Option<String>, Wrong> {
+        let Some(server) = set(self.dns.as_ref()) else {
+            return Ok(None);
+        };
+        let named = server.rsplit_once(':').is_some_and(|(host, port)| {
+            !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
+        });
+        if named {
+            return Ok(Some(server.to_owned()));
+        }
+        Err(wrong(
+            "PIC_DNS",
+            "is not a host or address with a port",
+            "192.0.2.53:53",
+        ))
     }
 
     fn source(&self) -> Result<Source, Wrong> {
@@ -412,17 +471,10 @@ impl Given {
                 Ok(pool @ 3..=1000) => pool,
                 _ => return Err(wrong("PIC_DB_POOL", "is not a number from 3 to 1000", "10")),
             },
-            allow_unsafe: match set(self.allow_unsafe_database.as_ref()) {
-                None | Some("false") => false,
-                Some("true") => true,
-                Some(_) => {
-                    return Err(wrong(
-                        "PIC_ALLOW_UNSAFE_DATABASE",
-                        "is neither true nor false",
-                        "true",
-                    ));
-                }
-            },
+            allow_unsafe: yes(
+                "PIC_ALLOW_UNSAFE_DATABASE",
+                self.allow_unsafe_database.as_ref(),
+            )?,
         })
     }
 }

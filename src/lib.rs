@@ -16,6 +16,7 @@
 //! | [`names`], [`agreement`], [`code`] | what a person typed, parsed: names of hosts and domains, agreement numbers, random codes |
 //! | [`request`] | a request: its state machine, form, storage and pages |
 //! | [`service`] | what an agreement holds: signing in by its management key, changing it, cancelling it |
+//! | [`readiness`] | will federation work: DNS and certificates, looked at and judged |
 //! | [`provisioning`] | the background task: claim what is due, settle it |
 //! | [`help`] | what administrators have to know, a page a topic; the address tool |
 //! | [`db`] | opening and migrating the database, its faults without values; the private PostgreSQL |
@@ -51,8 +52,10 @@ pub mod config;
 pub mod db;
 pub mod error;
 pub mod help;
+mod named;
 pub mod names;
 pub mod provisioning;
+pub mod readiness;
 pub mod request;
 pub mod server;
 pub mod service;

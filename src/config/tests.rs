@@ -66,7 +66,17 @@ fn a_wrong_value_names_its_variable_and_an_example_that_is_right() {
             |g, v| g.plain_domains = v,
             &["msn", "ted@msn.com", "msn.com, co.uk", "127.0.0.1"],
         ),
-        ("PIC_CHECKS", |g, v| g.checks = v, &["on", "enforce"]),
+        ("PIC_CHECKS", |g, v| g.checks = v, &["on", "Enforce"]),
+        (
+            "PIC_DNS",
+            |g, v| g.dns = v,
+            &["192.0.2.53", ":53", "dns.test:0"],
+        ),
+        (
+            "PIC_CHECK_PRIVATE",
+            |g, v| g.check_private = v,
+            &["yes", "1"],
+        ),
         (
             "PIC_PROMISE",
             |g, v| g.promise = v,

@@ -11,10 +11,13 @@ SELECT r.id, r.service_id, r.reference, r.kind, r.deployment, r.state, r.reason,
        ARRAY(SELECT e.actor FROM event e WHERE e.request_id = r.id ORDER BY e.seq) AS "event_actors!",
        ARRAY(SELECT e.code FROM event e WHERE e.request_id = r.id ORDER BY e.seq) AS "event_codes!",
        ARRAY(SELECT e.subject::text FROM event e WHERE e.request_id = r.id ORDER BY e.seq) AS "event_subjects!: Vec<Option<String>>",
-       ARRAY(SELECT f.subject::text FROM finding f WHERE f.request_id = r.id AND f.code = 'domain-held' ORDER BY f.subject)
-           AS "held_domains!",
-       w.due_at AS "due_at?", (SELECT max(f.at) FROM finding f WHERE f.request_id = r.id) AS checked_at
+       (SELECT coalesce(jsonb_agg(jsonb_build_array(f.code, f.severity, f.subject, f.expected, f.found)
+                                  ORDER BY f.subject, f.code), '[]')
+        FROM finding f WHERE f.request_id = r.id) AS "findings!: Json<Vec<StoredFinding>>",
+       coalesce(w.due_at, a.due_at) AS "due_at?",
+       coalesce(w.checked_at, a.checked_at, (SELECT max(f.at) FROM finding f WHERE f.request_id = r.id)) AS checked_at
 FROM request r
 JOIN service s ON s.id = r.service_id
 LEFT JOIN work w ON w.request_id = r.id
+LEFT JOIN watch a ON a.request_id = r.id
 WHERE r.reference = $1

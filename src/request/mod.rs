@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 pub use self::state::{Clocks, Contradiction, Facts, Pending, Standing, State};
 use crate::{
     agreement::{AgreementNumber, Programme},
+    named::named,
     names::{AccessEdge, SipDomain},
 };
 
@@ -23,32 +24,6 @@ use crate::{
 pub const MAX_EDGES: usize = 10;
 /// The most SIP domains that a request may have, over all its edges.
 pub const MAX_DOMAINS: usize = 1_000;
-
-/// An enumeration whose values have a name in SQL and in forms.
-macro_rules! named {
-    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)+ }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum $name { $($(#[$doc])* $variant,)+ }
-
-        impl $name {
-            /// Every value.
-            pub const ALL: &[Self] = &[$(Self::$variant),+];
-
-            /// The name in SQL, in forms and in attributes.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text),+ }
-            }
-
-            /// The value with that name.
-            #[must_use]
-            pub fn parse(name: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|value| value.as_str() == name)
-            }
-        }
-    };
-}
 
 named! {
     /// What is asked of the service.

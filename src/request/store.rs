@@ -1,7 +1,8 @@
 //! How do requests get into the database, and how are they read again?
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
+use serde::Deserialize;
+use sqlx::{PgPool, types::Json};
 
 use super::{
     Actor, Asked, Deployment, EventCode, Facts, Kind, ServiceId, State,
@@ -10,7 +11,8 @@ use super::{
 use crate::{
     agreement::{AgreementNumber, Programme},
     db::{self, Impossible},
-    names::{AccessEdge, SipDomain},
+    names::{AccessEdge, Fqdn, SipDomain},
+    readiness::{Code, Evidence, Finding, Severity},
     service::{ManagementKey, Token},
 };
 
@@ -250,11 +252,11 @@ pub struct Request {
     pub routes: Vec<(AccessEdge, Vec<SipDomain>)>,
     /// The timeline, oldest first.
     pub events: Vec<Event>,
-    /// Its domains that are in force under another service.
-    pub held: Vec<SipDomain>,
-    /// When the findings were made; none: there are none.
+    /// What the last checks found, by subject.
+    pub findings: Vec<Finding>,
+    /// When they last ran; none: not yet.
     pub checked_at: Option<DateTime<Utc>>,
-    /// When it is looked at next; none once it has ended.
+    /// When it is looked at next; none once it has ended and is not in force.
     pub due_at: Option<DateTime<Utc>>,
     /// Whether a later request of the service has been provisioned.
     pub superseded: bool,
@@ -284,9 +286,29 @@ impl Request {
             state: self.state,
             kind: self.kind,
             submitted_at: self.submitted_at,
-            blocked: !self.held.is_empty(),
+            blocked: self
+                .findings
+                .iter()
+                .any(|finding| finding.severity == Severity::Blocking),
             superseded: self.superseded,
         }
+    }
+}
+
+/// A finding as the database gives it: code, severity, subject, expected, found.
+#[derive(Debug, Deserialize)]
+pub(crate) struct StoredFinding(String, String, String, String, Vec<String>);
+
+impl StoredFinding {
+    /// The finding; `None`: the row is impossible.
+    pub(crate) fn read(self) -> Option<Finding> {
+        Some(Finding {
+            code: Code::parse(&self.0)?,
+            severity: Severity::parse(&self.1)?,
+            subject: Fqdn::from_database(self.2).ok()?,
+            expected: Evidence::new(&self.3),
+            found: Evidence::lines(&self.4),
+        })
     }
 }
 
@@ -307,14 +329,6 @@ pub async fn look_up(pool: &PgPool, reference: Reference) -> Result<Option<Reque
         column,
         id: Some(row.id),
     };
-    let names = |texts: Vec<String>, column| {
-        texts
-            .into_iter()
-            .map(|text| {
-                SipDomain::from_database(text).map_err(|_| impossible("request_route", column))
-            })
-            .collect::<Result<Vec<_>, _>>()
-    };
     let mut routes = row
         .edges
         .into_iter()
@@ -326,11 +340,9 @@ pub async fn look_up(pool: &PgPool, reference: Reference) -> Result<Option<Reque
             ))
         })
         .collect::<Result<Vec<_>, Impossible>>()?;
-    for (edge, domain) in row
-        .domain_edges
-        .iter()
-        .zip(names(row.domains, "sip_domain")?)
-    {
+    for (edge, domain) in row.domain_edges.iter().zip(row.domains) {
+        let domain = SipDomain::from_database(domain)
+            .map_err(|_| impossible("request_route", "sip_domain"))?;
         usize::try_from(edge - 1)
             .ok()
             .and_then(|place| routes.get_mut(place))
@@ -377,7 +389,12 @@ pub async fn look_up(pool: &PgPool, reference: Reference) -> Result<Option<Reque
         token: row.token,
         routes,
         events,
-        held: names(row.held_domains, "subject")?,
+        findings: row
+            .findings
+            .0
+            .into_iter()
+            .map(|stored| stored.read().ok_or(impossible("finding", "code")))
+            .collect::<Result<_, _>>()?,
         checked_at: row.checked_at,
         due_at: row.due_at,
         superseded: row.superseded,

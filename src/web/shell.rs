@@ -1,5 +1,7 @@
 //! What stands around every page: name, navigation, notices?
 
+use crate::readiness::Mode;
+
 /// The portal's name, in the header and at the end of every title.
 pub const NAME: &str = "Federation portal";
 
@@ -72,6 +74,8 @@ pub struct Shell<'a> {
     pub notice: Option<&'a str>,
     /// Says that checks are off or only advise; `None` while they are enforced.
     pub checks_notice: Option<&'a str>,
+    /// How strict the readiness checks are.
+    pub checks: Mode,
     /// Where in the portal the page stands.
     pub section: Section,
     /// The title then begins with "Error: ".

@@ -318,7 +318,7 @@ const BREAKS: &[(&str, &str)] = &[
     ),
     ("INSERT INTO finding SELECT * FROM finding", "finding_pkey"),
     (
-        "INSERT INTO finding VALUES (9, 'domain-held', 'd1.example', 'ok', pic_now())",
+        "INSERT INTO finding VALUES (9, 'domain-held', 'd1.example', 'blocking', pic_now())",
         "finding_request",
     ),
     ("INSERT INTO work VALUES (1, pic_now())", "work_pkey"),

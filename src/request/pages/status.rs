@@ -15,6 +15,7 @@ use super::{
 use crate::{
     app::App,
     error::{Error, Problem},
+    readiness::Code,
     request::{
         Actor, Deployment, EventCode, Reason, Standing, State as Stored,
         store::{self, Request},
@@ -145,9 +146,10 @@ fn view<'a>(app: &'a App, request: &Request) -> StatusPage<'a> {
         }),
         checked: request.checked_at.map(|at| when(at, now)),
         findings: request
-            .held
+            .findings
             .iter()
-            .map(|domain| held(domain.as_str(), request))
+            .filter(|finding| finding.code == Code::DomainHeld)
+            .map(|finding| held(finding.subject.as_str(), request))
             .collect(),
         routes: routes_of(&request.routes),
         timeline: request

@@ -17,6 +17,7 @@ use pic_portal::{
         store::{Settled, Waits},
         worker::{Waker, Worker},
     },
+    readiness::engine::Checks,
     request::{
         Asked, Clocks,
         form::RequestForm,
@@ -243,6 +244,7 @@ impl TestApp {
             plain_domains: ["msn.com", "outlook.com", "live.com", "hotmail.com"]
                 .map(|name| SipDomain::parse(name).unwrap())
                 .into(),
+            checks: Checks::Off,
         };
         change(&mut site);
         let waker = Waker::default();

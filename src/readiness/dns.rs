@@ -1,0 +1,1 @@
+//! What does the DNS say of a SIP domain, an Access Edge, an owner's word?

@@ -1,0 +1,1 @@
+//! Will partners accept the Access Edge?

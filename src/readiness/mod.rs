@@ -1,0 +1,181 @@
+//! Will federation work for these routes, and if not, what has to be mended?
+//!
+//! [`dns`] asks and [`domain`] judges the answers for a SIP domain; [`tls`] asks and [`edge`]
+//! judges for an Access Edge. [`engine`] puts them together, within limits, for the form, the
+//! background task, `/check` and `pic-portal check` alike. What is looked for stands in `facts.md`
+//! (DNS, certificate, transport), what it is called in `design.md` (Contract, the findings).
+
+pub mod dns;
+pub mod domain;
+pub mod edge;
+pub mod engine;
+mod evidence;
+pub mod net;
+pub mod tls;
+
+pub use self::evidence::Evidence;
+use crate::{named::named, names::Fqdn};
+
+named! {
+    /// How strict the checks are (`design.md`, Contract, `PIC_CHECKS`).
+    Mode {
+        /// Provisioned on positive proof alone.
+        Enforce = "enforce",
+        /// Findings are shown; provisioned all the same, but for a domain that is held.
+        Advise = "advise",
+        /// Nothing is looked up.
+        Off = "off",
+    }
+}
+
+impl Default for Mode {
+    /// The strictest.
+    fn default() -> Self {
+        Self::Enforce
+    }
+}
+
+named! {
+    /// What a finding means for the request. In order of gravity.
+    Severity {
+        /// As it should be.
+        Ok = "ok",
+        /// Not looked at, because of an earlier finding.
+        Skipped = "skipped",
+        /// Works, and is worth a look.
+        Warning = "warning",
+        /// Could not be looked at: neither proof nor held against the domain.
+        Unknown = "unknown",
+        /// Federation cannot work like this.
+        Blocking = "blocking",
+    }
+}
+
+named! {
+    /// What a readiness check may find (`design.md`, Contract).
+    Code {
+        /// The right SRV record is there.
+        Srv = "srv",
+        /// There is no SRV record.
+        SrvMissing = "srv-missing",
+        /// There is one under a name that nobody asks for.
+        SrvMisspelt = "srv-misspelt",
+        /// It names another port than 5061.
+        SrvPort = "srv-port",
+        /// No record of the lowest priority number names the requested edge.
+        SrvTarget = "srv-target",
+        /// The edge is not one label in front of the domain (the rule of 2019).
+        SrvSuffix = "srv-suffix",
+        /// The domain is homed online.
+        HomedOnline = "homed-online",
+        /// The domain is routed to consumer accounts.
+        RoutedToConsumer = "routed-to-consumer",
+        /// The zone's authoritative servers give different answers.
+        DnsDisagrees = "dns-disagrees",
+        /// In force under another service.
+        DomainHeld = "domain-held",
+        /// The edge has no address.
+        EdgeNoAddress = "edge-no-address",
+        /// It has an address that is not globally reachable.
+        EdgePrivateAddress = "edge-private-address",
+        /// Port 5061 is closed, or does not speak TLS.
+        EdgeUnreachable = "edge-unreachable",
+        /// The certificate is fine.
+        Certificate = "certificate",
+        /// The certificate is for other names.
+        CertificateName = "certificate-name",
+        /// It has expired.
+        CertificateExpired = "certificate-expired",
+        /// It is not valid yet.
+        CertificateNotYetValid = "certificate-not-yet-valid",
+        /// It does not lead to a root that is trusted.
+        CertificateUntrusted = "certificate-untrusted",
+        /// It expires within 30 days.
+        CertificateExpiresSoon = "certificate-expires-soon",
+        /// The FQDN stands in the subject alone.
+        CertificateCnOnly = "certificate-cn-only",
+        /// The name that fits is a wildcard.
+        CertificateWildcard = "certificate-wildcard",
+        /// `sip.` and the domain is not among its names.
+        CertificateDomainSan = "certificate-domain-san",
+        /// Nobody answers for the domain: it could not be looked at.
+        ResolverUnreachable = "resolver-unreachable",
+    }
+}
+
+impl Code {
+    /// How grave it is where it was looked at; anything may be [`Severity::Skipped`] instead.
+    #[must_use]
+    pub const fn severity(self) -> Severity {
+        match self {
+            Self::Srv | Self::Certificate => Severity::Ok,
+            Self::SrvSuffix
+            | Self::DnsDisagrees
+            | Self::CertificateExpiresSoon
+            | Self::CertificateCnOnly
+            | Self::CertificateWildcard
+            | Self::CertificateDomainSan => Severity::Warning,
+            Self::ResolverUnreachable => Severity::Unknown,
+            Self::SrvMissing
+            | Self::SrvMisspelt
+            | Self::SrvPort
+            | Self::SrvTarget
+            | Self::HomedOnline
+            | Self::RoutedToConsumer
+            | Self::DomainHeld
+            | Self::EdgeNoAddress
+            | Self::EdgePrivateAddress
+            | Self::EdgeUnreachable
+            | Self::CertificateName
+            | Self::CertificateExpired
+            | Self::CertificateNotYetValid
+            | Self::CertificateUntrusted => Severity::Blocking,
+        }
+    }
+}
+
+/// One result of a readiness check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What was found.
+    pub code: Code,
+    /// What it means for the request: the code's own gravity, or skipped.
+    pub severity: Severity,
+    /// The SIP domain or Access Edge that was looked at.
+    pub subject: Fqdn,
+    /// What should be there.
+    pub expected: Evidence,
+    /// All that is there, a line each; for a skipped one the code that it depends on.
+    pub found: Vec<Evidence>,
+}
+
+impl Finding {
+    /// A finding of the code's own gravity.
+    #[must_use]
+    pub fn new(
+        code: Code,
+        subject: &Fqdn,
+        expected: &str,
+        found: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Self {
+        Self {
+            code,
+            severity: code.severity(),
+            subject: subject.clone(),
+            expected: Evidence::new(expected),
+            found: Evidence::lines(found),
+        }
+    }
+
+    /// `code` could not be looked at because of `cause`.
+    #[must_use]
+    pub fn skipped(code: Code, subject: &Fqdn, cause: Code) -> Self {
+        Self {
+            code,
+            severity: Severity::Skipped,
+            subject: subject.clone(),
+            expected: Evidence::default(),
+            found: vec![Evidence::new(cause.as_str())],
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! What does an Access Edge show on port 5061?
