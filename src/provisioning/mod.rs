@@ -1,7 +1,8 @@
 //! How does a pending request become a provisioned one?
 //!
-//! [`store`] has the steps, each one statement; [`worker`] is the loop that takes them
-//! (`design.md`, The background task).
+//! [`store`] has the steps, each one statement; [`checking`] looks at what is due; [`worker`] is the
+//! loop that takes the steps (`design.md`, The background task).
 
+pub mod checking;
 pub mod store;
 pub mod worker;

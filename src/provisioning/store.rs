@@ -3,20 +3,22 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::{
     db::{self, interval},
     names::SipDomain,
+    readiness::Finding,
 };
 
-/// A claim on due requests: while its lease lasts nobody else looks at them. It ends by
-/// [`settle`]; when its holder dies, by running out.
+/// A claim on requests: while its lease lasts nobody else looks at them. It ends by [`settle`], or by
+/// [`store_watched`](super::checking::store::store_watched); when its holder dies, by running out.
 #[derive(Debug)]
 pub struct Claim {
-    token: Uuid,
-    requests: Vec<i64>,
+    pub(super) token: Uuid,
+    pub(super) requests: Vec<i64>,
 }
 
 impl Claim {
@@ -37,9 +39,19 @@ impl Claim {
     pub fn is_empty(&self) -> bool {
         self.requests.is_empty()
     }
+
+    /// The same claim on some of its requests alone.
+    #[must_use]
+    pub fn of(&self, requests: Vec<i64>) -> Self {
+        Self {
+            token: self.token,
+            requests,
+        }
+    }
 }
 
-/// Claims up to `most` requests that are due and free, oldest first, for the time of `lease`.
+/// Claims up to `most` pending requests that are due and free, oldest first, for the time of
+/// `lease`.
 ///
 /// # Errors
 ///
@@ -48,7 +60,7 @@ pub async fn claim(pool: &PgPool, most: u32, lease: Duration) -> Result<Claim, d
     let token = Uuid::new_v4();
     let requests = sqlx::query_scalar!(
         r#"
-        UPDATE work SET lease_token = $1, lease_until = pic_now() + $2::interval
+        UPDATE work SET lease_token = $1, lease_until = pic_now() + $2::interval, again = false
         WHERE request_id IN (
             SELECT request_id FROM work
             WHERE due_at <= pic_now() AND (lease_until IS NULL OR lease_until <= pic_now())
@@ -83,8 +95,22 @@ pub struct Settled {
     pub provisioned: usize,
     /// Still pending, for a domain in force under another service.
     pub held: usize,
+    /// Still pending, for what their checks found.
+    pub waiting: usize,
     /// Rejected: the limit has passed.
     pub expired: usize,
+    /// In force and looked at again.
+    pub watched: usize,
+}
+
+impl std::ops::AddAssign for Settled {
+    fn add_assign(&mut self, other: Self) {
+        self.provisioned += other.provisioned;
+        self.held += other.held;
+        self.waiting += other.waiting;
+        self.expired += other.expired;
+        self.watched += other.watched;
+    }
 }
 
 /// Proof that the owner of a domain's zone has spoken for a request's service (`design.md`, Whose
@@ -97,8 +123,51 @@ pub struct Proof {
     pub domain: SipDomain,
 }
 
-/// Settles what `claim` still holds: state, routes and events in one transaction and one round
-/// trip. What the claim has lost, because its lease ran out, is left alone.
+/// What the checks said of the requests of a claim. Empty: nothing was looked up, and nothing
+/// stands against any of them.
+#[derive(Clone, Debug, Default)]
+pub struct Verdicts {
+    /// Domains whose zones name the requesting service.
+    pub proofs: Vec<Proof>,
+    /// Requests that their checks hold back.
+    pub blocked: Vec<i64>,
+    /// Requests whose checks ran, with all that was found.
+    pub checked: Vec<(i64, Vec<Finding>)>,
+}
+
+/// Findings as the columns that the functions in SQL take.
+#[derive(Default)]
+pub(super) struct Columns {
+    pub(super) request: Vec<i64>,
+    pub(super) code: Vec<&'static str>,
+    pub(super) subject: Vec<String>,
+    pub(super) severity: Vec<&'static str>,
+    pub(super) expected: Vec<String>,
+    pub(super) found: Vec<Value>,
+}
+
+impl Columns {
+    pub(super) fn of(checked: &[(i64, Vec<Finding>)]) -> Self {
+        let mut columns = Self::default();
+        for (request, findings) in checked {
+            for finding in findings {
+                columns.request.push(*request);
+                columns.code.push(finding.code.as_str());
+                columns.subject.push(finding.subject.as_str().to_owned());
+                columns.severity.push(finding.severity.as_str());
+                columns.expected.push(finding.expected.as_str().to_owned());
+                let lines = finding.found.iter();
+                columns
+                    .found
+                    .push(lines.map(|line| line.as_str()).collect::<Value>());
+            }
+        }
+        columns
+    }
+}
+
+/// Settles what `claim` still holds: state, routes, findings and events in one transaction and one
+/// round trip. What the claim has lost, because its lease ran out, is left alone.
 ///
 /// # Errors
 ///
@@ -107,22 +176,39 @@ pub async fn settle(
     pool: &PgPool,
     claim: &Claim,
     waits: &Waits,
-    proofs: &[Proof],
+    verdicts: &Verdicts,
 ) -> Result<Settled, db::Error> {
-    let (proven_by, proven_domain): (Vec<i64>, Vec<&str>) = proofs
+    let (proven_by, proven_domain): (Vec<i64>, Vec<&str>) = verdicts
+        .proofs
         .iter()
         .map(|proof| (proof.request, proof.domain.as_str()))
         .unzip();
+    let checked: Vec<i64> = verdicts
+        .checked
+        .iter()
+        .map(|(request, _)| *request)
+        .collect();
+    let found = Columns::of(&verdicts.checked);
     let row = sqlx::query!(
-        r#"SELECT cardinality(provisioned) AS "provisioned!", cardinality(held) AS "held!", cardinality(expired) AS "expired!"
-           FROM pic_settle($1, $2, $3, $4, $5, $6, $7)"#,
+        r#"SELECT cardinality(provisioned) AS "provisioned!", cardinality(held) AS "held!",
+                  cardinality(waiting) AS "waiting!", cardinality(expired) AS "expired!"
+           FROM pic_conclude($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"#,
         &claim.requests,
         claim.token,
         interval(waits.expiry),
         interval(waits.first),
         interval(waits.longest),
+        interval(super::checking::store::WATCH_EVERY),
         &proven_by,
         &proven_domain as _,
+        &verdicts.blocked,
+        &checked,
+        &found.request,
+        &found.code as _,
+        &found.subject,
+        &found.severity as _,
+        &found.expected,
+        &found.found,
     )
     .fetch_one(pool)
     .await?;
@@ -130,23 +216,44 @@ pub async fn settle(
     Ok(Settled {
         provisioned: count(row.provisioned),
         held: count(row.held),
+        waiting: count(row.waiting),
         expired: count(row.expired),
+        watched: 0,
     })
 }
 
+/// Settles, and again when somebody else was faster: they got on in the meantime, so this ends.
+pub(super) async fn settle_surely(
+    pool: &PgPool,
+    claim: &Claim,
+    waits: &Waits,
+    verdicts: &Verdicts,
+) -> Result<Settled, db::Error> {
+    loop {
+        match settle(pool, claim, waits, verdicts).await {
+            Err(db::Error::Conflict(_)) => {}
+            settled => return settled,
+        }
+    }
+}
+
 /// For how long nothing will be due, by the database's clock; `None`: nothing is waiting.
+/// `watching`: what is in force counts too.
 ///
 /// # Errors
 ///
 /// [`db::Error`] when the database is away.
-pub async fn idle_for(pool: &PgPool) -> Result<Option<Duration>, db::Error> {
+pub async fn idle_for(pool: &PgPool, watching: bool) -> Result<Option<Duration>, db::Error> {
     // What is due already and still there is somebody else's until its lease is over; the next of
     // the others may be due before that.
     let row = sqlx::query!(
         r#"SELECT pic_now() AS "now!", least(
                (SELECT min(coalesce(lease_until, due_at)) FROM work WHERE due_at <= pic_now()),
-               (SELECT due_at FROM work WHERE due_at > pic_now() ORDER BY due_at LIMIT 1)
-           ) AS due_at"#
+               (SELECT due_at FROM work WHERE due_at > pic_now() ORDER BY due_at LIMIT 1),
+               (SELECT min(coalesce(lease_until, due_at)) FROM watch WHERE $1 AND due_at <= pic_now()),
+               (SELECT due_at FROM watch WHERE $1 AND due_at > pic_now() ORDER BY due_at LIMIT 1)
+           ) AS due_at"#,
+        watching,
     )
     .fetch_one(pool)
     .await?;

@@ -14,12 +14,15 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::store::{self, Settled, Waits};
-use crate::{code, db};
+use super::{
+    checking::{self, Desk},
+    store::{self, Settled, Verdicts, Waits},
+};
+use crate::{code, db, readiness::engine::Checks};
 
 /// The most requests in one claim: larger ones gained nothing (`limits.md`).
 const MOST: u32 = 500;
-/// How long a claim lasts. Settling takes a fraction of it.
+/// How long a claim lasts that is settled at once, which takes a fraction of it.
 const LEASE: Duration = Duration::from_secs(30);
 /// The safety net where wake-ups from other processes arrive, and where they do not.
 const POLL: Duration = Duration::from_secs(10);
@@ -55,16 +58,28 @@ pub struct Worker {
     pool: PgPool,
     waits: Waits,
     waker: Waker,
+    checks: Checks,
 }
 
 impl Worker {
-    /// A worker on `pool` that `waker` wakes.
+    /// A worker on `pool` that `waker` wakes, and that looks nothing up.
     #[must_use]
     pub fn new(pool: PgPool, waits: Waits, waker: Waker) -> Self {
-        Self { pool, waits, waker }
+        Self {
+            pool,
+            waits,
+            waker,
+            checks: Checks::Off,
+        }
     }
 
-    /// One claim, settled. `None`: nothing was due. The tests step the queue by this.
+    /// The same, with these checks.
+    #[must_use]
+    pub fn with_checks(self, checks: Checks) -> Self {
+        Self { checks, ..self }
+    }
+
+    /// One claim, settled without look-ups. `None`: nothing was due. The tests step the queue by this.
     ///
     /// # Errors
     ///
@@ -74,13 +89,9 @@ impl Worker {
         if claim.is_empty() {
             return Ok(None);
         }
-        loop {
-            match store::settle(&self.pool, &claim, &self.waits, &[]).await {
-                // Somebody else got on in the meantime, so this ends.
-                Err(db::Error::Conflict(_)) => {}
-                settled => return settled.map(Some),
-            }
-        }
+        store::settle_surely(&self.pool, &claim, &self.waits, &Verdicts::default())
+            .await
+            .map(Some)
     }
 
     /// Steps until nothing is due, and adds up what was done.
@@ -90,22 +101,112 @@ impl Worker {
     /// [`db::Error`] when the database is away.
     pub async fn drain(&self) -> Result<Settled, db::Error> {
         let mut sum = Settled::default();
+        if let Some(mut desk) = self.desk() {
+            loop {
+                desk.fill().await?;
+                if desk.is_empty() {
+                    return Ok(sum);
+                }
+                let looked = desk.next().await;
+                sum += desk.settle(looked).await?;
+            }
+        }
         while let Some(settled) = self.step().await? {
-            sum.provisioned += settled.provisioned;
-            sum.held += settled.held;
-            sum.expired += settled.expired;
+            sum += settled;
         }
         Ok(sum)
+    }
+
+    fn desk(&self) -> Option<Desk> {
+        Desk::new(&self.pool, self.waits, &self.checks)
     }
 
     /// Works until `stop`; a claim in hand is settled first.
     pub async fn run(self, stop: CancellationToken) {
         let listening = Arc::new(std::sync::atomic::AtomicBool::new(false));
         tokio::join!(
-            self.work(&stop, &listening),
+            async {
+                match self.desk() {
+                    Some(desk) => self.look(desk, &stop, &listening).await,
+                    None => self.work(&stop, &listening).await,
+                }
+            },
             stop.run_until_cancelled(self.tell_others()),
             stop.run_until_cancelled(self.listen(&listening)),
         );
+    }
+
+    /// Works with look-ups: what is due is looked at while there is room, and settled when it is
+    /// done.
+    async fn look(
+        &self,
+        mut desk: Desk,
+        stop: &CancellationToken,
+        listening: &std::sync::atomic::AtomicBool,
+    ) {
+        let mut failure_wait = FAILURE_WAIT.0;
+        let mut renewal = tokio::time::interval(checking::LEASE / 3);
+        let mut renewed = Instant::now();
+        let mut newcomers = Some(0);
+        let mut due = Instant::now();
+        loop {
+            let mut done = None;
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = self.waker.0.own.notified() => due = Instant::now(),
+                () = sleep_until(due) => {}
+                _ = renewal.tick() => {}
+                looked = desk.next() => done = Some(looked),
+            }
+            // Not cut off half-way: what was looked at is settled, or known not to be.
+            let turn = async {
+                if let Some(looked) = done {
+                    report(desk.settle(looked).await?);
+                    due = due.min(Instant::now() + self.idle(listening).await?);
+                }
+                if renewed.elapsed() >= checking::LEASE / 3 {
+                    desk.renew().await?;
+                    renewed = Instant::now();
+                }
+                if let Some(after) = newcomers {
+                    newcomers = checking::store::begin_to_watch(&self.pool, after).await?;
+                }
+                if due <= Instant::now() {
+                    let all = desk.fill().await?;
+                    // Without room for all of it, the next one that is done makes room.
+                    let wait = if all {
+                        self.idle(listening).await?
+                    } else {
+                        POLL
+                    };
+                    due = Instant::now() + wait;
+                }
+                Ok::<_, db::Error>(())
+            };
+            match turn.await {
+                Ok(()) => failure_wait = FAILURE_WAIT.0,
+                Err(error) => {
+                    tracing::warn!(%error, "the background task waits for the database");
+                    sleep_or(stop, failure_wait).await;
+                    failure_wait = (failure_wait * 2).min(FAILURE_WAIT.1);
+                    due = Instant::now();
+                }
+            }
+        }
+        if desk.abandon().await.is_err() {
+            tracing::debug!("what was being looked at is free when its lease has run out");
+        }
+    }
+
+    /// For how long to wait, if nobody wakes us.
+    async fn idle(&self, listening: &std::sync::atomic::AtomicBool) -> Result<Duration, db::Error> {
+        let poll = if listening.load(std::sync::atomic::Ordering::Relaxed) {
+            POLL
+        } else {
+            POLL_ALONE
+        };
+        let due = store::idle_for(&self.pool, self.checks.checker().is_some()).await?;
+        Ok(due.unwrap_or(Duration::MAX).min(jittered(poll)))
     }
 
     async fn work(&self, stop: &CancellationToken, listening: &std::sync::atomic::AtomicBool) {
@@ -115,23 +216,8 @@ impl Worker {
             let wait = match self.drain().await {
                 Ok(settled) => {
                     failure_wait = FAILURE_WAIT.0;
-                    if settled != Settled::default() {
-                        tracing::info!(
-                            settled.provisioned,
-                            settled.held,
-                            settled.expired,
-                            "settled"
-                        );
-                    }
-                    let poll = if listening.load(std::sync::atomic::Ordering::Relaxed) {
-                        POLL
-                    } else {
-                        POLL_ALONE
-                    };
-                    match store::idle_for(&self.pool).await {
-                        Ok(due) => due.unwrap_or(Duration::MAX).min(jittered(poll)),
-                        Err(_) => FAILURE_WAIT.0,
-                    }
+                    report(settled);
+                    self.idle(listening).await.unwrap_or(FAILURE_WAIT.0)
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the background task waits for the database");
@@ -212,6 +298,20 @@ impl Worker {
                 self.waker.0.own.notify_one();
             }
         }
+    }
+}
+
+/// Says in the log what was done; how many, never what.
+fn report(settled: Settled) {
+    if settled != Settled::default() {
+        tracing::info!(
+            settled.provisioned,
+            settled.held,
+            settled.waiting,
+            settled.expired,
+            settled.watched,
+            "settled"
+        );
     }
 }
 

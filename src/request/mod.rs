@@ -82,6 +82,8 @@ named! {
         Submitted = "submitted",
         /// One of its domains is in force under another service.
         Held = "held",
+        /// Its checks found something to mend.
+        Blocked = "blocked",
         /// Its routes came into force.
         Provisioned = "provisioned",
         /// It ended without its routes.
@@ -94,6 +96,10 @@ named! {
         DomainLost = "domain-lost",
         /// The service's management key was replaced.
         KeyReplaced = "key-replaced",
+        /// Its routes are in force, and a later check found something to mend.
+        AtRisk = "at-risk",
+        /// That has been mended.
+        Recovered = "recovered",
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use pic_portal::{
     names::SipDomain,
-    provisioning::store::{self, Proof},
+    provisioning::store::{self, Proof, Verdicts},
 };
 use proptest::{
     prelude::*,
@@ -358,11 +358,14 @@ impl Run {
             let claim = store::claim(self.portal.pool(), 500, Duration::from_secs(30))
                 .await
                 .unwrap();
-            let proofs = [Proof {
-                request: id,
-                domain,
-            }];
-            store::settle(self.portal.pool(), &claim, &WAITS, &proofs)
+            let verdicts = Verdicts {
+                proofs: vec![Proof {
+                    request: id,
+                    domain,
+                }],
+                ..Verdicts::default()
+            };
+            store::settle(self.portal.pool(), &claim, &WAITS, &verdicts)
                 .await
                 .unwrap();
         }

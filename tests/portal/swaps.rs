@@ -13,7 +13,7 @@ use axum::http::StatusCode;
 use pic_portal::{
     db,
     names::SipDomain,
-    provisioning::store::{self, Claim, Proof, Settled},
+    provisioning::store::{self, Claim, Proof, Settled, Verdicts},
 };
 use sqlx::{Connection as _, PgConnection, PgPool};
 use tokio::{task::JoinHandle, time::timeout};
@@ -95,9 +95,13 @@ async fn claim(portal: &TestApp, most: u32) -> Claim {
 
 /// Settles as the worker does: again whenever it is told to.
 async fn settle(pool: &PgPool, claim: &Claim, proofs: &[Proof]) -> Settled {
+    let verdicts = Verdicts {
+        proofs: proofs.to_vec(),
+        ..Verdicts::default()
+    };
     let settled = timeout(PATIENCE, async {
         loop {
-            match store::settle(pool, claim, &WAITS, proofs).await {
+            match store::settle(pool, claim, &WAITS, &verdicts).await {
                 Err(db::Error::Conflict(_)) => {}
                 settled => return settled.unwrap(),
             }

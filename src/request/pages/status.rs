@@ -305,6 +305,18 @@ fn told(event: &store::Event, provider: &str, now: chrono::DateTime<chrono::Utc>
             "Held back",
             "One of its SIP domains is in force under another service.".to_owned(),
         ),
+        EventCode::Blocked => (
+            "Waiting for you",
+            "The checks found something to mend.".to_owned(),
+        ),
+        EventCode::AtRisk => (
+            "At risk",
+            "A later check found something to mend. Its routes stay in force.".to_owned(),
+        ),
+        EventCode::Recovered => (
+            "Well again",
+            "What a later check had found is mended.".to_owned(),
+        ),
         EventCode::Provisioned => (
             "Provisioned",
             format!("Its routes came into force for {provider}."),
