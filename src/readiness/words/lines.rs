@@ -1,0 +1,251 @@
+//! Which line mends it, with the real names filled in?
+//!
+//! Names are in their normal form and tokens in Crockford base32, so nothing has to be quoted.
+//! Cmdlets and their parameters as Microsoft documents them for Windows DNS and for the
+//! management shell of Lync Server and Skype for Business Server.
+
+use super::{Code, Finding, Line, Teller};
+use crate::names::{AccessEdge, Fqdn, SipDomain};
+
+const ZONE: &str = "Zone line";
+const SHELL: &str = "PowerShell, on a Windows DNS server";
+const SHELL_PARENT: &str = "PowerShell, on a Windows DNS server that has the parent zone";
+const SHELL_REMOVE: &str = "PowerShell, to take away what is there first";
+const SHELL_MISSPELT: &str = "PowerShell, to take away the misspelt record";
+const LOOK: &str = "To see what others see";
+const SERVERS: &str = "To see which servers answer for the zone";
+const CONNECT: &str = "To test from outside, on Windows";
+const HANDSHAKE: &str = "To test from outside, with OpenSSL";
+const DATES: &str = "To see its dates, with OpenSSL";
+const NAMES: &str = "Names for the certificate";
+const NAMES_FIRST: &str = "Names for the certificate, the first 100";
+const ORDER: &str = "Management shell on the Edge Server, to write the order for the authority";
+
+/// The name under which the record of a domain stands (`facts.md`, DNS).
+const SERVICE: &str = "_sipfederationtls._tcp";
+/// What people publish instead, because vendor pages printed it.
+const MISSPELT: [&str; 2] = ["_sipfederationtls_tcp", "_sipfederationtls.tcp"];
+/// The most names of a certificate that are written out; few authorities take more.
+const MOST_NAMES: usize = 100;
+
+impl Teller<'_> {
+    /// The lines of a finding that was looked at.
+    pub(super) fn lines(&self, finding: &Finding) -> Vec<Line> {
+        let subject = &finding.subject;
+        match finding.code {
+            Code::Srv | Code::Certificate | Code::SrvSuffix => Vec::new(),
+            Code::SrvMissing => self.publish(subject),
+            Code::SrvMisspelt => {
+                let mut lines = self.publish(subject);
+                lines.extend(misspelt(finding));
+                lines
+            }
+            Code::SrvPort | Code::SrvTarget | Code::HomedOnline | Code::RoutedToConsumer => {
+                let mut lines = self.publish(subject);
+                if !lines.is_empty() {
+                    lines.insert(1, remove(SHELL_REMOVE, subject, SERVICE));
+                }
+                lines
+            }
+            Code::DnsDisagrees => vec![
+                servers(subject),
+                line(
+                    "To ask one of them",
+                    format!(
+                        "Resolve-DnsName -Name '{SERVICE}.{subject}' -Type SRV -Server 'NAME-SERVER'"
+                    ),
+                ),
+            ],
+            Code::ResolverUnreachable => vec![servers(subject)],
+            Code::DomainHeld => self
+                .token
+                .map_or_else(Vec::new, |token| proof(subject, token)),
+            Code::EdgeNoAddress | Code::EdgePrivateAddress => address(subject),
+            Code::EdgeUnreachable => vec![
+                line(
+                    CONNECT,
+                    format!("Test-NetConnection -ComputerName '{subject}' -Port 5061"),
+                ),
+                handshake(subject),
+            ],
+            Code::CertificateUntrusted => {
+                let mut lines = vec![handshake(subject)];
+                lines.extend(self.order(subject));
+                lines
+            }
+            Code::CertificateExpired
+            | Code::CertificateNotYetValid
+            | Code::CertificateExpiresSoon => {
+                let mut lines = self.order(subject);
+                lines.push(line(
+                    DATES,
+                    format!("openssl s_client -connect {subject}:5061 -servername {subject} < /dev/null | openssl x509 -noout -dates"),
+                ));
+                lines
+            }
+            Code::CertificateName
+            | Code::CertificateCnOnly
+            | Code::CertificateWildcard
+            | Code::CertificateDomainSan => self.order(subject),
+        }
+    }
+
+    /// The right SRV record of a domain, as zone line first; nothing where its edge is not known.
+    fn publish(&self, domain: &Fqdn) -> Vec<Line> {
+        let Some((edge, _)) = self.homes.get(domain.as_str()) else {
+            return Vec::new();
+        };
+        vec![
+            line(ZONE, srv(domain, edge)),
+            add(
+                domain,
+                "Srv",
+                SERVICE,
+                &format!("-DomainName '{edge}' -Priority 0 -Weight 0 -Port 5061"),
+            ),
+            look(&format!("{SERVICE}.{domain}"), "SRV"),
+        ]
+    }
+
+    /// What to ask of the certificate authority: the edge, and `sip.` of each of its domains.
+    fn order(&self, subject: &Fqdn) -> Vec<Line> {
+        let Some((edge, domains)) = self.homes.get(subject.as_str()) else {
+            return Vec::new();
+        };
+        let mut names = vec![edge.to_string()];
+        for domain in domains {
+            let name = format!("sip.{domain}");
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        let label = if names.len() > MOST_NAMES {
+            NAMES_FIRST
+        } else {
+            NAMES
+        };
+        names.truncate(MOST_NAMES);
+        let names = names.join(",");
+        vec![
+            line(label, names.clone()),
+            line(
+                ORDER,
+                format!(
+                    "Request-CsCertificate -New -Type AccessEdgeExternal -DomainName '{names}' -Output 'C:\\access-edge.req'"
+                ),
+            ),
+        ]
+    }
+}
+
+fn line(label: &'static str, line: impl Into<String>) -> Line {
+    Line {
+        label,
+        line: line.into(),
+    }
+}
+
+/// The right SRV record of a domain as zone line.
+fn srv(domain: &Fqdn, edge: &AccessEdge) -> String {
+    format!("{SERVICE}.{domain}. 3600 IN SRV 0 0 5061 {edge}.")
+}
+
+/// The record by which a zone's owner gives a domain to a service (`design.md`, Whose domain).
+fn proof(domain: &Fqdn, token: &str) -> Vec<Line> {
+    const OWNER: &str = "_pic-portal";
+    let text = format!("pic-service={token}");
+    vec![
+        line(ZONE, format!("{OWNER}.{domain}. 300 IN TXT \"{text}\"")),
+        add(domain, "Txt", OWNER, &format!("-DescriptiveText '{text}'")),
+        look(&format!("{OWNER}.{domain}"), "TXT"),
+    ]
+}
+
+fn address(edge: &Fqdn) -> Vec<Line> {
+    let (zone, host) = zone_of_host(edge);
+    vec![
+        line(ZONE, format!("{edge}. 3600 IN A PUBLIC-ADDRESS")),
+        line(
+            SHELL,
+            format!(
+                "Add-DnsServerResourceRecord -A -ZoneName '{zone}' -Name '{host}' -IPv4Address 'PUBLIC-ADDRESS'"
+            ),
+        ),
+        look(edge.as_str(), "A"),
+    ]
+}
+
+fn misspelt(finding: &Finding) -> Vec<Line> {
+    let seen = |label: &&str| finding.found.iter().any(|it| it.as_str().contains(*label));
+    MISSPELT
+        .into_iter()
+        .filter(seen)
+        .map(|label| remove(SHELL_MISSPELT, &finding.subject, label))
+        .collect()
+}
+
+/// The zone in which a name most likely stands, and the rest in front of it: the domain that was
+/// registered, where a public suffix is known.
+fn zone_of(name: &Fqdn) -> (String, String) {
+    let apex = SipDomain::from_database(name.to_string())
+        .ok()
+        .and_then(|name| name.apex());
+    let Some(apex) = apex else {
+        return (name.to_string(), String::new());
+    };
+    let rest = name.as_str().strip_suffix(apex.as_str()).unwrap_or("");
+    (apex.to_string(), rest.trim_end_matches('.').to_owned())
+}
+
+/// The same for a host, which is never a zone itself.
+fn zone_of_host(name: &Fqdn) -> (String, String) {
+    match (zone_of(name), name.as_str().split_once('.')) {
+        ((_, rest), Some((host, zone))) if rest.is_empty() => (zone.into(), host.into()),
+        (known, _) => known,
+    }
+}
+
+/// `owner` and what stands between the zone and it.
+fn relative(owner: &str, rest: &str) -> String {
+    if rest.is_empty() {
+        owner.into()
+    } else {
+        format!("{owner}.{rest}")
+    }
+}
+
+fn add(under: &Fqdn, kind: &str, owner: &str, data: &str) -> Line {
+    let (zone, rest) = zone_of(under);
+    let name = relative(owner, &rest);
+    line(
+        // The domain may be a zone of its own all the same.
+        if rest.is_empty() { SHELL } else { SHELL_PARENT },
+        format!("Add-DnsServerResourceRecord -{kind} -ZoneName '{zone}' -Name '{name}' {data}"),
+    )
+}
+
+/// Asks before it does it.
+fn remove(label: &'static str, under: &Fqdn, owner: &str) -> Line {
+    let (zone, rest) = zone_of(under);
+    let name = relative(owner, &rest);
+    line(
+        label,
+        format!("Remove-DnsServerResourceRecord -ZoneName '{zone}' -Name '{name}' -RRType Srv"),
+    )
+}
+
+fn look(name: &str, kind: &str) -> Line {
+    line(LOOK, format!("Resolve-DnsName -Name '{name}' -Type {kind}"))
+}
+
+fn servers(domain: &Fqdn) -> Line {
+    let (zone, _) = zone_of(domain);
+    line(SERVERS, format!("Resolve-DnsName -Name '{zone}' -Type NS"))
+}
+
+fn handshake(edge: &Fqdn) -> Line {
+    line(
+        HANDSHAKE,
+        format!("openssl s_client -connect {edge}:5061 -servername {edge} -showcerts < /dev/null"),
+    )
+}
