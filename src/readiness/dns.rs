@@ -1,1 +1,245 @@
 //! What does the DNS say of a SIP domain, an Access Edge, an owner's word?
+//!
+//! SRV and TXT records are asked of every authoritative server of their zone, so that a mend is
+//! seen at once and servers that disagree are noticed; where none of those can be reached from here,
+//! and where a resolver is configured (`PIC_DNS`), the resolver's answer counts. Addresses come from
+//! the resolver. Nothing is remembered between look-ups, nothing is logged, the hosts file is not
+//! read, and whatever comes over the wire, a look-up ends within [`Limits::look_up`].
+//!
+//! Facts alone come out of here: [`super::domain`] judges them (`facts.md`, DNS, certificate,
+//! transport).
+
+mod ask;
+mod authorities;
+mod facts;
+mod reply;
+mod resolvers;
+mod wire;
+
+use std::{fmt, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use futures_util::future::{Either, join_all, ready, select};
+use hickory_resolver::{
+    proto::rr::{Name, RecordType},
+    system_conf::read_system_conf,
+};
+use tokio::{
+    net::lookup_host,
+    time::{Instant, timeout_at},
+};
+
+pub use self::facts::{
+    AddressFacts, Addresses, ServerAnswer, SrvAnswer, SrvFacts, SrvRecord, TokenFacts, Trouble,
+    Variant,
+};
+use self::{authorities::Authorities, reply::Reply, resolvers::Resolvers};
+use super::net::Reach;
+use crate::names::{Fqdn, SipDomain};
+
+/// In front of a SIP domain: the owner name of its SRV record.
+pub const SRV_PREFIX: &str = "_sipfederationtls._tcp";
+/// In front of a SIP domain: where its owner's word stands (`design.md`, Whose domain).
+pub const TOKEN_PREFIX: &str = "_pic-portal";
+/// What the TXT record says before the token.
+pub const TOKEN_KEY: &str = "pic-service=";
+
+/// The port of authoritative servers.
+const DNS_PORT: u16 = 53;
+
+/// How long to wait for answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// For one server and one question; after half of it the question is sent once more.
+    pub query: Duration,
+    /// For everything that a method of [`Dns`] does.
+    pub look_up: Duration,
+}
+
+impl Default for Limits {
+    /// 2 seconds a query, 5 seconds a look-up: a page waits for it.
+    fn default() -> Self {
+        Self {
+            query: Duration::from_secs(2),
+            look_up: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Why no resolver can be asked. Tells nothing of the setting's contents.
+#[derive(Debug, thiserror::Error)]
+pub enum DnsError {
+    /// `PIC_DNS` is no `host:port`, or the system does not know the host.
+    #[error("the resolver to ask cannot be found: {0}")]
+    Unknown(#[source] io::Error),
+    /// The system knows the host, but no address of it.
+    #[error("the resolver to ask has no address")]
+    NoAddress,
+    /// The system's list of resolvers cannot be read.
+    #[error("the system's resolvers cannot be found out (is /etc/resolv.conf in order?)")]
+    NoResolvers,
+}
+
+/// Asks the DNS. Cheap to clone.
+#[derive(Clone)]
+pub struct Dns {
+    resolvers: Resolvers,
+    /// Whether, and how, the zone's own servers are asked.
+    authorities: Option<Authorities>,
+    limits: Limits,
+}
+
+impl fmt::Debug for Dns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dns").finish_non_exhaustive()
+    }
+}
+
+/// What all that answered said, or why nobody did.
+type Said = Result<Vec<(Option<String>, Reply)>, Trouble>;
+
+impl Dns {
+    /// Asks the one resolver at `server`, `host:port` (`PIC_DNS`; the system looks the host up,
+    /// now), or, with none, the authoritative servers that the system's resolvers know of.
+    ///
+    /// # Errors
+    /// No resolver is there to ask.
+    pub async fn new(server: Option<&str>, reach: Reach) -> Result<Self, DnsError> {
+        let limits = Limits::default();
+        if let Some(server) = server {
+            let found = lookup_host(server).await.map_err(DnsError::Unknown)?;
+            let found: Vec<_> = found.collect();
+            if found.is_empty() {
+                return Err(DnsError::NoAddress);
+            }
+            return Ok(Self::asking(found, None, reach, limits));
+        }
+        let (system, _options) = read_system_conf().map_err(|_| DnsError::NoResolvers)?;
+        let servers = system.name_servers.iter().flat_map(|server| {
+            let ports = server.connections.iter().map(|connection| connection.port);
+            ports.map(|port| SocketAddr::new(server.ip, port))
+        });
+        Ok(Self::asking(servers, Some(DNS_PORT), reach, limits))
+    }
+
+    /// As [`new`](Self::new), with everything named: the resolvers to ask, the port on which the
+    /// authoritative servers listen (none: they are not asked) and the limits. For tests, whose
+    /// servers cannot have port 53.
+    #[must_use]
+    pub fn asking(
+        resolvers: impl IntoIterator<Item = SocketAddr>,
+        authorities: Option<u16>,
+        reach: Reach,
+        limits: Limits,
+    ) -> Self {
+        let mut servers = Vec::new();
+        for server in resolvers {
+            if !servers.contains(&server) {
+                servers.push(server);
+            }
+        }
+        let resolvers = Resolvers::new(Arc::from(servers), limits);
+        let authorities =
+            authorities.map(|port| Authorities::new(resolvers.clone(), port, reach, limits));
+        Self {
+            resolvers,
+            authorities,
+            limits,
+        }
+    }
+
+    /// What `_sipfederationtls._tcp.<domain>` says; where a server has no such record, also what
+    /// stands at the names that people publish by mistake.
+    pub async fn srv(&self, domain: &SipDomain) -> SrvFacts {
+        let deadline = self.deadline();
+        let Some(owner) = wire::name(&format!("{SRV_PREFIX}.{domain}")) else {
+            return SrvFacts::impossible();
+        };
+        let answers: Vec<_> = match self.everyone(&owner, RecordType::SRV, deadline).await {
+            Ok(said) => said
+                .into_iter()
+                .map(|(server, reply)| ServerAnswer {
+                    server,
+                    answer: reply.into_srv(),
+                })
+                .collect(),
+            Err(trouble) => return SrvFacts::unanswered(trouble),
+        };
+        let variants = if answers.iter().any(|said| said.answer.records.is_empty()) {
+            self.variants(domain, deadline).await
+        } else {
+            Vec::new()
+        };
+        SrvFacts {
+            answers,
+            trouble: None,
+            variants,
+        }
+    }
+
+    /// The addresses of `host`, at the end of its CNAMEs.
+    pub async fn addresses(&self, host: &Fqdn) -> AddressFacts {
+        let Some(name) = wire::name(host.as_str()) else {
+            return AddressFacts::unreachable(Trouble::Garbled);
+        };
+        let look_up = self.resolvers.addresses(&name);
+        timeout_at(self.deadline(), look_up)
+            .await
+            .unwrap_or_else(|_| AddressFacts::unreachable(Trouble::Silent))
+    }
+
+    /// Whether the owner of `domain` says `pic-service=<token>` at `_pic-portal.<domain>`: every
+    /// server that answers has this token there and no other service's.
+    pub async fn token(&self, domain: &SipDomain, token: &str) -> TokenFacts {
+        let Some(owner) = wire::name(&format!("{TOKEN_PREFIX}.{domain}")) else {
+            return TokenFacts::Missing;
+        };
+        match self
+            .everyone(&owner, RecordType::TXT, self.deadline())
+            .await
+        {
+            Ok(said) => TokenFacts::of(said.iter().map(|(_server, reply)| reply.texts()), token),
+            Err(trouble) => TokenFacts::Unreachable(trouble),
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.limits.look_up
+    }
+
+    /// Asks the zone's servers and, at the same time, the resolver, whose answer counts where none
+    /// of the former can be had.
+    async fn everyone(&self, name: &Name, kind: RecordType, deadline: Instant) -> Said {
+        let resolver = pin!(async {
+            timeout_at(deadline, self.resolvers.look_up(name, kind))
+                .await
+                .unwrap_or(Err(Trouble::Silent))
+        });
+        let of_resolver = |reply| vec![(None, reply)];
+        let Some(authorities) = &self.authorities else {
+            return resolver.await.map(of_resolver);
+        };
+        let own = pin!(authorities.look_up(name, kind, deadline));
+        let (own, resolver) = match select(own, resolver).await {
+            Either::Left((own, resolver)) => (own, Either::Left(resolver)),
+            Either::Right((resolved, own)) => (own.await, Either::Right(ready(resolved))),
+        };
+        if own.is_empty() {
+            return resolver.await.map(of_resolver);
+        }
+        let named = |(server, reply)| (Some(server), reply);
+        Ok(own.into_iter().map(named).collect())
+    }
+
+    /// Which of the [misspelt names](facts::misspelt) have SRV records. The resolver knows them
+    /// well enough: they only help to say what is wrong.
+    async fn variants(&self, domain: &SipDomain, deadline: Instant) -> Vec<Variant> {
+        let look_ups = facts::misspelt(domain).map(|owner| async move {
+            let name = wire::name(&owner)?;
+            let look_up = self.resolvers.look_up(&name, RecordType::SRV);
+            let reply = timeout_at(deadline, look_up).await.ok()?.ok()?;
+            let records = reply.into_srv().records;
+            (!records.is_empty()).then_some(Variant { owner, records })
+        });
+        join_all(look_ups).await.into_iter().flatten().collect()
+    }
+}

@@ -1,0 +1,121 @@
+//! How is one server asked one question?
+
+use std::{future::Future, net::SocketAddr, pin::pin};
+
+use futures_util::future::{Either, select};
+use hickory_resolver::{
+    net::{
+        NetError,
+        runtime::TokioRuntimeProvider,
+        tcp::TcpClientStream,
+        udp::UdpClientStream,
+        xfer::{
+            DnsExchange, DnsHandle as _, DnsMultiplexer, DnsRequestSender as _, FirstAnswer as _,
+        },
+    },
+    proto::{
+        op::{DnsRequest, DnsRequestOptions, Message, Query, ResponseCode},
+        rr::{Name, RecordType},
+    },
+};
+use tokio::time::timeout;
+use tracing::{instrument::WithSubscriber as _, subscriber::NoSubscriber};
+
+use super::{Limits, facts::Trouble};
+
+/// What is asked, and how.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Question<'a> {
+    pub(super) name: &'a Name,
+    pub(super) kind: RecordType,
+    /// Whether the server is to ask others (a resolver), or to say what it knows itself.
+    pub(super) recursive: bool,
+}
+
+/// Asks over UDP, and over TCP when the answer is too long for that. What comes from anybody else,
+/// or answers another question, is no answer.
+pub(super) async fn ask(
+    server: SocketAddr,
+    question: Question<'_>,
+    limits: Limits,
+) -> Result<Message, Trouble> {
+    let answer = exchanged(server, question, true, limits).await?;
+    if matches!(
+        answer.response_code,
+        ResponseCode::FormErr | ResponseCode::NotImp
+    ) {
+        // An old server, or a box in front of it, that does not know EDNS.
+        return exchanged(server, question, false, limits).await;
+    }
+    Ok(answer)
+}
+
+async fn exchanged(
+    server: SocketAddr,
+    question: Question<'_>,
+    edns: bool,
+    limits: Limits,
+) -> Result<Message, Trouble> {
+    let query = Query::query(question.name.clone(), question.kind);
+    let mut options = DnsRequestOptions::default();
+    options.use_edns = edns;
+    options.recursion_desired = question.recursive;
+    options.retry_interval = limits.query / 2;
+
+    let request = || DnsRequest::from_query(query.clone(), options);
+    let answer = in_time(over_udp(server, request(), limits), limits).await?;
+    let answer = if answer.truncation {
+        in_time(over_tcp(server, request(), limits), limits).await?
+    } else {
+        answer
+    };
+    if answer.queries != [query] || answer.truncation {
+        return Err(Trouble::Garbled);
+    }
+    Ok(answer)
+}
+
+/// Holds the limit, and keeps what the library would log to itself: names and answers.
+async fn in_time(
+    exchange: impl Future<Output = Result<Message, NetError>>,
+    limits: Limits,
+) -> Result<Message, Trouble> {
+    let quiet = exchange.with_subscriber(NoSubscriber::default());
+    match timeout(limits.query, quiet).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(NetError::Proto(_))) => Err(Trouble::Garbled),
+        Ok(Err(_)) | Err(_) => Err(Trouble::Silent),
+    }
+}
+
+async fn over_udp(
+    server: SocketAddr,
+    request: DnsRequest,
+    limits: Limits,
+) -> Result<Message, NetError> {
+    let mut stream = UdpClientStream::builder(server, TokioRuntimeProvider::default())
+        .with_timeout(Some(limits.query))
+        .with_max_retries(2)
+        .with_retry_interval_floor(0)
+        .build();
+    let answer = stream.send_message(request).first_answer().await?;
+    Ok(answer.into_message())
+}
+
+async fn over_tcp(
+    server: SocketAddr,
+    request: DnsRequest,
+    limits: Limits,
+) -> Result<Message, NetError> {
+    let provider = TokioRuntimeProvider::default();
+    let (connected, outgoing) = TcpClientStream::new(server, None, Some(limits.query), provider);
+    let multiplexer = DnsMultiplexer::new(connected.await?, outgoing).with_timeout(limits.query);
+    let (exchange, background) = DnsExchange::<TokioRuntimeProvider>::from_stream(multiplexer);
+    let answer = pin!(exchange.send(request).first_answer());
+    // No task of its own: the connection ends with the question.
+    let answer = match select(answer, pin!(background)).await {
+        Either::Left((answer, _background)) => answer,
+        Either::Right(((), answer)) => answer.await,
+    };
+    Ok(answer?.into_message())
+}

@@ -1,0 +1,151 @@
+//! What do the servers say that the zone's owner runs?
+
+use std::{collections::BTreeMap, net::SocketAddr};
+
+use futures_util::{
+    future::join_all,
+    stream::{FuturesUnordered, StreamExt as _},
+};
+use hickory_resolver::proto::rr::{Name, RecordType};
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    Limits,
+    ask::{Question, ask},
+    facts::{Addresses, Trouble},
+    reply::Reply,
+    resolvers::Resolvers,
+    wire,
+};
+use crate::readiness::net::Reach;
+
+/// No more servers of a zone than this are asked.
+const MOST_SERVERS: usize = 8;
+
+/// Finds a zone's authoritative servers and asks all of them.
+#[derive(Clone, Debug)]
+pub(super) struct Authorities {
+    resolvers: Resolvers,
+    port: u16,
+    reach: Reach,
+    limits: Limits,
+}
+
+impl Authorities {
+    pub(super) const fn new(resolvers: Resolvers, port: u16, reach: Reach, limits: Limits) -> Self {
+        Self {
+            resolvers,
+            port,
+            reach,
+            limits,
+        }
+    }
+
+    /// What each of the servers answers, by its name. Lame and silent ones are left out, and so are
+    /// those that have not answered by the deadline.
+    pub(super) async fn look_up(
+        &self,
+        name: &Name,
+        kind: RecordType,
+        deadline: Instant,
+    ) -> BTreeMap<String, Reply> {
+        let mut replies = BTreeMap::new();
+        let Ok(Some(servers)) = timeout_at(deadline, self.servers(name)).await else {
+            return replies;
+        };
+        let mut asked: FuturesUnordered<_> =
+            servers
+                .into_iter()
+                .map(|(server, addresses)| async move {
+                    (server, self.one(&addresses, name, kind).await)
+                })
+                .collect();
+        while let Ok(Some((server, reply))) = timeout_at(deadline, asked.next()).await {
+            if let Ok(reply) = reply {
+                replies.insert(server, reply);
+            }
+        }
+        replies
+    }
+
+    /// The names and addresses of the servers of the zone in which `name` is.
+    async fn servers(&self, name: &Name) -> Option<Vec<(String, Vec<SocketAddr>)>> {
+        let zone = self.zone(name).await?;
+        let reply = self.resolvers.look_up(&zone, RecordType::NS).await.ok()?;
+        let mut names: Vec<_> = reply.servers().collect();
+        names.sort_unstable();
+        names.dedup();
+        names.truncate(MOST_SERVERS);
+        let found = join_all(names.iter().map(|name| self.resolvers.addresses(name))).await;
+        let servers = names.iter().zip(found).filter_map(|(name, facts)| {
+            let Addresses::Found(all) = facts.outcome else {
+                return None;
+            };
+            // One of each family: they are the same server.
+            let mut ways = Vec::new();
+            for is_v4 in [true, false] {
+                let allowed = |ip: &&_| self.reach.allows(**ip);
+                let of_family = all.iter().filter(|ip| ip.is_ipv4() == is_v4);
+                ways.extend(of_family.clone().find(allowed).copied());
+            }
+            let ways: Vec<_> = ways
+                .into_iter()
+                .map(|ip| SocketAddr::new(ip, self.port))
+                .collect();
+            (!ways.is_empty()).then(|| (wire::text(name), ways))
+        });
+        Some(servers.collect())
+    }
+
+    /// The zone in which `name` is. It may be cut above the SIP domain or below it, and CNAMEs lead
+    /// into other zones: hence label by label.
+    async fn zone(&self, name: &Name) -> Option<Name> {
+        let mut at = name.clone();
+        while !at.is_root() {
+            match self.resolvers.look_up(&at, RecordType::SOA).await {
+                Ok(reply) => {
+                    let is_own = |zone: &Name| !zone.is_root() && zone.zone_of(&at);
+                    let zone = reply.zone.filter(is_own);
+                    if reply.aliases.is_empty() && zone.is_some() {
+                        return zone;
+                    }
+                }
+                Err(Trouble::Silent) => return None,
+                Err(_) => {}
+            }
+            at = at.base_name();
+        }
+        None
+    }
+
+    /// What one server says itself, by any of its addresses.
+    async fn one(
+        &self,
+        addresses: &[SocketAddr],
+        name: &Name,
+        kind: RecordType,
+    ) -> Result<Reply, Trouble> {
+        let question = Question {
+            name,
+            kind,
+            recursive: false,
+        };
+        let mut trouble = Trouble::Silent;
+        for &address in addresses {
+            match ask(address, question, self.limits).await {
+                Ok(message) if message.authoritative => {
+                    let reply = Reply::read(&message, name, kind)?;
+                    if !reply.is_open() {
+                        return Ok(reply);
+                    }
+                    // The CNAME leads to where others are responsible.
+                    let rest = self.resolvers.look_up(&reply.end, kind).await?;
+                    return Ok(reply.followed(rest, name));
+                }
+                Ok(_) => trouble = Trouble::Lame,
+                Err(fault) => trouble = fault,
+            }
+        }
+        Err(trouble)
+    }
+}

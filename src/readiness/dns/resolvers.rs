@@ -1,0 +1,112 @@
+//! What do those say who look names up for others?
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use futures_util::{
+    future::join,
+    stream::{FuturesUnordered, StreamExt as _},
+};
+use hickory_resolver::proto::rr::{Name, RecordType};
+use tokio::time::sleep;
+
+use super::{
+    Limits,
+    ask::{Question, ask},
+    facts::{AddressFacts, Addresses, Trouble},
+    reply::{MOST_ALIASES, Reply},
+    wire,
+};
+
+/// So long after a resolver the next one is asked too; at once when it is in trouble.
+const HEAD_START: Duration = Duration::from_millis(500);
+/// No more resolvers than this are asked, as by the system itself (`resolv.conf(5)`).
+const MOST_RESOLVERS: usize = 3;
+/// More addresses of a host than this are not looked at.
+const MOST_ADDRESSES: usize = 32;
+
+/// The resolvers to ask, the preferred one first.
+#[derive(Clone, Debug)]
+pub(super) struct Resolvers {
+    servers: Arc<[SocketAddr]>,
+    limits: Limits,
+}
+
+impl Resolvers {
+    pub(super) fn new(servers: Arc<[SocketAddr]>, limits: Limits) -> Self {
+        Self { servers, limits }
+    }
+
+    /// The `kind` records of `name`, at the end of its CNAMEs.
+    pub(super) async fn look_up(&self, name: &Name, kind: RecordType) -> Result<Reply, Trouble> {
+        let mut reply = self.asked(name, kind).await?;
+        for _ in 0..MOST_ALIASES {
+            if !reply.is_open() {
+                return Ok(reply);
+            }
+            let rest = self.asked(&reply.end, kind).await?;
+            reply = reply.followed(rest, name);
+        }
+        reply.circular = true;
+        Ok(reply)
+    }
+
+    /// The first answer of any resolver.
+    async fn asked(&self, name: &Name, kind: RecordType) -> Result<Reply, Trouble> {
+        let question = Question {
+            name,
+            kind,
+            recursive: true,
+        };
+        let one = |server: SocketAddr| async move {
+            let message = ask(server, question, self.limits).await?;
+            Reply::read(&message, name, kind)
+        };
+        let mut others = self.servers.iter().copied().take(MOST_RESOLVERS);
+        let mut asked = FuturesUnordered::new();
+        let mut trouble = Trouble::Silent;
+        asked.extend(others.next().map(one));
+        loop {
+            let waiting = others.len() > 0;
+            tokio::select! {
+                answer = asked.next() => match answer {
+                    Some(Ok(reply)) => return Ok(reply),
+                    Some(Err(fault)) => {
+                        trouble = fault;
+                        asked.extend(others.next().map(one));
+                    }
+                    None => return Err(trouble),
+                },
+                () = sleep(HEAD_START), if waiting => asked.extend(others.next().map(one)),
+            }
+        }
+    }
+
+    /// The addresses of `name`. One kind of them is enough when the other cannot be found out.
+    pub(super) async fn addresses(&self, name: &Name) -> AddressFacts {
+        let (v4, v6) = join(
+            self.look_up(name, RecordType::A),
+            self.look_up(name, RecordType::AAAA),
+        )
+        .await;
+        let mut found = Vec::new();
+        for address in [&v4, &v6].into_iter().flatten().flat_map(Reply::addresses) {
+            if !found.contains(&address) && found.len() < MOST_ADDRESSES {
+                found.push(address);
+            }
+        }
+        let of = |reply: &Reply| reply.aliases.iter().map(wire::text).collect();
+        let aliases = [&v4, &v6].into_iter().flatten().map(of).next();
+        let outcome = match (found.is_empty(), v4, v6) {
+            (false, _, _) => Addresses::Found(found),
+            (true, Ok(v4), Ok(v6)) => Addresses::None {
+                exists: v4.exists || v6.exists,
+                remembered: v4.remembered.max(v6.remembered),
+            },
+            (true, Err(trouble), _) | (true, _, Err(trouble)) => Addresses::Unreachable(trouble),
+        };
+        AddressFacts {
+            outcome,
+            aliases: aliases.unwrap_or_default(),
+        }
+    }
+}
