@@ -99,7 +99,7 @@ pub(super) const UNTRUSTED: Text = Text {
 };
 
 pub(super) const EXPIRES_SOON: Text = Text {
-    means: "The certificate on port 5061 has less than 30 days left.",
+    means: "The certificate on port 5061 expires within a month.",
     why: "On its last day federation stops for all SIP domains of this Access Edge. We cannot write to you when the day comes. Nothing is held back by it.",
     steps: &[
         "Renew the certificate now, with the same names. The list below has all that your request needs.",
