@@ -1,60 +1,132 @@
 //! What does a finding mean, and how is it mended?
 //!
-//! One entry a code (`design.md`, Contract). A code without an entry has no page.
+//! One text a code (`design.md`, Contract), with the lines that [`words`](crate::readiness::words)
+//! has for it, filled in for `contoso.com`. Source: `facts.md` (DNS, certificate, transport).
+
+mod domain;
+mod edge;
 
 use super::{Explanation, Topic};
+use crate::{
+    names::{AccessEdge, Fqdn, SipDomain},
+    readiness::{
+        Code, Finding, Mode, Severity,
+        words::{Teller, title},
+    },
+};
 
-/// A finding that has a page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Code {
-    /// The domain is in force under another service.
-    DomainHeld,
+/// What there is to say about a code, besides its lines.
+struct Text {
+    means: &'static str,
+    why: &'static str,
+    steps: &'static [&'static str],
+    note: &'static str,
+    related: &'static [Topic],
 }
 
-impl Code {
-    /// Every code.
-    pub const ALL: &[Self] = &[Self::DomainHeld];
+const fn text(code: Code) -> Text {
+    match code {
+        Code::Srv => domain::SRV,
+        Code::SrvMissing => domain::SRV_MISSING,
+        Code::SrvMisspelt => domain::SRV_MISSPELT,
+        Code::SrvPort => domain::SRV_PORT,
+        Code::SrvTarget => domain::SRV_TARGET,
+        Code::SrvSuffix => domain::SRV_SUFFIX,
+        Code::HomedOnline => domain::HOMED_ONLINE,
+        Code::RoutedToConsumer => domain::ROUTED_TO_CONSUMER,
+        Code::DnsDisagrees => domain::DNS_DISAGREES,
+        Code::DomainHeld => domain::DOMAIN_HELD,
+        Code::ResolverUnreachable => domain::RESOLVER_UNREACHABLE,
+        Code::EdgeNoAddress => edge::NO_ADDRESS,
+        Code::EdgePrivateAddress => edge::PRIVATE_ADDRESS,
+        Code::EdgeUnreachable => edge::UNREACHABLE,
+        Code::Certificate => edge::CERTIFICATE,
+        Code::CertificateName => edge::NAME,
+        Code::CertificateExpired => edge::EXPIRED,
+        Code::CertificateNotYetValid => edge::NOT_YET_VALID,
+        Code::CertificateUntrusted => edge::UNTRUSTED,
+        Code::CertificateExpiresSoon => edge::EXPIRES_SOON,
+        Code::CertificateCnOnly => edge::CN_ONLY,
+        Code::CertificateWildcard => edge::WILDCARD,
+        Code::CertificateDomainSan => edge::DOMAIN_SAN,
+    }
+}
 
-    /// The code as pages and programs write it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::DomainHeld => "domain-held",
+/// What there is to say about `code`, at a portal for the network `provider` whose checks are as
+/// strict as `mode` says.
+#[must_use]
+pub fn explain(code: Code, provider: &str, mode: Mode) -> Explanation {
+    let text = text(code);
+    let notes = [text.note, strictness(code, mode)];
+    Explanation {
+        title: title(code),
+        means: text.means.into(),
+        why: text.why.into(),
+        steps: text.steps,
+        lines: example(code, provider, mode),
+        note: notes.join(" ").trim().to_owned().into(),
+        related: text.related,
+    }
+}
+
+/// What the portal makes of it, where it is not strict.
+const fn strictness(code: Code, mode: Mode) -> &'static str {
+    match (mode, code, code.severity()) {
+        (Mode::Off, Code::DomainHeld, _) => {
+            "Readiness checks are off at this portal, so the record is not looked up: the request waits until the other service lets go of the domain."
         }
-    }
-
-    /// The code that is written like this.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|code| code.as_str() == text)
-    }
-
-    /// What there is to say about it.
-    #[must_use]
-    pub fn explain(self) -> Explanation {
-        match self {
-            Self::DomainHeld => Explanation {
-                title: "Another service holds the domain",
-                means: "A SIP domain of your request is in force under another service of this portal.".into(),
-                why: "A SIP domain can be in force once: its calls and messages can go one way only. Your request waits, and nothing changes for the service that holds the domain. Its owner is never named.".into(),
-                steps: &[
-                    "Ask in your organisation who else sent a request. Another department or an earlier request may hold the domain.",
-                    "If it is yours, have it released there. Your request then goes on by itself.",
-                    "If you cannot reach the other service, prove that the domain is yours: publish the record that the page of your request shows.",
-                ],
-                lines: &[
-                    (
-                        "The record as a zone line. The page of your request shows it with your own domain and token.",
-                        "_pic-portal.contoso.com. 300 IN TXT \"pic-service=TOKEN\"",
-                    ),
-                    (
-                        "The same for Windows DNS, in PowerShell.",
-                        "Add-DnsServerResourceRecord -Txt -ZoneName 'contoso.com' -Name '_pic-portal' -DescriptiveText 'pic-service=TOKEN'",
-                    ),
-                ],
-                note: "This version of the portal does not look the record up yet: that comes with a later version. Until then your request waits until the other service lets go of the domain. Turn to the organisation that runs this portal if that cannot be.".into(),
-                related: &[Topic::LostKey, Topic::EdgesAndDomains, Topic::Times],
-            },
+        (Mode::Off, ..) => {
+            "Readiness checks are off at this portal: nothing of this is looked at, and it decides all the same whether calls and messages arrive."
         }
+        (Mode::Enforce, ..) | (_, Code::DomainHeld, _) => "",
+        (Mode::Advise, _, Severity::Blocking | Severity::Unknown) => {
+            "Readiness checks advise at this portal: a request is provisioned all the same, but calls and messages will not arrive."
+        }
+        (Mode::Advise, ..) => "",
     }
+}
+
+/// The lines for an example: no code has others than its findings have.
+fn example(code: Code, provider: &str, mode: Mode) -> Vec<(&'static str, String)> {
+    let (Ok(edge), Ok(domain)) = (
+        AccessEdge::parse("sip.contoso.com"),
+        SipDomain::parse("contoso.com"),
+    ) else {
+        return Vec::new();
+    };
+    let subject: &Fqdn = match code {
+        Code::Srv
+        | Code::SrvMissing
+        | Code::SrvMisspelt
+        | Code::SrvPort
+        | Code::SrvTarget
+        | Code::SrvSuffix
+        | Code::HomedOnline
+        | Code::RoutedToConsumer
+        | Code::DnsDisagrees
+        | Code::DomainHeld
+        | Code::ResolverUnreachable => domain.as_fqdn(),
+        Code::EdgeNoAddress
+        | Code::EdgePrivateAddress
+        | Code::EdgeUnreachable
+        | Code::Certificate
+        | Code::CertificateName
+        | Code::CertificateExpired
+        | Code::CertificateNotYetValid
+        | Code::CertificateUntrusted
+        | Code::CertificateExpiresSoon
+        | Code::CertificateCnOnly
+        | Code::CertificateWildcard
+        | Code::CertificateDomainSan => edge.as_fqdn(),
+    };
+    let found = (code == Code::SrvMisspelt).then_some("_sipfederationtls_tcp.contoso.com");
+    let finding = Finding::new(code, subject, "", found);
+    let routes = [(edge.clone(), vec![domain.clone()])];
+    Teller::new(provider, mode, &routes)
+        .with_token("TOKEN")
+        .tell(&finding)
+        .lines
+        .into_iter()
+        .map(|it| (it.label, it.line))
+        .collect()
 }

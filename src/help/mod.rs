@@ -189,7 +189,7 @@ pub struct Explanation {
     /// What to do, in order.
     pub steps: &'static [&'static str],
     /// Lines to copy, each after what it is for.
-    pub lines: &'static [(&'static str, &'static str)],
+    pub lines: Vec<(&'static str, String)>,
     /// What else there is to know, or empty.
     pub note: Cow<'static, str>,
     /// What to read next.

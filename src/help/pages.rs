@@ -18,6 +18,7 @@ use crate::{
     app::App,
     error::{Error, FieldProblem, Problem},
     names::SipDomain,
+    readiness::{Code, Severity, words::title},
     request::{
         MAX_DOMAINS, MAX_EDGES, Reason,
         pages::{view::Field, when::span},
@@ -35,7 +36,7 @@ use crate::{
 struct ContentsPage<'a> {
     shell: Shell<'a>,
     contents: &'static [(&'static str, &'static [Topic])],
-    findings: Vec<(String, &'static str)>,
+    findings: Vec<(&'static str, Vec<(String, &'static str)>)>,
     reasons: Vec<(String, &'static str)>,
 }
 
@@ -100,15 +101,7 @@ pub(crate) async fn contents(State(app): State<App>) -> Result<Response, Error> 
         &ContentsPage {
             shell: app.shell(Section::Help),
             contents: CONTENTS,
-            findings: finding::Code::ALL
-                .iter()
-                .map(|code| {
-                    (
-                        format!("/help/findings/{}", code.as_str()),
-                        code.explain().title,
-                    )
-                })
-                .collect(),
+            findings: findings(),
             reasons: Reason::ALL
                 .iter()
                 .map(|reason| {
@@ -118,6 +111,25 @@ pub(crate) async fn contents(State(app): State<App>) -> Result<Response, Error> 
                 .collect(),
         },
     )
+}
+
+/// The findings by what they mean for a request.
+fn findings() -> Vec<(&'static str, Vec<(String, &'static str)>)> {
+    let of = |grave: &[Severity]| {
+        let codes = Code::ALL.iter();
+        codes
+            .filter(|code| grave.contains(&code.severity()))
+            .map(|code| (format!("/help/findings/{}", code.as_str()), title(*code)))
+            .collect()
+    };
+    vec![
+        (
+            "If something holds a request back",
+            of(&[Severity::Blocking, Severity::Unknown]),
+        ),
+        ("If something is worth a look", of(&[Severity::Warning])),
+        ("If a check passed", of(&[Severity::Ok])),
+    ]
 }
 
 fn topic_page(app: &App, topic: Topic) -> TopicPage<'_> {
@@ -206,8 +218,10 @@ pub(crate) async fn finding(
     State(app): State<App>,
     Path(code): Path<String>,
 ) -> Result<Response, Error> {
-    let code = finding::Code::parse(&code).ok_or(Error::NoPage)?;
-    explanation(&app, code.explain())
+    let code = Code::parse(&code).ok_or(Error::NoPage)?;
+    let site = app.site();
+    let is = finding::explain(code, &site.provider, site.checks.mode());
+    explanation(&app, is)
 }
 
 fn explanation(app: &App, is: Explanation) -> Result<Response, Error> {

@@ -5,10 +5,7 @@
 use std::time::Duration;
 
 use axum::{body::Body, http::Request};
-use pic_portal::{
-    help::{CONTENTS, finding::Code},
-    request::Reason,
-};
+use pic_portal::{help::CONTENTS, readiness::Code, request::Reason};
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 
