@@ -98,6 +98,7 @@ async fn main() {
         },
         throttle: Throttle::none(),
         plain_domains: Vec::new(),
+        checks: pic_portal::readiness::engine::Checks::Off,
     };
     let router = App::new(db, site, Waker::default()).router();
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     db::{self, interval},
     names::SipDomain,
-    readiness::Finding,
+    readiness::{Evidence, Finding},
 };
 
 /// A claim on requests: while its lease lasts nobody else looks at them. It ends by [`settle`], or by
@@ -159,7 +159,7 @@ impl Columns {
                 let lines = finding.found.iter();
                 columns
                     .found
-                    .push(lines.map(|line| line.as_str()).collect::<Value>());
+                    .push(lines.map(Evidence::as_str).collect::<Value>());
             }
         }
         columns

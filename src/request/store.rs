@@ -440,3 +440,24 @@ pub async fn in_force(pool: &PgPool, domain: &SipDomain) -> Result<bool, db::Err
     .await?;
     Ok(found)
 }
+
+/// The least time between two looks at one request that somebody asks for: what an edge shows is
+/// not looked at more often anyway.
+pub const AGAIN_AFTER: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Makes `request` due now, be it pending or in force; `false`: it was looked at a moment ago, or
+/// there is nothing to look at any more.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away.
+pub async fn check_again(pool: &PgPool, request: &Request) -> Result<bool, db::Error> {
+    let done = sqlx::query_scalar!(
+        r#"SELECT pic_check_again($1, $2) AS "done!""#,
+        request.id,
+        db::interval(AGAIN_AFTER),
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(done)
+}

@@ -4,6 +4,7 @@
 
 mod background;
 mod canary;
+mod checks;
 mod front_door;
 mod help;
 mod house;

@@ -1,0 +1,3 @@
+//! Does a request wait for its checks, and what is kept of what they found?
+
+mod verdicts;
