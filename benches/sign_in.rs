@@ -98,6 +98,8 @@ async fn main() {
         },
         throttle: Throttle::none(),
         plain_domains: Vec::new(),
+        checks: pic_portal::readiness::engine::Checks::default(),
+        live: pic_portal::request::live::Limits::default(),
     };
     let router = App::new(db, site, Waker::default()).router();
 
