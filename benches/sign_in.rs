@@ -99,6 +99,7 @@ async fn main() {
         throttle: Throttle::none(),
         plain_domains: Vec::new(),
         checks: pic_portal::readiness::engine::Checks::Off,
+        live: pic_portal::request::live::Limits::default(),
     };
     let router = App::new(db, site, Waker::default()).router();
 

@@ -15,9 +15,9 @@ use crate::{
     db::Database,
     help::pages as help,
     names::SipDomain,
-    provisioning::worker::Waker,
+    provisioning::worker::{Changes, Waker},
     readiness::{Mode, engine::Checks},
-    request::{Clocks, pages},
+    request::{Clocks, live, pages},
     service::pages as service,
     web::{
         self, Plain, assets,
@@ -46,6 +46,8 @@ pub struct Site {
     pub plain_domains: Vec<SipDomain>,
     /// How strict the readiness checks are, and what makes them.
     pub checks: Checks,
+    /// How long and how many live streams may be.
+    pub live: live::Limits,
 }
 
 /// What the handlers share. Cheap to clone.
@@ -57,6 +59,7 @@ struct Inner {
     db: Database,
     site: Site,
     waker: Waker,
+    live: live::Hub,
     stopping: CancellationToken,
 }
 
@@ -65,6 +68,7 @@ impl App {
     #[must_use]
     pub fn new(db: Database, site: Site, waker: Waker) -> Self {
         Self(Arc::new(Inner {
+            live: live::Hub::new(site.live),
             db,
             site,
             waker,
@@ -87,6 +91,23 @@ impl App {
     /// Tells the background task that there is something to do.
     pub fn wake(&self) {
         self.0.waker.wake();
+    }
+
+    /// Tells those who follow a request that some request has changed; after the commit.
+    pub fn changed(&self) {
+        self.0.waker.changed();
+    }
+
+    /// The changes from now on, of every process on the database.
+    #[must_use]
+    pub fn changes(&self) -> Changes {
+        self.0.waker.changes()
+    }
+
+    /// Who follows which request.
+    #[must_use]
+    pub fn live(&self) -> &live::Hub {
+        &self.0.live
     }
 
     /// From now on `/readyz` says no, so that no new requests are sent here.
@@ -133,6 +154,10 @@ impl App {
             Route::new(Page, "/requests/{reference}").get(pages::status),
             Route::new(Page, "/requests/{reference}/receipt").get(pages::receipt),
             Route::new(Page, "/requests/{reference}/receipt.txt").get(pages::receipt_text),
+            Route::new(Page, "/requests/{reference}/stream").get(live::stream),
+            Route::new(Page, "/requests/{reference}/feed.atom").get(live::feed),
+            Route::new(Page, "/requests/{reference}/calendar.ics").get(live::calendar),
+            Route::new(Page, "/requests/{reference}/support.txt").get(live::support),
             Route::new(Page, "/requests/{reference}/withdraw")
                 .post(pages::withdraw)
                 .guarded(),

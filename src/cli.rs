@@ -20,6 +20,7 @@ use crate::{
     },
     provisioning::worker::{Waker, Worker},
     readiness::engine::Checks,
+    request::live,
     server::{self, Door, Limits},
     telemetry,
     web::limit::Throttle,
@@ -186,6 +187,7 @@ async fn serve_on(
         ),
         plain_domains: config.plain_domains.clone(),
         checks: Checks::Off,
+        live: live::Limits::default(),
     };
     let mut limits = Limits::default().within_open_files();
     limits

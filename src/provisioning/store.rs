@@ -261,17 +261,19 @@ pub async fn idle_for(pool: &PgPool, watching: bool) -> Result<Option<Duration>,
     Ok(row.due_at.map(until))
 }
 
-/// The channel on which processes wake each other.
+/// The channel on which processes wake each other's background task.
 pub const CHANNEL: &str = "pic_work";
+/// The channel on which they tell each other that some request has changed.
+pub const STATUS_CHANNEL: &str = "pic_status";
 
-/// Tells all processes that listen on [`CHANNEL`], this one too. Not for use inside a transaction
+/// Tells all processes that listen on `channel`, this one too. Not for use inside a transaction
 /// that stores something (`limits.md`).
 ///
 /// # Errors
 ///
 /// [`db::Error`] when the database is away.
-pub async fn notify(pool: &PgPool, payload: &str) -> Result<(), db::Error> {
-    sqlx::query!("SELECT pg_notify($1, $2)", CHANNEL, payload)
+pub async fn notify(pool: &PgPool, channel: &str, payload: &str) -> Result<(), db::Error> {
+    sqlx::query!("SELECT pg_notify($1, $2)", channel, payload)
         .execute(pool)
         .await?;
     Ok(())

@@ -4,11 +4,17 @@
 //! the own process's submits, by NOTIFY from other processes, by the next due time, and by a poll
 //! as a safety net. A wake-up carries no data: the task looks for itself.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use sqlx::{PgPool, postgres::PgListener};
 use tokio::{
-    sync::Notify,
+    sync::{Notify, watch},
     time::{Instant, sleep, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -34,7 +40,8 @@ const FAILURE_WAIT: (Duration, Duration) = (Duration::from_millis(100), Duration
 /// How long a wake-up of our own may take before we believe that none arrive.
 const PROBE_LIMIT: Duration = Duration::from_secs(2);
 
-/// Wakes the background task of this process, and through NOTIFY those of the others.
+/// Wakes the background task of this process and whoever follows requests in it, and through NOTIFY
+/// those of the other processes.
 #[derive(Clone, Debug, Default)]
 pub struct Waker(Arc<Wakes>);
 
@@ -42,6 +49,10 @@ pub struct Waker(Arc<Wakes>);
 struct Wakes {
     own: Notify,
     others: Notify,
+    changes: watch::Sender<()>,
+    others_of_changes: Notify,
+    /// Whether wake-ups from other processes arrive.
+    listening: AtomicBool,
 }
 
 impl Waker {
@@ -49,6 +60,71 @@ impl Waker {
     pub fn wake(&self) {
         self.0.own.notify_one();
         self.0.others.notify_one();
+    }
+
+    /// Some request stands otherwise than before, or its timeline or findings do: called after the
+    /// commit, never inside a transaction. Which one is for those who follow to find out.
+    pub fn changed(&self) {
+        self.0.changes.send_replace(());
+        self.0.others_of_changes.notify_one();
+    }
+
+    /// The changes from now on, of every process on the database.
+    #[must_use]
+    pub fn changes(&self) -> Changes {
+        Changes {
+            seen: self.0.changes.subscribe(),
+            wakes: Arc::clone(&self.0),
+        }
+    }
+
+    /// How often to look without being woken: the safety net.
+    fn poll(&self) -> Duration {
+        self.0.poll()
+    }
+
+    /// Another process has told of something to do.
+    fn hear(&self, channel: &str) {
+        if channel == store::STATUS_CHANNEL {
+            self.0.changes.send_replace(());
+        } else {
+            self.0.own.notify_one();
+        }
+    }
+
+    /// The connection was lost: anything may have been missed.
+    fn hear_all(&self) {
+        self.0.own.notify_one();
+        self.0.changes.send_replace(());
+    }
+}
+
+impl Wakes {
+    fn poll(&self) -> Duration {
+        let poll = if self.listening.load(Relaxed) {
+            POLL
+        } else {
+            POLL_ALONE
+        };
+        jittered(poll)
+    }
+}
+
+/// Tells when to look at requests again.
+#[derive(Clone, Debug)]
+pub struct Changes {
+    seen: watch::Receiver<()>,
+    wakes: Arc<Wakes>,
+}
+
+impl Changes {
+    /// Returns when some request has changed since the last call, or when it is time to look all
+    /// the same: after 10 s, or after 1 s where changes of other processes cannot be heard. Several
+    /// changes are one.
+    pub async fn next(&mut self) {
+        let poll = self.wakes.poll();
+        // Late or closed: to look is right.
+        let _ = timeout(poll, self.seen.changed()).await;
     }
 }
 
@@ -123,27 +199,21 @@ impl Worker {
 
     /// Works until `stop`; a claim in hand is settled first.
     pub async fn run(self, stop: CancellationToken) {
-        let listening = Arc::new(std::sync::atomic::AtomicBool::new(false));
         tokio::join!(
             async {
                 match self.desk() {
-                    Some(desk) => self.look(desk, &stop, &listening).await,
-                    None => self.work(&stop, &listening).await,
+                    Some(desk) => self.look(desk, &stop).await,
+                    None => self.work(&stop).await,
                 }
             },
             stop.run_until_cancelled(self.tell_others()),
-            stop.run_until_cancelled(self.listen(&listening)),
+            stop.run_until_cancelled(self.listen()),
         );
     }
 
     /// Works with look-ups: what is due is looked at while there is room, and settled when it is
     /// done.
-    async fn look(
-        &self,
-        mut desk: Desk,
-        stop: &CancellationToken,
-        listening: &std::sync::atomic::AtomicBool,
-    ) {
+    async fn look(&self, mut desk: Desk, stop: &CancellationToken) {
         let mut failure_wait = FAILURE_WAIT.0;
         let mut renewal = tokio::time::interval(checking::LEASE / 3);
         let mut renewed = Instant::now();
@@ -161,8 +231,8 @@ impl Worker {
             // Not cut off half-way: what was looked at is settled, or known not to be.
             let turn = async {
                 if let Some(looked) = done {
-                    report(desk.settle(looked).await?);
-                    due = due.min(Instant::now() + self.idle(listening).await?);
+                    self.report(desk.settle(looked).await?);
+                    due = due.min(Instant::now() + self.idle().await?);
                 }
                 if renewed.elapsed() >= checking::LEASE / 3 {
                     desk.renew().await?;
@@ -174,11 +244,7 @@ impl Worker {
                 if due <= Instant::now() {
                     let all = desk.fill().await?;
                     // Without room for all of it, the next one that is done makes room.
-                    let wait = if all {
-                        self.idle(listening).await?
-                    } else {
-                        POLL
-                    };
+                    let wait = if all { self.idle().await? } else { POLL };
                     due = Instant::now() + wait;
                 }
                 Ok::<_, db::Error>(())
@@ -199,25 +265,35 @@ impl Worker {
     }
 
     /// For how long to wait, if nobody wakes us.
-    async fn idle(&self, listening: &std::sync::atomic::AtomicBool) -> Result<Duration, db::Error> {
-        let poll = if listening.load(std::sync::atomic::Ordering::Relaxed) {
-            POLL
-        } else {
-            POLL_ALONE
-        };
+    async fn idle(&self) -> Result<Duration, db::Error> {
         let due = store::idle_for(&self.pool, self.checks.checker().is_some()).await?;
-        Ok(due.unwrap_or(Duration::MAX).min(jittered(poll)))
+        Ok(due.unwrap_or(Duration::MAX).min(self.waker.poll()))
     }
 
-    async fn work(&self, stop: &CancellationToken, listening: &std::sync::atomic::AtomicBool) {
+    /// Says what was done: how many in the log, never what; that it was, to those who follow.
+    fn report(&self, settled: Settled) {
+        if settled != Settled::default() {
+            tracing::info!(
+                settled.provisioned,
+                settled.held,
+                settled.waiting,
+                settled.expired,
+                settled.watched,
+                "settled"
+            );
+            self.waker.changed();
+        }
+    }
+
+    async fn work(&self, stop: &CancellationToken) {
         let mut failure_wait = FAILURE_WAIT.0;
         while !stop.is_cancelled() {
             // A wake-up that comes while we look is kept by the `Notify`: none is lost.
             let wait = match self.drain().await {
                 Ok(settled) => {
                     failure_wait = FAILURE_WAIT.0;
-                    report(settled);
-                    self.idle(listening).await.unwrap_or(FAILURE_WAIT.0)
+                    self.report(settled);
+                    self.idle().await.unwrap_or(FAILURE_WAIT.0)
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the background task waits for the database");
@@ -235,14 +311,22 @@ impl Worker {
         }
     }
 
-    /// Tells the other processes of this one's submits: the first at once, then coalesced.
+    /// Tells the other processes of what was done in this one, on each channel by itself: the first
+    /// at once, then coalesced.
     async fn tell_others(&self) {
+        tokio::join!(
+            self.tell(&self.waker.0.others, store::CHANNEL),
+            self.tell(&self.waker.0.others_of_changes, store::STATUS_CHANNEL),
+        );
+    }
+
+    async fn tell(&self, something: &Notify, channel: &str) {
         let mut next = Instant::now();
         loop {
-            self.waker.0.others.notified().await;
+            something.notified().await;
             sleep_until(next).await;
             next = Instant::now() + NOTIFY_GAP;
-            if let Err(error) = store::notify(&self.pool, "").await {
+            if let Err(error) = store::notify(&self.pool, channel, "").await {
                 // They poll.
                 tracing::debug!(%error, "the other processes were not told");
             }
@@ -250,11 +334,10 @@ impl Worker {
     }
 
     /// Hears the other processes, and keeps `listening` true while it does.
-    async fn listen(&self, listening: &std::sync::atomic::AtomicBool) {
-        use std::sync::atomic::Ordering::Relaxed;
+    async fn listen(&self) {
         let mut wait = FAILURE_WAIT.0;
         loop {
-            match self.hear(listening).await {
+            match self.hear().await {
                 Ok(()) => {
                     // The wake-ups do not arrive: a pooler in transaction mode is in the way.
                     tracing::warn!(
@@ -265,53 +348,46 @@ impl Worker {
                 }
                 Err(error) => tracing::debug!(%error, "not listening"),
             }
-            listening.store(false, Relaxed);
+            self.waker.0.listening.store(false, Relaxed);
             sleep(wait).await;
             wait = (wait * 2).min(FAILURE_WAIT.1);
         }
     }
 
-    /// Returns when a wake-up that we sent ourselves does not arrive.
-    async fn hear(&self, listening: &std::sync::atomic::AtomicBool) -> Result<(), db::Error> {
+    /// Returns when a wake-up that we sent ourselves does not arrive. One connection hears both
+    /// channels.
+    async fn hear(&self) -> Result<(), db::Error> {
         let mut listener = PgListener::connect_with(&self.pool).await?;
-        listener.listen(store::CHANNEL).await?;
+        listener
+            .listen_all([store::CHANNEL, store::STATUS_CHANNEL])
+            .await?;
         let probe = Uuid::new_v4().to_string();
-        store::notify(&self.pool, &probe).await?;
+        store::notify(&self.pool, store::CHANNEL, &probe).await?;
         let arrives = async {
-            while listener.recv().await?.payload() != probe {
-                self.waker.0.own.notify_one();
+            loop {
+                let heard = listener.recv().await?;
+                if heard.payload() == probe {
+                    return Ok::<_, sqlx::Error>(());
+                }
+                self.waker.hear(heard.channel());
             }
-            Ok::<_, sqlx::Error>(())
         };
         match timeout(PROBE_LIMIT, arrives).await {
             Ok(heard) => heard?,
             Err(_) => return Ok(()),
         }
-        listening.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.waker.0.listening.store(true, Relaxed);
+        // What happened while nobody listened.
+        self.waker.hear_all();
         loop {
-            // `None`: the connection was lost and made again, and something may have been missed.
-            if listener
-                .try_recv()
-                .await?
-                .is_none_or(|n| n.payload().is_empty())
-            {
-                self.waker.0.own.notify_one();
+            match listener.try_recv().await? {
+                Some(heard) if heard.payload().is_empty() => self.waker.hear(heard.channel()),
+                // Another process looks whether LISTEN works.
+                Some(_) => {}
+                // The connection was lost and made again.
+                None => self.waker.hear_all(),
             }
         }
-    }
-}
-
-/// Says in the log what was done; how many, never what.
-fn report(settled: Settled) {
-    if settled != Settled::default() {
-        tracing::info!(
-            settled.provisioned,
-            settled.held,
-            settled.waiting,
-            settled.expired,
-            settled.watched,
-            "settled"
-        );
     }
 }
 

@@ -4,6 +4,7 @@
 //! people are told ("overdue", "needs your action", "superseded") is derived from it.
 
 pub mod form;
+pub mod live;
 pub mod pages;
 pub mod reference;
 mod state;

@@ -201,4 +201,31 @@ impl Standing {
             (State::Withdrawn { .. }, _) => Self::Withdrawn,
         }
     }
+
+    /// The name that programs know it by.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Checking { .. } => "checking",
+            Self::NeedsAction { .. } => "needs-action",
+            Self::InForce => "in-force",
+            Self::Superseded => "superseded",
+            Self::Cancelled => "cancelled",
+            Self::Rejected(_) => "rejected",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+
+    /// Whether the promise has passed and it is not done.
+    #[must_use]
+    pub const fn is_overdue(self) -> bool {
+        match self {
+            Self::Checking { overdue } | Self::NeedsAction { overdue } => overdue,
+            Self::InForce
+            | Self::Superseded
+            | Self::Cancelled
+            | Self::Rejected(_)
+            | Self::Withdrawn => false,
+        }
+    }
 }

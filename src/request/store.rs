@@ -1,7 +1,9 @@
 //! How do requests get into the database, and how are they read again?
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sqlx::{PgPool, types::Json};
 
 use super::{
@@ -460,4 +462,178 @@ pub async fn check_again(pool: &PgPool, request: &Request) -> Result<bool, db::E
     .fetch_one(pool)
     .await?;
     Ok(done)
+}
+
+// ---------------------------------------------------------------------------------------------
+// Following requests
+
+/// The internal number of a request, for following it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(i64);
+
+/// The request with this name; `None` when there is none.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away.
+pub async fn find(pool: &PgPool, reference: Reference) -> Result<Option<RequestId>, db::Error> {
+    let id = sqlx::query_scalar!(
+        "SELECT id FROM request WHERE reference = $1",
+        reference.to_string()
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(id.map(RequestId))
+}
+
+/// How many findings there are of each severity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// [`Severity::Ok`].
+    pub ok: usize,
+    /// [`Severity::Skipped`].
+    pub skipped: usize,
+    /// [`Severity::Warning`].
+    pub warning: usize,
+    /// [`Severity::Unknown`].
+    pub unknown: usize,
+    /// [`Severity::Blocking`].
+    pub blocking: usize,
+}
+
+impl FromIterator<Severity> for Counts {
+    fn from_iter<I: IntoIterator<Item = Severity>>(severities: I) -> Self {
+        let mut counts = Self::default();
+        for severity in severities {
+            *match severity {
+                Severity::Ok => &mut counts.ok,
+                Severity::Skipped => &mut counts.skipped,
+                Severity::Warning => &mut counts.warning,
+                Severity::Unknown => &mut counts.unknown,
+                Severity::Blocking => &mut counts.blocking,
+            } += 1;
+        }
+        counts
+    }
+}
+
+/// How a request stands, at a glance.
+#[derive(Clone, Copy, Debug)]
+pub struct Glance {
+    /// What its standing is derived from.
+    pub facts: Facts,
+    /// Place of the last entry in its timeline, from 1.
+    pub seq: u16,
+    /// Its findings.
+    pub findings: Counts,
+    /// When its checks last ran; none: not yet.
+    pub checked_at: Option<DateTime<Utc>>,
+    /// When it is looked at next; none once it has ended and is not in force.
+    pub due_at: Option<DateTime<Utc>>,
+    /// The database's time when this was read.
+    pub now: DateTime<Utc>,
+}
+
+impl Request {
+    /// The same at a glance.
+    #[must_use]
+    pub fn glance(&self) -> Glance {
+        Glance {
+            facts: self.facts(),
+            // A timeline has no gaps: it is append-only, each place one more than the last.
+            seq: u16::try_from(self.events.len()).unwrap_or(u16::MAX),
+            findings: self.findings.iter().map(|f| f.severity).collect(),
+            checked_at: self.checked_at,
+            due_at: self.due_at,
+            now: self.now,
+        }
+    }
+}
+
+/// How `requests` stand, in one round trip. One that is not there any more is left out.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away or a row is impossible.
+pub async fn glances(
+    pool: &PgPool,
+    requests: &[RequestId],
+) -> Result<Vec<(RequestId, Glance)>, db::Error> {
+    let ids: Vec<i64> = requests.iter().map(|request| request.0).collect();
+    let rows = sqlx::query_file!("src/request/glances.sql", &ids)
+        .fetch_all(pool)
+        .await?;
+    rows.into_iter()
+        .map(|row| {
+            let impossible = |table, column| Impossible {
+                table,
+                column,
+                id: Some(row.id),
+            };
+            let findings: Counts = row
+                .severities
+                .iter()
+                .map(|name| Severity::parse(name).ok_or(impossible("finding", "severity")))
+                .collect::<Result<_, _>>()?;
+            let facts = Facts {
+                state: State::from_columns(&row.state, row.reason.as_deref(), row.ended_at)
+                    .map_err(|_| impossible("request", "state"))?,
+                kind: Kind::parse(&row.kind).ok_or(impossible("request", "kind"))?,
+                submitted_at: row.submitted_at,
+                blocked: findings.blocking > 0,
+                superseded: row.superseded,
+            };
+            let glance = Glance {
+                facts,
+                seq: u16::try_from(row.seq).map_err(|_| impossible("event", "seq"))?,
+                findings,
+                checked_at: row.checked_at,
+                due_at: row.due_at,
+                now: row.now,
+            };
+            Ok((RequestId(row.id), glance))
+        })
+        .collect()
+}
+
+/// The timelines of `requests`, each from its first entry on, in one round trip.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away or a row is impossible.
+pub async fn timelines(
+    pool: &PgPool,
+    requests: &[RequestId],
+) -> Result<HashMap<RequestId, Vec<Event>>, db::Error> {
+    let ids: Vec<i64> = requests.iter().map(|request| request.0).collect();
+    let rows = sqlx::query!(
+        r#"SELECT request_id, at, actor, code, subject::text AS "subject?" FROM event
+           WHERE request_id = ANY ($1) ORDER BY request_id, seq"#,
+        &ids
+    )
+    .fetch_all(pool)
+    .await?;
+    let mut timelines: HashMap<RequestId, Vec<Event>> = HashMap::new();
+    for row in rows {
+        let impossible = |column| Impossible {
+            table: "event",
+            column,
+            id: Some(row.request_id),
+        };
+        let event = Event {
+            at: row.at,
+            actor: Actor::parse(&row.actor).ok_or(impossible("actor"))?,
+            code: EventCode::parse(&row.code).ok_or(impossible("code"))?,
+            subject: row
+                .subject
+                .map(SipDomain::from_database)
+                .transpose()
+                .map_err(|_| impossible("subject"))?,
+        };
+        timelines
+            .entry(RequestId(row.request_id))
+            .or_default()
+            .push(event);
+    }
+    Ok(timelines)
 }

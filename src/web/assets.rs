@@ -171,8 +171,8 @@ impl Coding {
     }
 }
 
-/// `gzip;q=0.5` is `("gzip", 500)`. A weight that cannot be read counts as none given.
-fn weighted(item: &str) -> (&str, u16) {
+/// An item of a header that weighs: `gzip;q=0.5` is `("gzip", 500)`. A weight that cannot be read counts as none given.
+pub(super) fn weighted(item: &str) -> (&str, u16) {
     let mut parts = item.split(';').map(str::trim);
     let coding = parts.next().unwrap_or_default();
     let weight = parts

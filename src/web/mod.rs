@@ -1,5 +1,6 @@
 //! What is the same for every answer: headers, faces of errors, page shell, assets?
 
+pub mod accept;
 pub mod assets;
 pub mod client;
 pub mod form;
@@ -94,7 +95,7 @@ pub struct Plain;
 
 /// Gives an error a face: a page, or `application/problem+json` for who asks for it.
 async fn faces(State(app): State<App>, request: Request, next: Next) -> Response {
-    let wants_json = wants_json(&request);
+    let wants_json = accept::prefers_json(request.headers());
     let mut response = next.run(request).await;
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
@@ -138,23 +139,6 @@ async fn faces(State(app): State<App>, request: Request, next: Next) -> Response
         }
     }
     faced
-}
-
-/// Whether whoever asks wants JSON and no page.
-fn wants_json(request: &Request) -> bool {
-    request
-        .headers()
-        .get(header::ACCEPT)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|accept| {
-            let kinds = || {
-                accept
-                    .split(',')
-                    .map(|kind| kind.split(';').next().unwrap_or_default().trim())
-            };
-            kinds().any(|kind| matches!(kind, "application/json" | "application/problem+json"))
-                && !kinds().any(|kind| kind == "text/html")
-        })
 }
 
 /// Headers on every answer, whatever it is. What a handler has set itself stays.

@@ -20,7 +20,7 @@ pub(crate) use self::{
     find::find,
     form::{form, send_form},
     receipt::{receipt, receipt_text},
-    status::{status, withdraw},
+    status::{status, told, withdraw},
 };
 use super::{
     reference::Reference,
@@ -46,11 +46,9 @@ pub(crate) async fn start(State(app): State<App>) -> Result<Response, Error> {
     )
 }
 
-/// The request that an address names.
-///
-/// Whoever types the reference otherwise than it is shown is led to the address that is; `rest` is
-/// what follows the reference there.
-async fn named(app: &App, reference: &str, uri: &Uri) -> Result<Request, Response> {
+/// The reference in an address. Whoever types it otherwise than it is shown is led to the address
+/// that is, with all that follows the reference there.
+pub(crate) fn shown(reference: &str, uri: &Uri) -> Result<Reference, Response> {
     let Some(parsed) = Reference::parse(reference) else {
         return Err(Error::NoRequest.into_response());
     };
@@ -64,6 +62,12 @@ async fn named(app: &App, reference: &str, uri: &Uri) -> Result<Request, Respons
             .unwrap_or_default();
         return Err(Redirect::permanent(&format!("/requests/{shown}{rest}")).into_response());
     }
+    Ok(parsed)
+}
+
+/// The request that an address names.
+pub(crate) async fn named(app: &App, reference: &str, uri: &Uri) -> Result<Request, Response> {
+    let parsed = shown(reference, uri)?;
     match store::look_up(&app.db().pool, parsed).await {
         Ok(Some(request)) => Ok(request),
         Ok(None) => Err(Error::NoRequest.into_response()),
@@ -72,7 +76,7 @@ async fn named(app: &App, reference: &str, uri: &Uri) -> Result<Request, Respons
 }
 
 /// A reference as it stands in an address.
-type ReferencePath = Path<String>;
+pub(crate) type ReferencePath = Path<String>;
 
 pub(crate) fn routes_of<'a>(
     routes: impl IntoIterator<Item = &'a (AccessEdge, Vec<SipDomain>)>,

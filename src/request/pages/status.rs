@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{OriginalUri, State},
-    http::{HeaderName, HeaderValue, StatusCode},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Redirect, Response},
 };
 use serde::Deserialize;
@@ -17,11 +17,11 @@ use crate::{
     error::{Error, Problem},
     readiness::Code,
     request::{
-        Actor, Deployment, EventCode, Reason, Standing, State as Stored,
+        Actor, Deployment, EventCode, Reason, Standing, State as Stored, live,
         store::{self, Request},
     },
     service::ManagementKey,
-    web::{form::Fields, limit::FailedTry, page, session::SignedIn, shell::Section},
+    web::{accept, form::Fields, limit::FailedTry, page, session::SignedIn, shell::Section},
 };
 
 /// `GET /requests/{reference}`.
@@ -30,9 +30,19 @@ pub(crate) async fn status(
     reference: ReferencePath,
     OriginalUri(uri): OriginalUri,
     signed_in: Option<SignedIn>,
+    headers: HeaderMap,
 ) -> Result<Response, Response> {
     let request = named(&app, &reference, &uri).await?;
-    show(&app, &request, signed_in, None).map_err(axum::response::IntoResponse::into_response)
+    let mut response = if accept::prefers_json(&headers) {
+        live::status::json(&app, &request)
+    } else {
+        show(&app, &request, signed_in, None)
+            .map_err(axum::response::IntoResponse::into_response)?
+    };
+    response
+        .headers_mut()
+        .insert(header::VARY, HeaderValue::from_static("accept"));
+    Ok(response)
 }
 
 /// The fields of `POST /requests/{reference}/withdraw`.
@@ -72,7 +82,10 @@ pub(crate) async fn withdraw(
         return Ok(response);
     };
     match store::withdraw(&app.db().pool, &request, opened).await {
-        Ok(true) => Ok(Redirect::to(&format!("/requests/{}", request.reference)).into_response()),
+        Ok(true) => {
+            app.changed();
+            Ok(Redirect::to(&format!("/requests/{}", request.reference)).into_response())
+        }
         Ok(false) => Err(Error::Ended.into_response()),
         Err(error) => Err(Error::Database(error).into_response()),
     }
@@ -158,6 +171,7 @@ fn view<'a>(app: &'a App, request: &Request) -> StatusPage<'a> {
             .rev()
             .map(|event| told(event, &site.provider, now))
             .collect(),
+        version: live::version(&request.glance(), &site.clocks),
         can_withdraw: request.state.pending().is_some(),
         is_own: false,
         withdraw_errors: Vec::new(),
@@ -292,7 +306,11 @@ fn rejected(reason: Reason) -> &'static str {
 }
 
 /// An entry of the timeline.
-fn told(event: &store::Event, provider: &str, now: chrono::DateTime<chrono::Utc>) -> Event {
+pub(crate) fn told(
+    event: &store::Event,
+    provider: &str,
+    now: chrono::DateTime<chrono::Utc>,
+) -> Event {
     let by = match event.actor {
         Actor::Administrator => "By you",
         Actor::Staff => "By support",

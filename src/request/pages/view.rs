@@ -357,6 +357,8 @@ pub struct StatusPage<'a> {
     pub routes: Vec<EdgeRoutes>,
     /// The newest first.
     pub timeline: Vec<Event>,
+    /// Names what is shown: a `status` event with the same has nothing new.
+    pub version: String,
     /// The request may be withdrawn now.
     pub can_withdraw: bool,
     /// Whoever looks is signed in to the request's service, and needs no key.

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, time::Duration};
 
 use axum::{
     Router,
-    body::Body,
+    body::{Body, Bytes},
     http::{HeaderMap, Request, StatusCode, header},
 };
 use http_body_util::BodyExt as _;
@@ -21,6 +21,7 @@ use pic_portal::{
     request::{
         Asked, Clocks,
         form::RequestForm,
+        live,
         reference::SubmissionId,
         store::{self, Submission, Submitted},
     },
@@ -194,6 +195,17 @@ fn unescaped(text: &str) -> String {
 /// The fields of a form, in order.
 pub(crate) type Fields<'a> = Vec<(&'a str, &'a str)>;
 
+/// The first `status` event of a stream, which has no end; nothing where there is none to come.
+async fn first_status(mut body: Body) -> Bytes {
+    while let Some(frame) = body.frame().await {
+        let part = frame.unwrap().into_data().unwrap();
+        if part.starts_with(b"event: status\n") {
+            return part;
+        }
+    }
+    Bytes::new()
+}
+
 /// A whole request for these edges with their domains.
 pub(crate) fn request<'a>(submission: &'a str, edges: &[(&'a str, &'a str)]) -> Fields<'a> {
     let mut fields = vec![("programme", "volume_licensing"), ("number", "1234567")];
@@ -245,6 +257,7 @@ impl TestApp {
                 .map(|name| SipDomain::parse(name).unwrap())
                 .into(),
             checks: Checks::Off,
+            live: live::Limits::default(),
         };
         change(&mut site);
         let waker = Waker::default();
@@ -298,7 +311,12 @@ impl TestApp {
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
+        let is_stream = parts.headers.get(header::CONTENT_TYPE);
+        let body = if is_stream.is_some_and(|kind| kind == "text/event-stream") {
+            first_status(body).await
+        } else {
+            body.collect().await.unwrap().to_bytes()
+        };
         Answer {
             status: parts.status,
             headers: parts.headers,

@@ -1,0 +1,178 @@
+//! When is it time to look again, in a calendar of one's own?
+//!
+//! One entry (RFC 5545) at the time that was promised, which takes up no time but reminds. Once the
+//! request has ended the entry says so, with the same UID, the next SEQUENCE and no reminder. It is
+//! not cancelled: calendars disagree on `STATUS:CANCELLED` (some hide the entry, some show it as it
+//! was), and `METHOD:CANCEL` needs an organizer, who would be a person.
+
+use axum::{
+    extract::{OriginalUri, State},
+    http::{HeaderMap, HeaderValue, header},
+    response::Response,
+};
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{address, conditional, last_event, stable_id};
+use crate::{
+    app::App,
+    request::{
+        State as Stored,
+        pages::{ReferencePath, named},
+        store::Request,
+    },
+    web::shell::NAME,
+};
+
+/// The longest line in octets, its end not counted (RFC 5545, 3.1).
+const LONGEST: usize = 75;
+/// How long the entry lasts.
+const LENGTH: TimeDelta = TimeDelta::minutes(15);
+
+/// `GET /requests/{reference}/calendar.ics`.
+pub(crate) async fn calendar(
+    State(app): State<App>,
+    reference: ReferencePath,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+) -> Result<Response, Response> {
+    let request = named(&app, &reference, &uri).await?;
+    let body = entry(&app, &request);
+    let (kind, modified) = ("text/calendar; charset=utf-8", last_event(&request));
+    let mut response = conditional::answer(&headers, kind, modified, request.now, body);
+    let name = format!("attachment; filename=\"{}.ics\"", request.reference);
+    if let Ok(name) = HeaderValue::from_str(&name) {
+        response
+            .headers_mut()
+            .insert(header::CONTENT_DISPOSITION, name);
+    }
+    Ok(response)
+}
+
+fn entry(app: &App, request: &Request) -> String {
+    let reference = request.reference;
+    let page = address(app, reference);
+    let at = app.site().clocks.promised_by(request.submitted_at);
+    let until = at.checked_add_signed(LENGTH).unwrap_or(at);
+    let ended = match request.state {
+        Stored::Pending(_) => None,
+        Stored::Provisioned { .. } => Some("provisioned"),
+        Stored::Rejected { .. } => Some("rejected"),
+        Stored::Withdrawn { .. } => Some("withdrawn"),
+    };
+    let (summary, description) = match ended {
+        None => (
+            format!("Check request {reference}"),
+            format!(
+                "By now the request should be provisioned. Its page says whether it is, and what is missing if not:\n{page}"
+            ),
+        ),
+        Some(how) => (
+            format!("Nothing to do: request {reference} was {how}"),
+            format!("The request has ended. Its page says how:\n{page}"),
+        ),
+    };
+    let modified = utc(last_event(request));
+    let mut file = File::default();
+    file.line("BEGIN", "VCALENDAR");
+    file.line("VERSION", "2.0");
+    file.line("PRODID", &format!("-//pic-portal//{NAME}//EN"));
+    file.line("CALSCALE", "GREGORIAN");
+    file.line("NAME", &escaped(&format!("Request {reference}")));
+    // For those who subscribe to it.
+    file.line("REFRESH-INTERVAL;VALUE=DURATION", "PT1H");
+    file.line("X-PUBLISHED-TTL", "PT1H");
+    file.line("BEGIN", "VEVENT");
+    file.line("UID", &stable_id(request, 0).to_string());
+    file.line("DTSTAMP", &modified);
+    file.line("LAST-MODIFIED", &modified);
+    file.line("SEQUENCE", if ended.is_some() { "1" } else { "0" });
+    file.line("DTSTART", &utc(at));
+    file.line("DTEND", &utc(until));
+    file.line("SUMMARY", &escaped(&summary));
+    file.line("DESCRIPTION", &escaped(&description));
+    file.line("URL;VALUE=URI", &page);
+    file.line("CLASS", "PRIVATE");
+    file.line("STATUS", "CONFIRMED");
+    file.line("TRANSP", "TRANSPARENT");
+    if ended.is_none() {
+        file.line("BEGIN", "VALARM");
+        file.line("ACTION", "DISPLAY");
+        file.line("TRIGGER", "PT0S");
+        file.line("DESCRIPTION", &escaped(&summary));
+        file.line("END", "VALARM");
+    }
+    file.line("END", "VEVENT");
+    file.line("END", "VCALENDAR");
+    file.0
+}
+
+/// `20250505T140100Z`.
+fn utc(at: DateTime<Utc>) -> String {
+    at.format("%Y%m%dT%H%M%SZ").to_string()
+}
+
+/// A text as the value of a property (RFC 5545, 3.3.11).
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\\' | ';' | ',' => escaped.extend(['\\', c]),
+            '\n' => escaped.push_str("\\n"),
+            c if c.is_control() => {}
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// The lines of a calendar file.
+#[derive(Default)]
+struct File(String);
+
+impl File {
+    /// A property, folded where it is too long: never inside a character.
+    fn line(&mut self, name: &str, value: &str) {
+        let mut length = 0;
+        for c in name.chars().chain([':']).chain(value.chars()) {
+            if length + c.len_utf8() > LONGEST {
+                self.0.push_str("\r\n ");
+                length = 1;
+            }
+            self.0.push(c);
+            length += c.len_utf8();
+        }
+        self.0.push_str("\r\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_line_is_too_long_and_none_is_lost(value in "\\PC{0,400}") {
+            let mut file = File::default();
+            file.line("SUMMARY", &value);
+            prop_assert!(file.0.ends_with("\r\n"));
+            prop_assert!(file.0.split("\r\n").all(|line| line.len() <= LONGEST));
+            let unfolded = file.0.trim_end_matches("\r\n").replace("\r\n ", "");
+            prop_assert_eq!(unfolded, format!("SUMMARY:{value}"));
+        }
+
+        #[test]
+        fn a_text_cannot_end_its_property(text in any::<String>()) {
+            let escaped = escaped(&text);
+            prop_assert!(!escaped.chars().any(char::is_control));
+            let plain = escaped.replace("\\\\", "").replace("\\;", "").replace("\\,", "");
+            prop_assert!(!plain.contains([';', ',']));
+        }
+    }
+
+    #[test]
+    fn texts_are_escaped() {
+        assert_eq!(escaped("a\\b;c,d\ne\r\u{7}"), "a\\\\b\\;c\\,d\\ne");
+    }
+}

@@ -1,0 +1,266 @@
+//! Who follows which request, and how do all of them learn of a change by one question?
+//!
+//! Streams subscribe by request. One task a process looks at everything that is followed: when
+//! somebody says that something has changed, when somebody new follows, and now and then all the
+//! same. It costs one query a look, two when a timeline has grown, however many streams there are.
+//! The task begins with the first follower and ends with the last.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, sleep_until},
+};
+
+use super::{Limits, version};
+use crate::{
+    app::App,
+    db,
+    request::{
+        Clocks, Standing,
+        store::{self, Event, Glance, RequestId},
+    },
+    web::client::Network,
+};
+
+/// How a request stands, for all who follow it.
+#[derive(Debug)]
+pub(super) struct News {
+    pub(super) glance: Glance,
+    pub(super) standing: Standing,
+    /// As long as the glance says.
+    pub(super) timeline: Arc<[Event]>,
+    pub(super) version: String,
+}
+
+/// What followers of one request listen to. Nothing in it: nobody has looked yet.
+type Topic = watch::Sender<Option<Arc<News>>>;
+
+/// The followers of requests in this process.
+#[derive(Debug)]
+pub struct Hub {
+    limits: Limits,
+    /// Somebody new follows.
+    joined: Notify,
+    followed: Mutex<Followed>,
+}
+
+#[derive(Debug, Default)]
+struct Followed {
+    topics: HashMap<RequestId, Topic>,
+    all: usize,
+    by_network: HashMap<Network, usize>,
+    /// Whether the task runs.
+    looking: bool,
+}
+
+/// Why nobody more may follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Full {
+    /// The network has its share.
+    Network,
+    /// There are too many in all.
+    All,
+}
+
+/// Follows one request; ends when it is dropped.
+#[derive(Debug)]
+pub(super) struct Follower {
+    app: App,
+    request: RequestId,
+    network: Network,
+    /// Taken out at the end alone.
+    news: Option<watch::Receiver<Option<Arc<News>>>>,
+}
+
+impl Hub {
+    /// Nobody follows anything yet.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            joined: Notify::new(),
+            followed: Mutex::default(),
+        }
+    }
+
+    /// How long and how many streams may be.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Streams that are open now.
+    #[must_use]
+    pub fn streams(&self) -> usize {
+        self.lock().all
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Followed> {
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everything that is followed; `None`: nobody follows, and whoever asks looks no more.
+    fn all_followed(&self) -> Option<Vec<RequestId>> {
+        let mut followed = self.lock();
+        followed.looking = !followed.topics.is_empty();
+        followed
+            .looking
+            .then(|| followed.topics.keys().copied().collect())
+    }
+
+    /// The timeline that is known already, if it is as long as the glance says.
+    fn known(&self, request: RequestId, glance: &Glance) -> Option<Arc<[Event]>> {
+        let followed = self.lock();
+        let news = followed.topics.get(&request)?.borrow().clone()?;
+        (news.glance.seq == glance.seq).then(|| Arc::clone(&news.timeline))
+    }
+
+    /// Tells those who follow `request`, if it stands otherwise than they were told last.
+    fn tell(&self, request: RequestId, news: News) {
+        if let Some(topic) = self.lock().topics.get(&request) {
+            topic.send_if_modified(|told| {
+                let is_new = told.as_ref().is_none_or(|t| t.version != news.version);
+                if is_new {
+                    *told = Some(Arc::new(news));
+                }
+                is_new
+            });
+        }
+    }
+
+    /// The request is not there any more: its streams end.
+    fn forget(&self, request: RequestId) {
+        self.lock().topics.remove(&request);
+    }
+}
+
+/// Follows `request` from now on, for a client from `network`.
+pub(super) fn follow(app: &App, request: RequestId, network: Network) -> Result<Follower, Full> {
+    let hub = app.live();
+    let mut followed = hub.lock();
+    if followed.all >= hub.limits.in_all {
+        return Err(Full::All);
+    }
+    let count = followed.by_network.entry(network).or_default();
+    if *count >= hub.limits.per_network {
+        return Err(Full::Network);
+    }
+    *count += 1;
+    followed.all += 1;
+    let mut news = followed.topics.entry(request).or_default().subscribe();
+    // What is known already is news to this one.
+    news.mark_changed();
+    if !std::mem::replace(&mut followed.looking, true) {
+        tokio::spawn(look(app.clone()));
+    }
+    drop(followed);
+    hub.joined.notify_one();
+    Ok(Follower {
+        app: app.clone(),
+        request,
+        network,
+        news: Some(news),
+    })
+}
+
+impl Follower {
+    /// How the request stands, at first as soon as that is known, then when it is something else
+    /// than last time. `None`: it is not there any more.
+    pub(super) async fn news(&mut self) -> Option<Arc<News>> {
+        let news = self.news.as_mut()?;
+        loop {
+            news.changed().await.ok()?;
+            let told = news.borrow_and_update().clone();
+            if told.is_some() {
+                return told;
+            }
+        }
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        drop(self.news.take());
+        let mut followed = self.app.live().lock();
+        followed.all -= 1;
+        if let Some(count) = followed.by_network.get_mut(&self.network) {
+            *count -= 1;
+            if *count == 0 {
+                followed.by_network.remove(&self.network);
+            }
+        }
+        if let Some(topic) = followed.topics.get(&self.request)
+            && topic.receiver_count() == 0
+        {
+            followed.topics.remove(&self.request);
+        }
+    }
+}
+
+/// Looks at what is followed until nobody follows or the portal stops.
+async fn look(app: App) {
+    let hub = app.live();
+    // From before the first look: nothing that changes meanwhile is missed.
+    let mut changes = app.changes();
+    while let Some(requests) = hub.all_followed() {
+        let next = Instant::now() + hub.limits.gap;
+        if let Err(error) = read(&app, &requests).await {
+            // Looked at again before long; the streams live on.
+            tracing::debug!(%error, "the live streams wait for the database");
+        }
+        let look_again = async {
+            sleep_until(next).await;
+            tokio::select! { () = changes.next() => {}, () = hub.joined.notified() => {} }
+        };
+        if app
+            .stopping()
+            .run_until_cancelled(look_again)
+            .await
+            .is_none()
+        {
+            return;
+        }
+    }
+}
+
+/// One look at all `requests`.
+async fn read(app: &App, requests: &[RequestId]) -> Result<(), db::Error> {
+    let (hub, pool) = (app.live(), &app.db().pool);
+    let clocks: &Clocks = &app.site().clocks;
+    let glances: HashMap<_, _> = store::glances(pool, requests).await?.into_iter().collect();
+    let grown: Vec<_> = glances
+        .iter()
+        .filter(|(request, glance)| hub.known(**request, glance).is_none())
+        .map(|(request, _)| *request)
+        .collect();
+    let mut timelines = if grown.is_empty() {
+        HashMap::new()
+    } else {
+        store::timelines(pool, &grown).await?
+    };
+    for &request in requests {
+        let Some(&glance) = glances.get(&request) else {
+            hub.forget(request);
+            continue;
+        };
+        let timeline = timelines.remove(&request).map(|mut timeline| {
+            // It may have grown since the glance.
+            timeline.truncate(glance.seq.into());
+            timeline.into()
+        });
+        let news = News {
+            glance,
+            standing: Standing::of(&glance.facts, clocks, glance.now),
+            timeline: timeline
+                .or_else(|| hub.known(request, &glance))
+                .unwrap_or_default(),
+            version: version(&glance, clocks),
+        };
+        hub.tell(request, news);
+    }
+    Ok(())
+}

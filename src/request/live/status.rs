@@ -1,0 +1,215 @@
+//! How does a request stand, for programs?
+//!
+//! `GET /requests/{reference}` with `Accept: application/json`. Programs rely on every name here:
+//! fields are added, never renamed or taken away. All of them are always there, `null` where there
+//! is nothing to tell. Times are RFC 3339 in UTC, to the second, by the database's clock.
+
+use axum::{
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use serde::Serialize;
+
+use super::{address, iso};
+use crate::{
+    app::App,
+    error::Problem,
+    readiness::Finding,
+    request::{
+        Standing, State as Stored,
+        store::{Event, Request},
+    },
+};
+
+/// The status of a request.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    /// The request's public name, as it is shown.
+    pub reference: String,
+    /// What was asked: `initiate`, `update` or `cancel`.
+    pub kind: &'static str,
+    /// The stored state: `pending`, `provisioned`, `rejected` or `withdrawn`. The last three are
+    /// final.
+    pub state: &'static str,
+    /// What people are told: `checking` (the portal is at work), `needs-action` (the administrator
+    /// must act), `in-force`, `superseded` (by a later request), `cancelled` (the service was),
+    /// `rejected`, `withdrawn`.
+    pub standing: &'static str,
+    /// Whether it is pending although the promise has passed.
+    pub overdue: bool,
+    /// Why it was rejected: `expired`, `not-eligible`, `duplicate`, `wrong-information`, `policy`;
+    /// `null` unless it was.
+    pub reason: Option<&'static str>,
+    /// When it was stored.
+    pub submitted_at: String,
+    /// When it left pending; `null` while it is pending.
+    pub ended_at: Option<String>,
+    /// Until when it was promised to be done.
+    pub promised_by: String,
+    /// When it is rejected as expired; `null` once it has ended.
+    pub expires_at: Option<String>,
+    /// When its checks last ran; `null`: not yet, or they are off.
+    pub checked_at: Option<String>,
+    /// When it is looked at next; `null` once nothing is looked at any more.
+    pub due_at: Option<String>,
+    /// The wanted routes, by edge in the order given; none for a cancel.
+    pub routes: Vec<EdgeRoutes>,
+    /// What the last checks found, by subject.
+    pub findings: Vec<Found>,
+    /// What has happened, the oldest first.
+    pub timeline: Vec<Entry>,
+    /// Absolute addresses of the same request.
+    pub links: Links,
+}
+
+/// An Access Edge with its domains.
+#[derive(Debug, Serialize)]
+pub struct EdgeRoutes {
+    /// FQDN of the Access Edge.
+    pub access_edge: String,
+    /// The SIP domains that it serves, in alphabetical order, as A-labels.
+    pub sip_domains: Vec<String>,
+}
+
+/// One result of a readiness check.
+#[derive(Debug, Serialize)]
+pub struct Found {
+    /// What was found, such as `srv-missing`: the last part of its help page's address,
+    /// `/help/findings/{code}`.
+    pub code: &'static str,
+    /// What it means for the request: `ok`, `skipped`, `warning`, `unknown` or `blocking`.
+    pub severity: &'static str,
+    /// The SIP domain or Access Edge that was looked at.
+    pub subject: String,
+    /// What should be there; empty where there is nothing to expect.
+    pub expected: String,
+    /// What is there, a line each; of a skipped one the code that it depends on.
+    pub found: Vec<String>,
+}
+
+impl From<&Finding> for Found {
+    fn from(finding: &Finding) -> Self {
+        Self {
+            code: finding.code.as_str(),
+            severity: finding.severity.as_str(),
+            subject: finding.subject.to_string(),
+            expected: finding.expected.to_string(),
+            found: finding.found.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+/// An entry of the timeline; the data of a `timeline` event of the stream too.
+#[derive(Debug, Serialize)]
+pub struct Entry {
+    /// Its place in the timeline, from 1; the id of its event.
+    pub seq: usize,
+    /// When it happened.
+    pub at: String,
+    /// Who caused it: `administrator`, `staff` or `portal`. Never a name.
+    pub actor: &'static str,
+    /// What happened, such as `submitted` or `provisioned`.
+    pub code: &'static str,
+    /// The SIP domain that it is about, where it is about one.
+    pub subject: Option<String>,
+}
+
+impl Entry {
+    pub(super) fn of(seq: usize, event: &Event) -> Self {
+        Self {
+            seq,
+            at: iso(event.at),
+            actor: event.actor.as_str(),
+            code: event.code.as_str(),
+            subject: event.subject.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+/// Where else to look.
+#[derive(Debug, Serialize)]
+pub struct Links {
+    /// The page, and this.
+    pub page: String,
+    /// Server-sent events.
+    pub stream: String,
+    /// Atom feed.
+    pub feed: String,
+    /// Calendar entry.
+    pub calendar: String,
+    /// All that support asks for, as plain text.
+    pub support: String,
+}
+
+impl Status {
+    /// How `request` stands.
+    #[must_use]
+    pub fn of(app: &App, request: &Request) -> Self {
+        let clocks = &app.site().clocks;
+        let standing = Standing::of(&request.facts(), clocks, request.now);
+        let (ended_at, reason) = match request.state {
+            Stored::Pending(_) => (None, None),
+            Stored::Provisioned { at } | Stored::Withdrawn { at } => (Some(at), None),
+            Stored::Rejected { at, reason } => (Some(at), Some(reason.as_str())),
+        };
+        let page = address(app, request.reference);
+        let link = |rest| format!("{page}/{rest}");
+        Self {
+            reference: request.reference.to_string(),
+            kind: request.kind.as_str(),
+            state: request.state.as_str(),
+            standing: standing.as_str(),
+            overdue: standing.is_overdue(),
+            reason,
+            submitted_at: iso(request.submitted_at),
+            ended_at: ended_at.map(iso),
+            promised_by: iso(clocks.promised_by(request.submitted_at)),
+            expires_at: ended_at
+                .is_none()
+                .then(|| iso(clocks.expires_at(request.submitted_at))),
+            checked_at: request.checked_at.map(iso),
+            due_at: request.due_at.map(iso),
+            routes: request
+                .routes
+                .iter()
+                .map(|(edge, domains)| EdgeRoutes {
+                    access_edge: edge.to_string(),
+                    sip_domains: domains.iter().map(ToString::to_string).collect(),
+                })
+                .collect(),
+            findings: request.findings.iter().map(Found::from).collect(),
+            timeline: (1..)
+                .zip(&request.events)
+                .map(|(seq, event)| Entry::of(seq, event))
+                .collect(),
+            links: Links {
+                stream: link("stream"),
+                feed: link("feed.atom"),
+                calendar: link("calendar.ics"),
+                support: link("support.txt"),
+                page,
+            },
+        }
+    }
+}
+
+/// The status as the answer to who prefers JSON.
+pub(crate) fn json(app: &App, request: &Request) -> Response {
+    let Ok(body) = serde_json::to_vec(&Status::of(app, request)) else {
+        return Problem::of(StatusCode::INTERNAL_SERVER_ERROR).into_response();
+    };
+    (
+        [
+            (
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("application/json"),
+            ),
+            (
+                HeaderName::from_static("x-robots-tag"),
+                HeaderValue::from_static("noindex"),
+            ),
+        ],
+        body,
+    )
+        .into_response()
+}

@@ -1,0 +1,198 @@
+//! How is an open page told at once, and what has it missed if it was away?
+//!
+//! Server-sent events. `timeline`, with the entry's place as its id: replayed from `Last-Event-ID`
+//! on, which a browser sends by itself when it comes back. `status`: how the request stands now,
+//! first of all and after each change. A comment now and then shows that the stream lives.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{
+    extract::{OriginalUri, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    response::{
+        IntoResponse as _, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use futures_util::{StreamExt as _, stream::unfold};
+use serde::Serialize;
+use tokio::time::sleep;
+
+use super::{
+    hub::{Follower, Full, News, follow},
+    iso,
+    status::Entry,
+};
+use crate::{
+    app::App,
+    code,
+    error::{Error, Problem},
+    request::{
+        State as Stored,
+        pages::{ReferencePath, shown},
+        store::{self, Counts},
+    },
+    web::client::Client,
+};
+
+/// After this a browser whose stream has ended comes back, and up to as much later, so that not
+/// all come at once after a restart.
+const RETRY: Duration = Duration::from_secs(2);
+/// Seconds after which somebody for whom there was no room may try again.
+const NO_ROOM: u16 = 30;
+
+/// `GET /requests/{reference}/stream`.
+pub(crate) async fn stream(
+    State(app): State<App>,
+    reference: ReferencePath,
+    OriginalUri(uri): OriginalUri,
+    Client(network): Client,
+    headers: HeaderMap,
+) -> Result<Response, Response> {
+    let reference = shown(&reference, &uri)?;
+    let request = store::find(&app.db().pool, reference)
+        .await
+        .map_err(|error| Error::Database(error).into_response())?
+        .ok_or_else(|| Error::NoRequest.into_response())?;
+    let follower = follow(&app, request, network).map_err(|full| no_room(full).into_response())?;
+    let limits = *app.live().limits();
+    let reader = Reader {
+        follower,
+        news: None,
+        told: last_event_id(&headers),
+        told_status: true,
+        begun: false,
+    };
+    let stopping = app.stopping().clone();
+    let end = async move {
+        let lifetime = sleep(up_to(limits.lifetime, limits.lifetime / 5));
+        tokio::select! { () = stopping.cancelled() => {}, () = lifetime => {} }
+    };
+    let events = unfold(reader, Reader::next).take_until(Box::pin(end));
+    let alive = KeepAlive::new().interval(limits.heartbeat);
+    let mut response = Sse::new(events).keep_alive(alive).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // nginx would keep events back until its buffer is full.
+    headers.insert(
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    );
+    Ok(response)
+}
+
+/// The place of the last entry that the reader has; none: it begins here and now.
+fn last_event_id(headers: &HeaderMap) -> Option<u16> {
+    let id = headers.get("last-event-id")?.to_str().ok()?;
+    id.trim().parse().ok()
+}
+
+fn no_room(full: Full) -> Problem {
+    let mut problem = match full {
+        Full::Network => {
+            let mut problem = Problem::of(StatusCode::TOO_MANY_REQUESTS);
+            problem.title = "Too many live pages are open in your network";
+            problem
+        }
+        Full::All => {
+            let mut problem = Problem::of(StatusCode::SERVICE_UNAVAILABLE);
+            problem.title = "There is no room for another live page";
+            problem
+        }
+    };
+    problem.detail = "The page of the request shows the same: load it again now and then.";
+    problem.retry_after = Some(NO_ROOM);
+    problem
+}
+
+/// `least` and up to `more` on top.
+fn up_to(least: Duration, more: Duration) -> Duration {
+    least + more * u32::from(code::random::<1>()[0]) / 255
+}
+
+/// One stream, between two events.
+struct Reader {
+    follower: Follower,
+    news: Option<Arc<News>>,
+    /// Place of the last entry that was told; none: the entries there are need not be.
+    told: Option<u16>,
+    told_status: bool,
+    begun: bool,
+}
+
+impl Reader {
+    /// The next event, once there is one.
+    async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
+        if !self.begun {
+            self.begun = true;
+            let hello = Event::default().retry(up_to(RETRY, RETRY));
+            return Some((Ok(hello), self));
+        }
+        loop {
+            if let Some(event) = self.owed() {
+                return Some((Ok(event), self));
+            }
+            self.news = Some(self.follower.news().await?);
+            self.told_status = false;
+        }
+    }
+
+    /// What the reader has not been told of the news there is: entries first, in their order.
+    fn owed(&mut self) -> Option<Event> {
+        let news = self.news.as_ref()?;
+        let seq = news.glance.seq;
+        // From the future: of a database that was put back, say.
+        let told = self.told.unwrap_or(seq).min(seq);
+        if let Some(entry) = news.timeline.get(usize::from(told)) {
+            let place = told + 1;
+            self.told = Some(place);
+            return Some(event("timeline", place, &Entry::of(place.into(), entry)));
+        }
+        self.told = Some(told);
+        (!std::mem::replace(&mut self.told_status, true))
+            .then(|| event("status", seq, &Now::of(news)))
+    }
+}
+
+fn event(name: &str, id: u16, data: &impl Serialize) -> Event {
+    // JSON of numbers and strings without line breaks: it cannot fail.
+    let data = serde_json::to_string(data).unwrap_or_default();
+    Event::default().event(name).id(id.to_string()).data(data)
+}
+
+/// The data of a `status` event; the names are those of the status as JSON.
+#[derive(Serialize)]
+struct Now<'a> {
+    state: &'static str,
+    standing: &'static str,
+    overdue: bool,
+    reason: Option<&'static str>,
+    /// Place of the last entry of the timeline, from 1.
+    seq: u16,
+    checked_at: Option<String>,
+    due_at: Option<String>,
+    /// How many findings there are, by severity.
+    findings: Counts,
+    /// The same as long as the page shows the same, times that pass left out.
+    version: &'a str,
+}
+
+impl<'a> Now<'a> {
+    fn of(news: &'a News) -> Self {
+        let glance = &news.glance;
+        Self {
+            state: glance.facts.state.as_str(),
+            standing: news.standing.as_str(),
+            overdue: news.standing.is_overdue(),
+            reason: match glance.facts.state {
+                Stored::Rejected { reason, .. } => Some(reason.as_str()),
+                Stored::Pending(_) | Stored::Provisioned { .. } | Stored::Withdrawn { .. } => None,
+            },
+            seq: glance.seq,
+            checked_at: glance.checked_at.map(iso),
+            due_at: glance.due_at.map(iso),
+            findings: glance.findings,
+            version: &news.version,
+        }
+    }
+}

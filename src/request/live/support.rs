@@ -1,0 +1,69 @@
+//! What does support ask for, ready to be copied or sent?
+//!
+//! `facts.md`, What support asked for: enterprise, agreement number, access proxy, domain, network;
+//! with timeline and findings, and without any contact, key or token. In codes rather than in
+//! words, because those who read it look for them.
+
+use askama::Template;
+use axum::{
+    extract::{OriginalUri, State},
+    http::{HeaderName, HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+
+use super::{iso, status::Status};
+use crate::{
+    app::App,
+    request::{
+        Deployment,
+        pages::{ReferencePath, named},
+    },
+    web::{shell::NAME, text},
+};
+
+/// The support bundle of a request.
+#[derive(Template)]
+#[template(path = "request/support.txt")]
+struct Bundle<'a> {
+    portal: &'static str,
+    status: Status,
+    network: &'a str,
+    programme: &'static str,
+    number_label: &'static str,
+    number: String,
+    deployment: &'static str,
+    /// How strict the checks are.
+    checks: &'static str,
+    now: String,
+}
+
+/// `GET /requests/{reference}/support.txt`. Shown by a browser, and named when it is saved.
+pub(crate) async fn support(
+    State(app): State<App>,
+    reference: ReferencePath,
+    OriginalUri(uri): OriginalUri,
+) -> Result<Response, Response> {
+    let request = named(&app, &reference, &uri).await?;
+    let bundle = Bundle {
+        portal: NAME,
+        status: Status::of(&app, &request),
+        network: &app.site().provider,
+        programme: request.programme.label(),
+        number_label: request.programme.number_label(),
+        number: request.number.to_string(),
+        deployment: request.deployment.map_or("", Deployment::as_str),
+        checks: app.site().checks.mode().as_str(),
+        now: iso(request.now),
+    };
+    let mut response = text(&bundle).map_err(IntoResponse::into_response)?;
+    let name = format!("inline; filename=\"{}.txt\"", request.reference);
+    let headers = response.headers_mut();
+    if let Ok(name) = HeaderValue::from_str(&name) {
+        headers.insert(header::CONTENT_DISPOSITION, name);
+    }
+    headers.insert(
+        HeaderName::from_static("x-robots-tag"),
+        HeaderValue::from_static("noindex"),
+    );
+    Ok(response)
+}
