@@ -221,7 +221,7 @@ impl Dns {
         let own = pin!(authorities.look_up(name, kind, deadline));
         let (own, resolver) = match select(own, resolver).await {
             Either::Left((own, resolver)) => (own, Either::Left(resolver)),
-            Either::Right((resolved, own)) => (own.await, Either::Right(ready(resolved))),
+            Either::Right((reply, own)) => (own.await, Either::Right(ready(reply))),
         };
         if own.is_empty() {
             return resolver.await.map(of_resolver);

@@ -3,6 +3,9 @@
 //! Partners use the records of the lowest priority number, so these alone count. Where servers
 //! disagree the worst answer counts: some partners get it (`facts.md`, DNS, certificate, transport).
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use super::{
@@ -193,10 +196,10 @@ fn alias(answer: &SrvAnswer) -> Option<String> {
         return Some("the CNAME leads in a circle".to_owned());
     }
     let (last, between) = answer.aliases.split_last()?;
-    let by: String = between
-        .iter()
-        .map(|name| format!("{name}, then "))
-        .collect();
+    let mut by = between.join(", then ");
+    if !by.is_empty() {
+        by.push_str(", then ");
+    }
     Some(format!("CNAME to {by}{last}"))
 }
 

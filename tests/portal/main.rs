@@ -13,6 +13,7 @@ mod model;
 mod ownership;
 mod private_postgres;
 mod process;
+mod readiness_dns;
 mod rules;
 mod schema;
 mod service;
