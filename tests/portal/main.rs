@@ -12,6 +12,7 @@ mod model;
 mod ownership;
 mod private_postgres;
 mod process;
+mod readiness_tls;
 mod rules;
 mod schema;
 mod service;
