@@ -14,6 +14,7 @@ mod ownership;
 mod private_postgres;
 mod process;
 mod readiness_dns;
+mod readiness_tls;
 mod rules;
 mod schema;
 mod service;

@@ -3,6 +3,7 @@
 pub(crate) mod app;
 pub(crate) mod db;
 pub(crate) mod dns;
+pub(crate) mod edge;
 pub(crate) mod process;
 
 use std::time::{Duration, Instant};

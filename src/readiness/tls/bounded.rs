@@ -1,0 +1,81 @@
+//! How much has a stranger said, and is it enough?
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// When this many bytes were read of one peer, no more are (rustls reads 4 KB at once). A handshake with a chain of ten certificates of 4 KB
+/// is a third of it.
+pub(super) const MOST_READ: usize = 128 * 1024;
+
+/// A stream that stops reading when there was enough, and remembers how it began.
+#[derive(Debug)]
+pub(super) struct Bounded<S> {
+    stream: S,
+    read: usize,
+    head: [u8; 2],
+}
+
+impl<S> Bounded<S> {
+    pub(super) const fn new(stream: S) -> Self {
+        Self {
+            stream,
+            read: 0,
+            head: [0; 2],
+        }
+    }
+
+    /// Bytes read so far.
+    pub(super) const fn read(&self) -> usize {
+        self.read
+    }
+
+    /// Whether what came, if anything, begins as records of TLS or SSL 3 do: a type from 20 to 24,
+    /// then a version of 3 (RFC 8446, 5.1).
+    pub(super) fn began_as_tls(&self) -> bool {
+        let [kind, version] = self.head;
+        (self.read < 1 || matches!(kind, 20..=24)) && (self.read < 2 || version == 3)
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.read >= MOST_READ {
+            return Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into()));
+        }
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let came = &buf.filled()[before..];
+        for (place, byte) in (self.read..self.head.len()).zip(came) {
+            self.head[place] = *byte;
+        }
+        self.read += came.len();
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Bounded<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
