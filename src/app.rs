@@ -16,7 +16,7 @@ use crate::{
     help::pages as help,
     names::SipDomain,
     provisioning::worker::{Changes, Waker},
-    readiness::{Mode, engine::Checks},
+    readiness::{Mode, engine::Checks, pages as check},
     request::{Clocks, live, pages},
     service::pages as service,
     web::{
@@ -162,6 +162,9 @@ impl App {
                 .post(pages::withdraw)
                 .guarded(),
             Route::new(Page, "/status").get(pages::find),
+            Route::new(Page, "/check")
+                .get(check::form)
+                .post(check::check),
             Route::new(Open, "/help").get(help::contents),
             Route::new(Open, "/help/{topic}").get(help::topic),
             Route::new(Page, "/help/address")

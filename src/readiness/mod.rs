@@ -2,9 +2,9 @@
 //!
 //! [`dns`] asks and [`domain`] judges the answers for a SIP domain; [`tls`] asks and [`edge`]
 //! judges for an Access Edge. [`engine`] puts them together, within limits, for the form, the
-//! background task, `/check` and `pic-portal check` alike; [`words`] says it to people. What is
-//! looked for stands in `facts.md` (DNS, certificate, transport), what it is called in `design.md`
-//! (Contract, the findings).
+//! background task, `/check` and `pic-portal check` alike; [`words`] says it to people, and `pages`
+//! has the form of `/check`. What is looked for stands in `facts.md` (DNS, certificate, transport),
+//! what it is called in `design.md` (Contract, the findings).
 
 pub mod dns;
 pub mod domain;
@@ -12,6 +12,7 @@ pub mod edge;
 pub mod engine;
 mod evidence;
 pub mod net;
+pub(crate) mod pages;
 pub mod tls;
 pub mod words;
 

@@ -269,6 +269,19 @@ impl RequestForm {
         }
     }
 
+    /// The routes alone, for whoever asks nothing yet; with what was normalised, merged, or is odd.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with them, in the order of the fields on the page.
+    pub fn routes(&self) -> Result<(Routes, Vec<Note>), Vec<FieldError>> {
+        let mut findings = Findings::default();
+        match self.checked_routes(&mut findings) {
+            Some(routes) if findings.errors.is_empty() => Ok((routes, findings.notes)),
+            _ => Err(findings.in_page_order()),
+        }
+    }
+
     fn checked_programme(&self, findings: &mut Findings) -> Option<Programme> {
         let programme = self.programme.parse().ok();
         if programme.is_none() && !self.programme.is_empty() {

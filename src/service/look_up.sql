@@ -11,6 +11,11 @@ SELECT s.programme, s.number, pic_now() AS "now!",
        ARRAY(SELECT state FROM latest ORDER BY id DESC) AS "states!",
        ARRAY(SELECT reason FROM latest ORDER BY id DESC) AS "reasons!: Vec<Option<String>>",
        ARRAY(SELECT submitted_at FROM latest ORDER BY id DESC) AS "submitted!",
-       ARRAY(SELECT ended_at FROM latest ORDER BY id DESC) AS "ended!: Vec<Option<DateTime<Utc>>>"
+       ARRAY(SELECT ended_at FROM latest ORDER BY id DESC) AS "ended!: Vec<Option<DateTime<Utc>>>",
+       (SELECT coalesce(jsonb_agg(jsonb_build_array(f.code, f.severity, f.subject, f.expected, f.found)
+                                  ORDER BY f.subject, f.code), '[]')
+        FROM finding f
+        WHERE f.request_id = (SELECT max(r.id) FROM request r WHERE r.service_id = $1 AND r.state = 'provisioned')
+          AND f.severity IN ('blocking', 'unknown', 'warning')) AS "risks!: Json<Vec<StoredFinding>>"
 FROM service s
 WHERE s.id = $1

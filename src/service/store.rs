@@ -3,14 +3,15 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
+use sqlx::{PgPool, types::Json};
 
 use super::{ManagementKey, SessionToken};
 use crate::{
     agreement::{AgreementNumber, Programme},
     db::{self, Impossible, interval},
     names::{AccessEdge, SipDomain},
-    request::{Deployment, Kind, ServiceId, State, reference::Reference},
+    readiness::Finding,
+    request::{Deployment, Kind, ServiceId, State, reference::Reference, store::StoredFinding},
 };
 
 /// A session ends when it has not been used for so long.
@@ -122,6 +123,8 @@ pub struct Service {
     pub routes: Vec<(AccessEdge, Vec<SipDomain>)>,
     /// Its requests, newest first.
     pub requests: Vec<Listed>,
+    /// What the last checks of what is in force found that is worth a look, or worse.
+    pub risks: Vec<Finding>,
     /// What the last request said of where the users are homed.
     pub deployment: Option<Deployment>,
     /// The database's time when this was read.
@@ -133,6 +136,13 @@ impl Service {
     #[must_use]
     pub fn pending(&self) -> Option<&Listed> {
         self.requests.iter().find(|r| r.state.pending().is_some())
+    }
+
+    /// The request that was provisioned last.
+    #[must_use]
+    pub fn provisioned(&self) -> Option<&Listed> {
+        let done = |r: &&Listed| matches!(r.state, State::Provisioned { .. });
+        self.requests.iter().find(done)
     }
 }
 
@@ -187,6 +197,12 @@ pub async fn look_up(pool: &PgPool, id: ServiceId) -> Result<Service, db::Error>
             .map_err(|_| impossible("service", "number"))?,
         routes: routes.into_iter().collect(),
         requests,
+        risks: row
+            .risks
+            .0
+            .into_iter()
+            .map(|stored| stored.read().ok_or(impossible("finding", "code")))
+            .collect::<Result<_, _>>()?,
         deployment: row.deployment.as_deref().and_then(Deployment::parse),
         now: row.now,
     })

@@ -1,7 +1,8 @@
 //! Has this network done this too often within a minute?
 //!
 //! Two limits (`design.md`, Contract): `PIC_SUBMIT_LIMIT` counts submits, `PIC_TRY_LIMIT` *failed*
-//! tries at anything that can be guessed. Both hold for every span of 60 seconds, not just for
+//! tries at anything that can be guessed. A third, fixed, counts look-ups of names that nobody has
+//! asked for yet. All hold for every span of 60 seconds, not just for
 //! those that begin with a full minute, and live in memory that is bounded whoever comes.
 //!
 //! A handler whose try has failed says so by [`FailedTry`] in its answer. Where a guess could hit
@@ -31,6 +32,8 @@ use crate::{app::App, clock::Clock, error::Error};
 const WINDOW: Duration = Duration::from_mins(1);
 /// The highest limit: what is remembered of a network is bounded by it.
 pub const HIGHEST: u32 = 10_000;
+/// Look-ups a minute and network: each asks other people's servers.
+const CHECKS: u32 = 10;
 /// Networks that are remembered, in each of two generations.
 const MOST_NETWORKS: usize = 8_192;
 /// Times that are remembered, likewise.
@@ -178,15 +181,18 @@ pub struct Throttle {
     pub submits: Arc<Limiter>,
     /// `PIC_TRY_LIMIT`.
     pub tries: Arc<Limiter>,
+    /// Look-ups that somebody waits for: `/check`, and a look at the answers.
+    pub checks: Arc<Limiter>,
     /// `PIC_TRUSTED_PROXIES`.
     pub proxies: Arc<Proxies>,
 }
 
 impl Throttle {
-    /// `submits` and failed `tries` a minute and network, 0 for no limit.
+    /// `submits` and failed `tries` a minute and network, 0 for no limit; ten look-ups.
     #[must_use]
     pub fn new(submits: u32, tries: u32, proxies: Proxies, clock: &Clock) -> Self {
         Self {
+            checks: Arc::new(Limiter::new(CHECKS, clock.clone())),
             submits: Arc::new(Limiter::new(submits, clock.clone())),
             tries: Arc::new(Limiter::new(tries, clock.clone())),
             proxies: Arc::new(proxies),
@@ -196,7 +202,11 @@ impl Throttle {
     /// No limits, no proxies.
     #[must_use]
     pub fn none() -> Self {
-        Self::new(0, 0, Proxies::default(), &Clock::system())
+        let clock = Clock::system();
+        Self {
+            checks: Arc::new(Limiter::new(0, clock.clone())),
+            ..Self::new(0, 0, Proxies::default(), &clock)
+        }
     }
 }
 

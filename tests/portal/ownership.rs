@@ -47,6 +47,8 @@ const RULES: &[(&str, &str, Rule)] = &[
     ("GET", "/requests/{reference}/support.txt", Reference),
     ("POST", "/requests/{reference}/withdraw", Reference),
     ("GET", "/status", Open),
+    ("GET", "/check", Open),
+    ("POST", "/check", Open),
     ("GET", "/help", Open),
     ("GET", "/help/{topic}", Open),
     ("GET", "/help/address", Open),

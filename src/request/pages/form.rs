@@ -11,6 +11,7 @@ use super::{
     fields::{
         already_sent, edge_fields, field, form_problem, general, put_off, too_often, warning,
     },
+    findings::{Findings, outlook},
     receipt,
     view::{AnswerEdge, AnswersPage, Choice, EdgeRoutes, FormPage, Hidden, Normalised},
 };
@@ -65,7 +66,10 @@ pub(crate) async fn send_form(
                 }
                 show(&app, &form, &errors)
             }
-            Ok(checked) if action == Action::Review => answers(&app, &form, checked),
+            Ok(checked) if action == Action::Review => {
+                let outlook = outlook(&app, network, checked.wanted.routes.edges()).await;
+                answers(&app, &form, checked, outlook)
+            }
             Ok(checked) => submit(&app, checked).await,
         },
     }
@@ -136,7 +140,12 @@ fn show(app: &App, form: &RequestForm, errors: &[FieldError]) -> Result<Response
 }
 
 /// *Check your answers*: what will be stored, what was changed on the way, what looks odd.
-fn answers(app: &App, form: &RequestForm, checked: Checked) -> Result<Response, Error> {
+fn answers(
+    app: &App,
+    form: &RequestForm,
+    checked: Checked,
+    outlook: Option<Findings>,
+) -> Result<Response, Error> {
     let mut number_typed = String::new();
     let mut edges: Vec<AnswerEdge> = checked
         .wanted
@@ -202,6 +211,7 @@ fn answers(app: &App, form: &RequestForm, checked: Checked) -> Result<Response, 
             split: checked.wanted.deployment == Deployment::Split,
             normalised,
             warnings,
+            outlook,
             hidden,
         },
     )

@@ -2,10 +2,12 @@
 
 pub(crate) mod fields;
 mod find;
+pub mod findings;
 mod form;
 pub mod parts;
 pub(crate) mod receipt;
 mod status;
+pub mod tasks;
 pub mod view;
 pub(crate) mod when;
 

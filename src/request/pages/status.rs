@@ -8,14 +8,17 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
-    ReferencePath, named, routes_of,
-    view::{Event, Finding, Overdue, Publish, StatusPage, Tone, Way},
+    ReferencePath,
+    findings::Findings,
+    named, routes_of,
+    tasks::Tasks,
+    view::{Event, Overdue, StatusPage, Steps, Tone, Way},
     when::{between, span, when},
 };
 use crate::{
     app::App,
     error::{Error, Problem},
-    readiness::Code,
+    readiness::{Code, Finding, Mode, Severity, words::Teller},
     request::{
         Actor, Deployment, EventCode, Reason, Standing, State as Stored, live,
         store::{self, Request},
@@ -123,7 +126,11 @@ fn view<'a>(app: &'a App, request: &Request) -> StatusPage<'a> {
     let site = app.site();
     let now = request.now;
     let standing = Standing::of(&request.facts(), &site.clocks, now);
-    let words = Words::of(standing, request, &site.provider);
+    let mut words = Words::of(standing, request, &site.provider);
+    if is_at_risk(standing, &request.findings) {
+        words = Words::at_risk();
+    }
+    let can_check = can_check(app, request, standing);
     let ended = match request.state {
         Stored::Pending(_) => None,
         Stored::Provisioned { at } | Stored::Rejected { at, .. } | Stored::Withdrawn { at } => {
@@ -157,13 +164,15 @@ fn view<'a>(app: &'a App, request: &Request) -> StatusPage<'a> {
             ),
             support: site.support.clone().unwrap_or_default(),
         }),
+        tasks: Tasks::of(request, standing, site.checks.mode()),
         checked: request.checked_at.map(|at| when(at, now)),
-        findings: request
-            .findings
-            .iter()
-            .filter(|finding| finding.code == Code::DomainHeld)
-            .map(|finding| held(finding.subject.as_str(), request))
-            .collect(),
+        next: request
+            .due_at
+            .filter(|at| *at > now && can_check)
+            .map(|at| when(at, now)),
+        can_check,
+        findings: told_of(app, request),
+        steps: steps(app, request, standing),
         routes: routes_of(&request.routes),
         timeline: request
             .events
@@ -178,26 +187,49 @@ fn view<'a>(app: &'a App, request: &Request) -> StatusPage<'a> {
     }
 }
 
-/// The finding `domain-held` (`design.md`, Whose domain).
-fn held(domain: &str, request: &Request) -> Finding {
-    let token = &request.token;
-    // Whoever publishes it now has it in place when look-ups are on.
-    let record = Publish {
-        label: format!(
-            "The record by which the owner of the zone of {domain} gives the domain to this service. Readiness checks are off here, so it is not looked up yet: the request waits until the holder lets go"
-        ),
-        line: format!("_pic-portal.{domain}. 300 IN TXT \"pic-service={token}\""),
+/// The latest findings of what is in force say that it will not work, or cannot tell.
+fn is_at_risk(standing: Standing, findings: &[Finding]) -> bool {
+    let grave = |it: &Finding| it.severity >= Severity::Unknown;
+    standing == Standing::InForce && findings.iter().any(grave)
+}
+
+/// The findings of a request in words. The record that proves a domain is shown as long as it
+/// helps this request.
+fn told_of(app: &App, request: &Request) -> Findings {
+    let site = app.site();
+    let teller = Teller::new(&site.provider, site.checks.mode(), &request.routes);
+    let teller = match request.state.pending() {
+        Some(_) => teller.with_token(&request.token),
+        None => teller,
     };
-    Finding {
-        code: "domain-held".into(),
-        severity: "blocking".into(),
-        subject: domain.into(),
-        title: format!("{domain} is in force under another service"),
-        text: "A SIP domain can be in force once. If it is yours under another agreement or an older request, release it there: this request then goes on by itself. Who holds it is not shown.".into(),
-        expected: "Not in force under another service".into(),
-        found: "In force under another service".into(),
-        publish: request.state.pending().map(|_| record).into_iter().collect(),
+    Findings::tell(&teller, &request.findings)
+}
+
+/// Whether looking again helps: it waits or is in force, and somebody looks.
+fn can_check(app: &App, request: &Request, standing: Standing) -> bool {
+    match standing {
+        Standing::Checking { .. } | Standing::NeedsAction { .. } | Standing::InForce => {
+            let held = |it: &Finding| it.code == Code::DomainHeld;
+            app.site().checks.mode() != Mode::Off || request.findings.iter().any(held)
+        }
+        Standing::Superseded
+        | Standing::Cancelled
+        | Standing::Rejected(_)
+        | Standing::Withdrawn => false,
     }
+}
+
+/// What is left to do on the own servers once the routes are in force.
+fn steps(app: &App, request: &Request, standing: Standing) -> Option<Steps> {
+    (standing == Standing::InForce).then(|| Steps {
+        identity: format!("'{}'", app.site().provider.replace('\'', "''")),
+        edges: request
+            .routes
+            .iter()
+            .map(|(edge, _)| edge.to_string())
+            .collect(),
+        split: request.deployment == Some(Deployment::Split),
+    })
 }
 
 /// How a standing is said.
@@ -209,6 +241,15 @@ struct Words {
 }
 
 impl Words {
+    fn at_risk() -> Self {
+        Self {
+            tag: "At risk",
+            tone: Tone::Action,
+            headline: "Your routes are in force, and something is wrong".into(),
+            lead: "Nothing is taken away. But the checks found something that keeps calls and messages from arriving, or could not look. It is listed below, with what to do.".into(),
+        }
+    }
+
     fn of(standing: Standing, request: &Request, provider: &str) -> Self {
         let split = request.deployment == Some(Deployment::Split);
         let (tag, tone, headline, lead): (_, _, &str, String) = match standing {

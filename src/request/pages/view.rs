@@ -7,6 +7,7 @@
 use askama::Template;
 
 pub use super::parts::{Choice, Domain, EdgeRoutes, Field, Problem, Tone, Way, When, count};
+use super::{findings::Findings, tasks::Tasks};
 use crate::web::shell::Shell;
 
 /// `GET /`: what this is, what to have at hand, three ways on.
@@ -182,6 +183,8 @@ pub struct AnswersPage<'a> {
     pub normalised: Vec<Normalised>,
     /// What looks odd and may be right all the same.
     pub warnings: Vec<String>,
+    /// What the checks say now; `None`: they are off.
+    pub outlook: Option<Findings>,
     /// All fields of the form in their order, `submission_id` included, `action` not.
     pub hidden: Vec<Hidden>,
 }
@@ -249,63 +252,6 @@ impl Overdue {
     }
 }
 
-/// A result of a readiness check.
-#[derive(Clone, Debug, Default)]
-pub struct Finding {
-    /// The finding's name, such as `srv-missing`.
-    pub code: String,
-    /// `ok`, `warning`, `blocking`, `unknown` or `skipped`.
-    pub severity: String,
-    /// The domain or Access Edge that was looked at.
-    pub subject: String,
-    /// What was found, a sentence.
-    pub title: String,
-    /// Why it matters and what to do, or empty.
-    pub text: String,
-    /// What should be there, or empty.
-    pub expected: String,
-    /// What is there, or empty.
-    pub found: String,
-    /// What to publish, ready to copy.
-    pub publish: Vec<Publish>,
-}
-
-impl Finding {
-    /// All is well with it, or it was not looked at: folded away.
-    fn is_quiet(&self) -> bool {
-        self.severity == "ok" || self.severity == "skipped"
-    }
-
-    fn tone(&self) -> Tone {
-        match self.severity.as_str() {
-            "ok" => Tone::Good,
-            "warning" => Tone::Action,
-            "blocking" => Tone::Bad,
-            _ => Tone::Neutral,
-        }
-    }
-
-    fn severity_words(&self) -> &str {
-        match self.severity.as_str() {
-            "ok" => "Fine",
-            "warning" => "Worth a look",
-            "blocking" => "To be mended",
-            "unknown" => "Could not check",
-            "skipped" => "Not checked",
-            other => other,
-        }
-    }
-}
-
-/// A line to put into a zone or a shell.
-#[derive(Clone, Debug, Default)]
-pub struct Publish {
-    /// What the line is for, such as "Line for the zone of contoso.com".
-    pub label: String,
-    /// The line itself.
-    pub line: String,
-}
-
 /// An entry of the timeline.
 #[derive(Clone, Debug, Default)]
 pub struct Event {
@@ -349,10 +295,18 @@ pub struct StatusPage<'a> {
     pub ended: Option<When>,
     /// Past its promise.
     pub overdue: Option<Overdue>,
+    /// What is to be done on either side.
+    pub tasks: Option<Tasks>,
     /// When the checks last ran.
     pub checked: Option<When>,
-    /// All findings, the gravest first.
-    pub findings: Vec<Finding>,
+    /// When they run next.
+    pub next: Option<When>,
+    /// The checks can be run now.
+    pub can_check: bool,
+    /// What they found.
+    pub findings: Findings,
+    /// The routes are in force, and these are the commands for the own servers.
+    pub steps: Option<Steps>,
     /// The routes asked for, by edge.
     pub routes: Vec<EdgeRoutes>,
     /// The newest first.
@@ -368,29 +322,23 @@ pub struct StatusPage<'a> {
 }
 
 impl StatusPage<'_> {
-    /// Findings that stand open; more are folded, since a thousand domains can have one each.
-    const OPEN_FINDINGS: usize = 12;
-
     fn key(&self) -> Field {
         Field {
             errors: self.withdraw_errors.clone(),
             ..Field::new("management_key")
         }
     }
+}
 
-    fn loud(&self) -> Vec<&Finding> {
-        self.findings
-            .iter()
-            .filter(|finding| !finding.is_quiet())
-            .collect()
-    }
-
-    fn quiet(&self) -> Vec<&Finding> {
-        self.findings
-            .iter()
-            .filter(|finding| finding.is_quiet())
-            .collect()
-    }
+/// What is left to do on the administrator's own servers.
+#[derive(Clone, Debug)]
+pub struct Steps {
+    /// The network's name as a PowerShell string.
+    pub identity: String,
+    /// The Access Edges, for testing them from outside.
+    pub edges: Vec<String>,
+    /// Some users of the domains are online.
+    pub split: bool,
 }
 
 /// What is known of a SIP domain in public.

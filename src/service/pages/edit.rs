@@ -27,13 +27,20 @@ use crate::{
                 already_sent, edge_fields, field, form_problem, general, put_off, too_often,
                 warning,
             },
+            findings::{Findings, outlook},
             routes_of,
             view::{Field, Hidden, Tone},
         },
         reference::SubmissionId,
         store::{Submission, Submitted, submit, was_sent},
     },
-    web::{client::Client, form::Fields, page, session::SignedIn, shell::Section},
+    web::{
+        client::{Client, Network},
+        form::Fields,
+        page,
+        session::SignedIn,
+        shell::Section,
+    },
 };
 
 /// The fields of `POST /service/edit` (`design.md`, Contract): those of a request without
@@ -142,9 +149,25 @@ pub(crate) async fn send_edit(
                     &errors,
                 )
             }
-            Ok(checked) => decide(&app, &service, &form, checked, action, confirmed).await,
+            Ok(checked) => {
+                let decision = Decision {
+                    checked,
+                    action,
+                    confirmed,
+                    network,
+                };
+                decide(&app, &service, &form, decision).await
+            }
         },
     }
+}
+
+/// An edit that keeps all rules, and what is to be done with it.
+struct Decision {
+    checked: Checked,
+    action: Action,
+    confirmed: bool,
+    network: Network,
 }
 
 /// Reviews or sends an edit that keeps all rules of a request.
@@ -152,9 +175,12 @@ async fn decide(
     app: &App,
     service: &Service,
     form: &RequestForm,
-    checked: Checked,
-    action: Action,
-    confirmed: bool,
+    Decision {
+        checked,
+        action,
+        confirmed,
+        network,
+    }: Decision,
 ) -> Result<Response, Error> {
     let told = changes(&service.routes, checked.wanted.routes.edges());
     let edge_change = told.iter().any(Change::is_edge_change);
@@ -174,7 +200,8 @@ async fn decide(
         );
     }
     if !sending || (edge_change && !confirmed) {
-        return review(app, service, form, &checked, &told, sending);
+        let outlook = outlook(app, network, checked.wanted.routes.edges()).await;
+        return review(app, service, form, &checked, &told, sending, outlook);
     }
     let submission = Submission {
         id: checked.submission,
@@ -257,6 +284,7 @@ fn review(
     checked: &Checked,
     told: &[Change],
     unconfirmed: bool,
+    outlook: Option<Findings>,
 ) -> Result<Response, Error> {
     let message = "Tick the box to confirm that these domains change their Access Edge";
     let confirm = told.iter().any(Change::is_edge_change).then(|| Field {
@@ -293,6 +321,7 @@ fn review(
             .filter_map(warning)
             .collect(),
         split: checked.wanted.deployment == Deployment::Split,
+        outlook,
         confirm,
         hidden,
     };

@@ -24,9 +24,10 @@ use crate::{
     agreement::AgreementNumber,
     app::App,
     error::{Error, Problem},
+    readiness::{Severity, words::Teller},
     request::{
         Kind, State as Stored,
-        pages::{routes_of, view::Field, view::Tone, when::when},
+        pages::{findings::Findings, routes_of, view::Field, view::Tone, when::when},
     },
     web::{
         form::Fields,
@@ -130,6 +131,8 @@ pub(crate) async fn sign_out(
 }
 
 fn hub(app: &App, service: &Service) -> Result<Response, Error> {
+    let site = app.site();
+    let teller = Teller::new(&site.provider, site.checks.mode(), &service.routes);
     let lines: Vec<Line> = service.requests.iter().map(|r| line(r, service)).collect();
     page(
         StatusCode::OK,
@@ -145,6 +148,15 @@ fn hub(app: &App, service: &Service) -> Result<Response, Error> {
                 .map(|(_, domains)| domains.len())
                 .sum(),
             pending: service.pending().map(|r| line(r, service)),
+            risks: Findings::tell(&teller, &service.risks),
+            at_risk: service
+                .risks
+                .iter()
+                .any(|it| it.severity >= Severity::Unknown),
+            risks_of: service
+                .provisioned()
+                .map(|r| r.reference.to_string())
+                .unwrap_or_default(),
             requests: lines,
         },
     )

@@ -3,8 +3,9 @@
 use askama::Template;
 
 use crate::{
-    request::pages::view::{
-        Choice, EdgeFields, EdgeRoutes, Field, Hidden, Problem, Tone, When, deployments,
+    request::pages::{
+        findings::Findings,
+        view::{Choice, EdgeFields, EdgeRoutes, Field, Hidden, Problem, Tone, When, deployments},
     },
     web::shell::Shell,
 };
@@ -68,6 +69,12 @@ pub struct HubPage<'a> {
     pub activated: usize,
     /// The request that is pending.
     pub pending: Option<Line>,
+    /// What the last checks found wrong with what is in force.
+    pub risks: Findings,
+    /// Some of it keeps calls and messages from arriving, or could not be looked at.
+    pub at_risk: bool,
+    /// The request whose page has more of it, by its reference; or empty.
+    pub risks_of: String,
     /// All requests, newest first.
     pub requests: Vec<Line>,
 }
@@ -142,6 +149,8 @@ pub struct ReviewPage<'a> {
     pub warnings: Vec<String>,
     /// Some users of the domains are online.
     pub split: bool,
+    /// What the checks say now; `None`: they are off.
+    pub outlook: Option<Findings>,
     /// `confirm_edge_change`; `None` where no domain in force changes its Access Edge.
     pub confirm: Option<Field>,
     /// All other fields of the form.

@@ -1,0 +1,219 @@
+//! How are records and certificate looked at without a request, and without a trace?
+//!
+//! `GET /check` shows the form and looks nothing up, so that a link to it costs nobody anything;
+//! `POST /check` looks. Nothing of it is stored or logged.
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::{
+    extract::{Query, State, rejection::QueryRejection},
+    http::StatusCode,
+    response::Response,
+};
+use serde::Deserialize;
+
+use super::{Mode, words::Teller};
+use crate::{
+    app::App,
+    error::Error,
+    names::{AccessEdge, SipDomain},
+    request::{
+        form::{Field as At, FieldError, Note, RequestForm},
+        pages::{
+            fields::{field, form_problem, general, put_off, warning},
+            findings::Findings,
+            view::{Field, Hidden, Problem, count},
+        },
+        reference::SubmissionId,
+    },
+    web::{
+        client::Client,
+        form::Fields,
+        limit::TooMany,
+        page,
+        shell::{Section, Shell},
+    },
+};
+
+/// The most domains of one look: a request can have more.
+const MOST_DOMAINS: usize = 50;
+/// How long a look may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest address, in bytes, that is offered for passing on: every browser takes it.
+const LONGEST_LINK: usize = 2_000;
+
+/// The fields of `/check`. Not `Debug`: people typed this.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct CheckForm {
+    domains: String,
+    edge: String,
+}
+
+/// The query of `GET /check`: the same, among whatever else stands there.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Asked {
+    domains: String,
+    edge: String,
+}
+
+/// `GET /check`, and the answer to `POST /check`.
+#[derive(Debug, Template)]
+#[template(path = "check.html")]
+struct CheckPage<'a> {
+    shell: Shell<'a>,
+    /// `domains`.
+    domains: Field,
+    /// `edge`.
+    edge: Field,
+    general: Vec<Problem>,
+    outcome: Option<Outcome>,
+}
+
+/// What there is to say once it was looked.
+#[derive(Debug)]
+struct Outcome {
+    findings: Findings,
+    /// How many domains were looked at, in words.
+    domains: String,
+    edge: String,
+    /// What was tidied or looks odd.
+    warnings: Vec<String>,
+    /// Address of the form with the same names; empty where it would be too long.
+    link: String,
+    /// What a form for a request takes over.
+    hidden: Vec<Hidden>,
+}
+
+impl CheckPage<'_> {
+    fn problems(&self) -> Vec<Problem> {
+        let of_fields = [&self.domains, &self.edge].into_iter();
+        let of_fields = of_fields.flat_map(Field::problems);
+        self.general.iter().cloned().chain(of_fields).collect()
+    }
+
+    fn is_off(&self) -> bool {
+        self.shell.checks == Mode::Off
+    }
+}
+
+/// `GET /check?domains=&edge=`: the form, filled in. Looks nothing up.
+pub(crate) async fn form(
+    State(app): State<App>,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Result<Response, Error> {
+    let Query(Asked { domains, edge }) = asked.map_err(|_| Error::OtherQuery)?;
+    show(&app, &CheckForm { domains, edge }, &[])
+}
+
+/// `POST /check`: what the checks find.
+pub(crate) async fn check(
+    State(app): State<App>,
+    Client(network): Client,
+    Fields(form): Fields<CheckForm>,
+) -> Result<Response, Error> {
+    let site = app.site();
+    let Some(checker) = site.checks.checker() else {
+        return show(&app, &form, &[]);
+    };
+    let (routes, notes) = match parsed(&form) {
+        Ok(parsed) => parsed,
+        Err(errors) => return show(&app, &form, &errors),
+    };
+    if let Err(too_many) = site.throttle.checks.take(network) {
+        let shown = show(&app, &form, &[too_often(too_many)])?;
+        return Ok(put_off(shown, too_many));
+    }
+    let report = checker.check(&routes, PATIENCE).await;
+    let teller = Teller::new(&site.provider, site.checks.mode(), &routes);
+    let mut view = view(&app, &form, &[]);
+    let domains: Vec<&str> = routes
+        .iter()
+        .flat_map(|(_, domains)| domains)
+        .map(SipDomain::as_str)
+        .collect();
+    let edge = routes.iter().map(|(edge, _)| edge.as_str());
+    let edge: String = edge.collect();
+    // Names in their normal form need no escaping.
+    let link = format!(
+        "{}/check?domains={}&edge={edge}",
+        site.public_url.as_str(),
+        domains.join(",")
+    );
+    let one = |name: &str, value: String| Hidden {
+        name: name.into(),
+        value,
+    };
+    view.outcome = Some(Outcome {
+        findings: Findings::report(&teller, &report),
+        domains: count(domains.len(), "SIP domain", "SIP domains"),
+        warnings: notes.iter().filter_map(warning).collect(),
+        link: Some(link)
+            .filter(|link| link.len() <= LONGEST_LINK)
+            .unwrap_or_default(),
+        hidden: vec![
+            one("edge", edge.clone()),
+            one("domains", domains.join("\n")),
+            one("submission_id", SubmissionId::random().to_field()),
+        ],
+        edge,
+    });
+    page(StatusCode::OK, &view)
+}
+
+/// Routes and what was noted about them, or all that is wrong: the rules of a request, and a limit
+/// of its own.
+type Parsed = Result<(Vec<(AccessEdge, Vec<SipDomain>)>, Vec<Note>), Vec<FieldError>>;
+
+fn parsed(form: &CheckForm) -> Parsed {
+    let request = RequestForm {
+        edge: vec![form.edge.clone()],
+        domains: vec![form.domains.clone()],
+        ..RequestForm::default()
+    };
+    let (routes, notes) = request.routes()?;
+    if routes.domain_count() > MOST_DOMAINS {
+        return Err(vec![FieldError {
+            field: At::Domains(0),
+            message: format!(
+                "Here {MOST_DOMAINS} SIP domains can be checked in one go. Remove some, and check them afterwards"
+            ),
+        }]);
+    }
+    Ok((routes.edges().to_vec(), notes))
+}
+
+fn too_often(too_many: TooMany) -> FieldError {
+    let seconds = count(usize::from(too_many.seconds()), "second", "seconds");
+    FieldError {
+        field: At::Form,
+        message: format!(
+            "Too many checks came from your network. Nothing was looked up: check again in {seconds}"
+        ),
+    }
+}
+
+fn view<'a>(app: &'a App, form: &CheckForm, errors: &[FieldError]) -> CheckPage<'a> {
+    let mut shell = app.shell(Section::None);
+    shell.error = !errors.is_empty();
+    CheckPage {
+        shell,
+        domains: field(errors, At::Domains(0), &form.domains),
+        edge: field(errors, At::Edge(0), &form.edge),
+        general: general(errors),
+        outcome: None,
+    }
+}
+
+/// The form with everything that was typed; 422 when there are errors.
+fn show(app: &App, form: &CheckForm, errors: &[FieldError]) -> Result<Response, Error> {
+    let view = view(app, form, errors);
+    if errors.is_empty() {
+        return page(StatusCode::OK, &view);
+    }
+    let mut response = page(StatusCode::UNPROCESSABLE_ENTITY, &view)?;
+    response.extensions_mut().insert(form_problem(errors));
+    Ok(response)
+}

@@ -1,0 +1,337 @@
+//! How are the findings of one check or of forty domains shown, so that people see what to do?
+//!
+//! The same on the status page, before a request is sent, on `/check` and in a service: what has
+//! the same words stands together, the gravest first, with the lines of all its subjects.
+
+use std::time::Duration;
+
+use askama::Template;
+
+use super::parts::{Tone, count};
+use crate::{
+    app::App,
+    names::{AccessEdge, SipDomain},
+    readiness::{
+        Finding, Severity,
+        engine::Report,
+        words::{Line, Teller},
+    },
+    web::client::Network,
+};
+
+/// How long somebody who has pressed a button waits for a look at the answers.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Findings as a part of a page.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "readiness/findings.html")]
+pub struct Findings {
+    /// What wants a look, the gravest first.
+    pub groups: Vec<Group>,
+    /// What needs nothing.
+    pub quiet: Vec<Quiet>,
+    /// What there is to say about the whole, or empty.
+    pub note: String,
+}
+
+/// Findings that say the same of several subjects.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// The code, such as `srv-missing`.
+    pub code: &'static str,
+    severity: Severity,
+    /// What was found.
+    pub title: &'static str,
+    /// Why it matters and what to do.
+    pub text: String,
+    /// Who must act, or empty.
+    pub who: &'static str,
+    /// What it was found of, in alphabetical order.
+    pub subjects: Vec<Subject>,
+    /// What mends it, the lines of all subjects together under what they are for.
+    pub lines: Vec<Block>,
+}
+
+/// An edge or a domain, and what was found of it.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// Its name.
+    pub name: String,
+    /// What should be there, or empty.
+    pub expected: String,
+    /// What is there.
+    pub found: Vec<String>,
+}
+
+/// Lines to copy in one go.
+#[derive(Clone, Debug)]
+pub struct Block {
+    /// What they are for.
+    pub label: &'static str,
+    /// A line each.
+    pub lines: String,
+}
+
+/// A finding that needs nothing from anybody.
+#[derive(Clone, Debug)]
+pub struct Quiet {
+    code: &'static str,
+    severity: Severity,
+    name: String,
+    /// What was found, and why nothing was.
+    text: String,
+}
+
+impl Group {
+    /// Subjects of which all lines stand open; those of more are folded.
+    const OPEN_LINES: usize = 3;
+    /// Subjects that stand open.
+    const OPEN_SUBJECTS: usize = 10;
+
+    fn adds(&mut self, subject: Subject, lines: Vec<Line>) {
+        self.subjects.push(subject);
+        for line in lines {
+            match self.lines.iter_mut().find(|it| it.label == line.label) {
+                Some(block) => {
+                    block.lines.push('\n');
+                    block.lines.push_str(&line.line);
+                }
+                None => self.lines.push(Block {
+                    label: line.label,
+                    lines: line.line,
+                }),
+            }
+        }
+    }
+
+    const fn called(&self) -> &'static str {
+        called(self.severity)
+    }
+
+    fn tone(&self) -> Tone {
+        match self.severity {
+            Severity::Blocking => Tone::Bad,
+            Severity::Warning => Tone::Action,
+            Severity::Ok => Tone::Good,
+            Severity::Unknown | Severity::Skipped => Tone::Neutral,
+        }
+    }
+}
+
+impl Quiet {
+    const fn called(&self) -> &'static str {
+        called(self.severity)
+    }
+}
+
+/// What a severity is called on pages.
+pub(crate) const fn called(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Ok => "Fine",
+        Severity::Skipped => "Not checked",
+        Severity::Warning => "Worth a look",
+        Severity::Unknown => "Could not check",
+        Severity::Blocking => "To be mended",
+    }
+}
+
+impl Findings {
+    /// `findings` in the words of `teller`.
+    #[must_use]
+    pub fn tell<'f>(teller: &Teller<'_>, findings: impl IntoIterator<Item = &'f Finding>) -> Self {
+        let mut findings: Vec<_> = findings.into_iter().collect();
+        findings.sort_by(|a, b| {
+            let order = |f: &Finding| (std::cmp::Reverse(f.severity), f.code);
+            order(a)
+                .cmp(&order(b))
+                .then_with(|| a.subject.cmp(&b.subject))
+        });
+        let mut told = Self::default();
+        for finding in findings {
+            let words = teller.tell(finding);
+            let name = finding.subject.to_string();
+            if matches!(finding.severity, Severity::Ok | Severity::Skipped) {
+                let text = [words.title, &words.text].join(". ");
+                told.quiet.push(Quiet {
+                    code: finding.code.as_str(),
+                    severity: finding.severity,
+                    name,
+                    text: text.trim_end_matches([' ', '.']).to_owned(),
+                });
+                continue;
+            }
+            let code = finding.code.as_str();
+            if told.groups.last().is_none_or(|group| group.code != code) {
+                told.groups.push(Group {
+                    code,
+                    severity: finding.severity,
+                    title: words.title,
+                    text: words.text,
+                    who: words.who,
+                    subjects: Vec::new(),
+                    lines: Vec::new(),
+                });
+            }
+            if let Some(group) = told.groups.last_mut() {
+                let subject = Subject {
+                    name,
+                    expected: words.expected,
+                    found: words.found,
+                };
+                group.adds(subject, words.lines);
+            }
+        }
+        told
+    }
+
+    /// What a run found, and what it did not get to.
+    #[must_use]
+    pub fn report(teller: &Teller<'_>, report: &Report) -> Self {
+        let mut told = Self::tell(teller, &report.findings);
+        if report.unfinished > 0 {
+            let names = count(report.unfinished, "name was", "names were");
+            told.note = format!("{names} not done in time, and can be looked at again.");
+        }
+        told
+    }
+
+    /// How many findings there are of each gravity, in a sentence; empty where there are none.
+    fn summary(&self) -> String {
+        if self.groups.is_empty() {
+            let fine = self.quiet.iter().filter(|it| it.severity == Severity::Ok);
+            let all = self.quiet.iter().all(|it| it.severity == Severity::Ok);
+            return match fine.count() {
+                checks if checks > 0 && all && self.note.is_empty() => {
+                    format!(
+                        "All is well: {}, nothing to mend.",
+                        count(checks, "check", "checks")
+                    )
+                }
+                _ => String::new(),
+            };
+        }
+        let of = |severity| {
+            let groups = self.groups.iter().filter(|it| it.severity == severity);
+            (groups.map(|it| it.subjects.len()).sum::<usize>(), severity)
+        };
+        let counts = [Severity::Blocking, Severity::Unknown, Severity::Warning].map(of);
+        let told: Vec<_> = counts
+            .iter()
+            .filter(|(number, _)| *number > 0)
+            .map(|(number, severity)| {
+                format!("{}: {}", called(*severity), count(*number, "", "").trim())
+            })
+            .collect();
+        format!("{}.", told.join(". "))
+    }
+
+    /// Whether there is nothing to show.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.groups.is_empty() && self.quiet.is_empty() && self.note.is_empty()
+    }
+}
+
+/// What the checks say of routes that nobody has asked for yet: advice, in three seconds at most.
+/// `None`: nothing is looked up here.
+pub(crate) async fn outlook(
+    app: &App,
+    network: Network,
+    routes: &[(AccessEdge, Vec<SipDomain>)],
+) -> Option<Findings> {
+    let site = app.site();
+    let checker = site.checks.checker()?;
+    if site.throttle.checks.take(network).is_err() {
+        return Some(Findings {
+            note: "Not looked at now: too many checks came from your network. You can send the request all the same.".into(),
+            ..Findings::default()
+        });
+    }
+    let report = checker.check(routes, PATIENCE).await;
+    let teller = Teller::new(&site.provider, site.checks.mode(), routes);
+    Some(Findings::report(&teller, &report))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        names::Fqdn,
+        readiness::{Code, Mode},
+    };
+
+    fn told(findings: &[Finding]) -> Findings {
+        let domain = |n| SipDomain::parse(&format!("d{n:02}.example")).unwrap();
+        let edge = AccessEdge::parse("sip.contoso.com").unwrap();
+        let routes = [(edge, (0..40).map(domain).collect())];
+        let teller = Teller::new("Skype", Mode::Enforce, &routes);
+        Findings::tell(&teller, findings)
+    }
+
+    fn of(code: Code, name: &str) -> Finding {
+        Finding::new(code, &Fqdn::parse(name).unwrap(), "this", ["that"])
+    }
+
+    #[test]
+    fn forty_domains_with_one_fault_are_one_card() {
+        let mut findings: Vec<_> = (0..40)
+            .map(|n| of(Code::SrvMissing, &format!("d{n:02}.example")))
+            .collect();
+        findings.push(of(Code::Certificate, "sip.contoso.com"));
+        findings.push(of(Code::ResolverUnreachable, "d99.example"));
+        findings.push(of(Code::SrvSuffix, "d00.example"));
+        findings.push(of(Code::CertificateExpired, "sip.contoso.com"));
+        let told = told(&findings);
+        let codes: Vec<_> = told.groups.iter().map(|g| g.code).collect();
+        assert_eq!(
+            codes,
+            [
+                "srv-missing",
+                "certificate-expired",
+                "resolver-unreachable",
+                "srv-suffix"
+            ],
+            "the gravest first"
+        );
+        assert_eq!(told.groups[0].subjects.len(), 40);
+        for block in &told.groups[0].lines {
+            assert_eq!(block.lines.lines().count(), 40, "{}", block.label);
+        }
+        assert_eq!(
+            told.summary(),
+            "To be mended: 41. Could not check: 1. Worth a look: 1."
+        );
+        let page = told.to_string();
+        assert_eq!(page.matches("data-finding=").count(), findings.len());
+        assert_eq!(page.matches("data-severity=").count(), findings.len());
+        assert_eq!(page.matches("<article").count(), 4);
+    }
+
+    #[test]
+    fn all_is_well_when_everything_was_looked_at() {
+        let fine = [
+            of(Code::Srv, "d00.example"),
+            of(Code::Certificate, "sip.contoso.com"),
+        ];
+        assert_eq!(
+            told(&fine).summary(),
+            "All is well: 2 checks, nothing to mend."
+        );
+        let edge = Fqdn::parse("sip.contoso.com").unwrap();
+        let skipped = [Finding::skipped(
+            Code::Certificate,
+            &edge,
+            Code::EdgeNoAddress,
+        )];
+        assert_eq!(told(&skipped).summary(), "");
+        assert!(told(&[]).is_empty());
+        let routes = [];
+        let teller = Teller::new("Skype", Mode::Enforce, &routes);
+        let report = Report {
+            findings: fine.into(),
+            unfinished: 2,
+        };
+        let cut = Findings::report(&teller, &report);
+        assert!(cut.summary().is_empty() && cut.note.starts_with("2 names were not done"));
+    }
+}

@@ -1,0 +1,286 @@
+//! What is still to be done for a request, and on whose side?
+
+use std::collections::HashSet;
+
+use super::{
+    findings::called,
+    parts::{Tone, count},
+};
+use crate::{
+    readiness::{Code, Finding, Mode, Severity},
+    request::{Kind, Standing, store::Request},
+};
+
+/// A task with its tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// What has to hold.
+    pub name: &'static str,
+    /// A line below, or empty.
+    pub hint: String,
+    /// How it stands.
+    pub tag: &'static str,
+    /// Its tone.
+    pub tone: Tone,
+}
+
+/// The tasks of both sides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tasks {
+    /// The administrator's.
+    pub yours: Vec<Task>,
+    /// The portal's.
+    pub ours: Vec<Task>,
+}
+
+/// What a finding is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Area {
+    Record,
+    Reach,
+    Certificate,
+    Proof,
+}
+
+impl Area {
+    /// The area of a finding; `is_edge`: it is about an Access Edge.
+    const fn of(code: Code, is_edge: bool) -> Self {
+        match code {
+            Code::Srv
+            | Code::SrvMissing
+            | Code::SrvMisspelt
+            | Code::SrvPort
+            | Code::SrvTarget
+            | Code::SrvSuffix
+            | Code::HomedOnline
+            | Code::RoutedToConsumer
+            | Code::DnsDisagrees => Self::Record,
+            Code::ResolverUnreachable => {
+                if is_edge {
+                    Self::Reach
+                } else {
+                    Self::Record
+                }
+            }
+            Code::DomainHeld => Self::Proof,
+            Code::EdgeNoAddress | Code::EdgePrivateAddress | Code::EdgeUnreachable => Self::Reach,
+            Code::Certificate
+            | Code::CertificateName
+            | Code::CertificateExpired
+            | Code::CertificateNotYetValid
+            | Code::CertificateUntrusted
+            | Code::CertificateExpiresSoon
+            | Code::CertificateCnOnly
+            | Code::CertificateWildcard
+            | Code::CertificateDomainSan => Self::Certificate,
+        }
+    }
+}
+
+impl Tasks {
+    /// What there is to do for `request`; `None` where nothing is any more, or never was.
+    #[must_use]
+    pub fn of(request: &Request, standing: Standing, mode: Mode) -> Option<Self> {
+        let in_force = match standing {
+            Standing::Checking { .. } | Standing::NeedsAction { .. } => false,
+            Standing::InForce => true,
+            Standing::Superseded
+            | Standing::Cancelled
+            | Standing::Rejected(_)
+            | Standing::Withdrawn => return None,
+        };
+        if request.kind == Kind::Cancel {
+            return None;
+        }
+        let edges: HashSet<&str> = request
+            .routes
+            .iter()
+            .map(|(edge, _)| edge.as_str())
+            .collect();
+        let domains = request
+            .routes
+            .iter()
+            .map(|(_, domains)| domains.len())
+            .sum();
+        let side = Side {
+            findings: &request.findings,
+            edges: &edges,
+            checked: request.checked_at.is_some(),
+            mode,
+        };
+        let mut yours = vec![
+            side.task(
+                Area::Record,
+                "DNS record of each SIP domain",
+                domains,
+                ("SIP domain", "SIP domains"),
+            ),
+            side.task(
+                Area::Reach,
+                "Access Edge answers on port 5061",
+                edges.len(),
+                ("Access Edge", "Access Edges"),
+            ),
+            side.task(
+                Area::Certificate,
+                "Certificate of the Access Edge",
+                edges.len(),
+                ("Access Edge", "Access Edges"),
+            ),
+        ];
+        let held = side.of(Area::Proof).count();
+        if held > 0 {
+            yours.push(Task {
+                name: "Domains that another service holds",
+                hint: format!(
+                    "{} to be released or proved",
+                    count(held, "SIP domain", "SIP domains")
+                ),
+                tag: called(Severity::Blocking),
+                tone: Tone::Bad,
+            });
+        }
+        Some(Self {
+            yours,
+            ours: ours(request, standing, mode, in_force),
+        })
+    }
+}
+
+/// What the tasks of the administrator's side are made of.
+struct Side<'a> {
+    findings: &'a [Finding],
+    edges: &'a HashSet<&'a str>,
+    checked: bool,
+    mode: Mode,
+}
+
+impl<'a> Side<'a> {
+    fn of(&self, area: Area) -> impl Iterator<Item = &'a Finding> {
+        let edges = self.edges;
+        self.findings
+            .iter()
+            .filter(move |it| Area::of(it.code, edges.contains(it.subject.as_str())) == area)
+    }
+
+    /// Whoever shows a certificate was reached.
+    fn reached(&self) -> usize {
+        let shown = self
+            .of(Area::Certificate)
+            .filter(|it| it.severity != Severity::Skipped);
+        shown
+            .map(|it| it.subject.as_str())
+            .collect::<HashSet<_>>()
+            .len()
+    }
+
+    fn task(&self, area: Area, name: &'static str, all: usize, (one, many): (&str, &str)) -> Task {
+        let task = |tag, tone, hint| Task {
+            name,
+            hint,
+            tag,
+            tone,
+        };
+        if self.mode == Mode::Off {
+            return task("Not looked at", Tone::Neutral, String::new());
+        }
+        let looked: Vec<_> = self.of(area).collect();
+        let grave = |floor| {
+            let names = looked.iter().filter(|it| it.severity >= floor);
+            names
+                .map(|it| it.subject.as_str())
+                .collect::<HashSet<_>>()
+                .len()
+        };
+        let worst = looked.iter().map(|it| it.severity).max();
+        let worst = match (area, worst) {
+            (Area::Reach, None | Some(Severity::Skipped)) if self.reached() > 0 => {
+                Some(Severity::Ok)
+            }
+            (_, worst) => worst,
+        };
+        let of_all = |number| format!("{number} of {}", count(all, one, many));
+        match worst {
+            None if self.checked => task(called(Severity::Skipped), Tone::Neutral, String::new()),
+            None => task("Not yet checked", Tone::Waiting, String::new()),
+            Some(Severity::Ok) => task("Done", Tone::Good, String::new()),
+            Some(Severity::Skipped) => task(
+                called(Severity::Skipped),
+                Tone::Neutral,
+                "Waits for something else on this list".into(),
+            ),
+            Some(Severity::Warning) => task(
+                "Done, worth a look",
+                Tone::Action,
+                of_all(grave(Severity::Warning)),
+            ),
+            Some(Severity::Unknown) => task(
+                called(Severity::Unknown),
+                Tone::Neutral,
+                format!(
+                    "{}. We look again by ourselves",
+                    of_all(grave(Severity::Unknown))
+                ),
+            ),
+            Some(Severity::Blocking) => task(
+                called(Severity::Blocking),
+                Tone::Bad,
+                of_all(grave(Severity::Blocking)),
+            ),
+        }
+    }
+}
+
+/// The tasks of the portal's side.
+fn ours(request: &Request, standing: Standing, mode: Mode, in_force: bool) -> Vec<Task> {
+    let (tag, tone, hint) = match (mode, request.checked_at) {
+        (Mode::Off, _) => (
+            "Off",
+            Tone::Neutral,
+            "Readiness checks are off at this portal",
+        ),
+        (Mode::Advise | Mode::Enforce, None) => (
+            "Waiting",
+            Tone::Waiting,
+            if in_force {
+                ""
+            } else {
+                "Most checks take less than a minute"
+            },
+        ),
+        (Mode::Advise | Mode::Enforce, Some(_)) => ("Done", Tone::Good, ""),
+    };
+    let checks = Task {
+        name: "Look at records and certificates",
+        hint: hint.into(),
+        tag,
+        tone,
+    };
+    let (tag, tone, hint) = match standing {
+        Standing::InForce => ("Done", Tone::Good, ""),
+        Standing::NeedsAction { .. } => ("Waits for your side", Tone::Neutral, ""),
+        Standing::Checking { overdue: true } => ("Overdue", Tone::Action, ""),
+        Standing::Checking { overdue: false }
+        | Standing::Superseded
+        | Standing::Cancelled
+        | Standing::Rejected(_)
+        | Standing::Withdrawn => (
+            "Waiting",
+            Tone::Waiting,
+            match mode {
+                Mode::Enforce => "As soon as all of your side is done",
+                Mode::Advise => "After the first look, whatever it finds",
+                Mode::Off => "",
+            },
+        ),
+    };
+    vec![
+        checks,
+        Task {
+            name: "Put the routes in force",
+            hint: hint.into(),
+            tag,
+            tone,
+        },
+    ]
+}
