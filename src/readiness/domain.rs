@@ -182,12 +182,15 @@ fn nothing(said: &ServerAnswer) -> Vec<String> {
     }
     // The zone's own servers were asked past all that remember.
     if let (None, Some(time)) = (&said.server, answer.remembered) {
-        let time = in_words(time);
-        lines.push(format!(
-            "resolvers may remember this answer for up to {time}"
-        ));
+        lines.push(remembered(time));
     }
     lines
+}
+
+/// Until when the answer "no" may still be given.
+pub(super) fn remembered(time: Duration) -> String {
+    let time = in_words(time);
+    format!("resolvers may remember this answer for up to {time}")
 }
 
 /// The CNAMEs in the way.

@@ -11,6 +11,8 @@ use chrono::{DateTime, Utc};
 
 use super::{
     Code, Finding,
+    dns::{AddressFacts, Addresses},
+    domain::remembered,
     net::{Reach, is_global},
     tls::{Failure, Leaf, Outcome, Shown, TlsFacts, Trust},
 };
@@ -62,6 +64,43 @@ pub fn judge(
         },
     }
     findings
+}
+
+/// Findings about an edge whose address is not known: that it has none, or that nobody could say.
+/// Its certificate is not looked at then.
+#[must_use]
+pub fn without_address(edge: &AccessEdge, facts: &AddressFacts) -> Vec<Finding> {
+    let name = edge.as_fqdn();
+    let mut found = facts
+        .aliases
+        .iter()
+        .map(|alias| format!("an alias (CNAME) of {alias}"))
+        .collect::<Vec<_>>();
+    let code = match &facts.outcome {
+        Addresses::Unreachable(trouble) => {
+            found.push(trouble.to_string());
+            Code::ResolverUnreachable
+        }
+        Addresses::None { exists: false, .. } => {
+            found.push("there is no such name (NXDOMAIN)".to_owned());
+            Code::EdgeNoAddress
+        }
+        Addresses::None { .. } | Addresses::Found(_) => {
+            found.push("no A or AAAA record at this name".to_owned());
+            Code::EdgeNoAddress
+        }
+    };
+    if let Addresses::None {
+        remembered: Some(time),
+        ..
+    } = &facts.outcome
+    {
+        found.push(remembered(*time));
+    }
+    vec![
+        Finding::new(code, name, "an A or AAAA record", found),
+        Finding::skipped(Code::Certificate, name, code),
+    ]
 }
 
 fn private_address(name: &Fqdn, closed: usize, all: usize) -> Finding {

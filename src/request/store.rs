@@ -445,7 +445,7 @@ pub async fn in_force(pool: &PgPool, domain: &SipDomain) -> Result<bool, db::Err
 
 /// The least time between two looks at one request that somebody asks for: what an edge shows is
 /// not looked at more often anyway.
-pub const AGAIN_AFTER: std::time::Duration = std::time::Duration::from_secs(5);
+pub const AGAIN_AFTER: std::time::Duration = crate::readiness::engine::SHARED_FOR;
 
 /// Makes `request` due now, be it pending or in force; `false`: it was looked at a moment ago, or
 /// there is nothing to look at any more.

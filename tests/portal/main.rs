@@ -9,6 +9,7 @@ mod front_door;
 mod help;
 mod house;
 mod journey;
+mod live;
 mod model;
 mod ownership;
 mod private_postgres;

@@ -7,7 +7,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use tokio::{
@@ -45,6 +48,7 @@ pub struct Hub {
     limits: Limits,
     /// Somebody new follows.
     joined: Notify,
+    looks: AtomicU64,
     followed: Mutex<Followed>,
 }
 
@@ -83,6 +87,7 @@ impl Hub {
         Self {
             limits,
             joined: Notify::new(),
+            looks: AtomicU64::default(),
             followed: Mutex::default(),
         }
     }
@@ -97,6 +102,12 @@ impl Hub {
     #[must_use]
     pub fn streams(&self) -> usize {
         self.lock().all
+    }
+
+    /// How often the task has looked; each time one query, or two.
+    #[must_use]
+    pub fn looks(&self) -> u64 {
+        self.looks.load(Relaxed)
     }
 
     fn lock(&self) -> MutexGuard<'_, Followed> {
@@ -231,6 +242,7 @@ async fn look(app: App) {
 async fn read(app: &App, requests: &[RequestId]) -> Result<(), db::Error> {
     let (hub, pool) = (app.live(), &app.db().pool);
     let clocks: &Clocks = &app.site().clocks;
+    hub.looks.fetch_add(1, Relaxed);
     let glances: HashMap<_, _> = store::glances(pool, requests).await?.into_iter().collect();
     let grown: Vec<_> = glances
         .iter()

@@ -30,6 +30,7 @@ use crate::{
     request::{
         State as Stored,
         pages::{ReferencePath, shown},
+        reference::Reference,
         store::{self, Counts},
     },
     web::client::Client,
@@ -57,6 +58,7 @@ pub(crate) async fn stream(
     let follower = follow(&app, request, network).map_err(|full| no_room(full).into_response())?;
     let limits = *app.live().limits();
     let reader = Reader {
+        reference,
         follower,
         news: None,
         told: last_event_id(&headers),
@@ -112,6 +114,7 @@ fn up_to(least: Duration, more: Duration) -> Duration {
 
 /// One stream, between two events.
 struct Reader {
+    reference: Reference,
     follower: Follower,
     news: Option<Arc<News>>,
     /// Place of the last entry that was told; none: the entries there are need not be.
@@ -150,7 +153,7 @@ impl Reader {
         }
         self.told = Some(told);
         (!std::mem::replace(&mut self.told_status, true))
-            .then(|| event("status", seq, &Now::of(news)))
+            .then(|| event("status", seq, &Now::of(self.reference, news)))
     }
 }
 
@@ -163,6 +166,7 @@ fn event(name: &str, id: u16, data: &impl Serialize) -> Event {
 /// The data of a `status` event; the names are those of the status as JSON.
 #[derive(Serialize)]
 struct Now<'a> {
+    reference: String,
     state: &'static str,
     standing: &'static str,
     overdue: bool,
@@ -178,9 +182,10 @@ struct Now<'a> {
 }
 
 impl<'a> Now<'a> {
-    fn of(news: &'a News) -> Self {
+    fn of(reference: Reference, news: &'a News) -> Self {
         let glance = &news.glance;
         Self {
+            reference: reference.to_string(),
             state: glance.facts.state.as_str(),
             standing: news.standing.as_str(),
             overdue: news.standing.is_overdue(),

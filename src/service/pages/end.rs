@@ -157,6 +157,7 @@ pub(crate) async fn send_key(
         // Another browser has replaced the key since this one asked.
         return Ok(Redirect::to("/service").into_response());
     }
+    app.changed();
     let cookie = receipt::key_cookie(&app, KEY_PAGE.to_owned(), &key).to_string();
     Ok((
         AppendHeaders([(header::SET_COOKIE, cookie)]),

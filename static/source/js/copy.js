@@ -2,15 +2,37 @@
 //
 //   <button hidden data-copy="#id">Copy</button>        copies that element's text
 //   <button hidden data-copy-text="text">Copy</button>  copies the text
+//   <button hidden data-copy-from="/path">Copy</button> copies the text that is there
 import { announce } from "./announce.js";
 
 const REMAIN_MS = 2500;
+
+const answering = new WeakSet();
+
+async function fetched(path) {
+  const answer = await fetch(path, { headers: { accept: "text/plain" } });
+  if (!answer.ok) {
+    throw new Error("there is nothing to copy");
+  }
+  return answer.text();
+}
 
 function textOf(button) {
   if (button.dataset.copyText !== undefined) {
     return button.dataset.copyText;
   }
   return document.querySelector(button.dataset.copy)?.textContent.trim() ?? "";
+}
+
+// Some browsers write to the clipboard only as long as the press is going on: they take a promise.
+async function writeFrom(path) {
+  const text = fetched(path);
+  try {
+    const blob = text.then((plain) => new Blob([plain], { type: "text/plain" }));
+    await navigator.clipboard.write([new ClipboardItem({ "text/plain": blob })]);
+  } catch {
+    await write(await text);
+  }
 }
 
 // `navigator.clipboard` exists on https and on localhost only, and may be refused.
@@ -31,8 +53,15 @@ async function write(text) {
   }
 }
 
+export const COPY_BUTTONS = "[data-copy], [data-copy-text], [data-copy-from]";
+
+// May be called again when there are new ones.
 export function copyButtons() {
-  for (const button of document.querySelectorAll("[data-copy], [data-copy-text]")) {
+  for (const button of document.querySelectorAll(COPY_BUTTONS)) {
+    if (answering.has(button)) {
+      continue;
+    }
+    answering.add(button);
     const label = button.querySelector("[data-copy-label]") ?? button;
     const resting = label.textContent;
     let timer;
@@ -40,7 +69,8 @@ export function copyButtons() {
     button.addEventListener("click", async () => {
       let said = "Copied";
       try {
-        await write(textOf(button));
+        const from = button.dataset.copyFrom;
+        await (from === undefined ? write(textOf(button)) : writeFrom(from));
       } catch {
         said = "Not copied: select the text instead";
       }

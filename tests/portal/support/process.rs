@@ -97,6 +97,11 @@ impl Portal {
         fs::read_to_string(&self.log).unwrap()
     }
 
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         let id = self.child.id().expect("it runs").cast_signed();
         kill(Pid::from_raw(id), signal).unwrap();

@@ -1,0 +1,118 @@
+// A page that keeps itself up to date. Without this script its link "Refresh" does the same.
+//
+//   <div data-live="/requests/PIC-.../stream" data-live-version="..." data-live-say="...">
+//
+// The stream says that there is something new; the page is fetched again and what differs is put in
+// its place. Whatever is the same stays the very same element: with its focus, what was typed into
+// it, open or folded, and the page where it was scrolled to.
+import { Idiomorph } from "idiomorph";
+import { announce } from "./announce.js";
+import { COPY_BUTTONS, copyButtons } from "./copy.js";
+
+// When there is no room for a stream, or the page could not be fetched.
+const LATER_MS = 60000;
+
+// What the reader or a script has done to an element is not undone.
+function isTheReaders(name, element) {
+  return (
+    (name === "open" && element.matches("details")) ||
+    (["value", "checked"].includes(name) && element.matches("input, textarea")) ||
+    (name === "hidden" && element.matches(COPY_BUTTONS))
+  );
+}
+
+export function livePage() {
+  const region = document.querySelector("[data-live]");
+  if (!region || !window.EventSource) {
+    return;
+  }
+  const stream = region.dataset.live;
+  const page = stream.replace(/\/stream$/, "");
+  let source;
+  let later;
+  let fetching = false;
+  let again = false;
+
+  async function refresh() {
+    if (fetching) {
+      again = true;
+      return;
+    }
+    fetching = true;
+    try {
+      const answer = await fetch(page, { headers: { accept: "text/html" }, cache: "no-store" });
+      if (!answer.ok) {
+        throw new Error("there is no page");
+      }
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      show(fresh);
+    } catch {
+      look(LATER_MS);
+    } finally {
+      fetching = false;
+    }
+    if (again) {
+      again = false;
+      refresh();
+    }
+  }
+
+  function show(fresh) {
+    const said = region.dataset.liveSay;
+    const update = fresh.querySelector("[data-live]");
+    if (!update) {
+      return;
+    }
+    Idiomorph.morph(region, update, {
+      morphStyle: "outerHTML",
+      callbacks: {
+        beforeAttributeUpdated: (name, element) => !isTheReaders(name, element),
+      },
+    });
+    copyButtons();
+    document.title = fresh.title;
+    if (region.dataset.liveSay !== said) {
+      announce(region.dataset.liveSay);
+    }
+  }
+
+  function look(after) {
+    clearTimeout(later);
+    later = setTimeout(() => {
+      close();
+      refresh();
+      open();
+    }, after);
+  }
+
+  function open() {
+    if (source || document.hidden) {
+      return;
+    }
+    source = new EventSource(stream);
+    source.addEventListener("status", (event) => {
+      if (JSON.parse(event.data).version !== region.dataset.liveVersion) {
+        refresh();
+      }
+    });
+    source.addEventListener("error", () => {
+      // Otherwise the browser comes back by itself.
+      if (source?.readyState === EventSource.CLOSED) {
+        look(LATER_MS);
+      }
+    });
+  }
+
+  function close() {
+    clearTimeout(later);
+    source?.close();
+    source = undefined;
+  }
+
+  // A page that nobody sees keeps no connection: browsers have six for all pages of a site. Shown
+  // again, it hears at once how things stand.
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+  window.addEventListener("pagehide", close);
+  window.addEventListener("pageshow", open);
+  open();
+}
