@@ -337,6 +337,10 @@ fn told(event: &store::Event, provider: &str, now: chrono::DateTime<chrono::Utc>
             "New management key",
             "The service's management key was replaced.".to_owned(),
         ),
+        EventCode::CheckAsked => (
+            "Another check",
+            "It was put up to be looked at again at once.".to_owned(),
+        ),
     };
     Event {
         when: when(event.at, now),
