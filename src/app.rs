@@ -11,6 +11,7 @@ use axum::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    clock::Clock,
     config::Origin,
     db::Database,
     help::pages as help,
@@ -19,6 +20,7 @@ use crate::{
     readiness::{Mode, engine::Checks, pages as check},
     request::{Clocks, live, pages},
     service::pages as service,
+    staff::{gate::Gate, pages as staff},
     web::{
         self, Plain, assets,
         limit::Throttle,
@@ -61,6 +63,7 @@ struct Inner {
     waker: Waker,
     live: live::Hub,
     stopping: CancellationToken,
+    gate: Gate,
 }
 
 impl App {
@@ -73,6 +76,7 @@ impl App {
             site,
             waker,
             stopping: CancellationToken::new(),
+            gate: Gate::new(Clock::system()),
         }))
     }
 
@@ -86,6 +90,12 @@ impl App {
     #[must_use]
     pub fn site(&self) -> &Site {
         &self.0.site
+    }
+
+    /// What guards the passwords of the staff.
+    #[must_use]
+    pub fn gate(&self) -> &Gate {
+        &self.0.gate
     }
 
     /// Tells the background task that there is something to do.
@@ -158,6 +168,7 @@ impl App {
             Route::new(Page, "/requests/{reference}/feed.atom").get(live::feed),
             Route::new(Page, "/requests/{reference}/calendar.ics").get(live::calendar),
             Route::new(Page, "/requests/{reference}/support.txt").get(live::support),
+            Route::new(Page, "/requests/{reference}/check-again").post(pages::check_again),
             Route::new(Page, "/requests/{reference}/withdraw")
                 .post(pages::withdraw)
                 .guarded(),
@@ -187,6 +198,21 @@ impl App {
             Route::new(Page, "/service/key")
                 .get(service::key)
                 .post(service::send_key),
+            Route::new(Page, "/staff").get(staff::home),
+            Route::new(Page, "/staff/set-up")
+                .get(staff::set_up)
+                .post(staff::send_set_up)
+                .guarded(),
+            Route::new(Page, "/staff/sign-in")
+                .get(staff::sign_in)
+                .post(staff::send_sign_in)
+                .guarded(),
+            Route::new(Page, "/staff/sign-out").post(staff::sign_out),
+            Route::new(Page, "/staff/account")
+                .get(staff::account)
+                .post(staff::send_password)
+                .guarded(),
+            Route::new(Page, "/staff/account/sign-out").post(staff::sign_out_everywhere),
             Route::new(File, "/static/{name}").get(assets::asset),
             Route::new(Probe, "/livez").get(async || "alive\n"),
             Route::new(Probe, "/readyz").get(ready),

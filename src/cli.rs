@@ -1,29 +1,20 @@
 //! Which commands are there, and what does each do?
 
+mod check;
+mod serve;
+mod staff;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand};
-use sqlx::postgres::PgConnectOptions;
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-};
-use tokio_util::sync::CancellationToken;
 
 use crate::{
-    app::{App, Site},
-    clock::Clock,
-    config::{Config, Given, Origin, Source, Wrong},
+    config::{Given, Wrong},
     db::{
-        Database, OpenError,
-        private::{self, PORTAL_DATABASE, PrivatePostgres, StartError},
+        self, OpenError,
+        private::{self, StartError},
     },
-    provisioning::worker::{Waker, Worker},
-    readiness::engine::Checks,
-    request::live,
-    server::{self, Door, Limits},
     telemetry,
-    web::limit::Throttle,
 };
 
 /// Self-service portal for SIP federation: administrators ask for their SIP domains to be
@@ -42,6 +33,17 @@ pub struct Cli {
 enum Command {
     /// Run the portal [the default]
     Serve,
+    /// Look at DNS and certificate as the portal would, with `PIC_DNS`, `PIC_CHECK_PRIVATE` and
+    /// `PIC_CHECK_CA`; exit code 0 when everything is proven
+    Check {
+        /// SIP domain, like `contoso.com`
+        domain: String,
+        /// Access Edge FQDN, like `sip.contoso.com`
+        edge: String,
+    },
+    /// Manage the accounts of the support desk, also while the portal runs
+    #[command(subcommand)]
+    Staff(staff::Command),
     /// Hold a throw-away PostgreSQL for the tests
     #[command(name = "__test-postgres", hide = true)]
     TestPostgres {
@@ -64,6 +66,12 @@ pub enum Failure {
     /// The database will not do.
     #[error(transparent)]
     Database(#[from] OpenError),
+    /// The database failed while a command worked on it.
+    #[error("nothing was changed: {0}. Try again when the database is up")]
+    Command(#[from] db::Error),
+    /// A command cannot do what it was asked to do.
+    #[error("{0}")]
+    Refused(String),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {}. Stop what uses it, or choose another with PIC_LISTEN (port 0 picks a free one)", fault.kind())]
     Listen {
@@ -89,10 +97,17 @@ impl Cli {
                 let (filter, format) = self.given.log()?;
                 let config = self.given.config()?;
                 telemetry::init(filter, format);
-                tokio::runtime::Builder::new_multi_thread()
-                    .enable_all()
-                    .build()?
-                    .block_on(serve(config))
+                runtime()?.block_on(serve::serve(config))
+            }
+            Command::Check { domain, edge } => {
+                let config = self.given.config()?;
+                runtime()?.block_on(check::check(&config, &domain, &edge))
+            }
+            Command::Staff(command) => {
+                let (filter, format) = self.given.log()?;
+                let config = self.given.config()?;
+                telemetry::init(filter, format);
+                runtime()?.block_on(command.run(config))
             }
             Command::TestPostgres { dir, linger } => Ok(private::test_server::supervise(
                 &dir,
@@ -102,138 +117,16 @@ impl Cli {
     }
 }
 
-/// Runs the portal until SIGINT or SIGTERM: no request is cut off, and a private PostgreSQL is
-/// stopped with it.
-async fn serve(config: Config) -> Result<(), Failure> {
-    let stop = CancellationToken::new();
-    // Before anything is started, so that a signal during the start stops it in good order too.
-    let (mut terminate, mut interrupt) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
-    tokio::spawn({
-        let stop = stop.clone();
-        async move {
-            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-            stop.cancel();
-        }
-    });
-    // The address first: if it is taken, nothing else has been started yet.
-    let listener = server::listen(config.listen).map_err(|fault| Failure::Listen {
-        address: config.listen,
-        fault,
-    })?;
-    let (options, private) = match &config.source {
-        Source::Url(options) => (PgConnectOptions::clone(options), None),
-        Source::Private(dir) => {
-            let (options, server) = start_private(dir.clone()).await?;
-            (options, Some(server))
-        }
-    };
-    let served = match stop
-        .run_until_cancelled(Database::open(options, &config.opening))
-        .await
-    {
-        None => Ok(()),
-        Some(Err(error)) => Err(error.into()),
-        Some(Ok(db)) => serve_on(db, listener, &config, private.as_ref(), stop).await,
-    };
-    if let Some(mut server) = private {
-        tokio::task::spawn_blocking(move || server.stop())
-            .await
-            .map_err(std::io::Error::other)?;
-    }
-    served
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
 }
 
-/// Starts the private PostgreSQL in `dir`, and makes the portal's database in it once.
-async fn start_private(dir: PathBuf) -> Result<(PgConnectOptions, PrivatePostgres), Failure> {
-    let server = tokio::task::spawn_blocking(move || {
-        PrivatePostgres::start(&private::Options::durable(dir))
-    })
-    .await
-    .map_err(std::io::Error::other)??;
-    let options = server.connect_options(PORTAL_DATABASE);
-    private::ensure_database(&options)
-        .await
-        .map_err(|e| OpenError::Connect(e.into()))?;
-    Ok((options, server))
-}
-
-/// Runs web server and background task on an open database until `stop`.
-async fn serve_on(
-    db: Database,
-    listener: TcpListener,
-    config: &Config,
-    private: Option<&PrivatePostgres>,
-    stop: CancellationToken,
-) -> Result<(), Failure> {
-    let address = listener.local_addr()?;
-    let waker = Waker::default();
-    let site = Site {
-        public_url: config
-            .public_url
-            .clone()
-            .unwrap_or_else(|| Origin::of(address)),
-        provider: config.provider.clone(),
-        support: config.support.clone(),
-        notice: config.notice.clone(),
-        clocks: config.clocks,
-        throttle: Throttle::new(
-            config.submit_limit,
-            config.try_limit,
-            config.trusted_proxies.clone(),
-            &Clock::system(),
-        ),
-        plain_domains: config.plain_domains.clone(),
-        checks: Checks::Off,
-        live: live::Limits::default(),
-    };
-    let mut limits = Limits::default().within_open_files();
-    limits
-        .exempt
-        .extend_from_slice(config.trusted_proxies.networks());
-    let pool = db.pool.clone();
-    let app = App::new(db, site, waker.clone());
-    let worker = tokio::spawn(Worker::new(pool.clone(), config.waits, waker).run(stop.clone()));
-    tracing::info!("readiness checks are off: requests are provisioned without look-ups");
-    say(&format!("listening on http://{address}"));
-    // First of all: no new requests are to be sent here.
-    tokio::spawn({
-        let (app, stop) = (app.clone(), stop.clone());
-        async move {
-            stop.cancelled().await;
-            app.stop();
-        }
-    });
-    let server = Door::new(limits).serve(listener, app.router(), stop.clone());
-    let ended = async {
-        match private {
-            Some(server) => server.ended().await,
-            None => std::future::pending().await,
-        }
-    };
-    let mut outcome = Ok(());
-    tokio::pin!(server);
-    tokio::select! {
-        () = &mut server => {}
-        reason = ended => {
-            outcome = Err(reason.into());
-            stop.cancel();
-            server.await;
-        }
-    }
-    if worker.await.is_err() {
-        tracing::error!("the background task panicked");
-    }
-    pool.close().await;
-    outcome
-}
-
-/// The one line on standard output: programs wait for it.
+/// A line on standard output: programs wait for the address, and read what a command says.
 #[expect(
     clippy::print_stdout,
-    reason = "the contract: the address is printed on stdout"
+    reason = "the contract: the address and what commands say are printed on stdout"
 )]
 fn say(line: &str) {
     use std::io::Write as _;

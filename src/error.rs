@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::{
     code, db,
+    staff::password::HashFault,
     web::limit::{FailedTry, TooMany},
 };
 
@@ -41,6 +42,18 @@ pub enum Error {
     /// The request has ended meanwhile.
     #[error("the request has ended")]
     Ended,
+    /// What was asked for is for agents, and a reader asked.
+    #[error("for agents alone")]
+    NotAgent,
+    /// The link for the first staff account is dead.
+    #[error("the set-up link is dead")]
+    SetUpOver,
+    /// There is no such service.
+    #[error("no such service")]
+    NoService,
+    /// A password could not be hashed.
+    #[error(transparent)]
+    Hash(#[from] HashFault),
     /// The database failed.
     #[error(transparent)]
     Database(#[from] db::Error),
@@ -249,6 +262,34 @@ impl From<Error> for Problem {
                 "This request has ended",
                 "It was decided in the meantime and cannot be changed any more. Its page shows how it ended.",
             ),
+            Error::NotAgent => {
+                let mut problem = Self::new(
+                    StatusCode::FORBIDDEN,
+                    "This is for agents",
+                    "Your account may look and not act. Whoever runs the portal can give you one that may.",
+                );
+                problem.way = Some(("/staff/requests", "Back to the requests"));
+                problem
+            }
+            Error::SetUpOver => {
+                let mut problem = Self::new(
+                    StatusCode::NOT_FOUND,
+                    "This link is over",
+                    "It makes the first account, once, within an hour of the portal's start. Sign in; or, if there is no account yet, start the portal again for a new link.",
+                );
+                problem.way = Some(("/staff/sign-in", "Sign in to the support desk"));
+                problem
+            }
+            Error::NoService => {
+                let mut problem = Self::new(
+                    StatusCode::NOT_FOUND,
+                    "There is no such service",
+                    "Look for one of its requests, by its agreement number or one of its domains.",
+                );
+                problem.way = Some(("/staff/requests", "Find a request"));
+                problem
+            }
+            Error::Hash(fault) => Self::internal(&fault),
             Error::Database(error @ (db::Error::Unavailable(_) | db::Error::Conflict(_))) => {
                 tracing::warn!(%error, "no answer");
                 Self::of(StatusCode::SERVICE_UNAVAILABLE)
@@ -287,7 +328,7 @@ impl IntoResponse for Problem {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         // Whoever asks for what is not there may be guessing.
-        let failed = matches!(self, Error::NoRequest);
+        let failed = matches!(self, Error::NoRequest | Error::SetUpOver);
         let mut response = Problem::from(self).into_response();
         if failed {
             response.extensions_mut().insert(FailedTry);

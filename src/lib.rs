@@ -17,6 +17,7 @@
 //! | [`request`] | a request: its state machine, form, storage and pages |
 //! | [`service`] | what an agreement holds: signing in by its management key, changing it, cancelling it |
 //! | [`readiness`] | will federation work: DNS and certificates, looked at and judged |
+//! | [`staff`] | the support desk: accounts, the queue, looking up, acting for an administrator |
 //! | [`provisioning`] | the background task: claim what is due, settle it |
 //! | [`help`] | what administrators have to know, a page a topic; the address tool |
 //! | [`db`] | opening and migrating the database, its faults without values; the private PostgreSQL |
@@ -59,5 +60,6 @@ pub mod readiness;
 pub mod request;
 pub mod server;
 pub mod service;
+pub mod staff;
 pub mod telemetry;
 pub mod web;

@@ -89,7 +89,7 @@ named! {
         Provisioned = "provisioned",
         /// It ended without its routes.
         Rejected = "rejected",
-        /// The administrator took it back.
+        /// The administrator, or staff for them, took it back.
         Withdrawn = "withdrawn",
         /// A domain came over from another service, whose zone's owner spoke for this one.
         DomainGained = "domain-gained",
@@ -101,6 +101,8 @@ named! {
         AtRisk = "at-risk",
         /// That has been mended.
         Recovered = "recovered",
+        /// Somebody asked for another check at once.
+        CheckAsked = "check-asked",
     }
 }
 

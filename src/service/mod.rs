@@ -23,6 +23,23 @@ impl Secret {
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }
+
+    /// HMAC-SHA-256 under the secret, for what `purpose` names and nothing else; the parts are told
+    /// apart.
+    ///
+    /// # Panics
+    ///
+    /// Never: HMAC takes a key of any length.
+    #[must_use]
+    pub fn mac(&self, purpose: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
+        mac.update(purpose);
+        for part in parts {
+            mac.update(&Sha256::digest(part));
+        }
+        mac.finalize().into_bytes().into()
+    }
 }
 
 impl fmt::Debug for Secret {

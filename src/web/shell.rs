@@ -18,6 +18,8 @@ pub enum Section {
     Service,
     /// Help.
     Help,
+    /// The support desk, which no public page leads to.
+    Staff,
     /// Anything else, such as an error page.
     #[default]
     None,

@@ -45,6 +45,7 @@ const RULES: &[(&str, &str, Rule)] = &[
     ("GET", "/requests/{reference}/feed.atom", Reference),
     ("GET", "/requests/{reference}/calendar.ics", Reference),
     ("GET", "/requests/{reference}/support.txt", Reference),
+    ("POST", "/requests/{reference}/check-again", Reference),
     ("POST", "/requests/{reference}/withdraw", Reference),
     ("GET", "/status", Open),
     ("GET", "/check", Open),

@@ -1,5 +1,6 @@
 //! What does a browser see of a request, and what does it send?
 
+mod again;
 pub(crate) mod fields;
 mod find;
 pub mod findings;
@@ -19,6 +20,7 @@ use axum::{
 
 use self::view::{Domain, EdgeRoutes, StartPage};
 pub(crate) use self::{
+    again::check_again,
     find::find,
     form::{form, send_form},
     receipt::{receipt, receipt_text},
@@ -50,6 +52,10 @@ pub(crate) async fn start(State(app): State<App>) -> Result<Response, Error> {
 
 /// The reference in an address. Whoever types it otherwise than it is shown is led to the address
 /// that is, with all that follows the reference there.
+#[expect(
+    clippy::result_large_err,
+    reason = "the answer is given at once, and once a request"
+)]
 pub(crate) fn shown(reference: &str, uri: &Uri) -> Result<Reference, Response> {
     let Some(parsed) = Reference::parse(reference) else {
         return Err(Error::NoRequest.into_response());

@@ -396,6 +396,10 @@ pub(crate) fn told(
             "New management key",
             "The service's management key was replaced.".to_owned(),
         ),
+        EventCode::CheckAsked => (
+            "Another check",
+            "It was put up to be looked at again at once.".to_owned(),
+        ),
     };
     Event {
         when: when(event.at, now),

@@ -1,0 +1,233 @@
+-- What the support desk needs: accounts, sessions, what was done, and finding a request among
+-- millions.
+
+CREATE TABLE staff (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT staff_pkey PRIMARY KEY,
+    name text COLLATE "C" NOT NULL CONSTRAINT staff_name UNIQUE
+        CONSTRAINT staff_name_form CHECK (name ~ '^[a-z0-9][a-z0-9._-]{1,31}$'),
+    role text COLLATE "C" NOT NULL CONSTRAINT staff_role CHECK (role IN ('reader', 'agent')),
+    password text COLLATE "C" NOT NULL CONSTRAINT staff_password CHECK (
+        password ~ '^\$argon2id\$v=19\$m=[0-9]{1,8},t=[0-9]{1,3},p=[0-9]{1,3}\$[A-Za-z0-9+/]{11,64}\$[A-Za-z0-9+/]{43}$'),
+    created_at timestamptz NOT NULL,
+    password_at timestamptz NOT NULL CONSTRAINT staff_password_at CHECK (password_at >= created_at),
+    disabled_at timestamptz CONSTRAINT staff_disabled_at CHECK (disabled_at >= created_at)
+);
+COMMENT ON TABLE staff IS 'accounts of the support desk; staff are not customers, and no account is known by an address';
+COMMENT ON COLUMN staff.id IS 'internal number; events and the audit name it';
+COMMENT ON COLUMN staff.name IS 'what is typed to sign in; no "@" fits, so it is never an e-mail address';
+COMMENT ON COLUMN staff.role IS 'reader: may look; agent: may act too';
+COMMENT ON COLUMN staff.password IS 'argon2id in PHC form';
+COMMENT ON COLUMN staff.created_at IS 'when the account was made';
+COMMENT ON COLUMN staff.password_at IS 'when the password was last set';
+COMMENT ON COLUMN staff.disabled_at IS 'since when nobody can sign in with it; null: somebody can';
+
+CREATE TABLE staff_session (
+    token_hash digest CONSTRAINT staff_session_pkey PRIMARY KEY,
+    staff_id bigint NOT NULL CONSTRAINT staff_session_staff REFERENCES staff ON DELETE CASCADE,
+    began_at timestamptz NOT NULL,
+    seen_at timestamptz NOT NULL CONSTRAINT staff_session_seen CHECK (seen_at >= began_at)
+) WITH (fillfactor = 70);
+COMMENT ON TABLE staff_session IS 'browsers in which somebody is signed in to the support desk';
+COMMENT ON COLUMN staff_session.token_hash IS 'SHA-256 of the token in the cookie';
+COMMENT ON COLUMN staff_session.staff_id IS 'the account';
+COMMENT ON COLUMN staff_session.began_at IS 'when it began; the absolute end counts from here';
+COMMENT ON COLUMN staff_session.seen_at IS 'when it was last used, to the minute; the idle end counts from here';
+CREATE INDEX staff_session_of_staff ON staff_session (staff_id);
+
+CREATE TABLE staff_set_up (
+    only_one boolean CONSTRAINT staff_set_up_pkey PRIMARY KEY DEFAULT true
+        CONSTRAINT staff_set_up_only_one CHECK (only_one),
+    token_hash digest NOT NULL,
+    until timestamptz NOT NULL
+);
+COMMENT ON TABLE staff_set_up IS 'the link by which the first account is made; there is one at most, and none once there is an account';
+COMMENT ON COLUMN staff_set_up.only_one IS 'always true: there is one row';
+COMMENT ON COLUMN staff_set_up.token_hash IS 'SHA-256 of the token in the link';
+COMMENT ON COLUMN staff_set_up.until IS 'when the link dies';
+
+CREATE TABLE staff_audit (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT staff_audit_pkey PRIMARY KEY,
+    staff_id bigint NOT NULL CONSTRAINT staff_audit_staff REFERENCES staff,
+    at timestamptz NOT NULL,
+    action text COLLATE "C" NOT NULL CONSTRAINT staff_audit_action CHECK (action IN (
+        'signed-in', 'signed-out-everywhere', 'password-changed', 'looked', 'exported',
+        'checked-again', 'refused', 'withdrew', 'cancelled')),
+    request_id bigint CONSTRAINT staff_audit_request REFERENCES request ON DELETE CASCADE,
+    service_id bigint CONSTRAINT staff_audit_service REFERENCES service ON DELETE CASCADE,
+    reason text COLLATE "C" CONSTRAINT staff_audit_reason CHECK (reason IN (
+        'not-eligible', 'duplicate', 'wrong-information', 'policy', 'owner-asked')),
+    CONSTRAINT staff_audit_about CHECK (CASE
+        WHEN action IN ('checked-again', 'refused', 'withdrew') THEN request_id IS NOT NULL AND service_id IS NULL
+        WHEN action = 'cancelled' THEN request_id IS NOT NULL AND service_id IS NOT NULL
+        WHEN action = 'looked' THEN (request_id IS NULL) <> (service_id IS NULL)
+        ELSE request_id IS NULL AND service_id IS NULL END),
+    CONSTRAINT staff_audit_why CHECK ((action IN ('refused', 'cancelled')) = (reason IS NOT NULL)),
+    CONSTRAINT staff_audit_refusal CHECK (action <> 'refused' OR reason <> 'owner-asked')
+);
+COMMENT ON TABLE staff_audit IS 'what the support desk looked at and did; append-only, kept for a year';
+COMMENT ON COLUMN staff_audit.id IS 'internal number, in order of time';
+COMMENT ON COLUMN staff_audit.staff_id IS 'who';
+COMMENT ON COLUMN staff_audit.at IS 'when';
+COMMENT ON COLUMN staff_audit.action IS 'what';
+COMMENT ON COLUMN staff_audit.request_id IS 'the request it was about; of a cancellation the one that cancels';
+COMMENT ON COLUMN staff_audit.service_id IS 'the service it was about';
+COMMENT ON COLUMN staff_audit.reason IS 'why, of a refusal or a cancellation';
+CREATE INDEX staff_audit_when ON staff_audit (at);
+CREATE INDEX staff_audit_of_request ON staff_audit (request_id) WHERE request_id IS NOT NULL;
+CREATE INDEX staff_audit_of_service ON staff_audit (service_id) WHERE service_id IS NOT NULL;
+CREATE INDEX staff_audit_of_staff ON staff_audit (staff_id);
+
+CREATE FUNCTION staff_audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the audit is append-only' USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+COMMENT ON FUNCTION staff_audit_is_append_only() IS 'refuses to change what was recorded';
+CREATE TRIGGER staff_audit_append_only BEFORE UPDATE ON staff_audit
+    FOR EACH STATEMENT EXECUTE FUNCTION staff_audit_is_append_only();
+
+CREATE FUNCTION pic_forget_staff_audit() RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    gone bigint;
+BEGIN
+    DELETE FROM staff_audit WHERE at < pic_now() - interval '1 year';
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    RETURN gone;
+END $$;
+COMMENT ON FUNCTION pic_forget_staff_audit() IS 'deletes what is older than a year, and says how much that was';
+
+-- ---------------------------------------------------------------------------------------------
+-- Accounts
+
+CREATE FUNCTION pic_first_staff(link bytea, named text, hashed text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    new_id bigint;
+BEGIN
+    -- Nobody makes another account at this moment: there is one first.
+    LOCK TABLE staff IN SHARE ROW EXCLUSIVE MODE;
+    IF NOT pic_set_up_open(link) THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO staff (name, role, password, created_at, password_at)
+    SELECT named, 'agent', hashed, now_at, now_at FROM (SELECT pic_now() AS now_at) n RETURNING id INTO new_id;
+    DELETE FROM staff_set_up;
+    RETURN new_id;
+END $$;
+COMMENT ON FUNCTION pic_first_staff(bytea, text, text) IS
+    'makes the first account, an agent, by the set-up link with this hash; null: the link is dead';
+
+CREATE FUNCTION pic_set_up_open(link bytea) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM staff_set_up WHERE token_hash = link AND until > pic_now())
+       AND NOT EXISTS (SELECT FROM staff)
+$$;
+COMMENT ON FUNCTION pic_set_up_open(bytea) IS 'whether the set-up link with this hash is alive: not over its time, and no account is there';
+
+-- ---------------------------------------------------------------------------------------------
+-- What agents do to requests
+
+ALTER TABLE event ADD COLUMN staff_id bigint CONSTRAINT event_staff REFERENCES staff;
+COMMENT ON COLUMN event.staff_id IS 'the account that did it, where staff did; never shown to administrators';
+ALTER TABLE event ADD CONSTRAINT event_by_staff CHECK (staff_id IS NULL OR actor = 'staff');
+ALTER TABLE event DROP CONSTRAINT event_code;
+ALTER TABLE event ADD CONSTRAINT event_code CHECK (code IN (
+    'submitted', 'held', 'blocked', 'provisioned', 'rejected', 'withdrawn', 'domain-gained', 'domain-lost',
+    'key-replaced', 'at-risk', 'recovered', 'check-asked'));
+
+CREATE FUNCTION pic_append_staff_event(to_request bigint, happened_at timestamptz, what text, by_staff bigint)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM request WHERE id = to_request FOR NO KEY UPDATE;
+    INSERT INTO event (request_id, seq, at, actor, code, staff_id)
+    SELECT to_request, 1 + coalesce((SELECT max(e.seq) FROM event e WHERE e.request_id = to_request), 0),
+           happened_at, 'staff', what, by_staff;
+END $$;
+COMMENT ON FUNCTION pic_append_staff_event(bigint, timestamptz, text, bigint) IS
+    'appends to the timeline of a request what a member of the staff did';
+
+CREATE FUNCTION pic_staff_may(by_staff bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    -- Whoever is being disabled at this moment is waited for.
+    PERFORM FROM staff WHERE id = by_staff AND role = 'agent' AND disabled_at IS NULL FOR SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'no agent' USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'staff_may';
+    END IF;
+END $$;
+COMMENT ON FUNCTION pic_staff_may(bigint) IS 'refuses what is no agent''s to do, also at the last moment';
+
+CREATE FUNCTION pic_staff_check(named text, by_staff bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    now_at constant timestamptz := pic_now();
+    of_request bigint;
+BEGIN
+    PERFORM pic_staff_may(by_staff);
+    SELECT id INTO of_request FROM request WHERE reference = named;
+    IF NOT pic_check_again(of_request, interval '0') THEN
+        RETURN false;
+    END IF;
+    PERFORM pic_append_staff_event(of_request, now_at, 'check-asked', by_staff);
+    INSERT INTO staff_audit (staff_id, at, action, request_id) VALUES (by_staff, now_at, 'checked-again', of_request);
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION pic_staff_check(text, bigint) IS
+    'has a request looked at again at once, pending or in force; false: it is neither';
+
+CREATE FUNCTION pic_staff_end(named text, how text, why text, by_staff bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    now_at constant timestamptz := pic_now();
+    of_request bigint;
+BEGIN
+    PERFORM pic_staff_may(by_staff);
+    SELECT id INTO of_request FROM request WHERE reference = named;
+    -- As in pic_withdraw: whoever settles it at this moment goes first or not at all.
+    DELETE FROM work WHERE request_id = of_request;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    UPDATE request SET state = how, reason = why, ended_at = now_at WHERE id = of_request;
+    IF how = 'withdrawn' THEN
+        DELETE FROM finding WHERE request_id = of_request;
+    END IF;
+    PERFORM pic_append_staff_event(of_request, now_at, how, by_staff);
+    INSERT INTO staff_audit (staff_id, at, action, request_id, reason)
+    VALUES (by_staff, now_at, CASE how WHEN 'rejected' THEN 'refused' ELSE 'withdrew' END, of_request, why);
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION pic_staff_end(text, text, text, bigint) IS
+    'refuses a pending request (rejected, with a reason; its findings stay) or takes it back for the administrator (withdrawn), and says whether it did: it may have ended in the meantime';
+
+CREATE FUNCTION pic_staff_cancel(
+    of_service bigint, named text, submission bytea, content bytea, why text, by_staff bigint
+) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    now_at constant timestamptz := pic_now();
+    new_id bigint;
+BEGIN
+    PERFORM pic_staff_may(by_staff);
+    IF NOT EXISTS (SELECT FROM route WHERE service_id = of_service) THEN
+        RETURN 'nothing';
+    END IF;
+    INSERT INTO request (service_id, submitted_at, reference, kind, submission_hash, content_hash)
+    VALUES (of_service, now_at, named, 'cancel', submission, content)
+    ON CONFLICT (service_id) WHERE state = 'pending' DO NOTHING
+    RETURNING id INTO new_id;
+    IF new_id IS NULL THEN
+        RETURN 'pending';
+    END IF;
+    INSERT INTO event (request_id, seq, at, actor, code, staff_id)
+    VALUES (new_id, 1, now_at, 'staff', 'submitted', by_staff);
+    INSERT INTO work (request_id, due_at) VALUES (new_id, now_at);
+    INSERT INTO staff_audit (staff_id, at, action, request_id, service_id, reason)
+    VALUES (by_staff, now_at, 'cancelled', new_id, of_service, why);
+    RETURN 'stored';
+END $$;
+COMMENT ON FUNCTION pic_staff_cancel(bigint, text, bytea, bytea, text, bigint) IS
+    'stores a request that cancels a service for its owner: stored, nothing (nothing is in force) or pending (a request stands in the way)';
+
+-- ---------------------------------------------------------------------------------------------
+-- Finding a request among millions. What is pending has its row in `work`.
+
+CREATE INDEX request_ended_by_state ON request (state, id) WHERE state <> 'pending';
+-- Backwards, because a name's sub-domains begin alike then.
+CREATE INDEX request_route_backwards ON request_route ((reverse(sip_domain) COLLATE "C"), request_id);
+CREATE INDEX request_edge_backwards ON request_edge ((reverse(access_edge) COLLATE "C"), request_id);
+CREATE INDEX finding_by_code ON finding (code, request_id) WHERE severity NOT IN ('ok', 'skipped');
+CREATE INDEX finding_blocking ON finding (request_id) WHERE severity = 'blocking';

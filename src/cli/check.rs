@@ -1,0 +1,108 @@
+//! What do the readiness checks say of one domain, to somebody at a terminal?
+
+use std::{fmt::Write as _, time::Duration};
+
+use super::{Failure, say};
+use crate::{
+    clock::Clock,
+    config::{Config, Wrong},
+    names::{AccessEdge, SipDomain},
+    readiness::{
+        Finding, Mode, Severity,
+        dns::Dns,
+        engine::{Checker, Checks},
+        net::Reach,
+        tls::Tls,
+        words::Teller,
+    },
+};
+
+/// Nobody waits longer at a terminal.
+const BUDGET: Duration = Duration::from_secs(30);
+
+/// The checks that the settings ask for.
+///
+/// # Errors
+///
+/// [`Failure::Setting`] when the resolver or the roots that they name cannot be had.
+pub(super) async fn checks(config: &Config) -> Result<Checks, Failure> {
+    Ok(match config.checks {
+        Mode::Off => Checks::Off,
+        Mode::Advise => Checks::Advise(checker(config).await?),
+        Mode::Enforce => Checks::Enforce(checker(config).await?),
+    })
+}
+
+async fn checker(config: &Config) -> Result<Checker, Failure> {
+    let reach = Reach {
+        private: config.checking.private,
+    };
+    let dns = Dns::new(config.checking.dns.as_deref(), reach)
+        .await
+        .map_err(|error| Wrong {
+            variable: "PIC_DNS",
+            fault: error.to_string(),
+            example: "192.0.2.53:53",
+        })?;
+    let tls = Tls::new(config.checking.ca.as_deref(), reach).map_err(|error| Wrong {
+        variable: "PIC_CHECK_CA",
+        fault: error.to_string(),
+        example: "/etc/pic-portal/roots.pem",
+    })?;
+    Ok(Checker::new(dns, tls, reach, Clock::system()))
+}
+
+/// `pic-portal check DOMAIN EDGE`: looks as the portal would, whatever `PIC_CHECKS` says, and needs
+/// no database.
+pub(super) async fn check(config: &Config, domain: &str, edge: &str) -> Result<(), Failure> {
+    let refused = |error: crate::names::NameError| Failure::Refused(error.to_string());
+    let routes = [(
+        AccessEdge::parse(edge).map_err(refused)?,
+        vec![SipDomain::parse(domain).map_err(refused)?],
+    )];
+    let report = checker(config).await?.check(&routes, BUDGET).await;
+    let teller = Teller::new(&config.provider, Mode::Enforce, &routes);
+    for finding in &report.findings {
+        say(&told(&teller, finding));
+    }
+    if report.proves(&routes) {
+        return Ok(());
+    }
+    Err(Failure::Refused(if report.unfinished > 0 {
+        "not everything could be looked at in time".into()
+    } else {
+        "not ready: see what is to be mended above".into()
+    }))
+}
+
+/// One finding, with a blank line after it.
+fn told(teller: &Teller<'_>, finding: &Finding) -> String {
+    let words = teller.tell(finding);
+    let verdict = match finding.severity {
+        Severity::Ok => "fine",
+        Severity::Skipped => "not looked at",
+        Severity::Warning => "worth a look",
+        Severity::Unknown => "could not look",
+        Severity::Blocking => "to be mended",
+    };
+    let mut text = format!(
+        "{}: {} [{verdict}: {}]\n",
+        finding.subject,
+        words.title,
+        finding.code.as_str()
+    );
+    // Writing to a String cannot fail.
+    if finding.severity != Severity::Ok && !words.text.is_empty() {
+        let _ = writeln!(text, "  {}", words.text);
+    }
+    if !words.expected.is_empty() {
+        let _ = writeln!(text, "  expected  {}", words.expected);
+    }
+    for found in &words.found {
+        let _ = writeln!(text, "  found     {found}");
+    }
+    for line in &words.lines {
+        let _ = writeln!(text, "  {}:\n    {}", line.label, line.line);
+    }
+    text
+}

@@ -1,0 +1,191 @@
+//! How does the portal run, from the start to the signal that ends it?
+
+use std::path::PathBuf;
+
+use sqlx::postgres::PgConnectOptions;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Failure, check, say};
+use crate::{
+    app::{App, Site},
+    clock::Clock,
+    config::{Config, Origin, Source},
+    db::{
+        Database, OpenError,
+        private::{self, PORTAL_DATABASE, PrivatePostgres},
+    },
+    provisioning::worker::{Waker, Worker},
+    readiness::Mode,
+    request::live,
+    server::{self, Door, Limits},
+    staff,
+    web::limit::Throttle,
+};
+
+/// Runs the portal until SIGINT or SIGTERM: no request is cut off, and a private PostgreSQL is
+/// stopped with it.
+pub(super) async fn serve(config: Config) -> Result<(), Failure> {
+    let stop = CancellationToken::new();
+    // Before anything is started, so that a signal during the start stops it in good order too.
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
+    tokio::spawn({
+        let stop = stop.clone();
+        async move {
+            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            stop.cancel();
+        }
+    });
+    // The address first: if it is taken, nothing else has been started yet.
+    let listener = server::listen(config.listen).map_err(|fault| Failure::Listen {
+        address: config.listen,
+        fault,
+    })?;
+    let (options, private) = match &config.source {
+        Source::Url(options) => (PgConnectOptions::clone(options), None),
+        Source::Private(dir) => {
+            let (options, server) = start_private(dir.clone()).await?;
+            (options, Some(server))
+        }
+    };
+    let served = match stop
+        .run_until_cancelled(Database::open(options, &config.opening))
+        .await
+    {
+        None => Ok(()),
+        Some(Err(error)) => Err(error.into()),
+        Some(Ok(db)) => serve_on(db, listener, &config, private.as_ref(), stop).await,
+    };
+    if let Some(mut server) = private {
+        tokio::task::spawn_blocking(move || server.stop())
+            .await
+            .map_err(std::io::Error::other)?;
+    }
+    served
+}
+
+/// Starts the private PostgreSQL in `dir`, and makes the portal's database in it once.
+pub(super) async fn start_private(
+    dir: PathBuf,
+) -> Result<(PgConnectOptions, PrivatePostgres), Failure> {
+    let server = tokio::task::spawn_blocking(move || {
+        PrivatePostgres::start(&private::Options::durable(dir))
+    })
+    .await
+    .map_err(std::io::Error::other)??;
+    let options = server.connect_options(PORTAL_DATABASE);
+    private::ensure_database(&options)
+        .await
+        .map_err(|e| OpenError::Connect(e.into()))?;
+    Ok((options, server))
+}
+
+/// Runs web server and background task on an open database until `stop`.
+async fn serve_on(
+    db: Database,
+    listener: TcpListener,
+    config: &Config,
+    private: Option<&PrivatePostgres>,
+    stop: CancellationToken,
+) -> Result<(), Failure> {
+    let address = listener.local_addr()?;
+    let checks = check::checks(config).await?;
+    let waker = Waker::default();
+    let site = Site {
+        public_url: config
+            .public_url
+            .clone()
+            .unwrap_or_else(|| Origin::of(address)),
+        provider: config.provider.clone(),
+        support: config.support.clone(),
+        notice: config.notice.clone(),
+        clocks: config.clocks,
+        throttle: Throttle::new(
+            config.submit_limit,
+            config.try_limit,
+            config.trusted_proxies.clone(),
+            &Clock::system(),
+        ),
+        plain_domains: config.plain_domains.clone(),
+        checks: checks.clone(),
+        live: live::Limits::default(),
+    };
+    let mut limits = Limits::default().within_open_files();
+    limits
+        .exempt
+        .extend_from_slice(config.trusted_proxies.networks());
+    let pool = db.pool.clone();
+    let app = App::new(db, site, waker.clone());
+    tracing::info!("{}", in_words(checks.mode()));
+    let worker = Worker::new(pool.clone(), config.waits, waker).with_checks(checks);
+    let worker = tokio::spawn(worker.run(stop.clone()));
+    say(&format!("listening on http://{address}"));
+    if private.is_some() {
+        offer_set_up(&app).await;
+    }
+    // First of all: no new requests are to be sent here.
+    tokio::spawn({
+        let (app, stop) = (app.clone(), stop.clone());
+        async move {
+            stop.cancelled().await;
+            app.stop();
+        }
+    });
+    let server = Door::new(limits).serve(listener, app.router(), stop.clone());
+    let ended = async {
+        match private {
+            Some(server) => server.ended().await,
+            None => std::future::pending().await,
+        }
+    };
+    let mut outcome = Ok(());
+    tokio::pin!(server);
+    tokio::select! {
+        () = &mut server => {}
+        reason = ended => {
+            outcome = Err(reason.into());
+            stop.cancel();
+            server.await;
+        }
+    }
+    if worker.await.is_err() {
+        tracing::error!("the background task panicked");
+    }
+    pool.close().await;
+    outcome
+}
+
+/// What the checks' mode means, for the log.
+const fn in_words(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Enforce => {
+            "readiness checks enforce: a request is provisioned on positive proof alone"
+        }
+        Mode::Advise => "readiness checks advise: a request is provisioned whatever they find",
+        Mode::Off => "readiness checks are off: requests are provisioned without look-ups",
+    }
+}
+
+/// Says where the first account of the support desk is made, while there is none: on the private
+/// PostgreSQL whoever reads this terminal is the operator (`design.md`, Contract).
+#[expect(
+    clippy::print_stderr,
+    reason = "for the operator alone: a link that makes an account is no log line"
+)]
+async fn offer_set_up(app: &App) {
+    match staff::store::new_set_up(&app.db().pool).await {
+        Ok(Some(token)) => eprintln!(
+            "no staff account yet: make the first one within an hour at {}/staff/set-up?token={}",
+            app.site().public_url.as_str(),
+            token.reveal()
+        ),
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%error, "no set-up link for the first staff account"),
+    }
+}

@@ -1,0 +1,184 @@
+//! How are the accounts of the support desk made, listed and shut?
+//!
+//! A password comes from the prompt, without an echo, or from standard input, never from the
+//! command line, which other users of the machine can see.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
+
+use clap::Subcommand;
+
+use super::{Failure, say, serve::start_private};
+use crate::{
+    config::{Config, Source},
+    db::{
+        Database,
+        private::{self, StartError},
+    },
+    staff::{
+        Name, Role,
+        password::{Hashed, Hasher, LONGEST, Password},
+        store,
+    },
+};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Make an account; its password is asked for, or read from standard input
+    Add {
+        /// What is typed to sign in, like anna.k; not an e-mail address
+        name: String,
+        /// What the account may do: `reader` looks, `agent` acts too
+        #[arg(long, default_value = "agent", value_parser = role)]
+        role: Role,
+    },
+    /// List the accounts
+    List,
+    /// Let nobody sign in with an account any more; ends its sessions
+    Disable {
+        /// The account
+        name: String,
+    },
+    /// Give an account a new password, and let it be used again; ends its sessions
+    Reset {
+        /// The account
+        name: String,
+    },
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    Role::parse(text).ok_or_else(|| "is neither reader nor agent".to_owned())
+}
+
+impl Command {
+    /// Does it on the portal's database, whether a portal is running or not.
+    pub(super) async fn run(self, config: Config) -> Result<(), Failure> {
+        // All that can be wrong with what was typed, before a database is started for it.
+        let task = match self {
+            Self::Add { name, role } => {
+                let name = parse(&name)?;
+                let password = new_password(&name).await?;
+                Task::Add(name, role, password)
+            }
+            Self::List => Task::List,
+            Self::Disable { name } => Task::Disable(parse(&name)?),
+            Self::Reset { name } => {
+                let name = parse(&name)?;
+                let password = new_password(&name).await?;
+                Task::Reset(name, password)
+            }
+        };
+        let (options, private) = match &config.source {
+            Source::Url(options) => ((**options).clone(), None),
+            Source::Private(dir) => match start_private(dir.clone()).await {
+                Ok((options, server)) => (options, Some(server)),
+                Err(Failure::Private(StartError::AlreadyRuns { dir, process })) => {
+                    let running = private::connect_to_running(&dir);
+                    (
+                        running.ok_or(StartError::AlreadyRuns { dir, process })?,
+                        None,
+                    )
+                }
+                Err(failure) => return Err(failure),
+            },
+        };
+        let done = match Database::open(options, &config.opening).await {
+            Ok(db) => {
+                let done = task.run(&db).await;
+                db.pool.close().await;
+                done
+            }
+            Err(error) => Err(error.into()),
+        };
+        if let Some(mut server) = private {
+            tokio::task::spawn_blocking(move || server.stop())
+                .await
+                .map_err(io::Error::other)?;
+        }
+        say(&done?);
+        Ok(())
+    }
+}
+
+/// A command whose words were looked at.
+enum Task {
+    Add(Name, Role, Hashed),
+    List,
+    Disable(Name),
+    Reset(Name, Hashed),
+}
+
+impl Task {
+    /// Does it; what there is to say.
+    async fn run(self, db: &Database) -> Result<String, Failure> {
+        let none = |name: &Name| {
+            Failure::Refused(format!(
+                "there is no account {name} that could be used: `pic-portal staff list` shows what there is"
+            ))
+        };
+        match self {
+            Self::Add(name, role, password) => {
+                if store::add(&db.pool, &name, role, &password).await? {
+                    return Ok(format!("made {name}, {}", role.as_str()));
+                }
+                Err(Failure::Refused(format!(
+                    "there is an account {name} already: choose another name, or give it a new password with `pic-portal staff reset {name}`"
+                )))
+            }
+            Self::List => {
+                let lines = store::list(&db.pool).await?.into_iter().map(|listed| {
+                    let state = listed
+                        .disabled_at
+                        .map_or_else(String::new, |at| format!(", disabled {}", at.date_naive()));
+                    format!(
+                        "{}  {}, made {}{state}",
+                        listed.account.name,
+                        listed.account.role.as_str(),
+                        listed.created_at.date_naive()
+                    )
+                });
+                let lines: Vec<_> = lines.collect();
+                if lines.is_empty() {
+                    return Ok("no accounts yet: make one with `pic-portal staff add NAME`".into());
+                }
+                Ok(lines.join("\n"))
+            }
+            Self::Disable(name) => {
+                if store::disable(&db.pool, &name).await? {
+                    return Ok(format!("disabled {name}; its sessions are ended"));
+                }
+                Err(none(&name))
+            }
+            Self::Reset(name, password) => {
+                if store::reset(&db.pool, &name, &password).await? {
+                    return Ok(format!("{name} has a new password; its sessions are ended"));
+                }
+                Err(none(&name))
+            }
+        }
+    }
+}
+
+fn parse(name: &str) -> Result<Name, Failure> {
+    Name::parse(name).map_err(|problem| Failure::Refused(problem.to_string()))
+}
+
+/// Asks for a new password, twice where somebody types it.
+async fn new_password(name: &Name) -> Result<Hashed, Failure> {
+    let typed = if io::stdin().is_terminal() {
+        let typed = rpassword::prompt_password(format!("New password for {name}: "))?;
+        if rpassword::prompt_password("Once more: ")? != typed {
+            return Err(Failure::Refused(
+                "the two passwords differ: try again".into(),
+            ));
+        }
+        typed
+    } else {
+        let mut line = String::new();
+        let most = u64::try_from(LONGEST + 3).unwrap_or(u64::MAX);
+        io::stdin().lock().take(most).read_line(&mut line)?;
+        line.trim_end_matches(['\r', '\n']).to_owned()
+    };
+    let password = Password::new(typed, name).map_err(|p| Failure::Refused(p.to_string()))?;
+    let hashed = Hasher::default().hash(password).await;
+    hashed.map_err(|fault| Failure::Refused(fault.to_string()))
+}

@@ -1,0 +1,36 @@
+//! How does somebody who has just mended something have it looked at now?
+
+use axum::{
+    extract::{OriginalUri, State},
+    response::{IntoResponse as _, Redirect, Response},
+};
+
+use super::{ReferencePath, named};
+use crate::{app::App, error::Error, request::store, web::client::Client};
+
+/// `POST /requests/{reference}/check-again`: queues a look now, and leads back to the request's
+/// page. Limited by network, and for one request to once in [`store::AGAIN_AFTER`]; a press that
+/// comes too early for that changes nothing.
+pub(crate) async fn check_again(
+    State(app): State<App>,
+    reference: ReferencePath,
+    OriginalUri(uri): OriginalUri,
+    Client(network): Client,
+) -> Result<Response, Response> {
+    let request = named(&app, &reference, &uri).await?;
+    if request.due_at.is_none() {
+        return Err(Error::Ended.into_response());
+    }
+    if let Err(too_many) = app.site().throttle.checks.take(network) {
+        return Err(Error::TooMany(too_many).into_response());
+    }
+    match store::check_again(&app.db().pool, &request).await {
+        Ok(queued) => {
+            if queued {
+                app.wake();
+            }
+            Ok(Redirect::to(&format!("/requests/{}", request.reference)).into_response())
+        }
+        Err(error) => Err(Error::Database(error).into_response()),
+    }
+}

@@ -1,0 +1,239 @@
+//! Who works at the support desk, and what may each do?
+//!
+//! Staff look requests up, see whose turn it is and act for an administrator who telephones
+//! (`design.md`, Words: staff). There is nothing here by which a customer could be written to: no
+//! contact information, no free text, and never a management key.
+//!
+//! | room | question |
+//! |---|---|
+//! | [`password`] | Which passwords will do, and how are they kept? |
+//! | [`gate`] | How are guesses at a password slowed down? |
+//! | [`store`] | Which accounts are there, and who is signed in? |
+//! | [`queue`] | Which requests are there, and which of them are meant? |
+//! | [`desk`] | What is known of one request or service, and what is done to it? |
+//! | [`pages`] | What does a browser see of it? |
+//!
+//! What staff look at and do is in the audit for a year (`migrations/0005_staff.sql`).
+
+pub mod desk;
+pub mod gate;
+pub mod pages;
+pub mod password;
+pub mod queue;
+pub mod store;
+
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::{code, named::named, request::Reason};
+
+named! {
+    /// What an account may do.
+    Role {
+        /// Look.
+        Reader = "reader",
+        /// Look and act.
+        Agent = "agent",
+    }
+}
+
+named! {
+    /// What the audit records.
+    Action {
+        /// Somebody signed in.
+        SignedIn = "signed-in",
+        /// All sessions of the account were ended.
+        SignedOutEverywhere = "signed-out-everywhere",
+        /// The account got another password from its owner.
+        PasswordChanged = "password-changed",
+        /// A request or a service was looked at.
+        Looked = "looked",
+        /// A list of requests was downloaded.
+        Exported = "exported",
+        /// A request was put up for another check.
+        CheckedAgain = "checked-again",
+        /// A request was refused.
+        Refused = "refused",
+        /// A request was taken back for its administrator.
+        Withdrew = "withdrew",
+        /// A service was cancelled for its owner.
+        Cancelled = "cancelled",
+    }
+}
+
+named! {
+    /// Why staff cancel a service.
+    CancelReason {
+        /// Its owner asked for it.
+        OwnerAsked = "owner-asked",
+        /// The organisation or its servers are not eligible any more.
+        NotEligible = "not-eligible",
+        /// Another service has taken its place.
+        Duplicate = "duplicate",
+        /// What was given for it is wrong.
+        WrongInformation = "wrong-information",
+        /// The provider's policy forbids it.
+        Policy = "policy",
+    }
+}
+
+/// Why a request may be refused: a limit that has passed is the portal's to say.
+pub const REFUSALS: [Reason; 4] = [
+    Reason::NotEligible,
+    Reason::Duplicate,
+    Reason::WrongInformation,
+    Reason::Policy,
+];
+
+/// The internal number of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StaffId(pub(crate) i64);
+
+/// What an account is called: 2 to 32 of `a-z`, `0-9`, `.`, `_` and `-`, the first a letter or
+/// digit. Never an e-mail address.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Name(String);
+
+/// Why a text is no account's name. Each says what to type instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameProblem {
+    /// It is an e-mail address.
+    #[error(
+        "That is an e-mail address, and the portal keeps none. Enter a name for signing in, like anna.k or desk-2"
+    )]
+    Address,
+    /// It has other characters, too few or too many.
+    #[error(
+        "Enter a name of 2 to 32 small letters, digits, dots, hyphens and underscores that begins with a letter or digit, like anna.k or desk-2"
+    )]
+    Form,
+}
+
+impl Name {
+    /// Reads a name as typed: white space around it and capitals do no harm.
+    ///
+    /// # Errors
+    ///
+    /// [`NameProblem`], which says what to type.
+    pub fn parse(typed: &str) -> Result<Self, NameProblem> {
+        if typed.contains(['@', '＠']) {
+            return Err(NameProblem::Address);
+        }
+        let name = typed.trim().to_ascii_lowercase();
+        let letter = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
+        let is_name = (2..=32).contains(&name.len())
+            && name.bytes().all(|c| letter(c) || b"._-".contains(&c))
+            && name.bytes().next().is_some_and(letter);
+        is_name.then_some(Self(name)).ok_or(NameProblem::Form)
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Somebody who is signed in.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Internal number.
+    pub id: StaffId,
+    /// What was typed to sign in.
+    pub name: Name,
+    /// What the account may do.
+    pub role: Role,
+}
+
+/// The secret of one browser that is signed in: 160 random bits in a cookie; SQL keeps its hash.
+#[derive(Clone, Copy)]
+pub struct SessionToken([u8; 20]);
+
+/// The secret of the set-up link: 128 random bits; SQL keeps its hash.
+#[derive(Clone, Copy)]
+pub struct SetUpToken([u8; 16]);
+
+/// What the two secrets have in common.
+macro_rules! secret {
+    ($($name:ident),*) => {$(
+        impl $name {
+            /// A new one.
+            #[must_use]
+            pub fn random() -> Self {
+                Self(code::random())
+            }
+
+            /// Reads what came back. `None`: it is no such secret.
+            #[must_use]
+            pub fn parse(value: &str) -> Option<Self> {
+                code::decode(value).map(Self)
+            }
+
+            /// SHA-256 of its bytes: what SQL keeps.
+            #[must_use]
+            pub fn hash(&self) -> [u8; 32] {
+                Sha256::digest(self.0).into()
+            }
+
+            /// The text for who is to have it, and for nothing else.
+            #[must_use]
+            pub fn reveal(&self) -> String {
+                code::encode(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(..)"))
+            }
+        }
+    )*};
+}
+
+secret!(SessionToken, SetUpToken);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_and_addresses_refused() {
+        assert_eq!(Name::parse(" Anna.K ").unwrap().as_str(), "anna.k");
+        for name in ["a1", "desk-2", "0_0", &"a".repeat(32)] {
+            assert_eq!(Name::parse(name).unwrap().as_str(), name);
+        }
+        for typed in ["anna@contoso.com", "@", "anna＠contoso.com", " @anna"] {
+            assert_eq!(Name::parse(typed), Err(NameProblem::Address), "{typed}");
+        }
+        for typed in [
+            "",
+            "a",
+            "-a",
+            ".a",
+            "_a",
+            "a b",
+            "änna",
+            "a\0b",
+            "anna\n1",
+            &"a".repeat(33),
+        ] {
+            assert_eq!(Name::parse(typed), Err(NameProblem::Form), "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_read_as_it_is_shown_and_does_not_show_itself() {
+        let token = SessionToken::random();
+        let read = SessionToken::parse(&token.reveal()).unwrap();
+        assert_eq!(read.hash(), token.hash());
+        assert_eq!(format!("{token:?}"), "SessionToken(..)");
+        assert!(SetUpToken::parse(&token.reveal()).is_none());
+    }
+}

@@ -1,0 +1,221 @@
+//! Which passwords will do, and how are they kept?
+//!
+//! By argon2id with the parameters that the crate recommends (19 MiB, 2 passes), two at a time:
+//! whoever signs in a thousand times at once takes 38 MiB of memory and not 19 GiB. A name that
+//! there is not costs the same as a wrong password.
+
+use std::{fmt, sync::Arc};
+
+use argon2::{
+    Argon2,
+    password_hash::{PasswordHasher as _, PasswordVerifier as _},
+};
+use tokio::{sync::Semaphore, task::spawn_blocking};
+
+use super::Name;
+
+/// The fewest characters of a new password.
+pub const SHORTEST: usize = 12;
+/// The most bytes of a password: more is a wrong paste.
+pub const LONGEST: usize = 1_024;
+/// How many are hashed at a time.
+const AT_A_TIME: usize = 2;
+/// The hash of nobody's password, with the parameters of all others.
+const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$cGljLXBvcnRhbC1ub2JvZHk$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// Something typed as a password. Does not show itself.
+#[derive(Clone)]
+pub struct Password(String);
+
+/// Why a new password will not do. Each says what to type instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordProblem {
+    /// It is too short.
+    #[error(
+        "Enter a password of at least {SHORTEST} characters, such as four words that nobody else puts together"
+    )]
+    Short,
+    /// It is too long.
+    #[error("Enter a password of at most {LONGEST} bytes")]
+    Long,
+    /// It is the account's name, or little more.
+    #[error("Enter a password that is not the name of the account")]
+    Name,
+}
+
+impl Password {
+    /// What was typed, to be compared.
+    #[must_use]
+    pub fn typed(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// A new password for the account of this name.
+    ///
+    /// # Errors
+    ///
+    /// [`PasswordProblem`], which says what to type.
+    pub fn new(text: impl Into<String>, name: &Name) -> Result<Self, PasswordProblem> {
+        let text = text.into();
+        if text.len() > LONGEST {
+            return Err(PasswordProblem::Long);
+        }
+        let rest = text.to_lowercase().replace(name.as_str(), "");
+        if rest.trim().is_empty() && !text.is_empty() {
+            return Err(PasswordProblem::Name);
+        }
+        if text.chars().count() < SHORTEST {
+            return Err(PasswordProblem::Short);
+        }
+        Ok(Self(text))
+    }
+
+    fn is_too_long(&self) -> bool {
+        self.0.len() > LONGEST
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(..)")
+    }
+}
+
+/// A password as SQL keeps it: argon2id in PHC form.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Hashed(pub(super) String);
+
+impl fmt::Debug for Hashed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hashed(..)")
+    }
+}
+
+/// A password could not be hashed: the machine is out of memory or randomness.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("a password could not be hashed")]
+pub struct HashFault;
+
+/// Hashes and compares passwords, a few at a time. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Hasher(Arc<Semaphore>);
+
+impl Default for Hasher {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(AT_A_TIME)))
+    }
+}
+
+impl Hasher {
+    /// The password as SQL keeps it.
+    ///
+    /// # Errors
+    ///
+    /// [`HashFault`].
+    pub async fn hash(&self, password: Password) -> Result<Hashed, HashFault> {
+        self.run(move || {
+            let hashed = Argon2::default().hash_password(password.0.as_bytes());
+            hashed
+                .map(|hashed| Hashed(hashed.to_string()))
+                .map_err(|_| HashFault)
+        })
+        .await?
+    }
+
+    /// Whether `password` is the one that was hashed. Without a hash it is not, after the same work.
+    ///
+    /// # Errors
+    ///
+    /// [`HashFault`].
+    pub async fn matches(
+        &self,
+        password: Password,
+        hashed: Option<Hashed>,
+    ) -> Result<bool, HashFault> {
+        if password.is_too_long() {
+            return Ok(false);
+        }
+        self.run(move || {
+            let kept = hashed.as_ref().map_or(NOBODY, |hashed| &hashed.0);
+            let same = Argon2::default().verify_password(password.0.as_bytes(), kept);
+            same.is_ok() && hashed.is_some()
+        })
+        .await
+    }
+
+    /// Does `work` where it holds nobody up, when it is its turn.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, HashFault> {
+        let turn = Arc::clone(&self.0).acquire_owned().await;
+        let turn = turn.map_err(|_| HashFault)?;
+        // The turn ends with the work, also when whoever asked has gone away meanwhile.
+        spawn_blocking(move || {
+            let done = work();
+            drop(turn);
+            done
+        })
+        .await
+        .map_err(|_| HashFault)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name() -> Name {
+        Name::parse("anna.k").unwrap()
+    }
+
+    #[test]
+    fn a_new_password_is_long_and_not_the_name() {
+        let problem = |text: &str| Password::new(text, &name()).err();
+        assert_eq!(problem("correct horse"), None);
+        assert_eq!(problem("äöüäöüäöüäöü"), None, "characters are counted");
+        assert_eq!(problem("elevenchars"), Some(PasswordProblem::Short));
+        assert_eq!(problem(""), Some(PasswordProblem::Short));
+        for text in ["anna.k", "Anna.K", " anna.k ", "anna.kanna.kanna.k"] {
+            assert_eq!(problem(text), Some(PasswordProblem::Name), "{text}");
+        }
+        assert_eq!(problem(&"x".repeat(1_025)), Some(PasswordProblem::Long));
+        assert_eq!(format!("{:?}", Password::typed("secret")), "Password(..)");
+    }
+
+    #[tokio::test]
+    async fn a_password_is_known_again_and_no_other() {
+        let (hasher, right) = (Hasher::default(), Password::typed("correct horse"));
+        let hashed = hasher.hash(right.clone()).await.unwrap();
+        assert!(hashed.0.starts_with("$argon2id$v=19$"), "{}", hashed.0);
+        assert_ne!(
+            hashed,
+            hasher.hash(right.clone()).await.unwrap(),
+            "each has its salt"
+        );
+        let wrong = Password::typed("correct horse ");
+        assert!(
+            hasher
+                .matches(right.clone(), Some(hashed.clone()))
+                .await
+                .unwrap()
+        );
+        assert!(!hasher.matches(wrong, Some(hashed)).await.unwrap());
+        assert!(!hasher.matches(right, None).await.unwrap());
+    }
+
+    /// Else the time would tell which names there are.
+    #[tokio::test]
+    async fn nobodys_hash_costs_what_all_others_cost() {
+        let hashed = Hasher::default()
+            .hash(Password::typed("correct horse"))
+            .await
+            .unwrap();
+        let cost = |hashed: &str| hashed.split('$').take(4).collect::<Vec<_>>().join("$");
+        assert_eq!(cost(&hashed.0), cost(NOBODY));
+        let parts: Vec<_> = NOBODY.split('$').map(str::len).collect();
+        let others: Vec<_> = hashed.0.split('$').map(str::len).collect();
+        assert_eq!(parts[5], others[5]);
+        argon2::password_hash::phc::PasswordHash::new(NOBODY).unwrap();
+    }
+}

@@ -1,0 +1,1 @@
+//! Which requests are there, and which of them are meant?
