@@ -1,10 +1,11 @@
 //! Is every state of the DNS told apart, on the wire, and told in words that help?
 
+mod answers;
 mod fuzz;
 mod servers;
 mod words;
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use pic_portal::{
     names::{AccessEdge, Fqdn, SipDomain},
@@ -23,8 +24,8 @@ const ANYWHERE: Reach = Reach { private: true };
 
 /// For servers that do not answer: the rest has time enough on a busy machine.
 const SHORT: Limits = Limits {
-    query: Duration::from_millis(1_000),
-    look_up: Duration::from_millis(4_000),
+    query: Duration::from_secs(1),
+    look_up: Duration::from_secs(4),
 };
 
 const SRV: &str = "_sipfederationtls._tcp.contoso.com";
@@ -65,17 +66,41 @@ async fn found_for(dns: &Dns, edge: &str) -> String {
     shown(&judge(&domain, &AccessEdge::parse(edge).unwrap(), &facts))
 }
 
+/// `contoso.com` is routed to its edge, on all servers.
+async fn routed(authorities: usize) -> Internet {
+    let internet = Internet::start(authorities).await;
+    internet.add("contoso.com", 3600);
+    internet.set(SRV, &[RIGHT]);
+    internet
+}
+
+fn is_ok(told: &str) -> bool {
+    told.starts_with("srv (ok)") && !told.contains("disagree")
+}
+
+fn unreachable(why: &str) -> String {
+    format!(
+        "resolver-unreachable (unknown) contoso.com
+           expected an answer for _sipfederationtls._tcp.contoso.com
+           found {why}
+         srv (skipped) contoso.com
+           expected
+           found resolver-unreachable"
+    )
+}
+
 fn shown(findings: &[Finding]) -> String {
     let mut text = String::new();
     for finding in findings {
         let (code, severity) = (finding.code.as_str(), finding.severity.as_str());
         let subject = &finding.subject;
-        text += &format!(
+        let _ = write!(
+            text,
             "{code} ({severity}) {subject}\n  expected {}\n",
             finding.expected
         );
         for line in &finding.found {
-            text += &format!("  found {line}\n");
+            let _ = writeln!(text, "  found {line}");
         }
     }
     text
@@ -85,11 +110,8 @@ fn shown(findings: &[Finding]) -> String {
 #[track_caller]
 fn assert_shown(found: &str, expected: &str) {
     let lines = |text: &str| {
-        let lines: Vec<_> = text.lines().map(str::trim).map(str::to_owned).collect();
-        lines
-            .into_iter()
-            .filter(|l| !l.is_empty())
-            .collect::<Vec<_>>()
+        let trimmed = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        trimmed.map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(lines(found), lines(expected), "\n{found}");
 }

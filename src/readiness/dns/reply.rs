@@ -66,7 +66,8 @@ impl Reply {
                 _ => None,
             });
         let records: Vec<_> = answers()
-            .filter(|record| record.name == end && record.record_type() == kind)
+            // What stands at a name that does not exist proves nothing.
+            .filter(|record| exists && record.name == end && record.record_type() == kind)
             .map(|record| record.data.clone())
             .collect();
         let knows = message.authoritative || message.recursion_available;
