@@ -76,6 +76,13 @@ async fn the_zone_may_be_cut_below_or_above_the_domain() {
     internet.set(SRV, &["CNAME x.fabrikam.com"]);
     internet.authorities[0].zones.set(SRV, &[RIGHT]);
     assert!(is_ok(&found(&own(&internet)).await));
+    // Or the zone's around it, which has other servers.
+    let internet = Internet::start(1).await;
+    internet.resolver.zones.add("contoso.com", 60);
+    internet.add("_tcp.contoso.com", 60);
+    internet.set(SRV, &["CNAME x.contoso.com"]);
+    internet.authorities[0].zones.set(SRV, &[RIGHT]);
+    assert!(is_ok(&found(&own(&internet)).await));
 }
 
 #[tokio::test]
@@ -87,6 +94,7 @@ async fn servers_that_do_not_answer_are_no_disagreement_as_long_as_one_does() {
         Manner::WrongSource,
         Manner::WrongNumber,
         Manner::WrongQuestion,
+        Manner::WrongQuestionByTcp,
         Manner::Code(ResponseCode::Refused),
         Manner::Code(ResponseCode::ServFail),
         Manner::Code(ResponseCode::FormErr),
@@ -152,6 +160,10 @@ async fn a_resolver_in_trouble_is_never_proof_nor_held_against_the_domain() {
         (Manner::WrongSource, "no answer in time"),
         (Manner::WrongNumber, "no answer in time"),
         (Manner::WrongQuestion, "no answer in time"),
+        (
+            Manner::WrongQuestionByTcp,
+            "the resolver's answer cannot be read",
+        ),
         (
             Manner::Code(ResponseCode::Refused),
             "the resolver refuses to answer (REFUSED)",
@@ -222,6 +234,7 @@ async fn no_look_up_takes_longer_than_its_limit() {
 #[tokio::test]
 async fn one_of_several_resolvers_is_enough() {
     let internet = routed(1).await;
+    let mut asked = 0;
     for manner in [Manner::Silent, Manner::Code(ResponseCode::ServFail)] {
         let dead = Server::start(Role::Resolver).await;
         dead.behave(manner);
@@ -229,6 +242,9 @@ async fn one_of_several_resolvers_is_enough() {
         let dns = Dns::asking(both, Some(internet.port()), ANYWHERE, Limits::default());
         assert!(is_ok(&found(&dns).await));
         assert!(!dead.asked().is_empty());
+        // There was time enough to find and ask the zone's own server.
+        asked += 1;
+        assert_eq!(internet.authorities[0].count(SRV, RecordType::SRV), asked);
     }
 }
 

@@ -60,6 +60,8 @@ pub(crate) enum Manner {
     WrongNumber,
     /// The right answer to another question.
     WrongQuestion,
+    /// The same, after UDP answers that are cut.
+    WrongQuestionByTcp,
     /// From another socket than was asked.
     WrongSource,
     /// Whatever this makes of the honest answer's bytes; the number stays right.
@@ -195,7 +197,9 @@ impl State {
         match manner {
             Manner::Silent => return None,
             Manner::TruncateOnly if over_tcp => return None,
-            Manner::Truncate | Manner::TruncateOnly if !over_tcp => answer = answer.truncate(),
+            Manner::Truncate | Manner::TruncateOnly | Manner::WrongQuestionByTcp if !over_tcp => {
+                answer = answer.truncate()
+            }
             Manner::Code(code) => {
                 answer = blank(&request, &query);
                 answer.metadata.response_code = code;
@@ -206,7 +210,7 @@ impl State {
                 answer.add_authority(Record::from_rdata(Name::root(), 60, root));
             }
             Manner::WrongNumber => answer.metadata.id = request.id.wrapping_add(1),
-            Manner::WrongQuestion => {
+            Manner::WrongQuestion | Manner::WrongQuestionByTcp => {
                 let other = zones::name("other.test");
                 answer.queries = vec![Query::query(other, query.query_type())];
             }
