@@ -3,6 +3,7 @@
 mod addresses;
 mod certificates;
 mod hostile;
+mod moments;
 mod peers;
 
 use std::{net::IpAddr, time::Duration};
