@@ -1,6 +1,10 @@
 //! Is an Access Edge looked at rightly, whatever it shows and however it behaves?
 
+mod addresses;
 mod certificates;
+mod hostile;
+mod moments;
+mod peers;
 
 use std::{net::IpAddr, time::Duration};
 
@@ -31,15 +35,18 @@ fn contoso() -> (AccessEdge, Vec<SipDomain>) {
     )
 }
 
-/// What trusts `root` alone and does not wait for long.
+/// What trusts `root` alone.
 fn tls(root: &Authority) -> Tls {
+    Tls::new(Some(root.file().path()), ANYWHERE).unwrap()
+}
+
+/// The same, and does not wait for long: for those who never come to an end.
+fn hasty(root: &Authority) -> Tls {
     let limits = Limits {
         connect: Duration::from_millis(400),
         whole: Duration::from_millis(800),
     };
-    Tls::new(Some(root.file().path()), ANYWHERE)
-        .unwrap()
-        .with_limits(limits)
+    tls(root).with_limits(limits)
 }
 
 /// What was found, as a text.

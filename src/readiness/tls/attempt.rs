@@ -125,11 +125,11 @@ impl Attempt<'_> {
         let ended = timeout_at(self.deadline, handshake).await;
         match ended {
             _ if !stream.began_as_tls() => Outcome::NotTls,
-            Err(_) if stream.read() == 0 => Outcome::Silent,
+            Err(_) if stream.so_far() == 0 => Outcome::Silent,
             Err(_) => Outcome::Stalled,
             // It cannot be done without a certificate.
             Ok(Ok(())) => Outcome::Broken,
-            Ok(Err(error)) => fault(&error, stream.read()),
+            Ok(Err(error)) => fault(&error, stream.so_far()),
         }
     }
 }

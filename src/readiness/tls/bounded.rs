@@ -30,7 +30,7 @@ impl<S> Bounded<S> {
     }
 
     /// Bytes read so far.
-    pub(super) const fn read(&self) -> usize {
+    pub(super) const fn so_far(&self) -> usize {
         self.read
     }
 
@@ -77,5 +77,48 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Bounded<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn there_is_an_end_to_what_is_read() {
+        let mut endless = Bounded::new(tokio::io::repeat(22));
+        let mut buffer = vec![0; 4096];
+        let error = loop {
+            if let Err(error) = endless.read(&mut buffer).await {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::QuotaExceeded);
+        assert!((MOST_READ..MOST_READ + 4096).contains(&endless.read));
+    }
+
+    #[tokio::test]
+    async fn tls_is_known_by_its_first_bytes() {
+        for (said, tls) in [
+            (&[][..], true),
+            (&[22], true),
+            (&[21, 3], true),
+            (&[22, 3, 1, 0], true),
+            (&[19], false),
+            (&[25, 3], false),
+            (&[22, 2], false),
+            (b"HTTP/1.1 400", false),
+        ] {
+            // All at once, and a byte at a time.
+            for size in [16, 1] {
+                let mut stream = Bounded::new(said);
+                let mut buffer = vec![0; size];
+                while stream.read(&mut buffer).await.unwrap() > 0 {}
+                assert_eq!(stream.began_as_tls(), tls, "{said:?}");
+                assert_eq!(stream.read, said.len());
+            }
+        }
     }
 }

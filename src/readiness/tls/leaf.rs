@@ -67,12 +67,15 @@ fn time(read: ASN1Time) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp(read.timestamp(), 0)
 }
 
-/// The name in lower case, if it has the form of a DNS name of two labels or more.
+/// The name in lower case, if it has the form of a DNS name of two labels or more. An IPv4 address
+/// has not: no last label is a number.
 fn dns_form(name: &str) -> Option<String> {
     let name = name.to_ascii_lowercase();
     let good = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'*');
     let label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(good);
-    (name.len() <= 253 && name.contains('.') && name.split('.').all(label)).then_some(name)
+    let (_, last) = name.rsplit_once('.')?;
+    let number = last.bytes().all(|b| b.is_ascii_digit());
+    (name.len() <= 253 && !number && name.split('.').all(label)).then_some(name)
 }
 
 /// Each once, in order.

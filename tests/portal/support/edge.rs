@@ -6,7 +6,6 @@
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -21,7 +20,7 @@ use rcgen::{
 use rustls::{
     RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion,
     crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    pki_types::{CertificateDer, PrivateKeyDer},
     server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier},
     sign::CertifiedKey,
     version::{TLS12, TLS13},
@@ -129,14 +128,6 @@ impl Issued {
         Self {
             chain: vec![params.self_signed(&key).unwrap().der().clone()],
             key: Arc::new(PrivateKeyDer::Pkcs8(key.serialize_der().into())),
-        }
-    }
-
-    /// A certificate and its key as they lie on disk.
-    pub(crate) fn of_files(certificate: &Path, key: &Path) -> Self {
-        Self {
-            chain: vec![CertificateDer::from_pem_file(certificate).unwrap()],
-            key: Arc::new(PrivateKeyDer::from_pem_file(key).unwrap()),
         }
     }
 }
@@ -250,9 +241,9 @@ async fn on_free_address<T>(make: impl Fn(TcpSocket) -> io::Result<T>) -> T {
         let socket = TcpSocket::new_v4().unwrap();
         let bound = socket.bind(SocketAddr::from((address, PORT)));
         match bound.and_then(|()| make(socket)) {
-            Ok(made) => return made,
+            Ok(done) => return done,
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                tokio::task::yield_now().await
+                tokio::task::yield_now().await;
             }
             Err(error) => panic!("{error}"),
         }

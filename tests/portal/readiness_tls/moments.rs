@@ -1,0 +1,113 @@
+//! Do dates and names turn exactly where they should?
+
+use std::net::IpAddr;
+
+use chrono::{DateTime, TimeDelta, TimeZone as _, Utc};
+use pic_portal::{
+    names::{AccessEdge, SipDomain},
+    readiness::{
+        Code, edge,
+        tls::{Shown, TlsFacts, Trust, Version},
+    },
+};
+use rcgen::{CertificateParams, date_time_ymd};
+
+use super::ANYWHERE;
+use crate::support::edge::{Issued, server};
+
+/// What is found of a certificate that leads to a root, `now`.
+fn codes(
+    params: &CertificateParams,
+    edge: &str,
+    domain: &str,
+    now: DateTime<Utc>,
+) -> Vec<&'static str> {
+    let address = IpAddr::from([127, 0, 0, 1]);
+    let facts = TlsFacts {
+        shown: Some(Shown {
+            address,
+            version: Version::Tls12,
+            chain: vec![Issued::by_itself(params).chain[0].to_vec()],
+            proven: true,
+            trust: Trust::Root,
+        }),
+        failures: Vec::new(),
+    };
+    let edge = AccessEdge::parse(edge).unwrap();
+    let domains = [SipDomain::parse(domain).unwrap()];
+    edge::judge(&edge, &domains, &[address], ANYWHERE, Some(&facts), now)
+        .iter()
+        .map(|finding| finding.code.as_str())
+        .collect()
+}
+
+#[test]
+fn dates_turn_to_the_second() {
+    let mut params = server(&["sip.contoso.com"]);
+    params.not_before = date_time_ymd(2026, 1, 1);
+    params.not_after = date_time_ymd(2026, 7, 1);
+    let from = Utc.with_ymd_and_hms(2026, 1, 1, 0, 0, 0).unwrap();
+    let until = Utc.with_ymd_and_hms(2026, 7, 1, 0, 0, 0).unwrap();
+    let (second, month) = (TimeDelta::seconds(1), TimeDelta::days(30));
+    let fine = Code::Certificate.as_str();
+    let soon = [fine, Code::CertificateExpiresSoon.as_str()];
+    for (now, codes_then) in [
+        (from - second, &[Code::CertificateNotYetValid.as_str()][..]),
+        (from, &[fine]),
+        (until - month, &[fine]),
+        (until - month + second, &soon),
+        (until, &soon),
+        (until + second, &[Code::CertificateExpired.as_str()]),
+    ] {
+        let found = codes(&params, "sip.contoso.com", "contoso.com", now);
+        assert_eq!(found, codes_then, "{now}");
+    }
+}
+
+#[test]
+fn a_wildcard_stands_for_one_label() {
+    let now = Utc.with_ymd_and_hms(2026, 1, 1, 0, 0, 0).unwrap();
+    let (fine, wild) = ("certificate", "certificate-wildcard");
+    let (wrong, san) = ("certificate-name", "certificate-domain-san");
+    for (name, edge, domain, found) in [
+        (
+            "*.contoso.com",
+            "sip.contoso.com",
+            "contoso.com",
+            &[fine, wild][..],
+        ),
+        (
+            "*.contoso.com",
+            "sip.eu.contoso.com",
+            "contoso.com",
+            &[wrong],
+        ),
+        (
+            "*.contoso.com",
+            "sip.contoso.com",
+            "eu.contoso.com",
+            &[fine, wild, san],
+        ),
+        (
+            "*.eu.contoso.com",
+            "sip.eu.contoso.com",
+            "eu.contoso.com",
+            &[fine, wild],
+        ),
+        (
+            "*.eu.contoso.com",
+            "sip.contoso.com",
+            "eu.contoso.com",
+            &[wrong],
+        ),
+        ("*.oso.com", "sip.contoso.com", "contoso.com", &[wrong]),
+        ("contoso.com", "sip.contoso.com", "contoso.com", &[wrong]),
+    ] {
+        let params = server(&[name]);
+        assert_eq!(
+            codes(&params, edge, domain, now),
+            found,
+            "{name} {edge} {domain}"
+        );
+    }
+}

@@ -1,0 +1,326 @@
+//! Is it told rightly how a peer behaves, and does none hold a check up?
+
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use pic_portal::readiness::{
+    edge,
+    tls::{Outcome, Tls, TlsError, TlsFacts, Version},
+};
+use rustls::version::{TLS12, TLS13};
+
+use super::{ANYWHERE, contoso, hasty, judged, now, tls, told};
+use crate::support::edge::{Authority, Edge, Issued, Mode, closed, file, full, server};
+
+const NAMES: [&str; 2] = ["sip.contoso.com", "sip.fabrikam.com"];
+
+/// What a probe by `tls` sees of an edge that behaves like `mode`.
+async fn probed(tls: fn(&Authority) -> Tls, mode: Mode) -> TlsFacts {
+    let root = Authority::root();
+    let edge = Edge::start(root.issue(&server(&NAMES))).await;
+    edge.behave(mode);
+    let facts = tls(&root).probe(&contoso().0, &[edge.address()]).await;
+    assert_eq!(edge.connections(), 1);
+    facts
+}
+
+fn unreachable(what: &str) -> String {
+    format!(
+        "blocking edge-unreachable | TLS 1.2 or later on port 5061, and a certificate | {what}\n\
+         skipped certificate |  | edge-unreachable"
+    )
+}
+
+fn outcomes(facts: &TlsFacts) -> Vec<Outcome> {
+    facts.failures.iter().map(|f| f.outcome).collect()
+}
+
+#[tokio::test]
+async fn both_versions_that_are_safe() {
+    for (version, told, seen) in [
+        (&TLS12, "TLS 1.2", Version::Tls12),
+        (&TLS13, "TLS 1.3", Version::Tls13),
+    ] {
+        let facts = probed(tls, Mode::Only(version)).await;
+        let said = judged(&[IpAddr::from([127, 0, 0, 1])], &facts);
+        assert!(said.starts_with("ok certificate | "), "{said}");
+        assert!(said.contains(told), "{said}");
+        assert_eq!(facts.shown.unwrap().version, seen);
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_wants_a_certificate_in_return_is_fine() {
+    for mode in [Mode::Mutual, Mode::AllThenReset] {
+        for version in [&TLS12, &TLS13] {
+            let facts = probed(tls, mode(version)).await;
+            let said = judged(&[IpAddr::from([127, 0, 0, 1])], &facts);
+            assert!(said.starts_with("ok certificate | "), "{version:?}: {said}");
+            assert!(!said.contains('\n'), "{said}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_without_its_key_proves_nothing() {
+    let root = Authority::root();
+    let (own, other) = (root.issue(&server(&NAMES)), root.issue(&server(&NAMES)));
+    let edge = Edge::start(Issued {
+        chain: own.chain,
+        key: other.key,
+    })
+    .await;
+    for version in [&TLS12, &TLS13] {
+        edge.behave(Mode::Only(version));
+        let facts = tls(&root).probe(&contoso().0, &[edge.address()]).await;
+        assert!(!facts.shown.as_ref().unwrap().proven);
+        let what = "it shows a certificate, but does not prove that it holds the key";
+        assert_eq!(judged(&[edge.address()], &facts), unreachable(what));
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_none() {
+    let root = Authority::root();
+    let mut issued = root.issue(&server(&NAMES));
+    issued.chain[0] = b"not a certificate".to_vec().into();
+    let edge = Edge::start(issued).await;
+    for version in [&TLS12, &TLS13] {
+        edge.behave(Mode::Only(version));
+        let facts = tls(&root).probe(&contoso().0, &[edge.address()]).await;
+        assert_eq!(
+            judged(&[edge.address()], &facts),
+            "blocking certificate-untrusted | a server's certificate, sent with all between it and \
+             a trusted root | it cannot be read"
+        );
+    }
+}
+
+/// How a peer behaves, what the probe makes of it, and how it is told.
+type Case = (Mode, Outcome, &'static str);
+
+async fn are_told(cases: impl IntoIterator<Item = Case>) {
+    for (mode, outcome, said) in cases {
+        let endless = matches!(outcome, Outcome::Silent | Outcome::Stalled);
+        let started = Instant::now();
+        let facts = probed(if endless { hasty } else { tls }, mode.clone()).await;
+        assert!(started.elapsed() < Duration::from_secs(4), "{mode:?}");
+        assert_eq!(outcomes(&facts), [outcome], "{mode:?}");
+        assert_eq!(facts.shown, None);
+        let said = unreachable(said);
+        assert_eq!(judged(&[[127, 0, 0, 1].into()], &facts), said, "{mode:?}");
+    }
+}
+
+#[tokio::test]
+async fn peers_that_speak_no_tls() {
+    let hung = "it accepts the connection and closes it at once";
+    let silent = "it accepts the connection and says nothing";
+    let plain = "it does not speak TLS";
+    let greeting = b"220 mail.contoso.com ESMTP\r\n".to_vec();
+    let answer = b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec();
+    are_told([
+        (Mode::Reset, Outcome::Hung, hung),
+        (Mode::Hangup, Outcome::Hung, hung),
+        (Mode::Silent, Outcome::Silent, silent),
+        (Mode::Says(greeting), Outcome::NotTls, plain),
+        (Mode::SaysAndCloses(answer), Outcome::NotTls, plain),
+        (Mode::SaysAndCloses(b"N".to_vec()), Outcome::NotTls, plain),
+        (Mode::Says(vec![0; 3]), Outcome::NotTls, plain),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn peers_that_refuse() {
+    let alert = |kind: u8| vec![21, 3, 3, 0, 2, 2, kind];
+    // A ServerHello of TLS 1.0.
+    let mut hello = vec![22, 3, 1, 0, 42, 2, 0, 0, 38, 3, 1];
+    hello.extend([7; 32]);
+    hello.extend([0, 0x00, 0x2f, 0]);
+    let old = "it speaks old versions of TLS only: TLS 1.2 or later is needed";
+    are_told([
+        (Mode::Says(alert(70)), Outcome::OldTls, old),
+        (Mode::Says(hello), Outcome::OldTls, old),
+        (
+            Mode::SaysAndCloses(alert(40)),
+            Outcome::Alert(40),
+            "it refuses the TLS handshake (alert 40, handshake_failure: no cipher or key exchange \
+             in common)",
+        ),
+        (
+            Mode::Says(alert(112)),
+            Outcome::Alert(112),
+            "it refuses the TLS handshake (alert 112, unrecognized_name: it does not know the name \
+             of the Access Edge)",
+        ),
+        (
+            Mode::Says(alert(90)),
+            Outcome::Alert(90),
+            "it refuses the TLS handshake (alert 90)",
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn peers_that_do_not_finish() {
+    let closed = "it closes in the middle of the TLS handshake, without a certificate";
+    let stalled = "it begins a TLS handshake and does not finish it in time";
+    let broken = "it breaks the rules of TLS";
+    let beginning = vec![22, 3, 3, 1, 0, 2];
+    // ServerHelloDone, before anything else.
+    let early = vec![22, 3, 3, 0, 4, 14, 0, 0, 0];
+    are_told([
+        (Mode::Half(&TLS12), Outcome::Closed, closed),
+        (Mode::Half(&TLS13), Outcome::Closed, closed),
+        (Mode::Says(beginning), Outcome::Stalled, stalled),
+        (Mode::Drip, Outcome::Stalled, stalled),
+        (Mode::Says(early), Outcome::Broken, broken),
+        (Mode::Flood, Outcome::Broken, broken),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn closed_and_deaf_ports() {
+    let tls = tls(&Authority::root());
+    let (address, _held) = closed().await;
+    let facts = tls.probe(&contoso().0, &[address]).await;
+    assert_eq!(outcomes(&facts), [Outcome::Refused]);
+    assert_eq!(
+        judged(&[address], &facts),
+        unreachable("the connection is refused")
+    );
+
+    let (address, _listener, _first) = full().await;
+    let facts = hasty(&Authority::root())
+        .probe(&contoso().0, &[address])
+        .await;
+    assert_eq!(outcomes(&facts), [Outcome::NoAnswer]);
+    let said = "it does not answer: the connection timed out";
+    assert_eq!(judged(&[address], &facts), unreachable(said));
+}
+
+#[tokio::test]
+async fn no_way_leads_to_what_is_nowhere() {
+    // Kernels know no way to a multicast address by TCP.
+    let address = IpAddr::from([224, 0, 0, 1]);
+    let tls = tls(&Authority::root());
+    let facts = tls.probe(&contoso().0, &[address]).await;
+    assert_eq!(outcomes(&facts), [Outcome::NoRoute]);
+    let said = "there is no route to it from here";
+    assert_eq!(judged(&[address], &facts), unreachable(said));
+}
+
+#[tokio::test]
+async fn one_address_that_shows_a_certificate_is_enough() {
+    let root = Authority::root();
+    let good = Edge::start(root.issue(&server(&NAMES))).await;
+    let (shut, _held) = closed().await;
+    let (deaf, _listener, _first) = full().await;
+    let silent = Edge::start(root.issue(&server(&NAMES))).await;
+    silent.behave(Mode::Silent);
+    let false_one = Edge::start(Issued {
+        key: root.issue(&server(&NAMES)).key,
+        ..root.issue(&server(&NAMES))
+    })
+    .await;
+    for bad in [shut, deaf, silent.address(), false_one.address()] {
+        let mut addresses = [bad, good.address()];
+        for _ in 0..2 {
+            let started = Instant::now();
+            let facts = tls(&root).probe(&contoso().0, &addresses).await;
+            assert!(facts.shown.as_ref().is_some_and(|shown| shown.proven));
+            assert!(judged(&addresses, &facts).starts_with("ok certificate | "));
+            assert!(started.elapsed() < Duration::from_secs(3));
+            addresses.reverse();
+        }
+    }
+}
+
+#[tokio::test]
+async fn four_addresses_at_most_and_each_once() {
+    let root = Authority::root();
+    let mut edges = Vec::new();
+    for _ in 0..6 {
+        let edge = Edge::start(root.issue(&server(&NAMES))).await;
+        edge.behave(Mode::Hangup);
+        edges.push(edge);
+    }
+    let addresses: Vec<_> = edges.iter().chain(&edges).map(Edge::address).collect();
+    let facts = tls(&root).probe(&contoso().0, &addresses).await;
+    assert_eq!(outcomes(&facts), [Outcome::Hung; 4]);
+    let connections = edges.iter().map(Edge::connections);
+    assert_eq!(connections.clone().sum::<usize>(), 4);
+    assert_eq!(connections.max(), Some(1));
+    // Told once, since nothing tells them apart.
+    let said = "it accepts the connection and closes it at once";
+    assert_eq!(judged(&addresses, &facts), unreachable(said));
+}
+
+#[tokio::test]
+async fn many_probes_side_by_side_do_not_disturb_each_other() {
+    let root = Authority::root();
+    let edge = Arc::new(Edge::start(root.issue(&server(&NAMES))).await);
+    let tls = tls(&root);
+    let probes = (0..40).map(|_| {
+        let (tls, address) = (tls.clone(), edge.address());
+        tokio::spawn(async move { tls.probe(&contoso().0, &[address]).await })
+    });
+    for probe in probes.collect::<Vec<_>>() {
+        assert!(probe.await.unwrap().shown.is_some_and(|shown| shown.proven));
+    }
+    assert_eq!(edge.connections(), 40);
+}
+
+#[test]
+fn public_roots_are_there_by_default() {
+    let tls = Tls::new(None, ANYWHERE).unwrap();
+    assert!(format!("{tls:?}").contains("roots"));
+}
+
+#[test]
+fn a_file_without_roots_is_refused_in_one_line() {
+    let pem = |inside: &str| {
+        format!("-----BEGIN CERTIFICATE-----\n{inside}\n-----END CERTIFICATE-----\n").into_bytes()
+    };
+    let said = |content: &[u8]| {
+        let error: TlsError = Tls::new(Some(file(content).path()), ANYWHERE).unwrap_err();
+        error.to_string()
+    };
+    let none = "the file of trusted roots has no PEM certificate (BEGIN CERTIFICATE) in it";
+    assert_eq!(said(b""), none);
+    assert_eq!(said(b"0\x82\x01\x00"), none);
+    let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
+    assert_eq!(said(key.as_bytes()), none);
+    assert_eq!(
+        said(&pem("!")),
+        "the file of trusted roots is not well-formed PEM"
+    );
+    let two = [
+        std::fs::read(Authority::root().file().path()).unwrap(),
+        pem("AAAA"),
+    ];
+    assert_eq!(
+        said(&two.concat()),
+        "certificate 2 in the file of trusted roots cannot be read"
+    );
+    let nowhere = Tls::new(Some("/nowhere/roots.pem".as_ref()), ANYWHERE).unwrap_err();
+    assert_eq!(
+        nowhere.to_string(),
+        "the file of trusted roots cannot be read: No such file or directory (os error 2)"
+    );
+}
+
+#[test]
+fn a_probe_that_heard_nothing_is_no_proof() {
+    let (name, domains) = contoso();
+    let address = [IpAddr::from([127, 0, 0, 1])];
+    let nothing = TlsFacts::default();
+    let said = edge::judge(&name, &domains, &address, ANYWHERE, Some(&nothing), now());
+    assert_eq!(told(&said), unreachable("nothing was heard of it"));
+}
