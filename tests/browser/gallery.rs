@@ -419,7 +419,7 @@ impl Gallery {
 
     /// The same for these requests.
     async fn keep_waiting_for(&self, references: &[&str]) {
-        let later = "UPDATE work SET due_at = due_at + interval '10 years' FROM request
+        let later = "UPDATE work SET due_at = due_at + interval '50 days' FROM request
                      WHERE request_id = id AND reference = ANY($1)";
         let done = sqlx::query(later)
             .bind(references)

@@ -180,7 +180,7 @@ impl<'a> Side<'a> {
             tag,
             tone,
         };
-        if self.mode == Mode::Off {
+        if self.mode == Mode::Off && self.findings.is_empty() {
             return task("Not looked at", Tone::Neutral, String::new());
         }
         let looked: Vec<_> = self.of(area).collect();
@@ -361,6 +361,12 @@ mod tests {
         );
         assert_eq!(told(Area::Record, &[], true, Mode::Advise).0, "Not checked");
         assert_eq!(told(Area::Record, &[], true, Mode::Off).0, "Not looked at");
+        let earlier = [of(Code::SrvMissing, "a.example")];
+        let still = told(Area::Record, &earlier, true, Mode::Off);
+        assert_eq!(
+            still.0, "To be mended",
+            "it was found before they were switched off"
+        );
     }
 
     #[test]
