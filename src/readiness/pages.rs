@@ -149,7 +149,12 @@ pub(crate) async fn check(
     view.outcome = Some(Outcome {
         findings: Findings::report(&teller, &report),
         domains: count(domains.len(), "SIP domain", "SIP domains"),
-        warnings: notes.iter().filter_map(warning).collect(),
+        warnings: notes
+            .iter()
+            // What partners discover is among the findings.
+            .filter(|note| !matches!(note, Note::NotDiscoverable { .. }))
+            .filter_map(warning)
+            .collect(),
         link: Some(link)
             .filter(|link| link.len() <= LONGEST_LINK)
             .unwrap_or_default(),

@@ -22,6 +22,28 @@ const HOUR: u64 = 3600;
 
 type Fields = Vec<(String, String)>;
 
+// Findings as rows: of an edge, from the first to the last name, code, severity, expected, found.
+const FAULTS: &str = "
+    (false, 1, 20, 'srv-missing', 'blocking', '_sipfederationtls._tcp SRV 0 0 5061 sip.faults.example.', 'this name does not exist (NXDOMAIN)'),
+    (false, 21, 33, 'homed-online', 'blocking', '_sipfederationtls._tcp SRV 0 0 5061 sip.faults.example.', 'priority 100, weight 1, port 5061, target sipfed.online.lync.com'),
+    (false, 34, 40, 'srv', 'ok', '', 'priority 0, weight 0, port 5061, target sip.faults.example'),
+    (true, 1, 1, 'certificate-expires-soon', 'warning', 'valid for more than 30 days', 'until 2 December 2026'),
+    (true, 1, 1, 'certificate', 'ok', '', 'issued by a public authority')";
+const EVERY: &str = "
+    (false, 1, 1, 'srv-misspelt', 'blocking', '_sipfederationtls._tcp.one.every.example. SRV 0 0 5061 sip.every.example.', '_sipfederationtls_tcp.one.every.example: priority 0, weight 0, port 5061, target sip.every.example'),
+    (false, 2, 2, 'resolver-unreachable', 'unknown', 'an answer for _sipfederationtls._tcp.three.every.example', 'no answer in time'),
+    (false, 2, 2, 'srv', 'skipped', '', 'resolver-unreachable'),
+    (false, 3, 3, 'srv', 'ok', '', 'priority 0, weight 0, port 5061, target sip.every.example'),
+    (false, 3, 3, 'dns-disagrees', 'warning', 'the same records on every authoritative server', 'ns1.every.example: priority 0, weight 0, port 5061, target sip.every.example|ns2.every.example: no SRV record'),
+    (true, 1, 1, 'edge-unreachable', 'blocking', 'TLS on TCP port 5061', '2001:db8::17: refused|192.0.2.17: no answer within 5 seconds'),
+    (true, 1, 1, 'certificate', 'skipped', '', 'edge-unreachable')";
+const WELL: &str = "
+    (false, 1, 2, 'srv', 'ok', '', 'priority 0, weight 0, port 5061, target sip.well.example'),
+    (true, 1, 1, 'certificate', 'ok', '', 'issued by a public authority')";
+const RISK: &str = "
+    (false, 1, 2, 'srv', 'ok', '', 'priority 0, weight 0, port 5061, target sip.risk.example'),
+    (true, 1, 1, 'certificate-expired', 'blocking', 'a certificate in its time', 'until 1 May 2025')";
+
 /// A page and the way to it.
 pub(crate) struct Exhibit {
     pub(crate) name: String,
@@ -77,6 +99,8 @@ impl Gallery {
         };
         gallery.pages_of_the_form();
         gallery.pages_of_requests().await;
+        gallery.pages_of_findings().await;
+        gallery.pages_of_checking();
         gallery.pages_of_finding();
         gallery.pages_of_help();
         gallery.pages_of_errors().await;
@@ -242,6 +266,58 @@ impl Gallery {
         );
     }
 
+    /// What checks left behind, as they store it.
+    async fn pages_of_findings(&mut self) {
+        let app = &self.sound.app;
+        let many = many_domains("faults.example", 40);
+        let (faults, _) = app.submit(&[("sip.faults.example", &many)]).await;
+        let every = "one.every.example, two.every.example, three.every.example";
+        let (every, _) = app.submit(&[("sip.every.example", every)]).await;
+        self.keep_waiting_for(&[&faults, &every]).await;
+        let (well, _) = app
+            .submit(&[("sip.well.example", "well.example, also.well.example")])
+            .await;
+        let (risk, key) = app
+            .submit(&[("sip.risk.example", "risk.example, also.risk.example")])
+            .await;
+        app.work().await;
+        for (reference, findings) in [
+            (&faults, FAULTS),
+            (&every, EVERY),
+            (&well, WELL),
+            (&risk, RISK),
+        ] {
+            let sql = format!(
+                "WITH r AS (SELECT id FROM request WHERE reference = '{reference}'),
+                 names AS (SELECT sip_domain::text AS name, row_number() OVER (ORDER BY sip_domain) AS n, false AS edge
+                           FROM request_route JOIN r ON request_id = r.id
+                           UNION ALL SELECT access_edge::text, 1, true FROM request_edge JOIN r ON request_id = r.id)
+                 INSERT INTO finding (request_id, subject, at, code, severity, expected, found)
+                 SELECT r.id, names.name, pic_now(), f.code, f.severity, f.expected, string_to_array(f.found, '|')
+                 FROM r, names, (VALUES {findings}) AS f (edge, first, last, code, severity, expected, found)
+                 WHERE f.edge = names.edge AND names.n BETWEEN f.first AND f.last"
+            );
+            let stored = sqlx::raw_sql(AssertSqlSafe(sql)).execute(app.pool()).await;
+            assert!(stored.unwrap().rows_affected() > 0);
+        }
+        let fields = [("number", "1234567"), ("management_key", key.as_str())];
+        let session = app.post("/service", &fields).await.cookie();
+        for (name, reference) in [
+            ("status-forty-faults", faults),
+            ("status-every-finding", every),
+            ("status-all-well", well),
+            ("status-at-risk", risk),
+        ] {
+            self.show(name, 200, Way::Get(format!("/requests/{reference}")));
+        }
+        let hub = Way::GetWith("/service".into(), session);
+        self.show("status-hub-at-risk", 200, hub);
+    }
+
+    fn pages_of_checking(&mut self) {
+        self.show("check-off", 200, Way::Get("/check".into()));
+    }
+
     fn pages_of_finding(&mut self) {
         for (name, status, query) in [
             ("find", 200, ""),
@@ -339,6 +415,18 @@ impl Gallery {
             .execute(self.sound.app.pool())
             .await
             .unwrap();
+    }
+
+    /// The same for these requests.
+    async fn keep_waiting_for(&self, references: &[&str]) {
+        let later = "UPDATE work SET due_at = due_at + interval '50 days' FROM request
+                     WHERE request_id = id AND reference = ANY($1)";
+        let done = sqlx::query(later)
+            .bind(references)
+            .execute(self.sound.app.pool())
+            .await
+            .unwrap();
+        assert_eq!(done.rows_affected(), references.len() as u64);
     }
 
     fn portal(&self, exhibit: &Exhibit) -> &Portal {

@@ -4,6 +4,7 @@
 
 mod background;
 mod canary;
+mod check;
 mod checks;
 mod front_door;
 mod help;
@@ -24,3 +25,4 @@ mod submits;
 mod support;
 mod swaps;
 mod test_databases;
+mod words;

@@ -85,6 +85,8 @@ pub struct Quiet {
 impl Group {
     /// Subjects of which all lines stand open; those of more are folded.
     const OPEN_LINES: usize = 3;
+    /// Lines that are longer than this together, in bytes, are folded too.
+    const LONG: usize = 1_200;
     /// Subjects that stand open.
     const OPEN_SUBJECTS: usize = 10;
 
@@ -102,6 +104,12 @@ impl Group {
                 }),
             }
         }
+    }
+
+    /// Its lines are folded.
+    fn folds(&self) -> bool {
+        let length = self.lines.iter().map(|it| it.lines.len()).sum::<usize>();
+        !self.lines.is_empty() && (self.subjects.len() > Self::OPEN_LINES || length > Self::LONG)
     }
 
     const fn called(&self) -> &'static str {

@@ -81,14 +81,13 @@ impl Tasks {
     /// What there is to do for `request`; `None` where nothing is any more, or never was.
     #[must_use]
     pub fn of(request: &Request, standing: Standing, mode: Mode) -> Option<Self> {
-        let in_force = match standing {
-            Standing::Checking { .. } | Standing::NeedsAction { .. } => false,
-            Standing::InForce => true,
+        match standing {
+            Standing::Checking { .. } | Standing::NeedsAction { .. } | Standing::InForce => {}
             Standing::Superseded
             | Standing::Cancelled
             | Standing::Rejected(_)
             | Standing::Withdrawn => return None,
-        };
+        }
         if request.kind == Kind::Cancel {
             return None;
         }
@@ -142,7 +141,7 @@ impl Tasks {
         }
         Some(Self {
             yours,
-            ours: ours(request, standing, mode, in_force),
+            ours: ours(request.checked_at.is_some(), standing, mode),
         })
     }
 }
@@ -181,7 +180,7 @@ impl<'a> Side<'a> {
             tag,
             tone,
         };
-        if self.mode == Mode::Off {
+        if self.mode == Mode::Off && self.findings.is_empty() {
             return task("Not looked at", Tone::Neutral, String::new());
         }
         let looked: Vec<_> = self.of(area).collect();
@@ -232,23 +231,15 @@ impl<'a> Side<'a> {
 }
 
 /// The tasks of the portal's side.
-fn ours(request: &Request, standing: Standing, mode: Mode, in_force: bool) -> Vec<Task> {
-    let (tag, tone, hint) = match (mode, request.checked_at) {
-        (Mode::Off, _) => (
-            "Off",
-            Tone::Neutral,
-            "Readiness checks are off at this portal",
-        ),
-        (Mode::Advise | Mode::Enforce, None) => (
+fn ours(checked: bool, standing: Standing, mode: Mode) -> Vec<Task> {
+    let (tag, tone, hint) = match (mode, checked) {
+        (Mode::Off, _) => ("Off", Tone::Neutral, "Nothing is looked up here"),
+        (Mode::Advise | Mode::Enforce, false) => (
             "Waiting",
             Tone::Waiting,
-            if in_force {
-                ""
-            } else {
-                "Most checks take less than a minute"
-            },
+            "Most checks take less than a minute",
         ),
-        (Mode::Advise | Mode::Enforce, Some(_)) => ("Done", Tone::Good, ""),
+        (Mode::Advise | Mode::Enforce, true) => ("Done", Tone::Good, ""),
     };
     let checks = Task {
         name: "Look at records and certificates",
@@ -283,4 +274,130 @@ fn ours(request: &Request, standing: Standing, mode: Mode, in_force: bool) -> Ve
             tone,
         },
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::Fqdn;
+
+    const EDGE: &str = "sip.contoso.com";
+    const NAMES: (&str, &str) = ("name", "names");
+
+    fn of(code: Code, name: &str) -> Finding {
+        Finding::new(code, &Fqdn::parse(name).unwrap(), "", [""; 0])
+    }
+
+    fn not_looked(code: Code, cause: Code) -> Finding {
+        Finding::skipped(code, &Fqdn::parse(EDGE).unwrap(), cause)
+    }
+
+    /// Tag and hint of an area for these findings.
+    fn told(area: Area, findings: &[Finding], checked: bool, mode: Mode) -> (&'static str, String) {
+        let edges = HashSet::from([EDGE]);
+        let side = Side {
+            findings,
+            edges: &edges,
+            checked,
+            mode,
+        };
+        let task = side.task(area, "", 3, NAMES);
+        (task.tag, task.hint)
+    }
+
+    #[test]
+    fn a_task_is_as_grave_as_the_gravest_of_its_findings() {
+        use Code::{
+            Certificate, CertificateExpiresSoon, EdgeNoAddress, EdgeUnreachable, HomedOnline,
+            ResolverUnreachable, Srv, SrvMissing, SrvSuffix,
+        };
+        let some = |findings: &[Finding], area| told(area, findings, true, Mode::Enforce);
+        let fine = [of(Srv, "a.example"), of(Certificate, EDGE)];
+        assert_eq!(some(&fine, Area::Record), ("Done", String::new()));
+        assert_eq!(some(&fine, Area::Certificate), ("Done", String::new()));
+        assert_eq!(
+            some(&fine, Area::Reach),
+            ("Done", String::new()),
+            "who shows one was reached"
+        );
+        let odd = [
+            of(Srv, "a.example"),
+            of(SrvSuffix, "a.example"),
+            of(CertificateExpiresSoon, EDGE),
+        ];
+        assert_eq!(some(&odd, Area::Record).0, "Done, worth a look");
+        assert_eq!(some(&odd, Area::Reach).0, "Done");
+        let wrong = [
+            of(SrvMissing, "a.example"),
+            of(HomedOnline, "b.example"),
+            of(Srv, "c.example"),
+            of(ResolverUnreachable, EDGE),
+            not_looked(Certificate, ResolverUnreachable),
+        ];
+        assert_eq!(
+            some(&wrong, Area::Record),
+            ("To be mended", "2 of 3 names".into())
+        );
+        assert_eq!(
+            some(&wrong, Area::Reach).0,
+            "Could not check",
+            "its subject is an edge"
+        );
+        assert_eq!(some(&wrong, Area::Certificate).0, "Not checked");
+        for (code, cause) in [
+            (EdgeNoAddress, EdgeNoAddress),
+            (EdgeUnreachable, EdgeUnreachable),
+        ] {
+            let closed = [of(code, EDGE), not_looked(Certificate, cause)];
+            assert_eq!(some(&closed, Area::Reach).0, "To be mended");
+        }
+    }
+
+    #[test]
+    fn before_the_first_look_and_without_any_it_says_so() {
+        assert_eq!(
+            told(Area::Record, &[], false, Mode::Advise).0,
+            "Not yet checked"
+        );
+        assert_eq!(told(Area::Record, &[], true, Mode::Advise).0, "Not checked");
+        assert_eq!(told(Area::Record, &[], true, Mode::Off).0, "Not looked at");
+        let earlier = [of(Code::SrvMissing, "a.example")];
+        let still = told(Area::Record, &earlier, true, Mode::Off);
+        assert_eq!(
+            still.0, "To be mended",
+            "it was found before they were switched off"
+        );
+    }
+
+    #[test]
+    fn our_side_waits_for_yours_and_not_the_other_way_round() {
+        let tags = |checked, standing, mode| -> Vec<_> {
+            ours(checked, standing, mode)
+                .iter()
+                .map(|task| task.tag)
+                .collect()
+        };
+        let checking = |overdue| Standing::Checking { overdue };
+        let needs = Standing::NeedsAction { overdue: true };
+        assert_eq!(
+            tags(false, checking(false), Mode::Enforce),
+            ["Waiting", "Waiting"]
+        );
+        assert_eq!(
+            tags(true, checking(true), Mode::Enforce),
+            ["Done", "Overdue"]
+        );
+        assert_eq!(
+            tags(true, needs, Mode::Enforce),
+            ["Done", "Waits for your side"]
+        );
+        assert_eq!(
+            tags(true, Standing::InForce, Mode::Advise),
+            ["Done", "Done"]
+        );
+        assert_eq!(
+            tags(false, needs, Mode::Off),
+            ["Off", "Waits for your side"]
+        );
+    }
 }

@@ -1,0 +1,198 @@
+//! Do people see what the checks found: on the page of a request, and of the service?
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use sqlx::AssertSqlSafe;
+
+use crate::{
+    service::sign_in,
+    support::app::{Answer, TestApp, escaped},
+};
+
+/// What a check left behind: code, severity, subject, found.
+type Found<'a> = (&'a str, &'a str, &'a str, &'a str);
+
+/// Stores findings for a request, as a check does.
+pub(crate) async fn found(portal: &TestApp, reference: &str, findings: &[Found<'_>]) {
+    for (code, severity, subject, found) in findings {
+        let sql = format!(
+            "INSERT INTO finding (request_id, code, subject, severity, at, expected, found)
+             SELECT id, '{code}', '{subject}', '{severity}', pic_now(), 'what should be there', ARRAY['{found}']
+             FROM request WHERE reference = '{reference}'"
+        );
+        let done = sqlx::query(AssertSqlSafe(sql)).execute(portal.pool()).await;
+        assert_eq!(done.unwrap().rows_affected(), 1);
+    }
+}
+
+/// Codes and severities in the order of the page.
+fn shown(page: &Answer) -> Vec<(&str, &str)> {
+    page.body
+        .split("data-finding=\"")
+        .skip(1)
+        .map(|rest| {
+            let (code, rest) = rest.split_once('"').unwrap();
+            let severity = rest.strip_prefix(" data-severity=\"").unwrap();
+            (code, severity.split_once('"').unwrap().0)
+        })
+        .collect()
+}
+
+async fn page_of(portal: &TestApp, reference: &str) -> Answer {
+    let page = portal.get(&format!("/requests/{reference}")).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.body);
+    page
+}
+
+#[tokio::test]
+async fn forty_domains_with_three_faults_are_three_cards_with_all_lines() {
+    let portal = TestApp::new().await;
+    let names: Vec<String> = (10..50).map(|n| format!("d{n}.example")).collect();
+    let reference = portal
+        .store_one(&[("sip.contoso.com", &names.join("\n"))])
+        .await;
+    let findings: Vec<Found<'_>> = names
+        .iter()
+        .enumerate()
+        .map(|(place, name)| match place % 4 {
+            0 => ("srv-port", "blocking", name.as_str(), "port 5060"),
+            1 => ("srv-suffix", "warning", name.as_str(), "sip.contoso.com"),
+            _ => ("srv-missing", "blocking", name.as_str(), "no SRV record"),
+        })
+        .collect();
+    found(&portal, &reference, &findings).await;
+    found(
+        &portal,
+        &reference,
+        &[("certificate", "ok", "sip.contoso.com", "until 2030")],
+    )
+    .await;
+
+    let page = page_of(&portal, &reference).await;
+    assert_eq!(page.body.matches("<article").count(), 3);
+    let told = shown(&page);
+    assert_eq!(told.len(), 41);
+    assert_eq!(told[0], ("srv-missing", "blocking"));
+    assert_eq!(told[20], ("srv-port", "blocking"));
+    assert_eq!(told[30], ("srv-suffix", "warning"));
+    assert_eq!(told[40], ("certificate", "ok"));
+    assert!(page.body.contains("To be mended: 30. Worth a look: 10."));
+    for name in &names {
+        assert!(page.body.contains(&format!(">{name}</span>")), "{name}");
+    }
+    // Each line that mends something is there, with its own name.
+    for (code, _, name, _) in &findings {
+        let line = format!("_sipfederationtls._tcp.{name}. 3600 IN SRV 0 0 5061 sip.contoso.com.");
+        assert_eq!(page.body.contains(&line), *code != "srv-suffix", "{line}");
+    }
+    assert!(page.body.contains("port 5060") && page.body.contains("what should be there"));
+}
+
+#[tokio::test]
+async fn a_domain_that_is_held_shows_its_record_while_that_helps() {
+    let portal = TestApp::new().await;
+    portal.submit(&[("sip.contoso.com", "contoso.com")]).await;
+    portal.work().await;
+    let (reference, _) = portal.submit(&[("sip.contoso.com", "contoso.com")]).await;
+    portal.work().await;
+    let token: String = sqlx::query_scalar(
+        "SELECT s.token FROM service s JOIN request r ON r.service_id = s.id WHERE r.reference = $1",
+    )
+    .bind(&reference)
+    .fetch_one(portal.pool())
+    .await
+    .unwrap();
+    let line = format!("_pic-portal.contoso.com. 300 IN TXT \"pic-service={token}\"");
+    let again = format!("action=\"/requests/{reference}/check-again\"");
+
+    let page = page_of(&portal, &reference).await;
+    assert_eq!(shown(&page), [("domain-held", "blocking")]);
+    assert!(page.body.contains(&escaped(&line)), "{}", page.body);
+    assert!(
+        page.body.contains("is not looked up"),
+        "checks are off here"
+    );
+    assert!(page.body.contains("1 SIP domain to be released or proved"));
+    assert!(page.body.contains(&again), "the holder may have let go");
+
+    portal.advance(Duration::from_hours(31 * 24)).await;
+    portal.work().await;
+    let page = page_of(&portal, &reference).await;
+    assert_eq!(page.attribute("data-state"), Some("rejected"));
+    assert_eq!(
+        shown(&page),
+        [("domain-held", "blocking")],
+        "its last findings"
+    );
+    assert!(!page.body.contains(&token), "it helps no more");
+    assert!(!page.body.contains(&again) && !page.body.contains("Your side"));
+}
+
+#[tokio::test]
+async fn what_is_in_force_is_at_risk_and_nothing_is_taken_away() {
+    let portal = TestApp::new().await;
+    let (reference, key) = portal
+        .submit(&[("sip.contoso.com", "contoso.com it.contoso.com")])
+        .await;
+    portal.work().await;
+    let cookie = sign_in(&portal, &key).await;
+    let page = page_of(&portal, &reference).await;
+    assert!(
+        page.body.contains("Your routes are in force<"),
+        "{}",
+        page.body
+    );
+    assert!(
+        page.body
+            .contains("Test-NetConnection -ComputerName 'sip.contoso.com'")
+    );
+    let hub = portal.get_with("/service", &cookie).await;
+    assert_eq!(shown(&hub), []);
+
+    // Worth a look is no risk.
+    let warning = ("srv-suffix", "warning", "it.contoso.com", "sip.contoso.com");
+    found(
+        &portal,
+        &reference,
+        &[warning, ("srv", "ok", "contoso.com", "")],
+    )
+    .await;
+    assert!(!page_of(&portal, &reference).await.body.contains("At risk"));
+    let hub = portal.get_with("/service", &cookie).await;
+    assert_eq!(shown(&hub), [("srv-suffix", "warning")]);
+    assert!(!hub.body.contains("At risk") && hub.body.contains("Worth a look"));
+
+    let unknown = (
+        "resolver-unreachable",
+        "unknown",
+        "contoso.com",
+        "no answer",
+    );
+    let expired = (
+        "certificate-expired",
+        "blocking",
+        "sip.contoso.com",
+        "until yesterday",
+    );
+    for (finding, count) in [(unknown, 2), (expired, 3)] {
+        found(&portal, &reference, &[finding]).await;
+        let page = page_of(&portal, &reference).await;
+        assert_eq!(page.attribute("data-state"), Some("provisioned"));
+        assert!(page.body.contains("At risk") && page.body.contains("Nothing is taken away"));
+        assert!(page.body.contains("id=\"next-steps\""));
+        let hub = portal.get_with("/service", &cookie).await;
+        assert_eq!(shown(&hub).len(), count);
+        assert!(hub.body.contains("At risk"), "{}", hub.body);
+        assert!(hub.body.contains(&format!("/requests/{reference}")));
+    }
+
+    // What has been replaced is no risk any more.
+    let fields = [("confirm", "on")];
+    portal.post_with("/service/cancel", &fields, &cookie).await;
+    portal.work().await;
+    let hub = portal.get_with("/service", &cookie).await;
+    assert_eq!(shown(&hub), []);
+    let page = page_of(&portal, &reference).await;
+    assert!(!page.body.contains("At risk") && page.body.contains("Superseded"));
+}
