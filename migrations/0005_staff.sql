@@ -231,3 +231,26 @@ CREATE INDEX request_route_backwards ON request_route ((reverse(sip_domain) COLL
 CREATE INDEX request_edge_backwards ON request_edge ((reverse(access_edge) COLLATE "C"), request_id);
 CREATE INDEX finding_by_code ON finding (code, request_id) WHERE severity NOT IN ('ok', 'skipped');
 CREATE INDEX finding_blocking ON finding (request_id) WHERE severity = 'blocking';
+
+-- The internal numbers follow the order of submission but for what was stored in the same moment,
+-- so no index over times is needed, which every submit would have to pay for.
+CREATE FUNCTION pic_last_request_before(moment timestamptz) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    low bigint := 0;
+    high bigint := coalesce((SELECT max(id) FROM request), 0);
+    middle bigint;
+    stored_at timestamptz;
+BEGIN
+    WHILE low < high LOOP
+        middle := (low + high + 1) / 2;
+        SELECT submitted_at INTO stored_at FROM request WHERE id >= middle ORDER BY id LIMIT 1;
+        IF stored_at > moment + interval '1 minute' THEN
+            high := middle - 1;
+        ELSE
+            low := middle;
+        END IF;
+    END LOOP;
+    RETURN low;
+END $$;
+COMMENT ON FUNCTION pic_last_request_before(timestamptz) IS
+    'a request number beyond which all were submitted after this moment; below it a few may have been too';

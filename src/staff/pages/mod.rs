@@ -1,18 +1,27 @@
 //! What does a browser see of the support desk?
 
 mod account;
+mod audit;
 mod door;
+mod queue;
+mod request;
+mod service;
 mod session;
 pub mod view;
+mod words;
 
 use axum::response::Redirect;
 
 pub(crate) use self::{
     account::{account, send_password, sign_out_everywhere},
+    audit::audit,
     door::{send_set_up, send_sign_in, set_up, sign_in, sign_out},
+    queue::{export, queue},
+    request::{check_again, refuse, request, withdraw},
+    service::{cancel, service},
 };
 use self::{session::SignedIn, view::Desk};
-use crate::staff::Role;
+use crate::{db, error::Error, staff::Role};
 
 /// `GET /staff`: where the work is.
 pub(crate) async fn home() -> Redirect {
@@ -29,4 +38,15 @@ fn desk(signed_in: &SignedIn, tab: view::Tab) -> Desk {
         is_agent: signed_in.account.role == Role::Agent,
         tab,
     }
+}
+
+/// What an agent did; somebody who was one when the page was asked for may be one no more.
+fn refused_by<T>(done: Result<T, db::Error>) -> Result<T, Error> {
+    done.map_err(|error| {
+        if error.breaks("staff_may") {
+            Error::NotAgent
+        } else {
+            Error::Database(error)
+        }
+    })
 }

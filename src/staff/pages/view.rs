@@ -3,7 +3,7 @@
 use askama::Template;
 
 use crate::{
-    request::pages::view::{Field, Problem},
+    request::pages::view::{Choice, EdgeRoutes, Field, Problem, Tone, When},
     web::shell::Shell,
 };
 
@@ -107,4 +107,336 @@ impl AccountPage<'_> {
         problems.extend(self.new.problems());
         problems
     }
+}
+
+/// A way to the requests of one state.
+#[derive(Clone, Debug)]
+pub struct StateTab {
+    /// The state.
+    pub words: &'static str,
+    /// How many there are.
+    pub count: String,
+    /// Where they are.
+    pub href: String,
+    /// They are what is shown.
+    pub is_here: bool,
+}
+
+/// The filters' lists: for each what is chosen, or empty, and what can be.
+#[derive(Clone, Debug)]
+pub struct Choices {
+    /// `programme`.
+    pub programme: (String, Vec<Choice>),
+    /// `age`.
+    pub age: (String, Vec<Choice>),
+    /// `finding`.
+    pub finding: (String, Vec<Choice>),
+}
+
+/// A line of the queue.
+#[derive(Clone, Debug)]
+pub struct QueueLine {
+    /// The request's name.
+    pub reference: String,
+    /// The stored state.
+    pub state: &'static str,
+    /// What was asked.
+    pub kind: &'static str,
+    /// How it stands.
+    pub tag: &'static str,
+    /// The tone of that.
+    pub tone: Tone,
+    /// Who must act.
+    pub turn: &'static str,
+    /// How old it is, against promise and limit.
+    pub age: String,
+    /// When it was submitted.
+    pub submitted: When,
+    /// The gravest finding, or empty.
+    pub worst: &'static str,
+    /// Its code, or empty.
+    pub worst_code: &'static str,
+    /// The programme.
+    pub programme: &'static str,
+    /// The agreement number.
+    pub number: String,
+    /// How many SIP domains it wants.
+    pub domains: usize,
+}
+
+/// `GET /staff/requests`.
+#[derive(Clone, Debug, Template)]
+#[template(path = "staff/queue.html")]
+pub struct QueuePage<'a> {
+    /// What stands around the page.
+    pub shell: Shell<'a>,
+    /// What stands above it.
+    pub desk: Desk,
+    /// `q`: the one box.
+    pub q: Field,
+    /// What it was taken for, or empty.
+    pub taken_for: String,
+    /// A way to each state.
+    pub tabs: Vec<StateTab>,
+    /// The lists of the filters.
+    pub choices: Choices,
+    /// Those past the promise alone.
+    pub overdue: bool,
+    /// Those whose administrator must act alone.
+    pub needs: bool,
+    /// Those in force and at risk alone.
+    pub risk: bool,
+    /// `state`, or empty.
+    pub state: String,
+    /// The requests.
+    pub lines: Vec<QueueLine>,
+    /// More match than are looked at.
+    pub too_many: Option<String>,
+    /// There may be more further on.
+    pub unfinished: Option<String>,
+    /// Where it goes on.
+    pub next: Option<String>,
+    /// It is the first page.
+    pub is_first: bool,
+    /// Something is filtered or searched for.
+    pub is_filtered: bool,
+    /// Where the first page is.
+    pub first: String,
+    /// Where the same is as a file.
+    pub export: String,
+    /// The promise, in words.
+    pub promise: String,
+    /// The limit, in words.
+    pub limit: String,
+}
+
+/// A line of the timeline, with who of the staff it was.
+#[derive(Clone, Debug)]
+pub struct Happened {
+    /// When.
+    pub when: When,
+    /// What.
+    pub title: &'static str,
+    /// By whom, and about what.
+    pub text: String,
+}
+
+/// A finding at the desk.
+#[derive(Clone, Debug)]
+pub struct DeskFinding {
+    /// Its name.
+    pub code: &'static str,
+    /// Its gravity.
+    pub severity: &'static str,
+    /// The tone of that.
+    pub tone: Tone,
+    /// The domain or Access Edge.
+    pub subject: String,
+    /// What was found.
+    pub title: &'static str,
+    /// Who must act, or empty.
+    pub who: &'static str,
+    /// What should be there, or empty.
+    pub expected: String,
+    /// What is there.
+    pub found: Vec<String>,
+    /// What mends it: what each line is for, and the line.
+    pub lines: Vec<(&'static str, String)>,
+}
+
+/// A domain that another service has.
+#[derive(Clone, Debug)]
+pub struct HolderLine {
+    /// The domain.
+    pub domain: String,
+    /// The service.
+    pub service: i64,
+    /// Its agreement number.
+    pub number: String,
+    /// Since when.
+    pub since: When,
+}
+
+/// What may be done to a request, by the state machine and the account's role.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct May {
+    /// Check it again.
+    pub check: bool,
+    /// Refuse it, or take it back.
+    pub end: bool,
+}
+
+/// `GET /staff/requests/{reference}`.
+#[derive(Clone, Debug, Template)]
+#[template(path = "staff/request.html")]
+pub struct RequestPage<'a> {
+    /// What stands around the page.
+    pub shell: Shell<'a>,
+    /// What stands above it.
+    pub desk: Desk,
+    /// The request's name.
+    pub reference: String,
+    /// The stored state.
+    pub state: &'static str,
+    /// How it stands.
+    pub tag: &'static str,
+    /// The tone of that.
+    pub tone: Tone,
+    /// Who must act.
+    pub turn: &'static str,
+    /// How old it is, against promise and limit.
+    pub age: String,
+    /// Facts, each under its name.
+    pub facts: Vec<(&'static str, String)>,
+    /// Facts that are moments.
+    pub times: Vec<(&'static str, When)>,
+    /// The service, for its own page.
+    pub service: i64,
+    /// Findings that matter, the gravest first.
+    pub findings: Vec<DeskFinding>,
+    /// How many more are fine or were skipped.
+    pub quiet: usize,
+    /// Domains that other services have.
+    pub holders: Vec<HolderLine>,
+    /// Pending requests that want the same: domain and reference.
+    pub rivals: Vec<(String, String)>,
+    /// The routes asked for, by edge.
+    pub routes: Vec<EdgeRoutes>,
+    /// The service's other requests.
+    pub others: Vec<String>,
+    /// The newest first.
+    pub timeline: Vec<Happened>,
+    /// What may be done.
+    pub may: May,
+    /// `reason` of a refusal.
+    pub reason: Field,
+    /// The reasons there are.
+    pub reasons: Vec<Choice>,
+    /// `confirm` of a refusal.
+    pub confirm: Field,
+    /// `confirm` of a withdrawal.
+    pub confirm_withdraw: Field,
+}
+
+impl RequestPage<'_> {
+    fn is_nobodys_turn(&self) -> bool {
+        self.turn == "Nobody"
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        [&self.reason, &self.confirm, &self.confirm_withdraw]
+            .into_iter()
+            .flat_map(Field::problems)
+            .collect()
+    }
+}
+
+/// For how long a service held a domain.
+#[derive(Clone, Debug)]
+pub struct SpellLine {
+    /// The domain.
+    pub domain: String,
+    /// The service.
+    pub service: i64,
+    /// Its agreement number.
+    pub number: String,
+    /// It is the service of the page.
+    pub is_own: bool,
+    /// From when.
+    pub since: When,
+    /// Until when; `None`: it still does.
+    pub until: Option<When>,
+}
+
+/// A request in the list of a service.
+#[derive(Clone, Debug)]
+pub struct ServiceLine {
+    /// Its name.
+    pub reference: String,
+    /// What was asked.
+    pub kind: &'static str,
+    /// The stored state.
+    pub state: &'static str,
+    /// When it was submitted.
+    pub submitted: When,
+}
+
+/// `GET /staff/services/{service}`.
+#[derive(Clone, Debug, Template)]
+#[template(path = "staff/service.html")]
+pub struct ServicePage<'a> {
+    /// What stands around the page.
+    pub shell: Shell<'a>,
+    /// What stands above it.
+    pub desk: Desk,
+    /// Internal number.
+    pub id: i64,
+    /// The programme's name.
+    pub programme: &'static str,
+    /// What it calls its number.
+    pub number_label: &'static str,
+    /// The number.
+    pub number: String,
+    /// Public token, for the TXT record that gives it a domain.
+    pub token: String,
+    /// When its first request was submitted.
+    pub created: When,
+    /// What is in force, by edge.
+    pub routes: Vec<EdgeRoutes>,
+    /// How many domains that is.
+    pub domains: usize,
+    /// What the checks of it have found since.
+    pub findings: Vec<DeskFinding>,
+    /// Who held its domains when.
+    pub spells: Vec<SpellLine>,
+    /// Its requests, newest first.
+    pub requests: Vec<ServiceLine>,
+    /// The account may cancel it, and there is something to cancel.
+    pub may_cancel: bool,
+    /// `reason` of a cancellation.
+    pub reason: Field,
+    /// The reasons there are.
+    pub reasons: Vec<Choice>,
+    /// `confirm` of a cancellation.
+    pub confirm: Field,
+}
+
+impl ServicePage<'_> {
+    fn problems(&self) -> Vec<Problem> {
+        [&self.reason, &self.confirm]
+            .into_iter()
+            .flat_map(Field::problems)
+            .collect()
+    }
+}
+
+/// A line of the audit.
+#[derive(Clone, Debug)]
+pub struct AuditLine {
+    /// When.
+    pub when: When,
+    /// Who.
+    pub name: String,
+    /// What.
+    pub action: &'static str,
+    /// The request, or empty.
+    pub request: String,
+    /// The service.
+    pub service: Option<i64>,
+    /// Why, or empty.
+    pub reason: &'static str,
+}
+
+/// `GET /staff/audit`.
+#[derive(Clone, Debug, Template)]
+#[template(path = "staff/audit.html")]
+pub struct AuditPage<'a> {
+    /// What stands around the page.
+    pub shell: Shell<'a>,
+    /// What stands above it.
+    pub desk: Desk,
+    /// Newest first.
+    pub lines: Vec<AuditLine>,
+    /// Where it goes on.
+    pub next: Option<String>,
 }

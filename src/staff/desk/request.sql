@@ -1,0 +1,25 @@
+-- What the desk sees of one request beyond what its administrator sees, in one round trip.
+SELECT r.id, r.service_id, w.attempts AS "attempts?", w.lease_until,
+       coalesce(w.lease_until > pic_now(), false) AS "leased!",
+       ARRAY(SELECT st.name FROM event e LEFT JOIN staff st ON st.id = e.staff_id
+             WHERE e.request_id = r.id ORDER BY e.seq) AS "event_staff!: Vec<Option<String>>",
+       (SELECT coalesce(jsonb_agg(jsonb_build_array(c.sip_domain, c.service_id, c.number, c.since) ORDER BY c.sip_domain), '[]')
+        FROM (SELECT x.sip_domain, x.service_id, s.number, x.since
+              FROM request_route d
+              JOIN route x ON x.sip_domain = d.sip_domain AND x.service_id <> r.service_id
+              JOIN service s ON s.id = x.service_id
+              WHERE d.request_id = r.id AND r.state = 'pending'
+              ORDER BY x.sip_domain LIMIT 100) c) AS "holders!: Json<Vec<(String, i64, String, DateTime<Utc>)>>",
+       (SELECT coalesce(jsonb_agg(jsonb_build_array(c.sip_domain, c.reference) ORDER BY c.id, c.sip_domain), '[]')
+        FROM (SELECT d.sip_domain, o.reference, o.id
+              FROM request_route d
+              JOIN request_route x ON reverse(x.sip_domain) COLLATE "C" = reverse(d.sip_domain) COLLATE "C"
+                  AND x.request_id <> d.request_id
+              JOIN request o ON o.id = x.request_id AND o.state = 'pending'
+              WHERE d.request_id = r.id AND r.state = 'pending'
+              ORDER BY o.id LIMIT 100) c) AS "rivals!: Json<Vec<(String, String)>>",
+       ARRAY(SELECT o.reference FROM request o WHERE o.service_id = r.service_id AND o.id <> r.id
+             ORDER BY o.id DESC LIMIT 50) AS "others!"
+FROM request r
+LEFT JOIN work w ON w.request_id = r.id
+WHERE r.reference = $1

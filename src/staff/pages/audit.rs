@@ -1,0 +1,64 @@
+//! What have staff looked at and done?
+
+use axum::{
+    extract::{Query, State, rejection::QueryRejection},
+    http::StatusCode,
+    response::Response,
+};
+use serde::Deserialize;
+
+use super::{
+    desk,
+    session::Agent,
+    view::{AuditLine, AuditPage, Tab},
+    words,
+};
+use crate::{
+    app::App,
+    error::Error,
+    request::pages::when::when,
+    staff::desk::store,
+    web::{page, shell::Section},
+};
+
+/// Lines on a page.
+const PAGE: usize = 100;
+
+/// The query of the audit.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct From {
+    after: Option<i64>,
+}
+
+/// `GET /staff/audit`, for agents.
+pub(crate) async fn audit(
+    State(app): State<App>,
+    Agent(signed_in): Agent,
+    from: Result<Query<From>, QueryRejection>,
+) -> Result<Response, Error> {
+    let Query(from) = from.map_err(|_| Error::OtherQuery)?;
+    let before = from.after.unwrap_or(i64::MAX);
+    let (mut entries, now) = store::audit(&app.db().pool, before, PAGE + 1).await?;
+    let more = entries.len() > PAGE;
+    entries.truncate(PAGE);
+    let next = entries.last().filter(|_| more);
+    let next = next.map(|last| format!("/staff/audit?after={}", last.id));
+    let lines = entries.into_iter().map(|entry| AuditLine {
+        when: when(entry.at, now),
+        name: entry.name.to_string(),
+        action: words::action(entry.action),
+        request: entry.request.map(|it| it.to_string()).unwrap_or_default(),
+        service: entry.service,
+        reason: entry.reason.map_or("", words::cancel_reason),
+    });
+    page(
+        StatusCode::OK,
+        &AuditPage {
+            shell: app.shell(Section::Staff),
+            desk: desk(&signed_in, Tab::Audit),
+            lines: lines.collect(),
+            next,
+        },
+    )
+}

@@ -1,0 +1,338 @@
+//! How is the queue shown, searched and taken along?
+
+use std::{collections::VecDeque, fmt::Write as _};
+
+use axum::{
+    body::Body,
+    extract::{Query, State, rejection::QueryRejection},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use chrono::SecondsFormat;
+use futures_util::stream;
+
+use super::{
+    desk,
+    session::Reader,
+    view::{Choices, QueueLine, QueuePage, StateTab, Tab},
+    words::{self, Said},
+};
+use crate::{
+    agreement::Programme,
+    app::App,
+    error::Error,
+    readiness::{Code, Severity, words::title},
+    request::{
+        Clocks, State as Stored,
+        pages::{
+            view::{Choice, Field, count},
+            when::{span, when},
+        },
+    },
+    staff::{
+        desk::store as desk_store,
+        queue::{
+            self, Age, Filter, StateFilter,
+            store::{self, Counts, Export, MOST_COUNTED, MOST_FOUND, MOST_LOOKED_AT, Row},
+        },
+    },
+    web::{page, shell::Section},
+};
+
+/// The query as it stands in the address, and what it means.
+fn read(
+    query: Result<Query<queue::Query>, QueryRejection>,
+) -> Result<(queue::Query, Filter), Error> {
+    let Query(query) = query.map_err(|_| Error::OtherQuery)?;
+    let filter = Filter::of(&query).map_err(|_| Error::OtherQuery)?;
+    Ok((query, filter))
+}
+
+/// `GET /staff/requests`.
+pub(crate) async fn queue(
+    State(app): State<App>,
+    Reader(signed_in): Reader,
+    query: Result<Query<queue::Query>, QueryRejection>,
+) -> Result<Response, Error> {
+    let (query, filter) = read(query)?;
+    let (pool, clocks) = (&app.db().pool, &app.site().clocks);
+    let found = store::page(pool, &filter, clocks.promise).await?;
+    let counts = store::counts(pool, clocks.promise).await?;
+    let taken_for = match &filter.search {
+        None => String::new(),
+        Some(search) if search.is_nothing() => {
+            "That is neither a number, a reference nor a name. Type an agreement number, the beginning of a reference, a domain or an Access Edge FQDN.".to_owned()
+        }
+        Some(search) => format!("Taken for {}.", search.words().join(", or ")),
+    };
+    let next = found.next.map(|last| {
+        address(&queue::Query {
+            after: last.to_string(),
+            ..query.clone()
+        })
+    });
+    let view = QueuePage {
+        shell: app.shell(Section::Staff),
+        desk: desk(&signed_in, Tab::Requests),
+        q: Field {
+            value: query.q.clone(),
+            ..Field::new("q")
+        },
+        taken_for,
+        tabs: tabs(&query, &filter, &counts),
+        choices: choices(&query),
+        overdue: filter.overdue,
+        needs: filter.needs,
+        risk: filter.risk,
+        state: query.state.clone(),
+        lines: found.rows.iter().map(|row| line(row, clocks)).collect(),
+        too_many: found.too_many.then(|| {
+            format!(
+                "More than {} match: only so many are looked at. Narrow the search.",
+                requests(MOST_FOUND)
+            )
+        }),
+        unfinished: found
+            .unfinished
+            .then(|| format!("{} were looked at so far.", requests(MOST_LOOKED_AT))),
+        next,
+        is_first: filter.after.is_none(),
+        is_filtered: query != queue::Query::default(),
+        first: address(&queue::Query {
+            after: String::new(),
+            ..query.clone()
+        }),
+        export: export_address(&query),
+        promise: span(clocks.promise),
+        limit: span(clocks.expiry),
+    };
+    page(StatusCode::OK, &view)
+}
+
+fn requests(number: usize) -> String {
+    count(number, "request", "requests")
+}
+
+fn address(query: &queue::Query) -> String {
+    match serde_html_form::to_string(query)
+        .unwrap_or_default()
+        .as_str()
+    {
+        "" => "/staff/requests".to_owned(),
+        query => format!("/staff/requests?{query}"),
+    }
+}
+
+fn export_address(query: &queue::Query) -> String {
+    let all = queue::Query {
+        after: String::new(),
+        ..query.clone()
+    };
+    address(&all).replacen("/staff/requests", "/staff/requests.csv", 1)
+}
+
+/// A way to each state, with how many there are.
+fn tabs(query: &queue::Query, filter: &Filter, counts: &Counts) -> Vec<StateTab> {
+    let tab = |words, number: usize, query: queue::Query, is_here| StateTab {
+        words,
+        count: if number > MOST_COUNTED {
+            format!("more than {}", count(MOST_COUNTED, "", "").trim_end())
+        } else {
+            count(number, "", "").trim_end().to_owned()
+        },
+        href: address(&query),
+        is_here,
+    };
+    let only = |state: StateFilter| queue::Query {
+        state: state.as_str().into(),
+        ..queue::Query::default()
+    };
+    let here = |state| query.q.is_empty() && filter.state == Some(state) && !filter.overdue;
+    let overdue = queue::Query {
+        overdue: "on".into(),
+        ..queue::Query::default()
+    };
+    vec![
+        tab(
+            "In progress",
+            counts.pending,
+            only(StateFilter::Pending),
+            here(StateFilter::Pending),
+        ),
+        tab(
+            "Overdue",
+            counts.overdue,
+            overdue,
+            query.q.is_empty() && filter.overdue,
+        ),
+        tab(
+            "Provisioned",
+            counts.provisioned,
+            only(StateFilter::Provisioned),
+            here(StateFilter::Provisioned),
+        ),
+        tab(
+            "Rejected",
+            counts.rejected,
+            only(StateFilter::Rejected),
+            here(StateFilter::Rejected),
+        ),
+        tab(
+            "Withdrawn",
+            counts.withdrawn,
+            only(StateFilter::Withdrawn),
+            here(StateFilter::Withdrawn),
+        ),
+    ]
+}
+
+/// What can be chosen in the filters' lists, with what is.
+fn choices(query: &queue::Query) -> Choices {
+    let choice = |value: &str, label: &str| Choice {
+        value: value.into(),
+        label: label.into(),
+        hint: String::new(),
+    };
+    let programmes = Programme::ALL.map(|p| choice(p.as_str(), words::programme(p)));
+    let ages = Age::ALL
+        .iter()
+        .map(|age| choice(age.as_str(), &format!("At least {}", span(age.length()))));
+    let codes = Code::ALL
+        .iter()
+        .filter(|code| code.severity() != Severity::Ok)
+        .map(|code| choice(code.as_str(), title(*code)));
+    Choices {
+        programme: (query.programme.clone(), programmes.to_vec()),
+        age: (query.age.clone(), ages.collect()),
+        finding: (query.finding.clone(), codes.collect()),
+    }
+}
+
+fn line(row: &Row, clocks: &Clocks) -> QueueLine {
+    let said = Said::of(&row.facts, clocks, row.now);
+    QueueLine {
+        reference: row.reference.to_string(),
+        state: row.facts.state.as_str(),
+        kind: words::kind(row.facts.kind),
+        tag: said.tag,
+        tone: said.tone,
+        turn: said.turn,
+        age: said.age,
+        submitted: when(row.facts.submitted_at, row.now),
+        worst: row.worst.map_or("", title),
+        worst_code: row.worst.map_or("", Code::as_str),
+        programme: words::programme(row.programme),
+        number: row.number.to_string(),
+        domains: row.domains,
+    }
+}
+
+/// The first line of the file.
+const HEADINGS: &str = "reference,kind,state,reason,standing,whose_turn,programme,agreement_number,domains,submitted_at,ended_at,worst_finding\r\n";
+
+/// `GET /staff/requests.csv`: all that the filter means, as it is read: a million lines take no
+/// more memory than a few hundred.
+pub(crate) async fn export(
+    State(app): State<App>,
+    Reader(signed_in): Reader,
+    query: Result<Query<queue::Query>, QueryRejection>,
+) -> Result<Response, Error> {
+    let (_, filter) = read(query)?;
+    let clocks = app.site().clocks;
+    desk_store::export(&app.db().pool, signed_in.account.id).await?;
+    let parts = Export::begin(&app.db().pool, filter, clocks.promise).await?;
+    let begun = (app, parts, VecDeque::from([HEADINGS.to_owned()]));
+    let body = stream::try_unfold(begun, move |(app, mut parts, mut ready)| async move {
+        if let Some(text) = ready.pop_front() {
+            return Ok(Some((text, (app, parts, ready))));
+        }
+        // The connection is cut when the database fails: half a file must not look whole.
+        let rows = parts.next(&app.db().pool).await?;
+        Ok::<_, crate::db::Error>(rows.map(|rows| {
+            let text = rows.iter().map(|row| csv(row, &clocks)).collect();
+            (text, (app, parts, ready))
+        }))
+    });
+    let headers = [
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/csv; charset=utf-8"),
+        ),
+        (
+            header::CONTENT_DISPOSITION,
+            HeaderValue::from_static("attachment; filename=\"requests.csv\""),
+        ),
+    ];
+    Ok((headers, Body::from_stream(body)).into_response())
+}
+
+fn csv(row: &Row, clocks: &Clocks) -> String {
+    let time = |at: chrono::DateTime<chrono::Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let said = Said::of(&row.facts, clocks, row.now);
+    let (reason, ended) = match row.facts.state {
+        Stored::Pending(_) => ("", String::new()),
+        Stored::Provisioned { at } | Stored::Withdrawn { at } => ("", time(at)),
+        Stored::Rejected { at, reason } => (reason.as_str(), time(at)),
+    };
+    let cells = [
+        row.reference.to_string(),
+        row.facts.kind.as_str().into(),
+        row.facts.state.as_str().into(),
+        reason.into(),
+        said.tag.into(),
+        said.turn.into(),
+        row.programme.as_str().into(),
+        row.number.to_string(),
+        row.domains.to_string(),
+        time(row.facts.submitted_at),
+        ended,
+        row.worst.map_or("", Code::as_str).into(),
+    ];
+    let mut line = String::new();
+    for (place, text) in cells.iter().enumerate() {
+        let comma = if place == 0 { "" } else { "," };
+        // Writing to a String cannot fail.
+        let _ = write!(line, "{comma}{}", cell(text));
+    }
+    line.push_str("\r\n");
+    line
+}
+
+/// A cell that a spreadsheet takes for text: what would begin a formula has a `'` before it, and
+/// what would end the cell stands in quotation marks.
+fn cell(text: &str) -> String {
+    let harmless = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    };
+    if harmless.contains(['"', ',', '\r', '\n']) {
+        format!("\"{}\"", harmless.replace('"', "\"\""))
+    } else {
+        harmless
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cell_is_a_formula_and_none_ends_early() {
+        for (text, written) in [
+            ("", ""),
+            ("1234567", "1234567"),
+            ("=1+1", "'=1+1"),
+            ("+1", "'+1"),
+            ("-1", "'-1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\t=1", "'\t=1"),
+            ("\r=1", "\"'\r=1\""),
+            ("a,b", "\"a,b\""),
+            ("say \"a\"", "\"say \"\"a\"\"\""),
+            ("=\"a\",b", "\"'=\"\"a\"\",b\""),
+        ] {
+            assert_eq!(cell(text), written, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! What does the desk see of a request, and what can an agent do to it?
+
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse as _, Redirect, Response},
+};
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+
+use super::{
+    desk, refused_by,
+    session::{Agent, Reader, SignedIn},
+    view::{DeskFinding, Happened, HolderLine, May, RequestPage, Tab},
+    words::{self, Said},
+};
+use crate::{
+    app::App,
+    error::{Error, FieldProblem, Problem},
+    names::{AccessEdge, SipDomain},
+    readiness::{Finding, Severity, words::Teller},
+    request::{
+        Actor, Deployment, EventCode, Reason, Standing, State as Stored,
+        pages::{
+            routes_of,
+            view::{Choice, Field, Tone},
+            when::when,
+        },
+        reference::Reference,
+        store::{self as requests, Event, Request},
+    },
+    staff::{
+        REFUSALS, Role,
+        desk::store::{self, Insight},
+    },
+    web::{form::Fields, page, shell::Section},
+};
+
+/// The request that an address names, once it is recorded that somebody looks at it.
+async fn looked_at(
+    app: &App,
+    signed_in: &SignedIn,
+    reference: &str,
+) -> Result<(Request, Insight), Error> {
+    let pool = &app.db().pool;
+    let reference = Reference::parse(reference).ok_or(Error::NoRequest)?;
+    if !store::look_at_request(pool, signed_in.account.id, reference).await? {
+        return Err(Error::NoRequest);
+    }
+    let request = requests::look_up(pool, reference).await?;
+    let request = request.ok_or(Error::NoRequest)?;
+    Ok((request, store::insight(pool, reference).await?))
+}
+
+/// `GET /staff/requests/{reference}`.
+pub(crate) async fn request(
+    State(app): State<App>,
+    Reader(signed_in): Reader,
+    Path(reference): Path<String>,
+) -> Result<Response, Error> {
+    let (request, insight) = looked_at(&app, &signed_in, &reference).await?;
+    page(StatusCode::OK, &view(&app, &signed_in, &request, insight))
+}
+
+/// A form without fields.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct NoFields {}
+
+fn back(reference: Reference) -> Response {
+    Redirect::to(&format!("/staff/requests/{reference}")).into_response()
+}
+
+/// `POST /staff/requests/{reference}/check-again`.
+pub(crate) async fn check_again(
+    State(app): State<App>,
+    Agent(signed_in): Agent,
+    Path(reference): Path<String>,
+    Fields(NoFields {}): Fields<NoFields>,
+) -> Result<Response, Error> {
+    let reference = Reference::parse(&reference).ok_or(Error::NoRequest)?;
+    let done = store::check_again(&app.db().pool, signed_in.account.id, reference).await;
+    if !refused_by(done)? {
+        return Err(gone(&app, reference).await?);
+    }
+    app.wake();
+    Ok(back(reference))
+}
+
+/// Why nothing was done to it: it has ended, or there is no such request.
+async fn gone(app: &App, reference: Reference) -> Result<Error, Error> {
+    let found = requests::look_up(&app.db().pool, reference).await?;
+    Ok(found.map_or(Error::NoRequest, |_| Error::Ended))
+}
+
+/// The fields of `POST /staff/requests/{reference}/refuse`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RefuseForm {
+    reason: String,
+    confirm: String,
+}
+
+/// `POST /staff/requests/{reference}/refuse`: for good, for a reason of the list.
+pub(crate) async fn refuse(
+    State(app): State<App>,
+    Agent(signed_in): Agent,
+    Path(reference): Path<String>,
+    Fields(form): Fields<RefuseForm>,
+) -> Result<Response, Error> {
+    let reason = Reason::parse(&form.reason).filter(|reason| REFUSALS.contains(reason));
+    let (Some(reason), "on") = (reason, form.confirm.as_str()) else {
+        let mut wrong = Vec::new();
+        if reason.is_none() {
+            wrong.push(("reason", "Choose why the request is refused"));
+        }
+        if form.confirm != "on" {
+            wrong.push((
+                "confirm",
+                "Tick the box: a refused request cannot be taken up again",
+            ));
+        }
+        return again(&app, &signed_in, &reference, &form.reason, &wrong).await;
+    };
+    let reference = Reference::parse(&reference).ok_or(Error::NoRequest)?;
+    let done = store::refuse(&app.db().pool, signed_in.account.id, reference, reason).await;
+    if !refused_by(done)? {
+        return Err(gone(&app, reference).await?);
+    }
+    Ok(back(reference))
+}
+
+/// The field of `POST /staff/requests/{reference}/withdraw`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct WithdrawForm {
+    confirm: String,
+}
+
+/// `POST /staff/requests/{reference}/withdraw`, for the administrator who asks for it.
+pub(crate) async fn withdraw(
+    State(app): State<App>,
+    Agent(signed_in): Agent,
+    Path(reference): Path<String>,
+    Fields(form): Fields<WithdrawForm>,
+) -> Result<Response, Error> {
+    if form.confirm != "on" {
+        let wrong = [(
+            "confirm-withdraw",
+            "Tick the box: a withdrawn request cannot be taken up again",
+        )];
+        return again(&app, &signed_in, &reference, "", &wrong).await;
+    }
+    let reference = Reference::parse(&reference).ok_or(Error::NoRequest)?;
+    let done = store::withdraw(&app.db().pool, signed_in.account.id, reference).await;
+    if !refused_by(done)? {
+        return Err(gone(&app, reference).await?);
+    }
+    Ok(back(reference))
+}
+
+/// The page again, with what is wrong with the form; 409 where nothing can be done any more.
+async fn again(
+    app: &App,
+    signed_in: &SignedIn,
+    reference: &str,
+    reason: &str,
+    wrong: &[(&'static str, &'static str)],
+) -> Result<Response, Error> {
+    let (request, insight) = looked_at(app, signed_in, reference).await?;
+    if request.state.pending().is_none() {
+        return Err(Error::Ended);
+    }
+    let mut view = view(app, signed_in, &request, insight);
+    view.shell.error = true;
+    reason.clone_into(&mut view.reason.value);
+    for (field, message) in wrong {
+        let at = match *field {
+            "reason" => &mut view.reason,
+            "confirm" => &mut view.confirm,
+            _ => &mut view.confirm_withdraw,
+        };
+        at.errors.push((*message).into());
+    }
+    let mut response = page(StatusCode::UNPROCESSABLE_ENTITY, &view)?;
+    let wrong = wrong.iter().map(|(field, message)| FieldProblem {
+        field: (*field).into(),
+        message: (*message).into(),
+    });
+    response
+        .extensions_mut()
+        .insert(Problem::form(wrong.collect()));
+    Ok(response)
+}
+
+fn view<'a>(
+    app: &'a App,
+    signed_in: &SignedIn,
+    request: &Request,
+    insight: Insight,
+) -> RequestPage<'a> {
+    let (site, now) = (app.site(), request.now);
+    let facts = request.facts();
+    let said = Said::of(&facts, &site.clocks, now);
+    let is_agent = signed_in.account.role == Role::Agent;
+    let is_pending = request.state.pending().is_some();
+    let in_force = Standing::of(&facts, &site.clocks, now) == Standing::InForce;
+    let (findings, quiet) = findings(app, &request.findings, &request.routes, &request.token);
+    let who = request.events.iter().zip(&insight.event_staff);
+    let reasons = REFUSALS.map(|reason| Choice {
+        value: reason.as_str().into(),
+        label: words::reason(reason).into(),
+        hint: String::new(),
+    });
+    RequestPage {
+        shell: app.shell(Section::Staff),
+        desk: desk(signed_in, Tab::Requests),
+        reference: request.reference.to_string(),
+        state: request.state.as_str(),
+        tag: said.tag,
+        tone: said.tone,
+        turn: said.turn,
+        age: said.age,
+        facts: told(request, &insight),
+        times: times(app, request, &insight),
+        service: insight.service,
+        findings,
+        quiet,
+        holders: insight
+            .holders
+            .iter()
+            .map(|holder| HolderLine {
+                domain: holder.domain.to_string(),
+                service: holder.service,
+                number: holder.number.to_string(),
+                since: when(holder.since, now),
+            })
+            .collect(),
+        rivals: insight
+            .rivals
+            .iter()
+            .map(|(domain, rival)| (domain.to_string(), rival.to_string()))
+            .collect(),
+        routes: routes_of(&request.routes),
+        others: insight.others.iter().map(ToString::to_string).collect(),
+        timeline: who
+            .rev()
+            .map(|(event, name)| happened(event, name.as_ref().map(ToString::to_string), now))
+            .collect(),
+        may: May {
+            check: is_agent && (is_pending || (in_force && request.due_at.is_some())),
+            end: is_agent && is_pending,
+        },
+        reason: Field::new("reason"),
+        reasons: reasons.to_vec(),
+        confirm: Field::new("confirm"),
+        confirm_withdraw: Field::new("confirm-withdraw"),
+    }
+}
+
+/// What is known of a request, each under its name.
+fn told(request: &Request, insight: &Insight) -> Vec<(&'static str, String)> {
+    let mut told = vec![
+        ("Kind", words::kind(request.kind).to_owned()),
+        ("Programme", request.programme.label().to_owned()),
+        (request.programme.number_label(), request.number.to_string()),
+    ];
+    if let Some(deployment) = request.deployment {
+        let homed = match deployment {
+            Deployment::OnPremises => "All users on-premises",
+            Deployment::Split => "Users both on-premises and online",
+        };
+        told.push(("Users", homed.to_owned()));
+    }
+    if let Stored::Rejected { reason, .. } = request.state {
+        told.push(("Why", words::reason(reason).to_owned()));
+    }
+    if let Some(attempts) = insight.attempts {
+        told.push(("Looked at in vain", format!("{attempts} times")));
+    }
+    told
+}
+
+/// The moments of a request, each under its name.
+fn times(
+    app: &App,
+    request: &Request,
+    insight: &Insight,
+) -> Vec<(&'static str, crate::request::pages::view::When)> {
+    let (clocks, submitted) = (&app.site().clocks, request.submitted_at);
+    let mut times = vec![("Submitted", submitted)];
+    match request.state {
+        Stored::Pending(_) => times.extend([
+            ("Promised", clocks.promised_by(submitted)),
+            ("Expires", clocks.expires_at(submitted)),
+        ]),
+        Stored::Provisioned { at } | Stored::Rejected { at, .. } | Stored::Withdrawn { at } => {
+            times.push(("Ended", at));
+        }
+    }
+    let more = [
+        ("Checks last ran", request.checked_at),
+        ("Looked at next", request.due_at),
+        ("Being looked at, until", insight.leased_until),
+    ];
+    times.extend(more.into_iter().filter_map(|(name, at)| Some((name, at?))));
+    let said = times
+        .into_iter()
+        .map(|(name, at)| (name, when(at, request.now)));
+    said.collect()
+}
+
+/// The findings that matter, the gravest first, and how many others there are.
+pub(super) fn findings(
+    app: &App,
+    findings: &[Finding],
+    routes: &[(AccessEdge, Vec<SipDomain>)],
+    token: &str,
+) -> (Vec<DeskFinding>, usize) {
+    let teller = Teller::new(&app.site().provider, app.site().checks.mode(), routes);
+    let teller = teller.with_token(token);
+    let mut loud: Vec<&Finding> = findings
+        .iter()
+        .filter(|finding| !matches!(finding.severity, Severity::Ok | Severity::Skipped))
+        .collect();
+    loud.sort_by(|a, b| b.severity.cmp(&a.severity).then(a.code.cmp(&b.code)));
+    let quiet = findings.len() - loud.len();
+    let told = loud.into_iter().map(|finding| {
+        let words = teller.tell(finding);
+        DeskFinding {
+            code: finding.code.as_str(),
+            severity: finding.severity.as_str(),
+            tone: match finding.severity {
+                Severity::Ok => Tone::Good,
+                Severity::Skipped | Severity::Unknown => Tone::Neutral,
+                Severity::Warning => Tone::Action,
+                Severity::Blocking => Tone::Bad,
+            },
+            subject: finding.subject.to_string(),
+            title: words.title,
+            who: words.who,
+            expected: words.expected,
+            found: words.found,
+            lines: words
+                .lines
+                .into_iter()
+                .map(|it| (it.label, it.line))
+                .collect(),
+        }
+    });
+    (told.collect(), quiet)
+}
+
+/// A line of the timeline.
+fn happened(event: &Event, name: Option<String>, now: DateTime<Utc>) -> Happened {
+    let title = match event.code {
+        EventCode::Submitted => "Submitted",
+        EventCode::Held => "Held back: a domain is in force under another service",
+        EventCode::Blocked => "Held back: the checks found something to mend",
+        EventCode::Provisioned => "Provisioned",
+        EventCode::Rejected => "Rejected",
+        EventCode::Withdrawn => "Withdrawn",
+        EventCode::DomainGained => "A domain came over from another service",
+        EventCode::DomainLost => "A domain went over to another service",
+        EventCode::KeyReplaced => "The management key was replaced",
+        EventCode::AtRisk => "At risk: a later check found something to mend",
+        EventCode::Recovered => "Mended: not at risk any more",
+        EventCode::CheckAsked => "Another check was asked for",
+    };
+    let by = match (event.actor, name) {
+        (Actor::Administrator, _) => "By the administrator".to_owned(),
+        (Actor::Staff, Some(name)) => format!("By {name}, support"),
+        (Actor::Staff, None) => "By support".to_owned(),
+        (Actor::Portal, _) => "By the portal".to_owned(),
+    };
+    let about = event
+        .subject
+        .as_ref()
+        .map_or(String::new(), |domain| format!(": {domain}"));
+    Happened {
+        when: when(event.at, now),
+        title,
+        text: format!("{by}{about}"),
+    }
+}

@@ -1,0 +1,176 @@
+//! What does the desk see of a service, and how does an agent cancel it for its owner?
+
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse as _, Redirect, Response},
+};
+use serde::Deserialize;
+
+use super::{
+    desk, refused_by,
+    request::findings,
+    session::{Agent, Reader, SignedIn},
+    view::{ServiceLine, ServicePage, SpellLine, Tab},
+    words,
+};
+use crate::{
+    app::App,
+    error::{Error, FieldProblem, Problem},
+    request::{
+        ServiceId,
+        pages::{
+            routes_of,
+            view::{Choice, Field},
+            when::when,
+        },
+    },
+    service::store as services,
+    staff::{
+        CancelReason, Role,
+        desk::store::{self, Cancelled},
+    },
+    web::{form::Fields, page, shell::Section},
+};
+
+fn named(service: &str) -> Result<ServiceId, Error> {
+    service.parse().map(ServiceId).map_err(|_| Error::NoService)
+}
+
+/// `GET /staff/services/{service}`.
+pub(crate) async fn service(
+    State(app): State<App>,
+    Reader(signed_in): Reader,
+    Path(service): Path<String>,
+) -> Result<Response, Error> {
+    page(
+        StatusCode::OK,
+        &view(&app, &signed_in, named(&service)?).await?,
+    )
+}
+
+/// The fields of `POST /staff/services/{service}/cancel`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct CancelForm {
+    reason: String,
+    confirm: String,
+}
+
+/// `POST /staff/services/{service}/cancel`: a request of its own, as when its owner cancels it.
+pub(crate) async fn cancel(
+    State(app): State<App>,
+    Agent(signed_in): Agent,
+    Path(service): Path<String>,
+    Fields(form): Fields<CancelForm>,
+) -> Result<Response, Error> {
+    let service = named(&service)?;
+    let reason = CancelReason::parse(&form.reason);
+    let (Some(reason), "on") = (reason, form.confirm.as_str()) else {
+        let mut view = view(&app, &signed_in, service).await?;
+        view.shell.error = true;
+        view.reason.value = form.reason;
+        let mut wrong = Vec::new();
+        if reason.is_none() {
+            wrong.push(("reason", "Choose why the service is cancelled"));
+            view.reason.errors = vec!["Choose why the service is cancelled".into()];
+        }
+        if form.confirm != "on" {
+            wrong.push(("confirm", "Tick the box to cancel the service"));
+            view.confirm.errors = vec!["Tick the box to cancel the service".into()];
+        }
+        if !view.may_cancel {
+            return Err(if view.domains == 0 {
+                Error::NothingInForce
+            } else {
+                Error::Pending
+            });
+        }
+        let mut response = page(StatusCode::UNPROCESSABLE_ENTITY, &view)?;
+        let wrong = wrong.into_iter().map(|(field, message)| FieldProblem {
+            field: field.into(),
+            message: message.into(),
+        });
+        response
+            .extensions_mut()
+            .insert(Problem::form(wrong.collect()));
+        return Ok(response);
+    };
+    let done = store::cancel(&app.db().pool, signed_in.account.id, service, reason).await;
+    match refused_by(done)? {
+        Cancelled::Stored(reference) => {
+            app.wake();
+            Ok(Redirect::to(&format!("/staff/requests/{reference}")).into_response())
+        }
+        Cancelled::NothingInForce => Err(Error::NothingInForce),
+        Cancelled::Pending => Err(Error::Pending),
+    }
+}
+
+async fn view<'a>(
+    app: &'a App,
+    signed_in: &SignedIn,
+    id: ServiceId,
+) -> Result<ServicePage<'a>, Error> {
+    let pool = &app.db().pool;
+    if !store::look_at_service(pool, signed_in.account.id, id).await? {
+        return Err(Error::NoService);
+    }
+    let service = services::look_up(pool, id).await?;
+    let history = store::history(pool, id).await?;
+    let now = service.now;
+    let domains = service
+        .routes
+        .iter()
+        .map(|(_, domains)| domains.len())
+        .sum();
+    let (findings, _) = findings(app, &history.findings, &service.routes, &history.token);
+    let may_cancel =
+        signed_in.account.role == Role::Agent && domains > 0 && service.pending().is_none();
+    Ok(ServicePage {
+        shell: app.shell(Section::Staff),
+        desk: desk(signed_in, Tab::Requests),
+        id: id.0,
+        programme: service.programme.label(),
+        number_label: service.programme.number_label(),
+        number: service.number.to_string(),
+        token: history.token,
+        created: when(history.created_at, now),
+        routes: routes_of(&service.routes),
+        domains,
+        findings: if domains > 0 { findings } else { Vec::new() },
+        spells: history
+            .spells
+            .into_iter()
+            .map(|spell| SpellLine {
+                domain: spell.domain.to_string(),
+                service: spell.service,
+                number: spell.number.to_string(),
+                is_own: spell.service == id.0,
+                since: when(spell.since, now),
+                until: spell.until.map(|until| when(until, now)),
+            })
+            .collect(),
+        requests: service
+            .requests
+            .iter()
+            .map(|request| ServiceLine {
+                reference: request.reference.to_string(),
+                kind: words::kind(request.kind),
+                state: request.state.as_str(),
+                submitted: when(request.submitted_at, now),
+            })
+            .collect(),
+        may_cancel,
+        reason: Field::new("reason"),
+        reasons: CancelReason::ALL
+            .iter()
+            .map(|reason| Choice {
+                value: reason.as_str().into(),
+                label: words::cancel_reason(*reason).into(),
+                hint: String::new(),
+            })
+            .collect(),
+        confirm: Field::new("confirm"),
+    })
+}

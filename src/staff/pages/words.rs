@@ -1,0 +1,133 @@
+//! How does the desk say how a request stands, and whose turn it is?
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    agreement::Programme,
+    request::{
+        Clocks, Facts, Kind, Reason, Standing, State,
+        pages::{
+            view::Tone,
+            when::{between, span},
+        },
+    },
+    staff::{Action, CancelReason},
+};
+
+/// How a request stands, in the desk's words.
+#[derive(Clone, Debug)]
+pub(super) struct Said {
+    /// In a word or two.
+    pub(super) tag: &'static str,
+    /// Its tone.
+    pub(super) tone: Tone,
+    /// Who must act.
+    pub(super) turn: &'static str,
+    /// How old it is, against promise and limit.
+    pub(super) age: String,
+}
+
+impl Said {
+    /// At `now`.
+    pub(super) fn of(facts: &Facts, clocks: &Clocks, now: DateTime<Utc>) -> Self {
+        let (tag, tone, turn) = match Standing::of(facts, clocks, now) {
+            Standing::Checking { overdue: false } => ("In progress", Tone::Waiting, "The portal"),
+            Standing::Checking { overdue: true } => ("Overdue", Tone::Action, "The portal"),
+            Standing::NeedsAction { overdue: false } => {
+                ("Needs action", Tone::Action, "The administrator")
+            }
+            Standing::NeedsAction { overdue: true } => {
+                ("Overdue, needs action", Tone::Action, "The administrator")
+            }
+            Standing::InForce if facts.blocked => {
+                ("Provisioned, at risk", Tone::Action, "The administrator")
+            }
+            Standing::InForce => ("Provisioned", Tone::Good, "Nobody"),
+            Standing::Superseded => ("Superseded", Tone::Neutral, "Nobody"),
+            Standing::Cancelled => ("Cancelled", Tone::Neutral, "Nobody"),
+            Standing::Rejected(_) => ("Rejected", Tone::Bad, "Nobody"),
+            Standing::Withdrawn => ("Withdrawn", Tone::Neutral, "Nobody"),
+        };
+        let age = match facts.state {
+            State::Pending(_) => {
+                let promised = clocks.promised_by(facts.submitted_at);
+                let against = if now > promised {
+                    format!("{} past the promise", span(between(promised, now)))
+                } else {
+                    format!("{} left of the promise", span(between(now, promised)))
+                };
+                let limit = clocks.expires_at(facts.submitted_at);
+                format!(
+                    "{}: {against}, {} to the limit",
+                    span(between(facts.submitted_at, now)),
+                    span(between(now, limit))
+                )
+            }
+            State::Provisioned { at } | State::Rejected { at, .. } | State::Withdrawn { at } => {
+                format!("took {}", span(between(facts.submitted_at, at)))
+            }
+        };
+        Self {
+            tag,
+            tone,
+            turn,
+            age,
+        }
+    }
+}
+
+/// What was asked, in a word or two.
+pub(super) const fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Initiate => "New service",
+        Kind::Update => "Update",
+        Kind::Cancel => "Cancel",
+    }
+}
+
+/// A programme where there is little room.
+pub(super) const fn programme(programme: Programme) -> &'static str {
+    match programme {
+        Programme::VolumeLicensing => "Volume Licensing",
+        Programme::PartnerNetwork => "Partner Network",
+        Programme::ServiceProvider => "SPLA",
+        Programme::HighVolume => "High Volume",
+    }
+}
+
+/// Why a request was rejected, or is to be.
+pub(super) const fn reason(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Expired => "Its time limit passed",
+        Reason::NotEligible => "The organisation or its servers are not eligible",
+        Reason::Duplicate => "Another request asks for the same",
+        Reason::WrongInformation => "The agreement number or a name is wrong",
+        Reason::Policy => "The provider's policy does not allow it",
+    }
+}
+
+/// Why a service is cancelled, or a request was refused.
+pub(super) const fn cancel_reason(reason: CancelReason) -> &'static str {
+    match reason {
+        CancelReason::OwnerAsked => "The owner asked for it",
+        CancelReason::NotEligible => "The organisation or its servers are not eligible",
+        CancelReason::Duplicate => "Another service or request takes its place",
+        CancelReason::WrongInformation => "The agreement number or a name is wrong",
+        CancelReason::Policy => "The provider's policy does not allow it",
+    }
+}
+
+/// What the audit tells.
+pub(super) const fn action(action: Action) -> &'static str {
+    match action {
+        Action::SignedIn => "Signed in",
+        Action::SignedOutEverywhere => "Signed out everywhere",
+        Action::PasswordChanged => "Changed the own password",
+        Action::Looked => "Looked at",
+        Action::Exported => "Downloaded a list of requests",
+        Action::CheckedAgain => "Asked for another check of",
+        Action::Refused => "Refused",
+        Action::Withdrew => "Withdrew for the administrator",
+        Action::Cancelled => "Cancelled for the owner",
+    }
+}

@@ -1,0 +1,177 @@
+//! What does somebody who types into the one box mean?
+//!
+//! An agreement number (any spacing), the beginning of a reference (`O` for `0`, `I` and `L` for
+//! `1`), or a name: a SIP domain, one above it, or an Access Edge FQDN, in either form of a script
+//! beyond ASCII. `1234567` may be a number and the beginning of a reference: then it is looked for
+//! as both, and the page says so.
+
+use crate::{
+    agreement::AgreementNumber,
+    code,
+    names::{Fqdn, typed},
+};
+
+/// The fewest symbols that are taken for the beginning of a reference without `PIC` before them.
+const FEWEST_SYMBOLS: usize = 4;
+/// The symbols of a reference after `PIC`.
+const ALL_SYMBOLS: usize = 16;
+
+/// What a text is taken for; nothing at all is a text that finds nothing. Does not show itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Search {
+    /// The number of an agreement.
+    pub number: Option<AgreementNumber>,
+    /// The beginning of a reference, as it is shown: `PIC-7K3M-9Q`.
+    pub reference: Option<Beginning>,
+    /// A SIP domain or Access Edge; those below it are meant too.
+    pub name: Option<Fqdn>,
+}
+
+/// The beginning of a reference, or all of it. Does not show itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Beginning(String);
+
+impl Beginning {
+    /// The beginning as it stands in a reference.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn read(typed: &str) -> Option<Self> {
+        let symbols = code::symbols(typed)?;
+        let (body, fewest) = ["PIC", "P1C"]
+            .iter()
+            .find_map(|start| symbols.strip_prefix(start))
+            .map_or((symbols.as_str(), FEWEST_SYMBOLS), |body| (body, 1));
+        if !(fewest..=ALL_SYMBOLS).contains(&body.len()) {
+            return None;
+        }
+        let mut shown = String::from("PIC");
+        for (place, symbol) in body.chars().enumerate() {
+            if place % 4 == 0 {
+                shown.push('-');
+            }
+            shown.push(match symbol {
+                'O' => '0',
+                'I' | 'L' => '1',
+                'U' => return None,
+                symbol => symbol,
+            });
+        }
+        Some(Self(shown))
+    }
+}
+
+impl std::fmt::Debug for Beginning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Beginning(..)")
+    }
+}
+
+impl Search {
+    /// What was typed; `None`: nothing was.
+    #[must_use]
+    pub fn read(typed: &str) -> Option<Self> {
+        let text = typed::trim(typed);
+        if text.is_empty() {
+            return None;
+        }
+        let number = match AgreementNumber::parse(text) {
+            Ok(number) => Some(number),
+            Err(problem) => problem.suggestion().cloned(),
+        };
+        // A SIP URI has its domain at the end; who stands before it is looked for nowhere.
+        let host = text.rsplit(['@', '＠']).next().unwrap_or_default();
+        Some(Self {
+            number,
+            reference: Beginning::read(text),
+            name: Fqdn::parse(host).ok(),
+        })
+    }
+
+    /// It is taken for nothing that there could be.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.number.is_none() && self.reference.is_none() && self.name.is_none()
+    }
+
+    /// What it was taken for, in words.
+    #[must_use]
+    pub fn words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        if let Some(number) = &self.number {
+            words.push(format!("the agreement number {number}"));
+        }
+        if let Some(Beginning(reference)) = &self.reference {
+            let whole = reference.len() == "PIC-7K3M-9QTX-4HWD-2ZRB".len();
+            let what = if whole {
+                "the reference"
+            } else {
+                "the beginning of a reference"
+            };
+            words.push(format!("{what} {reference}"));
+        }
+        if let Some(name) = &self.name {
+            let readable = name
+                .unicode()
+                .map(|name| format!(" ({name})"))
+                .unwrap_or_default();
+            words.push(format!(
+                "the domain or Access Edge {name}{readable}, and what lies below it"
+            ));
+        }
+        words
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(typed: &str) -> (String, String, String) {
+        let search = Search::read(typed).unwrap();
+        (
+            search.number.map(|n| n.to_string()).unwrap_or_default(),
+            search.reference.map(|r| r.0).unwrap_or_default(),
+            search.name.map(|n| n.to_string()).unwrap_or_default(),
+        )
+    }
+
+    #[test]
+    fn a_text_is_taken_for_all_that_it_may_be() {
+        for (typed, number, reference, name) in [
+            ("123-45 67", "1234567", "PIC-1234-567", ""),
+            (" pic 7k3m-9q ", "PIC7K3M9Q", "PIC-7K3M-9Q", ""),
+            (
+                "PIC-7K3M-9QTX-4HWD-2ZRB",
+                "PIC7K3M9QTX4HWD2ZRB",
+                "PIC-7K3M-9QTX-4HWD-2ZRB",
+                "",
+            ),
+            ("oil1", "OIL1", "PIC-0111", ""),
+            ("123", "123", "", ""),
+            ("pic1", "PIC1", "PIC-1", ""),
+            ("UUUU", "UUUU", "", ""),
+            ("Contoso.com.", "", "", "contoso.com"),
+            ("https://contoso.com/", "", "", "contoso.com"),
+            ("sip:ted@it.contoso.com", "", "", "it.contoso.com"),
+            ("münchen.de", "", "", "xn--mnchen-3ya.de"),
+            ("XN--MNCHEN-3YA.DE", "", "", "xn--mnchen-3ya.de"),
+            ("Agreement: 1234567", "1234567", "", ""),
+            ("?", "", "", ""),
+        ] {
+            let expected = (number.into(), reference.into(), name.into());
+            assert_eq!(read(typed), expected, "{typed}");
+        }
+        assert_eq!(Search::read(" \u{200b} "), None);
+        assert!(Search::read("?").unwrap().is_nothing());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_that_is_typed_panics(typed: String) {
+            let _ = Search::read(&typed).map(|search| search.words());
+        }
+    }
+}

@@ -1,0 +1,423 @@
+//! How is the queue read, a page at a time?
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+use super::{Filter, StateFilter, search::Search};
+use crate::{
+    agreement::{AgreementNumber, Programme},
+    db::{self, Impossible, interval},
+    readiness::Code,
+    request::{Facts, Kind, State, reference::Reference},
+};
+
+/// Lines on a page.
+pub const PAGE: usize = 50;
+/// Candidates that are looked at in one go.
+const WINDOW: usize = 500;
+/// Candidates that are looked at for one page, at most.
+pub const MOST_LOOKED_AT: usize = 10_000;
+/// Requests that a search may mean, at most.
+pub const MOST_FOUND: usize = 5_000;
+/// What is counted, at most: more is "more than".
+pub const MOST_COUNTED: usize = 10_000;
+
+/// A line of the queue.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Internal number: where the next page begins.
+    pub id: i64,
+    /// The request's name.
+    pub reference: Reference,
+    /// What its standing is derived from.
+    pub facts: Facts,
+    /// Licensing programme.
+    pub programme: Programme,
+    /// Agreement number.
+    pub number: AgreementNumber,
+    /// How many SIP domains it wants.
+    pub domains: usize,
+    /// The gravest of its findings, those that are fine or were skipped left out.
+    pub worst: Option<Code>,
+    /// The database's time when this was read.
+    pub now: DateTime<Utc>,
+}
+
+/// A part of the queue.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// Its lines, at most [`PAGE`].
+    pub rows: Vec<Row>,
+    /// Where it goes on; `None`: that was all.
+    pub next: Option<i64>,
+    /// [`MOST_LOOKED_AT`] candidates were looked at before the page was full.
+    pub unfinished: bool,
+    /// The search means more than [`MOST_FOUND`] requests, and only so many were looked at.
+    pub too_many: bool,
+}
+
+/// A page of the requests that `filter` means; `promise` says what is overdue.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away or a row is impossible.
+pub async fn page(pool: &PgPool, filter: &Filter, promise: Duration) -> Result<Page, db::Error> {
+    let mut candidates = Candidates::of(pool, filter, promise).await?;
+    let mut page = Page {
+        too_many: candidates.too_many,
+        ..Page::default()
+    };
+    let mut looked_at = 0;
+    while looked_at < MOST_LOOKED_AT {
+        let ids = candidates.next(pool).await?;
+        let Some(&last) = ids.last() else {
+            return Ok(page);
+        };
+        looked_at += ids.len();
+        let wanted = PAGE + 1 - page.rows.len();
+        page.rows
+            .extend(rows(pool, filter, promise, &ids, wanted).await?);
+        if page.rows.len() > PAGE {
+            page.rows.truncate(PAGE);
+            page.next = page.rows.last().map(|row| row.id);
+            return Ok(page);
+        }
+        page.next = Some(last);
+    }
+    page.unfinished = true;
+    Ok(page)
+}
+
+/// All that `filter` means, one part after the other, each in one go.
+#[derive(Debug)]
+pub struct Export {
+    filter: Filter,
+    promise: Duration,
+    candidates: Candidates,
+}
+
+impl Export {
+    /// Begins with the first.
+    ///
+    /// # Errors
+    ///
+    /// [`db::Error`] when the database is away.
+    pub async fn begin(
+        pool: &PgPool,
+        filter: Filter,
+        promise: Duration,
+    ) -> Result<Self, db::Error> {
+        let candidates = Candidates::of(pool, &filter, promise).await?;
+        Ok(Self {
+            filter,
+            promise,
+            candidates,
+        })
+    }
+
+    /// The next lines, perhaps none; `None`: that was all.
+    ///
+    /// # Errors
+    ///
+    /// [`db::Error`] when the database is away or a row is impossible.
+    pub async fn next(&mut self, pool: &PgPool) -> Result<Option<Vec<Row>>, db::Error> {
+        let ids = self.candidates.next(pool).await?;
+        if ids.is_empty() {
+            return Ok(None);
+        }
+        let rows = rows(pool, &self.filter, self.promise, &ids, ids.len()).await?;
+        Ok(Some(rows))
+    }
+}
+
+/// Where the candidates come from: an index that has them in order.
+#[derive(Debug)]
+enum Source {
+    /// A search has found them all.
+    Found(std::vec::IntoIter<i64>),
+    /// They have this finding.
+    Finding(Code),
+    /// They have a blocking finding.
+    Blocking,
+    /// They are pending.
+    Pending,
+    /// They have ended like this.
+    Ended(StateFilter),
+}
+
+/// Requests that may be meant, in the order of the queue.
+#[derive(Debug)]
+struct Candidates {
+    source: Source,
+    /// Oldest first: those above `low` in rising order. Else those below `high` in falling order.
+    oldest_first: bool,
+    low: i64,
+    high: i64,
+    window: usize,
+    too_many: bool,
+}
+
+impl Candidates {
+    async fn of(pool: &PgPool, filter: &Filter, promise: Duration) -> Result<Self, db::Error> {
+        let oldest_first = filter.is_oldest_first();
+        let (mut low, mut high) = (0, i64::MAX);
+        if let Some(after) = filter.after {
+            if oldest_first {
+                low = after;
+            } else {
+                high = after;
+            }
+        }
+        let age = filter.age.map(super::Age::length);
+        let least = age.max(filter.overdue.then_some(promise));
+        if let Some(least) = least {
+            high = high.min(last_before(pool, least).await?.saturating_add(1));
+        }
+        let mut too_many = false;
+        let source = if let Some(search) = &filter.search {
+            let mut found = find(pool, search).await?;
+            too_many = found.len() > MOST_FOUND;
+            found.truncate(MOST_FOUND);
+            found.retain(|&id| id < high);
+            Source::Found(found.into_iter())
+        } else if let Some(code) = filter.finding {
+            Source::Finding(code)
+        } else if filter.needs || filter.risk {
+            Source::Blocking
+        } else {
+            match filter.state {
+                None | Some(StateFilter::Pending) => Source::Pending,
+                Some(state) => Source::Ended(state),
+            }
+        };
+        Ok(Self {
+            source,
+            oldest_first,
+            low,
+            high,
+            window: if filter.is_plain() { PAGE + 1 } else { WINDOW },
+            too_many,
+        })
+    }
+
+    /// The next ones; none: there are no more.
+    async fn next(&mut self, pool: &PgPool) -> Result<Vec<i64>, db::Error> {
+        let most = i64::try_from(self.window).unwrap_or(i64::MAX);
+        let (low, high) = (self.low, self.high);
+        let ids = match &mut self.source {
+            Source::Found(found) => found.take(self.window).collect(),
+            Source::Finding(code) if self.oldest_first => {
+                sqlx::query_scalar!(
+                    "SELECT DISTINCT request_id FROM finding
+                     WHERE code = $1 AND severity NOT IN ('ok', 'skipped') AND request_id > $2 AND request_id < $3
+                     ORDER BY request_id LIMIT $4",
+                    code.as_str(),
+                    low,
+                    high,
+                    most
+                )
+                .fetch_all(pool)
+                .await?
+            }
+            Source::Finding(code) => {
+                sqlx::query_scalar!(
+                    "SELECT DISTINCT request_id FROM finding
+                     WHERE code = $1 AND severity NOT IN ('ok', 'skipped') AND request_id < $2
+                     ORDER BY request_id DESC LIMIT $3",
+                    code.as_str(),
+                    high,
+                    most
+                )
+                .fetch_all(pool)
+                .await?
+            }
+            Source::Blocking if self.oldest_first => {
+                sqlx::query_scalar!(
+                    "SELECT DISTINCT request_id FROM finding
+                     WHERE severity = 'blocking' AND request_id > $1 AND request_id < $2
+                     ORDER BY request_id LIMIT $3",
+                    low,
+                    high,
+                    most
+                )
+                .fetch_all(pool)
+                .await?
+            }
+            Source::Blocking => {
+                sqlx::query_scalar!(
+                    "SELECT DISTINCT request_id FROM finding
+                     WHERE severity = 'blocking' AND request_id < $1
+                     ORDER BY request_id DESC LIMIT $2",
+                    high,
+                    most
+                )
+                .fetch_all(pool)
+                .await?
+            }
+            Source::Pending => {
+                sqlx::query_scalar!(
+                    "SELECT request_id FROM work WHERE request_id > $1 AND request_id < $2
+                     ORDER BY request_id LIMIT $3",
+                    low,
+                    high,
+                    most
+                )
+                .fetch_all(pool)
+                .await?
+            }
+            Source::Ended(state) => {
+                sqlx::query_scalar!(
+                    "SELECT id FROM request WHERE state = $1 AND state <> 'pending' AND id < $2
+                     ORDER BY id DESC LIMIT $3",
+                    state.as_str(),
+                    high,
+                    most
+                )
+                .fetch_all(pool)
+                .await?
+            }
+        };
+        if let Some(&last) = ids.last() {
+            if self.oldest_first {
+                self.low = last;
+            } else {
+                self.high = last;
+            }
+        }
+        Ok(ids)
+    }
+}
+
+/// Beyond this number all requests are younger than `least`.
+async fn last_before(pool: &PgPool, least: Duration) -> Result<i64, db::Error> {
+    let last = sqlx::query_scalar!(
+        r#"SELECT pic_last_request_before(pic_now() - $1::interval) AS "last!""#,
+        interval(least)
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(last)
+}
+
+/// The requests that a search may mean, newest first; one more than [`MOST_FOUND`] at most.
+async fn find(pool: &PgPool, search: &Search) -> Result<Vec<i64>, db::Error> {
+    let backwards = |name: &str| name.chars().rev().collect::<String>();
+    let reference = search.reference.as_ref().map_or("", |r| r.as_str());
+    let name = search.name.as_ref().map(|name| backwards(name.as_str()));
+    let name = name.unwrap_or_default();
+    // The first text after all that begin with it: nothing in a reference comes after a tilde, and
+    // a slash comes after the dot.
+    let after = |text: &str, end: char| match text {
+        "" => String::new(),
+        text => format!("{text}{end}"),
+    };
+    let found = sqlx::query_file_scalar!(
+        "src/staff/queue/search.sql",
+        search.number.as_ref().map_or("", AgreementNumber::as_str),
+        reference,
+        after(reference, '~'),
+        name,
+        after(&name, '/'),
+        i64::try_from(MOST_FOUND + 1).unwrap_or(i64::MAX),
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(found)
+}
+
+/// Those of the candidates that are meant, `most` at most, in the candidates' order.
+async fn rows(
+    pool: &PgPool,
+    filter: &Filter,
+    promise: Duration,
+    ids: &[i64],
+    most: usize,
+) -> Result<Vec<Row>, db::Error> {
+    let rows = sqlx::query_file!(
+        "src/staff/queue/rows.sql",
+        ids,
+        filter.state.map(StateFilter::as_str),
+        filter.overdue.then(|| interval(promise)),
+        filter.age.map(|age| interval(age.length())),
+        filter.programme.map(Programme::as_str),
+        filter.finding.map(Code::as_str),
+        filter.needs,
+        filter.risk,
+        i64::try_from(most).unwrap_or(i64::MAX),
+    )
+    .fetch_all(pool)
+    .await?;
+    let rows = rows.into_iter().map(|row| {
+        let impossible = |table, column| Impossible {
+            table,
+            column,
+            id: Some(row.id),
+        };
+        Ok(Row {
+            id: row.id,
+            reference: Reference::parse(&row.reference)
+                .ok_or(impossible("request", "reference"))?,
+            facts: Facts {
+                state: State::from_columns(&row.state, row.reason.as_deref(), row.ended_at)
+                    .map_err(|_| impossible("request", "state"))?,
+                kind: Kind::parse(&row.kind).ok_or(impossible("request", "kind"))?,
+                submitted_at: row.submitted_at,
+                blocked: row.blocked,
+                superseded: row.superseded,
+            },
+            programme: row
+                .programme
+                .parse()
+                .map_err(|_| impossible("service", "programme"))?,
+            number: AgreementNumber::from_database(&row.number)
+                .map_err(|_| impossible("service", "number"))?,
+            domains: usize::try_from(row.domains).unwrap_or_default(),
+            worst: row
+                .worst
+                .map(|code| Code::parse(&code).ok_or(impossible("finding", "code")))
+                .transpose()?,
+            now: row.now,
+        })
+    });
+    Ok(rows.collect::<Result<_, Impossible>>()?)
+}
+
+/// How many requests there are in each state, [`MOST_COUNTED`] and one at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// In progress.
+    pub pending: usize,
+    /// Of those, past the promise.
+    pub overdue: usize,
+    /// Their routes came into force.
+    pub provisioned: usize,
+    /// Ended without their routes.
+    pub rejected: usize,
+    /// Taken back.
+    pub withdrawn: usize,
+}
+
+/// Counts the requests by state.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away.
+pub async fn counts(pool: &PgPool, promise: Duration) -> Result<Counts, db::Error> {
+    let row = sqlx::query_file!(
+        "src/staff/queue/counts.sql",
+        interval(promise),
+        i64::try_from(MOST_COUNTED + 1).unwrap_or(i64::MAX)
+    )
+    .fetch_one(pool)
+    .await?;
+    let number = |count: i64| usize::try_from(count).unwrap_or_default();
+    Ok(Counts {
+        pending: number(row.pending),
+        overdue: number(row.overdue),
+        provisioned: number(row.provisioned),
+        rejected: number(row.rejected),
+        withdrawn: number(row.withdrawn),
+    })
+}
