@@ -198,7 +198,7 @@ impl State {
             Manner::Silent => return None,
             Manner::TruncateOnly if over_tcp => return None,
             Manner::Truncate | Manner::TruncateOnly | Manner::WrongQuestionByTcp if !over_tcp => {
-                answer = answer.truncate()
+                answer = answer.truncate();
             }
             Manner::Code(code) => {
                 answer = blank(&request, &query);
