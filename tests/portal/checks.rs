@@ -1,3 +1,4 @@
 //! Does a request wait for its checks, and what is kept of what they found?
 
+mod looked;
 mod verdicts;

@@ -356,6 +356,12 @@ async fn what_is_yours_is_there() {
         let what = format!("{method} {path}: {}", answer.body);
         match (rule, method, path) {
             (Open | SignOut, ..) => assert_eq!(told(&answer), told(&nobody), "{what}"),
+            // Whoever may see a request may ask for another look at it.
+            (Reference, "POST", "/requests/{reference}/check-again") => {
+                let page = format!("/requests/{}", portal.pending);
+                assert_eq!(answer.header("location"), page, "{what}");
+                assert_eq!(nobody.header("location"), page, "{what}");
+            }
             (Reference, "POST", _) => {
                 assert_eq!(nobody.status, StatusCode::UNPROCESSABLE_ENTITY, "{what}");
                 let page = format!("/requests/{}", portal.pending);

@@ -283,11 +283,13 @@ impl TestApp {
     /// One background task on the database; a test may have several.
     pub(crate) fn worker(&self) -> Worker {
         Worker::new(self.pool().clone(), WAITS, Waker::default())
+            .with_checks(self.app.site().checks.clone())
     }
 
     /// The portal's own background task, which its submits wake; on connections of its own.
     pub(crate) fn own_worker(&self) -> Worker {
         Worker::new(self.db.pool().clone(), WAITS, self.waker.clone())
+            .with_checks(self.app.site().checks.clone())
     }
 
     /// Lets the background task do all that is due.

@@ -1,0 +1,116 @@
+//! How does a test get zones and Access Edges of its own, and a portal that looks at them?
+
+use pic_portal::{
+    clock::Clock,
+    readiness::{
+        dns::{Dns, Limits},
+        engine::{Checker, Checks},
+        net::Reach,
+        tls::{self, Tls},
+    },
+};
+
+use super::{
+    dns::Internet,
+    edge::{Authority, Edge, server},
+};
+
+/// Resolver, authoritative servers, a certificate authority, and edges.
+pub(crate) struct World {
+    pub(crate) internet: Internet,
+    root: Authority,
+    limits: (Limits, tls::Limits),
+}
+
+impl World {
+    /// With one authoritative server, and nothing else.
+    pub(crate) async fn start() -> Self {
+        Self {
+            internet: Internet::start(1).await,
+            root: Authority::root(),
+            limits: (Limits::default(), tls::Limits::default()),
+        }
+    }
+
+    /// For what does not answer.
+    pub(crate) fn impatient(mut self) -> Self {
+        let short = std::time::Duration::from_millis(500);
+        self.limits = (
+            Limits {
+                query: short,
+                look_up: short * 2,
+            },
+            tls::Limits {
+                connect: short,
+                whole: short * 2,
+            },
+        );
+        self
+    }
+
+    /// The zone of `domain`, without a record for federation.
+    pub(crate) fn zone(&self, domain: &str) {
+        self.internet.add(domain, 60);
+    }
+
+    /// An Access Edge of this name, in a zone that is there, with a certificate that is fine for
+    /// these domains.
+    pub(crate) async fn edge(&self, name: &str, domains: &[&str]) -> Edge {
+        let signed: Vec<_> = domains.iter().map(|d| format!("sip.{d}")).collect();
+        let mut names = vec![name];
+        names.extend(signed.iter().map(String::as_str).filter(|&n| n != name));
+        let edge = Edge::start(self.root.issue(&server(&names))).await;
+        self.internet.set(name, &[&format!("A {}", edge.address())]);
+        edge
+    }
+
+    /// Routes `domain` to `edge`.
+    pub(crate) fn route(&self, domain: &str, edge: &str) {
+        let owner = format!("_sipfederationtls._tcp.{domain}");
+        self.internet
+            .set(&owner, &[&format!("SRV 0 0 5061 {edge}")]);
+    }
+
+    /// Takes that back.
+    pub(crate) fn unroute(&self, domain: &str) {
+        let owner = format!("_sipfederationtls._tcp.{domain}");
+        self.internet.set(&owner, &[]);
+    }
+
+    /// Everything that `domain` needs at `sip.` and its name.
+    pub(crate) async fn ready(&self, domain: &str) -> Edge {
+        let edge = format!("sip.{domain}");
+        self.zone(domain);
+        self.route(domain, &edge);
+        self.edge(&edge, &[domain]).await
+    }
+
+    /// Gives `domain` to the service with this token.
+    pub(crate) fn speak_for(&self, domain: &str, token: &str) {
+        let owner = format!("_pic-portal.{domain}");
+        self.internet
+            .set(&owner, &[&format!("TXT \"pic-service={token}\"")]);
+    }
+
+    fn checker(&self) -> Checker {
+        let reach = Reach { private: true };
+        let (dns, tls) = self.limits;
+        let port = Some(self.internet.port());
+        let dns = Dns::asking([self.internet.resolver.address], port, reach, dns);
+        let roots = self.root.file();
+        let tls = Tls::new(Some(roots.path()), reach)
+            .unwrap()
+            .with_limits(tls);
+        Checker::new(dns, tls, reach, Clock::system())
+    }
+
+    /// Provisions on positive proof alone.
+    pub(crate) fn enforce(&self) -> Checks {
+        Checks::Enforce(self.checker())
+    }
+
+    /// Shows what it finds, and provisions all the same.
+    pub(crate) fn advise(&self) -> Checks {
+        Checks::Advise(self.checker())
+    }
+}
