@@ -11,6 +11,7 @@ mod hypertext;
 mod injection;
 mod journeys;
 mod keyboard;
+mod live;
 mod matrix;
 mod paper;
 mod service;
