@@ -14,7 +14,7 @@
 //! | room | what it is for |
 //! |---|---|
 //! | [`names`], [`agreement`], [`code`] | what a person typed, parsed: names of hosts and domains, agreement numbers, random codes |
-//! | [`request`] | a request: its state machine, form, storage and pages |
+//! | [`request`] | a request: its state machine, form, storage and pages, and what tells of it live |
 //! | [`service`] | what an agreement holds: signing in by its management key, changing it, cancelling it |
 //! | [`readiness`] | will federation work: DNS and certificates, looked at and judged |
 //! | [`staff`] | the support desk: accounts, the queue, looking up, acting for an administrator |

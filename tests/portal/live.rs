@@ -92,10 +92,9 @@ impl Stream {
     /// The next block, whatever it is; `None` at the end.
     async fn block(&mut self) -> Option<Event> {
         loop {
-            if let Some((block, rest)) = self.text.split_once("\n\n") {
-                let event = Event::read(block);
-                self.text = rest.to_owned();
-                return Some(event);
+            if let Some(end) = self.text.find("\n\n") {
+                let block: String = self.text.drain(..end + 2).collect();
+                return Some(Event::read(&block));
             }
             let next = timeout(PATIENCE, self.body.next()).await;
             let part = next.expect("something is said, if only that we live")?;

@@ -11,11 +11,12 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use tokio::{
     sync::{Notify, watch},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::{Limits, version};
@@ -28,6 +29,9 @@ use crate::{
     },
     web::client::Network,
 };
+
+/// Wait after a failure of the database.
+const FAILURE_WAIT: Duration = Duration::from_secs(1);
 
 /// How a request stands, for all who follow it.
 #[derive(Debug)]
@@ -219,13 +223,18 @@ async fn look(app: App) {
     let mut changes = app.changes();
     while let Some(requests) = hub.all_followed() {
         let next = Instant::now() + hub.limits.gap;
-        if let Err(error) = read(&app, &requests).await {
-            // Looked at again before long; the streams live on.
+        let failed = read(&app, &requests).await.is_err_and(|error| {
+            // The streams live on.
             tracing::debug!(%error, "the live streams wait for the database");
-        }
+            true
+        });
         let look_again = async {
             sleep_until(next).await;
-            tokio::select! { () = changes.next() => {}, () = hub.joined.notified() => {} }
+            tokio::select! {
+                () = changes.next() => {}
+                () = hub.joined.notified() => {}
+                () = sleep(FAILURE_WAIT), if failed => {}
+            }
         };
         if app
             .stopping()

@@ -10,7 +10,7 @@ use axum::{
     extract::{OriginalUri, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{
-        IntoResponse as _, Response,
+        IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
     },
 };
@@ -50,7 +50,7 @@ pub(crate) async fn stream(
     Client(network): Client,
     headers: HeaderMap,
 ) -> Result<Response, Response> {
-    let reference = shown(&reference, &uri)?;
+    let reference = shown(&reference, &uri).map_err(IntoResponse::into_response)?;
     let request = store::find(&app.db().pool, reference)
         .await
         .map_err(|error| Error::Database(error).into_response())?

@@ -15,7 +15,7 @@ pub(crate) mod when;
 use axum::{
     extract::{Path, State},
     http::{StatusCode, Uri},
-    response::{IntoResponse as _, Redirect, Response},
+    response::{IntoResponse, Redirect, Response},
 };
 
 use self::view::{Domain, EdgeRoutes, StartPage};
@@ -50,16 +50,27 @@ pub(crate) async fn start(State(app): State<App>) -> Result<Response, Error> {
     )
 }
 
+/// Why an address does not name a request as it is shown.
+pub(crate) enum Misnamed {
+    /// That is no reference.
+    NotAtAll,
+    /// It is written in another way: this is the address.
+    Otherwise(String),
+}
+
+impl IntoResponse for Misnamed {
+    fn into_response(self) -> Response {
+        match self {
+            Self::NotAtAll => Error::NoRequest.into_response(),
+            Self::Otherwise(address) => Redirect::permanent(&address).into_response(),
+        }
+    }
+}
+
 /// The reference in an address. Whoever types it otherwise than it is shown is led to the address
 /// that is, with all that follows the reference there.
-#[expect(
-    clippy::result_large_err,
-    reason = "the answer is given at once, and once a request"
-)]
-pub(crate) fn shown(reference: &str, uri: &Uri) -> Result<Reference, Response> {
-    let Some(parsed) = Reference::parse(reference) else {
-        return Err(Error::NoRequest.into_response());
-    };
+pub(crate) fn shown(reference: &str, uri: &Uri) -> Result<Reference, Misnamed> {
+    let parsed = Reference::parse(reference).ok_or(Misnamed::NotAtAll)?;
     let shown = parsed.to_string();
     if shown != reference {
         let rest = uri
@@ -68,14 +79,14 @@ pub(crate) fn shown(reference: &str, uri: &Uri) -> Result<Reference, Response> {
             .nth(3)
             .map(|rest| format!("/{rest}"))
             .unwrap_or_default();
-        return Err(Redirect::permanent(&format!("/requests/{shown}{rest}")).into_response());
+        return Err(Misnamed::Otherwise(format!("/requests/{shown}{rest}")));
     }
     Ok(parsed)
 }
 
 /// The request that an address names.
 pub(crate) async fn named(app: &App, reference: &str, uri: &Uri) -> Result<Request, Response> {
-    let parsed = shown(reference, uri)?;
+    let parsed = shown(reference, uri).map_err(IntoResponse::into_response)?;
     match store::look_up(&app.db().pool, parsed).await {
         Ok(Some(request)) => Ok(request),
         Ok(None) => Err(Error::NoRequest.into_response()),

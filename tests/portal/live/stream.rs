@@ -246,6 +246,7 @@ async fn a_reader_that_never_reads_does_not_keep_its_place() {
     .await;
 }
 
+#[expect(clippy::print_stdout, reason = "a figure for whoever asks for it")]
 #[tokio::test]
 async fn a_stop_ends_open_streams_in_good_order() {
     let portal = TestApp::with(|site| site.live.per_network = 200).await;
