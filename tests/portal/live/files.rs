@@ -42,6 +42,10 @@ async fn held(portal: &TestApp) -> (String, String) {
     portal.work().await;
     let held = portal.submit(TWO).await;
     portal.work().await;
+    // Chance has a part in when it is looked at next.
+    portal
+        .run("UPDATE work SET due_at = pic_now() + interval '30 seconds'")
+        .await;
     held
 }
 
