@@ -1,8 +1,19 @@
-//! Does `/check` keep what was typed to itself, and do nothing where checks are off?
+//! Does `/check` look when it is asked to, keep nothing, and do nothing where checks are off?
+
+use std::time::Duration;
 
 use axum::http::StatusCode;
+use chrono::DateTime;
+use pic_portal::{
+    clock::Clock,
+    readiness::engine::Checks,
+    web::{client::Proxies, limit::Throttle},
+};
 
-use crate::support::app::{TestApp, everything};
+use crate::support::{
+    app::{Answer, TestApp, escaped, everything, request, submission_id},
+    ready::Contoso,
+};
 
 #[tokio::test]
 async fn where_checks_are_off_nothing_is_asked_and_nothing_is_looked_up() {
@@ -53,5 +64,169 @@ async fn fields_that_are_not_asked_for_are_refused_and_what_is_typed_is_kept_now
     for query in ["?domains=a&domains=b", "?edge=a&edge=b"] {
         let page = portal.get(&format!("/check{query}")).await;
         assert_eq!(page.status, StatusCode::BAD_REQUEST, "{query}");
+    }
+}
+
+/// A portal that looks at this one organisation, and no other.
+async fn looking(contoso: &Contoso) -> TestApp {
+    let checker = contoso.checker();
+    TestApp::with(|site| site.checks = Checks::Enforce(checker)).await
+}
+
+/// Codes and severities in the order of the page.
+fn shown(page: &Answer) -> Vec<(&str, &str)> {
+    page.body
+        .split("data-finding=\"")
+        .skip(1)
+        .map(|rest| {
+            let (code, rest) = rest.split_once('"').unwrap();
+            let severity = rest.strip_prefix(" data-severity=\"").unwrap();
+            (code, severity.split_once('"').unwrap().0)
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn names_are_looked_up_when_the_button_is_pressed_and_not_before() {
+    let contoso = Contoso::start().await;
+    let portal = looking(&contoso).await;
+    for path in ["/", "/help", "/help/dns-and-certificate"] {
+        let page = portal.get(path).await;
+        assert!(page.body.contains("href=\"/check\""), "{path}");
+    }
+    let link = "/check?domains=contoso.com,it.contoso.com&edge=sip.contoso.com";
+    let page = portal.get(link).await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.body.contains("contoso.com,it.contoso.com</textarea>"));
+    assert!(page.body.contains("value=\"sip.contoso.com\""));
+    assert_eq!(shown(&page), []);
+    assert_eq!(contoso.edge.connections(), 0);
+
+    let before = everything(portal.pool()).await;
+    let names = [
+        ("domains", "Contoso.COM, it.contoso.com contoso.com"),
+        ("edge", "SIP.contoso.com"),
+    ];
+    let page = portal.post("/check", &names).await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert_eq!(
+        shown(&page),
+        [
+            ("srv-missing", "blocking"),
+            ("certificate-domain-san", "warning"),
+            ("srv", "ok"),
+            ("certificate", "ok"),
+        ],
+        "{}",
+        page.body
+    );
+    assert!(
+        page.body
+            .contains(&escaped(&format!("http://portal.test{link}")))
+    );
+    assert!(
+        page.body
+            .contains("Contoso.COM, it.contoso.com contoso.com</textarea>")
+    );
+    assert_eq!(
+        everything(portal.pool()).await,
+        before,
+        "nothing was stored"
+    );
+
+    // The same names, in a form for a request.
+    let mut hidden = page.hidden();
+    hidden.push(("action".into(), "change".into()));
+    let fields: Vec<_> = hidden
+        .iter()
+        .map(|(n, v)| (n.as_str(), v.as_str()))
+        .collect();
+    let form = portal.post("/requests/new", &fields).await;
+    assert_eq!(form.status, StatusCode::OK);
+    assert!(
+        form.body.contains("contoso.com\nit.contoso.com</textarea>"),
+        "{}",
+        form.body
+    );
+    assert!(form.body.contains("value=\"sip.contoso.com\""));
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_said_by_the_field_and_nothing_is_looked_up() {
+    let contoso = Contoso::start().await;
+    let portal = looking(&contoso).await;
+    let many: Vec<String> = (0..51).map(|n| format!("d{n}.contoso.com")).collect();
+    let many = many.join(" ");
+    for (domains, edge, blamed) in [
+        ("", "", &["domains-1", "edge-1"][..]),
+        ("user@contoso.com", "sip.contoso.com", &["domains-1"]),
+        ("contoso.com", "contoso.com", &["edge-1"]),
+        ("sip.contoso.com", "sip.contoso.com", &["domains-1"]),
+        (&many, "sip.contoso.com", &["domains-1"]),
+    ] {
+        let page = portal
+            .post("/check", &[("domains", domains), ("edge", edge)])
+            .await;
+        assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY, "{domains}");
+        assert!(page.body.contains("<title>Error: "));
+        for id in ["domains-1", "edge-1"] {
+            assert_eq!(
+                page.blames(id),
+                blamed.contains(&id),
+                "{domains} {edge} {id}"
+            );
+        }
+        assert!(page.body.contains(&format!("{domains}</textarea>")));
+        assert!(page.body.contains(&format!("value=\"{edge}\"")));
+    }
+    assert_eq!(contoso.edge.connections(), 0);
+}
+
+#[tokio::test]
+async fn ten_a_minute_are_looked_up_for_a_network_and_the_form_waits() {
+    let contoso = Contoso::start().await;
+    let clock = Clock::mock(DateTime::UNIX_EPOCH);
+    let checker = contoso.checker();
+    let portal = TestApp::with(|site| {
+        site.checks = Checks::Advise(checker);
+        site.throttle = Throttle::new(0, 0, Proxies::default(), &clock);
+    })
+    .await;
+    let names = [("domains", "contoso.com"), ("edge", "sip.contoso.com")];
+    for _ in 0..10 {
+        assert_eq!(portal.post("/check", &names).await.status, StatusCode::OK);
+    }
+    let refused = portal.post("/check", &names).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(refused.header("retry-after"), "60");
+    assert_eq!(shown(&refused), []);
+    assert!(refused.body.contains("contoso.com</textarea>"));
+    // A look at the answers counts too, and goes on without.
+    let id = submission_id();
+    let mut fields = request(&id, &[("sip.contoso.com", "contoso.com")]);
+    fields.retain(|(name, _)| *name != "action");
+    fields.push(("action", "review"));
+    let answers = portal.post("/requests/new", &fields).await;
+    assert_eq!(answers.status, StatusCode::OK);
+    assert_eq!(shown(&answers), []);
+    assert!(answers.body.contains("Not looked at now"));
+    clock.advance(Duration::from_mins(1));
+    let answers = portal.post("/requests/new", &fields).await;
+    assert!(shown(&answers).contains(&("srv", "ok")), "{}", answers.body);
+    assert!(answers.body.contains("Submit request"));
+    assert_eq!(portal.post("/check", &names).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn the_page_of_a_request_says_whose_turn_it_is() {
+    let contoso = Contoso::start().await;
+    let portal = looking(&contoso).await;
+    let reference = portal
+        .store_one(&[("sip.contoso.com", "contoso.com")])
+        .await;
+    let path = format!("/requests/{reference}");
+    let page = portal.get(&path).await;
+    for said in ["Your side", "Our side", "Not yet checked", "/check-again\""] {
+        assert!(page.body.contains(said), "{said}: {}", page.body);
     }
 }

@@ -172,7 +172,9 @@ async fn a_held_domain_moves_when_its_owner_speaks_for_the_service() {
         assert_eq!(portal.work().await.held, 1);
         world.speak_for("contoso.com", &token(&portal, &heir).await);
         portal.advance(WAITS.longest).await;
-        assert_eq!(portal.work().await.provisioned, 1);
+        let settled = portal.work().await;
+        let found = findings(&portal, &heir).await;
+        assert_eq!(settled.provisioned, 1, "{settled:?} {found:?}");
         let moved = "SELECT count(*) FROM route x JOIN request r ON r.service_id = x.service_id
                      WHERE x.request_id = r.id AND r.id = (SELECT max(id) FROM request)";
         assert_eq!(portal.number(moved).await, 1);

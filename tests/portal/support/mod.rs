@@ -6,6 +6,7 @@ pub(crate) mod dns;
 pub(crate) mod edge;
 pub(crate) mod process;
 pub(crate) mod world;
+pub(crate) mod ready;
 
 use std::time::{Duration, Instant};
 
