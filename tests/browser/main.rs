@@ -14,6 +14,7 @@ mod keyboard;
 mod matrix;
 mod paper;
 mod service;
+mod staff;
 mod support;
 
 /// Database and in-process requests, shared with the tests of the portal.
