@@ -63,6 +63,15 @@ pub struct Brake {
 }
 
 impl Brake {
+    /// Gives back the try of somebody who was right: that was no guess.
+    pub fn give_back(&self, name: &str) {
+        let every = u64::try_from(EVERY.as_millis()).unwrap_or(u64::MAX);
+        let mut free_at = self.free_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(free) = free_at.get_mut(&key(name)) {
+            *free = free.saturating_sub(every);
+        }
+    }
+
     /// Takes one try at the account of this name, whether there is one or not.
     ///
     /// # Errors
@@ -71,8 +80,7 @@ impl Brake {
     pub fn take(&self, name: &str) -> Result<(), TooMany> {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let (now, every) = (millis(self.clock.elapsed()), millis(EVERY));
-        let mut key = [0; 16];
-        key.copy_from_slice(&Sha256::digest(name)[..16]);
+        let key = key(name);
         let mut free_at = self.free_at.lock().unwrap_or_else(PoisonError::into_inner);
         if free_at.len() >= MOST_NAMES && !free_at.contains_key(&key) {
             free_at.retain(|_, free| *free > now);
@@ -91,6 +99,13 @@ impl Brake {
         *free = paid;
         Ok(())
     }
+}
+
+/// What is remembered of a name.
+fn key(name: &str) -> [u8; 16] {
+    let mut key = [0; 16];
+    key.copy_from_slice(&Sha256::digest(name)[..16]);
+    key
 }
 
 /// What a browser keeps in which the owner of an account has signed in.
@@ -138,6 +153,9 @@ mod tests {
             Duration::from_millis(1)
         );
         clock.advance(Duration::from_millis(1));
+        brake.take("anna").unwrap();
+        brake.take("anna").unwrap_err();
+        brake.give_back("anna");
         brake.take("anna").unwrap();
         brake.take("anna").unwrap_err();
         clock.advance(Duration::from_hours(1));

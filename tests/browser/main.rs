@@ -15,6 +15,7 @@ mod live;
 mod matrix;
 mod paper;
 mod service;
+mod staff;
 mod support;
 
 /// Database and in-process requests, shared with the tests of the portal.

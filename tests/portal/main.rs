@@ -21,6 +21,7 @@ mod rules;
 mod schema;
 mod service;
 mod sessions;
+mod staff;
 mod submits;
 mod support;
 mod swaps;

@@ -29,9 +29,11 @@ enum Rule {
     Door,
     /// Ends the session there is; the same bytes for everybody.
     SignOut,
+    /// For the staff: a service's session is nobody's there. `staff/matrix.rs` has their rules.
+    Staff,
 }
 
-use Rule::{Door, Open, Reference, Session, SignOut};
+use Rule::{Door, Open, Reference, Session, SignOut, Staff};
 
 /// Every route with its rule, in the order in which they are tried.
 const RULES: &[(&str, &str, Rule)] = &[
@@ -66,6 +68,24 @@ const RULES: &[(&str, &str, Rule)] = &[
     ("GET", "/service/key", Session),
     ("POST", "/service/key", Session),
     ("POST", "/service/sign-out", SignOut),
+    ("GET", "/staff", Staff),
+    ("GET", "/staff/set-up", Staff),
+    ("POST", "/staff/set-up", Staff),
+    ("GET", "/staff/sign-in", Staff),
+    ("POST", "/staff/sign-in", Staff),
+    ("POST", "/staff/sign-out", Staff),
+    ("GET", "/staff/account", Staff),
+    ("POST", "/staff/account", Staff),
+    ("POST", "/staff/account/sign-out", Staff),
+    ("GET", "/staff/requests", Staff),
+    ("GET", "/staff/requests.csv", Staff),
+    ("GET", "/staff/requests/{reference}", Staff),
+    ("POST", "/staff/requests/{reference}/check-again", Staff),
+    ("POST", "/staff/requests/{reference}/refuse", Staff),
+    ("POST", "/staff/requests/{reference}/withdraw", Staff),
+    ("GET", "/staff/services/{service}", Staff),
+    ("POST", "/staff/services/{service}/cancel", Staff),
+    ("GET", "/staff/audit", Staff),
     ("GET", "/static/{name}", Open),
     ("GET", "/livez", Open),
     ("GET", "/readyz", Open),
@@ -186,6 +206,7 @@ impl Portal {
             .replace("{reference}", reference)
             .replace("{name}", file)
             .replace("{topic}", "times")
+            .replace("{service}", "1")
             .replace("{reason}", "expired")
             .replace("{code}", "domain-held");
         let id = submission_id();
@@ -301,7 +322,7 @@ async fn what_is_not_yours_looks_like_what_is_not_there() {
                     let nobody = portal.ask(method, path, UNKNOWN, "").await;
                     assert_eq!(told(&unknown), told(&nobody), "{what}");
                 }
-                Open | Door | SignOut => {
+                Open | Door | SignOut | Staff => {
                     for secret in secrets {
                         assert!(!answer.body.contains(secret), "{what}: {secret}");
                     }
@@ -329,7 +350,7 @@ async fn what_is_not_yours_looks_like_what_is_not_there() {
             .await;
         assert_eq!(mine().await, before, "{what}");
         match rule {
-            Open | SignOut => assert_eq!(told(&answer), told(&nobody), "{what}"),
+            Open | SignOut | Staff => assert_eq!(told(&answer), told(&nobody), "{what}"),
             Reference => {
                 assert_eq!(told(&answer), told(&nobody), "{what}");
                 let unknown = portal.ask(method, path, UNKNOWN, &portal.other).await;
@@ -355,7 +376,7 @@ async fn what_is_yours_is_there() {
         let answer = portal.ask(method, path, &portal.pending, &portal.own).await;
         let what = format!("{method} {path}: {}", answer.body);
         match (rule, method, path) {
-            (Open | SignOut, ..) => assert_eq!(told(&answer), told(&nobody), "{what}"),
+            (Open | SignOut | Staff, ..) => assert_eq!(told(&answer), told(&nobody), "{what}"),
             // Whoever may see a request may ask for another look at it.
             (Reference, "POST", "/requests/{reference}/check-again") => {
                 let page = format!("/requests/{}", portal.pending);

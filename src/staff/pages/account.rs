@@ -87,6 +87,7 @@ pub(crate) async fn send_password(
         response.extensions_mut().insert(FailedTry);
         return Ok(response);
     };
+    app.gate().brake.give_back(account.name.as_str());
     let new = hasher.hash(new).await?;
     if !store::change_password(pool, account, &old, &new, &signed_in.token).await? {
         // Changed elsewhere in the same moment; this session has ended with it.

@@ -90,7 +90,15 @@ pub(crate) async fn send_sign_in(
         _ => None,
     };
     match opened {
-        Some(response) => Ok(response),
+        Some(response) => {
+            if !known {
+                let typed = Name::parse(&form.name);
+                app.gate()
+                    .brake
+                    .give_back(typed.as_ref().map_or("", Name::as_str));
+            }
+            Ok(response)
+        }
         None => sign_in_page(&app, &form.name, next, Some(NOT_OPENED)),
     }
 }

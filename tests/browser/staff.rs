@@ -1,0 +1,130 @@
+//! Does the support desk work in a real browser, for everybody who works there?
+
+use pic_portal::staff::store;
+
+use crate::support::{
+    browser::Browser,
+    page::{Page, Scheme},
+    portal::Portal,
+};
+
+/// Looks whether the page that is open is fit for everybody.
+async fn fit(page: &Page, scripts: bool, name: &str) {
+    for (width, scheme) in [(320, Scheme::Dark), (1280, Scheme::Light)] {
+        page.window(width, 1).await;
+        page.scheme(scheme).await;
+        page.picture(&format!("{name}-{}-{width}", scheme.name()))
+            .await;
+        page.assert_no_sideways_scrolling(name).await;
+        // Without scripts there are no timers, which axe needs.
+        if scripts {
+            assert_eq!(page.axe().await, Vec::<String>::new(), "{name}");
+        }
+    }
+}
+
+async fn words(page: &Page) -> String {
+    page.find("main").await.text().await.unwrap()
+}
+
+/// The set-up link, find by domain, read the finding, check again, refuse; the administrator sees it.
+async fn the_whole_way(scripts: bool) {
+    const PASSWORD: &str = "four words nobody says";
+    let portal = Portal::start().await;
+    let app = &portal.app;
+    app.submit(&[("sip.contoso.com", "contoso.com it.contoso.com")])
+        .await;
+    app.work().await;
+    let (held, _) = app
+        .submit(&[("edge.fabrikam.com", "contoso.com fabrikam.com")])
+        .await;
+    app.work().await;
+    app.store(70).await;
+    let link = store::new_set_up(app.pool()).await.unwrap().unwrap();
+    let browser = Browser::start().await;
+    let page = Page::new(&browser, &portal.origin);
+    page.scripts(scripts).await;
+
+    page.open(&format!("/staff/set-up?token={}", link.reveal()))
+        .await;
+    fit(&page, scripts, "staff-set-up").await;
+    page.fill("#name", "anna@contoso.com").await;
+    page.fill("#password", PASSWORD).await;
+    page.press("Make the account").await;
+    assert_eq!(page.status().await, 422);
+    fit(&page, scripts, "staff-set-up-error").await;
+    page.fill("#name", "anna").await;
+    page.fill("#password", PASSWORD).await;
+    page.press("Make the account").await;
+    assert_eq!(page.h1().await, "Requests");
+    fit(&page, scripts, "staff-queue").await;
+    page.press("Sign out").await;
+    assert_eq!(page.h1().await, "Support desk");
+    fit(&page, scripts, "staff-sign-in").await;
+    page.fill("#name", "anna").await;
+    page.fill("#password", "wrong").await;
+    page.press("Sign in").await;
+    assert_eq!(page.status().await, 422);
+    fit(&page, scripts, "staff-sign-in-error").await;
+    page.fill("#password", PASSWORD).await;
+    page.press("Sign in").await;
+
+    page.fill("#q", "fabrikam.com").await;
+    page.press("Search").await;
+    let told = words(&page).await;
+    assert!(
+        told.contains("Taken for the domain or Access Edge fabrikam.com"),
+        "{told}"
+    );
+    fit(&page, scripts, "staff-search").await;
+    page.press(&held).await;
+    let told = words(&page).await;
+    for expected in [
+        "The administrator has to act",
+        "service 1",
+        "Looked at in vain",
+    ] {
+        assert!(told.contains(expected), "{expected} is not among {told}");
+    }
+    fit(&page, scripts, "staff-request").await;
+    page.press("Check again").await;
+    assert!(words(&page).await.contains("Another check was asked for"));
+    page.press("The service").await;
+    page.open("/staff/services/1").await;
+    fit(&page, scripts, "staff-service").await;
+
+    page.open(&format!("/staff/requests/{held}")).await;
+    page.click("details:has([action$=refuse]) summary").await;
+    page.click("label[for=duplicate]").await;
+    page.press("Refuse request").await;
+    assert_eq!(page.status().await, 422);
+    fit(&page, scripts, "staff-refuse-error").await;
+    page.click("label[for=confirm]").await;
+    page.press("Refuse request").await;
+    assert!(words(&page).await.contains("Nobody has to act"));
+    fit(&page, scripts, "staff-refused").await;
+    page.open("/staff/audit").await;
+    assert!(words(&page).await.contains("Refused"));
+    fit(&page, scripts, "staff-audit").await;
+    page.open("/staff/account").await;
+    fit(&page, scripts, "staff-account").await;
+    page.open("/staff/requests?state=withdrawn").await;
+    fit(&page, scripts, "staff-queue-empty").await;
+    page.open(&format!("/requests/{held}")).await;
+    assert!(
+        words(&page)
+            .await
+            .contains("The same routes were asked for by another request")
+    );
+    page.assert_quiet(&[422]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_day_at_the_desk() {
+    the_whole_way(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_day_at_the_desk_without_javascript() {
+    the_whole_way(false).await;
+}

@@ -1,0 +1,254 @@
+//! Who may do what, for every route of the desk that there is?
+
+use std::{collections::BTreeSet, time::Duration};
+
+use axum::http::{Method, StatusCode};
+use pic_portal::{app::App, staff::Role};
+use sqlx::AssertSqlSafe;
+
+use super::{account, sign_in, signed_in};
+use crate::support::app::{Answer, TestApp};
+
+/// Who a route is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rule {
+    /// The same for everybody who is not signed in.
+    Open,
+    /// Whoever is signed in.
+    Reader,
+    /// Agents.
+    Agent,
+}
+
+use Rule::{Agent, Open, Reader};
+
+/// Every route of the desk with its rule and the fields that it wants.
+const RULES: &[(&str, &str, Rule, &[(&str, &str)])] = &[
+    ("GET", "/staff", Open, &[]),
+    ("GET", "/staff/set-up", Open, &[]),
+    (
+        "POST",
+        "/staff/set-up",
+        Open,
+        &[("name", "mallory"), ("password", "four words nobody says")],
+    ),
+    ("GET", "/staff/sign-in", Open, &[]),
+    (
+        "POST",
+        "/staff/sign-in",
+        Open,
+        &[("name", "mallory"), ("password", "x")],
+    ),
+    ("POST", "/staff/sign-out", Open, &[]),
+    ("GET", "/staff/requests", Reader, &[]),
+    ("GET", "/staff/requests.csv", Reader, &[]),
+    ("GET", "/staff/requests/{reference}", Reader, &[]),
+    ("GET", "/staff/services/{service}", Reader, &[]),
+    ("GET", "/staff/audit", Agent, &[]),
+    (
+        "POST",
+        "/staff/requests/{reference}/check-again",
+        Agent,
+        &[],
+    ),
+    (
+        "POST",
+        "/staff/requests/{reference}/refuse",
+        Agent,
+        &[("reason", "policy"), ("confirm", "on")],
+    ),
+    (
+        "POST",
+        "/staff/requests/{reference}/withdraw",
+        Agent,
+        &[("confirm", "on")],
+    ),
+    (
+        "POST",
+        "/staff/services/{service}/cancel",
+        Agent,
+        &[("reason", "owner-asked"), ("confirm", "on")],
+    ),
+    ("GET", "/staff/account", Reader, &[]),
+    (
+        "POST",
+        "/staff/account",
+        Reader,
+        &[("old", "wrong"), ("new", "four other words here")],
+    ),
+    ("POST", "/staff/account/sign-out", Reader, &[]),
+];
+
+#[test]
+fn every_route_of_the_desk_has_a_rule() {
+    let mut routes = BTreeSet::new();
+    for route in App::routes() {
+        for method in route
+            .methods()
+            .iter()
+            .filter(|&method| method != Method::HEAD)
+        {
+            if route.path().starts_with("/staff") {
+                routes.insert((method.to_string(), route.path().to_owned()));
+            }
+        }
+    }
+    let ruled: BTreeSet<_> = RULES
+        .iter()
+        .map(|(method, path, ..)| ((*method).to_owned(), (*path).to_owned()))
+        .collect();
+    assert_eq!(ruled.len(), RULES.len(), "one rule a route");
+    assert_eq!(routes, ruled);
+}
+
+/// Everything that the desk could change or show.
+async fn rows(portal: &TestApp) -> String {
+    let mut all = String::new();
+    for table in [
+        "request",
+        "event",
+        "work",
+        "route",
+        "staff",
+        "staff_session",
+        "staff_audit",
+    ] {
+        let rows = format!(
+            "SELECT coalesce(string_agg(t::text, ' ' ORDER BY t::text), '') FROM {table} AS t"
+        );
+        let rows: String = sqlx::query_scalar(AssertSqlSafe(rows))
+            .fetch_one(portal.pool())
+            .await
+            .unwrap();
+        all.push_str(&rows);
+    }
+    all
+}
+
+async fn ask(
+    portal: &TestApp,
+    method: &str,
+    path: &str,
+    fields: &[(&str, &str)],
+    cookie: &str,
+) -> Answer {
+    if method == "GET" {
+        portal.get_with(path, cookie).await
+    } else {
+        portal.post_with(path, fields, cookie).await
+    }
+}
+
+/// A portal with a service in force (1) and a pending request of another (2).
+async fn portal() -> (TestApp, String, String) {
+    let portal = TestApp::new().await;
+    let (_, key) = portal.submit(&[("sip.contoso.com", "contoso.com")]).await;
+    portal.work().await;
+    let fields = [("number", "1234567"), ("management_key", key.as_str())];
+    let administrator = portal.post("/service", &fields).await.cookie();
+    let (pending, _) = portal.submit(&[("sip.fabrikam.com", "fabrikam.com")]).await;
+    (portal, pending, administrator)
+}
+
+#[tokio::test]
+async fn nobody_gets_or_does_what_is_not_theirs() {
+    const MINUTE: Duration = Duration::from_mins(1);
+    let (portal, pending, administrator) = portal().await;
+    let idle = signed_in(&portal, "idle", Role::Agent).await;
+    portal.advance(31 * MINUTE).await;
+    let disabled = signed_in(&portal, "disabled", Role::Agent).await;
+    let signed_out = signed_in(&portal, "gone", Role::Agent).await;
+    portal.post_with("/staff/sign-out", &[], &signed_out).await;
+    portal
+        .run("UPDATE staff SET disabled_at = pic_now() WHERE name = 'disabled'")
+        .await;
+    let reader = signed_in(&portal, "reader", Role::Reader).await;
+    let invented = format!("pic_staff={}", pic_portal::code::encode(&[7; 20]));
+    let value = administrator.split_once('=').unwrap().1;
+    let borrowed = format!("pic_staff={value}");
+    let strangers = [
+        ("nobody", ""),
+        ("an administrator", administrator.as_str()),
+        ("an administrator's token as staff", borrowed.as_str()),
+        ("an invented session", invented.as_str()),
+        ("no session at all", "pic_staff=nonsense"),
+        ("idle", idle.as_str()),
+        ("disabled", disabled.as_str()),
+        ("signed out", signed_out.as_str()),
+    ];
+    for &(method, path, rule, fields) in RULES {
+        let address = path
+            .replace("{reference}", &pending)
+            .replace("{service}", "1");
+        let before = rows(&portal).await;
+        for (who, cookie) in strangers {
+            let what = format!("{method} {path}, {who}");
+            let answer = ask(&portal, method, &address, fields, cookie).await;
+            assert_eq!(rows(&portal).await, before, "{what}: nothing is changed");
+            assert!(!answer.body.contains("contoso.com") && !answer.body.contains("fabrikam.com"));
+            if rule != Open {
+                assert_eq!(answer.status, StatusCode::SEE_OTHER, "{what}");
+                assert!(
+                    answer.header("location").starts_with("/staff/sign-in"),
+                    "{what}"
+                );
+                assert_eq!(answer.body, "", "{what}");
+            }
+        }
+        if rule == Agent {
+            let answer = ask(&portal, method, &address, fields, &reader).await;
+            let what = format!("{method} {path}, a reader");
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{what}");
+            assert!(!answer.body.contains(&pending), "{what}");
+            assert_eq!(rows(&portal).await, before, "{what}: nothing is changed");
+        }
+    }
+}
+
+/// The same questions asked by those who may: what was refused above was refused for the person.
+#[tokio::test]
+async fn whoever_may_does() {
+    let (portal, _, _) = portal().await;
+    account(&portal, "reader", Role::Reader).await;
+    account(&portal, "agent", Role::Agent).await;
+    for &(method, path, rule, fields) in RULES {
+        for name in ["reader", "agent"] {
+            if rule == Open || (rule == Agent && name == "reader") {
+                continue;
+            }
+            // Each time a request of its own, and a service with something in force.
+            let domain = format!(
+                "d{}.example",
+                portal.number("SELECT count(*) FROM request").await
+            );
+            portal
+                .store_one(&[(&format!("sip.{domain}"), &domain)])
+                .await;
+            portal.work().await;
+            let service = portal.number("SELECT max(id) FROM service").await;
+            let domain = format!("e{domain}");
+            let pending = portal
+                .store_one(&[(&format!("sip.{domain}"), &domain)])
+                .await;
+            let cookie = sign_in(&portal, name).await;
+            let address = path
+                .replace("{reference}", &pending)
+                .replace("{service}", &service.to_string());
+            let answer = ask(&portal, method, &address, fields, &cookie).await;
+            let what = format!("{method} {path}, {name}: {}", answer.body);
+            let expected = match (method, path) {
+                ("POST", "/staff/account") => StatusCode::UNPROCESSABLE_ENTITY,
+                ("POST", _) => StatusCode::SEE_OTHER,
+                _ => StatusCode::OK,
+            };
+            assert_eq!(answer.status, expected, "{what}");
+            assert!(!answer.header("location").contains("next"), "{what}");
+        }
+    }
+    let ended = "SELECT string_agg(state, ' ' ORDER BY id) FROM request WHERE reason = 'policy' OR state = 'withdrawn'";
+    let ended: String = sqlx::query_scalar(ended)
+        .fetch_one(portal.pool())
+        .await
+        .unwrap();
+    assert_eq!(ended, "rejected withdrawn");
+}

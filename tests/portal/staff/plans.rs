@@ -1,0 +1,169 @@
+//! Does any filter or search read a whole table?
+
+use std::fs;
+
+use sqlx::AssertSqlSafe;
+
+use crate::support::app::TestApp;
+
+/// Twenty thousand services with a request each, a third of them pending, some with findings.
+const MANY: &str = "
+    INSERT INTO service (created_at, programme, number, token, key_hash)
+    SELECT pic_now() - interval '40 days' + n * interval '2 minutes',
+           (ARRAY['volume_licensing', 'partner_network', 'service_provider', 'high_volume'])[1 + n % 4],
+           (1000000 + n / 3)::text, lpad(translate(to_hex(n), 'abcdef', 'ABCDEF'), 16, '0'), sha256(n::text::bytea)
+    FROM generate_series(1, 20000) AS n;
+    ANALYZE service;
+    WITH new AS (
+        INSERT INTO request (service_id, submitted_at, ended_at, reference, kind, deployment, state, reason,
+                             submission_hash, content_hash)
+        SELECT s.id, s.created_at, CASE WHEN s.id % 3 > 0 THEN pic_now() END,
+               'PIC' || regexp_replace(upper(left(md5(s.id::text), 16)), '(.{4})', '-\\1', 'g'), 'initiate', 'on_premises',
+               CASE WHEN s.id % 3 = 0 THEN 'pending' WHEN s.id % 50 = 1 THEN 'rejected' WHEN s.id % 50 = 2 THEN 'withdrawn'
+                    ELSE 'provisioned' END,
+               CASE WHEN s.id % 3 > 0 AND s.id % 50 = 1 THEN 'policy' END, sha256(s.id::text::bytea), sha256(s.id::text::bytea)
+        FROM service s ORDER BY s.id RETURNING id, service_id, state
+    ), edge AS (
+        INSERT INTO request_edge SELECT id, 1, 'sip.d' || id || '.example' FROM new
+    ), route AS (
+        INSERT INTO request_route SELECT id, 1, p || 'd' || id || '.example' FROM new, (VALUES (''), ('a.')) AS v (p)
+    ), pending AS (
+        INSERT INTO work (request_id, due_at) SELECT id, pic_now() FROM new WHERE state = 'pending'
+    ), found AS (
+        INSERT INTO finding (request_id, code, subject, severity, at)
+        SELECT id, code, 'd' || id || '.example', severity, pic_now()
+        FROM new, (VALUES ('srv-port', 'blocking'), ('srv-suffix', 'warning'), ('certificate', 'ok')) AS f (code, severity)
+        WHERE id % 20 = 0
+    )
+    INSERT INTO event (request_id, seq, at, actor, code) SELECT id, 1, pic_now(), 'administrator', 'submitted' FROM new;
+    INSERT INTO route SELECT d.sip_domain, 'sip.' || d.sip_domain, r.service_id, r.id, pic_now()
+    FROM request r JOIN request_route d ON d.request_id = r.id WHERE r.state = 'provisioned';
+    ANALYZE;
+";
+
+/// The plan of a statement whose parameters are known when it is run, and of one for all parameters.
+async fn plans(portal: &TestApp, sql: &str, values: &str) -> String {
+    let mut plans = String::new();
+    let mut connection = portal.pool().acquire().await.unwrap();
+    for mode in ["force_custom_plan", "force_generic_plan"] {
+        let run = async |connection: &mut sqlx::PgConnection, sql: String| {
+            sqlx::raw_sql(AssertSqlSafe(sql))
+                .execute(connection)
+                .await
+                .unwrap();
+        };
+        run(
+            &mut connection,
+            format!("SET plan_cache_mode = {mode}; PREPARE looked_at AS {sql}"),
+        )
+        .await;
+        let lines: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!(
+            "EXPLAIN EXECUTE looked_at ({values})"
+        )))
+        .persistent(false)
+        .fetch_all(&mut *connection)
+        .await
+        .unwrap();
+        plans.push_str(&lines.join("\n"));
+        run(
+            &mut connection,
+            "DEALLOCATE looked_at; RESET plan_cache_mode".into(),
+        )
+        .await;
+    }
+    plans
+}
+
+/// The statement in a file of the desk, as PostgreSQL takes it.
+fn file(path: &str) -> String {
+    fs::read_to_string(format!("{}/src/staff/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+#[tokio::test]
+async fn no_filter_and_no_search_reads_a_whole_table() {
+    let portal = TestApp::new().await;
+    sqlx::raw_sql(MANY).execute(portal.pool()).await.unwrap();
+    let window =
+        "(SELECT array_agg(id) FROM (SELECT id FROM request ORDER BY id DESC LIMIT 500) r)";
+    let window: String = sqlx::query_scalar(AssertSqlSafe(format!("SELECT {window}::text")))
+        .fetch_one(portal.pool())
+        .await
+        .unwrap();
+    let reference: String =
+        sqlx::query_scalar("SELECT quote_literal(reference) FROM request WHERE id = 300")
+            .fetch_one(portal.pool())
+            .await
+            .unwrap();
+    let rows = |filter: &str| format!("'{window}'::bigint[], {filter}, 51");
+    let store = file("queue/store.rs");
+    let mut statements = vec![
+        (file("queue/counts.sql"), "'48h', 10001".to_owned()),
+        (file("desk/request.sql"), reference),
+        (file("desk/service.sql"), "300".to_owned()),
+    ];
+    for filter in [
+        "'pending', NULL, NULL, NULL, NULL, false, false",
+        "'pending', '48h', NULL, NULL, NULL, false, false",
+        "'provisioned', NULL, '7d', 'high_volume', NULL, false, true",
+        "NULL, NULL, NULL, NULL, 'srv-port', false, false",
+        "'pending', NULL, NULL, NULL, NULL, true, false",
+    ] {
+        statements.push((file("queue/rows.sql"), rows(filter)));
+    }
+    for search in [
+        "'1000100', '', '', '', '', 5001",
+        "'', 'PIC-7K3M', 'PIC-7K3M~', '', '', 5001",
+        "'', '', '', reverse('d77.example'), reverse('d77.example') || '/', 5001",
+    ] {
+        statements.push((file("queue/search.sql"), search.to_owned()));
+    }
+    // The candidates' statements stand in the store itself.
+    let candidates: Vec<_> = store
+        .split("sqlx::query_scalar!(")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').nth(1))
+        .filter(|sql| sql.contains("LIMIT $"))
+        .collect();
+    assert_eq!(candidates.len(), 6, "every source of candidates");
+    for sql in candidates {
+        let values = match (
+            sql.contains("code = $1"),
+            sql.contains("state = $1"),
+            sql.matches('$').count(),
+        ) {
+            (true, _, 4) => "'srv-port', 0, 9000000, 500",
+            (true, _, _) => "'srv-port', 9000000, 500",
+            (_, true, _) => "'rejected', 9000000, 500",
+            (_, _, 3) => "0, 9000000, 500",
+            _ => "9000000, 500",
+        };
+        statements.push((sql.to_owned(), values.to_owned()));
+    }
+    for (sql, values) in &statements {
+        let plan = plans(&portal, sql, values).await;
+        for table in [
+            "request",
+            "service",
+            "request_route",
+            "request_edge",
+            "work",
+            "finding",
+            "event",
+            "route",
+        ] {
+            let whole = plan.lines().find(|line| {
+                line.trim_end().contains("Seq Scan on ")
+                    && line.contains(&format!("Seq Scan on {table} "))
+            });
+            assert_eq!(whole, None, "{sql}\n({values})\n{plan}");
+        }
+    }
+    // The eye is sharp.
+    let plan = plans(
+        &portal,
+        "SELECT count(*) FROM request WHERE content_hash = $1",
+        "''",
+    )
+    .await;
+    assert!(plan.contains("Seq Scan on request "), "{plan}");
+}

@@ -1,0 +1,264 @@
+//! Is nothing missing that is searched for?
+
+use axum::http::StatusCode;
+use pic_portal::staff::Role;
+use proptest::{
+    prelude::*,
+    sample::select,
+    test_runner::{Config, TestRunner},
+};
+
+use super::signed_in;
+use crate::support::app::TestApp;
+
+/// What is stored: an edge and its domains, in the form that DNS has.
+const STORED: &[(&str, &str)] = &[
+    ("sip.contoso.com", "contoso.com it.contoso.com"),
+    ("edge.fabrikam.com", "fabrikam.com notcontoso.com"),
+    (
+        "sip.xn--mnchen-3ya.de",
+        "xn--mnchen-3ya.de a.b.xn--mnchen-3ya.de",
+    ),
+    ("access.contoso.com", "contoso.com.example"),
+    ("sip.a-b.example", "a-b.example x.a-b.example"),
+    ("sip.b.example", "b.example"),
+];
+
+/// Written as DNS has it, and as people do.
+fn as_dns_has_it(name: &str) -> String {
+    name.to_lowercase().replace("münchen", "xn--mnchen-3ya")
+}
+
+/// The simple model: what a name means.
+fn is_meant(stored: &(&str, &str), name: &str) -> bool {
+    let name = as_dns_has_it(name);
+    let below = format!(".{name}");
+    let names = stored.1.split(' ').chain([stored.0]);
+    names
+        .into_iter()
+        .any(|it| it == name || it.ends_with(&below))
+}
+
+/// The references on the page, in its order.
+fn shown(page: &str) -> Vec<String> {
+    let lines = page.split("href=\"/staff/requests/PIC-").skip(1);
+    lines.map(|line| format!("PIC-{}", &line[..19])).collect()
+}
+
+async fn find(portal: &TestApp, cookie: &str, q: &str) -> Vec<String> {
+    let query = serde_html_form::to_string([("q", q)]).unwrap();
+    let page = portal
+        .get_with(&format!("/staff/requests?{query}"), cookie)
+        .await;
+    assert_eq!(page.status, StatusCode::OK, "{q}: {}", page.body);
+    assert!(
+        page.body.contains("Taken for") || page.body.contains("That is neither"),
+        "{q}"
+    );
+    shown(&page.body)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_is_searched_nothing_that_matches_is_missing() {
+    let portal = TestApp::new().await;
+    let agent = signed_in(&portal, "anna", Role::Reader).await;
+    let mut references = Vec::new();
+    for edges in STORED {
+        references.push(portal.store_one(&[*edges]).await);
+    }
+    let names = [
+        "contoso.com",
+        "CONTOSO.com.",
+        "it.contoso.com",
+        "com",
+        "fabrikam.com",
+        "edge.fabrikam.com",
+        "münchen.de",
+        "xn--mnchen-3ya.de",
+        "b.xn--mnchen-3ya.de",
+        "b.münchen.de",
+        "sip.contoso.com",
+        "access.contoso.com",
+        "a-b.example",
+        "b.example",
+        "-b.example",
+        "contoso.com.example",
+        "notcontoso.com",
+        "so.com",
+        "oso.com",
+        "sip:ted@contoso.com",
+        "https://contoso.com/",
+    ];
+    for q in names {
+        let name = q
+            .trim_start_matches("sip:ted@")
+            .trim_start_matches("https://");
+        let name = name.trim_end_matches(['/', '.']);
+        let is_name = name.contains('.') && !name.starts_with('-');
+        let meant: Vec<_> = STORED
+            .iter()
+            .zip(&references)
+            .filter(|(stored, _)| is_name && is_meant(stored, name))
+            .map(|(_, reference)| reference.clone())
+            .rev()
+            .collect();
+        assert_eq!(find(&portal, &agent, q).await, meant, "{q}: newest first");
+    }
+    for q in ["1234567", "123 45-67", " 1234567 ", "Agreement: 1234567"] {
+        assert_eq!(find(&portal, &agent, q).await.len(), STORED.len(), "{q}");
+    }
+    for q in ["7654321", "123456", "nothing at all", "?", "@"] {
+        assert_eq!(find(&portal, &agent, q).await, [""; 0], "{q}");
+    }
+
+    // Any beginning of any reference, written in any way that sounds the same.
+    let handle = tokio::runtime::Handle::current();
+    let mut runner = TestRunner::new(Config::with_cases(60));
+    let any = (select(references.clone()), 4_usize..=16, any::<[bool; 4]>());
+    tokio::task::block_in_place(|| {
+        runner
+            .run(
+                &any,
+                |(reference, length, [lower, swap, prefix, spaced])| {
+                    let symbols: String = reference[4..]
+                        .replace('-', "")
+                        .chars()
+                        .take(length)
+                        .collect();
+                    let mut q = if swap {
+                        symbols.replace('0', "O").replace('1', "l")
+                    } else {
+                        symbols.clone()
+                    };
+                    if prefix {
+                        q = format!("PIC-{q}");
+                    }
+                    if lower {
+                        q = q.to_lowercase();
+                    }
+                    if spaced {
+                        q.insert(q.len() / 2, ' ');
+                    }
+                    let begins = |it: &&String| it[4..].replace('-', "").starts_with(&symbols);
+                    let meant: Vec<_> = references.iter().rev().filter(begins).cloned().collect();
+                    let found = handle.block_on(find(&portal, &agent, &q));
+                    // A number of that kind may be somebody's agreement number too, but not here.
+                    prop_assert_eq!(found, meant, "{}", q);
+                    Ok(())
+                },
+            )
+            .unwrap();
+    });
+}
+
+#[tokio::test]
+async fn the_queue_is_paged_filtered_and_taken_along_whole() {
+    let portal = TestApp::new().await;
+    let agent = signed_in(&portal, "anna", Role::Agent).await;
+    let empty = portal.get_with("/staff/requests", &agent).await;
+    assert!(
+        empty.body.contains("Nothing is in progress"),
+        "{}",
+        empty.body
+    );
+    portal.store(120).await;
+    portal.advance(std::time::Duration::from_hours(49)).await;
+    portal.store(3).await;
+    // 49 hours are too long for a session.
+    let agent = super::sign_in(&portal, "anna").await;
+    let all: Vec<String> = sqlx::query_scalar("SELECT reference FROM request ORDER BY id")
+        .fetch_all(portal.pool())
+        .await
+        .unwrap();
+    for (query, expected) in [
+        ("", &all[..]),
+        ("?overdue=on", &all[..120]),
+        ("?age=2d", &all[..120]),
+        ("?age=7d", &[]),
+    ] {
+        let (mut path, mut seen) = (format!("/staff/requests{query}"), Vec::new());
+        loop {
+            let page = portal.get_with(&path, &agent).await;
+            assert_eq!(page.status, StatusCode::OK);
+            seen.extend(shown(&page.body));
+            let Some((before, _)) = page.body.split_once("\">Next page") else {
+                break;
+            };
+            path = before
+                .rsplit_once("href=\"")
+                .unwrap()
+                .1
+                .replace("&#38;", "&");
+        }
+        assert_eq!(seen, expected, "{query}: oldest first, each once");
+        let file = portal
+            .get_with(&format!("/staff/requests.csv{query}"), &agent)
+            .await;
+        assert!(file.header("content-type").starts_with("text/csv"));
+        let lines: Vec<_> = file
+            .body
+            .lines()
+            .skip(1)
+            .map(|line| line.split(',').next().unwrap())
+            .collect();
+        assert_eq!(lines, expected, "{query}");
+    }
+    // All of these are done; one is held by the first.
+    portal.work().await;
+    let done = portal
+        .get_with("/staff/requests?state=provisioned", &agent)
+        .await;
+    assert_eq!(
+        shown(&done.body)[..2],
+        [all[122].clone(), all[121].clone()],
+        "newest first"
+    );
+    assert!(
+        done.body
+            .contains("<span class=\"app-tabs__count\">123</span>"),
+        "{}",
+        done.body
+    );
+    let taken: String = sqlx::query_scalar("SELECT min(sip_domain) FROM route")
+        .fetch_one(portal.pool())
+        .await
+        .unwrap();
+    let held = portal.store_one(&[("sip.other.example", &taken)]).await;
+    portal.work().await;
+    for query in [
+        "needs=on",
+        "finding=domain-held",
+        "finding=domain-held&state=pending",
+        "programme=volume_licensing",
+    ] {
+        let page = portal
+            .get_with(&format!("/staff/requests?{query}"), &agent)
+            .await;
+        assert_eq!(shown(&page.body), [held.as_str()], "{query}");
+    }
+    for query in [
+        "programme=high_volume",
+        "risk=on",
+        "finding=srv-port",
+        "q=nothing.example",
+        "needs=on&state=rejected",
+    ] {
+        let page = portal
+            .get_with(&format!("/staff/requests?{query}"), &agent)
+            .await;
+        assert!(
+            page.body.contains("No request is one of these"),
+            "{query}: {}",
+            page.body
+        );
+    }
+    portal.run("INSERT INTO finding (request_id, code, subject, severity, at) VALUES (5, 'srv-port', 'a.example', 'blocking', pic_now())").await;
+    let risk = portal.get_with("/staff/requests?risk=on", &agent).await;
+    assert_eq!(shown(&risk.body), [all[4].as_str()]);
+    for query in ["state=done", "age=x", "after=x", "finding=x", "overdue=1"] {
+        let page = portal
+            .get_with(&format!("/staff/requests?{query}"), &agent)
+            .await;
+        assert_eq!(page.status, StatusCode::BAD_REQUEST, "{query}");
+    }
+}
