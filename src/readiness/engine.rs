@@ -37,11 +37,12 @@ use crate::{
     names::{AccessEdge, Fqdn, SipDomain},
 };
 
-/// Look-ups that are under way at a time, in all and for one caller.
-const AT_A_TIME: usize = 256;
+/// Look-ups that are under way at a time, in all.
+pub const AT_A_TIME: usize = 256;
+/// The same for one request.
 const AT_A_TIME_EACH: usize = 16;
 /// Look-ups a second, and how many may come at once after a pause.
-const PER_SECOND: (u32, u32) = (1_000, 1_000);
+pub const PER_SECOND: (u32, u32) = (1_000, 1_000);
 /// The same for the names of one zone, and for connections to one address.
 const PER_ZONE: (u32, u32) = (50, 100);
 const PER_ADDRESS: (u32, u32) = (5, 10);

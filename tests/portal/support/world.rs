@@ -89,13 +89,17 @@ impl World {
     pub(crate) fn speak_for(&self, domain: &str, token: &str) {
         let owner = format!("_pic-portal.{domain}");
         self.internet
-            .set(&owner, &[&format!("TXT \"pic-service={token}\"")]);
+            .set(&owner, &[&format!("TXT pic-service={token}")]);
     }
 
-    fn checker(&self) -> Checker {
+    /// Asks the zones' own servers, as without `PIC_DNS`.
+    pub(crate) fn checker(&self) -> Checker {
+        self.asking(Some(self.internet.port()))
+    }
+
+    fn asking(&self, port: Option<u16>) -> Checker {
         let reach = Reach { private: true };
         let (dns, tls) = self.limits;
-        let port = Some(self.internet.port());
         let dns = Dns::asking([self.internet.resolver.address], port, reach, dns);
         let roots = self.root.file();
         let tls = Tls::new(Some(roots.path()), reach)
@@ -107,6 +111,11 @@ impl World {
     /// Provisions on positive proof alone.
     pub(crate) fn enforce(&self) -> Checks {
         Checks::Enforce(self.checker())
+    }
+
+    /// The same, and asks the resolver alone, as with `PIC_DNS`.
+    pub(crate) fn enforce_by_resolver(&self) -> Checks {
+        Checks::Enforce(self.asking(None))
     }
 
     /// Shows what it finds, and provisions all the same.
