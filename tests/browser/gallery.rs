@@ -5,12 +5,19 @@
 use std::time::Duration;
 
 use axum::{body::Body, http::Request};
-use pic_portal::{help::CONTENTS, readiness::Code, request::Reason};
+use pic_portal::{
+    help::CONTENTS,
+    readiness::{Code, engine::Checks},
+    request::Reason,
+};
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 
 use crate::{
-    portal_support::app::{Answer, submission_id},
+    portal_support::{
+        app::{Answer, submission_id},
+        ready::Contoso,
+    },
     support::{
         page::Page,
         portal::{Portal, foreign},
@@ -72,6 +79,8 @@ enum At {
     Broken,
     /// The database does not answer.
     Away,
+    /// Its checks look, at one organisation.
+    Looking,
 }
 
 /// Portals with requests in every state, and the list of all pages.
@@ -80,7 +89,9 @@ pub(crate) struct Gallery {
     pub(crate) sound: Portal,
     broken: Portal,
     away: Portal,
+    looking: Portal,
     elsewhere: String,
+    _contoso: Contoso,
 }
 
 impl Gallery {
@@ -90,7 +101,11 @@ impl Gallery {
             site.notice = Some("Maintenance on Sunday from 02:00 to 04:00 UTC.".into());
         })
         .await;
+        let contoso = Contoso::start().await;
+        let checker = contoso.checker();
         let mut gallery = Self {
+            looking: Portal::with(|site| site.checks = Checks::Enforce(checker)).await,
+            _contoso: contoso,
             exhibits: Vec::new(),
             sound,
             broken: Portal::start().await,
@@ -268,7 +283,7 @@ impl Gallery {
 
     /// What checks left behind, as they store it.
     async fn pages_of_findings(&mut self) {
-        let app = &self.sound.app;
+        let app = &self.looking.app;
         let many = many_domains("faults.example", 40);
         let (faults, _) = app.submit(&[("sip.faults.example", &many)]).await;
         let every = "one.every.example, two.every.example, three.every.example";
@@ -308,14 +323,40 @@ impl Gallery {
             ("status-all-well", well),
             ("status-at-risk", risk),
         ] {
-            self.show(name, 200, Way::Get(format!("/requests/{reference}")));
+            self.show_at(
+                At::Looking,
+                name,
+                200,
+                Way::Get(format!("/requests/{reference}")),
+            );
         }
         let hub = Way::GetWith("/service".into(), session);
-        self.show("status-hub-at-risk", 200, hub);
+        self.show_at(At::Looking, "status-hub-at-risk", 200, hub);
     }
 
     fn pages_of_checking(&mut self) {
         self.show("check-off", 200, Way::Get("/check".into()));
+        let path = || "/check".to_owned();
+        let link = "/check?domains=contoso.com,it.contoso.com&edge=sip.contoso.com";
+        let fields = |domains: &str, edge: &str| {
+            let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+            vec![field("domains", domains), field("edge", edge)]
+        };
+        let found = fields("contoso.com, it.contoso.com", "sip.contoso.com");
+        let well = fields("contoso.com", "SIP.contoso.com");
+        let wrong = fields("someone@contoso.com", "contoso.com");
+        let one = [("sip.contoso.com", "contoso.com it.contoso.com")];
+        let answers = request("1234567", &one, "review");
+        let new = "/requests/new".to_owned();
+        for (name, status, way) in [
+            ("check", 200, Way::Get(link.into())),
+            ("check-found", 200, Way::Post(path(), found)),
+            ("check-well", 200, Way::Post(path(), well)),
+            ("check-errors", 422, Way::Post(path(), wrong)),
+            ("answers-findings", 200, Way::Post(new, answers)),
+        ] {
+            self.show_at(At::Looking, name, status, way);
+        }
     }
 
     fn pages_of_finding(&mut self) {
@@ -423,7 +464,7 @@ impl Gallery {
                      WHERE request_id = id AND reference = ANY($1)";
         let done = sqlx::query(later)
             .bind(references)
-            .execute(self.sound.app.pool())
+            .execute(self.looking.app.pool())
             .await
             .unwrap();
         assert_eq!(done.rows_affected(), references.len() as u64);
@@ -434,6 +475,7 @@ impl Gallery {
             At::Sound => &self.sound,
             At::Broken => &self.broken,
             At::Away => &self.away,
+            At::Looking => &self.looking,
         }
     }
 

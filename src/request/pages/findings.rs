@@ -85,7 +85,7 @@ pub struct Quiet {
 impl Group {
     /// Subjects of which all lines stand open; those of more are folded.
     const OPEN_LINES: usize = 3;
-    /// Lines that are longer than this together, in bytes, are folded too.
+    /// Lines that are longer than this together, in bytes, are folded too; they break anywhere.
     const LONG: usize = 1_200;
     /// Subjects that stand open.
     const OPEN_SUBJECTS: usize = 10;
