@@ -185,23 +185,22 @@ mod tests {
 
     #[tokio::test]
     async fn a_password_is_known_again_and_no_other() {
-        let (hasher, right) = (Hasher::default(), Password::typed("correct horse"));
-        let hashed = hasher.hash(right.clone()).await.unwrap();
-        assert!(hashed.0.starts_with("$argon2id$v=19$"), "{}", hashed.0);
+        let (hash, right) = (Hasher::default(), Password::typed("correct horse"));
+        let kept = hash.hash(right.clone()).await.unwrap();
+        assert!(kept.0.starts_with("$argon2id$v=19$"), "{}", kept.0);
         assert_ne!(
-            hashed,
-            hasher.hash(right.clone()).await.unwrap(),
+            kept,
+            hash.hash(right.clone()).await.unwrap(),
             "each has its salt"
         );
         let wrong = Password::typed("correct horse ");
         assert!(
-            hasher
-                .matches(right.clone(), Some(hashed.clone()))
+            hash.matches(right.clone(), Some(kept.clone()))
                 .await
                 .unwrap()
         );
-        assert!(!hasher.matches(wrong, Some(hashed)).await.unwrap());
-        assert!(!hasher.matches(right, None).await.unwrap());
+        assert!(!hash.matches(wrong, Some(kept)).await.unwrap());
+        assert!(!hash.matches(right, None).await.unwrap());
     }
 
     /// Else the time would tell which names there are.

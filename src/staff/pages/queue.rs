@@ -81,9 +81,11 @@ pub(crate) async fn queue(
         taken_for,
         tabs: tabs(&query, &filter, &counts),
         choices: choices(&query),
-        overdue: filter.overdue,
-        needs: filter.needs,
-        risk: filter.risk,
+        only: vec![
+            ("overdue", "Overdue", filter.overdue),
+            ("needs", "Needs the administrator’s action", filter.needs),
+            ("risk", "In force and at risk", filter.risk),
+        ],
         state: query.state.clone(),
         lines: found.rows.iter().map(|row| line(row, clocks)).collect(),
         too_many: found.too_many.then(|| {
@@ -96,11 +98,12 @@ pub(crate) async fn queue(
             .unfinished
             .then(|| format!("{} were looked at so far.", requests(MOST_LOOKED_AT))),
         next,
-        is_first: filter.after.is_none(),
         is_filtered: query != queue::Query::default(),
-        first: address(&queue::Query {
-            after: String::new(),
-            ..query.clone()
+        first: filter.after.map(|_| {
+            address(&queue::Query {
+                after: String::new(),
+                ..query.clone()
+            })
         }),
         export: export_address(&query),
         promise: span(clocks.promise),
@@ -218,6 +221,7 @@ fn line(row: &Row, clocks: &Clocks) -> QueueLine {
         tone: said.tone,
         turn: said.turn,
         age: said.age,
+        against: said.against,
         submitted: when(row.facts.submitted_at, row.now),
         worst: row.worst.map_or("", title),
         worst_code: row.worst.map_or("", Code::as_str),

@@ -23,7 +23,7 @@ use crate::{
         Actor, Deployment, EventCode, Reason, Standing, State as Stored,
         pages::{
             routes_of,
-            view::{Choice, Field, Tone},
+            view::{Choice, Field, Tone, count},
             when::when,
         },
         reference::Reference,
@@ -59,7 +59,7 @@ pub(crate) async fn request(
     Path(reference): Path<String>,
 ) -> Result<Response, Error> {
     let (request, insight) = looked_at(&app, &signed_in, &reference).await?;
-    page(StatusCode::OK, &view(&app, &signed_in, &request, insight))
+    page(StatusCode::OK, &view(&app, &signed_in, &request, &insight))
 }
 
 /// A form without fields.
@@ -171,7 +171,7 @@ async fn again(
     if request.state.pending().is_none() {
         return Err(Error::Ended);
     }
-    let mut view = view(app, signed_in, &request, insight);
+    let mut view = view(app, signed_in, &request, &insight);
     view.shell.error = true;
     reason.clone_into(&mut view.reason.value);
     for (field, message) in wrong {
@@ -197,7 +197,7 @@ fn view<'a>(
     app: &'a App,
     signed_in: &SignedIn,
     request: &Request,
-    insight: Insight,
+    insight: &Insight,
 ) -> RequestPage<'a> {
     let (site, now) = (app.site(), request.now);
     let facts = request.facts();
@@ -220,9 +220,9 @@ fn view<'a>(
         tag: said.tag,
         tone: said.tone,
         turn: said.turn,
-        age: said.age,
-        facts: told(request, &insight),
-        times: times(app, request, &insight),
+        age: format!("{}, {}", said.age, said.against),
+        facts: told(request, insight),
+        times: times(app, request, insight),
         service: insight.service,
         findings,
         quiet,
@@ -276,7 +276,14 @@ fn told(request: &Request, insight: &Insight) -> Vec<(&'static str, String)> {
         told.push(("Why", words::reason(reason).to_owned()));
     }
     if let Some(attempts) = insight.attempts {
-        told.push(("Looked at in vain", format!("{attempts} times")));
+        told.push((
+            "Looked at in vain",
+            count(
+                usize::try_from(attempts).unwrap_or_default(),
+                "time",
+                "times",
+            ),
+        ));
     }
     told
 }

@@ -148,8 +148,10 @@ pub struct QueueLine {
     pub tone: Tone,
     /// Who must act.
     pub turn: &'static str,
-    /// How old it is, against promise and limit.
+    /// How old it is, or how long it took.
     pub age: String,
+    /// That against promise and limit.
+    pub against: String,
     /// When it was submitted.
     pub submitted: When,
     /// The gravest finding, or empty.
@@ -180,12 +182,8 @@ pub struct QueuePage<'a> {
     pub tabs: Vec<StateTab>,
     /// The lists of the filters.
     pub choices: Choices,
-    /// Those past the promise alone.
-    pub overdue: bool,
-    /// Those whose administrator must act alone.
-    pub needs: bool,
-    /// Those in force and at risk alone.
-    pub risk: bool,
+    /// Each of the filters that are on or off: `overdue`, `needs`, `risk`.
+    pub only: Vec<(&'static str, &'static str, bool)>,
     /// `state`, or empty.
     pub state: String,
     /// The requests.
@@ -196,12 +194,10 @@ pub struct QueuePage<'a> {
     pub unfinished: Option<String>,
     /// Where it goes on.
     pub next: Option<String>,
-    /// It is the first page.
-    pub is_first: bool,
     /// Something is filtered or searched for.
     pub is_filtered: bool,
-    /// Where the first page is.
-    pub first: String,
+    /// Where the first page is; `None`: here.
+    pub first: Option<String>,
     /// Where the same is as a file.
     pub export: String,
     /// The promise, in words.
@@ -328,6 +324,18 @@ impl RequestPage<'_> {
             .into_iter()
             .flat_map(Field::problems)
             .collect()
+    }
+}
+
+impl QueuePage<'_> {
+    /// Something is chosen in the filters, so they stand open.
+    fn is_chosen(&self) -> bool {
+        let lists = [
+            &self.choices.programme,
+            &self.choices.age,
+            &self.choices.finding,
+        ];
+        self.only.iter().any(|(_, _, on)| *on) || lists.iter().any(|(chosen, _)| !chosen.is_empty())
     }
 }
 

@@ -23,8 +23,10 @@ pub(super) struct Said {
     pub(super) tone: Tone,
     /// Who must act.
     pub(super) turn: &'static str,
-    /// How old it is, against promise and limit.
+    /// How old it is, or how long it took.
     pub(super) age: String,
+    /// That against the promise and, late, the limit.
+    pub(super) against: String,
 }
 
 impl Said {
@@ -48,30 +50,29 @@ impl Said {
             Standing::Rejected(_) => ("Rejected", Tone::Bad, "Nobody"),
             Standing::Withdrawn => ("Withdrawn", Tone::Neutral, "Nobody"),
         };
-        let age = match facts.state {
+        let (age, against) = match facts.state {
             State::Pending(_) => {
                 let promised = clocks.promised_by(facts.submitted_at);
+                let limit = span(between(now, clocks.expires_at(facts.submitted_at)));
                 let against = if now > promised {
-                    format!("{} past the promise", span(between(promised, now)))
+                    let late = span(between(promised, now));
+                    format!("{late} late, {limit} to the limit")
                 } else {
-                    format!("{} left of the promise", span(between(now, promised)))
+                    format!("{} left", span(between(now, promised)))
                 };
-                let limit = clocks.expires_at(facts.submitted_at);
-                format!(
-                    "{}: {against}, {} to the limit",
-                    span(between(facts.submitted_at, now)),
-                    span(between(now, limit))
-                )
+                (span(between(facts.submitted_at, now)), against)
             }
-            State::Provisioned { at } | State::Rejected { at, .. } | State::Withdrawn { at } => {
-                format!("took {}", span(between(facts.submitted_at, at)))
-            }
+            State::Provisioned { at } | State::Rejected { at, .. } | State::Withdrawn { at } => (
+                span(between(facts.submitted_at, at)),
+                "until it ended".to_owned(),
+            ),
         };
         Self {
             tag,
             tone,
             turn,
             age,
+            against,
         }
     }
 }

@@ -73,6 +73,7 @@ pub async fn page(pool: &PgPool, filter: &Filter, promise: Duration) -> Result<P
     while looked_at < MOST_LOOKED_AT {
         let ids = candidates.next(pool).await?;
         let Some(&last) = ids.last() else {
+            page.next = None;
             return Ok(page);
         };
         looked_at += ids.len();
@@ -292,13 +293,13 @@ impl Candidates {
 
 /// Beyond this number all requests are younger than `least`.
 async fn last_before(pool: &PgPool, least: Duration) -> Result<i64, db::Error> {
-    let last = sqlx::query_scalar!(
+    let beyond = sqlx::query_scalar!(
         r#"SELECT pic_last_request_before(pic_now() - $1::interval) AS "last!""#,
         interval(least)
     )
     .fetch_one(pool)
     .await?;
-    Ok(last)
+    Ok(beyond)
 }
 
 /// The requests that a search may mean, newest first; one more than [`MOST_FOUND`] at most.

@@ -22,8 +22,11 @@ enum Rule {
 
 use Rule::{Agent, Open, Reader};
 
+/// The fields of a form.
+type Fields = &'static [(&'static str, &'static str)];
+
 /// Every route of the desk with its rule and the fields that it wants.
-const RULES: &[(&str, &str, Rule, &[(&str, &str)])] = &[
+const RULES: &[(&str, &str, Rule, Fields)] = &[
     ("GET", "/staff", Open, &[]),
     ("GET", "/staff/set-up", Open, &[]),
     (

@@ -203,7 +203,17 @@ async fn the_queue_is_paged_filtered_and_taken_along_whole() {
             .collect();
         assert_eq!(lines, expected, "{query}");
     }
-    // All of these are done; one is held by the first.
+}
+
+#[tokio::test]
+async fn each_filter_shows_its_own_and_no_others() {
+    let portal = TestApp::new().await;
+    let agent = signed_in(&portal, "anna", Role::Agent).await;
+    portal.store(123).await;
+    let all: Vec<String> = sqlx::query_scalar("SELECT reference FROM request ORDER BY id")
+        .fetch_all(portal.pool())
+        .await
+        .unwrap();
     portal.work().await;
     let done = portal
         .get_with("/staff/requests?state=provisioned", &agent)
