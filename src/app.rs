@@ -18,6 +18,7 @@ use crate::{
     provisioning::worker::Waker,
     readiness::{Mode, engine::Checks},
     request::{Clocks, pages},
+    retention::pages as retention,
     service::pages as service,
     web::{
         self, Plain, assets,
@@ -44,6 +45,8 @@ pub struct Site {
     pub throttle: Throttle,
     /// Domains whose addresses the address tool leaves as they are.
     pub plain_domains: Vec<SipDomain>,
+    /// How often the retention sweep runs.
+    pub sweep: Duration,
     /// How strict the readiness checks are, and what makes them.
     pub checks: Checks,
 }
@@ -159,6 +162,7 @@ impl App {
             Route::new(Page, "/service/key")
                 .get(service::key)
                 .post(service::send_key),
+            Route::new(Page, "/privacy").get(retention::privacy),
             Route::new(File, "/static/{name}").get(assets::asset),
             Route::new(Probe, "/livez").get(async || "alive\n"),
             Route::new(Probe, "/readyz").get(ready),

@@ -1,5 +1,9 @@
 //! Which commands are there, and what does each do?
 
+mod doctor;
+mod reach;
+mod sweep;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand};
@@ -20,6 +24,7 @@ use crate::{
     },
     provisioning::worker::{Waker, Worker},
     readiness::engine::Checks,
+    retention::sweep::Sweeper,
     server::{self, Door, Limits},
     telemetry,
     web::limit::Throttle,
@@ -41,6 +46,10 @@ pub struct Cli {
 enum Command {
     /// Run the portal [the default]
     Serve,
+    /// Remove what has had its time and look for contact information, now; exit code 1 when something remains
+    Sweep,
+    /// Print the rule of what is kept, the last sweeps, and how the database is
+    Doctor(doctor::Doctor),
     /// Hold a throw-away PostgreSQL for the tests
     #[command(name = "__test-postgres", hide = true)]
     TestPostgres {
@@ -71,6 +80,9 @@ pub enum Failure {
         /// What the system says.
         fault: std::io::Error,
     },
+    /// A sweep or a look at the database did not end well.
+    #[error("{0}")]
+    Sweep(String),
     /// The operating system refused something basic.
     #[error("the operating system refused: {0}")]
     System(#[from] std::io::Error),
@@ -88,17 +100,22 @@ impl Cli {
                 let (filter, format) = self.given.log()?;
                 let config = self.given.config()?;
                 telemetry::init(filter, format);
-                tokio::runtime::Builder::new_multi_thread()
-                    .enable_all()
-                    .build()?
-                    .block_on(serve(config))
+                runtime()?.block_on(serve(config))
             }
+            Command::Sweep => runtime()?.block_on(sweep::run(self.given.config()?)),
+            Command::Doctor(doctor) => runtime()?.block_on(doctor.run(self.given.config()?)),
             Command::TestPostgres { dir, linger } => Ok(private::test_server::supervise(
                 &dir,
                 Duration::from_secs(linger),
             )?),
         }
     }
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
 }
 
 /// Runs the portal until SIGINT or SIGTERM: no request is cut off, and a private PostgreSQL is
@@ -185,6 +202,7 @@ async fn serve_on(
             &Clock::system(),
         ),
         plain_domains: config.plain_domains.clone(),
+        sweep: config.sweep,
         checks: Checks::Off,
     };
     let mut limits = Limits::default().within_open_files();
@@ -195,6 +213,10 @@ async fn serve_on(
     let app = App::new(db, site, waker.clone());
     let worker = tokio::spawn(Worker::new(pool.clone(), config.waits, waker).run(stop.clone()));
     tracing::info!("readiness checks are off: requests are provisioned without look-ups");
+    let sweeper = Sweeper::new(pool.clone(), config.sweep, stop.clone());
+    // A restored backup may have brought contacts back: nobody is answered before they are gone.
+    sweeper.make_clean().await;
+    let sweeper = tokio::spawn(sweeper.run());
     say(&format!("listening on http://{address}"));
     // First of all: no new requests are to be sent here.
     tokio::spawn({
@@ -224,14 +246,17 @@ async fn serve_on(
     if worker.await.is_err() {
         tracing::error!("the background task panicked");
     }
+    if sweeper.await.is_err() {
+        tracing::error!("the retention sweep panicked");
+    }
     pool.close().await;
     outcome
 }
 
-/// The one line on standard output: programs wait for it.
+/// A line on standard output: programs wait for the address, and read what a command says.
 #[expect(
     clippy::print_stdout,
-    reason = "the contract: the address is printed on stdout"
+    reason = "the contract: the address and what commands say are printed on stdout"
 )]
 fn say(line: &str) {
     use std::io::Write as _;

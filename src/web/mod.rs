@@ -13,7 +13,7 @@ use askama::Template;
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -94,7 +94,7 @@ pub struct Plain;
 
 /// Gives an error a face: a page, or `application/problem+json` for who asks for it.
 async fn faces(State(app): State<App>, request: Request, next: Next) -> Response {
-    let wants_json = wants_json(&request);
+    let wants_json = wants_json(request.headers());
     let mut response = next.run(request).await;
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
@@ -141,9 +141,9 @@ async fn faces(State(app): State<App>, request: Request, next: Next) -> Response
 }
 
 /// Whether whoever asks wants JSON and no page.
-fn wants_json(request: &Request) -> bool {
-    request
-        .headers()
+#[must_use]
+pub fn wants_json(headers: &HeaderMap) -> bool {
+    headers
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|accept| {

@@ -51,20 +51,20 @@ impl Canary {
         text.contains(&self.mark)
             || text.contains(&data_encoding::HEXLOWER.encode(self.mark.as_bytes()))
     }
+}
 
-    /// The files below `dir` that hold `mark`, in any case.
-    fn files(dir: &Path, mark: &str) -> Vec<String> {
-        let found = Command::new("grep")
-            .args(["-r", "-l", "-a", "-i", "-F", "-e", mark])
-            .arg(dir)
-            .env("LC_ALL", "C")
-            .output()
-            .unwrap();
-        // 1: nothing is found; 2: something could not be read.
-        assert!(found.status.code() < Some(2), "{found:?}");
-        let names = String::from_utf8(found.stdout).unwrap();
-        names.lines().map(str::to_owned).collect()
-    }
+/// The files below `dir` that hold `mark`, in any case.
+pub(crate) fn files(dir: &Path, mark: &str) -> Vec<String> {
+    let found = Command::new("grep")
+        .args(["-r", "-l", "-a", "-i", "-F", "-e", mark])
+        .arg(dir)
+        .env("LC_ALL", "C")
+        .output()
+        .unwrap();
+    // 1: nothing is found; 2: something could not be read.
+    assert!(found.status.code() < Some(2), "{found:?}");
+    let names = String::from_utf8(found.stdout).unwrap();
+    names.lines().map(str::to_owned).collect()
 }
 
 /// `text` in an address: all of it percent-encoded.
@@ -280,10 +280,10 @@ async fn an_address_typed_anywhere_is_nowhere_afterwards() {
     let said = fs::read_to_string(dir.join("postgres.log")).unwrap();
     assert!(said.contains("ready to accept connections"), "{said}");
     assert!(!canary.is_in(&said), "the server's log holds it: {said}");
-    assert!(!Canary::files(&dir, KNOWN).is_empty(), "the eye is sharp");
+    assert!(!files(&dir, KNOWN).is_empty(), "the eye is sharp");
     let hex = data_encoding::HEXLOWER.encode(canary.mark.as_bytes());
     for mark in [canary.mark.as_str(), &hex] {
-        let files = Canary::files(scratch.path(), mark);
+        let files = files(scratch.path(), mark);
         assert!(files.is_empty(), "{files:?}");
     }
 }

@@ -59,6 +59,7 @@ const RULES: &[(&str, &str, Rule)] = &[
     ("GET", "/service/key", Session),
     ("POST", "/service/key", Session),
     ("POST", "/service/sign-out", SignOut),
+    ("GET", "/privacy", Open),
     ("GET", "/static/{name}", Open),
     ("GET", "/livez", Open),
     ("GET", "/readyz", Open),

@@ -195,6 +195,19 @@ fn connect_options(sockets: &Path, database: &str) -> PgConnectOptions {
         .application_name("pic-portal")
 }
 
+/// How to connect to the server that another portal runs in `dir`, so that a command can work beside
+/// it. `None`: none is running, or its files may not be read.
+#[must_use]
+pub fn connect_to_running(dir: &Path) -> Option<PgConnectOptions> {
+    // The fifth line is the socket's directory, as the server itself has written it.
+    let file = std::fs::read_to_string(dir.join("pgdata/postmaster.pid")).ok()?;
+    let sockets = file.lines().nth(4).filter(|dir| dir.starts_with('/'))?;
+    Some(connect_options(
+        Path::new(sockets.trim_end()),
+        PORTAL_DATABASE,
+    ))
+}
+
 /// Where the private cluster lives unless `PIC_DATA_DIR` says otherwise (`design.md`, settings):
 /// `/var/lib/pic-portal` for root, whose home the server's own user could not enter; else
 /// `pic-portal` in the user's data directory.
