@@ -7,7 +7,7 @@ mod looking;
 mod pages;
 mod turns;
 
-use std::time::Duration;
+use std::{fs, path::PathBuf, time::Duration};
 
 use pic_portal::retention::{Cause, Run, sweep::Sweeper};
 use sqlx::PgPool;
@@ -52,4 +52,15 @@ async fn bytes(pool: &PgPool) -> i64 {
 
 async fn count(pool: &PgPool, sql: &'static str) -> i64 {
     sqlx::query_scalar(sql).fetch_one(pool).await.unwrap()
+}
+
+/// A program that comes with PostgreSQL; `None` where only the server is installed.
+pub(crate) fn tool(name: &str) -> Option<PathBuf> {
+    let dirs = fs::read_dir("/usr/lib/postgresql").ok()?;
+    let mut found: Vec<PathBuf> = dirs
+        .filter_map(|dir| Some(dir.ok()?.path().join("bin").join(name)))
+        .filter(|path| path.exists())
+        .collect();
+    found.sort();
+    found.pop()
 }

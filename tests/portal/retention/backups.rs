@@ -3,7 +3,7 @@
 use std::{
     fs,
     os::unix::{fs::MetadataExt as _, process::CommandExt as _},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -13,7 +13,7 @@ use pic_portal::db::{
 };
 use sqlx::postgres::PgPoolOptions;
 
-use super::{bytes, count, plant};
+use super::{bytes, count, plant, tool};
 use crate::{
     canary::files,
     support::{
@@ -23,17 +23,6 @@ use crate::{
         process::{Portal, exchange, scratch},
     },
 };
-
-/// A program that comes with PostgreSQL; `None` where only the server is installed.
-fn tool(name: &str) -> Option<PathBuf> {
-    let dirs = fs::read_dir("/usr/lib/postgresql").ok()?;
-    let mut found: Vec<PathBuf> = dirs
-        .filter_map(|dir| Some(dir.ok()?.path().join("bin").join(name)))
-        .filter(|path| path.exists())
-        .collect();
-    found.sort();
-    found.pop()
-}
 
 /// The database as the tools of PostgreSQL want it named: without what only our client knows.
 fn for_tools(db: &TestDb) -> String {
