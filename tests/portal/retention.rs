@@ -5,6 +5,7 @@ mod emptying;
 mod forgetting;
 mod looking;
 mod pages;
+mod refusing;
 mod turns;
 
 use std::{fs, path::PathBuf, time::Duration};
