@@ -19,6 +19,7 @@ use crate::{
     provisioning::worker::{Changes, Waker},
     readiness::{Mode, engine::Checks, pages as check},
     request::{Clocks, live, pages},
+    retention::pages as retention,
     service::pages as service,
     staff::{gate::Gate, pages as staff},
     web::{
@@ -46,6 +47,8 @@ pub struct Site {
     pub throttle: Throttle,
     /// Domains whose addresses the address tool leaves as they are.
     pub plain_domains: Vec<SipDomain>,
+    /// How often the retention sweep runs.
+    pub sweep: Duration,
     /// How strict the readiness checks are, and what makes them.
     pub checks: Checks,
     /// How long and how many live streams may be.
@@ -222,6 +225,7 @@ impl App {
             Route::new(Page, "/staff/services/{service}").get(staff::service),
             Route::new(Page, "/staff/services/{service}/cancel").post(staff::cancel),
             Route::new(Page, "/staff/audit").get(staff::audit),
+            Route::new(Page, "/privacy").get(retention::privacy),
             Route::new(File, "/static/{name}").get(assets::asset),
             Route::new(Probe, "/livez").get(async || "alive\n"),
             Route::new(Probe, "/readyz").get(ready),

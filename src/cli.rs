@@ -1,8 +1,11 @@
 //! Which commands are there, and what does each do?
 
 mod check;
+mod doctor;
+mod reach;
 mod serve;
 mod staff;
+mod sweep;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -44,6 +47,10 @@ enum Command {
     /// Manage the accounts of the support desk, also while the portal runs
     #[command(subcommand)]
     Staff(staff::Command),
+    /// Remove what has had its time and look for contact information, now; exit code 1 when something remains
+    Sweep,
+    /// Print the rule of what is kept, the last sweeps, and how the database is
+    Doctor(doctor::Doctor),
     /// Hold a throw-away PostgreSQL for the tests
     #[command(name = "__test-postgres", hide = true)]
     TestPostgres {
@@ -80,6 +87,9 @@ pub enum Failure {
         /// What the system says.
         fault: std::io::Error,
     },
+    /// A sweep or a look at the database did not end well.
+    #[error("{0}")]
+    Sweep(String),
     /// The operating system refused something basic.
     #[error("the operating system refused: {0}")]
     System(#[from] std::io::Error),
@@ -109,6 +119,8 @@ impl Cli {
                 telemetry::init(filter, format);
                 runtime()?.block_on(command.run(config))
             }
+            Command::Sweep => runtime()?.block_on(sweep::run(self.given.config()?)),
+            Command::Doctor(doctor) => runtime()?.block_on(doctor.run(self.given.config()?)),
             Command::TestPostgres { dir, linger } => Ok(private::test_server::supervise(
                 &dir,
                 Duration::from_secs(linger),

@@ -100,6 +100,10 @@ pub struct Given {
     /// A pending request is rejected as expired after this [default: 30d]
     #[arg(long, env = "PIC_EXPIRY", value_name = "TIME", global = true)]
     pub expiry: Option<String>,
+    /// How often the retention sweep removes what has had its time; it also runs at the start, before
+    /// anybody is answered [default: 1h]
+    #[arg(long, env = "PIC_SWEEP", value_name = "TIME", global = true)]
+    pub sweep: Option<String>,
     /// Connections to the database, at most [default: 10]
     #[arg(long, env = "PIC_DB_POOL", value_name = "N", global = true)]
     pub db_pool: Option<String>,
@@ -182,6 +186,8 @@ pub struct Config {
     pub clocks: Clocks,
     /// Back-off and limit for the background task.
     pub waits: Waits,
+    /// How often the retention sweep runs.
+    pub sweep: Duration,
 }
 
 /// An origin: scheme, host and port, as in `https://federation.contoso.com`.
@@ -403,6 +409,7 @@ impl Given {
             },
             clocks,
             waits,
+            sweep: duration("PIC_SWEEP", self.sweep.as_ref(), "1h")?,
             source,
         })
     }

@@ -21,6 +21,7 @@ use crate::{
     provisioning::worker::{Waker, Worker},
     readiness::Mode,
     request::live,
+    retention::sweep::Sweeper,
     server::{self, Door, Limits},
     staff,
     web::limit::Throttle,
@@ -113,6 +114,7 @@ async fn serve_on(
             &Clock::system(),
         ),
         plain_domains: config.plain_domains.clone(),
+        sweep: config.sweep,
         checks: checks.clone(),
         live: live::Limits::default(),
     };
@@ -125,6 +127,10 @@ async fn serve_on(
     tracing::info!("{}", in_words(checks.mode()));
     let worker = Worker::new(pool.clone(), config.waits, waker).with_checks(checks);
     let worker = tokio::spawn(worker.run(stop.clone()));
+    let sweeper = Sweeper::new(pool.clone(), config.sweep, stop.clone());
+    // A restored backup may have brought contacts back: nobody is answered before they are gone.
+    sweeper.make_clean().await;
+    let sweeper = tokio::spawn(sweeper.run());
     say(&format!("listening on http://{address}"));
     if private.is_some() {
         offer_set_up(&app).await;
@@ -156,6 +162,9 @@ async fn serve_on(
     }
     if worker.await.is_err() {
         tracing::error!("the background task panicked");
+    }
+    if sweeper.await.is_err() {
+        tracing::error!("the retention sweep panicked");
     }
     pool.close().await;
     outcome

@@ -7,13 +7,10 @@ use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 
 use clap::Subcommand;
 
-use super::{Failure, say, serve::start_private};
+use super::{Failure, reach, say};
 use crate::{
-    config::{Config, Source},
-    db::{
-        Database,
-        private::{self, StartError},
-    },
+    config::Config,
+    db::Database,
     staff::{
         Name, Role,
         password::{Hashed, Hasher, LONGEST, Password},
@@ -67,33 +64,9 @@ impl Command {
                 Task::Reset(name, password)
             }
         };
-        let (options, private) = match &config.source {
-            Source::Url(options) => ((**options).clone(), None),
-            Source::Private(dir) => match start_private(dir.clone()).await {
-                Ok((options, server)) => (options, Some(server)),
-                Err(Failure::Private(StartError::AlreadyRuns { dir, process })) => {
-                    let running = private::connect_to_running(&dir);
-                    (
-                        running.ok_or(StartError::AlreadyRuns { dir, process })?,
-                        None,
-                    )
-                }
-                Err(failure) => return Err(failure),
-            },
-        };
-        let done = match Database::open(options, &config.opening).await {
-            Ok(db) => {
-                let done = task.run(&db).await;
-                db.pool.close().await;
-                done
-            }
-            Err(error) => Err(error.into()),
-        };
-        if let Some(mut server) = private {
-            tokio::task::spawn_blocking(move || server.stop())
-                .await
-                .map_err(io::Error::other)?;
-        }
+        let reached = reach::database(&config).await?;
+        let done = task.run(&reached.db).await;
+        reached.close().await?;
         say(&done?);
         Ok(())
     }

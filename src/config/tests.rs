@@ -17,6 +17,7 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(config.clocks.expiry, Duration::from_hours(30 * 24));
     assert_eq!(config.waits.first, Duration::from_secs(30));
     assert_eq!(config.waits.longest, Duration::from_hours(1));
+    assert_eq!(config.sweep, Duration::from_hours(1));
     assert_eq!((config.submit_limit, config.try_limit), (30, 10));
     assert!(config.trusted_proxies.networks().is_empty());
     assert_eq!(config.opening.pool, 10);
@@ -84,6 +85,7 @@ fn a_wrong_value_names_its_variable_and_an_example_that_is_right() {
         ),
         ("PIC_EXPIRY", |g, v| g.expiry = v, &["30", "1h"]),
         ("PIC_RECHECK_FIRST", |g, v| g.recheck_first = v, &["x"]),
+        ("PIC_SWEEP", |g, v| g.sweep = v, &["hourly", "0s", "60"]),
         ("PIC_RECHECK_MAX", |g, v| g.recheck_max = v, &["1s", "x"]),
         (
             "PIC_DB_POOL",

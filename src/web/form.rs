@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use http_body_util::LengthLimitError;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use super::guard::decoded;
 use crate::{
@@ -31,6 +31,11 @@ fn fault(error: &axum::Error) -> StatusCode {
     }
     StatusCode::BAD_REQUEST
 }
+
+/// A form of a button and nothing else.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoFields {}
 
 /// The fields of a posted form. Fields that `T` does not name are refused, and nothing of the
 /// form is echoed or logged then.

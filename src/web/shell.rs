@@ -20,6 +20,8 @@ pub enum Section {
     Help,
     /// The support desk, which no public page leads to.
     Staff,
+    /// The rule of privacy.
+    Privacy,
     /// Anything else, such as an error page.
     #[default]
     None,
@@ -61,11 +63,18 @@ pub const NAVIGATION: &[Link] = &[
 ];
 
 /// The links at the foot that come before those of the navigation.
-pub const FOOTER: &[Link] = &[Link {
-    section: Section::Start,
-    label: "What you need",
-    href: "/#what-you-need",
-}];
+pub const FOOTER: &[Link] = &[
+    Link {
+        section: Section::Privacy,
+        label: "Privacy",
+        href: "/privacy",
+    },
+    Link {
+        section: Section::Start,
+        label: "What you need",
+        href: "/#what-you-need",
+    },
+];
 
 /// What `templates/base.html` needs to know; every page's struct has one in a field `shell`.
 #[derive(Clone, Copy, Debug, Default)]

@@ -380,6 +380,7 @@ impl Gallery {
                 Way::Get(topic.path()),
             );
         }
+        self.show("privacy", 200, Way::Get("/privacy".into()));
         for reason in Reason::ALL {
             let path = format!("/help/reasons/{}", reason.as_str());
             self.show(

@@ -1,215 +1,182 @@
-//! Does an address that people type anywhere leave any trace?
+//! Does an address, a name or a telephone number that people put anywhere leave any trace?
 //!
-//! Everywhere a person or a program can put something, an address that exists nowhere else is put,
-//! in several forms, into the real process at its most talkative. Afterwards it is looked for in
-//! every table, in both logs and in every byte of the server's directory.
+//! Everywhere a person, a program or an older system can put something, marks that exist nowhere else
+//! are put, in several forms, into the real process at its most talkative. One sweep later, with
+//! everything still running, they are looked for in every table, in what `pg_dump` tells, in both logs,
+//! in the pages, and in every byte of the server's directory.
 
-use std::{fs, path::Path, process::Command};
+mod places;
 
-use axum::http::StatusCode;
-use pic_portal::db::private::{PORTAL_DATABASE, test_server::running_server};
-use sqlx::postgres::PgPoolOptions;
-
-use crate::support::{
-    app::{everything, request, submission_id},
-    eventually,
-    process::{Connection, Portal, exchange, scratch},
+use std::{
+    fs,
+    path::Path,
+    process::Command,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+use axum::http::StatusCode;
+use futures_util::StreamExt as _;
+use pic_portal::db::private::{PORTAL_DATABASE, PORTAL_USER, test_server::running_server};
+use sqlx::{PgPool, postgres::PgPoolOptions};
+
+use self::places::Places;
+use crate::{
+    retention::tool,
+    support::{
+        app::{Answer, everything, request, submission_id},
+        eventually,
+        process::{Portal, command, exchange, program, scratch},
+    },
+};
+
 /// What is stored by right, so that looking is known to find things.
 const KNOWN: &str = "well-known.example";
+/// How many are put somewhere, at least.
+const PLANTED: usize = 10_000;
+/// How many of them lie in `legacy_contact`.
+const LEGACY: i64 = 7_500;
 
-/// The address, and what it is searched by.
+/// The marks, and what they are typed as.
 struct Canary {
-    /// What all forms have in common, whatever their case.
-    mark: String,
+    /// What all forms have in common, in lower case: one of these is in each.
+    marks: Vec<String>,
     forms: Vec<String>,
 }
 
 impl Canary {
     fn new() -> Self {
         let mark = format!("canary{}", &submission_id()[..8]);
+        let name = format!("Xanthippe{}", &submission_id()[..8]);
+        let digits: String = uuid::Uuid::new_v4().as_u128().to_string()[..12].to_owned();
+        let (area, number) = digits.split_at(4);
         let plain = format!("{mark}@aviary.example");
         let forms = vec![
+            plain.clone(),
             plain.to_uppercase(),
             plain.replace('@', "%40"),
+            plain.replace('@', "%2540"),
             format!("sip:{plain}"),
             format!("mailto:{plain}?subject={mark}"),
+            format!("{mark}@xn--{mark}-4ya.example"),
+            format!("{mark}@{mark}ö.example"),
             format!("{KNOWN}, <{plain}>"),
             format!("\"{mark}\" <{plain}>"),
             format!("'; {plain} --"),
             format!("{plain}\u{0}"),
-            plain,
+            format!("{name} Müller"),
+            format!("{}, DR.", name.to_uppercase()),
+            format!("+44 {area} {number}"),
+            format!("tel:+44-{area}-{number}"),
+            format!("(0{area}) {number}/{digits}"),
         ];
-        Self { mark, forms }
+        let marks = vec![mark, name.to_lowercase(), number.to_owned()];
+        Self { marks, forms }
     }
 
-    /// Whether it is in `text`, as it is or as the digits of its bytes.
+    /// Every mark as it is and as the digits of its bytes.
+    fn written(&self) -> Vec<String> {
+        let hex = |mark: &String| data_encoding::HEXLOWER.encode(mark.as_bytes());
+        self.marks
+            .iter()
+            .cloned()
+            .chain(self.marks.iter().map(hex))
+            .collect()
+    }
+
+    /// Whether any is in `text`.
     fn is_in(&self, text: &str) -> bool {
         let text = text.to_lowercase();
-        text.contains(&self.mark)
-            || text.contains(&data_encoding::HEXLOWER.encode(self.mark.as_bytes()))
-    }
-
-    /// The files below `dir` that hold `mark`, in any case.
-    fn files(dir: &Path, mark: &str) -> Vec<String> {
-        let found = Command::new("grep")
-            .args(["-r", "-l", "-a", "-i", "-F", "-e", mark])
-            .arg(dir)
-            .env("LC_ALL", "C")
-            .output()
-            .unwrap();
-        // 1: nothing is found; 2: something could not be read.
-        assert!(found.status.code() < Some(2), "{found:?}");
-        let names = String::from_utf8(found.stdout).unwrap();
-        names.lines().map(str::to_owned).collect()
+        self.written().iter().any(|mark| text.contains(mark))
     }
 }
 
-/// `text` in an address: all of it percent-encoded.
-fn encoded(text: &str) -> String {
-    use std::fmt::Write as _;
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        // Writing to a String cannot fail.
-        let _ = write!(encoded, "%{byte:02X}");
-    }
-    encoded
+/// The files below `dir` that hold `mark`, in any case.
+pub(crate) fn files(dir: &Path, mark: &str) -> Vec<String> {
+    let found = Command::new("grep")
+        .args(["-r", "-l", "-a", "-i", "-F", "-e", mark])
+        .arg(dir)
+        .env("LC_ALL", "C")
+        .output()
+        .unwrap();
+    // 1: nothing is found; 2: something could not be read, or is gone by now.
+    let gone = String::from_utf8(found.stderr).unwrap();
+    assert!(
+        gone.lines()
+            .all(|line| line.ends_with("No such file or directory")),
+        "{gone}"
+    );
+    let names = String::from_utf8(found.stdout).unwrap();
+    names.lines().map(str::to_owned).collect()
 }
 
-/// Types it into every field of every form, for every button.
-async fn into_fields(portal: &Portal, reference: &str, typed: &str) {
-    for action in [
-        "submit",
-        "review",
-        "add-edge",
-        "remove-edge-1",
-        "change",
-        typed,
-    ] {
-        let id = submission_id();
-        let right = request(&id, &[("sip.contoso.com", "contoso.com")]);
-        for at in 0..right.len() {
-            let mut fields = right.clone();
-            fields.last_mut().unwrap().1 = action;
-            fields[at].1 = typed;
-            let sent = portal.post("/requests/new", &fields).await.unwrap();
-            assert!(sent.status.is_client_error() || sent.status == StatusCode::OK);
-        }
-        for extra in [("contact_email", typed), (typed, "on"), (typed, typed)] {
-            let mut fields = right.clone();
-            fields.last_mut().unwrap().1 = action;
-            fields.push(extra);
-            let sent = portal.post("/requests/new", &fields).await.unwrap();
-            assert_eq!(sent.status, StatusCode::UNPROCESSABLE_ENTITY);
-            assert!(!sent.body.to_lowercase().contains("aviary"), "no echo");
-        }
-    }
-    let withdraw = format!("/requests/{reference}/withdraw");
-    for fields in [
-        &[("management_key", typed)][..],
-        &[("contact_email", typed)],
-        &[(typed, typed)],
-    ] {
-        let sent = portal.post(&withdraw, fields).await.unwrap();
-        assert_eq!(sent.status, StatusCode::UNPROCESSABLE_ENTITY);
-    }
+/// What the tools of PostgreSQL see of the private server in `dir`.
+fn dumped(dir: &Path) -> String {
+    let file = fs::read_to_string(dir.join("pgdata/postmaster.pid")).unwrap();
+    let sockets = file.lines().nth(4).unwrap();
+    let program = tool("pg_dump").expect("pg_dump is missing: make tools-test installs it");
+    let dump = Command::new(program)
+        .args(["-h", sockets, "-U", PORTAL_USER, PORTAL_DATABASE])
+        .output()
+        .unwrap();
+    assert!(dump.status.success(), "{dump:?}");
+    String::from_utf8(dump.stdout).unwrap()
 }
 
-/// Puts it into addresses: path and query, of all routes.
-async fn into_addresses(portal: &Portal, reference: &str, typed: &str) {
-    let typed = encoded(typed);
-    for path in [
-        format!("/{typed}"),
-        format!("/?{typed}"),
-        format!("/static/{typed}"),
-        format!("/requests/{typed}"),
-        format!("/requests/{typed}/receipt"),
-        format!("/requests/{typed}/receipt.txt"),
-        format!("/requests/{reference}/{typed}"),
-        format!("/requests/{reference}?mail={typed}"),
-        format!("/requests/{reference}/receipt?{typed}={typed}"),
-        format!("/requests/new?contact_email={typed}"),
-        format!("/status?q={typed}"),
-        format!("/status?q=contoso.com&mail={typed}"),
-        format!("/status?{typed}=contoso.com"),
-        format!("/status?q=%ff{typed}"),
-        format!("/livez?{typed}"),
-        format!("/readyz?{typed}"),
-    ] {
-        for method in ["GET", "POST", "DELETE"] {
-            let asked = exchange(portal.address, method, &path, &[FORM], &typed).await;
-            assert!(!asked.unwrap().status.is_server_error(), "{method} {path}");
-        }
-    }
+/// Lands contact rows of an older system: committed, deleted, changed, never committed.
+async fn into_legacy_contact(pool: &PgPool, canary: &Canary) {
+    let insert = "INSERT INTO legacy_contact (email, name, phone, source)
+        SELECT ($1::text[])[1 + n % cardinality($1)], ($1::text[])[1 + (n + 1) % cardinality($1)], ($1::text[])[1 + (n + 2) % cardinality($1)],
+               repeat(($1::text[])[1 + n % cardinality($1)], (1 + (n % 100 / 99) * 500)::int)
+        FROM generate_series(1, $2) AS n";
+    let forms: Vec<String> = canary
+        .forms
+        .iter()
+        .map(|form| form.replace('\0', ""))
+        .collect();
+    sqlx::query(insert)
+        .bind(&forms)
+        .bind(LEGACY)
+        .execute(pool)
+        .await
+        .unwrap();
+    let mut undone = pool.begin().await.unwrap();
+    sqlx::query(insert)
+        .bind(&forms)
+        .bind(500)
+        .execute(&mut *undone)
+        .await
+        .unwrap();
+    undone.rollback().await.unwrap();
+    sqlx::raw_sql(
+        "UPDATE legacy_contact SET email = upper(email) WHERE ctid < '(10,0)';
+         DELETE FROM legacy_contact WHERE ctid < '(5,0)'; ANALYZE",
+    )
+    .execute(pool)
+    .await
+    .unwrap();
 }
 
-/// Puts it into headers, of requests that succeed, that fail, and that are no requests at all.
-async fn into_headers(portal: &Portal, reference: &str, typed: &str) {
-    // A header holds no such byte.
-    let typed = typed.replace('\0', "");
+/// Writes everything that PostgreSQL has in memory to disk, what is unlogged too.
+async fn flush(pool: &PgPool) {
+    sqlx::raw_sql("CREATE DATABASE flush TEMPLATE template0 STRATEGY FILE_COPY")
+        .execute(pool)
+        .await
+        .unwrap();
+    sqlx::raw_sql("DROP DATABASE flush")
+        .execute(pool)
+        .await
+        .unwrap();
+}
+
+/// Submits a request that is fine.
+async fn submitted(portal: &Portal) -> Answer {
     let id = submission_id();
-    let wrong = serde_html_form::to_string(request(&id, &[("x", "y")])).unwrap();
-    let status = format!("/requests/{reference}");
-    for name in [
-        "user-agent",
-        "referer",
-        "cookie",
-        "x-forwarded-for",
-        "forwarded",
-        "from",
-        "origin",
-        "accept",
-        "accept-language",
-        "authorization",
-        "content-type",
-        "if-none-match",
-        "sec-fetch-site",
-        "x-request-id",
-        "traceparent",
-        "x-http-method-override",
-    ] {
-        for value in [typed.clone(), format!("pic_receipt={typed}; {typed}=1")] {
-            let headers = [(name, value.as_str())];
-            for path in [
-                status.as_str(),
-                "/status?q=contoso.com",
-                "/requests/new",
-                "/nowhere",
-            ] {
-                exchange(portal.address, "GET", path, &headers, "")
-                    .await
-                    .unwrap();
-            }
-            let headers = [FORM, (name, value.as_str())];
-            exchange(portal.address, "POST", "/requests/new", &headers, &wrong)
-                .await
-                .unwrap();
-        }
-    }
-    let raw = typed.replace(' ', "");
-    for nonsense in [
-        format!("{raw}\r\n\r\n"),
-        format!("GET {raw} HTTP/1.1\r\nhost: {raw}\r\n\r\n"),
-        format!("{raw} / HTTP/1.1\r\n\r\n"),
-        format!("GET / HTTP/1.1\r\n{raw}\r\n\r\n"),
-        format!("GET / HTTP/1.1\r\nhost: x\r\ncontent-length: {raw}\r\n\r\n"),
-        format!("POST /requests/new HTTP/1.1\r\nhost: x\r\ncontent-length: 9999\r\n\r\n{raw}"),
-        format!(
-            "GET / HTTP/1.1\r\nhost: x\r\nx-{}: y\r\n\r\n",
-            raw.replace('@', "-at-")
-        ),
-    ] {
-        // Whatever comes back: the client may be cut off at once.
-        let mut connection = Connection::to(portal.address).await.unwrap();
-        let _ = connection.send(&nonsense).await;
-        drop(connection);
-    }
+    let fields = request(&id, &[("sip.contoso.com", KNOWN)]);
+    portal.post("/requests/new", &fields).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_address_typed_anywhere_is_nowhere_afterwards() {
+async fn what_is_typed_or_lands_anywhere_is_nowhere_one_sweep_later() {
     let (canary, scratch) = (Canary::new(), scratch());
     let (dir, log) = (scratch.path().join("data"), scratch.path().join("log"));
     let settings = [
@@ -219,59 +186,117 @@ async fn an_address_typed_anywhere_is_nowhere_afterwards() {
     let portal = Portal::start(&settings, &log).await;
     let server = running_server(&dir).unwrap().database(PORTAL_DATABASE);
     let pool = PgPoolOptions::new().connect_lazy_with(server);
-    let id = submission_id();
-    let fields = request(&id, &[("sip.contoso.com", KNOWN)]);
-    let sent = portal.post("/requests/new", &fields).await.unwrap();
+    let sent = submitted(&portal).await;
     let reference = sent.reference();
     // One that stays pending, so that it can be withdrawn.
-    let id = submission_id();
-    let fields = request(&id, &[("sip.contoso.com", KNOWN)]);
-    let pending = portal
-        .post("/requests/new", &fields)
-        .await
-        .unwrap()
-        .reference();
+    let pending = submitted(&portal).await.reference();
     eventually("one is in force, one is held", async || {
         let held = "SELECT count(*) FROM finding";
         let held: i64 = sqlx::query_scalar(held).fetch_one(&pool).await.unwrap();
         (held == 1).then_some(())
     })
     .await;
+    // Somebody is signed in, so that what only those see is tried too.
+    let receipt = format!("/requests/{reference}/receipt");
+    let key = exchange(
+        portal.address,
+        "GET",
+        &receipt,
+        &[("cookie", &sent.cookie())],
+        "",
+    )
+    .await
+    .unwrap();
+    let key = key.attribute("data-management-key").unwrap().to_owned();
+    let signed_in = portal
+        .post(
+            "/service",
+            &[("number", "1234567"), ("management_key", &key)],
+        )
+        .await
+        .unwrap();
 
-    for typed in &canary.forms {
-        into_fields(&portal, &pending, typed).await;
-        into_addresses(&portal, &reference, typed).await;
-        into_headers(&portal, &reference, typed).await;
-    }
+    let planted = AtomicUsize::new(usize::try_from(LEGACY).unwrap());
+    let places = Places {
+        address: portal.address,
+        reference: &reference,
+        pending: &pending,
+        session: &signed_in.cookie(),
+        planted: &planted,
+    };
+    futures_util::stream::iter(&canary.forms)
+        .for_each_concurrent(4, |typed| places.fill(typed))
+        .await;
+    into_legacy_contact(&pool, &canary).await;
+    assert!(planted.load(Relaxed) >= PLANTED, "{planted:?}");
     // And where the database refuses in the middle of it.
     sqlx::raw_sql("ALTER TABLE route RENAME TO gone")
         .execute(&pool)
         .await
         .unwrap();
-    let plain = canary.forms.last().unwrap().as_str();
-    let headers = [("user-agent", plain), ("referer", plain)];
+    let headers = [
+        ("user-agent", canary.forms[0].as_str()),
+        ("referer", &canary.forms[0]),
+    ];
     let asked = exchange(portal.address, "GET", "/status?q=contoso.com", &headers, "").await;
     assert_eq!(asked.unwrap().status, StatusCode::INTERNAL_SERVER_ERROR);
     sqlx::raw_sql("ALTER TABLE gone RENAME TO route; ANALYZE")
         .execute(&pool)
         .await
         .unwrap();
+    flush(&pool).await;
+    for mark in &canary.marks {
+        assert!(
+            !files(&dir, mark).is_empty(),
+            "the eye is sharp: what lands is seen"
+        );
+    }
 
+    let swept = command(&program(), &settings)
+        .arg("sweep")
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8(swept.stdout).unwrap();
+    assert!(
+        swept.status.success() && said.contains("nothing remains"),
+        "{said}"
+    );
+    flush(&pool).await;
+
+    for mark in canary.written().iter().map(String::as_str) {
+        let found = files(scratch.path(), mark);
+        assert!(found.is_empty(), "{mark}: {found:?}");
+    }
+    assert!(!files(&dir, KNOWN).is_empty(), "the eye is sharp");
     let kept = everything(&pool).await;
     assert!(
         kept.contains(KNOWN) && kept.contains("pg_statistic"),
         "the eye is sharp"
     );
     assert!(!canary.is_in(&kept), "a table holds it");
+    let dump = dumped(&dir);
+    assert!(
+        dump.contains(KNOWN) && !canary.is_in(&dump),
+        "the dump holds it"
+    );
+    let running: String = sqlx::query_scalar(
+        "SELECT string_agg(query, ';') FROM pg_stat_activity WHERE pid <> pg_backend_pid()",
+    )
+    .fetch_one(&pool)
+    .await
+    .unwrap();
+    assert!(!canary.is_in(&running), "a statement holds it");
     let requests: i64 = sqlx::query_scalar("SELECT count(*) FROM request")
         .fetch_one(&pool)
         .await
         .unwrap();
     assert_eq!(requests, 2);
+    for page in places.pages().await {
+        assert!(!canary.is_in(&page), "a page holds it: {page}");
+    }
     pool.close().await;
-    portal.stop().await;
-
-    let said = fs::read_to_string(&log).unwrap();
+    let said = portal.log();
     assert!(
         said.contains("internal error") && said.contains("settled"),
         "{said}"
@@ -280,10 +305,9 @@ async fn an_address_typed_anywhere_is_nowhere_afterwards() {
     let said = fs::read_to_string(dir.join("postgres.log")).unwrap();
     assert!(said.contains("ready to accept connections"), "{said}");
     assert!(!canary.is_in(&said), "the server's log holds it: {said}");
-    assert!(!Canary::files(&dir, KNOWN).is_empty(), "the eye is sharp");
-    let hex = data_encoding::HEXLOWER.encode(canary.mark.as_bytes());
-    for mark in [canary.mark.as_str(), &hex] {
-        let files = Canary::files(scratch.path(), mark);
-        assert!(files.is_empty(), "{files:?}");
+    portal.stop().await;
+    for mark in canary.written() {
+        let found = files(scratch.path(), &mark);
+        assert!(found.is_empty(), "once it is stopped, {mark}: {found:?}");
     }
 }

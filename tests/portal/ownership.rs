@@ -68,6 +68,7 @@ const RULES: &[(&str, &str, Rule)] = &[
     ("GET", "/service/key", Session),
     ("POST", "/service/key", Session),
     ("POST", "/service/sign-out", SignOut),
+    ("GET", "/privacy", Open),
     ("GET", "/staff", Staff),
     ("GET", "/staff/set-up", Staff),
     ("POST", "/staff/set-up", Staff),

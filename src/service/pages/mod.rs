@@ -30,7 +30,7 @@ use crate::{
         pages::{findings::Findings, routes_of, view::Field, view::Tone, when::when},
     },
     web::{
-        form::Fields,
+        form::{Fields, NoFields},
         limit::FailedTry,
         page,
         session::{self, SignedIn},
@@ -117,6 +117,7 @@ fn sign_in_page(app: &App, number: &str, problem: Option<&'static str>) -> Resul
 pub(crate) async fn sign_out(
     State(app): State<App>,
     signed_in: Option<SignedIn>,
+    Fields(NoFields {}): Fields<NoFields>,
 ) -> Result<Response, Error> {
     if let Some(signed_in) = signed_in {
         store::sign_out(&app.db().pool, &signed_in.token).await?;

@@ -256,6 +256,7 @@ impl TestApp {
             plain_domains: ["msn.com", "outlook.com", "live.com", "hotmail.com"]
                 .map(|name| SipDomain::parse(name).unwrap())
                 .into(),
+            sweep: Duration::from_hours(1),
             checks: Checks::Off,
             live: live::Limits::default(),
         };

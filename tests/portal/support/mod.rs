@@ -5,8 +5,8 @@ pub(crate) mod db;
 pub(crate) mod dns;
 pub(crate) mod edge;
 pub(crate) mod process;
-pub(crate) mod world;
 pub(crate) mod ready;
+pub(crate) mod world;
 
 use std::time::{Duration, Instant};
 

@@ -1,0 +1,205 @@
+//! Does a sweep get in the way of submits, and how long does it take?
+//!
+//! On a durable private PostgreSQL of its own: submits at a steady pace, alone and then while a million
+//! contact rows are emptied and requests that have had their time are removed. Their times side by
+//! side, of the same run: machines are shared and noisy, so only the ratios count.
+
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use pic_portal::{
+    db::{
+        Database, Opening,
+        private::{Options, PORTAL_DATABASE, PrivatePostgres, ensure_database},
+    },
+    request::{
+        Asked,
+        form::RequestForm,
+        reference::SubmissionId,
+        store::{Submission, submit},
+    },
+    retention::{Cause, Kind, sweep::Sweeper},
+    service::ManagementKey,
+};
+use tokio::{task::JoinSet, time::interval};
+use tokio_util::sync::CancellationToken;
+
+const LEGACY: i64 = 1_000_000;
+/// Withdrawn requests that have had their time.
+const OLD: i64 = 20_000;
+const CLIENTS: usize = 8;
+/// Between two submits of a client.
+const PACE: Duration = Duration::from_millis(20);
+
+static NEXT: AtomicUsize = AtomicUsize::new(0);
+
+/// A request of one edge and two domains that nobody else asks for.
+fn submission(db: &Database) -> Submission {
+    let n = NEXT.fetch_add(1, Relaxed);
+    let form = RequestForm {
+        programme: "volume_licensing".into(),
+        number: format!("{:07}", n % 10_000_000),
+        edge: vec![format!("sip.d{n}.example")],
+        domains: vec![format!("d{n}.example it.d{n}.example")],
+        deployment: "on_premises".into(),
+        terms: "on".into(),
+        ..RequestForm::blank()
+    };
+    let id = SubmissionId::random();
+    Submission {
+        asked: Asked::Initiate(form.check().expect("a whole form").wanted),
+        key: ManagementKey::derive(&db.secret, &id),
+        id,
+    }
+}
+
+/// Submits until `stop`; how long each took, in milliseconds, in order.
+async fn submits(db: &Database, stop: Arc<AtomicBool>) -> Vec<f64> {
+    let clients: JoinSet<Vec<f64>> = (0..CLIENTS)
+        .map(|_| {
+            let (db, stop) = (db.clone(), Arc::clone(&stop));
+            async move {
+                let (mut times, mut pace) = (Vec::new(), interval(PACE));
+                while !stop.load(Relaxed) {
+                    pace.tick().await;
+                    let submission = submission(&db);
+                    let began = Instant::now();
+                    submit(&db.pool, &[submission]).await.expect("stored");
+                    times.push(began.elapsed().as_secs_f64() * 1000.0);
+                }
+                times
+            }
+        })
+        .collect();
+    let mut times = clients.join_all().await.concat();
+    times.sort_by(f64::total_cmp);
+    times
+}
+
+fn tell(what: &str, times: &[f64]) {
+    let at = |part: usize| times[(times.len() * part / 1000).min(times.len() - 1)];
+    println!(
+        "{what}: {} submits, p50 {:.1} ms, p99 {:.1} ms, p99.9 {:.1} ms",
+        times.len(),
+        at(500),
+        at(990),
+        at(999)
+    );
+}
+
+async fn run(db: &Database, sql: &'static str) {
+    sqlx::raw_sql(sql)
+        .execute(&db.pool)
+        .await
+        .expect("a statement of our own");
+}
+
+async fn fill(db: &Database) {
+    let mut connection = db.pool.acquire().await.expect("a connection");
+    let own = "SET statement_timeout = 0";
+    sqlx::raw_sql(own)
+        .execute(&mut *connection)
+        .await
+        .expect("a setting");
+    let began = Instant::now();
+    sqlx::query(
+        "INSERT INTO legacy_contact SELECT 'name' || n || '@contoso.com', 'Name ' || n, '+44 20 7946 ' || n, 'old', now()
+         FROM generate_series(1, $1) AS n",
+    )
+    .bind(LEGACY)
+    .execute(&mut *connection)
+    .await
+    .expect("rows");
+    println!(
+        "{LEGACY} contact rows landed in {:.1} s",
+        began.elapsed().as_secs_f64()
+    );
+}
+
+#[tokio::main]
+async fn main() {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+    let path = dir.path().to_owned();
+    let mut server =
+        tokio::task::spawn_blocking(move || PrivatePostgres::start(&Options::durable(path)))
+            .await
+            .expect("no panic")
+            .unwrap_or_else(|error| panic!("{error}"));
+    let options = server.connect_options(PORTAL_DATABASE);
+    ensure_database(&options).await.expect("a database");
+    let opening = Opening {
+        pool: 20,
+        allow_unsafe: false,
+    };
+    let db = Database::open(options, &opening)
+        .await
+        .expect("a database that is fit");
+
+    let old: Vec<_> = (0..OLD).map(|_| submission(&db)).collect();
+    for some in old.chunks(500) {
+        submit(&db.pool, some).await.expect("stored");
+    }
+    run(
+        &db,
+        "SET statement_timeout = 0; SELECT pic_withdraw(id, 'administrator') FROM request; ANALYZE",
+    )
+    .await;
+    // As if all of that had been a hundred days ago.
+    run(
+        &db,
+        "CREATE OR REPLACE FUNCTION pic_now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
+         RETURN clock_timestamp() + interval '100 days'",
+    )
+    .await;
+    for _ in 0..3 {
+        fill(&db).await;
+        let stop = Arc::new(AtomicBool::new(false));
+        let alone = tokio::spawn({
+            let (db, stop) = (db.clone(), Arc::clone(&stop));
+            async move { submits(&db, stop).await }
+        });
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        stop.store(true, Relaxed);
+        tell("alone", &alone.await.expect("no panic"));
+
+        let stop = Arc::new(AtomicBool::new(false));
+        let meanwhile = tokio::spawn({
+            let (db, stop) = (db.clone(), Arc::clone(&stop));
+            async move { submits(&db, stop).await }
+        });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let sweeper = Sweeper::new(
+            db.pool.clone(),
+            Duration::from_hours(1),
+            CancellationToken::new(),
+        );
+        let began = Instant::now();
+        let swept = sweeper
+            .sweep(Cause::Hand)
+            .await
+            .expect("swept")
+            .expect("by us");
+        let took = began.elapsed();
+        assert_eq!(swept.removed(Kind::Contacts), LEGACY.unsigned_abs());
+        tokio::time::sleep(Duration::from_secs(5).saturating_sub(took)).await;
+        stop.store(true, Relaxed);
+        println!(
+            "swept in {:.2} s: {} contacts, {} requests",
+            took.as_secs_f64(),
+            swept.removed(Kind::Contacts),
+            swept.removed(Kind::Requests)
+        );
+        tell("meanwhile", &meanwhile.await.expect("no panic"));
+    }
+    db.pool.close().await;
+    tokio::task::spawn_blocking(move || server.stop())
+        .await
+        .expect("no panic");
+}

@@ -1,0 +1,146 @@
+//! Is the portal's database sound, and is the rule kept?
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{Failure, reach, say};
+use crate::{
+    config::Config,
+    db::MIGRATOR,
+    retention::{
+        KEPT, RULE, Run,
+        health::{self, Health},
+        store,
+        words::{self, Terms},
+    },
+};
+
+/// How many sweeps are told.
+const RUNS: u32 = 10;
+
+#[derive(Args, Clone, Copy, Debug)]
+pub(super) struct Doctor {
+    /// Print one JSON object, for machines
+    #[arg(long)]
+    json: bool,
+}
+
+impl Doctor {
+    /// Prints the rule, what is kept, the last sweeps, and how the database is.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] when the database cannot be reached or read.
+    pub(super) async fn run(self, config: Config) -> Result<(), Failure> {
+        let reached = reach::database(&config).await?;
+        let pool = &reached.db.pool;
+        let seen = async {
+            Ok((
+                store::last_runs(pool, RUNS).await?,
+                health::health(pool).await?,
+            ))
+        };
+        let seen: Result<_, crate::db::Error> = seen.await;
+        reached.close().await?;
+        let (runs, health) =
+            seen.map_err(|error| Failure::Sweep(format!("the database cannot be read: {error}")))?;
+        let terms = Terms {
+            sweep: config.sweep,
+            expiry: config.clocks.expiry,
+        };
+        if self.json {
+            let mut report = words::report(terms, &runs, true);
+            report["database"] = machine(&health, config.opening.pool);
+            say(&report.to_string());
+        } else {
+            say(&text(terms, &runs, &health, config.opening.pool));
+        }
+        Ok(())
+    }
+}
+
+/// The newest migration that this program knows.
+fn newest() -> i64 {
+    MIGRATOR
+        .iter()
+        .map(|migration| migration.version)
+        .max()
+        .unwrap_or_default()
+}
+
+fn machine(health: &Health, pool: u32) -> Value {
+    json!({
+        "version": health.version,
+        "fsync": health.fsync,
+        "synchronous_commit": health.synchronous_commit,
+        "schema": health.schema,
+        "newest_schema": newest(),
+        "pool": pool,
+        "connections": { "used": health.connections, "most": health.most_connections },
+        "bytes": health.bytes,
+        "legacy_contact": {
+            "bytes": health.legacy_bytes,
+            "unlogged": health.legacy_unlogged,
+            "without_statistics": health.legacy_without_statistics,
+        },
+    })
+}
+
+fn text(terms: Terms, runs: &[Run], health: &Health, pool: u32) -> String {
+    let yes = |is: bool| if is { "yes" } else { "NO" };
+    let mut lines = vec![
+        RULE.to_owned(),
+        String::new(),
+        "What is kept, and how long".into(),
+    ];
+    lines.extend(
+        KEPT.iter()
+            .map(|kept| format!("  {}: {}", kept.what, words::how_long(kept.until, terms))),
+    );
+    lines.extend([String::new(), "The last sweeps, newest first".into()]);
+    if runs.is_empty() {
+        lines.push("  none yet".into());
+    }
+    for run in runs {
+        let began = run.began_at.format("%Y-%m-%d %H:%M:%S UTC");
+        lines.push(format!(
+            "  {began}, {}: {}",
+            words::cause(run.cause),
+            words::outcome(run)
+        ));
+        if !run.removed.is_empty() {
+            lines.push(format!("    removed: {}", words::removed(run)));
+        }
+        lines.extend(
+            run.looked
+                .suspects
+                .iter()
+                .map(|suspect| format!("    looks like contact information: {suspect}")),
+        );
+    }
+    lines.extend([
+        String::new(),
+        "The database".into(),
+        format!(
+            "  PostgreSQL {}, {} MB",
+            health.version,
+            health.bytes / 1_000_000
+        ),
+        format!(
+            "  fsync: {}, synchronous_commit: {}",
+            health.fsync, health.synchronous_commit
+        ),
+        format!("  schema: {} of {}", health.schema, newest()),
+        format!(
+            "  connections: {} of {}; this portal's pool: {pool}",
+            health.connections, health.most_connections
+        ),
+        format!(
+            "  legacy_contact: {} bytes; unlogged: {}; without statistics: {}",
+            health.legacy_bytes,
+            yes(health.legacy_unlogged),
+            yes(health.legacy_without_statistics)
+        ),
+    ]);
+    lines.join("\n")
+}

@@ -1,0 +1,291 @@
+//! What is kept, for how long, and how is it known that no contact information is?
+//!
+//! # The rule
+//!
+//! Since April 2019 contact information is neither collected nor retained, and what was entered
+//! before is purged (`facts.md`). Here that means:
+//!
+//! 1. **Nothing comes in.** No page, field, header, query or JSON member takes a person's name, e-mail
+//!    address or telephone number, and there is no free text. Fields with other names are refused
+//!    whole; an address in a field where another thing belongs is refused by the field.
+//! 2. **Nothing is written down.** No log, at no level, on neither side of the database, carries what a
+//!    person typed.
+//! 3. **What arrives is purged.** Rows of an older system land in `legacy_contact`, which reaches no
+//!    write-ahead log, no replica and no base backup, and the [`sweep`] empties it so that the bytes are
+//!    gone.
+//! 4. **What has had its time goes**: see [`Kind::kept_for`].
+//!
+//! What a person's rule says, a constraint says again: nearly every column that could hold text has a
+//! CHECK that lets no `@` in ([`proof`]). The sweep proves that of each column by its definition, and
+//! looks through what is left.
+//!
+//! | file | question |
+//! |---|---|
+//! | `sweep` | When does it run, in which order, and what if something is in the way? |
+//! | `store` | How does it take its turn, remove in batches, and record what it did? |
+//! | `look` | Which columns could hold contact information, and do they? |
+//! | `proof` | Does a constraint let no address in? |
+//! | `health` | How is the database? |
+//! | `meter` | What can be watched? |
+//! | `words` | How is it said? |
+//! | `pages` | What is everybody told (`/privacy`)? |
+
+pub mod health;
+pub mod look;
+pub mod meter;
+pub mod pages;
+pub mod proof;
+pub mod store;
+pub mod sweep;
+pub mod words;
+
+use std::time::Duration;
+
+use crate::{named::named, service};
+
+/// Withdrawn and rejected requests are kept for so long after they ended.
+pub const ENDED_REQUESTS: Duration = Duration::from_hours(90 * 24);
+/// What the support desk looked at and did is kept for so long.
+pub const STAFF_AUDIT: Duration = Duration::from_hours(365 * 24);
+/// Records of sweeps are kept for so long.
+pub const RUNS: Duration = Duration::from_hours(90 * 24);
+/// A session of the support desk ends so long after it began, used or not; unused, like any other.
+pub const STAFF_SESSION_END: Duration = Duration::from_hours(12);
+
+/// The rule in one sentence, for pages, programs and the command line.
+pub const RULE: &str = "This portal never asks for names, email addresses or phone numbers, never \
+    writes them down, and removes what an older system left behind.";
+
+named! {
+    /// What the sweep removes.
+    Kind {
+        /// Contact rows of an older system.
+        Contacts = "contacts",
+        /// Sessions of services that have ended.
+        Sessions = "sessions",
+        /// Sessions of the support desk that have ended.
+        StaffSessions = "staff-sessions",
+        /// What the support desk did, long ago.
+        StaffAudit = "staff-audit",
+        /// Withdrawn and rejected requests, with their edges, domains, findings and timeline.
+        Requests = "requests",
+        /// Services that nothing is left of.
+        Services = "services",
+        /// Records of sweeps.
+        Runs = "runs",
+    }
+}
+
+impl Kind {
+    /// For how long it is kept after it has ended, or since it was written; `None`: gone with the next
+    /// sweep, or with what it belongs to.
+    #[must_use]
+    pub const fn kept_for(self) -> Option<Duration> {
+        match self {
+            Self::Contacts | Self::Sessions | Self::StaffSessions | Self::Services => None,
+            Self::StaffAudit => Some(STAFF_AUDIT),
+            Self::Requests => Some(ENDED_REQUESTS),
+            Self::Runs => Some(RUNS),
+        }
+    }
+}
+
+named! {
+    /// Why a sweep ran.
+    Cause {
+        /// A portal was started.
+        Start = "start",
+        /// It was time (`PIC_SWEEP`).
+        Schedule = "schedule",
+        /// The one before failed.
+        Retry = "retry",
+        /// Somebody typed `pic-portal sweep`.
+        Hand = "hand",
+    }
+}
+
+named! {
+    /// How a sweep ended.
+    Outcome {
+        /// Nothing remains.
+        Clean = "clean",
+        /// Contact-like values were found.
+        Remains = "remains",
+        /// It was stopped, or had no time to look at everything.
+        Unfinished = "unfinished",
+        /// It could not do what it must; it is tried again soon.
+        Failed = "failed",
+        /// Its process died.
+        Abandoned = "abandoned",
+    }
+}
+
+named! {
+    /// Why a sweep failed.
+    Fault {
+        /// Somebody reads `legacy_contact`, such as `pg_dump`: it cannot be emptied meanwhile.
+        Locked = "locked",
+        /// The database is away, or refused.
+        Database = "database",
+    }
+}
+
+/// How long something is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// It is not kept at all.
+    Never,
+    /// Until the next sweep removes it.
+    NextSweep(Kind),
+    /// As long as this.
+    While(&'static str),
+    /// As long as a request is pending: the limit (`PIC_EXPIRY`) at most.
+    Limit,
+    /// So long after it ended or was written; then the sweep removes it.
+    For(Kind, Duration),
+    /// Until it was not used for so long, or so long after it began; then the sweep removes it.
+    Unused(Kind, Duration, Duration),
+    /// In memory, so long at most.
+    Memory(Duration),
+}
+
+/// Something that exists, and how long it is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept {
+    /// In words.
+    pub what: &'static str,
+    /// How long.
+    pub until: Until,
+}
+
+const fn kept(what: &'static str, until: Until) -> Kept {
+    Kept { what, until }
+}
+
+/// Everything that is kept. The sweep goes through it in this order: sessions before the services that
+/// they would go with, so that they are counted.
+pub const KEPT: &[Kept] = &[
+    kept(
+        "Names, email addresses, phone numbers, free text",
+        Until::Never,
+    ),
+    kept(
+        "What was typed, in any log; addresses of clients, in any log",
+        Until::Never,
+    ),
+    kept(
+        "Contact rows that an older system leaves behind",
+        Until::NextSweep(Kind::Contacts),
+    ),
+    kept(
+        "Being signed in to a service: a fingerprint of the cookie, and when it was used",
+        Until::Unused(
+            Kind::Sessions,
+            service::store::IDLE_END,
+            service::store::ABSOLUTE_END,
+        ),
+    ),
+    kept(
+        "Being signed in to the support desk",
+        Until::Unused(
+            Kind::StaffSessions,
+            service::store::IDLE_END,
+            STAFF_SESSION_END,
+        ),
+    ),
+    kept(
+        "A service: licensing programme, agreement number, fingerprint of the management key",
+        Until::While("as long as one of its requests is kept"),
+    ),
+    kept(
+        "The routes in force: SIP domains and Access Edge FQDNs",
+        Until::While("as long as they are in force"),
+    ),
+    kept(
+        "A pending request, with what its checks found",
+        Until::Limit,
+    ),
+    kept(
+        "A provisioned request, with its timeline",
+        Until::While("as long as the service"),
+    ),
+    kept(
+        "A withdrawn or rejected request, with its domains, findings and timeline",
+        Until::For(Kind::Requests, ENDED_REQUESTS),
+    ),
+    kept(
+        "What the support desk looked at and did",
+        Until::For(Kind::StaffAudit, STAFF_AUDIT),
+    ),
+    kept(
+        "How often a client network has sent or tried something",
+        Until::Memory(Duration::from_mins(1)),
+    ),
+    kept(
+        "Records of the sweeps: times and counts",
+        Until::For(Kind::Runs, RUNS),
+    ),
+];
+
+/// Parts of column names that speak of contact information.
+const NAMES: &[&str] = &[
+    "mail",
+    "phone",
+    "mobile",
+    "fax",
+    "contact",
+    "surname",
+    "firstname",
+    "first_name",
+    "lastname",
+    "last_name",
+    "fullname",
+    "full_name",
+    "forename",
+    "given_name",
+    "family_name",
+    "birth",
+];
+
+/// Whether a column's name says that it holds contact information.
+#[must_use]
+pub fn is_contact_like(column: &str) -> bool {
+    let column = column.to_lowercase();
+    NAMES.iter().any(|name| column.contains(name))
+}
+
+/// What a sweep found and did, as it was recorded.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Why it ran.
+    pub cause: Cause,
+    /// When it began.
+    pub began_at: chrono::DateTime<chrono::Utc>,
+    /// When it ended; `None`: under way.
+    pub ended_at: Option<chrono::DateTime<chrono::Utc>>,
+    /// How it ended; `None`: under way.
+    pub outcome: Option<Outcome>,
+    /// Why it failed, if it did.
+    pub fault: Option<Fault>,
+    /// What it removed, by kind, where it was any.
+    pub removed: Vec<(Kind, u64)>,
+    /// What was looked at.
+    pub looked: look::Looked,
+    /// Contact-like values that remain; `None`: it was not looked to the end.
+    pub remaining: Option<u64>,
+}
+
+impl Run {
+    /// How many of a kind it removed.
+    #[must_use]
+    pub fn removed(&self, kind: Kind) -> u64 {
+        let mut of_kind = self.removed.iter().filter(|(removed, _)| *removed == kind);
+        of_kind.next().map_or(0, |(_, count)| *count)
+    }
+
+    /// Whether it did all that it had to, and nothing remains.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.outcome == Some(Outcome::Clean)
+    }
+}

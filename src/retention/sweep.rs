@@ -1,0 +1,249 @@
+//! When does the sweep run, in which order, and what if something is in the way?
+//!
+//! On a task of its own beside the background task, so that looking through a large table never holds
+//! a request back. At start `legacy_contact` is emptied before the portal answers anybody: a restored
+//! backup may have brought contacts back. The rest follows at once, and then every `PIC_SWEEP`, on one
+//! instance at a time: whoever finds another at it waits, and does not do again what that one has
+//! just done. What failed is recorded, told in the log and by the [`Meter`], and tried again soon.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{
+    Cause, Fault, KEPT, Kind, Outcome, Run,
+    look::{self, Look},
+    meter::Meter,
+    store::{self, Halt, Turn},
+};
+use crate::{code, db};
+
+/// Wait after a failure: the first, and the longest.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
+/// Wait between two tries to empty `legacy_contact` before the portal answers anybody.
+const RETRY_AT_START: Duration = Duration::from_secs(2);
+/// How often to look whether another instance is done.
+const TURN_POLL: Duration = Duration::from_millis(500);
+
+/// What sweeps. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Sweeper {
+    pool: PgPool,
+    every: Duration,
+    instance: Uuid,
+    meter: Meter,
+    stop: CancellationToken,
+}
+
+impl Sweeper {
+    /// One that sweeps `every` so often (`PIC_SWEEP`) until `stop`, under a random number of its own.
+    #[must_use]
+    pub fn new(pool: PgPool, every: Duration, stop: CancellationToken) -> Self {
+        Self {
+            pool,
+            every,
+            instance: Uuid::new_v4(),
+            meter: Meter::default(),
+            stop,
+        }
+    }
+
+    /// Its counters.
+    #[must_use]
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// Returns when nothing of an older system's contacts is left, or at `stop`: nobody is to be
+    /// answered before. While somebody reads the table, or the database is away, it tries again.
+    pub async fn make_clean(&self) {
+        loop {
+            let began = Instant::now();
+            let emptied = self
+                .stop
+                .run_until_cancelled(store::empty_at_start(&self.pool, self.instance));
+            match emptied.await {
+                None => return,
+                Some(Ok(removed)) => {
+                    if removed > 0 {
+                        self.meter.removed(Kind::Contacts, removed);
+                        tracing::info!(
+                            removed,
+                            "contacts of an older system removed, before anybody is answered"
+                        );
+                    }
+                    return;
+                }
+                Some(Err(error)) => {
+                    let fault = fault_of(&error);
+                    self.meter
+                        .ended(Outcome::Failed, Some(fault), None, began.elapsed());
+                    tracing::warn!(
+                        %error,
+                        fault = fault.as_str(),
+                        "contacts of an older system cannot be removed yet; nobody is answered before: trying again"
+                    );
+                }
+            }
+            if self
+                .stop
+                .run_until_cancelled(sleep(jittered(RETRY_AT_START)))
+                .await
+                .is_none()
+            {
+                return;
+            }
+        }
+    }
+
+    /// Sweeps at once, and then whenever it is time, until `stop`; a step in hand is finished first.
+    pub async fn run(self) {
+        let mut cause = Cause::Start;
+        let mut retry = RETRY.0;
+        while !self.stop.is_cancelled() {
+            let swept = self.sweep(cause).await;
+            let wait = if matches!(&swept, Ok(Some(run)) if run.fault.is_some()) || swept.is_err() {
+                cause = Cause::Retry;
+                let wait = retry.min(self.every);
+                retry = (retry * 2).min(RETRY.1);
+                wait
+            } else {
+                cause = Cause::Schedule;
+                retry = RETRY.0;
+                self.every
+            };
+            self.stop.run_until_cancelled(sleep(jittered(wait))).await;
+        }
+    }
+
+    /// One sweep, as soon as no other instance is at it. `None`: it was not needed any more, because
+    /// another instance has just done it, or `stop` came first.
+    ///
+    /// # Errors
+    ///
+    /// [`Halt`] when it could not even be recorded; it is in the log and the meter then.
+    pub async fn sweep(&self, cause: Cause) -> Result<Option<Run>, Halt> {
+        let began = Instant::now();
+        let swept = self.sweep_in_turn(cause, began).await;
+        if let Err(error) = &swept {
+            self.meter.ended(
+                Outcome::Failed,
+                Some(Fault::Database),
+                None,
+                began.elapsed(),
+            );
+            tracing::warn!(%error, "the retention sweep failed");
+        }
+        swept
+    }
+
+    async fn sweep_in_turn(&self, cause: Cause, began: Instant) -> Result<Option<Run>, Halt> {
+        let by_time = matches!(cause, Cause::Schedule | Cause::Retry);
+        loop {
+            // Whoever swept less than this ago has done what would be done now.
+            if by_time && store::is_clean_since(&self.pool, self.every * 8 / 10).await? {
+                return Ok(None);
+            }
+            if let Some(turn) = Turn::take(&self.pool, self.instance, cause).await? {
+                return self.in_turn(turn, began).await.map(Some);
+            }
+            tracing::debug!("another instance sweeps");
+            if self
+                .stop
+                .run_until_cancelled(sleep(TURN_POLL))
+                .await
+                .is_none()
+            {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// All of it, in order of urgency, and the record of it.
+    async fn in_turn(&self, turn: Turn, began: Instant) -> Result<Run, Halt> {
+        let (look, fault) = match self.steps(&turn).await {
+            Ok(done) => done,
+            Err(Halt::TurnLost) => return Err(Halt::TurnLost),
+            Err(Halt::Database(error)) => {
+                tracing::warn!(%error, "the retention sweep was cut short");
+                (Look::default(), Some(Fault::Database))
+            }
+        };
+        let outcome = match (fault, look.found) {
+            (Some(_), _) => Outcome::Failed,
+            (None, 1..) => Outcome::Remains,
+            (None, 0) if look.whole => Outcome::Clean,
+            (None, 0) => Outcome::Unfinished,
+        };
+        let remaining = (fault.is_none() && (look.whole || look.found > 0)).then_some(look.found);
+        let run = turn.end(outcome, fault, &look.looked, remaining).await?;
+        self.meter.ended(outcome, fault, remaining, began.elapsed());
+        self.tell(&run);
+        Ok(run)
+    }
+
+    /// What is removed, and what is looked at; the fault that kept contacts from being removed.
+    async fn steps(&self, turn: &Turn) -> Result<(Look, Option<Fault>), Halt> {
+        let mut fault = None;
+        match turn.empty_contacts().await {
+            Ok(removed) => self.meter.removed(Kind::Contacts, removed),
+            // The rest need not wait for whoever reads that table.
+            Err(Halt::Database(error)) if store::is_locked(&error) => fault = Some(Fault::Locked),
+            Err(halt) => return Err(halt),
+        }
+        for kept in KEPT {
+            while !self.stop.is_cancelled() {
+                let batch = Instant::now();
+                let removed = turn.remove(kept.until).await?;
+                if removed.is_empty() {
+                    break;
+                }
+                for (kind, rows) in removed {
+                    self.meter.removed(kind, rows);
+                }
+                // Half of the time at most, so that submits do not notice.
+                sleep(batch.elapsed()).await;
+            }
+        }
+        let mut look = look::through(turn, &self.stop).await?;
+        look.whole &= !self.stop.is_cancelled();
+        Ok((look, fault))
+    }
+
+    fn tell(&self, run: &Run) {
+        let outcome = run.outcome.map_or("under way", Outcome::as_str);
+        let removed: u64 = run.removed.iter().map(|(_, rows)| rows).sum();
+        let remaining = run.remaining.unwrap_or_default();
+        match run.fault {
+            Some(fault) => tracing::warn!(
+                fault = fault.as_str(),
+                failing = self.meter.failing(),
+                "the retention sweep failed; it is tried again soon"
+            ),
+            None if remaining > 0 => tracing::warn!(
+                outcome,
+                removed,
+                remaining,
+                columns = run.looked.suspects.len(),
+                "the retention sweep found what looks like contact information: pic-portal doctor says where"
+            ),
+            None => tracing::info!(outcome, removed, remaining, "the retention sweep is done"),
+        }
+    }
+}
+
+fn fault_of(error: &db::Error) -> Fault {
+    if store::is_locked(error) {
+        Fault::Locked
+    } else {
+        Fault::Database
+    }
+}
+
+/// `wait` and up to a tenth more or less, so that instances do not sweep in step.
+fn jittered(wait: Duration) -> Duration {
+    wait * 9 / 10 + wait * u32::from(code::random::<1>()[0]) / (5 * 255)
+}

@@ -1,0 +1,67 @@
+//! Is the rule kept: nothing of an older system stays, and what has had its time goes?
+
+mod backups;
+mod emptying;
+mod forgetting;
+mod looking;
+mod pages;
+mod refusing;
+mod turns;
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use pic_portal::retention::{Cause, Run, sweep::Sweeper};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::app::TestApp;
+
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+
+/// A sweeper of an instance of its own.
+fn sweeper(pool: &PgPool) -> Sweeper {
+    Sweeper::new(pool.clone(), HOUR, CancellationToken::new())
+}
+
+/// Sweeps as somebody would by hand.
+async fn sweep(portal: &TestApp) -> Run {
+    let swept = sweeper(portal.pool()).sweep(Cause::Hand).await;
+    swept.unwrap().expect("it is done")
+}
+
+/// Plants so many contact rows that can be told by `mark`.
+async fn plant(pool: &PgPool, mark: &str, rows: i64) {
+    sqlx::query(
+        "INSERT INTO legacy_contact (email, name, phone, source)
+         SELECT $1 || n || '@aviary.example', $1 || ' Canary', '+44 20 7946 ' || n, $1 FROM generate_series(1, $2) AS n",
+    )
+    .bind(mark)
+    .bind(rows)
+    .execute(pool)
+    .await
+    .unwrap();
+}
+
+/// Bytes that `legacy_contact` has on disk.
+async fn bytes(pool: &PgPool) -> i64 {
+    sqlx::query_scalar("SELECT pg_total_relation_size('legacy_contact') - pg_indexes_size(reltoastrelid) FROM pg_class WHERE oid = 'legacy_contact'::regclass")
+        .fetch_one(pool)
+        .await
+        .unwrap()
+}
+
+async fn count(pool: &PgPool, sql: &'static str) -> i64 {
+    sqlx::query_scalar(sql).fetch_one(pool).await.unwrap()
+}
+
+/// A program that comes with PostgreSQL; `None` where only the server is installed.
+pub(crate) fn tool(name: &str) -> Option<PathBuf> {
+    let dirs = fs::read_dir("/usr/lib/postgresql").ok()?;
+    let mut found: Vec<PathBuf> = dirs
+        .filter_map(|dir| Some(dir.ok()?.path().join("bin").join(name)))
+        .filter(|path| path.exists())
+        .collect();
+    found.sort();
+    found.pop()
+}

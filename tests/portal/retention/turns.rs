@@ -1,0 +1,198 @@
+//! Do several instances take turns, and does one that dies hold up the others?
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use pic_portal::retention::{
+    Cause, Kind, Outcome, Until,
+    store::{Halt, LEASE, Turn, last_runs},
+};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use super::{DAY, HOUR, count, plant, sweep, sweeper};
+use crate::support::{
+    app::{TestApp, advance},
+    eventually,
+    process::{command, program},
+};
+
+/// Runs that overlap: there must be none.
+const OVERLAPS: &str = "SELECT count(*) FROM retention_run a JOIN retention_run b
+    ON a.id < b.id AND b.began_at < coalesce(a.ended_at, 'infinity') AND a.began_at < coalesce(b.ended_at, 'infinity')";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_instances_take_turns_and_remove_everything_once() {
+    let portal = TestApp::new().await;
+    portal.store(200).await;
+    portal
+        .run("SELECT pic_withdraw(id, 'administrator') FROM request")
+        .await;
+    portal.advance(90 * DAY).await;
+    plant(portal.pool(), "turns", 1_000).await;
+    let sweeps: JoinSet<_> = (0..5)
+        .map(|_| {
+            let sweeper = sweeper(portal.pool());
+            async move { sweeper.sweep(Cause::Hand).await.unwrap().unwrap() }
+        })
+        .collect();
+    let runs = sweeps.join_all().await;
+    let removed = |kind| runs.iter().map(|run| run.removed(kind)).sum::<u64>();
+    assert_eq!(
+        (removed(Kind::Contacts), removed(Kind::Requests)),
+        (1_000, 200)
+    );
+    assert!(runs.iter().all(|run| run.outcome == Some(Outcome::Clean)));
+    assert_eq!(count(portal.pool(), OVERLAPS).await, 0);
+    assert_eq!(
+        count(
+            portal.pool(),
+            "SELECT count(DISTINCT instance) FROM retention_run"
+        )
+        .await,
+        5
+    );
+}
+
+#[tokio::test]
+async fn while_one_sweeps_the_other_waits_and_does_not_do_it_again() {
+    let portal = TestApp::new().await;
+    plant(portal.pool(), "wait", 3).await;
+    let turn = Turn::take(portal.pool(), Uuid::new_v4(), Cause::Schedule)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(
+        Turn::take(portal.pool(), Uuid::new_v4(), Cause::Hand)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let (on_time, by_hand) = (sweeper(portal.pool()), sweeper(portal.pool()));
+    let on_time = tokio::spawn(async move { on_time.sweep(Cause::Schedule).await.unwrap() });
+    let by_hand = tokio::spawn(async move { by_hand.sweep(Cause::Hand).await.unwrap() });
+    assert_eq!(turn.empty_contacts().await.unwrap(), 3);
+    assert!(!on_time.is_finished() && !by_hand.is_finished());
+    let first = turn
+        .end(Outcome::Clean, None, &Default::default(), Some(0))
+        .await
+        .unwrap();
+    assert!(on_time.await.unwrap().is_none(), "it was just done");
+    let second = by_hand
+        .await
+        .unwrap()
+        .expect("whoever asks by hand gets one");
+    assert!(second.began_at >= first.ended_at.unwrap());
+    // It is time again.
+    portal.advance(HOUR).await;
+    let third = sweeper(portal.pool()).sweep(Cause::Schedule).await.unwrap();
+    assert!(third.unwrap().is_clean());
+}
+
+#[tokio::test]
+async fn a_turn_that_ran_out_removes_nothing_more() {
+    let portal = TestApp::new().await;
+    let slow = Turn::take(portal.pool(), Uuid::new_v4(), Cause::Schedule)
+        .await
+        .unwrap()
+        .unwrap();
+    portal.advance(LEASE - Duration::from_secs(5)).await;
+    slow.renew().await.unwrap();
+    portal.advance(LEASE - Duration::from_secs(5)).await;
+    assert!(
+        Turn::take(portal.pool(), Uuid::new_v4(), Cause::Hand)
+            .await
+            .unwrap()
+            .is_none(),
+        "it was renewed"
+    );
+    portal.advance(Duration::from_secs(10)).await;
+    let other = Turn::take(portal.pool(), Uuid::new_v4(), Cause::Hand)
+        .await
+        .unwrap()
+        .unwrap();
+    plant(portal.pool(), "late", 2).await;
+    assert!(matches!(slow.empty_contacts().await, Err(Halt::TurnLost)));
+    assert!(matches!(slow.renew().await, Err(Halt::TurnLost)));
+    let until = Until::For(Kind::Runs, Duration::ZERO);
+    assert!(matches!(slow.remove(until).await, Err(Halt::TurnLost)));
+    assert!(matches!(
+        slow.end(Outcome::Clean, None, &Default::default(), Some(0))
+            .await,
+        Err(Halt::TurnLost)
+    ));
+    assert_eq!(
+        count(portal.pool(), "SELECT count(*) FROM legacy_contact").await,
+        2,
+        "undone"
+    );
+    other
+        .end(Outcome::Unfinished, None, &Default::default(), None)
+        .await
+        .unwrap();
+    let runs = last_runs(portal.pool(), 2).await.unwrap();
+    assert_eq!(runs[1].outcome, Some(Outcome::Abandoned));
+}
+
+#[tokio::test]
+async fn what_a_killed_sweep_leaves_the_next_one_finishes() {
+    let portal = TestApp::new().await;
+    portal.store(30).await;
+    portal
+        .run("SELECT pic_withdraw(id, 'administrator') FROM request")
+        .await;
+    portal.advance(90 * DAY).await;
+    plant(portal.pool(), "killed", 40).await;
+    // It stands still between two steps: contacts are gone, requests are not.
+    let mut locks = portal.db().pool().begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE work IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut *locks)
+        .await
+        .unwrap();
+    let url = portal.db().url();
+    let settings = [
+        ("DATABASE_URL", url.as_str()),
+        ("PIC_ALLOW_UNSAFE_DATABASE", "true"),
+    ];
+    let mut child = command(&program(), &settings).arg("sweep").spawn().unwrap();
+    eventually("it is in the middle", async || {
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+                       WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'SELECT requests%'";
+        (count(portal.db().pool(), waiting).await == 1).then_some(())
+    })
+    .await;
+    let id = nix::unistd::Pid::from_raw(child.id().unwrap().cast_signed());
+    nix::sys::signal::kill(id, Signal::SIGKILL).unwrap();
+    assert!(!child.wait().await.unwrap().success());
+    locks.rollback().await.unwrap();
+    // PostgreSQL may do the statement in hand, but not commit it.
+    eventually("its connection is gone", async || {
+        let there = "SELECT count(*) FROM pg_stat_activity
+                     WHERE datname = current_database() AND query LIKE 'SELECT requests%'";
+        (count(portal.db().pool(), there).await == 0).then_some(())
+    })
+    .await;
+    assert_eq!(
+        count(portal.pool(), "SELECT count(*) FROM request").await,
+        30
+    );
+    assert_eq!(
+        count(portal.pool(), "SELECT count(*) FROM legacy_contact").await,
+        0
+    );
+
+    advance(portal.pool(), LEASE).await;
+    let run = sweep(&portal).await;
+    assert!(run.is_clean());
+    assert_eq!(
+        (run.removed(Kind::Contacts), run.removed(Kind::Requests)),
+        (0, 30)
+    );
+    let killed = &last_runs(portal.pool(), 2).await.unwrap()[1];
+    assert_eq!(killed.outcome, Some(Outcome::Abandoned));
+    assert_eq!(
+        killed.removed,
+        [(Kind::Contacts, 40)],
+        "what it did is known"
+    );
+}
