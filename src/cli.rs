@@ -1,5 +1,8 @@
 //! Which commands are there, and what does each do?
 
+mod purge;
+mod reach;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand};
@@ -20,6 +23,7 @@ use crate::{
     },
     provisioning::worker::{Waker, Worker},
     readiness::engine::Checks,
+    retention,
     server::{self, Door, Limits},
     telemetry,
     web::limit::Throttle,
@@ -41,6 +45,7 @@ pub struct Cli {
 enum Command {
     /// Run the portal [the default]
     Serve,
+    Purge(purge::Purge),
     /// Hold a throw-away PostgreSQL for the tests
     #[command(name = "__test-postgres", hide = true)]
     TestPostgres {
@@ -71,6 +76,18 @@ pub enum Failure {
         /// What the system says.
         fault: std::io::Error,
     },
+    /// A table cannot be purged.
+    #[error(transparent)]
+    Purge(#[from] retention::purge::Error),
+    /// Somebody must agree, and nobody is there.
+    #[error("there is no terminal to ask on: look at it with --dry-run, then add --yes")]
+    NobodyToAsk,
+    /// Somebody did not agree.
+    #[error("nothing was changed")]
+    Declined,
+    /// A signal ended a command.
+    #[error("interrupted. Run the same again: it goes on where it was, or starts anew")]
+    Interrupted,
     /// The operating system refused something basic.
     #[error("the operating system refused: {0}")]
     System(#[from] std::io::Error),
@@ -92,6 +109,12 @@ impl Cli {
                     .enable_all()
                     .build()?
                     .block_on(serve(config))
+            }
+            Command::Purge(purge) => {
+                let (filter, format) = self.given.log()?;
+                let config = self.given.config()?;
+                telemetry::init(filter, format);
+                reach::block_on(purge.run(&config.source))
             }
             Command::TestPostgres { dir, linger } => Ok(private::test_server::supervise(
                 &dir,

@@ -18,6 +18,7 @@
 //! | [`service`] | what an agreement holds: signing in by its management key, changing it, cancelling it |
 //! | [`readiness`] | will federation work: DNS and certificates, looked at and judged |
 //! | [`provisioning`] | the background task: claim what is due, settle it |
+//! | [`retention`] | no contact information is kept: purging an old portal's tables, importing its export |
 //! | [`help`] | what administrators have to know, a page a topic; the address tool |
 //! | [`db`] | opening and migrating the database, its faults without values; the private PostgreSQL |
 //! | [`web`] | what every answer has: the table's routes, headers, faces of errors, page shell, assets, forms, sessions, limits |
@@ -57,6 +58,7 @@ pub mod names;
 pub mod provisioning;
 pub mod readiness;
 pub mod request;
+pub mod retention;
 pub mod server;
 pub mod service;
 pub mod telemetry;

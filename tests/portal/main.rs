@@ -12,6 +12,7 @@ mod model;
 mod ownership;
 mod private_postgres;
 mod process;
+mod purge;
 mod rules;
 mod schema;
 mod service;
