@@ -1,5 +1,6 @@
 //! Which commands are there, and what does each do?
 
+mod import;
 mod purge;
 mod reach;
 
@@ -45,6 +46,7 @@ pub struct Cli {
 enum Command {
     /// Run the portal [the default]
     Serve,
+    Import(import::Import),
     Purge(purge::Purge),
     /// Hold a throw-away PostgreSQL for the tests
     #[command(name = "__test-postgres", hide = true)]
@@ -79,6 +81,9 @@ pub enum Failure {
     /// A table cannot be purged.
     #[error(transparent)]
     Purge(#[from] retention::purge::Error),
+    /// An export cannot be imported.
+    #[error(transparent)]
+    Import(#[from] retention::import::Error),
     /// Somebody must agree, and nobody is there.
     #[error("there is no terminal to ask on: look at it with --dry-run, then add --yes")]
     NobodyToAsk,
@@ -109,6 +114,12 @@ impl Cli {
                     .enable_all()
                     .build()?
                     .block_on(serve(config))
+            }
+            Command::Import(import) => {
+                let (filter, format) = self.given.log()?;
+                let config = self.given.config()?;
+                telemetry::init(filter, format);
+                reach::block_on(import.run(&config))
             }
             Command::Purge(purge) => {
                 let (filter, format) = self.given.log()?;

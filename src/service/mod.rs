@@ -23,6 +23,20 @@ impl Secret {
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }
+
+    /// What stands for `content` in this database and nowhere else: HMAC-SHA-256 under the secret.
+    /// `label` keeps different uses apart; it ends in a NUL.
+    ///
+    /// # Panics
+    ///
+    /// Never: HMAC takes a key of any length.
+    pub(crate) fn stand_in(&self, label: &[u8], content: &[u8]) -> [u8; 32] {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
+        mac.update(label);
+        mac.update(content);
+        mac.finalize().into_bytes().into()
+    }
 }
 
 impl fmt::Debug for Secret {
@@ -45,18 +59,11 @@ impl ManagementKey {
 
     /// The key of the service that `submission` makes: HMAC-SHA-256 under the database's secret,
     /// its first 128 bits.
-    ///
-    /// # Panics
-    ///
-    /// Never: HMAC takes a key of any length.
     #[must_use]
     pub fn derive(secret: &Secret, submission: &SubmissionId) -> Self {
-        let mut mac =
-            Hmac::<Sha256>::new_from_slice(&secret.0).expect("HMAC takes a key of any length");
-        mac.update(b"pic-portal management key\0");
-        mac.update(submission.as_bytes());
+        let mac = secret.stand_in(b"pic-portal management key\0", submission.as_bytes());
         let mut key = [0; 16];
-        key.copy_from_slice(&mac.finalize().into_bytes()[..16]);
+        key.copy_from_slice(&mac[..16]);
         Self(key)
     }
 

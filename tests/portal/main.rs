@@ -7,6 +7,7 @@ mod canary;
 mod front_door;
 mod help;
 mod house;
+mod import;
 mod journey;
 mod model;
 mod ownership;

@@ -153,10 +153,7 @@ async fn no_byte_of_ten_thousand_contacts_is_left_in_the_data_directory() {
     run(&mut connection, &old(&mark, PLANTED)).await;
     assert!(!files_with(&dir, &mark).is_empty());
     let report = succeeded(&purge(url.as_str(), &["old.request", "--yes"]).await);
-    assert!(
-        report.contains("10000 rows removed, 0 remain"),
-        "{report}"
-    );
+    assert!(report.contains("10000 rows removed, 0 remain"), "{report}");
     let after = files_with(&dir, &mark);
     assert!(after.is_empty(), "while the server runs: {after:?}");
     connection.close().await.unwrap();
@@ -199,7 +196,10 @@ async fn nothing_is_changed_without_a_yes() {
     assert_eq!(count(&mut connection, others).await, 100);
     // Again: nothing left to do, and done all the same.
     let report = succeeded(&purge(&url, &["old.request(contact_name)", "--yes"]).await);
-    assert!(report.contains("0 rows emptied, 0 with a value remain"), "{report}");
+    assert!(
+        report.contains("0 rows emptied, 0 with a value remain"),
+        "{report}"
+    );
 }
 
 #[tokio::test]
@@ -213,14 +213,19 @@ async fn names_are_quoted_by_the_server() {
            INSERT INTO "O'ld "" %s $1"."Con.tact(%I)" VALUES (1, 'x', 'y'), (2, NULL, NULL)"#,
     )
     .await;
-    let target =
-        r#""O'ld "" %s $1"."Con.tact(%I)"("e-mail""; DROP TABLE route; --","select")"#;
+    let target = r#""O'ld "" %s $1"."Con.tact(%I)"("e-mail""; DROP TABLE route; --","select")"#;
     let report = succeeded(&purge(&portal.db().url(), &[target, "--yes"]).await);
-    assert!(report.contains("1 rows emptied, 0 with a value remain"), "{report}");
+    assert!(
+        report.contains("1 rows emptied, 0 with a value remain"),
+        "{report}"
+    );
     let left = r#"SELECT count(*) FROM "O'ld "" %s $1"."Con.tact(%I)"
                   WHERE id IS NOT NULL AND "e-mail""; DROP TABLE route; --" IS NULL AND "select" IS NULL"#;
     assert_eq!(count(&mut connection, left).await, 2);
-    assert_eq!(count(&mut connection, "SELECT count(*) FROM route").await, 0);
+    assert_eq!(
+        count(&mut connection, "SELECT count(*) FROM route").await,
+        0
+    );
 }
 
 /// What is refused, and a part of what is said.
@@ -320,7 +325,10 @@ async fn submits_go_on_while_a_table_is_purged() {
         stored += 10;
     }
     let report = succeeded(&purged.await.unwrap());
-    assert!(report.contains("20000 rows emptied, 0 with a value remain"), "{report}");
+    assert!(
+        report.contains("20000 rows emptied, 0 with a value remain"),
+        "{report}"
+    );
     assert_eq!(portal.number("SELECT count(*) FROM request").await, stored);
     assert!(stored > 10, "they ran side by side: {stored}");
 }
@@ -328,10 +336,12 @@ async fn submits_go_on_while_a_table_is_purged() {
 /// Somebody's transaction, which sees the rows as they are now.
 async fn looking(pool: &PgPool) -> sqlx::Transaction<'static, sqlx::Postgres> {
     let mut transaction = pool.begin().await.unwrap();
-    sqlx::raw_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT FROM old.request LIMIT 1")
-        .execute(&mut *transaction)
-        .await
-        .unwrap();
+    sqlx::raw_sql(
+        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT FROM old.request LIMIT 1",
+    )
+    .execute(&mut *transaction)
+    .await
+    .unwrap();
     transaction
 }
 
@@ -361,9 +371,15 @@ async fn others_in_the_way_are_waited_for_and_named_and_the_next_run_finishes() 
         .await
         .unwrap();
     let fault = refused(&purge(&url, &["old.request", "--yes", "--wait", "1s"]).await);
-    assert!(fault.contains("others have held old.request for 1 s"), "{fault}");
+    assert!(
+        fault.contains("others have held old.request for 1 s"),
+        "{fault}"
+    );
     holder.rollback().await.unwrap();
 
     let report = succeeded(&purge(&url, &arguments).await);
-    assert!(report.contains("0 rows emptied, 0 with a value remain"), "{report}");
+    assert!(
+        report.contains("0 rows emptied, 0 with a value remain"),
+        "{report}"
+    );
 }
