@@ -20,7 +20,7 @@ use crate::{
 /// that the server has in its hands
 #[derive(Args, Clone, Debug)]
 pub(super) struct Purge {
-    /// A table, like old.contact, or columns of one, like 'old.request(contact_name,contact_email)';
+    /// A table, like `old.contact`, or columns of one, like `old.request(contact_name,contact_email)`;
     /// names that need it in double quotes, a table without a schema is one of public
     #[arg(value_name = "TABLE")]
     target: Target,
@@ -175,53 +175,38 @@ fn tell_report(plan: &Plan, report: &Report) {
     tell_elsewhere(&report.elsewhere);
 }
 
-fn tell_elsewhere(at: &Elsewhere) {
-    if !at.switched {
-        say(
-            "NOT DONE: a new segment of the write-ahead log. As a superuser: SELECT pg_switch_wal(), then CHECKPOINT.",
-        );
-    }
-    if !at.checkpointed {
-        say(
-            "NOT DONE: a checkpoint, without which old files and segments of the log stay. As a superuser: CHECKPOINT.",
-        );
-    }
-    say("What PostgreSQL may still hold elsewhere, and this command cannot reach:");
-    if at.recycles {
-        say(
-            "- Old segments of the write-ahead log in pg_wal: with wal_recycle = on the server keeps them under \
-             new names until they are written over. Set wal_recycle = off, reload, and make two checkpoints: \
-             then they are removed.",
-        );
-    }
-    if at.keeps {
-        say(
-            "- Old segments of the log that wal_keep_size holds back. Set it to 0 for a while, and make a checkpoint.",
-        );
-    }
-    if at.archives {
-        say(
-            "- Archived segments of the log (archive_mode is on). Remove what is older than now from the archive.",
-        );
-    } else {
-        say("- Segments of the log archived earlier, if there ever was an archive.");
-    }
-    if at.replicas > 0 {
-        say(&format!(
-            "- Replicas: {} connected or expected. They follow, and keep segments of their own.",
-            at.replicas
-        ));
-    }
-    for publication in &at.publications {
-        say(&format!(
-            "- Subscribers of the publication {publication}: purge the table there."
-        ));
+/// What is told in every case comes last: no server knows of its backups.
+fn tell_elsewhere(places: &[Elsewhere]) {
+    for place in places {
+        say(&match place {
+            Elsewhere::NotSwitched => "NOT DONE: a new segment of the write-ahead log. As a superuser: SELECT \
+                 pg_switch_wal(), then CHECKPOINT."
+                .to_owned(),
+            Elsewhere::NotCheckpointed => "NOT DONE: a checkpoint, without which old files and segments of the log \
+                 stay. As a superuser: CHECKPOINT."
+                .to_owned(),
+            Elsewhere::Recycled => "STILL THERE: old segments of the write-ahead log in pg_wal. With wal_recycle = on \
+                 the server keeps them under new names until they are written over. Before you purge, set \
+                 wal_recycle = off and reload: then the checkpoint removes them. Now: the same, and write as much as \
+                 max_wal_size until they are used up."
+                .to_owned(),
+            Elsewhere::Kept => "STILL THERE: old segments of the log that wal_keep_size holds back. Set it to 0 for a \
+                 while, and make a checkpoint."
+                .to_owned(),
+            Elsewhere::Archived => "Archived segments of the log (archive_mode is on): remove what is older than now \
+                 from the archive."
+                .to_owned(),
+            Elsewhere::Replicas(count) => format!(
+                "Replicas: {count} connected or expected. They follow, and keep segments of the log of their own."
+            ),
+            Elsewhere::Published(publication) => {
+                format!("Subscribers of the publication {publication}: purge the table there.")
+            }
+        });
     }
     say(
-        "- Base backups, dumps and snapshots from before now. Remove them, or keep them no longer than you must.",
-    );
-    say(
-        "- Blocks of the disk that the old files took, until something else is written there. Encrypted disks, \
-         or fstrim on an SSD, answer that.",
+        "What this command cannot reach: archived write-ahead log, base backups, dumps and snapshots from before now \
+         (remove them, or keep them no longer than you must), and blocks of the disk that the old files took, until \
+         something else is written there (encrypted disks, or fstrim on an SSD, answer that).",
     );
 }

@@ -31,13 +31,14 @@ where
     );
     let (options, private) = match source {
         Source::Url(options) => (PgConnectOptions::clone(options), None),
-        Source::Private(dir) => match running_server(dir) {
-            Some(options) => (options.database(PORTAL_DATABASE), None),
-            None => {
+        Source::Private(dir) => {
+            if let Some(options) = running_server(dir) {
+                (options.database(PORTAL_DATABASE), None)
+            } else {
                 let (options, server) = start_private(dir.clone()).await?;
                 (options, Some(server))
             }
-        },
+        }
     };
     let done = tokio::select! {
         done = work(options) => done,

@@ -78,8 +78,8 @@ pub struct Report {
     pub remaining: i64,
     /// Whether what the planner knows of the columns is gone too, from its table's files as well.
     pub statistics: bool,
-    /// What the server did with its log, and what it keeps elsewhere.
-    pub elsewhere: Elsewhere,
+    /// Where old rows may still lie.
+    pub elsewhere: Vec<Elsewhere>,
 }
 
 /// Why a table was not purged, or not to the end.

@@ -282,8 +282,9 @@ async fn a_second_run_changes_nothing() {
     let path = place.keys("old.csv");
     let (first, kept) = (
         fs::read_to_string(&path).unwrap(),
-        everything(place.portal.pool()).await,
+        contents(&place.portal).await,
     );
+    assert!(kept.len() > 10);
     // Under the old name, under another, and what has gone on since.
     for name in ["old.csv", "again.csv"] {
         let report = place.right(name, CSV).await;
@@ -296,10 +297,7 @@ async fn a_second_run_changes_nothing() {
     }
     assert!(!place.keys("again.csv").exists());
     assert_eq!(fs::read_to_string(&path).unwrap(), first);
-    assert_eq!(
-        without_statistics(&everything(place.portal.pool()).await),
-        without_statistics(&kept)
-    );
+    assert_eq!(contents(&place.portal).await, kept);
     place.portal.work().await;
     place.right("old.csv", CSV).await;
     assert_eq!(routes(&place.portal).await.len(), 4);
@@ -314,14 +312,17 @@ async fn a_second_run_changes_nothing() {
     assert_eq!(keys(&place.keys("more.csv")).len(), 1);
 }
 
-/// The tables without what PostgreSQL counts for itself.
-fn without_statistics(everything: &str) -> String {
-    let tables = everything.split("\n").filter(|line| !line.starts_with('('));
-    let rows: Vec<_> = everything
-        .lines()
-        .filter(|line| line.contains(".example") || line.contains(".com"))
-        .collect();
-    format!("{}{}", tables.count(), rows.join("\n"))
+/// Every row of what an import writes to.
+async fn contents(portal: &TestApp) -> Vec<String> {
+    sqlx::query_scalar(
+        "SELECT s::text FROM service s UNION ALL SELECT r::text FROM request r
+         UNION ALL SELECT e::text FROM request_edge e UNION ALL SELECT d::text FROM request_route d
+         UNION ALL SELECT x::text FROM route x UNION ALL SELECT v::text FROM event v
+         UNION ALL SELECT w::text FROM work w ORDER BY 1",
+    )
+    .fetch_all(portal.pool())
+    .await
+    .unwrap()
 }
 
 #[tokio::test]

@@ -76,7 +76,7 @@ impl<R: std::io::BufRead> Lines<R> {
     pub(super) fn open(mut inner: R) -> Result<Self, Fault> {
         let start = inner.fill_buf().map_err(Fault::Io)?;
         let headers = start.split(|&b| b == b'\n').next().unwrap_or_default();
-        let count = |delimiter: u8| headers.iter().filter(|&&b| b == delimiter).count();
+        let count = |delimiter: u8| headers.split(|&b| b == delimiter).count();
         // The first of those that are equally frequent.
         let delimiter = b"\t;,"
             .iter()

@@ -9,7 +9,7 @@ use super::{
     Error, Step,
     fields::Field,
     row::{Problem, Problems},
-    stage::{self, Requests, StagedRow},
+    stage::{self, NewRequest, Requests, StagedRow},
 };
 use crate::{
     agreement::{AgreementNumber, Programme},
@@ -38,6 +38,9 @@ pub(super) struct Grouping<'a> {
     requests: Requests,
 }
 
+/// An edge with the line that it came from, and its domains with theirs.
+type Edge = (AccessEdge, u64, Vec<(SipDomain, u64)>);
+
 /// The lines of one request, as far as they have come.
 struct Group {
     place: i64,
@@ -48,8 +51,8 @@ struct Group {
     deployment: Deployment,
     provisioned: bool,
     submitted_at: Option<DateTime<Utc>>,
-    /// Each edge with the line that it came from, and its domains with theirs.
-    edges: Vec<(AccessEdge, u64, Vec<(SipDomain, u64)>)>,
+    /// In the order of their first lines.
+    edges: Vec<Edge>,
     places: BTreeMap<AccessEdge, usize>,
     domains: usize,
     /// It has problems, or too much of something: nothing more is taken.
@@ -107,25 +110,23 @@ impl<'a> Grouping<'a> {
         let Some(group) = self.open.take() else {
             return;
         };
-        let Group {
-            place, key, line, ..
-        } = &group;
-        let (place, key, line) = (*place, key.clone(), *line);
+        let (place, line) = (group.place, group.line);
         let (provisioned, submitted_at) = (group.provisioned, group.submitted_at);
+        let key = group.key.clone();
         let Some(wanted) = group.into_wanted(problems) else {
             return;
         };
         let id = submission(self.secret, &key);
-        let key_hash = ManagementKey::derive(self.secret, &id).hash();
-        self.requests.add(
+        self.requests.add(&NewRequest {
             place,
-            &key,
+            group: key,
             line,
-            (provisioned, submitted_at),
-            &id.hash(),
-            &key_hash,
-            &Asked::Initiate(wanted),
-        );
+            provisioned,
+            submitted_at,
+            submission_hash: id.hash(),
+            key_hash: ManagementKey::derive(self.secret, &id).hash(),
+            asked: Asked::Initiate(wanted),
+        });
     }
 }
 
@@ -203,7 +204,7 @@ impl Group {
         if self.spoilt {
             return None;
         }
-        let plain = |(edge, _, domains): &(AccessEdge, u64, Vec<(SipDomain, u64)>)| {
+        let plain = |(edge, _, domains): &Edge| {
             (
                 edge.clone(),
                 domains.iter().map(|(d, _)| d.clone()).collect(),

@@ -212,8 +212,7 @@ impl Reader<'_> {
         self.problems.add(Problem::new(self.line, field, fault));
     }
 
-    /// The value of a field, which must have no address in it.
-
+    /// The value of a field, which must have no address in it; `None`: it is wrong.
     fn optional<T>(
         &mut self,
         field: Field,

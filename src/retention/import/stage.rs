@@ -8,7 +8,7 @@ mod columns;
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgConnection, Row as _, postgres::PgRow};
 
-pub(super) use self::columns::{Requests, Staging};
+pub(super) use self::columns::{NewRequest, Requests, Staging};
 use super::{
     Error, Step,
     fields::Field,

@@ -2,30 +2,30 @@
 
 use sqlx::{PgConnection, postgres::types::Oid};
 
-/// What the server did with its log, and where else old rows may lie.
-#[derive(Clone, Debug)]
-pub struct Elsewhere {
-    /// A new segment of the write-ahead log was begun.
-    pub switched: bool,
-    /// A checkpoint was made, after which the older segments are of no use.
-    pub checkpointed: bool,
+/// A place where old rows may still lie, out of this command's reach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// The role may not ask for a new segment of the write-ahead log: the rows are in the present one.
+    NotSwitched,
+    /// The role may not ask for a checkpoint: old files and segments are still there.
+    NotCheckpointed,
     /// The server keeps old segments under new names until they are written over (`wal_recycle`).
-    pub recycles: bool,
+    Recycled,
     /// Old segments are kept for a while whatever happens (`wal_keep_size`).
-    pub keeps: bool,
+    Kept,
     /// Segments are copied to an archive (`archive_mode`).
-    pub archives: bool,
-    /// Replicas that are connected, and slots that wait for one.
-    pub replicas: i64,
-    /// Publications that send the table's rows to subscribers.
-    pub publications: Vec<String>,
+    Archived,
+    /// So many replicas that are connected, and slots that wait for one.
+    Replicas(i64),
+    /// A publication that sends the table's rows to subscribers.
+    Published(String),
 }
 
-/// Asks for a new segment and a checkpoint, where the role may, and looks at what is kept.
+/// Asks for a new segment and a checkpoint, where the role may, and tells what is kept elsewhere.
 pub(super) async fn settle(
     connection: &mut PgConnection,
     table: Oid,
-) -> Result<Elsewhere, sqlx::Error> {
+) -> Result<Vec<Elsewhere>, sqlx::Error> {
     let row = sqlx::query!(
         r#"SELECT pg_has_role('pg_checkpoint', 'USAGE') AS "checkpoint!",
                   has_function_privilege('pg_switch_wal()', 'EXECUTE') AS "switch!",
@@ -49,13 +49,18 @@ pub(super) async fn settle(
     if row.checkpoint {
         sqlx::raw_sql("CHECKPOINT").execute(connection).await?;
     }
-    Ok(Elsewhere {
-        switched: row.switch,
-        checkpointed: row.checkpoint,
-        recycles: row.recycles,
-        keeps: row.keeps,
-        archives: row.archives,
-        replicas: row.replicas,
-        publications: row.publications,
-    })
+    let places = [
+        (!row.switch, Elsewhere::NotSwitched),
+        (!row.checkpoint, Elsewhere::NotCheckpointed),
+        (row.recycles, Elsewhere::Recycled),
+        (row.keeps, Elsewhere::Kept),
+        (row.archives, Elsewhere::Archived),
+        (row.replicas > 0, Elsewhere::Replicas(row.replicas)),
+    ];
+    let places = places
+        .into_iter()
+        .filter_map(|(so, place)| so.then_some(place));
+    Ok(places
+        .chain(row.publications.into_iter().map(Elsewhere::Published))
+        .collect())
 }

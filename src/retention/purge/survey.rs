@@ -172,11 +172,6 @@ struct Table {
     name: String,
     kind: String,
     bytes: i64,
-    own: bool,
-    system: bool,
-    temporary: bool,
-    owner: bool,
-    hidden: bool,
 }
 
 async fn find(
@@ -186,13 +181,14 @@ async fn find(
     sqlx::query_as!(
         Table,
         r#"
-        SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS "name!", c.relkind::text AS "kind!",
-               coalesce(pg_total_relation_size(c.oid), 0) AS "bytes!",
-               EXISTS (SELECT FROM unnest($3::text[]) AS own WHERE to_regclass(format('%I', own)) = c.oid) AS "own!",
-               n.nspname ~ '^pg_' OR n.nspname = 'information_schema' AS "system!",
-               c.relpersistence = 't' AS "temporary!",
-               pg_has_role(c.relowner, 'USAGE') AS "owner!",
-               row_security_active(c.oid) AS "hidden!"
+        SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS "name!", coalesce(pg_total_relation_size(c.oid), 0) AS "bytes!",
+               CASE WHEN EXISTS (SELECT FROM unnest($3::text[]) AS own WHERE to_regclass(format('%I', own)) = c.oid)
+                        THEN 'own'
+                    WHEN c.relpersistence = 't' AND c.relkind = 'r' THEN 'temporary'
+                    WHEN n.nspname ~ '^pg_' OR n.nspname = 'information_schema' THEN 'system'
+                    WHEN c.relkind = 'r' AND NOT pg_has_role(c.relowner, 'USAGE') THEN 'other owner'
+                    WHEN c.relkind = 'r' AND row_security_active(c.oid) THEN 'hidden'
+                    ELSE c.relkind::text END AS "kind!"
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE n.nspname = $1 AND c.relname = $2
         "#,
@@ -209,14 +205,14 @@ impl Table {
     fn refusal(&self) -> Option<Refusal> {
         let table = self.name.clone();
         let kind = match self.kind.as_str() {
-            _ if self.own => return Some(Refusal::Own(table)),
-            _ if self.system && !self.temporary => return Some(Refusal::System(table)),
-            "r" if self.temporary => (
+            "own" => return Some(Refusal::Own(table)),
+            "system" => return Some(Refusal::System(table)),
+            "temporary" => (
                 "a temporary table",
                 "It goes with the session that made it".to_owned(),
             ),
-            "r" if !self.owner => return Some(Refusal::NotOwner(table)),
-            "r" if self.hidden => return Some(Refusal::RowSecurity(table)),
+            "other owner" => return Some(Refusal::NotOwner(table)),
+            "hidden" => return Some(Refusal::RowSecurity(table)),
             "r" => return None,
             "p" => (
                 "a partitioned table, which holds no rows itself",

@@ -76,46 +76,58 @@ impl<'a> Staging<'a> {
     }
 }
 
+/// A request that is right, and how it stood.
+pub(in super::super) struct NewRequest {
+    /// Its place among the requests, from 1.
+    pub(in super::super) place: i64,
+    /// The digest that its lines have in common.
+    pub(in super::super) group: Vec<u8>,
+    /// Its first line.
+    pub(in super::super) line: u64,
+    pub(in super::super) provisioned: bool,
+    pub(in super::super) submitted_at: Option<DateTime<Utc>>,
+    pub(in super::super) submission_hash: [u8; 32],
+    pub(in super::super) key_hash: [u8; 32],
+    pub(in super::super) asked: Asked,
+}
+
 /// Requests on their way into `import_request`, `import_edge` and `import_route`.
 #[derive(Default)]
 pub(in super::super) struct Requests {
-    requests: String,
+    heads: String,
     edges: String,
     routes: String,
 }
 
 impl Requests {
-    /// Adds the request of a group of lines that begins at `line`.
-    pub(in super::super) fn add(
-        &mut self,
-        place: i64,
-        group: &[u8],
-        line: u64,
-        (provisioned, submitted_at): (bool, Option<DateTime<Utc>>),
-        submission_hash: &[u8],
-        key_hash: &[u8],
-        asked: &Asked,
-    ) {
+    /// Adds a request.
+    pub(in super::super) fn add(&mut self, request: &NewRequest) {
+        let NewRequest {
+            place,
+            line,
+            provisioned,
+            ref asked,
+            ..
+        } = *request;
         let Asked::Initiate(wanted) = asked else {
             return;
         };
         // Writing to a String cannot fail.
         let _ = writeln!(
-            self.requests,
+            self.heads,
             "{place}\t{line}\t{}\t{}\t{}\t{}\t{provisioned}\t{}\t{}\t{}\t{}\t{}\t{}",
-            bytes(group),
+            bytes(&request.group),
             wanted.programme.as_str(),
             wanted.number.as_str(),
             Deployment::as_str(wanted.deployment),
-            moment(submitted_at),
-            bytes(submission_hash),
+            moment(request.submitted_at),
+            bytes(&request.submission_hash),
             bytes(&asked.content_hash()),
-            bytes(key_hash),
+            bytes(&request.key_hash),
             Token::random().as_str(),
             Reference::random(),
         );
-        for (ordinal, (edge, domains)) in (1..).zip(wanted.routes.edges()) {
-            let _: u32 = ordinal;
+        for (ordinal, (edge, domains)) in (1_u32..).zip(wanted.routes.edges()) {
             let _ = writeln!(self.edges, "{place}\t{ordinal}\t{}", edge.as_str());
             for domain in domains {
                 let _ = writeln!(self.routes, "{place}\t{ordinal}\t{}", domain.as_str());
@@ -129,7 +141,7 @@ impl Requests {
     ) -> Result<(), Error> {
         let requests = "COPY pg_temp.import_request (place, line, grp, programme, number, deployment, provisioned,
             submitted_at, submission_hash, content_hash, key_hash, token, reference) FROM STDIN";
-        copy(connection, requests, &mut self.requests).await?;
+        copy(connection, requests, &mut self.heads).await?;
         copy(
             connection,
             "COPY pg_temp.import_edge FROM STDIN",
