@@ -100,6 +100,7 @@ async fn main() {
         plain_domains: Vec::new(),
         checks: pic_portal::readiness::engine::Checks::Off,
         live: pic_portal::request::live::Limits::default(),
+        sweep: Duration::from_hours(1),
     };
     let router = App::new(db, site, Waker::default()).router();
 

@@ -2,6 +2,8 @@
 
 mod check;
 mod doctor;
+mod import;
+mod purge;
 mod reach;
 mod serve;
 mod staff;
@@ -17,7 +19,7 @@ use crate::{
         self, OpenError,
         private::{self, StartError},
     },
-    telemetry,
+    retention, telemetry,
 };
 
 /// Self-service portal for SIP federation: administrators ask for their SIP domains to be
@@ -51,6 +53,8 @@ enum Command {
     Sweep,
     /// Print the rule of what is kept, the last sweeps, and how the database is
     Doctor(doctor::Doctor),
+    Import(import::Import),
+    Purge(purge::Purge),
     /// Hold a throw-away PostgreSQL for the tests
     #[command(name = "__test-postgres", hide = true)]
     TestPostgres {
@@ -90,6 +94,21 @@ pub enum Failure {
     /// A sweep or a look at the database did not end well.
     #[error("{0}")]
     Sweep(String),
+    /// A table cannot be purged.
+    #[error(transparent)]
+    Purge(#[from] retention::purge::Error),
+    /// An export cannot be imported.
+    #[error(transparent)]
+    Import(#[from] retention::import::Error),
+    /// Somebody must agree, and nobody is there.
+    #[error("there is no terminal to ask on: look at it with --dry-run, then add --yes")]
+    NobodyToAsk,
+    /// Somebody did not agree.
+    #[error("nothing was changed")]
+    Declined,
+    /// A signal ended a command.
+    #[error("interrupted. Run the same again: it goes on where it was, or starts anew")]
+    Interrupted,
     /// The operating system refused something basic.
     #[error("the operating system refused: {0}")]
     System(#[from] std::io::Error),
@@ -121,6 +140,18 @@ impl Cli {
             }
             Command::Sweep => runtime()?.block_on(sweep::run(self.given.config()?)),
             Command::Doctor(doctor) => runtime()?.block_on(doctor.run(self.given.config()?)),
+            Command::Import(import) => {
+                let (filter, format) = self.given.log()?;
+                let config = self.given.config()?;
+                telemetry::init(filter, format);
+                runtime()?.block_on(import.run(&config))
+            }
+            Command::Purge(purge) => {
+                let (filter, format) = self.given.log()?;
+                let config = self.given.config()?;
+                telemetry::init(filter, format);
+                runtime()?.block_on(purge.run(&config.source))
+            }
             Command::TestPostgres { dir, linger } => Ok(private::test_server::supervise(
                 &dir,
                 Duration::from_secs(linger),

@@ -19,7 +19,7 @@
 //! | [`readiness`] | will federation work: DNS and certificates, looked at and judged |
 //! | [`staff`] | the support desk: accounts, the queue, looking up, acting for an administrator |
 //! | [`provisioning`] | the background task: claim what is due, settle it |
-//! | [`retention`] | no contact information is kept: the rule, the sweep, `/privacy` |
+//! | [`retention`] | no contact information is kept: the rule, the sweep, `/privacy`, purging an old portal's tables, importing its export |
 //! | [`help`] | what administrators have to know, a page a topic; the address tool |
 //! | [`db`] | opening and migrating the database, its faults without values; the private PostgreSQL |
 //! | [`web`] | what every answer has: the table's routes, headers, faces of errors, page shell, assets, forms, sessions, limits |

@@ -60,6 +60,12 @@ impl SubmissionId {
         Self(Uuid::new_v4())
     }
 
+    /// The one of these bytes, where something else than a form is submitted; six of the bits are
+    /// the version's.
+    pub(crate) fn of(bytes: [u8; 16]) -> Self {
+        Self(uuid::Builder::from_random_bytes(bytes).into_uuid())
+    }
+
     /// Reads the form's field. `None`: it is no UUID of version 4.
     #[must_use]
     pub fn parse(typed: &str) -> Option<Self> {

@@ -25,16 +25,20 @@
 //! | `store` | How does it take its turn, remove in batches, and record what it did? |
 //! | `look` | Which columns could hold contact information, and do they? |
 //! | `proof` | Does a constraint let no address in? |
+//! | `purge` | How are tables of an old portal emptied to the last byte? |
+//! | `import` | How does an old portal's export come in without its contacts? |
 //! | `health` | How is the database? |
 //! | `meter` | What can be watched? |
 //! | `words` | How is it said? |
 //! | `pages` | What is everybody told (`/privacy`)? |
 
 pub mod health;
+pub mod import;
 pub mod look;
 pub mod meter;
 pub mod pages;
 pub mod proof;
+pub mod purge;
 pub mod store;
 pub mod sweep;
 pub mod words;

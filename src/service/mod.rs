@@ -24,20 +24,18 @@ impl Secret {
         bytes.try_into().ok().map(Self)
     }
 
-    /// HMAC-SHA-256 under the secret, for what `purpose` names and nothing else; the parts are told
-    /// apart.
+    /// What stands for `content` in this database and nowhere else: HMAC-SHA-256 under the secret.
+    /// `label` keeps different uses apart; it ends in a NUL.
     ///
     /// # Panics
     ///
     /// Never: HMAC takes a key of any length.
     #[must_use]
-    pub fn mac(&self, purpose: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    pub fn stand_in(&self, label: &[u8], content: &[u8]) -> [u8; 32] {
         let mut mac =
             Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
-        mac.update(purpose);
-        for part in parts {
-            mac.update(&Sha256::digest(part));
-        }
+        mac.update(label);
+        mac.update(content);
         mac.finalize().into_bytes().into()
     }
 }
@@ -62,18 +60,11 @@ impl ManagementKey {
 
     /// The key of the service that `submission` makes: HMAC-SHA-256 under the database's secret,
     /// its first 128 bits.
-    ///
-    /// # Panics
-    ///
-    /// Never: HMAC takes a key of any length.
     #[must_use]
     pub fn derive(secret: &Secret, submission: &SubmissionId) -> Self {
-        let mut mac =
-            Hmac::<Sha256>::new_from_slice(&secret.0).expect("HMAC takes a key of any length");
-        mac.update(b"pic-portal management key\0");
-        mac.update(submission.as_bytes());
+        let mac = secret.stand_in(b"pic-portal management key\0", submission.as_bytes());
         let mut key = [0; 16];
-        key.copy_from_slice(&mac.finalize().into_bytes()[..16]);
+        key.copy_from_slice(&mac[..16]);
         Self(key)
     }
 

@@ -97,7 +97,8 @@ impl World {
         self.asking(Some(self.internet.port()))
     }
 
-    fn asking(&self, port: Option<u16>) -> Checker {
+    /// Asks the zones' own servers on this port, or with none the resolver alone, as with `PIC_DNS`.
+    pub(crate) fn asking(&self, port: Option<u16>) -> Checker {
         let reach = Reach { private: true };
         let (dns, tls) = self.limits;
         let dns = Dns::asking([self.internet.resolver.address], port, reach, dns);
@@ -111,11 +112,6 @@ impl World {
     /// Provisions on positive proof alone.
     pub(crate) fn enforce(&self) -> Checks {
         Checks::Enforce(self.checker())
-    }
-
-    /// The same, and asks the resolver alone, as with `PIC_DNS`.
-    pub(crate) fn enforce_by_resolver(&self) -> Checks {
-        Checks::Enforce(self.asking(None))
     }
 
     /// Shows what it finds, and provisions all the same.

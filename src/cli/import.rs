@@ -1,0 +1,135 @@
+//! How does an operator bring an old portal's export over?
+
+use std::path::PathBuf;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
+
+use super::{Failure, reach::with_database, say};
+use crate::{
+    config::Config,
+    db::{Database, OpenError},
+    retention::import::{Format, Order, Report, Step, import, keys_beside},
+};
+
+/// Bring requests and services over from an old portal's export, without the contacts in it
+#[derive(Args, Clone, Debug)]
+pub(super) struct Import {
+    /// The export; its columns are known by their headers (README, "Bring over an old portal")
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// How it is written [default: json for .json, .jsonl and .ndjson, else csv]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Look at the file and say what would come over, and store nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Where the management keys of the new services are written, for handing over; a new file
+    /// [default: FILE.keys.csv]
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
+}
+
+impl Import {
+    /// Imports and reports.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`], with the way out.
+    pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
+        with_database(&config.source, |options| self.import(options, config)).await
+    }
+
+    async fn import(self, options: PgConnectOptions, config: &Config) -> Result<(), Failure> {
+        let db = Database::open(options.clone(), &config.opening).await?;
+        db.pool.close().await;
+        let mut connection = options
+            .application_name("pic-portal import")
+            .disable_statement_logging()
+            .connect()
+            .await
+            .map_err(|e| OpenError::Connect(e.into()))?;
+        let order = Order {
+            format: self.format.unwrap_or_else(|| Format::of(&self.file)),
+            keys: self.keys.unwrap_or_else(|| keys_beside(&self.file)),
+            file: self.file,
+            dry_run: self.dry_run,
+        };
+        let bar = ProgressBar::no_length();
+        let imported = import(&mut connection, &db.secret, &order, |step| show(&bar, step)).await;
+        bar.finish_and_clear();
+        tell(&imported?, order.dry_run);
+        Ok(())
+    }
+}
+
+fn show(bar: &ProgressBar, step: Step) {
+    let (what, done, of) = match step {
+        Step::Reading(done, of) => ("reading the file", done, of),
+        Step::Looking(done, of) => (
+            "looking at the requests",
+            done.unsigned_abs(),
+            of.unsigned_abs(),
+        ),
+        Step::Storing(done, of) => (
+            "storing the requests",
+            done.unsigned_abs(),
+            of.unsigned_abs(),
+        ),
+        Step::Routes => ("putting the routes in force", 1, 1),
+    };
+    if bar.message() != what {
+        bar.set_message(what);
+        bar.reset_eta();
+        if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {percent} %, {eta} to go")
+        {
+            bar.set_style(style);
+        }
+    }
+    bar.set_length(of);
+    bar.set_position(done);
+}
+
+fn tell(report: &Report, dry_run: bool) {
+    let would = if dry_run { "would be " } else { "" };
+    let Report {
+        lines,
+        over,
+        provisioned,
+        pending,
+        known,
+        domains,
+        ..
+    } = report;
+    say(&format!("{lines} lines read."));
+    say(&format!(
+        "{provisioned} services {would}brought over with their routes in force."
+    ));
+    say(&format!(
+        "{pending} requests {would}brought over that are pending; their time starts now."
+    ));
+    say(&format!("These have {domains} SIP domains."));
+    if *known > 0 {
+        say(&format!(
+            "{known} requests had been imported before: nothing {would}done for them."
+        ));
+    }
+    if *over > 0 {
+        say(&format!(
+            "{over} lines of requests that are over {would}left out."
+        ));
+    }
+    for (column, count) in &report.dropped {
+        say(&format!("Dropped at the door: {count} values, {column}."));
+    }
+    if let Some(keys) = &report.keys {
+        say(&format!(
+            "The management keys are in {}, which you alone can read. Hand each to its organisation, then remove the file.",
+            keys.display()
+        ));
+    }
+    if dry_run {
+        say("Nothing was changed (--dry-run).");
+    }
+}

@@ -1,0 +1,270 @@
+//! How do an old portal's requests and services come over, and its contacts not?
+//!
+//! The export is read a line at a time. What is a contact's, and what nobody knows, is counted and
+//! dropped with the line. What is right is staged in temporary tables of the session, which reach
+//! neither the write-ahead log nor another session; there the lines of one request are brought
+//! together, and held to the rules that the portal's own form holds. Only when the whole file is
+//! right does anything become a request, in one transaction: all of the file or nothing of it.
+//!
+//! That transaction only adds rows, so nobody waits for it: a request of the portal meets it only
+//! if it wants the very same SIP domain in the same moment. Memory does not grow with the file.
+//!
+//! A request's submission id is derived from the database's secret and its old number, or from
+//! programme and agreement number where the file has none. So the same file again finds everything
+//! stored already, and changes nothing; and a management key can be written out before the request
+//! is stored, while SQL keeps its hash alone.
+
+mod csv;
+pub mod fields;
+mod group;
+mod json;
+mod keys;
+mod reader;
+mod row;
+mod stage;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use sqlx::PgConnection;
+
+use self::{
+    fields::Field,
+    group::Grouping,
+    keys::KeysFile,
+    reader::{Export, Fault},
+    row::{Read, Values},
+    stage::Staging,
+};
+pub use self::{
+    reader::Format,
+    row::{Problem, Problems},
+};
+use crate::{db, service::Secret};
+
+/// What is imported, and how.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The export.
+    pub file: PathBuf,
+    /// How it is written.
+    pub format: Format,
+    /// Where the management keys go; must not be there yet.
+    pub keys: PathBuf,
+    /// Look, and store nothing.
+    pub dry_run: bool,
+}
+
+/// A step on the way, for whoever watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Bytes of the file read, of how many.
+    Reading(u64, u64),
+    /// Requests put together and looked at, of how many.
+    Looking(i64, i64),
+    /// Requests stored, of how many.
+    Storing(i64, i64),
+    /// Routes coming into force.
+    Routes,
+}
+
+/// What came over, or would.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Lines with a request or a part of one.
+    pub lines: u64,
+    /// Lines left out, because their request is over.
+    pub over: u64,
+    /// New requests that are in force.
+    pub provisioned: i64,
+    /// New requests that are pending.
+    pub pending: i64,
+    /// Requests that were imported before.
+    pub known: i64,
+    /// SIP domains of the new requests.
+    pub domains: i64,
+    /// How many values were dropped, by what their column is called.
+    pub dropped: Vec<(String, u64)>,
+    /// The file with the management keys, if there are any.
+    pub keys: Option<PathBuf>,
+}
+
+/// Why nothing was imported.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("cannot read {}: {}", file.display(), fault.kind())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        fault: io::Error,
+    },
+    /// A column that every request needs is missing.
+    #[error(
+        "the first line has no column for the {}. It is known by these headers: {}. Give the column one of them", .0.as_str(), headers(*.0)
+    )]
+    Missing(Field),
+    /// Lines are wrong.
+    #[error("the file is not right.\n{0}")]
+    Lines(Problems),
+    /// The keys file cannot be written.
+    #[error(
+        "cannot write the management keys to {}: {}. Move it away, or name another with --keys; nothing was imported", file.display(), fault.kind()
+    )]
+    Keys {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        fault: io::Error,
+    },
+    /// A domain of the file came into force in the meantime.
+    #[error(
+        "a SIP domain of the file came into force under another service in this moment. Nothing was imported: run this again, and it says at which line"
+    )]
+    Meanwhile,
+    /// The connection was lost in the very end.
+    #[error(
+        "the database did not say whether it stored the file ({fault}). Run this again: if it did, nothing is stored twice. Keep {}, the keys are right in either case", keys.display()
+    )]
+    Unsure {
+        /// What went wrong.
+        fault: db::Error,
+        /// The file with the keys.
+        keys: PathBuf,
+    },
+    /// The database is away, or refuses.
+    #[error("nothing was imported: {0}")]
+    Database(#[from] db::Error),
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+fn headers(field: Field) -> String {
+    let known = fields::HEADERS.iter().find(|(f, _)| *f == field);
+    known.map_or_else(String::new, |(_, headers)| headers.join(", "))
+}
+
+/// Imports an export, or says what would come of it; `tell` hears of each step.
+///
+/// # Errors
+///
+/// [`Error`]; nothing is imported then, and no keys file is left, but for [`Error::Unsure`].
+pub async fn import(
+    connection: &mut PgConnection,
+    secret: &Secret,
+    order: &Order,
+    mut tell: impl FnMut(Step),
+) -> Result<Report, Error> {
+    let imported = stage_and_store(connection, secret, order, &mut tell).await;
+    stage::clear(connection).await;
+    imported
+}
+
+async fn stage_and_store(
+    connection: &mut PgConnection,
+    secret: &Secret,
+    order: &Order,
+    tell: &mut impl FnMut(Step),
+) -> Result<Report, Error> {
+    let mut problems = Problems::default();
+    let mut report = read(connection, secret, order, &mut problems, tell).await?;
+    let requests = Grouping::new(secret)
+        .look(connection, &mut problems, tell)
+        .await?;
+    stage::compare(connection, &mut problems).await?;
+    if !problems.is_empty() {
+        return Err(Error::Lines(problems));
+    }
+    let counts = stage::counts(connection).await?;
+    report.provisioned = counts.provisioned;
+    report.pending = counts.pending;
+    report.known = requests - counts.provisioned - counts.pending;
+    report.domains = counts.domains;
+    let new = counts.provisioned + counts.pending;
+    if order.dry_run || new == 0 {
+        return Ok(report);
+    }
+    let mut keys = KeysFile::create(&order.keys)?;
+    match stage::store(connection, secret, requests, &mut keys, tell).await {
+        Ok(()) => report.keys = Some(keys.keep()),
+        Err(unsure @ Error::Unsure { .. }) => {
+            keys.keep();
+            return Err(unsure);
+        }
+        Err(error) => {
+            keys.remove();
+            return Err(error);
+        }
+    }
+    stage::finish(connection).await;
+    Ok(report)
+}
+
+/// Reads the file to its end, and stages what is right.
+async fn read(
+    connection: &mut PgConnection,
+    secret: &Secret,
+    order: &Order,
+    problems: &mut Problems,
+    tell: &mut impl FnMut(Step),
+) -> Result<Report, Error> {
+    let unreadable = |fault| Error::File {
+        file: order.file.clone(),
+        fault,
+    };
+    let now = stage::prepare(connection).await?;
+    let mut staging = Staging::new(secret);
+    let mut values = Values::default();
+    let mut report = Report::default();
+    let mut export = match Export::open(&order.file, order.format) {
+        Ok(export) => export,
+        Err(Fault::Missing(field)) => return Err(Error::Missing(field)),
+        Err(Fault::Io(fault)) => return Err(unreadable(fault)),
+        Err(Fault::Line(problem) | Fault::Broken(problem)) => {
+            problems.add(problem);
+            return Err(Error::Lines(std::mem::take(problems)));
+        }
+    };
+    loop {
+        match export.next(&mut values) {
+            Ok(None) => break,
+            Ok(Some(line)) => {
+                report.lines += 1;
+                match row::read(line, &values, now, problems) {
+                    Read::Row(row) => staging.add(&row),
+                    Read::Over => report.over += 1,
+                    Read::Wrong => {}
+                }
+            }
+            Err(Fault::Line(problem)) => problems.add(problem),
+            Err(Fault::Broken(problem)) => {
+                problems.add(problem);
+                break;
+            }
+            Err(Fault::Missing(field)) => return Err(Error::Missing(field)),
+            Err(Fault::Io(fault)) => return Err(unreadable(fault)),
+        }
+        if staging.is_full() {
+            staging.flush(connection).await?;
+            tell(Step::Reading(export.position(), export.bytes));
+        }
+    }
+    staging.flush(connection).await?;
+    report.dropped = export.dropped.into_counts();
+    Ok(report)
+}
+
+/// The keys file's name where none is given: the export's, with `.keys.csv` after it.
+#[must_use]
+pub fn keys_beside(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".keys.csv");
+    name.into()
+}

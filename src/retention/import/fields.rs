@@ -1,0 +1,361 @@
+//! Which column of an old export means what, and which are contacts?
+//!
+//! A header is compared in lower case, with every sign between its words taken for one space. What
+//! is in neither table is not let in either: nobody knows what it holds.
+
+use crate::named::named;
+
+named! {
+    /// What a column can mean.
+    Field {
+        /// The old portal's own number of the request; groups the rows of one request.
+        Id = "request id",
+        /// Licensing programme.
+        Programme = "programme",
+        /// Agreement number.
+        Number = "number",
+        /// Access Edge FQDN.
+        Edge = "access edge",
+        /// SIP domains, one or several.
+        Domains = "sip domain",
+        /// Where the users are homed.
+        Deployment = "deployment",
+        /// Activated, in progress, or over.
+        State = "state",
+        /// When it was submitted to the old portal.
+        Submitted = "submitted",
+    }
+}
+
+/// The headers by which each field is known (README, "Bring over an old portal").
+pub const HEADERS: &[(Field, &[&str])] = &[
+    (
+        Field::Id,
+        &[
+            "request id",
+            "old request id",
+            "request number",
+            "request no",
+            "request",
+            "ticket",
+            "ticket number",
+            "case",
+            "case id",
+            "case number",
+            "reference",
+            "id",
+        ],
+    ),
+    (
+        Field::Programme,
+        &[
+            "programme",
+            "program",
+            "agreement type",
+            "licensing programme",
+            "licensing program",
+            "licensing agreement type",
+            "license program",
+            "licence programme",
+            "license type",
+        ],
+    ),
+    (
+        Field::Number,
+        &[
+            "number",
+            "agreement number",
+            "agreement no",
+            "agreement id",
+            "agreement",
+            "enrollment number",
+            "enrolment number",
+            "initial enrollment number",
+            "product enrollment number",
+            "partner id",
+            "hq partner id",
+            "headquarters partner id",
+            "licensing agreement number",
+        ],
+    ),
+    (
+        Field::Edge,
+        &[
+            "access edge",
+            "access edge fqdn",
+            "access edge service fqdn",
+            "access edge service",
+            "access edge server",
+            "access edge server fqdn",
+            "access proxy",
+            "access proxy fqdn",
+            "edge",
+            "edge fqdn",
+            "edge server",
+            "fqdn",
+        ],
+    ),
+    (
+        Field::Domains,
+        &[
+            "sip domain",
+            "sip domains",
+            "sip domain s",
+            "sip domain name",
+            "sip domain names",
+            "domain",
+            "domains",
+            "domain name",
+            "domain names",
+        ],
+    ),
+    (
+        Field::Deployment,
+        &["deployment", "deployment type", "topology", "split domain"],
+    ),
+    (
+        Field::State,
+        &[
+            "state",
+            "status",
+            "request state",
+            "request status",
+            "provisioning state",
+            "provisioning status",
+        ],
+    ),
+    (
+        Field::Submitted,
+        &[
+            "submitted",
+            "submitted at",
+            "submitted on",
+            "submitted date",
+            "date submitted",
+            "submission date",
+            "request date",
+            "requested at",
+            "requested on",
+            "created",
+            "created at",
+            "created on",
+            "creation date",
+        ],
+    ),
+];
+
+/// A header with one of these words in it, and in none of [`HEADERS`], is a contact's.
+pub const CONTACT_WORDS: &[&str] = &[
+    "address",
+    "administrator",
+    "admin",
+    "attention",
+    "cell",
+    "city",
+    "comment",
+    "comments",
+    "company",
+    "contact",
+    "contacts",
+    "customer",
+    "department",
+    "email",
+    "emails",
+    "fax",
+    "first",
+    "firstname",
+    "lastname",
+    "mail",
+    "mails",
+    "mobile",
+    "name",
+    "names",
+    "note",
+    "notes",
+    "notification",
+    "organisation",
+    "organization",
+    "owner",
+    "person",
+    "phone",
+    "phones",
+    "postcode",
+    "remarks",
+    "requester",
+    "requestor",
+    "street",
+    "surname",
+    "tel",
+    "telephone",
+    "title",
+    "upn",
+    "user",
+    "username",
+    "zip",
+];
+
+/// Words that may stand beside those of [`CONTACT_WORDS`] in a header that is shown.
+const PLAIN_WORDS: &[&str] = &[
+    "1",
+    "2",
+    "3",
+    "a",
+    "alternate",
+    "business",
+    "by",
+    "code",
+    "country",
+    "created",
+    "domain",
+    "e",
+    "family",
+    "for",
+    "full",
+    "given",
+    "id",
+    "last",
+    "middle",
+    "no",
+    "number",
+    "of",
+    "office",
+    "per",
+    "primary",
+    "request",
+    "second",
+    "secondary",
+    "sip",
+    "submitted",
+    "technical",
+    "the",
+    "to",
+    "work",
+];
+
+/// What a column is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// It comes in.
+    Field(Field),
+    /// It is dropped at the door.
+    Dropped(Dropped),
+}
+
+/// Why a column is dropped, told without repeating what anybody wrote.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Dropped {
+    /// A contact's, by this header, of known words alone.
+    Contact(String),
+    /// A contact's, by a header that has other words too.
+    LikeContact,
+    /// In no table.
+    Unknown,
+}
+
+/// What the column with this header is.
+#[must_use]
+pub fn meaning(header: &str) -> Meaning {
+    let header = words(header);
+    let field = HEADERS
+        .iter()
+        .find(|(_, names)| names.contains(&header.as_str()));
+    if let Some(&(field, _)) = field {
+        return Meaning::Field(field);
+    }
+    let mut words = header.split(' ');
+    let is_contact = |word: &str| CONTACT_WORDS.contains(&word);
+    Meaning::Dropped(if !words.clone().any(is_contact) {
+        Dropped::Unknown
+    } else if words.all(|word| is_contact(word) || PLAIN_WORDS.contains(&word)) {
+        Dropped::Contact(header)
+    } else {
+        Dropped::LikeContact
+    })
+}
+
+/// `text` in lower case, with one space between its words and none around them. `contactEmail` is
+/// two words.
+#[must_use]
+pub fn words(text: &str) -> String {
+    let mut words = String::new();
+    let (mut gap, mut lower) = (false, false);
+    for c in text.chars() {
+        if c.is_alphanumeric() {
+            if (gap || (lower && c.is_uppercase())) && !words.is_empty() {
+                words.push(' ');
+            }
+            words.extend(c.to_lowercase());
+            (gap, lower) = (false, c.is_lowercase());
+        } else {
+            gap = true;
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_of_all_spellings_are_known() {
+        for (header, field) in [
+            ("Access Edge service FQDN", Field::Edge),
+            ("access_edge", Field::Edge),
+            ("accessEdgeFqdn", Field::Edge),
+            ("\u{feff}SIP domain(s)", Field::Domains),
+            ("Agreement-Type", Field::Programme),
+            (" HQ Partner ID ", Field::Number),
+            ("STATUS", Field::State),
+            ("ID", Field::Id),
+        ] {
+            assert_eq!(meaning(header), Meaning::Field(field), "{header}");
+        }
+    }
+
+    #[test]
+    fn contacts_are_known_and_nothing_strange_is_repeated() {
+        for header in [
+            "E-Mail",
+            "email",
+            "contactEmail",
+            "Contact e-mail per SIP domain",
+            "First name",
+            "phone",
+            "TEL.",
+            "Fax no",
+            "technical contact",
+            "Notes",
+        ] {
+            let Meaning::Dropped(Dropped::Contact(shown)) = meaning(header) else {
+                panic!("{header}");
+            };
+            assert_eq!(shown, words(header));
+        }
+        // Headers that are data: a file without a line of headers.
+        for (header, dropped) in [
+            ("bob@contoso.com", Dropped::Unknown),
+            ("Name: Bob", Dropped::LikeContact),
+            ("", Dropped::Unknown),
+            ("colour", Dropped::Unknown),
+        ] {
+            assert_eq!(meaning(header), Meaning::Dropped(dropped), "{header}");
+        }
+    }
+
+    #[test]
+    fn no_header_means_two_things() {
+        let all: Vec<_> = HEADERS.iter().flat_map(|(_, names)| names.iter()).collect();
+        for (at, name) in all.iter().enumerate() {
+            assert!(!all[..at].contains(name), "{name}");
+            assert_eq!(words(name), **name, "in its normal form");
+        }
+        for field in Field::ALL {
+            assert!(
+                HEADERS.iter().any(|(f, _)| f == field),
+                "{}",
+                field.as_str()
+            );
+        }
+    }
+}

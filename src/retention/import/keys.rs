@@ -1,0 +1,86 @@
+//! Where do the management keys of imported services go, for handing over?
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{BufWriter, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use super::Error;
+use crate::service::ManagementKey;
+
+/// A new file that its owner alone may read. It is removed again unless it is kept.
+pub(super) struct KeysFile {
+    path: PathBuf,
+    file: BufWriter<File>,
+}
+
+impl KeysFile {
+    /// Makes the file; one that is there is never written to.
+    pub(super) fn create(path: &Path) -> Result<Self, Error> {
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(|fault| Error::Keys {
+                file: path.to_owned(),
+                fault,
+            })?;
+        let mut keys = Self {
+            path: path.to_owned(),
+            file: BufWriter::new(file),
+        };
+        match keys.line(["programme", "number", "reference", "management key"]) {
+            Ok(()) => Ok(keys),
+            Err(error) => {
+                keys.remove();
+                Err(error)
+            }
+        }
+    }
+
+    /// Adds a service. None of these has a character that CSV needs quotes for.
+    pub(super) fn add(
+        &mut self,
+        programme: &str,
+        number: &str,
+        reference: &str,
+        key: &ManagementKey,
+    ) -> Result<(), Error> {
+        self.line([programme, number, reference, &key.reveal()])
+    }
+
+    fn line(&mut self, fields: [&str; 4]) -> Result<(), Error> {
+        writeln!(self.file, "{}", fields.join(",")).map_err(self::fault(&self.path))
+    }
+
+    /// Sees to it that what was written is on the disk, before anything relies on it.
+    pub(super) fn sync(&mut self) -> Result<(), Error> {
+        let path = self.path.clone();
+        self.file.flush().map_err(fault(&path))?;
+        self.file.get_ref().sync_all().map_err(fault(&path))
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Leaves it to the operator.
+    pub(super) fn keep(self) -> PathBuf {
+        self.path
+    }
+
+    /// Takes it away: its keys open nothing.
+    pub(super) fn remove(self) {
+        // It cannot be in anybody's way more than it is.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn fault(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    let file = path.to_owned();
+    move |fault| Error::Keys { file, fault }
+}

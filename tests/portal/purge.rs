@@ -1,0 +1,385 @@
+//! Does `pic-portal purge` leave nothing of an old portal's contacts, and everything else alone?
+
+use std::{fs, path::Path, process::Output};
+
+use pic_portal::db::{
+    Database, MIGRATOR, Opening,
+    private::{Options, PORTAL_DATABASE, PrivatePostgres, ensure_database},
+};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, PgPool};
+
+use crate::support::{
+    app::{TestApp, submission_id},
+    process::{command, program, scratch},
+};
+
+/// What is planted, and how many rows of it.
+const PLANTED: i64 = 10_000;
+
+/// An old portal's table: three columns of contacts, one of them large enough for TOAST, indexed,
+/// and analysed, so that the planner knows the most common ones.
+const OLD: &str = "
+    CREATE SCHEMA old;
+    CREATE TABLE old.request (
+        id int PRIMARY KEY, domain text NOT NULL, contact_name text, \"Contact E-Mail\" text, notes text);
+    INSERT INTO old.request
+    SELECT n, 'd' || n || '.example', 'MARK-name-' || n, 'MARK-' || n % 50 || '@aviary.example',
+           CASE WHEN n % 100 = 0 THEN (SELECT string_agg('MARK-note-' || n * i, ' ') FROM generate_series(1, 900) AS i) END
+    FROM generate_series(1, ROWS) AS n;
+    ALTER TABLE old.request ALTER notes SET STORAGE EXTERNAL;
+    UPDATE old.request SET notes = notes || '.' WHERE notes IS NOT NULL;
+    CREATE INDEX by_mail ON old.request (\"Contact E-Mail\");
+    CREATE INDEX by_name ON old.request (lower(contact_name));
+    CREATE STATISTICS old.together (mcv) ON contact_name, \"Contact E-Mail\" FROM old.request;
+    ANALYZE old.request;";
+const COLUMNS: &str = "old.request(contact_name, \"Contact E-Mail\", notes)";
+
+/// A text that is nowhere else.
+fn mark() -> String {
+    format!("canary{}", &submission_id()[..8])
+}
+
+fn old(mark: &str, rows: i64) -> String {
+    OLD.replace("MARK", mark).replace("ROWS", &rows.to_string())
+}
+
+async fn run(connection: &mut PgConnection, sql: &str) {
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
+        .execute(connection)
+        .await
+        .unwrap();
+}
+
+async fn count(connection: &mut PgConnection, sql: &'static str) -> i64 {
+    sqlx::query_scalar(sql).fetch_one(connection).await.unwrap()
+}
+
+/// Runs `pic-portal purge` on the database at `url`.
+async fn purge(url: &str, arguments: &[&str]) -> Output {
+    command(&program(), &[("DATABASE_URL", url), ("PIC_LOG", "trace")])
+        .arg("purge")
+        .args(arguments)
+        .output()
+        .await
+        .unwrap()
+}
+
+fn said(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+fn succeeded(output: &Output) -> String {
+    let (stdout, stderr) = said(output);
+    assert!(output.status.success(), "{stdout}{stderr}");
+    stdout
+}
+
+fn refused(output: &Output) -> String {
+    let (stdout, stderr) = said(output);
+    assert_eq!(output.status.code(), Some(1), "{stdout}{stderr}");
+    stderr
+}
+
+/// The files below `dir` that hold `mark`.
+fn files_with(dir: &Path, mark: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files_with(&path, mark));
+        } else if path.is_file() {
+            // A file that the server has removed in this moment holds nothing.
+            let bytes = fs::read(&path).unwrap_or_default();
+            if bytes.windows(mark.len()).any(|w| w == mark.as_bytes()) {
+                found.push(path.display().to_string());
+            }
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_byte_of_ten_thousand_contacts_is_left_in_the_data_directory() {
+    let (mark, scratch) = (mark(), scratch());
+    let dir = scratch.path().join("data");
+    let options = Options {
+        settings: vec![
+            ("wal_recycle".into(), "off".into()),
+            // The planted rows are to reach the files by themselves.
+            ("shared_buffers".into(), "1MB".into()),
+        ],
+        ..Options::throw_away(&dir)
+    };
+    let server = tokio::task::spawn_blocking(move || PrivatePostgres::start(&options).unwrap());
+    let mut server = server.await.unwrap();
+    let options = server.connect_options(PORTAL_DATABASE);
+    ensure_database(&options).await.unwrap();
+    let opening = Opening {
+        pool: 3,
+        allow_unsafe: true,
+    };
+    Database::open(options.clone(), &opening).await.unwrap();
+    let mut connection = options.connect().await.unwrap();
+    run(&mut connection, &old(&mark, PLANTED)).await;
+    run(&mut connection, "CHECKPOINT").await;
+    let before = files_with(&dir, &mark);
+    for place in ["/base/", "/pg_wal/"] {
+        assert!(
+            before.iter().any(|file| file.contains(place)),
+            "planted in {place}: {before:?}"
+        );
+    }
+
+    let url = options.to_url_lossy();
+    let output = purge(url.as_str(), &[COLUMNS, "--yes"]).await;
+    let report = succeeded(&output);
+    assert!(
+        report.contains("10000 rows emptied, 0 with a value remain")
+            && report.contains("What the planner knew of the values is gone too")
+            && !report.contains("NOT DONE")
+            && !report.contains("under new names"),
+        "{report}"
+    );
+    assert!(!said(&output).1.contains(&mark), "{}", said(&output).1);
+    let kept = "SELECT count(*) FROM old.request WHERE domain = 'd' || id || '.example'
+                AND num_nulls(contact_name, \"Contact E-Mail\", notes) = 3";
+    assert_eq!(count(&mut connection, kept).await, PLANTED);
+    let after = files_with(&dir, &mark);
+    assert!(after.is_empty(), "while the server runs: {after:?}");
+
+    // A whole table goes the same way.
+    run(&mut connection, "DROP SCHEMA old CASCADE").await;
+    run(&mut connection, &old(&mark, PLANTED)).await;
+    assert!(!files_with(&dir, &mark).is_empty());
+    let report = succeeded(&purge(url.as_str(), &["old.request", "--yes"]).await);
+    assert!(report.contains("10000 rows removed, 0 remain"), "{report}");
+    let after = files_with(&dir, &mark);
+    assert!(after.is_empty(), "while the server runs: {after:?}");
+    connection.close().await.unwrap();
+    tokio::task::spawn_blocking(move || server.stop())
+        .await
+        .unwrap();
+    let after = files_with(&dir, &mark);
+    assert!(after.is_empty(), "after it has stopped: {after:?}");
+}
+
+#[tokio::test]
+async fn nothing_is_changed_without_a_yes() {
+    let portal = TestApp::new().await;
+    let mut connection = portal.db().options().connect().await.unwrap();
+    run(&mut connection, &old("mark", 100)).await;
+    let url = portal.db().url();
+    let plan = succeeded(&purge(&url, &[COLUMNS, "--dry-run"]).await);
+    for told in [
+        "old.request: 100 rows",
+        "  contact_name: 100 rows have a value",
+        "  \"Contact E-Mail\": 100 rows have a value",
+        "  notes: 1 rows have a value",
+        "old.by_mail, old.by_name, old.request_pkey",
+        "ACCESS EXCLUSIVE",
+        "Nothing was changed",
+    ] {
+        assert!(plan.contains(told), "{told}: {plan}");
+    }
+    let plan = succeeded(&purge(&url, &["old.request", "--dry-run"]).await);
+    assert!(plan.contains("all 100 rows will be removed"), "{plan}");
+    // Nobody is there to ask.
+    let fault = refused(&purge(&url, &[COLUMNS]).await);
+    assert!(fault.contains("no terminal to ask on"), "{fault}");
+    let filled = "SELECT count(*) FROM old.request WHERE contact_name IS NOT NULL";
+    assert_eq!(count(&mut connection, filled).await, 100);
+
+    succeeded(&purge(&url, &["old.request(contact_name)", "--yes"]).await);
+    assert_eq!(count(&mut connection, filled).await, 0);
+    let others = "SELECT count(*) FROM old.request WHERE \"Contact E-Mail\" IS NOT NULL";
+    assert_eq!(count(&mut connection, others).await, 100);
+    // Again: nothing left to do, and done all the same.
+    let report = succeeded(&purge(&url, &["old.request(contact_name)", "--yes"]).await);
+    assert!(
+        report.contains("0 rows emptied, 0 with a value remain"),
+        "{report}"
+    );
+}
+
+#[tokio::test]
+async fn names_are_quoted_by_the_server() {
+    let portal = TestApp::new().await;
+    let mut connection = portal.db().options().connect().await.unwrap();
+    run(
+        &mut connection,
+        r#"CREATE SCHEMA "O'ld "" %s $1";
+           CREATE TABLE "O'ld "" %s $1"."Con.tact(%I)" (id int, "e-mail""; DROP TABLE route; --" text, "select" text);
+           INSERT INTO "O'ld "" %s $1"."Con.tact(%I)" VALUES (1, 'x', 'y'), (2, NULL, NULL)"#,
+    )
+    .await;
+    let target = r#""O'ld "" %s $1"."Con.tact(%I)"("e-mail""; DROP TABLE route; --","select")"#;
+    let report = succeeded(&purge(&portal.db().url(), &[target, "--yes"]).await);
+    assert!(
+        report.contains("1 rows emptied, 0 with a value remain"),
+        "{report}"
+    );
+    let left = r#"SELECT count(*) FROM "O'ld "" %s $1"."Con.tact(%I)"
+                  WHERE id IS NOT NULL AND "e-mail""; DROP TABLE route; --" IS NULL AND "select" IS NULL"#;
+    assert_eq!(count(&mut connection, left).await, 2);
+    assert_eq!(
+        count(&mut connection, "SELECT count(*) FROM route").await,
+        0
+    );
+}
+
+/// What is refused, and a part of what is said.
+const REFUSED: &[(&str, &str)] = &[
+    ("old.nothing", "no table"),
+    ("request", "the portal's own"),
+    ("\"public\".request_route(sip_domain)", "the portal's own"),
+    ("_sqlx_migrations", "the portal's own"),
+    ("pg_catalog.pg_statistic", "PostgreSQL's own"),
+    ("information_schema.sql_features", "PostgreSQL's own"),
+    ("old.seen", "is a view"),
+    ("old.kept", "is a materialised view"),
+    ("old.parted", "partitioned"),
+    ("old.far", "foreign table"),
+    ("old.numbers", "a sequence"),
+    ("old.by_mail", "an index"),
+    ("old.audited(mail)", "trigger copy_it"),
+    ("old.ruled(mail)", "rule copy_it"),
+    ("old.person", "constraint of_person of old.post"),
+    ("old.person(mail)", "is referred to"),
+    ("old.person(nothing)", "no column nothing"),
+    ("old.person(id)", "primary key"),
+    ("old.person(phone)", "DROP NOT NULL"),
+    ("old.person(fax)", "a type that is NOT NULL"),
+    ("old.person(upper_mail)", "generated"),
+    ("old.reached(mail, phone)", "constraint \"reachable\""),
+    ("old.person(", "a column's name is missing"),
+];
+
+#[tokio::test]
+async fn what_must_not_or_cannot_be_emptied_is_refused() {
+    let portal = TestApp::new().await;
+    let mut connection = portal.db().options().connect().await.unwrap();
+    run(
+        &mut connection,
+        "CREATE SCHEMA old; SET search_path = old;
+         CREATE DOMAIN present AS text NOT NULL;
+         CREATE TABLE person (id int PRIMARY KEY, mail text UNIQUE, phone text NOT NULL, fax present,
+                              upper_mail text GENERATED ALWAYS AS (upper(mail)) STORED);
+         INSERT INTO person VALUES (1, 'secret-value', 'secret-value', 'secret-value');
+         CREATE INDEX by_mail ON person (mail);
+         CREATE TABLE post (mail text, CONSTRAINT of_person FOREIGN KEY (mail) REFERENCES person (mail));
+         CREATE VIEW seen AS SELECT * FROM person; CREATE MATERIALIZED VIEW kept AS SELECT * FROM person;
+         CREATE TABLE parted (id int) PARTITION BY RANGE (id); CREATE SEQUENCE numbers;
+         CREATE FOREIGN DATA WRAPPER far; CREATE SERVER far FOREIGN DATA WRAPPER far;
+         CREATE FOREIGN TABLE far (mail text) SERVER far;
+         CREATE FUNCTION copy_it() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+         CREATE TABLE audited (mail text);
+         CREATE TRIGGER copy_it BEFORE UPDATE ON audited FOR EACH ROW EXECUTE FUNCTION copy_it();
+         CREATE TABLE ruled (mail text);
+         CREATE RULE copy_it AS ON UPDATE TO ruled DO ALSO INSERT INTO audited VALUES (OLD.mail);
+         CREATE TABLE reached (mail text, phone text, CONSTRAINT reachable CHECK (num_nonnulls(mail, phone) > 0));
+         INSERT INTO reached VALUES ('secret-value', 'secret-value')",
+    )
+    .await;
+    let before = crate::support::app::everything(portal.pool()).await;
+    for (target, part) in REFUSED {
+        let output = purge(&portal.db().url(), &[target, "--yes"]).await;
+        assert!(!output.status.success(), "{target}");
+        let (stdout, stderr) = said(&output);
+        assert!(stderr.contains(part), "{target}: {stderr}");
+        assert!(!(stdout + &stderr).contains("secret-value"), "{target}");
+    }
+    for table in sqlx::query_scalar::<_, String>(
+        "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'",
+    )
+    .fetch_all(portal.pool())
+    .await
+    .unwrap()
+    {
+        let fault = refused(&purge(&portal.db().url(), &[&table, "--yes"]).await);
+        assert!(fault.contains("the portal's own"), "{table}: {fault}");
+    }
+    let values = |text: &str| text.matches("secret-value").count();
+    let after = crate::support::app::everything(portal.pool()).await;
+    assert_eq!(values(&before), values(&after));
+    assert!(MIGRATOR.iter().count() > 0 && values(&before) > 0);
+}
+
+/// Submits `count` requests, each of which is stored.
+async fn submits(portal: &TestApp, count: usize) {
+    for _ in 0..count {
+        portal.store(1).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn submits_go_on_while_a_table_is_purged() {
+    let portal = TestApp::new().await;
+    let mut connection = portal.db().options().connect().await.unwrap();
+    run(&mut connection, &old("mark", 20_000)).await;
+    let url = portal.db().url();
+    let purged = tokio::spawn(async move { purge(&url, &[COLUMNS, "--yes"]).await });
+    let mut stored = 0;
+    while !purged.is_finished() {
+        submits(&portal, 10).await;
+        stored += 10;
+    }
+    let report = succeeded(&purged.await.unwrap());
+    assert!(
+        report.contains("20000 rows emptied, 0 with a value remain"),
+        "{report}"
+    );
+    assert_eq!(portal.number("SELECT count(*) FROM request").await, stored);
+    assert!(stored > 10, "they ran side by side: {stored}");
+}
+
+/// Somebody's transaction, which sees the rows as they are now.
+async fn looking(pool: &PgPool) -> sqlx::Transaction<'static, sqlx::Postgres> {
+    let mut transaction = pool.begin().await.unwrap();
+    sqlx::raw_sql(
+        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT FROM old.request LIMIT 1",
+    )
+    .execute(&mut *transaction)
+    .await
+    .unwrap();
+    transaction
+}
+
+#[tokio::test]
+async fn others_in_the_way_are_waited_for_and_named_and_the_next_run_finishes() {
+    let portal = TestApp::new().await;
+    let mut connection = portal.db().options().connect().await.unwrap();
+    run(&mut connection, &old("mark", 200)).await;
+    let url = portal.db().url();
+    let arguments = [COLUMNS, "--yes", "--wait", "1s"];
+
+    // A dump that runs: a rewrite now would keep the old rows for it.
+    let dump = looking(portal.pool()).await;
+    let fault = refused(&purge(&url, &arguments).await);
+    assert!(
+        fault.contains("may still read the old rows") && fault.contains("process "),
+        "{fault}"
+    );
+    let filled = "SELECT count(*) FROM old.request WHERE contact_name IS NOT NULL";
+    assert_eq!(count(&mut connection, filled).await, 0);
+    dump.rollback().await.unwrap();
+
+    // Somebody who has the table to himself.
+    let mut holder = portal.pool().begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE old.request IN SHARE MODE")
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    let fault = refused(&purge(&url, &["old.request", "--yes", "--wait", "1s"]).await);
+    assert!(
+        fault.contains("others have held old.request for 1 s"),
+        "{fault}"
+    );
+    holder.rollback().await.unwrap();
+
+    let report = succeeded(&purge(&url, &arguments).await);
+    assert!(
+        report.contains("0 rows emptied, 0 with a value remain"),
+        "{report}"
+    );
+}
