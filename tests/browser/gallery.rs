@@ -481,6 +481,14 @@ impl Gallery {
         }
     }
 
+    /// The portal at which the links of the page lead somewhere.
+    pub(crate) fn whole(&self, exhibit: &Exhibit) -> &Portal {
+        match exhibit.at {
+            At::Sound | At::Broken | At::Away => &self.sound,
+            At::Looking => &self.looking,
+        }
+    }
+
     /// Opens the page in a browser.
     pub(crate) async fn visit(&self, page: &Page, exhibit: &Exhibit) {
         let origin = &self.portal(exhibit).origin;
