@@ -104,7 +104,7 @@ impl Gallery {
         let contoso = Contoso::start().await;
         let checker = contoso.checker();
         let mut gallery = Self {
-            looking: Portal::with(|site| site.checks = Checks::Enforce(checker)).await,
+            looking: Portal::with(|site| site.checks = Checks::Advise(checker)).await,
             _contoso: contoso,
             exhibits: Vec::new(),
             sound,
@@ -303,7 +303,8 @@ impl Gallery {
             (&risk, RISK),
         ] {
             let sql = format!(
-                "WITH r AS (SELECT id FROM request WHERE reference = '{reference}'),
+                "DELETE FROM finding USING request WHERE request_id = id AND reference = '{reference}';
+                 WITH r AS (SELECT id FROM request WHERE reference = '{reference}'),
                  names AS (SELECT sip_domain::text AS name, row_number() OVER (ORDER BY sip_domain) AS n, false AS edge
                            FROM request_route JOIN r ON request_id = r.id
                            UNION ALL SELECT access_edge::text, 1, true FROM request_edge JOIN r ON request_id = r.id)
@@ -476,6 +477,14 @@ impl Gallery {
             At::Sound => &self.sound,
             At::Broken => &self.broken,
             At::Away => &self.away,
+            At::Looking => &self.looking,
+        }
+    }
+
+    /// The portal at which the links of the page lead somewhere.
+    pub(crate) fn whole(&self, exhibit: &Exhibit) -> &Portal {
+        match exhibit.at {
+            At::Sound | At::Broken | At::Away => &self.sound,
             At::Looking => &self.looking,
         }
     }

@@ -85,11 +85,9 @@ async fn the_pages_of_a_service_are_valid_html_and_lead_somewhere() {
 #[tokio::test]
 async fn no_link_is_dead() {
     let gallery = Gallery::open().await;
-    let app = &gallery.sound.app;
-    let origin = &gallery.sound.origin;
     let mut dead = BTreeSet::new();
-    // Who links, and where to.
-    let mut links: Vec<(String, String)> = vec![("nobody".into(), "/".into())];
+    // Who links, where to, and at which portal.
+    let mut links = vec![("nobody".to_owned(), "/".to_owned(), &gallery.sound)];
     for exhibit in &gallery.exhibits {
         let linked = Linked::of(&gallery.fetch(exhibit).await.body);
         for link in linked.links {
@@ -99,18 +97,19 @@ async fn no_link_is_dead() {
                     dead.insert(format!("{}: {link}", exhibit.name));
                 }
                 Some(_) => {}
-                None => links.push((exhibit.name.clone(), link)),
+                None => links.push((exhibit.name.clone(), link, gallery.whole(exhibit))),
             }
         }
     }
     let mut pages: BTreeMap<String, Linked> = BTreeMap::new();
     let mut followed = 0;
-    while let Some((from, link)) = links.get(followed).cloned() {
+    while let Some((from, link, portal)) = links.get(followed).cloned() {
         followed += 1;
-        let Some(path) = inside(&link, origin).filter(|path| !pages.contains_key(*path)) else {
+        let Some(path) = inside(&link, &portal.origin).filter(|path| !pages.contains_key(*path))
+        else {
             continue;
         };
-        let answer = app.get(path).await;
+        let answer = portal.app.get(path).await;
         if answer.status.as_u16() >= 400 {
             dead.insert(format!("{from}: {link} answers {}", answer.status));
         }
@@ -121,12 +120,12 @@ async fn no_link_is_dead() {
             Linked::default()
         };
         let new = linked.links.iter().filter(|link| !link.starts_with('#'));
-        links.extend(new.map(|link| (path.to_owned(), link.clone())));
+        links.extend(new.map(|link| (path.to_owned(), link.clone(), portal)));
         pages.insert(path.to_owned(), linked);
     }
-    for (from, link) in &links {
+    for (from, link, portal) in &links {
         let id = link.split_once('#').map_or("", |(_, id)| id);
-        let page = inside(link, origin).and_then(|path| pages.get(path));
+        let page = inside(link, &portal.origin).and_then(|path| pages.get(path));
         if !id.is_empty() && page.is_some_and(|page| !page.ids.contains(id)) {
             dead.insert(format!("{from}: {link}"));
         }
