@@ -593,3 +593,29 @@ async fn what_others_hold_does_not_come_in() {
         "{fault}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_portal_goes_on_while_a_file_comes_in() {
+    let place = Place::new().await;
+    let line =
+        |n| format!("{n},MPN,{n},sip.f{n}.example,f{n}.example,,activated,,MARK@aviary.example\n");
+    let text = format!("{HEADERS}{}", (1..=6_000).map(line).collect::<String>());
+    let file = place.file("big.csv", &text);
+    let portal = &place.portal;
+    let (output, submitted) = tokio::join!(place.import(&file, &[]), async {
+        // Whatever it is at, some of these meet it.
+        let mut submitted = 0;
+        while portal.number("SELECT count(*) FROM service").await < 6_000 {
+            portal.store(5).await;
+            portal.work().await;
+            submitted += 5;
+        }
+        submitted
+    });
+    let report = succeeded(&output);
+    assert!(report.contains("6000 services brought over"), "{report}");
+    assert!(report.contains("6000 values, email."), "{report}");
+    assert!(submitted > 5, "they ran side by side");
+    assert_eq!(routes(portal).await.len(), 6_000 + submitted);
+    assert_eq!(keys(&place.keys("big.csv")).len(), 6_000);
+}
