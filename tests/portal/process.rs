@@ -61,6 +61,12 @@ async fn a_signal_stops_it_and_cuts_no_request_off() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let (db, scratch) = (TestDb::fresh(&MIGRATOR).await, scratch());
         let mut portal = Portal::start(&on(&db.url()), &scratch.path().join("log")).await;
+        // It would wait for the same lock.
+        let swept = "SELECT count(*) FROM retention_run WHERE ended_at IS NOT NULL";
+        eventually("the first sweep is done", async || {
+            (count(db.pool(), swept).await > 0).then_some(())
+        })
+        .await;
 
         // A connection that nothing was sent on, one that is kept alive, one in the middle of a
         // form, and one whose submit waits for the database.

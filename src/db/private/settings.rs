@@ -39,6 +39,9 @@ const MODEST: &[(&str, &str)] = &[
     ("max_connections", "60"),
     ("shared_buffers", "64MB"),
     ("max_wal_size", "512MB"),
+    // A file of the write-ahead log that is done with is removed and not used again: what `purge`
+    // has emptied is gone with it (`limits.md`, trap 2).
+    ("wal_recycle", "off"),
     ("jit", "off"),
 ];
 

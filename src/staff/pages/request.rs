@@ -33,7 +33,11 @@ use crate::{
         REFUSALS, Role,
         desk::store::{self, Insight},
     },
-    web::{form::Fields, page, shell::Section},
+    web::{
+        form::{Fields, NoFields},
+        page,
+        shell::Section,
+    },
 };
 
 /// The request that an address names, once it is recorded that somebody looks at it.
@@ -61,11 +65,6 @@ pub(crate) async fn request(
     let (request, insight) = looked_at(&app, &signed_in, &reference).await?;
     page(StatusCode::OK, &view(&app, &signed_in, &request, &insight))
 }
-
-/// A form without fields.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct NoFields {}
 
 fn back(reference: Reference) -> Response {
     Redirect::to(&format!("/staff/requests/{reference}")).into_response()
