@@ -142,7 +142,7 @@ async fn into_legacy_contact(pool: &PgPool, canary: &Canary) {
     let mut undone = pool.begin().await.unwrap();
     sqlx::query(insert)
         .bind(&forms)
-        .bind(500)
+        .bind(500_i64)
         .execute(&mut *undone)
         .await
         .unwrap();
