@@ -6,7 +6,15 @@ use axum::{
 };
 
 use super::{ReferencePath, named};
-use crate::{app::App, error::Error, request::store, web::client::Client};
+use crate::{
+    app::App,
+    error::Error,
+    request::store,
+    web::{
+        client::Client,
+        form::{Fields, NoFields},
+    },
+};
 
 /// `POST /requests/{reference}/check-again`: queues a look now, and leads back to the request's
 /// page. Limited by network, and for one request to once in [`store::AGAIN_AFTER`]; a press that
@@ -16,6 +24,7 @@ pub(crate) async fn check_again(
     reference: ReferencePath,
     OriginalUri(uri): OriginalUri,
     Client(network): Client,
+    Fields(NoFields {}): Fields<NoFields>,
 ) -> Result<Response, Response> {
     let request = named(&app, &reference, &uri).await?;
     if request.due_at.is_none() {
