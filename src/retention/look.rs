@@ -62,33 +62,41 @@ pub struct Look {
     pub whole: bool,
 }
 
+/// What there is to look for in a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Worth {
+    /// Nothing: no text fits.
+    Nothing,
+    /// Nothing: a constraint lets no address in.
+    Proven,
+    /// Any value, because of its name.
+    Any,
+    /// Text with an address in it.
+    Text,
+    /// Bytes with an address among them.
+    Bytes,
+}
+
 /// A column of the schema.
 struct Column {
     name: String,
     /// Quoted.
     sql_name: String,
     readable: bool,
-    contact_like: bool,
-    text_like: bool,
-    is_bytes: bool,
-    proven: bool,
+    worth: Worth,
 }
 
 impl Column {
-    /// Whether its values have to be looked at.
-    fn is_open(&self) -> bool {
-        self.contact_like || (self.text_like && !self.proven)
-    }
-
-    /// What makes a value of it suspicious, in SQL.
-    fn suspicion(&self) -> String {
+    /// What makes a value of it suspicious, in SQL; `None`: no value does.
+    fn suspicion(&self) -> Option<String> {
         let column = &self.sql_name;
-        if self.contact_like {
-            format!("btrim({column}::text) <> ''")
-        } else if self.is_bytes {
-            format!("encode({column}, 'escape') ~* '{ADDRESS_IN_BYTES}'")
-        } else {
-            format!("{column}::text ~ '{ADDRESS}'")
+        match self.worth {
+            Worth::Nothing | Worth::Proven => None,
+            Worth::Any => Some(format!("btrim({column}::text) <> ''")),
+            Worth::Text => Some(format!("{column}::text ~ '{ADDRESS}'")),
+            Worth::Bytes => Some(format!(
+                "encode({column}, 'escape') ~* '{ADDRESS_IN_BYTES}'"
+            )),
         }
     }
 }
@@ -117,14 +125,14 @@ pub async fn through(turn: &Turn, stop: &CancellationToken) -> Result<Look, Halt
     let proven = tables
         .iter()
         .flat_map(|table| &table.columns)
-        .filter(|c| c.text_like && !c.is_open());
+        .filter(|column| column.worth == Worth::Proven);
     look.looked.proven = u32::try_from(proven.count()).unwrap_or(u32::MAX);
     // Should there be no time for all, the next sweep begins with another.
     if let Some(first) = tables.len().checked_sub(1) {
         tables.rotate_left(usize::from(crate::code::random::<1>()[0]) % (first + 1));
     }
     for table in &mut tables {
-        table.columns.retain(Column::is_open);
+        table.columns.retain(|column| column.suspicion().is_some());
         let unreadable = table.columns.extract_if(.., |column| !column.readable);
         for column in unreadable {
             suspect(
@@ -181,7 +189,7 @@ async fn look_through(
     look.looked.columns += u32::try_from(table.columns.len()).unwrap_or(u32::MAX);
     for (column, count) in table.columns.iter().zip(found) {
         look.found += count;
-        if count > 0 || column.contact_like {
+        if count > 0 || column.worth == Worth::Any {
             suspect(
                 &mut look.looked,
                 &table.name,
@@ -217,7 +225,8 @@ async fn look_at(pool: &PgPool, table: &Table, block: i64) -> Result<(u64, Vec<u
     let counts: Vec<String> = table
         .columns
         .iter()
-        .map(|column| format!("count(*) FILTER (WHERE {})", column.suspicion()))
+        .filter_map(Column::suspicion)
+        .map(|suspicion| format!("count(*) FILTER (WHERE {suspicion})"))
         .collect();
     // Names are quoted by PostgreSQL itself; everything else is ours.
     let statement = format!(
@@ -256,12 +265,23 @@ async fn tables(pool: &PgPool) -> Result<Vec<Table>, db::Error> {
                 columns: Vec::new(),
             });
         }
-        let is_digest = row.types.iter().any(|name| name == "digest");
+        let is = |name: &str| row.types.iter().any(|of| of == name);
+        let worth = if is_contact_like(&row.column_name) && !row.holds_time {
+            Worth::Any
+        } else if !row.text_like {
+            Worth::Nothing
+        } else if is("digest") || row.checks.iter().any(|check| proof::excludes_at(check)) {
+            Worth::Proven
+        } else if is("bytea") && row.types.iter().any(|of| of.starts_with('_')) {
+            // Several byte strings in one value cannot be looked into: whatever is there counts.
+            Worth::Any
+        } else if is("bytea") {
+            Worth::Bytes
+        } else {
+            Worth::Text
+        };
         let column = Column {
-            contact_like: is_contact_like(&row.column_name) && !row.holds_time,
-            text_like: row.text_like,
-            is_bytes: row.types.last().is_some_and(|name| name == "bytea"),
-            proven: is_digest || row.checks.iter().any(|check| proof::excludes_at(check)),
+            worth,
             readable: row.readable,
             name: row.column_name,
             sql_name: row.sql_column,

@@ -142,7 +142,7 @@ async fn into_legacy_contact(pool: &PgPool, canary: &Canary) {
     let mut undone = pool.begin().await.unwrap();
     sqlx::query(insert)
         .bind(&forms)
-        .bind(500)
+        .bind(500_i64)
         .execute(&mut *undone)
         .await
         .unwrap();
@@ -173,6 +173,38 @@ async fn submitted(portal: &Portal) -> Answer {
     let id = submission_id();
     let fields = request(&id, &[("sip.contoso.com", KNOWN)]);
     portal.post("/requests/new", &fields).await.unwrap()
+}
+
+/// Looks into everything that is kept, with everything running.
+async fn assert_nowhere(canary: &Canary, pool: &PgPool, dir: &Path, scratch: &Path) {
+    for mark in canary.written().iter().map(String::as_str) {
+        let found = files(scratch, mark);
+        assert!(found.is_empty(), "{mark}: {found:?}");
+    }
+    assert!(!files(dir, KNOWN).is_empty(), "the eye is sharp");
+    let kept = everything(pool).await;
+    assert!(
+        kept.contains(KNOWN) && kept.contains("pg_statistic"),
+        "the eye is sharp"
+    );
+    assert!(!canary.is_in(&kept), "a table holds it");
+    let dump = dumped(dir);
+    assert!(
+        dump.contains(KNOWN) && !canary.is_in(&dump),
+        "the dump holds it"
+    );
+    let running: String = sqlx::query_scalar(
+        "SELECT string_agg(query, ';') FROM pg_stat_activity WHERE pid <> pg_backend_pid()",
+    )
+    .fetch_one(pool)
+    .await
+    .unwrap();
+    assert!(!canary.is_in(&running), "a statement holds it");
+    let requests: i64 = sqlx::query_scalar("SELECT count(*) FROM request")
+        .fetch_one(pool)
+        .await
+        .unwrap();
+    assert_eq!(requests, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -264,34 +296,7 @@ async fn what_is_typed_or_lands_anywhere_is_nowhere_one_sweep_later() {
     );
     flush(&pool).await;
 
-    for mark in canary.written().iter().map(String::as_str) {
-        let found = files(scratch.path(), mark);
-        assert!(found.is_empty(), "{mark}: {found:?}");
-    }
-    assert!(!files(&dir, KNOWN).is_empty(), "the eye is sharp");
-    let kept = everything(&pool).await;
-    assert!(
-        kept.contains(KNOWN) && kept.contains("pg_statistic"),
-        "the eye is sharp"
-    );
-    assert!(!canary.is_in(&kept), "a table holds it");
-    let dump = dumped(&dir);
-    assert!(
-        dump.contains(KNOWN) && !canary.is_in(&dump),
-        "the dump holds it"
-    );
-    let running: String = sqlx::query_scalar(
-        "SELECT string_agg(query, ';') FROM pg_stat_activity WHERE pid <> pg_backend_pid()",
-    )
-    .fetch_one(&pool)
-    .await
-    .unwrap();
-    assert!(!canary.is_in(&running), "a statement holds it");
-    let requests: i64 = sqlx::query_scalar("SELECT count(*) FROM request")
-        .fetch_one(&pool)
-        .await
-        .unwrap();
-    assert_eq!(requests, 2);
+    assert_nowhere(&canary, &pool, &dir, scratch.path()).await;
     for page in places.pages().await {
         assert!(!canary.is_in(&page), "a page holds it: {page}");
     }

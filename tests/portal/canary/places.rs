@@ -140,7 +140,7 @@ impl Places<'_> {
             ("confirm_edge_change", "on"),
             ("action", "submit"),
         ];
-        let forms: [(&str, Fields<'_>); 6] = [
+        let forms: [(&str, Fields<'_>); 8] = [
             (&withdraw, vec![("management_key", "")]),
             (
                 "/service",
@@ -150,6 +150,11 @@ impl Places<'_> {
             ("/service/cancel", vec![("confirm", "")]),
             ("/service/key", vec![("confirm", "")]),
             ("/help/address", vec![("address", "")]),
+            (
+                "/check",
+                vec![("domains", "contoso.com"), ("edge", "sip.contoso.com")],
+            ),
+            ("/staff/sign-in", vec![("name", "anna"), ("password", "")]),
         ];
         for (path, right) in forms {
             for at in 0..right.len() {
@@ -199,8 +204,11 @@ impl Places<'_> {
                     ("cookie", self.session),
                 ];
                 let sent = self.ask("POST", &path, &headers, body).await;
+                // Without checks `/check` shows its form again; the support desk asks who it is.
+                let shown = path == "/check" && kind == "application/x-www-form-urlencoded";
+                let locked = sent.header("location").starts_with("/staff/");
                 assert!(
-                    sent.status.is_client_error(),
+                    sent.status.is_client_error() || shown || locked,
                     "{path} {kind}: {}",
                     sent.status
                 );

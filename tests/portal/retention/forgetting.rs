@@ -47,7 +47,7 @@ async fn withdrawn_and_rejected_requests_go_after_ninety_days_and_no_others() {
     withdraw(&portal, &withdrawn, &key).await;
     let (pending, _) = portal.submit(A).await;
 
-    portal.advance(90 * DAY - HOUR).await;
+    portal.advance(89 * DAY + 23 * HOUR).await;
     let run = sweep(&portal).await;
     assert_eq!(
         (run.removed(Kind::Requests), run.removed(Kind::Services)),

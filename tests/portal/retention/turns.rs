@@ -5,6 +5,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use pic_portal::retention::{
     Cause, Kind, Outcome, Until,
+    look::Looked,
     store::{Halt, LEASE, Turn, last_runs},
 };
 use tokio::task::JoinSet;
@@ -74,7 +75,7 @@ async fn while_one_sweeps_the_other_waits_and_does_not_do_it_again() {
     assert_eq!(turn.empty_contacts().await.unwrap(), 3);
     assert!(!on_time.is_finished() && !by_hand.is_finished());
     let first = turn
-        .end(Outcome::Clean, None, &Default::default(), Some(0))
+        .end(Outcome::Clean, None, &Looked::default(), Some(0))
         .await
         .unwrap();
     assert!(on_time.await.unwrap().is_none(), "it was just done");
@@ -96,9 +97,9 @@ async fn a_turn_that_ran_out_removes_nothing_more() {
         .await
         .unwrap()
         .unwrap();
-    portal.advance(LEASE - Duration::from_secs(5)).await;
+    portal.advance(LEASE * 11 / 12).await;
     slow.renew().await.unwrap();
-    portal.advance(LEASE - Duration::from_secs(5)).await;
+    portal.advance(LEASE * 11 / 12).await;
     assert!(
         Turn::take(portal.pool(), Uuid::new_v4(), Cause::Hand)
             .await
@@ -117,7 +118,7 @@ async fn a_turn_that_ran_out_removes_nothing_more() {
     let until = Until::For(Kind::Runs, Duration::ZERO);
     assert!(matches!(slow.remove(until).await, Err(Halt::TurnLost)));
     assert!(matches!(
-        slow.end(Outcome::Clean, None, &Default::default(), Some(0))
+        slow.end(Outcome::Clean, None, &Looked::default(), Some(0))
             .await,
         Err(Halt::TurnLost)
     ));
@@ -127,7 +128,7 @@ async fn a_turn_that_ran_out_removes_nothing_more() {
         "undone"
     );
     other
-        .end(Outcome::Unfinished, None, &Default::default(), None)
+        .end(Outcome::Unfinished, None, &Looked::default(), None)
         .await
         .unwrap();
     let runs = last_runs(portal.pool(), 2).await.unwrap();
