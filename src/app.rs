@@ -25,6 +25,7 @@ use crate::{
     web::{
         self, Plain, assets,
         limit::Throttle,
+        metrics,
         routes::{Kind, Route},
         shell::{Section, Shell},
     },
@@ -67,6 +68,7 @@ struct Inner {
     live: live::Hub,
     stopping: CancellationToken,
     gate: Gate,
+    meter: metrics::Meter,
 }
 
 impl App {
@@ -80,6 +82,7 @@ impl App {
             waker,
             stopping: CancellationToken::new(),
             gate: Gate::new(Clock::system()),
+            meter: metrics::Meter::new(&Self::routes()),
         }))
     }
 
@@ -93,6 +96,12 @@ impl App {
     #[must_use]
     pub fn site(&self) -> &Site {
         &self.0.site
+    }
+
+    /// What was answered so far.
+    #[must_use]
+    pub fn meter(&self) -> &metrics::Meter {
+        &self.0.meter
     }
 
     /// What guards the passwords of the staff.

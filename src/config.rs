@@ -38,6 +38,9 @@ pub struct Given {
     /// Address to listen on; port 0 picks one [default: 127.0.0.1:8080]
     #[arg(long, env = "PIC_LISTEN", value_name = "ADDR", global = true)]
     pub listen: Option<String>,
+    /// Address of `/metrics`, for Prometheus; never the public one [default: none]
+    #[arg(long, env = "PIC_METRICS_LISTEN", value_name = "ADDR", global = true)]
+    pub metrics_listen: Option<String>,
     /// Origin that people see, like `https://federation.contoso.com`; https sets Secure cookies and
     /// HSTS [default: http:// and the address listened on]
     #[arg(long, env = "PIC_PUBLIC_URL", value_name = "URL", global = true)]
@@ -162,6 +165,8 @@ pub struct Config {
     pub opening: Opening,
     /// Address to listen on.
     pub listen: SocketAddr,
+    /// Address of `/metrics`; `None`: there is none.
+    pub metrics_listen: Option<SocketAddr>,
     /// Origin that people see; `None`: the address listened on.
     pub public_url: Option<Origin>,
     /// Whose `X-Forwarded-For` counts.
@@ -278,6 +283,15 @@ fn duration(
     }
 }
 
+fn address(
+    variable: &'static str,
+    text: &str,
+    example: &'static str,
+) -> Result<SocketAddr, Wrong> {
+    text.parse()
+        .map_err(|_| wrong(variable, "is not an IP address with a port", example))
+}
+
 /// Whether a setting that is off by default is on.
 fn yes(variable: &'static str, value: Option<&String>) -> Result<bool, Wrong> {
     match set(value) {
@@ -343,19 +357,17 @@ impl Given {
             return Err(wrong("PIC_EXPIRY", "is shorter than PIC_PROMISE", "30d"));
         }
         let source = self.source()?;
-        let listen = set(self.listen.as_ref())
-            .unwrap_or("127.0.0.1:8080")
-            .parse::<SocketAddr>()
-            .map_err(|_| {
-                wrong(
-                    "PIC_LISTEN",
-                    "is not an IP address with a port",
-                    "127.0.0.1:8080",
-                )
-            })?;
+        let listen = address(
+            "PIC_LISTEN",
+            set(self.listen.as_ref()).unwrap_or("127.0.0.1:8080"),
+            "127.0.0.1:8080",
+        )?;
         Ok(Config {
             opening: self.opening()?,
             listen,
+            metrics_listen: set(self.metrics_listen.as_ref())
+                .map(|text| address("PIC_METRICS_LISTEN", text, "127.0.0.1:9464"))
+                .transpose()?,
             public_url: set(self.public_url.as_ref())
                 .map(|text| {
                     Origin::parse(text).ok_or_else(|| {

@@ -1,6 +1,6 @@
 //! How does the portal run, from the start to the signal that ends it?
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use sqlx::postgres::PgConnectOptions;
 use tokio::{
@@ -18,13 +18,14 @@ use crate::{
         Database, OpenError,
         private::{self, PORTAL_DATABASE, PrivatePostgres},
     },
+    metrics::Metrics,
     provisioning::worker::{Waker, Worker},
     readiness::Mode,
     request::live,
     retention::sweep::Sweeper,
     server::{self, Door, Limits},
     staff,
-    web::limit::Throttle,
+    web::{limit::Throttle, metrics::router},
 };
 
 /// Runs the portal until SIGINT or SIGTERM: no request is cut off, and a private PostgreSQL is
@@ -44,10 +45,8 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
         }
     });
     // The address first: if it is taken, nothing else has been started yet.
-    let listener = server::listen(config.listen).map_err(|fault| Failure::Listen {
-        address: config.listen,
-        fault,
-    })?;
+    let listener = listen_at(config.listen)?;
+    let metrics = config.metrics_listen.map(listen_at).transpose()?;
     let (options, private) = match &config.source {
         Source::Url(options) => (PgConnectOptions::clone(options), None),
         Source::Private(dir) => {
@@ -61,7 +60,10 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
     {
         None => Ok(()),
         Some(Err(error)) => Err(error.into()),
-        Some(Ok(db)) => serve_on(db, listener, &config, private.as_ref(), stop).await,
+        Some(Ok(db)) => {
+            let listeners = (listener, metrics);
+            serve_on(db, listeners, &config, private.as_ref(), stop).await
+        }
     };
     if let Some(mut server) = private {
         tokio::task::spawn_blocking(move || server.stop())
@@ -69,6 +71,10 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
             .map_err(std::io::Error::other)?;
     }
     served
+}
+
+fn listen_at(address: SocketAddr) -> Result<TcpListener, Failure> {
+    server::listen(address).map_err(|fault| Failure::Listen { address, fault })
 }
 
 /// Starts the private PostgreSQL in `dir`, and makes the portal's database in it once.
@@ -90,7 +96,7 @@ pub(super) async fn start_private(
 /// Runs web server and background task on an open database until `stop`.
 async fn serve_on(
     db: Database,
-    listener: TcpListener,
+    (listener, metrics_listener): (TcpListener, Option<TcpListener>),
     config: &Config,
     private: Option<&PrivatePostgres>,
     stop: CancellationToken,
@@ -126,8 +132,17 @@ async fn serve_on(
     let app = App::new(db, site, waker.clone());
     tracing::info!("{}", in_words(checks.mode()));
     let worker = Worker::new(pool.clone(), config.waits, waker).with_checks(checks);
+    let worker_meter = worker.meter().clone();
     let worker = tokio::spawn(worker.run(stop.clone()));
     let sweeper = Sweeper::new(pool.clone(), config.sweep, stop.clone());
+    let door = Door::new(limits);
+    let metrics = Metrics::new(
+        app.clone(),
+        worker_meter,
+        sweeper.meter().clone(),
+        door.clone(),
+    );
+    let metrics = tokio::spawn(serve_metrics(metrics_listener, metrics, stop.clone()));
     // A restored backup may have brought contacts back: nobody is answered before they are gone.
     sweeper.make_clean().await;
     let sweeper = tokio::spawn(sweeper.run());
@@ -143,7 +158,7 @@ async fn serve_on(
             app.stop();
         }
     });
-    let server = Door::new(limits).serve(listener, app.router(), stop.clone());
+    let server = door.serve(listener, app.router(), stop.clone());
     let ended = async {
         match private {
             Some(server) => server.ended().await,
@@ -166,8 +181,27 @@ async fn serve_on(
     if sweeper.await.is_err() {
         tracing::error!("the retention sweep panicked");
     }
+    if metrics.await.is_err() {
+        tracing::error!("the listener for metrics panicked");
+    }
     pool.close().await;
     outcome
+}
+
+/// Answers Prometheus until `stop`, if a listener is there.
+async fn serve_metrics(listener: Option<TcpListener>, metrics: Metrics, stop: CancellationToken) {
+    let Some(listener) = listener else { return };
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!("metrics on http://{address}/metrics");
+    }
+    let limits = Limits {
+        connections: 16,
+        refusals: 4,
+        ..Limits::default()
+    };
+    Door::new(limits)
+        .serve(listener, router(metrics), stop)
+        .await;
 }
 
 /// What the checks' mode means, for the log.

@@ -17,6 +17,7 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(config.clocks.expiry, Duration::from_hours(30 * 24));
     assert_eq!(config.waits.first, Duration::from_secs(30));
     assert_eq!(config.waits.longest, Duration::from_hours(1));
+    assert_eq!(config.metrics_listen, None);
     assert_eq!(config.sweep, Duration::from_hours(1));
     assert_eq!((config.submit_limit, config.try_limit), (30, 10));
     assert!(config.trusted_proxies.networks().is_empty());
@@ -38,6 +39,11 @@ fn a_wrong_value_names_its_variable_and_an_example_that_is_right() {
             "PIC_LISTEN",
             |g, v| g.listen = v,
             &["8080", "localhost:8080", "127.0.0.1:99999"],
+        ),
+        (
+            "PIC_METRICS_LISTEN",
+            |g, v| g.metrics_listen = v,
+            &["9464", "metrics.contoso.com:9464"],
         ),
         (
             "PIC_PUBLIC_URL",

@@ -278,3 +278,39 @@ pub async fn notify(pool: &PgPool, channel: &str, payload: &str) -> Result<(), d
         .await?;
     Ok(())
 }
+
+/// Notes that a process is there, for how long, and when its background task last got through a
+/// turn.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away.
+pub async fn show_instance(
+    pool: &PgPool,
+    instance: Uuid,
+    since_start: Duration,
+    since_turn: Duration,
+) -> Result<(), db::Error> {
+    sqlx::query!(
+        "SELECT pic_show_instance($1, $2, $3::interval, $4::interval)",
+        instance,
+        env!("CARGO_PKG_VERSION"),
+        interval(since_start),
+        interval(since_turn),
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Notes that a process has stopped.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away.
+pub async fn hide_instance(pool: &PgPool, instance: Uuid) -> Result<(), db::Error> {
+    sqlx::query!("DELETE FROM instance WHERE id = $1", instance)
+        .execute(pool)
+        .await?;
+    Ok(())
+}

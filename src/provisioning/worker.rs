@@ -22,9 +22,10 @@ use uuid::Uuid;
 
 use super::{
     checking::{self, Desk},
+    meter::Meter,
     store::{self, Settled, Verdicts, Waits},
 };
-use crate::{code, db, readiness::engine::Checks};
+use crate::{clock::Clock, code, db, readiness::engine::Checks};
 
 /// The most requests in one claim: larger ones gained nothing (`limits.md`).
 const MOST: u32 = 500;
@@ -39,6 +40,9 @@ const NOTIFY_GAP: Duration = Duration::from_millis(50);
 const FAILURE_WAIT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// How long a wake-up of our own may take before we believe that none arrive.
 const PROBE_LIMIT: Duration = Duration::from_secs(2);
+
+/// How often a process tells that it is there.
+const SHOW: Duration = Duration::from_mins(1);
 
 /// Wakes the background task of this process and whoever follows requests in it, and through NOTIFY
 /// those of the other processes.
@@ -135,6 +139,9 @@ pub struct Worker {
     waits: Waits,
     waker: Waker,
     checks: Checks,
+    meter: Meter,
+    /// A random number of the process's own.
+    instance: Uuid,
 }
 
 impl Worker {
@@ -146,7 +153,15 @@ impl Worker {
             waits,
             waker,
             checks: Checks::Off,
+            meter: Meter::new(Clock::system()),
+            instance: Uuid::new_v4(),
         }
+    }
+
+    /// What it has done.
+    #[must_use]
+    pub fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     /// The same, with these checks.
@@ -163,11 +178,14 @@ impl Worker {
     pub async fn step(&self) -> Result<Option<Settled>, db::Error> {
         let claim = store::claim(&self.pool, MOST, LEASE).await?;
         if claim.is_empty() {
+            self.meter.turned();
             return Ok(None);
         }
-        store::settle_surely(&self.pool, &claim, &self.waits, &Verdicts::default())
-            .await
-            .map(Some)
+        let settled =
+            store::settle_surely(&self.pool, &claim, &self.waits, &Verdicts::default()).await?;
+        self.meter.settled(settled);
+        self.meter.turned();
+        Ok(Some(settled))
     }
 
     /// Steps until nothing is due, and adds up what was done.
@@ -184,7 +202,10 @@ impl Worker {
                     return Ok(sum);
                 }
                 let looked = desk.next().await;
-                sum += desk.settle(looked).await?;
+                let settled = desk.settle(looked).await?;
+                self.meter.settled(settled);
+                self.meter.turned();
+                sum += settled;
             }
         }
         while let Some(settled) = self.step().await? {
@@ -208,7 +229,38 @@ impl Worker {
             },
             stop.run_until_cancelled(self.tell_others()),
             stop.run_until_cancelled(self.listen()),
+            self.show(&stop),
         );
+    }
+
+    /// Tells the other processes, and the support desk, that this one is there, until `stop`.
+    async fn show(&self, stop: &CancellationToken) {
+        loop {
+            let shown = self.show_once();
+            match stop.run_until_cancelled(shown).await {
+                Some(Err(error)) => tracing::debug!(%error, "not shown as an instance"),
+                Some(Ok(())) | None => {}
+            }
+            if stop.run_until_cancelled(sleep(SHOW)).await.is_none() {
+                break;
+            }
+        }
+        if store::hide_instance(&self.pool, self.instance)
+            .await
+            .is_err()
+        {
+            tracing::debug!("the instance is forgotten when it has not been seen for an hour");
+        }
+    }
+
+    /// Tells once that this process is there.
+    ///
+    /// # Errors
+    ///
+    /// [`db::Error`] when the database is away.
+    pub async fn show_once(&self) -> Result<(), db::Error> {
+        let (started, worked) = (self.meter.since_start(), self.meter.since_turn());
+        store::show_instance(&self.pool, self.instance, started, worked).await
     }
 
     /// Works with look-ups: what is due is looked at while there is room, and settled when it is
@@ -231,7 +283,9 @@ impl Worker {
             // Not cut off half-way: what was looked at is settled, or known not to be.
             let turn = async {
                 if let Some(looked) = done {
-                    self.report(desk.settle(looked).await?);
+                    let settled = desk.settle(looked).await?;
+                    self.meter.settled(settled);
+                    self.report(settled);
                     due = due.min(Instant::now() + self.idle().await?);
                 }
                 if renewed.elapsed() >= checking::LEASE / 3 {
@@ -250,7 +304,10 @@ impl Worker {
                 Ok::<_, db::Error>(())
             };
             match turn.await {
-                Ok(()) => failure_wait = FAILURE_WAIT.0,
+                Ok(()) => {
+                    failure_wait = FAILURE_WAIT.0;
+                    self.meter.turned();
+                }
                 Err(error) => {
                     tracing::warn!(%error, "the background task waits for the database");
                     sleep_or(stop, failure_wait).await;

@@ -29,6 +29,7 @@ use super::{
     Code, Finding, Mode, Severity,
     dns::{AddressFacts, Addresses, Dns, TokenFacts},
     domain, edge,
+    meter::{Look, Meter},
     net::Reach,
     tls::{Tls, TlsFacts},
 };
@@ -134,6 +135,7 @@ struct Inner {
     /// Counts look-ups, to forget now and then whom nobody asks for any more.
     asked: AtomicU32,
     edges: Cache<AccessEdge, Arc<Shown>>,
+    meter: Meter,
 }
 
 /// Without what was looked at.
@@ -172,7 +174,14 @@ impl Checker {
                 .max_capacity(MOST_EDGES)
                 .time_to_live(SHARED_FOR)
                 .build(),
+            meter: Meter::default(),
         }))
+    }
+
+    /// What was looked at.
+    #[must_use]
+    pub fn meter(&self) -> &Meter {
+        &self.0.meter
     }
 
     /// Looks at every edge and every domain of `routes`, for `budget` at most.
@@ -214,8 +223,10 @@ impl Checker {
         let _turn = self.turn(domain.as_fqdn()).await;
         let said = self.0.dns.token(domain, token).await;
         if said == TokenFacts::Proven {
+            self.0.meter.looked(Look::Owner, Severity::Ok);
             return Ok(());
         }
+        self.0.meter.looked(Look::Owner, Severity::Blocking);
         let expected = format!("_pic-portal.{domain}. TXT \"pic-service={token}\"");
         Err(Finding::new(
             Code::DomainHeld,
@@ -227,10 +238,18 @@ impl Checker {
 
     async fn domain(&self, domain: &SipDomain, edge: &AccessEdge) -> Vec<Finding> {
         let _turn = self.turn(domain.as_fqdn()).await;
-        domain::judge(domain, edge, &self.0.dns.srv(domain).await)
+        let findings = domain::judge(domain, edge, &self.0.dns.srv(domain).await);
+        self.0.meter.looked(Look::Domain, gravest(&findings));
+        findings
     }
 
     async fn edge(&self, edge: &AccessEdge, domains: &[SipDomain]) -> Vec<Finding> {
+        let findings = self.judged(edge, domains).await;
+        self.0.meter.looked(Look::Edge, gravest(&findings));
+        findings
+    }
+
+    async fn judged(&self, edge: &AccessEdge, domains: &[SipDomain]) -> Vec<Finding> {
         let shown = self
             .0
             .edges
@@ -298,6 +317,12 @@ impl Checker {
         }
         slot
     }
+}
+
+/// The gravest of what was found.
+fn gravest(findings: &[Finding]) -> Severity {
+    let graves = findings.iter().map(|finding| finding.severity);
+    graves.max().unwrap_or(Severity::Ok)
 }
 
 /// The zone that a name most likely stands in: what is registered under a public suffix.

@@ -11,6 +11,7 @@ pub mod domain;
 pub mod edge;
 pub mod engine;
 mod evidence;
+pub mod meter;
 pub mod net;
 pub(crate) mod pages;
 pub mod tls;

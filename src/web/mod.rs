@@ -6,6 +6,7 @@ pub mod client;
 pub mod form;
 pub mod guard;
 pub mod limit;
+pub mod metrics;
 pub mod routes;
 pub mod session;
 pub mod shell;
@@ -58,7 +59,7 @@ pub fn text(page: &impl Template) -> Result<Response, Error> {
         .into_response())
 }
 
-/// A router of the `table`, with what every answer needs around it. From the outside in: an id,
+/// A router of the `table`, with what every answer needs around it. From the outside in: counted, an id,
 /// headers, a face for errors, no address that is none, a panic becomes a 500, failed tries are
 /// counted, no body over the limit, no form of another site.
 ///
@@ -86,6 +87,7 @@ pub fn router(table: Vec<Route>, app: &App) -> Router {
         .layer(middleware::from_fn_with_state(app.clone(), faces))
         .layer(middleware::from_fn_with_state(app.clone(), headers))
         .layer(middleware::from_fn(guard::name))
+        .layer(middleware::from_fn_with_state(app.clone(), metrics::count))
         .with_state(app.clone())
 }
 

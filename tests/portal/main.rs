@@ -12,6 +12,7 @@ mod house;
 mod import;
 mod journey;
 mod live;
+mod metrics;
 mod model;
 mod ownership;
 mod private_postgres;

@@ -1,0 +1,204 @@
+//! What is counted of every answer, and where is it read?
+//!
+//! By method, pattern of the route and class of the status: all of them from the route table, so
+//! that nothing that a client sent gets into a label, and every counter is there before the first
+//! request. They are read on a listener of their own (`PIC_METRICS_LISTEN`), never on the public one.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    extract::{MatchedPath, Request, State},
+    http::{Method, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+
+use super::{guard, routes::Route};
+use crate::{app::App, metrics::Metrics};
+
+/// Upper ends of the classes of duration, in seconds; above the last there is one more.
+pub const BUCKETS: [f64; 6] = [0.005, 0.025, 0.1, 0.5, 2.5, 10.0];
+/// Classes of status, from 200 on.
+pub const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+/// Methods, and what stands for all others.
+const METHODS: [&str; 5] = ["GET", "HEAD", "POST", "OPTIONS", OTHER];
+/// Stands for what the route table does not have.
+const OTHER: &str = "other";
+
+/// The counters of one process. Cheap to clone; clones count together.
+#[derive(Clone, Debug)]
+pub struct Meter(Arc<Table>);
+
+#[derive(Debug)]
+struct Table {
+    places: HashMap<&'static str, usize>,
+    /// The last is for what is no route.
+    lines: Vec<Line>,
+}
+
+#[derive(Debug)]
+struct Line {
+    path: &'static str,
+    /// Which of [`METHODS`] are shown also while there was none.
+    expected: [bool; METHODS.len()],
+    answers: [[AtomicU64; CLASSES.len()]; METHODS.len()],
+    durations: [AtomicU64; BUCKETS.len() + 1],
+    micros: AtomicU64,
+}
+
+impl Line {
+    fn new(path: &'static str, methods: &[Method]) -> Self {
+        Self {
+            path,
+            expected: METHODS.map(|name| methods.iter().any(|method| method.as_str() == name)),
+            answers: [const { [const { AtomicU64::new(0) }; CLASSES.len()] }; METHODS.len()],
+            durations: [const { AtomicU64::new(0) }; BUCKETS.len() + 1],
+            micros: AtomicU64::new(0),
+        }
+    }
+}
+
+/// How many answers a route gave by one method with one class of status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answers {
+    /// Method, or `other`.
+    pub method: &'static str,
+    /// Pattern of the route, or `other`.
+    pub path: &'static str,
+    /// Class of the status, one of [`CLASSES`].
+    pub class: &'static str,
+    /// How many.
+    pub count: u64,
+}
+
+/// How long a route took to answer.
+#[derive(Clone, Debug)]
+pub struct Durations {
+    /// Pattern of the route, or `other`.
+    pub path: &'static str,
+    /// How many answers took as long as the bucket says at most, bucket by bucket; then all.
+    pub counts: [u64; BUCKETS.len() + 1],
+    /// All of them together.
+    pub sum: Duration,
+}
+
+impl Meter {
+    /// Counters for the routes of `table`, and one line for everything else.
+    #[must_use]
+    pub fn new(table: &[Route]) -> Self {
+        let lines = table
+            .iter()
+            .map(|route| Line::new(route.path(), route.methods()));
+        let lines: Vec<_> = lines.chain([Line::new(OTHER, &[])]).collect();
+        let places = lines.iter().enumerate().map(|(at, line)| (line.path, at));
+        Self(Arc::new(Table {
+            places: places.collect(),
+            lines,
+        }))
+    }
+
+    fn answered(&self, path: &str, method: &Method, status: StatusCode, took: Duration) {
+        let place = self.0.places.get(path).copied();
+        let Some(line) = self.0.lines.get(place.unwrap_or(self.0.lines.len() - 1)) else {
+            return;
+        };
+        let method = METHODS.iter().position(|name| method.as_str() == *name);
+        let method = method.unwrap_or(METHODS.len() - 1);
+        let class = usize::from(status.as_u16() / 100).clamp(2, CLASSES.len() + 1) - 2;
+        line.answers[method][class].fetch_add(1, Relaxed);
+        let bucket = BUCKETS.iter().position(|end| took.as_secs_f64() <= *end);
+        line.durations[bucket.unwrap_or(BUCKETS.len())].fetch_add(1, Relaxed);
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        line.micros.fetch_add(micros, Relaxed);
+    }
+
+    /// All answers so far (counters); those that are not expected only where there were any.
+    #[must_use]
+    pub fn answers(&self) -> Vec<Answers> {
+        let mut answers = Vec::new();
+        for line in &self.0.lines {
+            for (at, method) in METHODS.into_iter().enumerate() {
+                // A HEAD of what has POST alone, say, or a method that nobody offers.
+                let never = line.answers[at]
+                    .iter()
+                    .all(|count| count.load(Relaxed) == 0);
+                if never && !line.expected[at] && (method != OTHER || line.path != OTHER) {
+                    continue;
+                }
+                for (class, count) in CLASSES.into_iter().zip(&line.answers[at]) {
+                    answers.push(Answers {
+                        method,
+                        path: line.path,
+                        class,
+                        count: count.load(Relaxed),
+                    });
+                }
+            }
+        }
+        answers
+    }
+
+    /// How long all answers so far took (a histogram), by route.
+    #[must_use]
+    pub fn durations(&self) -> Vec<Durations> {
+        let lines = self.0.lines.iter().map(|line| {
+            let mut all = 0;
+            let counts = line.durations.each_ref().map(|count| {
+                all += count.load(Relaxed);
+                all
+            });
+            Durations {
+                path: line.path,
+                counts,
+                sum: Duration::from_micros(line.micros.load(Relaxed)),
+            }
+        });
+        lines.collect()
+    }
+}
+
+/// Counts an answer when its head is there; what is streamed after it takes no part.
+pub(super) async fn count(State(app): State<App>, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let method = request.method().clone();
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let response = next.run(request).await;
+    let path = path.as_ref().map_or(OTHER, MatchedPath::as_str);
+    app.meter()
+        .answered(path, &method, response.status(), began.elapsed());
+    response
+}
+
+/// `GET /metrics`, and nothing else.
+pub fn router(metrics: Metrics) -> Router {
+    async fn nothing() -> (StatusCode, &'static str) {
+        (StatusCode::NOT_FOUND, "only /metrics is here\n")
+    }
+    Router::new()
+        .route("/metrics", get(scrape))
+        .method_not_allowed_fallback(nothing)
+        .fallback(nothing)
+        .layer(middleware::from_fn(guard::admit))
+        .layer(middleware::from_fn(guard::name))
+        .with_state(metrics)
+}
+
+async fn scrape(State(metrics): State<Metrics>) -> Response {
+    let headers = [
+        (
+            header::CONTENT_TYPE,
+            "text/plain; version=0.0.4; charset=utf-8",
+        ),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (headers, metrics.text().await).into_response()
+}
