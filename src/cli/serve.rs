@@ -19,7 +19,7 @@ use crate::{
         private::{self, PORTAL_DATABASE, PrivatePostgres},
     },
     provisioning::worker::{Waker, Worker},
-    readiness::Mode,
+    readiness::{Mode, engine::Checks},
     request::live,
     retention::sweep::Sweeper,
     server::{self, Door, Limits},
@@ -48,6 +48,8 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
         address: config.listen,
         fault,
     })?;
+    // So are the resolver and the roots that settings name.
+    let checks = check::checks(&config).await?;
     let (options, private) = match &config.source {
         Source::Url(options) => (PgConnectOptions::clone(options), None),
         Source::Private(dir) => {
@@ -61,7 +63,7 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
     {
         None => Ok(()),
         Some(Err(error)) => Err(error.into()),
-        Some(Ok(db)) => serve_on(db, listener, &config, private.as_ref(), stop).await,
+        Some(Ok(db)) => serve_on(db, listener, &config, checks, private.as_ref(), stop).await,
     };
     if let Some(mut server) = private {
         tokio::task::spawn_blocking(move || server.stop())
@@ -92,11 +94,11 @@ async fn serve_on(
     db: Database,
     listener: TcpListener,
     config: &Config,
+    checks: Checks,
     private: Option<&PrivatePostgres>,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
     let address = listener.local_addr()?;
-    let checks = check::checks(config).await?;
     let waker = Waker::default();
     let site = Site {
         public_url: config

@@ -2,12 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::{
-    findings::called,
-    parts::{Tone, count},
-};
+use super::parts::{Tone, count};
 use crate::{
-    readiness::{Code, Finding, Mode, Severity},
+    readiness::{Code, Finding, Mode, Severity, words::called},
     request::{Kind, Standing, store::Request},
 };
 

@@ -9,6 +9,7 @@ use pic_portal::{
         tls::{self, Tls},
     },
 };
+use tempfile::NamedTempFile;
 
 use super::{
     dns::Internet,
@@ -92,6 +93,11 @@ impl World {
             .set(&owner, &[&format!("TXT pic-service={token}")]);
     }
 
+    /// The roots that its certificates lead to, for a portal that is a process of its own.
+    pub(crate) fn roots(&self) -> NamedTempFile {
+        self.root.file()
+    }
+
     /// Asks the zones' own servers, as without `PIC_DNS`.
     pub(crate) fn checker(&self) -> Checker {
         self.asking(Some(self.internet.port()))
@@ -102,7 +108,7 @@ impl World {
         let reach = Reach { private: true };
         let (dns, tls) = self.limits;
         let dns = Dns::asking([self.internet.resolver.address], port, reach, dns);
-        let roots = self.root.file();
+        let roots = self.roots();
         let tls = Tls::new(Some(roots.path()), reach)
             .unwrap()
             .with_limits(tls);
