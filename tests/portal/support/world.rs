@@ -1,5 +1,7 @@
 //! How does a test get zones and Access Edges of its own, and a portal that looks at them?
 
+use std::time::Duration;
+
 use pic_portal::{
     clock::Clock,
     readiness::{
@@ -34,16 +36,24 @@ impl World {
     }
 
     /// For what does not answer.
-    pub(crate) fn impatient(mut self) -> Self {
-        let short = std::time::Duration::from_millis(500);
+    pub(crate) fn impatient(self) -> Self {
+        self.waiting(Duration::from_millis(500))
+    }
+
+    /// For what takes long.
+    pub(crate) fn patient(self) -> Self {
+        self.waiting(Duration::from_mins(1))
+    }
+
+    fn waiting(mut self, query: Duration) -> Self {
         self.limits = (
             Limits {
-                query: short,
-                look_up: short * 2,
+                query,
+                look_up: query * 2,
             },
             tls::Limits {
-                connect: short,
-                whole: short * 2,
+                connect: query,
+                whole: query * 2,
             },
         );
         self
