@@ -1,9 +1,10 @@
 //! A self-service portal for SIP federation: the map of the house.
 //!
 //! An administrator of an organisation asks in a browser that its SIP domains be federated. The
-//! request is stored in PostgreSQL as **pending**; a background task moves it to **provisioned**
-//! and puts its **routes** in force; the status page tells how it stands. No contact information
-//! is asked for, stored or logged.
+//! request is stored in PostgreSQL as **pending**; a background task looks whether DNS and
+//! certificates are ready, moves it to **provisioned** and puts its **routes** in force; the status
+//! page tells how it stands and what is to be mended. No contact information is asked for, stored
+//! or logged.
 //!
 //! # The rooms
 //!
@@ -14,11 +15,11 @@
 //! | room | what it is for |
 //! |---|---|
 //! | [`names`], [`agreement`], [`code`] | what a person typed, parsed: names of hosts and domains, agreement numbers, random codes |
-//! | [`request`] | a request: its state machine, form, storage and pages, and what tells of it live |
+//! | [`request`] | a request: its state machine, form, storage and pages; [`request::live`] tells of it by stream, JSON, feed, calendar and support bundle |
 //! | [`service`] | what an agreement holds: signing in by its management key, changing it, cancelling it |
-//! | [`readiness`] | will federation work: DNS and certificates, looked at and judged |
+//! | [`readiness`] | will federation work: DNS and certificates, looked at, judged and put into words |
 //! | [`staff`] | the support desk: accounts, the queue, looking up, acting for an administrator |
-//! | [`provisioning`] | the background task: claim what is due, settle it |
+//! | [`provisioning`] | the background task: claim what is due, look at it, settle it; watch what is in force |
 //! | [`retention`] | no contact information is kept: the rule, the sweep, `/privacy`, purging an old portal's tables, importing its export |
 //! | [`help`] | what administrators have to know, a page a topic; the address tool |
 //! | [`db`] | opening and migrating the database, its faults without values; the private PostgreSQL |
@@ -27,16 +28,20 @@
 //! | [`metrics`] | what Prometheus reads: the counters of the rooms, the database's gauges |
 //! | [`config`], [`cli`], [`telemetry`], [`clock`], [`error`] | settings, commands, the log, time, what went wrong |
 //!
-//! `templates/` mirrors `src/`. `migrations/` is the schema, and `0002_settle.sql` the one place
-//! where routes change. `static/` holds built assets and their sources.
+//! `templates/` mirrors `src/`. `migrations/` is the schema, and `pic_conclude` in
+//! `0004_readiness.sql` the one place where a request changes routes. `static/` holds built assets and their sources.
 //!
 //! # A submission, from end to end
 //!
 //! `request::pages` takes the fields, [`request::form::RequestForm::check`] makes a
 //! [`request::Wanted`] of them or says by the field what is wrong, [`request::store::submit`]
-//! stores it with one statement. The [`provisioning::worker::Waker`] wakes the
-//! [`provisioning::worker::Worker`], which claims and settles. [`request::Standing`] says how it
-//! stands, to the page and to everybody else.
+//! stores it with one statement; before that, the page with the answers shows what a short look by
+//! [`readiness::engine::Checker`] found, as advice. The [`provisioning::worker::Waker`] wakes the
+//! [`provisioning::worker::Worker`], which claims what is due. [`provisioning::checking`] looks at
+//! it with the same checker, outside any transaction; [`provisioning::store::settle`] stores the
+//! findings and, where nothing holds the request back, puts its routes in force, in one
+//! transaction. Else it waits and is looked at again. [`request::Standing`] says how it stands, to
+//! the page and to everybody else; whoever follows it hears of every change by [`request::live`].
 //!
 //! # Words and sources
 //!

@@ -13,7 +13,7 @@ use crate::{
         engine::{Checker, Checks},
         net::Reach,
         tls::Tls,
-        words::Teller,
+        words::{Teller, called},
     },
 };
 
@@ -78,13 +78,7 @@ pub(super) async fn check(config: &Config, domain: &str, edge: &str) -> Result<(
 /// One finding, with a blank line after it.
 fn told(teller: &Teller<'_>, finding: &Finding) -> String {
     let words = teller.tell(finding);
-    let verdict = match finding.severity {
-        Severity::Ok => "fine",
-        Severity::Skipped => "not looked at",
-        Severity::Warning => "worth a look",
-        Severity::Unknown => "could not look",
-        Severity::Blocking => "to be mended",
-    };
+    let verdict = called(finding.severity);
     let mut text = format!(
         "{}: {} [{verdict}: {}]\n",
         finding.subject,

@@ -20,7 +20,7 @@ use crate::{
     },
     metrics::Metrics,
     provisioning::worker::{Waker, Worker},
-    readiness::Mode,
+    readiness::{Mode, engine::Checks},
     request::live,
     retention::sweep::Sweeper,
     server::{self, Door, Limits},
@@ -47,6 +47,8 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
     // The address first: if it is taken, nothing else has been started yet.
     let listener = listen_at(config.listen)?;
     let metrics = config.metrics_listen.map(listen_at).transpose()?;
+    // So are the resolver and the roots that settings name.
+    let checks = check::checks(&config).await?;
     let (options, private) = match &config.source {
         Source::Url(options) => (PgConnectOptions::clone(options), None),
         Source::Private(dir) => {
@@ -62,7 +64,7 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
         Some(Err(error)) => Err(error.into()),
         Some(Ok(db)) => {
             let listeners = (listener, metrics);
-            serve_on(db, listeners, &config, private.as_ref(), stop).await
+            serve_on(db, listeners, &config, checks, private.as_ref(), stop).await
         }
     };
     if let Some(mut server) = private {
@@ -98,11 +100,11 @@ async fn serve_on(
     db: Database,
     (listener, metrics_listener): (TcpListener, Option<TcpListener>),
     config: &Config,
+    checks: Checks,
     private: Option<&PrivatePostgres>,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
     let address = listener.local_addr()?;
-    let checks = check::checks(config).await?;
     let waker = Waker::default();
     let site = Site {
         public_url: config

@@ -5,6 +5,11 @@
 //! background task, `/check` and `pic-portal check` alike; [`words`] says it to people, and `pages`
 //! has the form of `/check`. What is looked for stands in `facts.md` (DNS, certificate, transport),
 //! what it is called in `design.md` (Contract, the findings).
+//!
+//! A check says what is there and decides nothing. Whether a request waits for it is up to
+//! [`engine::Report::proves`] and the [`Mode`]; when it is looked at again, and what becomes of it,
+//! to [`crate::provisioning`]. Nothing here stores or logs anything, and [`net`] says where a
+//! connection may go at all.
 
 pub mod dns;
 pub mod domain;

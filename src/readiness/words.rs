@@ -10,7 +10,7 @@ mod texts;
 
 use std::collections::HashMap;
 
-pub use self::texts::{title, who};
+pub use self::texts::{called, title, who};
 use super::{Code, Finding, Mode, Severity};
 use crate::names::{AccessEdge, SipDomain};
 

@@ -5,18 +5,15 @@
 use std::time::Duration;
 
 use axum::{body::Body, http::Request};
-use pic_portal::{
-    help::CONTENTS,
-    readiness::{Code, engine::Checks},
-    request::Reason,
-};
+use pic_portal::{help::CONTENTS, readiness::Code, request::Reason};
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 
 use crate::{
     portal_support::{
         app::{Answer, submission_id},
-        ready::Contoso,
+        edge::Edge,
+        world::World,
     },
     support::{
         page::Page,
@@ -47,6 +44,11 @@ const EVERY: &str = "
 const WELL: &str = "
     (false, 1, 2, 'srv', 'ok', '', 'priority 0, weight 0, port 5061, target sip.well.example'),
     (true, 1, 1, 'certificate', 'ok', '', 'issued by a public authority')";
+const UNKNOWN: &str = "
+    (false, 1, 2, 'resolver-unreachable', 'unknown', 'an answer for _sipfederationtls._tcp', 'no answer in time'),
+    (false, 1, 2, 'srv', 'skipped', '', 'resolver-unreachable'),
+    (true, 1, 1, 'resolver-unreachable', 'unknown', 'an answer for sip.unknown.example', 'no answer in time'),
+    (true, 1, 1, 'certificate', 'skipped', '', 'resolver-unreachable')";
 const RISK: &str = "
     (false, 1, 2, 'srv', 'ok', '', 'priority 0, weight 0, port 5061, target sip.risk.example'),
     (true, 1, 1, 'certificate-expired', 'blocking', 'a certificate in its time', 'until 1 May 2025')";
@@ -91,7 +93,7 @@ pub(crate) struct Gallery {
     away: Portal,
     looking: Portal,
     elsewhere: String,
-    _contoso: Contoso,
+    _contoso: (World, Edge),
 }
 
 impl Gallery {
@@ -101,11 +103,12 @@ impl Gallery {
             site.notice = Some("Maintenance on Sunday from 02:00 to 04:00 UTC.".into());
         })
         .await;
-        let contoso = Contoso::start().await;
-        let checker = contoso.checker();
+        let world = World::start().await;
+        let edge = world.ready("contoso.com").await;
+        let checks = world.advise();
         let mut gallery = Self {
-            looking: Portal::with(|site| site.checks = Checks::Advise(checker)).await,
-            _contoso: contoso,
+            looking: Portal::with(|site| site.checks = checks).await,
+            _contoso: (world, edge),
             exhibits: Vec::new(),
             sound,
             broken: Portal::start().await,
@@ -288,7 +291,9 @@ impl Gallery {
         let (faults, _) = app.submit(&[("sip.faults.example", &many)]).await;
         let every = "one.every.example, two.every.example, three.every.example";
         let (every, _) = app.submit(&[("sip.every.example", every)]).await;
-        self.keep_waiting_for(&[&faults, &every]).await;
+        let two = "unknown.example, also.unknown.example";
+        let (unknown, _) = app.submit(&[("sip.unknown.example", two)]).await;
+        self.keep_waiting_for(&[&faults, &every, &unknown]).await;
         let (well, _) = app
             .submit(&[("sip.well.example", "well.example, also.well.example")])
             .await;
@@ -299,6 +304,7 @@ impl Gallery {
         for (reference, findings) in [
             (&faults, FAULTS),
             (&every, EVERY),
+            (&unknown, UNKNOWN),
             (&well, WELL),
             (&risk, RISK),
         ] {
@@ -321,6 +327,7 @@ impl Gallery {
         for (name, reference) in [
             ("status-forty-faults", faults),
             ("status-every-finding", every),
+            ("status-unknown", unknown),
             ("status-all-well", well),
             ("status-at-risk", risk),
         ] {

@@ -14,6 +14,7 @@ mod keyboard;
 mod live;
 mod matrix;
 mod paper;
+mod readiness;
 mod service;
 mod staff;
 mod support;

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Looks whether the page that is open is fit for everybody.
-async fn fit(page: &Page, scripts: bool, name: &str) {
+pub(crate) async fn fit(page: &Page, scripts: bool, name: &str) {
     for (width, scheme) in [(320, Scheme::Dark), (1280, Scheme::Light)] {
         page.window(width, 1).await;
         page.scheme(scheme).await;

@@ -6,13 +6,13 @@ use axum::http::StatusCode;
 use chrono::DateTime;
 use pic_portal::{
     clock::Clock,
-    readiness::engine::Checks,
     web::{client::Proxies, limit::Throttle},
 };
 
 use crate::support::{
     app::{Answer, TestApp, escaped, everything, request, submission_id},
-    ready::Contoso,
+    edge::Edge,
+    world::World,
 };
 
 #[tokio::test]
@@ -67,10 +67,14 @@ async fn fields_that_are_not_asked_for_are_refused_and_what_is_typed_is_kept_now
     }
 }
 
-/// A portal that looks at this one organisation, and no other.
-async fn looking(contoso: &Contoso) -> TestApp {
-    let checker = contoso.checker();
-    TestApp::with(|site| site.checks = Checks::Enforce(checker)).await
+/// A world in which `contoso.com` is ready and nothing else exists; its edge, and a portal that
+/// looks at it.
+async fn looking() -> (World, Edge, TestApp) {
+    let world = World::start().await;
+    let edge = world.ready("contoso.com").await;
+    let checks = world.enforce();
+    let portal = TestApp::with(|site| site.checks = checks).await;
+    (world, edge, portal)
 }
 
 /// Codes and severities in the order of the page.
@@ -88,8 +92,7 @@ fn shown(page: &Answer) -> Vec<(&str, &str)> {
 
 #[tokio::test]
 async fn names_are_looked_up_when_the_button_is_pressed_and_not_before() {
-    let contoso = Contoso::start().await;
-    let portal = looking(&contoso).await;
+    let (_world, edge, portal) = looking().await;
     for path in ["/", "/help", "/help/dns-and-certificate"] {
         let page = portal.get(path).await;
         assert!(page.body.contains("href=\"/check\""), "{path}");
@@ -100,7 +103,7 @@ async fn names_are_looked_up_when_the_button_is_pressed_and_not_before() {
     assert!(page.body.contains("contoso.com,it.contoso.com</textarea>"));
     assert!(page.body.contains("value=\"sip.contoso.com\""));
     assert_eq!(shown(&page), []);
-    assert_eq!(contoso.edge.connections(), 0);
+    assert_eq!(edge.connections(), 0);
 
     let before = everything(portal.pool()).await;
     let names = [
@@ -153,8 +156,7 @@ async fn names_are_looked_up_when_the_button_is_pressed_and_not_before() {
 
 #[tokio::test]
 async fn what_is_wrong_is_said_by_the_field_and_nothing_is_looked_up() {
-    let contoso = Contoso::start().await;
-    let portal = looking(&contoso).await;
+    let (_world, sip, portal) = looking().await;
     let many: Vec<String> = (0..51).map(|n| format!("d{n}.contoso.com")).collect();
     let many = many.join(" ");
     for (domains, edge, blamed) in [
@@ -179,16 +181,17 @@ async fn what_is_wrong_is_said_by_the_field_and_nothing_is_looked_up() {
         assert!(page.body.contains(&format!("{domains}</textarea>")));
         assert!(page.body.contains(&format!("value=\"{edge}\"")));
     }
-    assert_eq!(contoso.edge.connections(), 0);
+    assert_eq!(sip.connections(), 0);
 }
 
 #[tokio::test]
 async fn ten_a_minute_are_looked_up_for_a_network_and_the_form_waits() {
-    let contoso = Contoso::start().await;
+    let world = World::start().await;
+    let _edge = world.ready("contoso.com").await;
     let clock = Clock::mock(DateTime::UNIX_EPOCH);
-    let checker = contoso.checker();
+    let checks = world.advise();
     let portal = TestApp::with(|site| {
-        site.checks = Checks::Advise(checker);
+        site.checks = checks;
         site.throttle = Throttle::new(0, 0, Proxies::default(), &clock);
     })
     .await;
@@ -219,8 +222,7 @@ async fn ten_a_minute_are_looked_up_for_a_network_and_the_form_waits() {
 
 #[tokio::test]
 async fn the_page_of_a_request_says_whose_turn_it_is() {
-    let contoso = Contoso::start().await;
-    let portal = looking(&contoso).await;
+    let (_world, _edge, portal) = looking().await;
     let reference = portal
         .store_one(&[("sip.contoso.com", "contoso.com")])
         .await;

@@ -144,7 +144,8 @@ impl Instance {
             .await
             .unwrap();
         let (waker, stop) = (Waker::default(), CancellationToken::new());
-        let worker = Worker::new(db.pool.clone(), WAITS, waker.clone());
+        let worker = Worker::new(db.pool.clone(), WAITS, waker.clone())
+            .with_checks(portal.app.site().checks.clone());
         let app = App::new(db, portal.app.site().clone(), waker.clone());
         Self {
             router: app.router(),

@@ -1,5 +1,7 @@
 //! Does the portal as a process start, stop, crash and come back as it promises?
 
+mod checks;
+
 use std::{
     collections::HashMap,
     fs,
@@ -363,6 +365,7 @@ async fn a_wrong_setting_is_named_with_an_example_and_without_its_value() {
         ("PIC_RECHECK_MAX", "hunter2"),
         ("PIC_DB_POOL", "hunter2"),
         ("PIC_ALLOW_UNSAFE_DATABASE", "hunter2"),
+        ("PIC_CHECK_PRIVATE", "hunter2"),
         ("PIC_LOG", "hunter2=hunter2=hunter2"),
         ("PIC_LOG_FORMAT", "hunter2"),
     ] {

@@ -1,6 +1,18 @@
 //! What does each code mean, in a heading and a few sentences?
 
-use super::{Code, Mode, Teller};
+use super::{Code, Mode, Severity, Teller};
+
+/// What a severity is called, on pages and at a terminal.
+#[must_use]
+pub const fn called(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Ok => "Fine",
+        Severity::Skipped => "Not checked",
+        Severity::Warning => "Worth a look",
+        Severity::Unknown => "Could not check",
+        Severity::Blocking => "To be mended",
+    }
+}
 
 /// What was found, as a heading; without the subject.
 #[must_use]

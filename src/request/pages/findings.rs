@@ -14,7 +14,7 @@ use crate::{
     readiness::{
         Finding, Severity,
         engine::Report,
-        words::{Line, Teller},
+        words::{Line, Teller, called},
     },
     web::client::Network,
 };
@@ -129,17 +129,6 @@ impl Group {
 impl Quiet {
     const fn called(&self) -> &'static str {
         called(self.severity)
-    }
-}
-
-/// What a severity is called on pages.
-pub(crate) const fn called(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Ok => "Fine",
-        Severity::Skipped => "Not checked",
-        Severity::Warning => "Worth a look",
-        Severity::Unknown => "Could not check",
-        Severity::Blocking => "To be mended",
     }
 }
 

@@ -2,12 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::{
-    findings::called,
-    parts::{Tone, count},
-};
+use super::parts::{Tone, count};
 use crate::{
-    readiness::{Code, Finding, Mode, Severity},
+    readiness::{Code, Finding, Mode, Severity, words::called},
     request::{Kind, Standing, store::Request},
 };
 
@@ -141,7 +138,7 @@ impl Tasks {
         }
         Some(Self {
             yours,
-            ours: ours(request.checked_at.is_some(), standing, mode),
+            ours: ours(side.seen(), standing, mode),
         })
     }
 }
@@ -160,6 +157,15 @@ impl<'a> Side<'a> {
         self.findings
             .iter()
             .filter(move |it| Area::of(it.code, edges.contains(it.subject.as_str())) == area)
+    }
+
+    fn seen(&self) -> Seen {
+        let unknown = |it: &Finding| it.severity == Severity::Unknown;
+        match self.checked {
+            false => Seen::Nothing,
+            true if self.findings.iter().any(unknown) => Seen::Part,
+            true => Seen::All,
+        }
     }
 
     /// Whoever shows a certificate was reached.
@@ -230,16 +236,30 @@ impl<'a> Side<'a> {
     }
 }
 
+/// What of a request has been looked at.
+#[derive(Clone, Copy, Debug)]
+enum Seen {
+    Nothing,
+    /// Some of it did not answer.
+    Part,
+    All,
+}
+
 /// The tasks of the portal's side.
-fn ours(checked: bool, standing: Standing, mode: Mode) -> Vec<Task> {
-    let (tag, tone, hint) = match (mode, checked) {
+fn ours(seen: Seen, standing: Standing, mode: Mode) -> Vec<Task> {
+    let (tag, tone, hint) = match (mode, seen) {
         (Mode::Off, _) => ("Off", Tone::Neutral, "Nothing is looked up here"),
-        (Mode::Advise | Mode::Enforce, false) => (
+        (Mode::Advise | Mode::Enforce, Seen::Nothing) => (
             "Waiting",
             Tone::Waiting,
             "Most checks take less than a minute",
         ),
-        (Mode::Advise | Mode::Enforce, true) => ("Done", Tone::Good, ""),
+        (Mode::Advise | Mode::Enforce, Seen::Part) => (
+            "Waiting",
+            Tone::Waiting,
+            "Not everybody answered. We look again by ourselves",
+        ),
+        (Mode::Advise | Mode::Enforce, Seen::All) => ("Done", Tone::Good, ""),
     };
     let checks = Task {
         name: "Look at records and certificates",
@@ -371,8 +391,8 @@ mod tests {
 
     #[test]
     fn our_side_waits_for_yours_and_not_the_other_way_round() {
-        let tags = |checked, standing, mode| -> Vec<_> {
-            ours(checked, standing, mode)
+        let tags = |seen, standing, mode| -> Vec<_> {
+            ours(seen, standing, mode)
                 .iter()
                 .map(|task| task.tag)
                 .collect()
@@ -380,23 +400,27 @@ mod tests {
         let checking = |overdue| Standing::Checking { overdue };
         let needs = Standing::NeedsAction { overdue: true };
         assert_eq!(
-            tags(false, checking(false), Mode::Enforce),
+            tags(Seen::Nothing, checking(false), Mode::Enforce),
             ["Waiting", "Waiting"]
         );
         assert_eq!(
-            tags(true, checking(true), Mode::Enforce),
+            tags(Seen::All, checking(true), Mode::Enforce),
             ["Done", "Overdue"]
         );
         assert_eq!(
-            tags(true, needs, Mode::Enforce),
+            tags(Seen::All, needs, Mode::Enforce),
             ["Done", "Waits for your side"]
         );
         assert_eq!(
-            tags(true, Standing::InForce, Mode::Advise),
+            tags(Seen::Part, checking(false), Mode::Enforce),
+            ["Waiting", "Waiting"]
+        );
+        assert_eq!(
+            tags(Seen::All, Standing::InForce, Mode::Advise),
             ["Done", "Done"]
         );
         assert_eq!(
-            tags(false, needs, Mode::Off),
+            tags(Seen::Nothing, needs, Mode::Off),
             ["Off", "Waits for your side"]
         );
     }

@@ -6,13 +6,12 @@ use axum::{Router, response::Html};
 use pic_portal::{
     app::Site,
     config::Origin,
-    provisioning::worker::Worker,
     server::{Door, Limits},
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::portal_support::app::{TestApp, WAITS};
+use crate::portal_support::app::TestApp;
 
 /// The real router behind the real accept loop, on a database of its own. Ends with the test.
 pub(crate) struct Portal {
@@ -49,10 +48,9 @@ impl Portal {
         }
     }
 
-    /// Runs the background task, woken by submits, until the test ends.
+    /// Runs the background task with the portal's checks, woken by submits, until the test ends.
     pub(crate) fn run_worker(&self) {
-        let worker = Worker::new(self.app.pool().clone(), WAITS, self.app.waker.clone());
-        tokio::spawn(worker.run(self.stop.clone()));
+        tokio::spawn(self.app.own_worker().run(self.stop.clone()));
     }
 }
 

@@ -227,6 +227,74 @@ async fn nobody_waits_for_a_slow_neighbour() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_looks_for_long_keeps_what_is_looked_at() {
+    let world = World::start().await.patient();
+    let edge = world.ready("contoso.com").await;
+    edge.behave(Mode::Silent);
+    let portal = portal(world.enforce()).await;
+    portal.store_one(ONE).await;
+    let stop = CancellationToken::new();
+    let worker = tokio::spawn(portal.own_worker().run(stop.clone()));
+    let until = "SELECT coalesce(max(extract(epoch FROM lease_until)), 0)::bigint FROM work";
+    let first = eventually("it is being looked at", async || {
+        let until = portal.number(until).await;
+        (until > 0).then_some(until)
+    })
+    .await;
+    eventually("the lease is renewed", async || {
+        (portal.number(until).await > first).then_some(())
+    })
+    .await;
+    stop.cancel();
+    worker.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_limit_ends_it_without_another_look() {
+    let world = World::start().await;
+    let edge = world.ready("contoso.com").await;
+    world.unroute("contoso.com");
+    let portal = portal(world.enforce()).await;
+    let (reference, _) = portal.submit(ONE).await;
+    assert_eq!(portal.work().await.waiting, 1);
+    let last = findings(&portal, &reference).await;
+    world.route("contoso.com", "sip.contoso.com");
+    portal.advance(WAITS.expiry).await;
+    assert_eq!(portal.work().await.expired, 1);
+    assert_eq!(portal.state(&reference).await, "rejected");
+    assert_eq!(findings(&portal, &reference).await, last);
+    assert_eq!(edge.connections(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_put_in_force_without_checks_is_watched_once_there_are_some() {
+    let world = World::start().await;
+    world.zone("contoso.com");
+    let portal = TestApp::new().await;
+    let (reference, _) = portal.submit(ONE).await;
+    assert_eq!(portal.work().await.provisioned, 1);
+    let stop = CancellationToken::new();
+    let worker = portal.own_worker().with_checks(world.enforce());
+    let worker = tokio::spawn(worker.run(stop.clone()));
+    eventually("it is watched", async || {
+        (portal.number("SELECT count(*) FROM watch").await == 1).then_some(())
+    })
+    .await;
+    portal.advance(Duration::from_hours(24)).await;
+    portal.waker.wake();
+    eventually("its trouble is seen", async || {
+        let found = findings(&portal, &reference).await;
+        found
+            .contains(&"blocking srv-missing contoso.com".to_owned())
+            .then_some(())
+    })
+    .await;
+    assert_eq!(portal.state(&reference).await, "provisioned");
+    stop.cancel();
+    worker.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_of_hundreds_of_domains_starves_no_other() {
     let world = World::start().await;
     let _edge = world.ready("contoso.com").await;

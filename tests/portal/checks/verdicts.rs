@@ -15,7 +15,10 @@ use pic_portal::{
     },
 };
 
-use crate::support::app::{TestApp, WAITS};
+use crate::{
+    service::sign_in,
+    support::app::{TestApp, WAITS, submission_id},
+};
 
 const ONE: &[(&str, &str)] = &[("sip.contoso.com", "contoso.com")];
 const LEASE: Duration = Duration::from_secs(30);
@@ -228,6 +231,116 @@ async fn what_is_in_force_is_watched_until_something_else_is() {
     assert_eq!(told, "submitted provisioned at-risk recovered");
     assert_eq!(portal.state(&reference).await, "provisioned");
     assert_eq!(portal.number("SELECT count(*) FROM route").await, 1);
+}
+
+/// Everything that is due of what is in force.
+async fn claim_watched(portal: &TestApp) -> Claim {
+    checking::store::claim_watched(portal.pool(), 10, LEASE)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn what_replaces_it_is_watched_instead_and_a_cancel_is_not() {
+    let portal = TestApp::new().await;
+    let (_, key) = portal.submit(ONE).await;
+    settle(&portal, &[], false).await;
+    let cookie = sign_in(&portal, &key).await;
+    let id = submission_id();
+    let more = [
+        ("edge", "sip.contoso.com"),
+        ("domains", "contoso.com it.contoso.com"),
+        ("deployment", "on_premises"),
+        ("submission_id", &id),
+        ("action", "submit"),
+    ];
+    portal.post_with("/service/edit", &more, &cookie).await;
+    assert_eq!(settle(&portal, &[], false).await.provisioned, 1);
+    let newest = "SELECT count(*) FROM watch WHERE request_id = (SELECT max(id) FROM request)";
+    assert_eq!(portal.number(newest).await, 1);
+    let watched = "SELECT count(*) FROM watch";
+    assert_eq!(portal.number(watched).await, 1, "the former is not");
+    let confirmed = [("confirm", "on")];
+    portal
+        .post_with("/service/cancel", &confirmed, &cookie)
+        .await;
+    assert_eq!(settle(&portal, &[], false).await.provisioned, 1);
+    assert_eq!(portal.number(watched).await, 0, "nothing is in force");
+}
+
+#[tokio::test]
+async fn whoever_asks_again_about_what_is_in_force_gets_another_look() {
+    let portal = TestApp::new().await;
+    let reference = portal.store_one(ONE).await;
+    settle(&portal, &[], false).await;
+    let again = async || {
+        let reference = Reference::parse(&reference).unwrap();
+        let request = look_up(portal.pool(), reference).await.unwrap().unwrap();
+        check_again(portal.pool(), &request).await.unwrap()
+    };
+    portal.advance(Duration::from_secs(10)).await;
+    assert!(again().await);
+    let claim = claim_watched(&portal).await;
+    assert_eq!(claim.len(), 1);
+    // While it is being looked at, somebody mends it and asks again.
+    assert!(again().await);
+    let checked = [(claim.requests()[0], vec![missing()])];
+    checking::store::store_watched(portal.pool(), &claim, &checked)
+        .await
+        .unwrap();
+    assert_eq!(claim_watched(&portal).await.len(), 1);
+    assert!(claim_watched(&portal).await.is_empty(), "that was all");
+}
+
+#[tokio::test]
+async fn a_claim_of_what_is_in_force_that_was_lost_leaves_no_findings() {
+    let portal = TestApp::new().await;
+    let reference = portal.store_one(ONE).await;
+    settle(&portal, &[], false).await;
+    portal.advance(Duration::from_hours(24)).await;
+    let lost = claim_watched(&portal).await;
+    portal.advance(LEASE).await;
+    let taken = claim_watched(&portal).await;
+    assert_eq!(taken.requests(), lost.requests());
+    let checked = [(lost.requests()[0], vec![missing()])];
+    checking::store::store_watched(portal.pool(), &lost, &checked)
+        .await
+        .unwrap();
+    assert_eq!(found(&portal, &reference).await, []);
+    assert_eq!(events(&portal).await, "submitted provisioned");
+    checking::store::store_watched(portal.pool(), &taken, &checked)
+        .await
+        .unwrap();
+    assert_eq!(found(&portal, &reference).await, [missing()]);
+}
+
+#[tokio::test]
+async fn a_domain_that_is_released_is_no_finding_while_something_else_is() {
+    let portal = TestApp::new().await;
+    let (_, key) = portal.submit(ONE).await;
+    settle(&portal, &[], false).await;
+    let heir = portal.store_one(ONE).await;
+    let settled = settle(&portal, &[missing()], true).await;
+    assert_eq!((settled.held, settled.waiting), (1, 0));
+    let codes = async || {
+        let found = found(&portal, &heir).await;
+        found.iter().map(|f| f.code).collect::<Vec<_>>()
+    };
+    assert_eq!(codes().await, [Code::DomainHeld, Code::SrvMissing]);
+    let cookie = sign_in(&portal, &key).await;
+    let confirmed = [("confirm", "on")];
+    portal
+        .post_with("/service/cancel", &confirmed, &cookie)
+        .await;
+    assert_eq!(
+        settle(&portal, &[], false).await.provisioned,
+        1,
+        "the cancel"
+    );
+    // What was freed is looked at at once.
+    let settled = settle(&portal, &[missing()], true).await;
+    assert_eq!((settled.held, settled.waiting), (0, 1));
+    assert_eq!(codes().await, [Code::SrvMissing]);
 }
 
 #[tokio::test]

@@ -24,8 +24,9 @@ use super::{Instance, ONE, PATIENCE, Stream};
 use crate::{
     service::sign_in,
     support::{
-        app::{Answer, TestApp},
+        app::{Answer, TestApp, WAITS},
         eventually,
+        world::World,
     },
 };
 
@@ -147,6 +148,46 @@ async fn what_one_process_does_is_on_the_streams_of_another() {
         }
         told.retain(|brief| brief != "2 status needs-action");
         assert_eq!(told, ["3 timeline provisioned", "3 status in-force"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_checks_of_one_process_find_is_on_the_streams_of_another() {
+    let world = World::start().await;
+    let _edge = world.ready("contoso.com").await;
+    world.route("it.contoso.com", "sip.contoso.com");
+    world.unroute("contoso.com");
+    let checks = world.enforce();
+    let portal = TestApp::with(|site| site.checks = checks).await;
+    let both = "contoso.com it.contoso.com";
+    let (reference, _) = portal.submit(&[("sip.contoso.com", both)]).await;
+    assert_eq!(portal.work().await.waiting, 1);
+    let (one, other) = (
+        Instance::beside(&portal).await,
+        Instance::beside(&portal).await,
+    );
+    let mut streams = Vec::new();
+    for router in [&one.router, &other.router] {
+        let mut stream = Stream::open(router, &reference, &[]).await;
+        let told = stream.event().await.json();
+        assert_eq!(told["findings"]["blocking"], 1);
+        streams.push(stream);
+    }
+    // No event of the timeline comes of a finding more: the stream has it all the same. One of the
+    // two looks.
+    world.unroute("it.contoso.com");
+    portal.advance(WAITS.first).await;
+    one.app.wake();
+    for stream in &mut streams {
+        while stream.event().await.json()["findings"]["blocking"] != 2 {}
+    }
+    // All is mended: whoever looks, both hear of it.
+    world.route("contoso.com", "sip.contoso.com");
+    world.route("it.contoso.com", "sip.contoso.com");
+    portal.advance(WAITS.longest).await;
+    one.app.wake();
+    for stream in &mut streams {
+        while stream.event().await.json()["standing"] != "in-force" {}
     }
 }
 

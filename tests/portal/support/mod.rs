@@ -5,7 +5,6 @@ pub(crate) mod db;
 pub(crate) mod dns;
 pub(crate) mod edge;
 pub(crate) mod process;
-pub(crate) mod ready;
 pub(crate) mod world;
 
 use std::time::{Duration, Instant};

@@ -1,5 +1,7 @@
 //! How does a test get zones and Access Edges of its own, and a portal that looks at them?
 
+use std::time::Duration;
+
 use pic_portal::{
     clock::Clock,
     readiness::{
@@ -9,6 +11,7 @@ use pic_portal::{
         tls::{self, Tls},
     },
 };
+use tempfile::NamedTempFile;
 
 use super::{
     dns::Internet,
@@ -33,16 +36,24 @@ impl World {
     }
 
     /// For what does not answer.
-    pub(crate) fn impatient(mut self) -> Self {
-        let short = std::time::Duration::from_millis(500);
+    pub(crate) fn impatient(self) -> Self {
+        self.waiting(Duration::from_millis(500))
+    }
+
+    /// For what takes long.
+    pub(crate) fn patient(self) -> Self {
+        self.waiting(Duration::from_mins(1))
+    }
+
+    fn waiting(mut self, query: Duration) -> Self {
         self.limits = (
             Limits {
-                query: short,
-                look_up: short * 2,
+                query,
+                look_up: query * 2,
             },
             tls::Limits {
-                connect: short,
-                whole: short * 2,
+                connect: query,
+                whole: query * 2,
             },
         );
         self
@@ -92,6 +103,11 @@ impl World {
             .set(&owner, &[&format!("TXT pic-service={token}")]);
     }
 
+    /// The roots that its certificates lead to, for a portal that is a process of its own.
+    pub(crate) fn roots(&self) -> NamedTempFile {
+        self.root.file()
+    }
+
     /// Asks the zones' own servers, as without `PIC_DNS`.
     pub(crate) fn checker(&self) -> Checker {
         self.asking(Some(self.internet.port()))
@@ -102,7 +118,7 @@ impl World {
         let reach = Reach { private: true };
         let (dns, tls) = self.limits;
         let dns = Dns::asking([self.internet.resolver.address], port, reach, dns);
-        let roots = self.root.file();
+        let roots = self.roots();
         let tls = Tls::new(Some(roots.path()), reach)
             .unwrap()
             .with_limits(tls);

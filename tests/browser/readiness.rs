@@ -1,0 +1,294 @@
+//! Does an administrator see what is wrong, mend it, and see that it is mended?
+
+use std::time::Duration;
+
+use pic_portal::readiness::engine::Checks;
+use serde_json::json;
+
+use crate::{
+    portal_support::{app::WAITS, edge::Edge, eventually, world::World},
+    service::fit,
+    support::{browser::Browser, page::Page, portal::Portal},
+};
+
+const DOMAINS: &str = "contoso.com it.contoso.com";
+/// How long after a look somebody may ask for another, and more.
+const AFTER_A_LOOK: Duration = Duration::from_secs(10);
+
+/// An organisation whose zone a test may change, a portal that looks at it, and somebody who reads.
+struct Story {
+    world: World,
+    _edge: Edge,
+    portal: Portal,
+    _browser: Browser,
+    page: Page,
+}
+
+impl Story {
+    /// `contoso.com` and `it.contoso.com` are ready at one Access Edge.
+    async fn begin(how: impl FnOnce(&World) -> Checks) -> Self {
+        let world = World::start().await;
+        let domains: Vec<_> = DOMAINS.split(' ').collect();
+        world.zone("contoso.com");
+        let edge = world.edge("sip.contoso.com", &domains).await;
+        for domain in domains {
+            world.route(domain, "sip.contoso.com");
+        }
+        let checks = how(&world);
+        let portal = Portal::with(|site| site.checks = checks).await;
+        portal.run_worker();
+        let browser = Browser::start().await;
+        let page = Page::new(&browser, &portal.origin);
+        Self {
+            world,
+            _edge: edge,
+            portal,
+            _browser: browser,
+            page,
+        }
+    }
+
+    /// Moves the clock on, and lets the background task see it.
+    async fn later(&self, by: Duration) {
+        self.portal.app.advance(by).await;
+        self.portal.app.app.wake();
+    }
+
+    /// Submits `domains` by other means; the path of the request, and its key.
+    async fn submit(&self, domains: &str) -> (String, String) {
+        let edges = [("sip.contoso.com", domains)];
+        let (reference, key) = self.portal.app.submit(&edges).await;
+        (format!("/requests/{reference}"), key)
+    }
+
+    async fn provisioned(&self, path: &str) {
+        let reference = path.rsplit('/').next().unwrap();
+        eventually("it is provisioned", async || {
+            (self.portal.app.state(reference).await == "provisioned").then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until the open page shows this state and these findings that block, without going
+    /// anywhere.
+    async fn shows(&self, state: &str, findings: &[&str]) {
+        let script = format!(
+            "const found = [...document.querySelectorAll('[data-severity=blocking]')];
+            return document.querySelector('[data-state]')?.dataset.state === '{state}'
+                && found.map(it => it.dataset.finding).join() === '{}'",
+            findings.join(",")
+        );
+        self.page
+            .until(&format!("{state} {findings:?}"), &script)
+            .await;
+    }
+
+    /// Presses *Refresh* until the page shows that.
+    async fn refresh_until(&self, css: &str) {
+        eventually(css, async || {
+            self.page.press("Refresh").await;
+            self.page.has(css).await.then_some(())
+        })
+        .await;
+    }
+
+    async fn words(&self) -> String {
+        self.page.find("main").await.text().await.unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_mended_turns_the_open_page() {
+    let story = Story::begin(World::enforce).await;
+    let (world, page) = (&story.world, &story.page);
+    world.unroute("contoso.com");
+    world.unroute("it.contoso.com");
+
+    page.open("/requests/new").await;
+    page.click("label[for=programme]").await;
+    page.fill("#number", "1234567").await;
+    page.fill("#edge-1", "sip.contoso.com").await;
+    page.fill("#domains-1", DOMAINS).await;
+    page.click("label[for=on_premises], label[for=deployment]")
+        .await;
+    page.click("label[for=terms]").await;
+    page.press("Continue").await;
+    // Advice, before anything is sent.
+    assert!(page.has("[data-finding=srv-missing]").await);
+    fit(page, true, "journey-answers").await;
+    page.press("Submit request").await;
+    page.press("See the status").await;
+    story
+        .shows("pending", &["srv-missing", "srv-missing"])
+        .await;
+    let line = "_sipfederationtls._tcp.contoso.com. 3600 IN SRV 0 0 5061 sip.contoso.com.";
+    assert!(
+        story.words().await.contains(line),
+        "{}",
+        story.words().await
+    );
+    fit(page, true, "journey-missing").await;
+
+    // One of the two is mended, and the button pressed.
+    world.route("it.contoso.com", "sip.contoso.com");
+    story.later(AFTER_A_LOOK).await;
+    page.press("Check again").await;
+    story.shows("pending", &["srv-missing"]).await;
+
+    // The other, and nothing is pressed. What the reader has done stays as it is.
+    page.click("main .govuk-details:last-of-type > summary")
+        .await;
+    page.eval(
+        "window.kept = ['h1', 'details[open]', 'details[open] > summary', '[data-state]']
+            .map(css => [css, document.querySelector(css)])",
+    )
+    .await;
+    world.route("contoso.com", "sip.contoso.com");
+    story.later(WAITS.longest).await;
+    story.shows("provisioned", &[]).await;
+    let undisturbed = page
+        .eval(
+            "return [
+                kept.filter(([css, element]) => !element || document.querySelector(css) !== element).map(([css]) => css),
+                document.activeElement === kept[2][1],
+                performance.getEntriesByType('navigation').length,
+                document.title.startsWith('Provisioned')]",
+        )
+        .await;
+    assert_eq!(undisturbed, json!([[], true, 1, true]));
+    fit(page, true, "journey-provisioned").await;
+    page.assert_quiet(&[]).await;
+    let routes = "SELECT count(*) FROM route";
+    assert_eq!(story.portal.app.number(routes).await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_scripts_two_buttons_do_the_same() {
+    let story = Story::begin(World::enforce).await;
+    let page = &story.page;
+    story.world.unroute("contoso.com");
+    let (path, _) = story.submit("contoso.com").await;
+    page.scripts(false).await;
+    page.open(&path).await;
+    story.refresh_until("[data-finding=srv-missing]").await;
+    fit(page, false, "journey-plain-missing").await;
+    story.world.route("contoso.com", "sip.contoso.com");
+    // Nothing has told the background task to look.
+    page.press("Refresh").await;
+    assert!(page.has("[data-state=pending]").await);
+    story.portal.app.advance(AFTER_A_LOOK).await;
+    page.press("Check again").await;
+    assert_eq!(page.path().await, path);
+    story.refresh_until("[data-state=provisioned]").await;
+    assert!(!page.has("[data-finding=srv-missing]").await);
+    fit(page, false, "journey-plain-provisioned").await;
+    page.assert_quiet(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_are_checked_mended_and_requested() {
+    let story = Story::begin(World::enforce).await;
+    let page = &story.page;
+    story.world.unroute("it.contoso.com");
+    page.open("/").await;
+    page.open("/check").await;
+    page.fill("#domains-1", DOMAINS).await;
+    page.fill("#edge-1", "sip.contoso.com").await;
+    page.press("Check now").await;
+    assert!(page.has("[data-finding=srv-missing]").await);
+    fit(page, true, "journey-check-missing").await;
+    story.world.route("it.contoso.com", "sip.contoso.com");
+    page.press("Check now").await;
+    assert!(!page.has("[data-severity=blocking]").await);
+    fit(page, true, "journey-check-ready").await;
+    page.press("Request federation for these names").await;
+    assert_eq!(page.path().await, "/requests/new");
+    let typed = page
+        .eval("return ['#edge-1', '#domains-1'].map(css => document.querySelector(css).value)")
+        .await;
+    assert_eq!(
+        typed,
+        json!(["sip.contoso.com", "contoso.com\nit.contoso.com"])
+    );
+    page.assert_quiet(&[]).await;
+    let stored = "SELECT (SELECT count(*) FROM request) + (SELECT count(*) FROM finding)";
+    assert_eq!(story.portal.app.number(stored).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_held_domain_moves_by_its_zone_while_people_look() {
+    let story = Story::begin(World::enforce).await;
+    let page = &story.page;
+    let (holder, _) = story.submit(DOMAINS).await;
+    story.provisioned(&holder).await;
+    let (heir, _) = story.submit("contoso.com").await;
+    page.open(&heir).await;
+    story.shows("pending", &["domain-held"]).await;
+    fit(page, true, "journey-held").await;
+    // The line stands on the page, ready to be copied into the zone.
+    let words = story.words().await;
+    let (_, rest) = words
+        .split_once("pic-service=")
+        .expect("the record is shown");
+    let token: String = rest
+        .chars()
+        .take_while(char::is_ascii_alphanumeric)
+        .collect();
+    story.world.speak_for("contoso.com", &token);
+    page.eval("window.kept = true").await;
+    story.later(WAITS.longest).await;
+    story.shows("provisioned", &[]).await;
+    assert_eq!(page.eval("return window.kept").await, json!(true));
+    fit(page, true, "journey-gained").await;
+    page.open(&holder).await;
+    let words = story.words().await;
+    assert!(words.contains("Domain moved away"), "{words}");
+    fit(page, true, "journey-lost").await;
+    page.assert_quiet(&[]).await;
+    let left = "SELECT count(*) FROM route x JOIN request r ON r.id = x.request_id
+                WHERE (x.sip_domain, r.id) IN
+                    (('contoso.com', (SELECT max(id) FROM request)), ('it.contoso.com', (SELECT min(id) FROM request)))";
+    assert_eq!(story.portal.app.number(left).await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trouble_with_what_is_in_force_is_told_and_nothing_is_taken_away() {
+    let story = Story::begin(World::enforce).await;
+    let page = &story.page;
+    let (path, key) = story.submit(DOMAINS).await;
+    story.provisioned(&path).await;
+    page.open(&path).await;
+    story.shows("provisioned", &[]).await;
+    page.eval("window.kept = true").await;
+    story.world.unroute("it.contoso.com");
+    story.later(Duration::from_hours(24)).await;
+    story.shows("provisioned", &["srv-missing"]).await;
+    assert_eq!(page.eval("return window.kept").await, json!(true));
+    assert!(
+        story.words().await.contains("At risk"),
+        "{}",
+        story.words().await
+    );
+    fit(page, true, "journey-at-risk").await;
+
+    page.open("/service").await;
+    page.fill("#number", "1234567").await;
+    page.fill("#management_key", &key).await;
+    page.leave(async || page.click("main form button[type=submit]").await)
+        .await;
+    let words = story.words().await;
+    assert!(words.contains("At risk"), "{words}");
+    assert!(page.has("[data-finding=srv-missing]").await);
+    fit(page, true, "journey-hub-at-risk").await;
+    assert_eq!(
+        story.portal.app.number("SELECT count(*) FROM route").await,
+        2
+    );
+
+    story.world.route("it.contoso.com", "sip.contoso.com");
+    story.later(Duration::from_hours(24)).await;
+    page.open(&path).await;
+    story.shows("provisioned", &[]).await;
+    assert!(!story.words().await.contains("At risk:"));
+    page.assert_quiet(&[]).await;
+}
