@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    checking::{self, Desk},
+    checking::{self, Desk, store::WATCH_EVERY},
     meter::Meter,
     store::{self, Settled, Verdicts, Waits},
 };
@@ -269,7 +269,8 @@ impl Worker {
         let mut failure_wait = FAILURE_WAIT.0;
         let mut renewal = tokio::time::interval(checking::LEASE / 3);
         let mut renewed = Instant::now();
-        let mut newcomers = Some(0);
+        // What came into force without checks, by an import or while they were off.
+        let (mut newcomers, mut rounds) = (Some(0), Instant::now());
         let mut due = Instant::now();
         loop {
             let mut done = None;
@@ -291,6 +292,9 @@ impl Worker {
                 if renewed.elapsed() >= checking::LEASE / 3 {
                     desk.renew().await?;
                     renewed = Instant::now();
+                }
+                if newcomers.is_none() && rounds.elapsed() >= WATCH_EVERY {
+                    (newcomers, rounds) = (Some(0), Instant::now());
                 }
                 if let Some(after) = newcomers {
                     newcomers = checking::store::begin_to_watch(&self.pool, after).await?;
