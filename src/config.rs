@@ -283,11 +283,7 @@ fn duration(
     }
 }
 
-fn address(
-    variable: &'static str,
-    text: &str,
-    example: &'static str,
-) -> Result<SocketAddr, Wrong> {
+fn address(variable: &'static str, text: &str, example: &'static str) -> Result<SocketAddr, Wrong> {
     text.parse()
         .map_err(|_| wrong(variable, "is not an IP address with a port", example))
 }

@@ -132,7 +132,10 @@ async fn every_counter_is_there_before_anything_has_happened() {
     let text = watched.text().await;
     promtool(&["check", "metrics"], &text);
     let samples = samples(&text);
-    for (family, _) in families(&text).into_iter().filter(|(_, kind)| *kind == "counter") {
+    for (family, _) in families(&text)
+        .into_iter()
+        .filter(|(_, kind)| *kind == "counter")
+    {
         let of_it: Vec<_> = samples
             .iter()
             .filter(|(name, _)| name.split('{').next() == Some(family))
@@ -161,7 +164,10 @@ async fn every_counter_is_there_before_anything_has_happened() {
         .collect();
     assert_eq!(there, expected);
     for outcome in ["provisioned", "held", "waiting", "expired", "watched"] {
-        assert_eq!(samples[&format!("pic_settled_total{{outcome=\"{outcome}\"}}")], 0.0);
+        assert_eq!(
+            samples[&format!("pic_settled_total{{outcome=\"{outcome}\"}}")],
+            0.0
+        );
     }
     for (look, found) in Look::ALL
         .iter()
@@ -235,9 +241,13 @@ async fn answers_are_counted_by_route_and_never_by_what_was_typed() {
 async fn what_the_background_task_did_and_what_is_left_is_told() {
     let watched = Watched::new().await;
     let portal = &watched.portal;
-    portal.store_one(&[("sip.contoso.com", "contoso.com")]).await;
+    portal
+        .store_one(&[("sip.contoso.com", "contoso.com")])
+        .await;
     watched.worker.drain().await.unwrap();
-    portal.store_one(&[("sip.fabrikam.com", "contoso.com")]).await;
+    portal
+        .store_one(&[("sip.fabrikam.com", "contoso.com")])
+        .await;
     watched.worker.drain().await.unwrap();
     portal.advance(Duration::from_hours(49)).await;
     portal.store(3).await;
@@ -289,7 +299,10 @@ async fn a_scrape_without_the_database_says_so() {
 async fn a_scrape_does_not_wait_for_a_database_that_hangs() {
     let watched = Watched::new().await;
     let mut holder = watched.portal.db().pool().begin().await.unwrap();
-    sqlx::query("LOCK TABLE work").execute(&mut *holder).await.unwrap();
+    sqlx::query("LOCK TABLE work")
+        .execute(&mut *holder)
+        .await
+        .unwrap();
     assert_eq!(watched.samples().await["pic_database_up"], 0.0);
     holder.rollback().await.unwrap();
     assert_eq!(watched.samples().await["pic_database_up"], 1.0);
@@ -344,7 +357,10 @@ async fn the_process_answers_prometheus_on_an_address_of_its_own() {
     let told = samples(&scrape.body);
     assert_eq!(told[&answers("POST", "/requests/new", "3xx")], 1.0);
     assert_eq!(told["pic_database_up"], 1.0);
-    assert_eq!(told["pic_connections"], 0.0, "its own is not the front door's");
+    assert_eq!(
+        told["pic_connections"], 0.0,
+        "its own is not the front door's"
+    );
     let public = portal.get("/metrics").await.unwrap();
     assert_eq!(public.status, StatusCode::NOT_FOUND);
     portal.stop().await;
@@ -370,7 +386,9 @@ async fn the_alerts_are_right_and_about_what_there_is() {
         }
     }
     assert!(named > 16, "{named}");
-    let alerts = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: "));
+    let alerts = rules
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- alert: "));
     for alert in alerts {
         let tested = std::fs::read_to_string(format!("{root}/deploy/prometheus-alerts.test.yml"));
         assert!(tested.unwrap().matches(alert).count() >= 2, "{alert}");
