@@ -29,12 +29,8 @@ use crate::{
 
 /// The most time that counting may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Width of a day in the chart, and of its bar.
-const SLOT: i64 = 20;
-const BAR: i64 = 14;
-/// Where the bars stand, and how high the highest is.
-const GROUND: i64 = 94;
-const HIGHEST: i64 = 78;
+/// How high the highest bar is, in pixels.
+const HIGHEST: i64 = 120;
 
 /// `GET /staff`.
 #[derive(Debug, Template)]
@@ -66,18 +62,11 @@ struct Fact {
 struct Chart {
     /// In one sentence.
     summary: String,
-    width: i64,
-    ground: i64,
     bars: Vec<Bar>,
 }
 
 #[derive(Debug)]
 struct Bar {
-    x: i64,
-    /// The middle.
-    middle: i64,
-    width: i64,
-    y: i64,
     height: i64,
     /// Day of the month.
     label: String,
@@ -215,17 +204,13 @@ impl Chart {
     fn of(seen: &Overview) -> Self {
         let most = seen.days.iter().map(|(_, value)| *value).max().unwrap_or(0);
         let all: i64 = seen.days.iter().map(|(_, value)| value).sum();
-        let bars = (0..).zip(&seen.days).map(|(at, &(day, value))| {
+        let bars = seen.days.iter().map(|&(day, value)| {
             // What is there is seen, however little it is beside the highest.
             let height = match value * HIGHEST / most.max(1) {
                 0 if value > 0 => 1,
                 height => height,
             };
             Bar {
-                x: at * SLOT + (SLOT - BAR) / 2,
-                middle: at * SLOT + SLOT / 2,
-                width: BAR,
-                y: GROUND - height,
                 height,
                 label: day.format("%-d").to_string(),
                 iso: day.to_string(),
@@ -240,8 +225,6 @@ impl Chart {
                 so_far(all, i64::MAX),
                 so_far(most, i64::MAX)
             ),
-            width: i64::from(DAYS) * SLOT,
-            ground: GROUND,
             bars: bars.collect(),
         }
     }
