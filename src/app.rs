@@ -210,7 +210,7 @@ impl App {
             Route::new(Page, "/service/key")
                 .get(service::key)
                 .post(service::send_key),
-            Route::new(Page, "/staff").get(staff::home),
+            Route::new(Page, "/staff").get(staff::overview),
             Route::new(Page, "/staff/set-up")
                 .get(staff::set_up)
                 .post(staff::send_set_up)

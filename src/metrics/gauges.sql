@@ -24,7 +24,7 @@ SELECT (SELECT count(*) FROM (SELECT FROM work ORDER BY request_id LIMIT $2::big
        (SELECT count(*) FROM (SELECT FROM session LIMIT $2::bigint) n) AS "sessions!",
        (SELECT count(*) FROM (SELECT FROM staff_session LIMIT $2::bigint) n) AS "staff_sessions!",
        (SELECT count(*) FROM instance WHERE seen_at > pic_now() - interval '3 minutes') AS "instances!",
-       (SELECT CASE WHEN z.reltuples < 0 THEN (SELECT count(*) FROM (SELECT FROM service LIMIT $2::bigint) n) ELSE z.reltuples END
+       (SELECT CASE WHEN z.reltuples < 0 THEN (SELECT count(*) FROM (SELECT FROM service ORDER BY id LIMIT $2::bigint) n) ELSE z.reltuples END
         FROM size z WHERE z.relname = 'service') AS "services!",
-       (SELECT CASE WHEN z.reltuples < 0 THEN (SELECT count(*) FROM (SELECT FROM route LIMIT $2::bigint) n) ELSE z.reltuples END
+       (SELECT CASE WHEN z.reltuples < 0 THEN (SELECT count(*) FROM (SELECT FROM route ORDER BY sip_domain LIMIT $2::bigint) n) ELSE z.reltuples END
         FROM size z WHERE z.relname = 'route') AS "routes!"

@@ -19,7 +19,7 @@ use self::{
 use crate::{
     app::App,
     provisioning,
-    readiness::{Severity, meter::Look},
+    readiness::{Severity, engine::Checker, meter::Look},
     retention,
     server::Door,
     web::metrics::BUCKETS,
@@ -164,7 +164,7 @@ impl Metrics {
             Kind::Counter,
             "Readiness checks by what was looked at and the gravest that was found.",
         );
-        let meter = self.app.site().checks.checker().map(|it| it.meter());
+        let meter = self.app.site().checks.checker().map(Checker::meter);
         for &look in Look::ALL {
             for &found in Severity::ALL {
                 let labels = [("kind", look.as_str()), ("found", found.as_str())];
@@ -240,6 +240,7 @@ impl Metrics {
 
 /// What the database said, if it said anything.
 fn database(text: &mut Text, gauges: Option<Gauges>) {
+    const SESSIONS: &str = "pic_sessions";
     text.gauge(
         "pic_database_up",
         "Whether the database answered this scrape in time; if not, the gauges below are left out.",
@@ -275,7 +276,6 @@ fn database(text: &mut Text, gauges: Option<Gauges>) {
         ),
         it.at_risk,
     );
-    const SESSIONS: &str = "pic_sessions";
     text.family(
         SESSIONS,
         Kind::Gauge,

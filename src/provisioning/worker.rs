@@ -43,6 +43,8 @@ const PROBE_LIMIT: Duration = Duration::from_secs(2);
 
 /// How often a process tells that it is there.
 const SHOW: Duration = Duration::from_mins(1);
+/// How long a process that stops may take to tell that it goes.
+const HIDE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Wakes the background task of this process and whoever follows requests in it, and through NOTIFY
 /// those of the other processes.
@@ -236,19 +238,16 @@ impl Worker {
     /// Tells the other processes, and the support desk, that this one is there, until `stop`.
     async fn show(&self, stop: &CancellationToken) {
         loop {
-            let shown = self.show_once();
-            match stop.run_until_cancelled(shown).await {
-                Some(Err(error)) => tracing::debug!(%error, "not shown as an instance"),
-                Some(Ok(())) | None => {}
+            // Not cut off: what came late would show a process that has gone.
+            if let Err(error) = self.show_once().await {
+                tracing::debug!(%error, "not shown as an instance");
             }
             if stop.run_until_cancelled(sleep(SHOW)).await.is_none() {
                 break;
             }
         }
-        if store::hide_instance(&self.pool, self.instance)
-            .await
-            .is_err()
-        {
+        let hidden = timeout(HIDE_LIMIT, store::hide_instance(&self.pool, self.instance));
+        if !matches!(hidden.await, Ok(Ok(()))) {
             tracing::debug!("the instance is forgotten when it has not been seen for an hour");
         }
     }

@@ -226,6 +226,10 @@ pub const KEPT: &[Kept] = &[
         Until::Memory(Duration::from_mins(1)),
     ),
     kept(
+        "That a process of the portal runs: a random number, its version, when it was seen",
+        Until::While("until it stops, or an hour after it was last seen"),
+    ),
+    kept(
         "Records of the sweeps: times and counts",
         Until::For(Kind::Runs, RUNS),
     ),

@@ -11,12 +11,14 @@
 //! | [`store`] | Which accounts are there, and who is signed in? |
 //! | [`queue`] | Which requests are there, and which of them are meant? |
 //! | [`desk`] | What is known of one request or service, and what is done to it? |
+//! | [`overview`] | How is the portal doing as a whole? |
 //! | [`pages`] | What does a browser see of it? |
 //!
 //! What staff look at and do is in the audit for a year (`migrations/0005_staff.sql`).
 
 pub mod desk;
 pub mod gate;
+pub mod overview;
 pub mod pages;
 pub mod password;
 pub mod queue;

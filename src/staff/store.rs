@@ -285,13 +285,7 @@ pub async fn sign_in(
     )
     .fetch_optional(pool)
     .await?;
-    if opened.is_none() {
-        return Ok(None);
-    }
-    sqlx::query!("SELECT pic_forget_staff_audit()")
-        .fetch_one(pool)
-        .await?;
-    Ok(Some(token))
+    Ok(opened.map(|_| token))
 }
 
 /// Whose session this is; `None` when it has ended or never was, or the account is disabled.

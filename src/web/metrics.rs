@@ -16,10 +16,9 @@ use std::{
 use axum::{
     Router,
     extract::{MatchedPath, Request, State},
-    http::{Method, StatusCode, header},
+    http::{Method, StatusCode, Uri, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::get,
 };
 
 use super::{guard, routes::Route};
@@ -178,21 +177,19 @@ pub(super) async fn count(State(app): State<App>, request: Request, next: Next) 
     response
 }
 
-/// `GET /metrics`, and nothing else.
+/// `GET /metrics`, and nothing else: no route of the portal's table is on that listener.
 pub fn router(metrics: Metrics) -> Router {
-    async fn nothing() -> (StatusCode, &'static str) {
-        (StatusCode::NOT_FOUND, "only /metrics is here\n")
-    }
     Router::new()
-        .route("/metrics", get(scrape))
-        .method_not_allowed_fallback(nothing)
-        .fallback(nothing)
+        .fallback(scrape)
         .layer(middleware::from_fn(guard::admit))
         .layer(middleware::from_fn(guard::name))
         .with_state(metrics)
 }
 
-async fn scrape(State(metrics): State<Metrics>) -> Response {
+async fn scrape(State(metrics): State<Metrics>, method: Method, uri: Uri) -> Response {
+    if uri.path() != "/metrics" || !matches!(method, Method::GET | Method::HEAD) {
+        return (StatusCode::NOT_FOUND, "only /metrics is here\n").into_response();
+    }
     let headers = [
         (
             header::CONTENT_TYPE,

@@ -103,6 +103,14 @@ async fn the_whole_way(scripts: bool) {
     page.press("Refuse request").await;
     assert!(words(&page).await.contains("Nobody has to act"));
     fit(&page, scripts, "staff-refused").await;
+    page.open("/staff").await;
+    assert!(
+        words(&page)
+            .await
+            .contains("1 provisioned in 14 days; 1 on the busiest.")
+    );
+    page.click("details:has(time) summary").await;
+    fit(&page, scripts, "staff-overview").await;
     page.open("/staff/audit").await;
     assert!(words(&page).await.contains("Refused"));
     fit(&page, scripts, "staff-audit").await;

@@ -3,6 +3,7 @@
 mod accounts;
 mod actions;
 mod matrix;
+mod overview;
 mod plans;
 mod search;
 

@@ -3,6 +3,7 @@
 mod account;
 mod audit;
 mod door;
+mod overview;
 mod queue;
 mod request;
 mod service;
@@ -10,23 +11,17 @@ mod session;
 pub mod view;
 mod words;
 
-use axum::response::Redirect;
-
 pub(crate) use self::{
     account::{account, send_password, sign_out_everywhere},
     audit::audit,
     door::{send_set_up, send_sign_in, set_up, sign_in, sign_out},
+    overview::overview,
     queue::{export, queue},
     request::{check_again, refuse, request, withdraw},
     service::{cancel, service},
 };
 use self::{session::SignedIn, view::Desk};
 use crate::{db, error::Error, staff::Role};
-
-/// `GET /staff`: where the work is.
-pub(crate) async fn home() -> Redirect {
-    Redirect::to(QUEUE)
-}
 
 /// Where everybody goes who has signed in.
 const QUEUE: &str = "/staff/requests";

@@ -10,6 +10,8 @@ use crate::{
 /// The part of the desk that a page belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tab {
+    /// The overview.
+    Overview,
     /// The queue, requests and services.
     Requests,
     /// The audit.
@@ -31,8 +33,11 @@ pub struct Desk {
 
 impl Desk {
     /// Each way on: tab, words, address.
-    fn ways(&self) -> Vec<(Tab, &'static str, &'static str)> {
-        let mut ways = vec![(Tab::Requests, "Requests", "/staff/requests")];
+    pub(super) fn ways(&self) -> Vec<(Tab, &'static str, &'static str)> {
+        let mut ways = vec![
+            (Tab::Requests, "Requests", "/staff/requests"),
+            (Tab::Overview, "Overview", "/staff"),
+        ];
         if self.is_agent {
             ways.push((Tab::Audit, "Audit", "/staff/audit"));
         }

@@ -27,7 +27,7 @@ type Fields = &'static [(&'static str, &'static str)];
 
 /// Every route of the desk with its rule and the fields that it wants.
 const RULES: &[(&str, &str, Rule, Fields)] = &[
-    ("GET", "/staff", Open, &[]),
+    ("GET", "/staff", Reader, &[]),
     ("GET", "/staff/set-up", Open, &[]),
     (
         "POST",

@@ -100,6 +100,13 @@ async fn no_filter_and_no_search_reads_a_whole_table() {
         (file("queue/counts.sql"), "'48h', 10001".to_owned()),
         (file("desk/request.sql"), reference),
         (file("desk/service.sql"), "300".to_owned()),
+        (file("overview/days.sql"), "14".to_owned()),
+        (file("overview/median.sql"), "14, 10000".to_owned()),
+        (
+            file("overview/findings.sql"),
+            "ARRAY['srv-port', 'srv-suffix', 'domain-held'], 1001".to_owned(),
+        ),
+        (file("../metrics/gauges.sql"), "'48h', 10001".to_owned()),
     ];
     for filter in [
         "'pending', NULL, NULL, NULL, NULL, false, false",

@@ -1,0 +1,64 @@
+//! What has been provisioned of late, what was found, and who is at work?
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+
+use super::{DAYS, Instance, MOST_FOUND, MOST_TIMED, Overview};
+use crate::{
+    db::{self, Impossible},
+    readiness::{Code, Severity},
+};
+
+/// Reads all of it. At a million requests it takes some ten milliseconds: days and median read the
+/// end of `request_provisioned_when`, findings so many entries a code of `finding_by_code`.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away or a row is impossible.
+pub async fn overview(pool: &PgPool) -> Result<Overview, db::Error> {
+    let days = sqlx::query_file!("src/staff/overview/days.sql", DAYS)
+        .fetch_all(pool)
+        .await?;
+    let timed = sqlx::query_file!("src/staff/overview/median.sql", DAYS, MOST_TIMED)
+        .fetch_one(pool)
+        .await?;
+    let codes: Vec<String> = Code::ALL
+        .iter()
+        .filter(|code| code.severity() != Severity::Ok)
+        .map(|code| code.as_str().to_owned())
+        .collect();
+    let found = sqlx::query_file!("src/staff/overview/findings.sql", &codes, MOST_FOUND)
+        .fetch_all(pool)
+        .await?;
+    let instances = sqlx::query_as!(
+        Instance,
+        "SELECT started_at, seen_at, worked_at, version FROM instance ORDER BY started_at DESC, id LIMIT 100"
+    )
+    .fetch_all(pool)
+    .await?;
+    let now = sqlx::query_scalar!(r#"SELECT pic_now() AS "now!""#)
+        .fetch_one(pool)
+        .await?;
+    let impossible = Impossible {
+        table: "finding",
+        column: "code",
+        id: None,
+    };
+    let findings = found
+        .into_iter()
+        .map(|row| Ok((Code::parse(&row.code).ok_or(impossible)?, row.requests)));
+    Ok(Overview {
+        days: days
+            .into_iter()
+            .map(|row| (row.day, row.provisioned))
+            .collect(),
+        median: timed
+            .median
+            .map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()),
+        timed: timed.timed,
+        findings: findings.collect::<Result<_, Impossible>>()?,
+        instances,
+        now,
+    })
+}

@@ -1,0 +1,321 @@
+//! How is the portal doing, on one page?
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::{extract::State, http::StatusCode, response::Response};
+
+use super::{
+    desk,
+    session::Reader,
+    view::{Desk, Tab},
+};
+use crate::{
+    app::App,
+    error::Error,
+    metrics::store::{Gauges, MOST, gauges},
+    readiness::words::title,
+    request::pages::{
+        view::{Tone, When, count},
+        when::{between, span, when},
+    },
+    retention::{self, Run, words},
+    staff::overview::{DAYS, Instance, MOST_FOUND, MOST_TIMED, Overview, store},
+    web::{
+        page,
+        shell::{Section, Shell},
+    },
+};
+
+/// The most time that counting may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How high the highest bar is, in pixels.
+const HIGHEST: i64 = 120;
+
+/// `GET /staff`.
+#[derive(Debug, Template)]
+#[template(path = "staff/overview.html")]
+struct OverviewPage<'a> {
+    shell: Shell<'a>,
+    desk: Desk,
+    facts: Vec<Fact>,
+    chart: Chart,
+    findings: Vec<Found>,
+    instances: Vec<Process>,
+    /// What is wrong with the processes; empty: nothing.
+    alarm: &'static str,
+    sweep: Option<Sweep>,
+}
+
+/// A number with its name, and where it leads; empty: nowhere.
+#[derive(Debug)]
+struct Fact {
+    name: &'static str,
+    value: String,
+    more: String,
+    href: &'static str,
+    tone: Tone,
+}
+
+/// Provisioned a day.
+#[derive(Debug)]
+struct Chart {
+    /// In one sentence.
+    summary: String,
+    bars: Vec<Bar>,
+}
+
+#[derive(Debug)]
+struct Bar {
+    height: i64,
+    /// Day of the month.
+    label: String,
+    /// `2026-11-23`.
+    iso: String,
+    /// `23 November`.
+    day: String,
+    value: i64,
+    /// Above the bar; short.
+    short: String,
+}
+
+/// A finding, and of how many requests it is told.
+#[derive(Debug)]
+struct Found {
+    code: &'static str,
+    title: &'static str,
+    value: String,
+    /// Length of its bar, of 100.
+    length: i64,
+}
+
+#[derive(Debug)]
+struct Process {
+    version: String,
+    started: When,
+    seen: When,
+    worked: When,
+    tag: &'static str,
+    tone: Tone,
+}
+
+#[derive(Debug)]
+struct Sweep {
+    began: When,
+    outcome: String,
+    removed: String,
+    tone: Tone,
+}
+
+/// `GET /staff`: how the portal is doing.
+pub(crate) async fn overview(
+    State(app): State<App>,
+    Reader(signed_in): Reader,
+) -> Result<Response, Error> {
+    let (pool, clocks) = (&app.db().pool, &app.site().clocks);
+    let counted = gauges(pool, clocks.promise, PATIENCE).await?;
+    let seen = store::overview(pool).await?;
+    let run = retention::store::last_runs(pool, 1)
+        .await?
+        .into_iter()
+        .next();
+    let view = OverviewPage {
+        shell: app.shell(Section::Staff),
+        desk: desk(&signed_in, Tab::Overview),
+        facts: facts(&counted, &seen, clocks.promise),
+        chart: Chart::of(&seen),
+        findings: findings(&seen),
+        alarm: alarm(&seen),
+        instances: seen.instances.iter().map(|it| process(it, &seen)).collect(),
+        sweep: run.map(|run| sweep(&run, &seen)),
+    };
+    page(StatusCode::OK, &view)
+}
+
+/// `number`, or that there are more than were counted.
+fn so_far(number: i64, most: i64) -> String {
+    let grouped = |n| {
+        count(usize::try_from(n).unwrap_or_default(), "", "")
+            .trim_end()
+            .to_owned()
+    };
+    if number >= most {
+        format!("more than {}", grouped(most - 1))
+    } else {
+        grouped(number)
+    }
+}
+
+fn facts(counted: &Gauges, seen: &Overview, promise: Duration) -> Vec<Fact> {
+    let age = Duration::try_from_secs_f64(counted.oldest).unwrap_or_default();
+    let of_late = format!("in {DAYS} days");
+    let action_if = |yes| if yes { Tone::Action } else { Tone::Neutral };
+    vec![
+        Fact {
+            name: "In progress",
+            value: so_far(counted.pending, MOST),
+            more: match counted.pending {
+                0 => "nothing waits".into(),
+                _ => format!("the oldest for {}", span(age)),
+            },
+            href: "/staff/requests?state=pending",
+            tone: Tone::Neutral,
+        },
+        Fact {
+            name: "Overdue",
+            value: so_far(counted.overdue, MOST),
+            more: format!("past {}", span(promise)),
+            href: "/staff/requests?overdue=on",
+            tone: action_if(counted.overdue > 0),
+        },
+        Fact {
+            name: "In force and at risk",
+            value: so_far(counted.at_risk, MOST),
+            more: "services".into(),
+            href: "/staff/requests?risk=on",
+            tone: action_if(counted.at_risk > 0),
+        },
+        Fact {
+            name: "Time to provisioned",
+            value: seen.median.map_or_else(|| "none".into(), brief),
+            more: match (seen.median, seen.timed) {
+                (None, _) => format!("provisioned {of_late}"),
+                (Some(_), MOST_TIMED..) => {
+                    format!("median of the last {}", so_far(MOST_TIMED, i64::MAX))
+                }
+                (Some(_), timed) => format!("median of {} {of_late}", so_far(timed, i64::MAX)),
+            },
+            href: "",
+            tone: Tone::Neutral,
+        },
+    ]
+}
+
+/// A length of time; below a second in milliseconds.
+fn brief(length: Duration) -> String {
+    if length < Duration::from_secs(1) {
+        format!("{} ms", length.as_millis())
+    } else {
+        span(length)
+    }
+}
+
+impl Chart {
+    fn of(seen: &Overview) -> Self {
+        let most = seen.days.iter().map(|(_, value)| *value).max().unwrap_or(0);
+        let all: i64 = seen.days.iter().map(|(_, value)| value).sum();
+        let bars = seen.days.iter().map(|&(day, value)| {
+            // What is there is seen, however little it is beside the highest.
+            let height = match value * HIGHEST / most.max(1) {
+                0 if value > 0 => 1,
+                height => height,
+            };
+            Bar {
+                height,
+                label: day.format("%-d").to_string(),
+                iso: day.to_string(),
+                day: day.format("%-d %B").to_string(),
+                value,
+                short: short(value),
+            }
+        });
+        Self {
+            summary: format!(
+                "{} provisioned in {DAYS} days; {} on the busiest.",
+                so_far(all, i64::MAX),
+                so_far(most, i64::MAX)
+            ),
+            bars: bars.collect(),
+        }
+    }
+}
+
+/// A number in four signs at most; nothing for nothing.
+fn short(value: i64) -> String {
+    match value {
+        0 => String::new(),
+        1..1_000 => value.to_string(),
+        1_000..10_000 => format!("{}.{}k", value / 1_000, value % 1_000 / 100),
+        10_000..1_000_000 => format!("{}k", value / 1_000),
+        _ => format!("{}M", value / 1_000_000),
+    }
+}
+
+fn findings(seen: &Overview) -> Vec<Found> {
+    let most = seen.findings.first().map_or(1, |(_, most)| *most).max(1);
+    let found = seen.findings.iter().map(|&(code, requests)| Found {
+        code: code.as_str(),
+        title: title(code),
+        value: so_far(requests, MOST_FOUND),
+        length: (requests * 100 / most).max(1),
+    });
+    found.collect()
+}
+
+/// What is to be said of the processes as a whole.
+fn alarm(seen: &Overview) -> &'static str {
+    let mut there = seen.instances.iter().filter(|it| it.is_there(seen.now));
+    match there.next() {
+        None => "No instance has told of itself within three minutes: nothing is provisioned.",
+        Some(_) => "",
+    }
+}
+
+fn process(instance: &Instance, seen: &Overview) -> Process {
+    let now = seen.now;
+    let works = between(instance.worked_at, instance.seen_at) < Duration::from_mins(2);
+    let (tag, tone) = match (instance.is_there(now), works) {
+        (true, true) => ("At work", Tone::Good),
+        (true, false) => ("Gets nothing done", Tone::Bad),
+        (false, _) => ("Silent", Tone::Action),
+    };
+    Process {
+        version: instance.version.clone(),
+        started: when(instance.started_at, now),
+        seen: when(instance.seen_at, now),
+        worked: when(instance.worked_at, now),
+        tag,
+        tone,
+    }
+}
+
+fn sweep(run: &Run, seen: &Overview) -> Sweep {
+    Sweep {
+        began: when(run.began_at, seen.now),
+        outcome: words::outcome(run),
+        removed: words::removed(run),
+        tone: match run.outcome {
+            None => Tone::Waiting,
+            Some(retention::Outcome::Clean) => Tone::Good,
+            Some(retention::Outcome::Remains | retention::Outcome::Failed) => Tone::Bad,
+            Some(retention::Outcome::Unfinished | retention::Outcome::Abandoned) => Tone::Action,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_above_bars_are_short() {
+        for (value, text) in [
+            (0, ""),
+            (7, "7"),
+            (999, "999"),
+            (1_000, "1.0k"),
+            (9_999, "9.9k"),
+            (10_000, "10k"),
+            (999_999, "999k"),
+            (2_500_000, "2M"),
+        ] {
+            assert_eq!(short(value), text);
+        }
+    }
+
+    #[test]
+    fn what_was_not_counted_to_the_end_says_so() {
+        assert_eq!(so_far(10_000, 10_001), "10,000");
+        assert_eq!(so_far(10_001, 10_001), "more than 10,000");
+    }
+}
