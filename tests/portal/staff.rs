@@ -2,8 +2,10 @@
 
 mod accounts;
 mod actions;
+mod live;
 mod matrix;
 mod plans;
+mod races;
 mod search;
 
 use pic_portal::staff::{
