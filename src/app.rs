@@ -226,6 +226,8 @@ impl App {
                 .guarded(),
             Route::new(Page, "/staff/account/sign-out").post(staff::sign_out_everywhere),
             Route::new(Page, "/staff/requests").get(staff::queue),
+            Route::new(Page, "/staff/requests/stream").get(staff::queue_stream),
+            Route::new(Page, "/staff/requests/{reference}/stream").get(staff::request_stream),
             Route::new(Page, "/staff/requests.csv").get(staff::export),
             Route::new(Page, "/staff/requests/{reference}").get(staff::request),
             Route::new(Page, "/staff/requests/{reference}/check-again").post(staff::check_again),

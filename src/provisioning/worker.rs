@@ -126,11 +126,11 @@ pub struct Changes {
 impl Changes {
     /// Returns when some request has changed since the last call, or when it is time to look all
     /// the same: after 10 s, or after 1 s where changes of other processes cannot be heard. Several
-    /// changes are one.
-    pub async fn next(&mut self) {
+    /// changes are one. Whether one was heard of.
+    pub async fn next(&mut self) -> bool {
         let poll = self.wakes.poll();
         // Late or closed: to look is right.
-        let _ = timeout(poll, self.seen.changed()).await;
+        matches!(timeout(poll, self.seen.changed()).await, Ok(Ok(())))
     }
 }
 

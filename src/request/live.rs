@@ -27,7 +27,13 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use sha2::{Digest as _, Sha256};
 
 pub use self::hub::Hub;
-pub(crate) use self::{calendar::calendar, feed::feed, stream::stream, support::support};
+pub(crate) use self::{
+    calendar::calendar,
+    feed::feed,
+    hub::{Seat, Who},
+    stream::{Events, answer, hello, no_room, of_request, stream},
+    support::support,
+};
 use super::{
     Clocks, Standing,
     reference::Reference,
@@ -46,8 +52,13 @@ pub struct Limits {
     pub lifetime: Duration,
     /// Between two looks at what is followed, however often something changes. Default: 50 ms.
     pub gap: Duration,
-    /// Streams of one client network; then `429`. Default: 10.
-    pub per_network: usize,
+    /// Streams of one client network, or of one account of the staff; then `429`. Default: 10.
+    pub share: usize,
+    /// Between two looks whether a member of the staff is still signed in, if nothing happens
+    /// meanwhile. Default: 30 s.
+    pub session: Duration,
+    /// Between two words to the staff's queue that something has changed. Default: 2 s.
+    pub queue_gap: Duration,
     /// Streams in all; then `503`. Default: 2,000.
     pub in_all: usize,
 }
@@ -58,7 +69,9 @@ impl Default for Limits {
             heartbeat: Duration::from_secs(15),
             lifetime: Duration::from_hours(1),
             gap: Duration::from_millis(50),
-            per_network: 10,
+            share: 10,
+            session: Duration::from_secs(30),
+            queue_gap: Duration::from_secs(2),
             in_all: 2_000,
         }
     }

@@ -89,7 +89,7 @@ pub const REFUSALS: [Reason; 4] = [
 ];
 
 /// The internal number of an account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct StaffId(pub(crate) i64);
 
 /// What an account is called: 2 to 32 of `a-z`, `0-9`, `.`, `_` and `-`, the first a letter or

@@ -289,11 +289,16 @@ pub async fn sign_in(
 }
 
 /// Whose session this is; `None` when it has ended or never was, or the account is disabled.
+/// `in_use`: somebody is at it, so the idle end is put off.
 ///
 /// # Errors
 ///
 /// [`db::Error`] when the database is away or a row is impossible.
-pub async fn session(pool: &PgPool, token: &SessionToken) -> Result<Option<Account>, db::Error> {
+pub async fn session(
+    pool: &PgPool,
+    token: &SessionToken,
+    in_use: bool,
+) -> Result<Option<Account>, db::Error> {
     let row = sqlx::query!(
         r#"
         WITH live AS (
@@ -301,19 +306,41 @@ pub async fn session(pool: &PgPool, token: &SessionToken) -> Result<Option<Accou
             WHERE token_hash = $1::bytea AND began_at > pic_now() - $2::interval AND seen_at > pic_now() - $3::interval
         ), seen AS (
             UPDATE staff_session s SET seen_at = pic_now() FROM live
-            WHERE s.token_hash = live.token_hash AND live.seen_at < pic_now() - interval '1 minute'
+            WHERE s.token_hash = live.token_hash AND live.seen_at < pic_now() - interval '1 minute' AND $4::bool
         )
         SELECT id, name, role FROM live JOIN staff ON id = staff_id WHERE disabled_at IS NULL
         "#,
         &token.hash(),
         interval(ABSOLUTE_END),
         interval(IDLE_END),
+        in_use,
     )
     .fetch_optional(pool)
     .await?;
     Ok(row
         .map(|row| account(row.id, &row.name, &row.role))
         .transpose()?)
+}
+
+/// Whether the session is still that of an account that is not disabled. A look that nobody asked
+/// for is no use of the session: it does not put off the idle end.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away.
+pub async fn is_signed_in(pool: &PgPool, token: &SessionToken) -> Result<bool, db::Error> {
+    let live = sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT FROM staff_session JOIN staff ON id = staff_id
+               WHERE token_hash = $1::bytea AND disabled_at IS NULL
+                 AND began_at > pic_now() - $2::interval AND seen_at > pic_now() - $3::interval) AS "live!""#,
+        &token.hash(),
+        interval(ABSOLUTE_END),
+        interval(IDLE_END),
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(live)
 }
 
 /// Ends a session for good.

@@ -79,6 +79,8 @@ const RULES: &[(&str, &str, Rule)] = &[
     ("POST", "/staff/account", Staff),
     ("POST", "/staff/account/sign-out", Staff),
     ("GET", "/staff/requests", Staff),
+    ("GET", "/staff/requests/stream", Staff),
+    ("GET", "/staff/requests/{reference}/stream", Staff),
     ("GET", "/staff/requests.csv", Staff),
     ("GET", "/staff/requests/{reference}", Staff),
     ("POST", "/staff/requests/{reference}/check-again", Staff),

@@ -2,9 +2,11 @@
 
 mod accounts;
 mod actions;
+mod live;
 mod matrix;
 mod overview;
 mod plans;
+mod races;
 mod search;
 
 use pic_portal::staff::{

@@ -27,6 +27,7 @@ use crate::{
         Clocks, Standing,
         store::{self, Event, Glance, RequestId},
     },
+    staff::StaffId,
     web::client::Network,
 };
 
@@ -60,26 +61,76 @@ pub struct Hub {
 struct Followed {
     topics: HashMap<RequestId, Topic>,
     all: usize,
-    by_network: HashMap<Network, usize>,
+    by_who: HashMap<Who, usize>,
     /// Whether the task runs.
     looking: bool,
 }
 
+/// For whom a stream is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Who {
+    /// A client's network: who it is nobody knows.
+    Network(Network),
+    /// An account of the staff, by its number: a whole desk may sit in one network.
+    Staff(StaffId),
+}
+
 /// Why nobody more may follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Full {
-    /// The network has its share.
-    Network,
+pub(crate) enum Full {
+    /// The network or the account has its share.
+    Share(Who),
     /// There are too many in all.
     All,
+}
+
+/// Room for one stream, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    app: App,
+    who: Who,
+}
+
+impl Seat {
+    /// Takes room for a stream for `who`, if there is some.
+    pub(crate) fn take(app: &App, who: Who) -> Result<Self, Full> {
+        let hub = app.live();
+        let mut followed = hub.lock();
+        if followed.all >= hub.limits.in_all {
+            return Err(Full::All);
+        }
+        let count = followed.by_who.entry(who).or_default();
+        if *count >= hub.limits.share {
+            return Err(Full::Share(who));
+        }
+        *count += 1;
+        followed.all += 1;
+        drop(followed);
+        Ok(Self {
+            app: app.clone(),
+            who,
+        })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut followed = self.app.live().lock();
+        followed.all -= 1;
+        if let Some(count) = followed.by_who.get_mut(&self.who) {
+            *count -= 1;
+            if *count == 0 {
+                followed.by_who.remove(&self.who);
+            }
+        }
+    }
 }
 
 /// Follows one request; ends when it is dropped.
 #[derive(Debug)]
 pub(super) struct Follower {
-    app: App,
+    seat: Seat,
     request: RequestId,
-    network: Network,
     /// Taken out at the end alone.
     news: Option<watch::Receiver<Option<Arc<News>>>>,
 }
@@ -153,33 +204,23 @@ impl Hub {
     }
 }
 
-/// Follows `request` from now on, for a client from `network`.
-pub(super) fn follow(app: &App, request: RequestId, network: Network) -> Result<Follower, Full> {
-    let hub = app.live();
+/// Follows `request` from now on, in this seat.
+pub(super) fn follow(seat: Seat, request: RequestId) -> Follower {
+    let hub = seat.app.live();
     let mut followed = hub.lock();
-    if followed.all >= hub.limits.in_all {
-        return Err(Full::All);
-    }
-    let count = followed.by_network.entry(network).or_default();
-    if *count >= hub.limits.per_network {
-        return Err(Full::Network);
-    }
-    *count += 1;
-    followed.all += 1;
     let mut news = followed.topics.entry(request).or_default().subscribe();
     // What is known already is news to this one.
     news.mark_changed();
     if !std::mem::replace(&mut followed.looking, true) {
-        tokio::spawn(look(app.clone()));
+        tokio::spawn(look(seat.app.clone()));
     }
     drop(followed);
     hub.joined.notify_one();
-    Ok(Follower {
-        app: app.clone(),
+    Follower {
+        seat,
         request,
-        network,
         news: Some(news),
-    })
+    }
 }
 
 impl Follower {
@@ -200,14 +241,7 @@ impl Follower {
 impl Drop for Follower {
     fn drop(&mut self) {
         drop(self.news.take());
-        let mut followed = self.app.live().lock();
-        followed.all -= 1;
-        if let Some(count) = followed.by_network.get_mut(&self.network) {
-            *count -= 1;
-            if *count == 0 {
-                followed.by_network.remove(&self.network);
-            }
-        }
+        let mut followed = self.seat.app.live().lock();
         if let Some(topic) = followed.topics.get(&self.request)
             && topic.receiver_count() == 0
         {
@@ -231,7 +265,7 @@ async fn look(app: App) {
         let look_again = async {
             sleep_until(next).await;
             tokio::select! {
-                () = changes.next() => {}
+                _ = changes.next() => {}
                 () = hub.joined.notified() => {}
                 () = sleep(FAILURE_WAIT), if failed => {}
             }

@@ -14,12 +14,15 @@ use axum::{
         sse::{Event, KeepAlive, Sse},
     },
 };
-use futures_util::{StreamExt as _, stream::unfold};
+use futures_util::{
+    StreamExt as _,
+    stream::{BoxStream, unfold},
+};
 use serde::Serialize;
 use tokio::time::sleep;
 
 use super::{
-    hub::{Follower, Full, News, follow},
+    hub::{Follower, Full, News, Seat, Who, follow},
     iso,
     status::Entry,
 };
@@ -42,6 +45,9 @@ const RETRY: Duration = Duration::from_secs(2);
 /// Seconds after which somebody for whom there was no room may try again.
 const NO_ROOM: u16 = 30;
 
+/// What a stream says, one after the other.
+pub(crate) type Events = BoxStream<'static, Result<Event, Infallible>>;
+
 /// `GET /requests/{reference}/stream`.
 pub(crate) async fn stream(
     State(app): State<App>,
@@ -51,26 +57,47 @@ pub(crate) async fn stream(
     headers: HeaderMap,
 ) -> Result<Response, Response> {
     let reference = shown(&reference, &uri).map_err(IntoResponse::into_response)?;
+    let events = of_request(&app, reference, Who::Network(network), &headers).await?;
+    Ok(answer(&app, events))
+}
+
+/// The events of a request's stream, for `who` has `headers` of an earlier one perhaps.
+pub(crate) async fn of_request(
+    app: &App,
+    reference: Reference,
+    who: Who,
+    headers: &HeaderMap,
+) -> Result<Events, Response> {
     let request = store::find(&app.db().pool, reference)
         .await
         .map_err(|error| Error::Database(error).into_response())?
         .ok_or_else(|| Error::NoRequest.into_response())?;
-    let follower = follow(&app, request, network).map_err(|full| no_room(full).into_response())?;
-    let limits = *app.live().limits();
+    let seat = Seat::take(app, who).map_err(|full| no_room(full).into_response())?;
     let reader = Reader {
         reference,
-        follower,
+        follower: follow(seat, request),
         news: None,
-        told: last_event_id(&headers),
+        told: last_event_id(headers),
         told_status: true,
         begun: false,
     };
+    Ok(unfold(reader, Reader::next).boxed())
+}
+
+/// The first event of every stream: when to come back once it has ended.
+pub(crate) fn hello() -> Event {
+    Event::default().retry(up_to(RETRY, RETRY))
+}
+
+/// A stream of `events` that shows that it lives, and ends when its time is over or the portal stops.
+pub(crate) fn answer(app: &App, events: Events) -> Response {
+    let limits = *app.live().limits();
     let stopping = app.stopping().clone();
     let end = async move {
         let lifetime = sleep(up_to(limits.lifetime, limits.lifetime / 5));
         tokio::select! { () = stopping.cancelled() => {}, () = lifetime => {} }
     };
-    let events = unfold(reader, Reader::next).take_until(Box::pin(end));
+    let events = events.take_until(Box::pin(end));
     let alive = KeepAlive::new().interval(limits.heartbeat);
     let mut response = Sse::new(events).keep_alive(alive).into_response();
     let headers = response.headers_mut();
@@ -80,7 +107,7 @@ pub(crate) async fn stream(
         HeaderName::from_static("x-accel-buffering"),
         HeaderValue::from_static("no"),
     );
-    Ok(response)
+    response
 }
 
 /// The place of the last entry that the reader has; none: it begins here and now.
@@ -89,11 +116,15 @@ fn last_event_id(headers: &HeaderMap) -> Option<u16> {
     id.trim().parse().ok()
 }
 
-fn no_room(full: Full) -> Problem {
+/// The answer to who finds no room.
+pub(crate) fn no_room(full: Full) -> Problem {
     let mut problem = match full {
-        Full::Network => {
+        Full::Share(who) => {
             let mut problem = Problem::of(StatusCode::TOO_MANY_REQUESTS);
-            problem.title = "Too many live pages are open in your network";
+            problem.title = match who {
+                Who::Network(_) => "Too many live pages are open in your network",
+                Who::Staff(_) => "Too many live pages are open with your account",
+            };
             problem
         }
         Full::All => {
@@ -102,7 +133,7 @@ fn no_room(full: Full) -> Problem {
             problem
         }
     };
-    problem.detail = "The page of the request shows the same: load it again now and then.";
+    problem.detail = "The page itself shows the same: load it again now and then.";
     problem.retry_after = Some(NO_ROOM);
     problem
 }
@@ -128,8 +159,7 @@ impl Reader {
     async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
         if !self.begun {
             self.begun = true;
-            let hello = Event::default().retry(up_to(RETRY, RETRY));
-            return Some((Ok(hello), self));
+            return Some((Ok(hello()), self));
         }
         loop {
             if let Some(event) = self.owed() {

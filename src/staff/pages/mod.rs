@@ -3,6 +3,7 @@
 mod account;
 mod audit;
 mod door;
+mod live;
 mod overview;
 mod queue;
 mod request;
@@ -15,6 +16,7 @@ pub(crate) use self::{
     account::{account, send_password, sign_out_everywhere},
     audit::audit,
     door::{send_set_up, send_sign_in, set_up, sign_in, sign_out},
+    live::{queue_stream, request_stream},
     overview::overview,
     queue::{export, queue},
     request::{check_again, refuse, request, withdraw},

@@ -105,6 +105,7 @@ pub(crate) async fn queue(
                 ..query.clone()
             })
         }),
+        here: address(&query),
         export: export_address(&query),
         promise: span(clocks.promise),
         limit: span(clocks.expiry),

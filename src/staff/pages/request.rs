@@ -20,7 +20,7 @@ use crate::{
     names::{AccessEdge, SipDomain},
     readiness::{Finding, Severity, words::Teller},
     request::{
-        Actor, Deployment, EventCode, Reason, Standing, State as Stored,
+        Actor, Deployment, EventCode, Reason, Standing, State as Stored, live,
         pages::{
             routes_of,
             view::{Choice, Field, Tone, count},
@@ -83,6 +83,7 @@ pub(crate) async fn check_again(
         return Err(gone(&app, reference).await?);
     }
     app.wake();
+    app.changed();
     Ok(back(reference))
 }
 
@@ -126,6 +127,7 @@ pub(crate) async fn refuse(
     if !refused_by(done)? {
         return Err(gone(&app, reference).await?);
     }
+    app.changed();
     Ok(back(reference))
 }
 
@@ -155,6 +157,7 @@ pub(crate) async fn withdraw(
     if !refused_by(done)? {
         return Err(gone(&app, reference).await?);
     }
+    app.changed();
     Ok(back(reference))
 }
 
@@ -215,6 +218,7 @@ fn view<'a>(
         shell: app.shell(Section::Staff),
         desk: desk(signed_in, Tab::Requests),
         reference: request.reference.to_string(),
+        version: live::version(&request.glance(), &site.clocks),
         state: request.state.as_str(),
         tag: said.tag,
         tone: said.tone,

@@ -15,6 +15,8 @@ use crate::{
 
 /// Where staff sign in.
 pub(super) const DOOR: &str = "/staff/sign-in";
+/// A header of what an open page asks for by itself (`static/source/js/live.js`): nobody is at it.
+const BY_ITSELF: &str = "x-pic-live";
 /// How long a browser is known again (`staff::gate`).
 const MARK_LASTS: time::Duration = time::Duration::days(90);
 
@@ -83,7 +85,8 @@ impl OptionalFromRequestParts<App> for SignedIn {
         else {
             return Ok(None);
         };
-        let account = store::session(&app.db().pool, &token).await?;
+        let in_use = !parts.headers.contains_key(BY_ITSELF);
+        let account = store::session(&app.db().pool, &token, in_use).await?;
         Ok(account.map(|account| Self { account, token }))
     }
 }

@@ -203,6 +203,8 @@ pub struct QueuePage<'a> {
     pub is_filtered: bool,
     /// Where the first page is; `None`: here.
     pub first: Option<String>,
+    /// Where this page is.
+    pub here: String,
     /// Where the same is as a file.
     pub export: String,
     /// The promise, in words.
@@ -277,6 +279,8 @@ pub struct RequestPage<'a> {
     pub desk: Desk,
     /// The request's name.
     pub reference: String,
+    /// What is shown, in short, for the live stream.
+    pub version: String,
     /// The stored state.
     pub state: &'static str,
     /// How it stands.

@@ -171,6 +171,10 @@ impl Candidates {
                 high = after;
             }
         }
+        if filter.state == Some(StateFilter::Pending) && oldest_first {
+            // What is in force has findings too, and most of it is older.
+            low = low.max(first_pending(pool).await?.saturating_sub(1));
+        }
         let age = filter.age.map(super::Age::length);
         let least = age.max(filter.overdue.then_some(promise));
         if let Some(least) = least {
@@ -289,6 +293,14 @@ impl Candidates {
         }
         Ok(ids)
     }
+}
+
+/// Below this number no request is pending.
+async fn first_pending(pool: &PgPool) -> Result<i64, db::Error> {
+    let first = sqlx::query_scalar!(r#"SELECT coalesce(min(request_id), 0) AS "first!" FROM work"#)
+        .fetch_one(pool)
+        .await?;
+    Ok(first)
 }
 
 /// Beyond this number all requests are younger than `least`.

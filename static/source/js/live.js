@@ -1,6 +1,7 @@
 // A page that keeps itself up to date. Without this script its link "Refresh" does the same.
 //
 //   <div data-live="/requests/PIC-.../stream" data-live-version="..." data-live-say="...">
+//   <div data-live="/staff/requests/stream" data-live-page="/staff/requests?state=rejected">
 //
 // The stream says that there is something new; the page is fetched again and what differs is put in
 // its place. Whatever is the same stays the very same element: with its focus, what was typed into
@@ -27,11 +28,12 @@ export function livePage() {
     return;
   }
   const stream = region.dataset.live;
-  const page = stream.replace(/\/stream$/, "");
+  const page = region.dataset.livePage ?? stream.replace(/\/stream$/, "");
   let source;
   let later;
   let fetching = false;
   let again = false;
+  let isBack = false;
 
   async function refresh() {
     if (fetching) {
@@ -40,7 +42,14 @@ export function livePage() {
     }
     fetching = true;
     try {
-      const answer = await fetch(page, { headers: { accept: "text/html" }, cache: "no-store" });
+      // The header says that nobody is at it: a session at the support desk ends all the same.
+      const headers = { accept: "text/html", "x-pic-live": "1" };
+      const answer = await fetch(page, { headers, cache: "no-store" });
+      if (answer.redirected) {
+        // To where one signs in: what stands here is not for whoever sits here now.
+        location.reload();
+        return;
+      }
       if (!answer.ok) {
         throw new Error("there is no page");
       }
@@ -90,11 +99,19 @@ export function livePage() {
       return;
     }
     source = new EventSource(stream);
+    source.addEventListener("open", () => {
+      // Without a version nobody can say what was missed while there was no stream.
+      if (isBack && !region.dataset.liveVersion) {
+        refresh();
+      }
+      isBack = true;
+    });
     source.addEventListener("status", (event) => {
       if (JSON.parse(event.data).version !== region.dataset.liveVersion) {
         refresh();
       }
     });
+    source.addEventListener("changed", refresh);
     source.addEventListener("error", () => {
       // Otherwise the browser comes back by itself.
       if (source?.readyState === EventSource.CLOSED) {

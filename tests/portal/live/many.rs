@@ -96,7 +96,7 @@ async fn five_hundred_streams_of_a_real_process_are_all_told() {
 /// However many follow however many requests, a look is one query, or two.
 #[tokio::test]
 async fn one_look_serves_all_streams() {
-    let portal = TestApp::with(|site| site.live.per_network = STREAMS).await;
+    let portal = TestApp::with(|site| site.live.share = STREAMS).await;
     let mut streams = Vec::new();
     for number in 0..STREAMS / 5 {
         let (edge, domain) = (

@@ -290,7 +290,7 @@ async fn a_reader_that_never_reads_does_not_keep_its_place() {
 #[expect(clippy::print_stdout, reason = "a figure for whoever asks for it")]
 #[tokio::test]
 async fn a_stop_ends_open_streams_in_good_order() {
-    let portal = TestApp::with(|site| site.live.per_network = 200).await;
+    let portal = TestApp::with(|site| site.live.share = 200).await;
     let (reference, _) = portal.submit(ONE).await;
     let listener = listen(([127, 0, 0, 1], 0).into()).unwrap();
     let address = listener.local_addr().unwrap();
@@ -347,7 +347,7 @@ async fn streams_are_counted_by_network_and_in_all() {
     let portal = TestApp::with(|site| {
         site.throttle.proxies = Proxies::parse("10.0.0.0/8").unwrap().into();
         site.live = Limits {
-            per_network: 2,
+            share: 2,
             in_all: 5,
             ..Limits::default()
         };

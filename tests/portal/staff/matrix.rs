@@ -44,6 +44,8 @@ const RULES: &[(&str, &str, Rule, Fields)] = &[
     ),
     ("POST", "/staff/sign-out", Open, &[]),
     ("GET", "/staff/requests", Reader, &[]),
+    ("GET", "/staff/requests/stream", Reader, &[]),
+    ("GET", "/staff/requests/{reference}/stream", Reader, &[]),
     ("GET", "/staff/requests.csv", Reader, &[]),
     ("GET", "/staff/requests/{reference}", Reader, &[]),
     ("GET", "/staff/services/{service}", Reader, &[]),
@@ -144,7 +146,8 @@ async fn ask(
 
 /// A portal with a service in force (1) and a pending request of another (2).
 async fn portal() -> (TestApp, String, String) {
-    let portal = TestApp::new().await;
+    // Streams end at once.
+    let portal = TestApp::with(|site| site.live.lifetime = Duration::ZERO).await;
     let (_, key) = portal.submit(&[("sip.contoso.com", "contoso.com")]).await;
     portal.work().await;
     let fields = [("number", "1234567"), ("management_key", key.as_str())];
@@ -159,6 +162,11 @@ async fn nobody_gets_or_does_what_is_not_theirs() {
     let (portal, pending, administrator) = portal().await;
     let idle = signed_in(&portal, "idle", Role::Agent).await;
     portal.advance(31 * MINUTE).await;
+    let old = signed_in(&portal, "old", Role::Agent).await;
+    portal
+        .run("UPDATE staff_session SET began_at = pic_now() - interval '12 hours', seen_at = pic_now()
+              FROM staff WHERE staff_id = id AND name = 'old'")
+        .await;
     let disabled = signed_in(&portal, "disabled", Role::Agent).await;
     let signed_out = signed_in(&portal, "gone", Role::Agent).await;
     portal.post_with("/staff/sign-out", &[], &signed_out).await;
@@ -176,6 +184,7 @@ async fn nobody_gets_or_does_what_is_not_theirs() {
         ("an invented session", invented.as_str()),
         ("no session at all", "pic_staff=nonsense"),
         ("idle", idle.as_str()),
+        ("signed in for twelve hours, and busy", old.as_str()),
         ("disabled", disabled.as_str()),
         ("signed out", signed_out.as_str()),
     ];

@@ -1,0 +1,45 @@
+-- Requests $FROM to $TO of $ALL, each of a service of its own: submitted evenly over 400 days, two
+-- domains at one edge below one of 1,000 parents. Of the last 30 days two thirds are pending; of the
+-- others 6 in 100 were rejected and 4 in 100 withdrawn, the rest is in force. One in 1,000 has the
+-- rare programme. Constraints hold, the checks of other rows are skipped: they hold by construction.
+SET session_replication_role = replica;
+INSERT INTO service (id, created_at, programme, number, token, key_hash)
+OVERRIDING SYSTEM VALUE
+SELECT n, pic_now() - interval '400 days' * (1 - n::float8 / $ALL),
+       CASE WHEN n % 1000 = 999 THEN 'high_volume'
+            ELSE (ARRAY['volume_licensing', 'partner_network', 'service_provider'])[1 + n % 3] END,
+       (1000000 + n / 3)::text, upper(lpad(to_hex(n), 16, '0')), sha256(n::text::bytea)
+FROM generate_series($FROM, $TO) AS n;
+INSERT INTO request (id, service_id, submitted_at, ended_at, reference, kind, deployment, state, reason,
+                     submission_hash, content_hash)
+OVERRIDING SYSTEM VALUE
+SELECT n, n, at, CASE WHEN state <> 'pending' THEN at + interval '1 second' END,
+       'PIC' || regexp_replace(upper(left(md5(n::text), 16)), '(.{4})', '-\1', 'g'),
+       'initiate', 'on_premises', state, CASE state WHEN 'rejected' THEN 'policy' END,
+       sha256(n::text::bytea), sha256(n::text::bytea)
+FROM (SELECT n, pic_now() - interval '400 days' * (1 - n::float8 / $ALL) AS at,
+             CASE WHEN n > $ALL * 0.925 AND n % 3 > 0 THEN 'pending'
+                  WHEN n % 100 < 6 THEN 'rejected' WHEN n % 100 < 10 THEN 'withdrawn'
+                  ELSE 'provisioned' END AS state
+      FROM generate_series($FROM, $TO) AS n) r;
+INSERT INTO request_edge SELECT n, 1, 'sip.d' || n || '.city' || n % 1000 || '.land.example' FROM generate_series($FROM, $TO) AS n;
+INSERT INTO request_route
+SELECT n, 1, p || 'd' || n || '.city' || n % 1000 || '.land.example' FROM generate_series($FROM, $TO) AS n, (VALUES (''), ('it.')) AS v (p);
+INSERT INTO event (request_id, seq, at, actor, code)
+SELECT id, 1, submitted_at, 'administrator', 'submitted' FROM request WHERE id BETWEEN $FROM AND $TO
+UNION ALL SELECT id, 2, ended_at, 'portal', state FROM request WHERE id BETWEEN $FROM AND $TO AND state <> 'pending';
+INSERT INTO work (request_id, due_at) SELECT id, pic_now() FROM request WHERE id BETWEEN $FROM AND $TO AND state = 'pending';
+INSERT INTO watch (request_id, due_at, checked_at)
+SELECT id, pic_now(), pic_now() FROM request WHERE id BETWEEN $FROM AND $TO AND state = 'provisioned';
+INSERT INTO route
+SELECT d.sip_domain, e.access_edge, r.service_id, r.id, r.ended_at
+FROM request r JOIN request_route d ON d.request_id = r.id JOIN request_edge e ON e.request_id = r.id
+WHERE r.id BETWEEN $FROM AND $TO AND r.state = 'provisioned';
+INSERT INTO finding (request_id, code, subject, severity, at)
+SELECT r.id, f.code, 'd' || r.id || '.city' || r.id % 1000 || '.land.example', f.severity, r.submitted_at
+FROM request r
+JOIN (VALUES ('srv', 'ok', 0, 1), ('certificate', 'ok', 0, 1), ('srv-suffix', 'warning', 3, 20),
+             ('srv-missing', 'blocking', 1, 4), ('srv-port', 'blocking', 7, 40),
+             ('homed-online', 'blocking', 7, 5000)) AS f (code, severity, rest, every)
+  ON r.id % f.every = f.rest AND (f.severity <> 'blocking' OR r.state = 'pending' OR r.id % 50 = 17)
+WHERE r.id BETWEEN $FROM AND $TO AND r.state IN ('pending', 'provisioned');

@@ -1,0 +1,77 @@
+//! How many bytes of write-ahead log does a submit write, and how many of them for the desk?
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use pic_portal::{
+    db::Database,
+    request::{
+        Asked,
+        form::RequestForm,
+        reference::SubmissionId,
+        store::{Submission, submit},
+    },
+    service::ManagementKey,
+};
+
+/// Submits that are measured, and as many before them.
+const SUBMITS: usize = 1_000;
+
+static NEXT: AtomicUsize = AtomicUsize::new(0);
+
+/// A request of one edge and two domains that nobody else asks for.
+fn submission(db: &Database) -> Submission {
+    let n = NEXT.fetch_add(1, Relaxed);
+    let form = RequestForm {
+        programme: "volume_licensing".into(),
+        number: format!("{:07}", n % 10_000_000),
+        edge: vec![format!("sip.d{n}.example")],
+        domains: vec![format!("d{n}.example it.d{n}.example")],
+        deployment: "on_premises".into(),
+        terms: "on".into(),
+        ..RequestForm::blank()
+    };
+    let id = SubmissionId::random();
+    Submission {
+        asked: Asked::Initiate(form.check().expect("a whole form").wanted),
+        key: ManagementKey::derive(&db.secret, &id),
+        id,
+    }
+}
+
+/// Bytes of write-ahead log a submit. The first touch of a page after a checkpoint writes the whole
+/// page, whatever changes in it: as many submits go before.
+async fn a_submit(db: &Database) -> i64 {
+    let run = async |sql: &'static str| {
+        sqlx::raw_sql(sql).execute(&db.pool).await.expect("it runs");
+    };
+    let submits = async || {
+        for _ in 0..SUBMITS {
+            submit(&db.pool, &[submission(db)]).await.expect("stored");
+        }
+    };
+    let at = async || -> i64 {
+        sqlx::query_scalar("SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint")
+            .fetch_one(&db.pool)
+            .await
+            .expect("a place")
+    };
+    run("CHECKPOINT").await;
+    submits().await;
+    let before = at().await;
+    submits().await;
+    (at().await - before) / i64::try_from(SUBMITS).expect("a small number")
+}
+
+/// Prints what a submit writes, with all indexes and then without those of the desk.
+pub(crate) async fn measure(db: &Database) {
+    println!(
+        "WAL a submit of one edge and two domains, as it is: {} bytes",
+        a_submit(db).await
+    );
+    sqlx::raw_sql("DROP INDEX request_route_backwards")
+        .execute(&db.pool)
+        .await
+        .expect("it runs");
+    let without = a_submit(db).await;
+    println!("without request_route_backwards: {without} bytes");
+}

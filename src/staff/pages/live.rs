@@ -1,0 +1,96 @@
+//! How do the queue and a request's page at the desk keep themselves up to date?
+//!
+//! Server-sent events, as on the administrator's page (`request::live`). That of a request is the
+//! very same. That of the queue says that something has changed and nothing else: the page asks
+//! again for the address it has, with all its filters. A stream lasts no longer than the session it
+//! was asked for with, and does not keep it alive.
+
+use axum::{
+    extract::{Path, State},
+    http::HeaderMap,
+    response::{IntoResponse as _, Response, sse::Event},
+};
+use futures_util::{StreamExt as _, stream::unfold};
+use tokio::time::{Duration, Instant, sleep, sleep_until};
+
+use super::session::{Reader, SignedIn};
+use crate::{
+    app::App,
+    error::Error,
+    request::{
+        live::{self, Events, Seat, Who},
+        reference::Reference,
+    },
+    staff::store,
+};
+
+/// After this the queue is asked for again although no change was heard of: ages grow, and changes
+/// of other processes are not heard everywhere.
+const ALL_THE_SAME: Duration = Duration::from_secs(30);
+
+/// `GET /staff/requests/{reference}/stream`.
+pub(crate) async fn request_stream(
+    State(app): State<App>,
+    Reader(signed_in): Reader,
+    Path(reference): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Response> {
+    let reference = Reference::parse(&reference).ok_or_else(|| Error::NoRequest.into_response())?;
+    let who = Who::Staff(signed_in.account.id);
+    let events = live::of_request(&app, reference, who, &headers).await?;
+    Ok(live::answer(&app, guarded(&app, &signed_in, events)))
+}
+
+/// `GET /staff/requests/stream`.
+pub(crate) async fn queue_stream(
+    State(app): State<App>,
+    Reader(signed_in): Reader,
+) -> Result<Response, Response> {
+    let seat = Seat::take(&app, Who::Staff(signed_in.account.id))
+        .map_err(|full| live::no_room(full).into_response())?;
+    let gap = app.live().limits().queue_gap;
+    // `said`: when the page was told something; `None`: nothing yet.
+    let begun = (app.changes(), None::<Instant>, seat);
+    let events = unfold(begun, move |(mut changes, said, seat)| async move {
+        let event = match said {
+            None => live::hello(),
+            Some(said) => {
+                // Several changes within the gap are one.
+                sleep_until(said + gap).await;
+                while !changes.next().await && said.elapsed() < ALL_THE_SAME {}
+                // Without data a browser would keep the event to itself.
+                Event::default().event("changed").data("{}")
+            }
+        };
+        Some((Ok(event), (changes, Some(Instant::now()), seat)))
+    });
+    Ok(live::answer(
+        &app,
+        guarded(&app, &signed_in, events.boxed()),
+    ))
+}
+
+/// `events` as long as the session lasts: looked at before each of them, and now and then.
+fn guarded(app: &App, signed_in: &SignedIn, events: Events) -> Events {
+    let (app, token) = (app.clone(), signed_in.token);
+    unfold(events, move |mut events| {
+        let app = app.clone();
+        async move {
+            // When the database is away nobody can say: the browser comes back and asks again.
+            let lasts = async || store::is_signed_in(&app.db().pool, &token).await;
+            loop {
+                let event = tokio::select! {
+                    event = events.next() => Some(event?),
+                    () = sleep(app.live().limits().session) => None,
+                };
+                if !matches!(lasts().await, Ok(true)) {
+                    return None;
+                }
+                if let Some(event) = event {
+                    return Some((event, events));
+                }
+            }
+        }
+    })
+    .boxed()
+}
