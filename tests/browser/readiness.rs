@@ -242,6 +242,8 @@ async fn a_held_domain_moves_by_its_zone_while_people_look() {
     fit(page, true, "journey-gained").await;
     page.open(&holder).await;
     let words = story.words().await;
+    let lost = "In force under another service now: contoso.com.";
+    assert!(words.contains(lost), "{words}");
     assert!(words.contains("Domain moved away"), "{words}");
     fit(page, true, "journey-lost").await;
     page.assert_quiet(&[]).await;

@@ -1,4 +1,5 @@
 //! Does a request wait for its checks, and what is kept of what they found?
 
+mod limits;
 mod looked;
 mod verdicts;

@@ -1,5 +1,7 @@
 //! How does a request stand, what happens next, and who must act?
 
+use std::collections::BTreeSet;
+
 use axum::{
     extract::{OriginalUri, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
@@ -152,6 +154,7 @@ fn view<'a>(app: &'a App, request: &Request) -> StatusPage<'a> {
         headline: words.headline,
         lead: words.lead,
         help: help(standing),
+        lost: lost(request, standing),
         submitted: when(request.submitted_at, now),
         elapsed: span(between(request.submitted_at, ended.unwrap_or(now))),
         promised: pending.then(|| when(promised_by, now)),
@@ -184,6 +187,19 @@ fn view<'a>(app: &'a App, request: &Request) -> StatusPage<'a> {
         can_withdraw: request.state.pending().is_some(),
         is_own: false,
         withdraw_errors: Vec::new(),
+    }
+}
+
+/// The domains of what is in force that have moved to another service since.
+fn lost(request: &Request, standing: Standing) -> String {
+    let moved = |event: &&store::Event| event.code == EventCode::DomainLost;
+    let events = request.events.iter().filter(moved);
+    let names = events.filter_map(|event| event.subject.as_ref());
+    let names: BTreeSet<_> = names.map(ToString::to_string).collect();
+    if standing == Standing::InForce {
+        Vec::from_iter(names).join(", ")
+    } else {
+        String::new()
     }
 }
 

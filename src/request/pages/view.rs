@@ -283,6 +283,8 @@ pub struct StatusPage<'a> {
     pub lead: String,
     /// Where the help has more.
     pub help: Option<Way>,
+    /// What of it is in force under another service by now, with commas; or empty.
+    pub lost: String,
     /// When it was submitted.
     pub submitted: When,
     /// How long it has taken, such as `3 hours`; once ended, how long it took.

@@ -2,8 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use pic_portal::{provisioning::store::Settled, readiness::engine::Checks};
+use pic_portal::{
+    provisioning::store::Settled,
+    readiness::engine::{Checks, SHARED_FOR},
+};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::support::{
     app::{TestApp, WAITS},
@@ -194,8 +198,16 @@ async fn many_requests_for_one_edge_connect_to_it_once() {
         world.route(&domain, "sip.contoso.com");
         portal.store_one(&[("sip.contoso.com", &domain)]).await;
     }
+    let began = Instant::now();
     assert_eq!(portal.work().await.provisioned, 20);
     assert_eq!(edge.connections(), 1);
+    // Nor does one that comes a moment later.
+    world.route("late.contoso.com", "sip.contoso.com");
+    portal
+        .store_one(&[("sip.contoso.com", "late.contoso.com")])
+        .await;
+    assert_eq!(portal.work().await.provisioned, 1);
+    assert!(edge.connections() == 1 || began.elapsed() >= SHARED_FOR);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -235,16 +247,18 @@ async fn whoever_looks_for_long_keeps_what_is_looked_at() {
     portal.store_one(ONE).await;
     let stop = CancellationToken::new();
     let worker = tokio::spawn(portal.own_worker().run(stop.clone()));
-    let until = "SELECT coalesce(max(extract(epoch FROM lease_until)), 0)::bigint FROM work";
-    let first = eventually("it is being looked at", async || {
-        let until = portal.number(until).await;
-        (until > 0).then_some(until)
+    let lease = async || -> Option<(Uuid, f64)> {
+        let lease = "SELECT lease_token, extract(epoch FROM lease_until)::float8 FROM work
+                     WHERE lease_token IS NOT NULL";
+        let lease = sqlx::query_as(lease).fetch_optional(portal.pool());
+        lease.await.unwrap()
+    };
+    let (token, until) = eventually("it is being looked at", lease).await;
+    let renewed = eventually("the lease has another end", async || {
+        lease().await.filter(|lease| lease.1 > until)
     })
     .await;
-    eventually("the lease is renewed", async || {
-        (portal.number(until).await > first).then_some(())
-    })
-    .await;
+    assert_eq!(renewed.0, token, "it was never lost");
     stop.cancel();
     worker.await.unwrap();
 }
