@@ -52,8 +52,8 @@ CREATE TABLE staff_audit (
     action text COLLATE "C" NOT NULL CONSTRAINT staff_audit_action CHECK (action IN (
         'signed-in', 'signed-out-everywhere', 'password-changed', 'looked', 'exported',
         'checked-again', 'refused', 'withdrew', 'cancelled')),
-    request_id bigint CONSTRAINT staff_audit_request REFERENCES request ON DELETE CASCADE,
-    service_id bigint CONSTRAINT staff_audit_service REFERENCES service ON DELETE CASCADE,
+    request_id bigint,
+    service_id bigint,
     reason text COLLATE "C" CONSTRAINT staff_audit_reason CHECK (reason IN (
         'not-eligible', 'duplicate', 'wrong-information', 'policy', 'owner-asked')),
     CONSTRAINT staff_audit_about CHECK (CASE
@@ -69,12 +69,10 @@ COMMENT ON COLUMN staff_audit.id IS 'internal number, in order of time';
 COMMENT ON COLUMN staff_audit.staff_id IS 'who';
 COMMENT ON COLUMN staff_audit.at IS 'when';
 COMMENT ON COLUMN staff_audit.action IS 'what';
-COMMENT ON COLUMN staff_audit.request_id IS 'the request it was about; of a cancellation the one that cancels';
-COMMENT ON COLUMN staff_audit.service_id IS 'the service it was about';
+COMMENT ON COLUMN staff_audit.request_id IS 'the request it was about, of a cancellation the one that cancels; no reference, because the audit outlives requests';
+COMMENT ON COLUMN staff_audit.service_id IS 'the service it was about; no reference either';
 COMMENT ON COLUMN staff_audit.reason IS 'why, of a refusal or a cancellation';
 CREATE INDEX staff_audit_when ON staff_audit (at);
-CREATE INDEX staff_audit_of_request ON staff_audit (request_id) WHERE request_id IS NOT NULL;
-CREATE INDEX staff_audit_of_service ON staff_audit (service_id) WHERE service_id IS NOT NULL;
 CREATE INDEX staff_audit_of_staff ON staff_audit (staff_id);
 
 CREATE FUNCTION staff_audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
