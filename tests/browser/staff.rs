@@ -103,7 +103,9 @@ async fn the_whole_way(scripts: bool) {
     page.press("Refuse request").await;
     assert!(words(&page).await.contains("Nobody has to act"));
     fit(&page, scripts, "staff-refused").await;
+    app.worker().show_once().await.unwrap();
     page.open("/staff").await;
+    assert!(words(&page).await.contains("At work"));
     assert!(
         words(&page)
             .await
