@@ -33,6 +33,9 @@ pub enum Error {
     /// The network has done this too often.
     #[error("too many tries")]
     TooMany(TooMany),
+    /// Too many have tried this staff account, from wherever.
+    #[error("too many tries at an account")]
+    AccountBusy(TooMany),
     /// A request of the service is pending, and there can be only one.
     #[error("a request is pending")]
     Pending,
@@ -245,6 +248,14 @@ impl From<Error> for Problem {
             Error::TooMany(too_many) => {
                 let mut problem = Self::of(StatusCode::TOO_MANY_REQUESTS);
                 problem.retry_after = Some(too_many.seconds());
+                problem
+            }
+            Error::AccountBusy(too_many) => {
+                let mut problem = Self::of(StatusCode::TOO_MANY_REQUESTS);
+                problem.title = "Too many tries at this account";
+                problem.detail = "It was tried too often in a short time, from here or from elsewhere. Wait a moment, then try again: nobody is locked out.";
+                problem.retry_after = Some(too_many.seconds());
+                problem.way = Some(("/staff/sign-in", "Back to where one signs in"));
                 problem
             }
             Error::Pending => Self::pending(),

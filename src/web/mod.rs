@@ -98,6 +98,7 @@ pub struct Plain;
 /// Gives an error a face: a page, or `application/problem+json` for who asks for it.
 async fn faces(State(app): State<App>, request: Request, next: Next) -> Response {
     let wants_json = accept::prefers_json(request.headers());
+    let at_desk = request.uri().path().starts_with("/staff/");
     let mut response = next.run(request).await;
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
@@ -120,12 +121,22 @@ async fn faces(State(app): State<App>, request: Request, next: Next) -> Response
         let body = serde_json::to_vec(&problem).unwrap_or_default();
         ([(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
     } else {
-        let way = problem.way.map(|(href, label)| Way {
+        // Staff have no business with the pages of administrators.
+        let way = match problem.way {
+            Some((href, _)) if at_desk && !href.starts_with("/staff/") => None,
+            way => way,
+        };
+        let back = Some(("/staff/requests", "Back to the requests")).filter(|_| at_desk);
+        let way = way.or(back).map(|(href, label)| Way {
             href: href.into(),
             label: label.into(),
         });
         let face = ErrorPage {
-            shell: app.shell(Section::None),
+            shell: app.shell(if at_desk {
+                Section::Staff
+            } else {
+                Section::None
+            }),
             status: status.as_u16(),
             title: problem.title.into(),
             lines: vec![problem.detail.into()],

@@ -5,6 +5,8 @@ use fantoccini::{
     key::Key,
 };
 
+use pic_portal::staff::store;
+
 use crate::support::{browser::Browser, page::Page, portal::Portal};
 
 /// Hands on the keyboard: Tab, Space, Enter and letters, nothing else.
@@ -207,4 +209,43 @@ async fn the_stops_of_the_form_are_in_order() {
     let inner = &heights[4..heights.len() - 3];
     assert!(inner.is_sorted(), "{heights:?}");
     assert!(inner.len() >= 8, "{heights:?}");
+}
+
+/// Sign in, search, read, refuse with a reason: all that an agent does while on the telephone.
+#[tokio::test]
+async fn a_request_is_found_and_refused_with_the_keyboard_alone() {
+    const PASSWORD: &str = "four words nobody says";
+    let portal = Portal::start().await;
+    let app = &portal.app;
+    let link = store::new_set_up(app.pool()).await.unwrap().unwrap();
+    let made = format!("/staff/set-up?token={}", link.reveal());
+    app.post(&made, &[("name", "anna"), ("password", PASSWORD)])
+        .await;
+    let (reference, _) = app.submit(&[("sip.contoso.com", "contoso.com")]).await;
+    let browser = Browser::start().await;
+    let page = Page::new(&browser, &portal.origin);
+    let hands = Hands(&page);
+    page.open("/staff/sign-in").await;
+    hands.tab_to("#name").await;
+    hands.write("anna").await;
+    hands.tab_to("#password").await;
+    hands.write(PASSWORD).await;
+    hands.go_on_with(Key::Enter).await;
+    hands.tab_to("#q").await;
+    hands.write("contoso.com").await;
+    hands.go_on_with(Key::Enter).await;
+    hands.tab_to(&format!("[href$='{reference}']")).await;
+    hands.go_on_with(Key::Enter).await;
+    hands
+        .tab_to("details:has([action$=refuse]) > summary")
+        .await;
+    hands.press(Key::Space).await;
+    hands.tab_to("[name=reason]").await;
+    hands.press(Key::Space).await;
+    hands.tab_to("#confirm").await;
+    hands.press(Key::Space).await;
+    hands.tab_to("[action$=refuse] button").await;
+    hands.go_on_with(Key::Enter).await;
+    assert_eq!(app.state(&reference).await, "rejected");
+    page.assert_quiet(&[]).await;
 }

@@ -2,10 +2,13 @@
 
 use pic_portal::staff::store;
 
-use crate::support::{
-    browser::Browser,
-    page::{Page, Scheme},
-    portal::Portal,
+use crate::{
+    portal_support::eventually,
+    support::{
+        browser::Browser,
+        page::{Page, Scheme},
+        portal::Portal,
+    },
 };
 
 /// Looks whether the page that is open is fit for everybody.
@@ -137,4 +140,60 @@ async fn a_day_at_the_desk() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_day_at_the_desk_without_javascript() {
     the_whole_way(false).await;
+}
+
+/// The queue and a request at the desk show what happens elsewhere, and leave what is typed alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_desk_follows_what_changes() {
+    const PASSWORD: &str = "four words nobody says";
+    let portal = Portal::start().await;
+    let app = &portal.app;
+    let link = store::new_set_up(app.pool()).await.unwrap().unwrap();
+    let (reference, key) = app.submit(&[("sip.contoso.com", "contoso.com")]).await;
+    let browser = Browser::start().await;
+    let page = Page::new(&browser, &portal.origin);
+    page.open(&format!("/staff/set-up?token={}", link.reveal()))
+        .await;
+    page.fill("#name", "anna").await;
+    page.fill("#password", PASSWORD).await;
+    page.press("Make the account").await;
+    page.until(
+        "the request is in the queue",
+        "return document.querySelectorAll('[data-state=pending]').length === 1",
+    )
+    .await;
+    eventually("the queue is followed", async || {
+        (app.app.live().streams() == 1).then_some(())
+    })
+    .await;
+    page.fill("#q", "half a wor").await;
+    page.eval("window.kept = document.querySelector('#q')")
+        .await;
+    let withdraw = format!("/requests/{reference}/withdraw");
+    let fields = [("management_key", key.as_str())];
+    app.post(&withdraw, &fields).await;
+    page.until(
+        "it has left the queue",
+        "return document.querySelectorAll('[data-state=pending]').length === 0",
+    )
+    .await;
+    assert_eq!(
+        page.eval("return [kept === document.querySelector('#q'), kept.value, document.activeElement === kept]")
+            .await,
+        serde_json::json!([true, "half a wor", true])
+    );
+    let (reference, key) = app.submit(&[("sip.contoso.com", "contoso.com")]).await;
+    page.open(&format!("/staff/requests/{reference}")).await;
+    app.post(
+        &format!("/requests/{reference}/withdraw"),
+        &[("management_key", key.as_str())],
+    )
+    .await;
+    page.until(
+        "it is withdrawn",
+        "return document.querySelector('[data-state]').dataset.state === 'withdrawn'",
+    )
+    .await;
+    assert_eq!(page.axe().await, Vec::<String>::new());
+    page.assert_quiet(&[]).await;
 }

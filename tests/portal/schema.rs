@@ -32,6 +32,14 @@ const DATA: &str = "
     INSERT INTO finding VALUES (1, 'domain-held', 'd1.example', 'blocking', pic_now());
 ";
 
+/// An agent, a reader and what the agent did, beside [`DATA`]; the newest schema alone has them.
+const STAFF: &str = "
+    INSERT INTO staff (name, role, password, created_at, password_at)
+    SELECT name, role, '$argon2id$v=19$m=8,t=1,p=1$' || repeat('a', 22) || '$' || repeat('b', 43), pic_now(), pic_now() + interval '1 s'
+    FROM (VALUES ('anna', 'agent'), ('rita', 'reader')) AS s (name, role);
+    INSERT INTO staff_audit (staff_id, at, action) VALUES (1, pic_now(), 'signed-in');
+";
+
 /// A request 4 of service 2 with what `parts` insert for `id`, as one statement.
 fn request(kind: &str, parts: &str) -> String {
     let deployment = if kind == "cancel" { "NULL" } else { "'split'" };
@@ -324,6 +332,139 @@ const BREAKS: &[(&str, &str)] = &[
     ("INSERT INTO work VALUES (1, pic_now())", "work_pkey"),
     ("INSERT INTO work VALUES (9, pic_now())", "work_request"),
     ("UPDATE work SET attempts = -1", "work_attempts"),
+    // What the checks leave behind, and what is watched.
+    (
+        "UPDATE finding SET expected = 'ted@contoso.com'",
+        "evidence_form",
+    ),
+    (
+        "UPDATE finding SET expected = repeat('x', 301)",
+        "evidence_length",
+    ),
+    ("UPDATE finding SET expected = E'a\\nb'", "evidence_form"),
+    (
+        "UPDATE finding SET found = ARRAY['ted@contoso.com']",
+        "evidence_form",
+    ),
+    (
+        "UPDATE finding SET found = array_fill('x'::text, ARRAY[41])",
+        "finding_found",
+    ),
+    ("UPDATE finding SET severity = 'ok'", "finding_gravity"),
+    ("UPDATE finding SET code = 'srv-suffix'", "finding_gravity"),
+    (
+        "INSERT INTO watch VALUES (9, pic_now(), pic_now())",
+        "watch_request",
+    ),
+    (
+        "INSERT INTO watch SELECT 2, pic_now(), pic_now() FROM generate_series(1, 2)",
+        "watch_pkey",
+    ),
+    (
+        "INSERT INTO watch (request_id, due_at, checked_at, lease_token) VALUES (2, pic_now(), pic_now(), gen_random_uuid())",
+        "watch_lease",
+    ),
+    // Staff.
+    (
+        "INSERT INTO staff (name, role, password, created_at, password_at) VALUES ('ted@contoso.com', 'agent', '', pic_now(), pic_now())",
+        "staff_name_form",
+    ),
+    (
+        "INSERT INTO staff (name, role, password, created_at, password_at) VALUES ('ted', 'agent', 'plain text', pic_now(), pic_now())",
+        "staff_password",
+    ),
+    (
+        "UPDATE staff SET name = 'rita' WHERE name = 'anna'",
+        "staff_name",
+    ),
+    ("UPDATE staff SET role = 'owner'", "staff_role"),
+    (
+        "UPDATE staff SET password_at = created_at - interval '1 s'",
+        "staff_password_at",
+    ),
+    (
+        "UPDATE staff SET disabled_at = created_at - interval '1 s'",
+        "staff_disabled_at",
+    ),
+    (
+        "INSERT INTO staff_session VALUES (sha256('1'), 9, pic_now(), pic_now())",
+        "staff_session_staff",
+    ),
+    (
+        "INSERT INTO staff_session VALUES ('short', 1, pic_now(), pic_now())",
+        "digest_length",
+    ),
+    (
+        "INSERT INTO staff_session SELECT sha256('1'), 1, pic_now(), pic_now() FROM generate_series(1, 2)",
+        "staff_session_pkey",
+    ),
+    (
+        "INSERT INTO staff_session VALUES (sha256('1'), 1, pic_now(), pic_now() - interval '1 h')",
+        "staff_session_seen",
+    ),
+    (
+        "INSERT INTO staff_set_up VALUES (false, sha256('1'), pic_now())",
+        "staff_set_up_only_one",
+    ),
+    (
+        "INSERT INTO staff_set_up SELECT true, sha256('1'), pic_now() FROM generate_series(1, 2)",
+        "staff_set_up_pkey",
+    ),
+    // The audit.
+    ("UPDATE staff_audit SET at = at", "the audit is append-only"),
+    (
+        "INSERT INTO staff_audit (staff_id, at, action) VALUES (9, pic_now(), 'signed-in')",
+        "staff_audit_staff",
+    ),
+    (
+        "INSERT INTO staff_audit (staff_id, at, action) VALUES (1, pic_now(), 'slept')",
+        "staff_audit_action",
+    ),
+    (
+        "INSERT INTO staff_audit (staff_id, at, action) VALUES (1, pic_now(), 'looked')",
+        "staff_audit_about",
+    ),
+    (
+        "INSERT INTO staff_audit (staff_id, at, action, request_id) VALUES (1, pic_now(), 'signed-in', 1)",
+        "staff_audit_about",
+    ),
+    (
+        "INSERT INTO staff_audit (staff_id, at, action, request_id) VALUES (1, pic_now(), 'looked', 9)",
+        "staff_audit_request",
+    ),
+    (
+        "INSERT INTO staff_audit (staff_id, at, action, service_id) VALUES (1, pic_now(), 'looked', 9)",
+        "staff_audit_service",
+    ),
+    (
+        "INSERT INTO staff_audit (staff_id, at, action, request_id) VALUES (1, pic_now(), 'refused', 1)",
+        "staff_audit_why",
+    ),
+    (
+        "INSERT INTO staff_audit (staff_id, at, action, request_id, reason) VALUES (1, pic_now(), 'withdrew', 1, 'policy')",
+        "staff_audit_why",
+    ),
+    (
+        "INSERT INTO staff_audit (staff_id, at, action, request_id, reason) VALUES (1, pic_now(), 'refused', 1, 'owner-asked')",
+        "staff_audit_refusal",
+    ),
+    (
+        "INSERT INTO staff_audit (staff_id, at, action, request_id, reason) VALUES (1, pic_now(), 'refused', 1, 'bored')",
+        "staff_audit_reason",
+    ),
+    // Events by staff.
+    (
+        "INSERT INTO event (request_id, seq, at, actor, code, staff_id) VALUES (1, 2, pic_now(), 'portal', 'held', 1)",
+        "event_by_staff",
+    ),
+    (
+        "INSERT INTO event (request_id, seq, at, actor, code, staff_id) VALUES (1, 2, pic_now(), 'staff', 'held', 9)",
+        "event_staff",
+    ),
+    (
+        "SELECT pic_staff_check('PIC-0000-0000-0000-0001', 2)",
+        "staff_may",
+    ),
     // The secret.
     (
         "INSERT INTO secret (value) VALUES (sha256('x'))",
@@ -341,6 +482,10 @@ async fn what_breaks_a_rule_is_refused_by_the_rules_name() {
     let db = TestDb::fresh(&MIGRATOR).await;
     let mut connection = db.pool().acquire().await.unwrap();
     sqlx::raw_sql(DATA).execute(&mut *connection).await.unwrap();
+    sqlx::raw_sql(STAFF)
+        .execute(&mut *connection)
+        .await
+        .unwrap();
     for (sql, rule) in BREAKS {
         let broken = broken(&mut connection, sql).await;
         assert_eq!(broken.as_deref(), Some(*rule), "{sql}");

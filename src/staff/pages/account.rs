@@ -74,7 +74,7 @@ pub(crate) async fn send_password(
     app.gate()
         .brake
         .take(account.name.as_str())
-        .map_err(Error::TooMany)?;
+        .map_err(Error::AccountBusy)?;
     let kept = store::password(pool, Some(&account.name)).await?;
     let old = kept.map(|(_, hashed)| hashed);
     let hasher = &app.gate().hasher;

@@ -78,7 +78,7 @@ pub(crate) async fn send_sign_in(
     };
     if !known {
         let typed = name.as_ref().map_or("", Name::as_str);
-        app.gate().brake.take(typed).map_err(Error::TooMany)?;
+        app.gate().brake.take(typed).map_err(Error::AccountBusy)?;
     }
     let hashed = kept.as_ref().map(|(_, hashed)| hashed.clone());
     let typed = Password::typed(form.password);

@@ -1,6 +1,6 @@
 //! Does every route of the table have what every route must have?
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use axum::{
     body::Body,
@@ -27,7 +27,8 @@ type Table = Vec<(Route, String)>;
 
 /// A portal, its table, and the cookie of somebody who has signed in.
 async fn table() -> (TestApp, Table, String) {
-    let portal = TestApp::new().await;
+    // Streams end at once.
+    let portal = TestApp::with(|site| site.live.lifetime = Duration::ZERO).await;
     let (reference, key) = portal.submit(EDGES).await;
     portal.work().await;
     let fields = [("number", "1234567"), ("management_key", key.as_str())];

@@ -64,6 +64,11 @@ async fn a_refusal_has_a_reason_and_is_seen_by_the_administrator() {
     );
     let again = portal.post_with(&refuse, &fields, &agent).await;
     assert_eq!(again.status, StatusCode::CONFLICT, "once");
+    assert!(
+        again.body.contains("href=\"/staff/requests\""),
+        "{}",
+        again.body
+    );
     let seen = portal.get(&format!("/requests/{reference}")).await;
     assert!(
         seen.body.contains("Rejected") && seen.body.contains("By support"),
@@ -175,6 +180,8 @@ async fn a_service_is_cancelled_for_its_owner_and_its_history_told() {
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.body);
     let twice = portal.post_with(cancel, &fields, &agent).await;
     assert_eq!(twice.status, StatusCode::CONFLICT, "one at a time");
+    assert!(!twice.body.contains("\"/service\">See"), "back to the desk");
+    assert!(twice.body.contains("href=\"/staff/requests\""));
     portal.work().await;
     assert_eq!(portal.number("SELECT count(*) FROM route").await, 0);
     let nothing = portal.post_with(cancel, &fields, &agent).await;
