@@ -16,10 +16,7 @@ use pic_portal::{
         Database, Opening,
         private::{Options, PORTAL_DATABASE, PrivatePostgres, ensure_database},
     },
-    provisioning::{
-        store::Waits,
-        worker::{Waker, Worker},
-    },
+    provisioning::{store::Waits, waker::Waker, worker::Worker},
     request::{
         Asked,
         form::RequestForm,

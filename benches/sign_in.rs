@@ -26,7 +26,7 @@ use pic_portal::{
         Database, Opening,
         private::{Options, PORTAL_DATABASE, PrivatePostgres, ensure_database},
     },
-    provisioning::worker::Waker,
+    provisioning::waker::Waker,
     request::Clocks,
     service::ManagementKey,
     web::limit::Throttle,

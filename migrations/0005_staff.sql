@@ -83,16 +83,6 @@ COMMENT ON FUNCTION staff_audit_is_append_only() IS 'refuses to change what was 
 CREATE TRIGGER staff_audit_append_only BEFORE UPDATE ON staff_audit
     FOR EACH STATEMENT EXECUTE FUNCTION staff_audit_is_append_only();
 
-CREATE FUNCTION pic_forget_staff_audit() RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE
-    gone bigint;
-BEGIN
-    DELETE FROM staff_audit WHERE at < pic_now() - interval '1 year';
-    GET DIAGNOSTICS gone = ROW_COUNT;
-    RETURN gone;
-END $$;
-COMMENT ON FUNCTION pic_forget_staff_audit() IS 'deletes what is older than a year, and says how much that was';
-
 -- ---------------------------------------------------------------------------------------------
 -- Accounts
 

@@ -16,7 +16,7 @@ use crate::{
     db::Database,
     help::pages as help,
     names::SipDomain,
-    provisioning::worker::{Changes, Waker},
+    provisioning::waker::{Changes, Waker},
     readiness::{Mode, engine::Checks, pages as check},
     request::{Clocks, live, pages},
     retention::pages as retention,

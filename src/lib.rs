@@ -36,7 +36,7 @@
 //! `request::pages` takes the fields, [`request::form::RequestForm::check`] makes a
 //! [`request::Wanted`] of them or says by the field what is wrong, [`request::store::submit`]
 //! stores it with one statement; before that, the page with the answers shows what a short look by
-//! [`readiness::engine::Checker`] found, as advice. The [`provisioning::worker::Waker`] wakes the
+//! [`readiness::engine::Checker`] found, as advice. The [`provisioning::waker::Waker`] wakes the
 //! [`provisioning::worker::Worker`], which claims what is due. [`provisioning::checking`] looks at
 //! it with the same checker, outside any transaction; [`provisioning::store::settle`] stores the
 //! findings and, where nothing holds the request back, puts its routes in force, in one

@@ -19,7 +19,7 @@ use crate::{
         private::{self, PORTAL_DATABASE, PrivatePostgres},
     },
     metrics::Metrics,
-    provisioning::worker::{Waker, Worker},
+    provisioning::{waker::Waker, worker::Worker},
     readiness::{Mode, engine::Checks},
     request::live,
     retention::sweep::Sweeper,

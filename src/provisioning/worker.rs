@@ -4,19 +4,10 @@
 //! the own process's submits, by NOTIFY from other processes, by the next due time, and by a poll
 //! as a safety net. A wake-up carries no data: the task looks for itself.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
-use sqlx::{PgPool, postgres::PgListener};
-use tokio::{
-    sync::{Notify, watch},
-    time::{Instant, sleep, sleep_until, timeout},
-};
+use sqlx::PgPool;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -24,115 +15,22 @@ use super::{
     checking::{self, Desk, store::WATCH_EVERY},
     meter::Meter,
     store::{self, Settled, Verdicts, Waits},
+    waker::{POLL, Waker},
 };
-use crate::{clock::Clock, code, db, readiness::engine::Checks};
+use crate::{clock::Clock, db, readiness::engine::Checks};
 
 /// The most requests in one claim: larger ones gained nothing (`limits.md`).
 const MOST: u32 = 500;
 /// How long a claim lasts that is settled at once, which takes a fraction of it.
 const LEASE: Duration = Duration::from_secs(30);
-/// The safety net where wake-ups from other processes arrive, and where they do not.
-const POLL: Duration = Duration::from_secs(10);
-const POLL_ALONE: Duration = Duration::from_secs(1);
-/// Between two NOTIFYs of one process: the first goes at once, then at most 20 a second.
-const NOTIFY_GAP: Duration = Duration::from_millis(50);
 /// Wait after a failure of the database: the first, and the longest.
-const FAILURE_WAIT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-/// How long a wake-up of our own may take before we believe that none arrive.
-const PROBE_LIMIT: Duration = Duration::from_secs(2);
+pub(super) const FAILURE_WAIT: (Duration, Duration) =
+    (Duration::from_millis(100), Duration::from_secs(5));
 
 /// How often a process tells that it is there.
 const SHOW: Duration = Duration::from_mins(1);
 /// How long a process that stops may take to tell that it goes.
 const HIDE_LIMIT: Duration = Duration::from_secs(1);
-
-/// Wakes the background task of this process and whoever follows requests in it, and through NOTIFY
-/// those of the other processes.
-#[derive(Clone, Debug, Default)]
-pub struct Waker(Arc<Wakes>);
-
-#[derive(Debug, Default)]
-struct Wakes {
-    own: Notify,
-    others: Notify,
-    changes: watch::Sender<()>,
-    others_of_changes: Notify,
-    /// Whether wake-ups from other processes arrive.
-    listening: AtomicBool,
-}
-
-impl Waker {
-    /// There is something to do: called after a commit, never inside a transaction.
-    pub fn wake(&self) {
-        self.0.own.notify_one();
-        self.0.others.notify_one();
-    }
-
-    /// Some request stands otherwise than before, or its timeline or findings do: called after the
-    /// commit, never inside a transaction. Which one is for those who follow to find out.
-    pub fn changed(&self) {
-        self.0.changes.send_replace(());
-        self.0.others_of_changes.notify_one();
-    }
-
-    /// The changes from now on, of every process on the database.
-    #[must_use]
-    pub fn changes(&self) -> Changes {
-        Changes {
-            seen: self.0.changes.subscribe(),
-            wakes: Arc::clone(&self.0),
-        }
-    }
-
-    /// How often to look without being woken: the safety net.
-    fn poll(&self) -> Duration {
-        self.0.poll()
-    }
-
-    /// Another process has told of something to do.
-    fn hear(&self, channel: &str) {
-        if channel == store::STATUS_CHANNEL {
-            self.0.changes.send_replace(());
-        } else {
-            self.0.own.notify_one();
-        }
-    }
-
-    /// The connection was lost: anything may have been missed.
-    fn hear_all(&self) {
-        self.0.own.notify_one();
-        self.0.changes.send_replace(());
-    }
-}
-
-impl Wakes {
-    fn poll(&self) -> Duration {
-        let poll = if self.listening.load(Relaxed) {
-            POLL
-        } else {
-            POLL_ALONE
-        };
-        jittered(poll)
-    }
-}
-
-/// Tells when to look at requests again.
-#[derive(Clone, Debug)]
-pub struct Changes {
-    seen: watch::Receiver<()>,
-    wakes: Arc<Wakes>,
-}
-
-impl Changes {
-    /// Returns when some request has changed since the last call, or when it is time to look all
-    /// the same: after 10 s, or after 1 s where changes of other processes cannot be heard. Several
-    /// changes are one. Whether one was heard of.
-    pub async fn next(&mut self) -> bool {
-        let poll = self.wakes.poll();
-        // Late or closed: to look is right.
-        matches!(timeout(poll, self.seen.changed()).await, Ok(Ok(())))
-    }
-}
 
 /// The background task's means.
 #[derive(Clone, Debug)]
@@ -229,8 +127,7 @@ impl Worker {
                     None => self.work(&stop).await,
                 }
             },
-            stop.run_until_cancelled(self.tell_others()),
-            stop.run_until_cancelled(self.listen()),
+            stop.run_until_cancelled(self.waker.keep_in_touch(&self.pool)),
             self.show(&stop),
         );
     }
@@ -275,7 +172,7 @@ impl Worker {
             let mut done = None;
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = self.waker.0.own.notified() => due = Instant::now(),
+                () = self.waker.woken() => due = Instant::now(),
                 () = sleep_until(due) => {}
                 _ = renewal.tick() => {}
                 looked = desk.next() => done = Some(looked),
@@ -365,87 +262,8 @@ impl Worker {
             };
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.waker.0.own.notified() => {}
+                () = self.waker.woken() => {}
                 () = sleep(wait) => {}
-            }
-        }
-    }
-
-    /// Tells the other processes of what was done in this one, on each channel by itself: the first
-    /// at once, then coalesced.
-    async fn tell_others(&self) {
-        tokio::join!(
-            self.tell(&self.waker.0.others, store::CHANNEL),
-            self.tell(&self.waker.0.others_of_changes, store::STATUS_CHANNEL),
-        );
-    }
-
-    async fn tell(&self, something: &Notify, channel: &str) {
-        let mut next = Instant::now();
-        loop {
-            something.notified().await;
-            sleep_until(next).await;
-            next = Instant::now() + NOTIFY_GAP;
-            if let Err(error) = store::notify(&self.pool, channel, "").await {
-                // They poll.
-                tracing::debug!(%error, "the other processes were not told");
-            }
-        }
-    }
-
-    /// Hears the other processes, and keeps `listening` true while it does.
-    async fn listen(&self) {
-        let mut wait = FAILURE_WAIT.0;
-        loop {
-            match self.hear().await {
-                Ok(()) => {
-                    // The wake-ups do not arrive: a pooler in transaction mode is in the way.
-                    tracing::warn!(
-                        "LISTEN does not work on this connection (a pooler in transaction mode?): polling every {} s",
-                        POLL_ALONE.as_secs()
-                    );
-                    wait = Duration::from_mins(10);
-                }
-                Err(error) => tracing::debug!(%error, "not listening"),
-            }
-            self.waker.0.listening.store(false, Relaxed);
-            sleep(wait).await;
-            wait = (wait * 2).min(FAILURE_WAIT.1);
-        }
-    }
-
-    /// Returns when a wake-up that we sent ourselves does not arrive. One connection hears both
-    /// channels.
-    async fn hear(&self) -> Result<(), db::Error> {
-        let mut listener = PgListener::connect_with(&self.pool).await?;
-        listener
-            .listen_all([store::CHANNEL, store::STATUS_CHANNEL])
-            .await?;
-        let probe = Uuid::new_v4().to_string();
-        store::notify(&self.pool, store::CHANNEL, &probe).await?;
-        let arrives = async {
-            loop {
-                let heard = listener.recv().await?;
-                if heard.payload() == probe {
-                    return Ok::<_, sqlx::Error>(());
-                }
-                self.waker.hear(heard.channel());
-            }
-        };
-        match timeout(PROBE_LIMIT, arrives).await {
-            Ok(heard) => heard?,
-            Err(_) => return Ok(()),
-        }
-        self.waker.0.listening.store(true, Relaxed);
-        // What happened while nobody listened.
-        self.waker.hear_all();
-        loop {
-            match listener.try_recv().await? {
-                Some(heard) if heard.payload().is_empty() => self.waker.hear(heard.channel()),
-                // Another process looks whether LISTEN works.
-                Some(_) => {}
-                // The connection was lost and made again.
-                None => self.waker.hear_all(),
             }
         }
     }
@@ -453,9 +271,4 @@ impl Worker {
 
 async fn sleep_or(stop: &CancellationToken, wait: Duration) {
     tokio::select! { () = stop.cancelled() => {}, () = sleep(wait) => {} }
-}
-
-/// `wait` and up to a fifth more, so that processes do not poll in step.
-fn jittered(wait: Duration) -> Duration {
-    wait + wait * u32::from(code::random::<1>()[0]) / (5 * 255)
 }

@@ -15,7 +15,7 @@ use futures_util::StreamExt as _;
 use pic_portal::{
     app::App,
     db::{Database, Opening},
-    provisioning::worker::{Waker, Worker},
+    provisioning::{waker::Waker, worker::Worker},
 };
 use serde_json::Value;
 use tokio::{task::JoinHandle, time::timeout};

@@ -673,7 +673,7 @@ async fn migrations_follow_each_other_onto_data() {
     let worker = pic_portal::provisioning::worker::Worker::new(
         db.pool().clone(),
         WAITS,
-        pic_portal::provisioning::worker::Waker::default(),
+        pic_portal::provisioning::waker::Waker::default(),
     );
     assert_eq!(worker.drain().await.unwrap().provisioned, 1);
     let row = sqlx::query("SELECT string_agg(state, ' ' ORDER BY id) FROM request")

@@ -15,7 +15,8 @@ use pic_portal::{
     names::SipDomain,
     provisioning::{
         store::{Settled, Waits},
-        worker::{Waker, Worker},
+        waker::Waker,
+        worker::Worker,
     },
     readiness::engine::Checks,
     request::{
