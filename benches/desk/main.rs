@@ -71,7 +71,7 @@ async fn main() {
         .await;
     }
     on(Options::durable, async |db: Database| {
-        wal::measure(&db).await
+        wal::measure(&db).await;
     })
     .await;
 }

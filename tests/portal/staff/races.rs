@@ -45,7 +45,6 @@ async fn a_refusal_and_a_settlement_of_one_request_end_it_once() {
             other => panic!("{other}: {}", answer.body),
         }
     }
-    println!("{refused} refused, {provisioned} provisioned");
     assert_eq!(refused + provisioned, MANY);
     for (what, sql, expected) in [
         (
