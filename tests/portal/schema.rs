@@ -429,14 +429,6 @@ const BREAKS: &[(&str, &str)] = &[
         "staff_audit_about",
     ),
     (
-        "INSERT INTO staff_audit (staff_id, at, action, request_id) VALUES (1, pic_now(), 'looked', 9)",
-        "staff_audit_request",
-    ),
-    (
-        "INSERT INTO staff_audit (staff_id, at, action, service_id) VALUES (1, pic_now(), 'looked', 9)",
-        "staff_audit_service",
-    ),
-    (
         "INSERT INTO staff_audit (staff_id, at, action, request_id) VALUES (1, pic_now(), 'refused', 1)",
         "staff_audit_why",
     ),
