@@ -34,11 +34,7 @@ pub(crate) use self::{
     stream::{Events, answer, hello, no_room, of_request, stream},
     support::support,
 };
-use super::{
-    Clocks, Standing,
-    reference::Reference,
-    store::{Glance, Request},
-};
+use super::{Clocks, Standing, follow::Glance, reference::Reference, store::Request};
 use crate::{app::App, code};
 
 /// How long and how many live streams may be.

@@ -3,6 +3,7 @@
 //! [`State`] owns the state machine of `design.md`; [`Standing`] is the one place where what
 //! people are told ("overdue", "needs your action", "superseded") is derived from it.
 
+pub mod follow;
 pub mod form;
 pub mod live;
 pub mod pages;

@@ -25,7 +25,8 @@ use crate::{
     db,
     request::{
         Clocks, Standing,
-        store::{self, Event, Glance, RequestId},
+        follow::{Glance, RequestId, store},
+        store::Event,
     },
     staff::StaffId,
     web::client::Network,

@@ -32,9 +32,9 @@ use crate::{
     error::{Error, Problem},
     request::{
         State as Stored,
+        follow::{Counts, store},
         pages::{ReferencePath, shown},
         reference::Reference,
-        store::{self, Counts},
     },
     web::client::Client,
 };

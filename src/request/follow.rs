@@ -1,0 +1,77 @@
+//! What does somebody who follows a request have to see of it, at a glance?
+
+pub mod store;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::{Facts, store::Request};
+use crate::readiness::Severity;
+
+/// The internal number of a request, for following it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub(super) i64);
+
+/// How many findings there are of each severity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// [`Severity::Ok`].
+    pub ok: usize,
+    /// [`Severity::Skipped`].
+    pub skipped: usize,
+    /// [`Severity::Warning`].
+    pub warning: usize,
+    /// [`Severity::Unknown`].
+    pub unknown: usize,
+    /// [`Severity::Blocking`].
+    pub blocking: usize,
+}
+
+impl FromIterator<Severity> for Counts {
+    fn from_iter<I: IntoIterator<Item = Severity>>(severities: I) -> Self {
+        let mut counts = Self::default();
+        for severity in severities {
+            *match severity {
+                Severity::Ok => &mut counts.ok,
+                Severity::Skipped => &mut counts.skipped,
+                Severity::Warning => &mut counts.warning,
+                Severity::Unknown => &mut counts.unknown,
+                Severity::Blocking => &mut counts.blocking,
+            } += 1;
+        }
+        counts
+    }
+}
+
+/// How a request stands, at a glance.
+#[derive(Clone, Copy, Debug)]
+pub struct Glance {
+    /// What its standing is derived from.
+    pub facts: Facts,
+    /// Place of the last entry in its timeline, from 1.
+    pub seq: u16,
+    /// Its findings.
+    pub findings: Counts,
+    /// When its checks last ran; none: not yet.
+    pub checked_at: Option<DateTime<Utc>>,
+    /// When it is looked at next; none once it has ended and is not in force.
+    pub due_at: Option<DateTime<Utc>>,
+    /// The database's time when this was read.
+    pub now: DateTime<Utc>,
+}
+
+impl Request {
+    /// The same at a glance.
+    #[must_use]
+    pub fn glance(&self) -> Glance {
+        Glance {
+            facts: self.facts(),
+            // A timeline has no gaps: it is append-only, each place one more than the last.
+            seq: u16::try_from(self.events.len()).unwrap_or(u16::MAX),
+            findings: self.findings.iter().map(|f| f.severity).collect(),
+            checked_at: self.checked_at,
+            due_at: self.due_at,
+            now: self.now,
+        }
+    }
+}

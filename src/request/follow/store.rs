@@ -1,0 +1,116 @@
+//! How are many requests looked at in one round trip, for those who follow them?
+
+use std::collections::HashMap;
+
+use sqlx::PgPool;
+
+use super::{Counts, Glance, RequestId};
+use crate::{
+    db::{self, Impossible},
+    names::SipDomain,
+    readiness::Severity,
+    request::{Actor, EventCode, Facts, Kind, State, reference::Reference, store::Event},
+};
+
+/// The request with this name; `None` when there is none.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away.
+pub async fn find(pool: &PgPool, reference: Reference) -> Result<Option<RequestId>, db::Error> {
+    let id = sqlx::query_scalar!(
+        "SELECT id FROM request WHERE reference = $1",
+        reference.to_string()
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(id.map(RequestId))
+}
+
+/// How `requests` stand, in one round trip. One that is not there any more is left out.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away or a row is impossible.
+pub async fn glances(
+    pool: &PgPool,
+    requests: &[RequestId],
+) -> Result<Vec<(RequestId, Glance)>, db::Error> {
+    let ids: Vec<i64> = requests.iter().map(|request| request.0).collect();
+    let rows = sqlx::query_file!("src/request/follow/glances.sql", &ids)
+        .fetch_all(pool)
+        .await?;
+    rows.into_iter()
+        .map(|row| {
+            let impossible = |table, column| Impossible {
+                table,
+                column,
+                id: Some(row.id),
+            };
+            let findings: Counts = row
+                .severities
+                .iter()
+                .map(|name| Severity::parse(name).ok_or(impossible("finding", "severity")))
+                .collect::<Result<_, _>>()?;
+            let facts = Facts {
+                state: State::from_columns(&row.state, row.reason.as_deref(), row.ended_at)
+                    .map_err(|_| impossible("request", "state"))?,
+                kind: Kind::parse(&row.kind).ok_or(impossible("request", "kind"))?,
+                submitted_at: row.submitted_at,
+                blocked: findings.blocking > 0,
+                superseded: row.superseded,
+            };
+            let glance = Glance {
+                facts,
+                seq: u16::try_from(row.seq).map_err(|_| impossible("event", "seq"))?,
+                findings,
+                checked_at: row.checked_at,
+                due_at: row.due_at,
+                now: row.now,
+            };
+            Ok((RequestId(row.id), glance))
+        })
+        .collect()
+}
+
+/// The timelines of `requests`, each from its first entry on, in one round trip.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away or a row is impossible.
+pub async fn timelines(
+    pool: &PgPool,
+    requests: &[RequestId],
+) -> Result<HashMap<RequestId, Vec<Event>>, db::Error> {
+    let ids: Vec<i64> = requests.iter().map(|request| request.0).collect();
+    let rows = sqlx::query!(
+        r#"SELECT request_id, at, actor, code, subject::text AS "subject?" FROM event
+           WHERE request_id = ANY ($1) ORDER BY request_id, seq"#,
+        &ids
+    )
+    .fetch_all(pool)
+    .await?;
+    let mut timelines: HashMap<RequestId, Vec<Event>> = HashMap::new();
+    for row in rows {
+        let impossible = |column| Impossible {
+            table: "event",
+            column,
+            id: Some(row.request_id),
+        };
+        let event = Event {
+            at: row.at,
+            actor: Actor::parse(&row.actor).ok_or(impossible("actor"))?,
+            code: EventCode::parse(&row.code).ok_or(impossible("code"))?,
+            subject: row
+                .subject
+                .map(SipDomain::from_database)
+                .transpose()
+                .map_err(|_| impossible("subject"))?,
+        };
+        timelines
+            .entry(RequestId(row.request_id))
+            .or_default()
+            .push(event);
+    }
+    Ok(timelines)
+}
