@@ -496,6 +496,11 @@ impl Gallery {
         }
     }
 
+    /// The cookie of who is signed in at the desk of `portal`, if somebody is.
+    pub(crate) fn agent_of(&self, portal: &Portal) -> Option<&str> {
+        (portal.origin == self.desk.origin).then_some(self.agent.as_str())
+    }
+
     /// Opens the page in a browser.
     pub(crate) async fn visit(&self, page: &Page, exhibit: &Exhibit) {
         let origin = &self.portal(exhibit).origin;
