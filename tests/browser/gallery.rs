@@ -2,6 +2,8 @@
 //!
 //! One list for everything that is asked of every page: accessibility, validity, links.
 
+mod desk;
+
 use std::time::Duration;
 
 use axum::{body::Body, http::Request};
@@ -11,7 +13,7 @@ use sqlx::AssertSqlSafe;
 
 use crate::{
     portal_support::{
-        app::{Answer, submission_id},
+        app::{Answer, TestApp, submission_id},
         edge::Edge,
         world::World,
     },
@@ -83,6 +85,8 @@ enum At {
     Away,
     /// Its checks look, at one organisation.
     Looking,
+    /// With a support desk, after a busy fortnight.
+    Desk,
 }
 
 /// Portals with requests in every state, and the list of all pages.
@@ -92,6 +96,9 @@ pub(crate) struct Gallery {
     broken: Portal,
     away: Portal,
     looking: Portal,
+    desk: Portal,
+    /// The cookie of who is signed in at the desk.
+    agent: String,
     elsewhere: String,
     _contoso: (World, Edge),
 }
@@ -113,6 +120,8 @@ impl Gallery {
             sound,
             broken: Portal::start().await,
             away: Portal::start().await,
+            desk: Portal::start().await,
+            agent: String::new(),
             elsewhere: foreign("127.0.0.2").await,
         };
         gallery.pages_of_the_form();
@@ -122,6 +131,7 @@ impl Gallery {
         gallery.pages_of_finding();
         gallery.pages_of_help();
         gallery.pages_of_errors().await;
+        gallery.pages_of_the_desk().await;
         gallery
     }
 
@@ -308,19 +318,7 @@ impl Gallery {
             (&well, WELL),
             (&risk, RISK),
         ] {
-            let sql = format!(
-                "DELETE FROM finding USING request WHERE request_id = id AND reference = '{reference}';
-                 WITH r AS (SELECT id FROM request WHERE reference = '{reference}'),
-                 names AS (SELECT sip_domain::text AS name, row_number() OVER (ORDER BY sip_domain) AS n, false AS edge
-                           FROM request_route JOIN r ON request_id = r.id
-                           UNION ALL SELECT access_edge::text, 1, true FROM request_edge JOIN r ON request_id = r.id)
-                 INSERT INTO finding (request_id, subject, at, code, severity, expected, found)
-                 SELECT r.id, names.name, pic_now(), f.code, f.severity, f.expected, string_to_array(f.found, '|')
-                 FROM r, names, (VALUES {findings}) AS f (edge, first, last, code, severity, expected, found)
-                 WHERE f.edge = names.edge AND names.n BETWEEN f.first AND f.last"
-            );
-            let stored = sqlx::raw_sql(AssertSqlSafe(sql)).execute(app.pool()).await;
-            assert!(stored.unwrap().rows_affected() > 0);
+            store_findings(app, reference, findings).await;
         }
         let fields = [("number", "1234567"), ("management_key", key.as_str())];
         let session = app.post("/service", &fields).await.cookie();
@@ -485,6 +483,7 @@ impl Gallery {
             At::Broken => &self.broken,
             At::Away => &self.away,
             At::Looking => &self.looking,
+            At::Desk => &self.desk,
         }
     }
 
@@ -493,24 +492,32 @@ impl Gallery {
         match exhibit.at {
             At::Sound | At::Broken | At::Away => &self.sound,
             At::Looking => &self.looking,
+            At::Desk => &self.desk,
         }
+    }
+
+    /// The cookie of who is signed in at the desk of `portal`, if somebody is.
+    pub(crate) fn agent_of(&self, portal: &Portal) -> Option<&str> {
+        (portal.origin == self.desk.origin).then_some(self.agent.as_str())
     }
 
     /// Opens the page in a browser.
     pub(crate) async fn visit(&self, page: &Page, exhibit: &Exhibit) {
         let origin = &self.portal(exhibit).origin;
+        page.cdp("Network.clearBrowserCookies", json!({})).await;
         match &exhibit.way {
             Way::Get(path) => page.go(&format!("{origin}{path}")).await,
             Way::GetWith(path, cookie) => {
                 let (name, value) = cookie.split_once('=').unwrap();
                 let url = format!("{origin}{path}");
+                // Its stream of changes is below it, and needs the cookie too.
+                let below = path.split('?').next();
                 page.cdp(
                     "Network.setCookie",
-                    json!({ "url": url, "path": path, "name": name, "value": value }),
+                    json!({ "url": url, "path": below, "name": name, "value": value }),
                 )
                 .await;
                 page.go(&url).await;
-                page.cdp("Network.clearBrowserCookies", json!({})).await;
             }
             Way::Post(path, fields) => {
                 page.go(&format!("{origin}/")).await;
@@ -562,6 +569,23 @@ fn post(
         .header("origin", origin)
         .header("content-type", kind)
         .body(Body::from(serde_html_form::to_string(fields).unwrap()))
+}
+
+/// Leaves findings of a request behind, as its checks would.
+async fn store_findings(app: &TestApp, reference: &str, findings: &str) {
+    let sql = format!(
+        "DELETE FROM finding USING request WHERE request_id = id AND reference = '{reference}';
+         WITH r AS (SELECT id FROM request WHERE reference = '{reference}'),
+         names AS (SELECT sip_domain::text AS name, row_number() OVER (ORDER BY sip_domain) AS n, false AS edge
+                   FROM request_route JOIN r ON request_id = r.id
+                   UNION ALL SELECT access_edge::text, 1, true FROM request_edge JOIN r ON request_id = r.id)
+         INSERT INTO finding (request_id, subject, at, code, severity, expected, found)
+         SELECT r.id, names.name, pic_now(), f.code, f.severity, f.expected, string_to_array(f.found, '|')
+         FROM r, names, (VALUES {findings}) AS f (edge, first, last, code, severity, expected, found)
+         WHERE f.edge = names.edge AND names.n BETWEEN f.first AND f.last"
+    );
+    let stored = sqlx::raw_sql(AssertSqlSafe(sql)).execute(app.pool()).await;
+    assert!(stored.unwrap().rows_affected() > 0);
 }
 
 /// A whole form.

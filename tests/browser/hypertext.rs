@@ -109,7 +109,10 @@ async fn no_link_is_dead() {
         else {
             continue;
         };
-        let answer = portal.app.get(path).await;
+        let answer = match gallery.agent_of(portal) {
+            Some(cookie) => portal.app.get_with(path, cookie).await,
+            None => portal.app.get(path).await,
+        };
         if answer.status.as_u16() >= 400 {
             dead.insert(format!("{from}: {link} answers {}", answer.status));
         }

@@ -103,3 +103,8 @@ async fn pages_of_finding_and_of_errors_are_fit_for_everybody() {
 async fn pages_of_help_are_fit_for_everybody() {
     look_at(|name| name.starts_with("help")).await;
 }
+
+#[tokio::test]
+async fn pages_of_the_desk_are_fit_for_everybody() {
+    look_at(|name| name.starts_with("staff")).await;
+}

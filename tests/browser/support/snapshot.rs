@@ -25,7 +25,14 @@ const MASKS: &[(&str, &str)] = &[
         r"(just now|\d+ (seconds?|minutes?|hours?|days?) ago)",
         "A WHILE ago",
     ),
-    (r"\b\d+ (seconds?|minutes?)\b", "A WHILE"),
+    (r"\b\d+ (ms|seconds?|minutes?)\b", "A WHILE"),
+    (
+        r#"(?<=term "Public token"\n *definition\n *text )"[0-9A-HJKMNP-TV-Z]{16}""#,
+        r#""TOKEN""#,
+    ),
+    (r#"(?<=rowheader )"\d+\.\d+\.\d+""#, r#""VERSION""#),
+    // The days below the bars of a chart, and the numbers above them.
+    (r#"(?<=each day\."\n)( *text "[\d.]+[a-z]?"\n)+"#, ""),
 ];
 
 impl Page {
