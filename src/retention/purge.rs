@@ -3,7 +3,7 @@
 //! Setting a column to `NULL` leaves the old rows in the table's files, in its indexes, in what the
 //! planner knows of the column and in the write-ahead log (`limits.md`, trap 2). So it goes in steps:
 //!
-//! 1. [`survey`] looks at what is there, and refuses what must not or cannot be emptied;
+//! 1. [`survey()`] looks at what is there, and refuses what must not or cannot be emptied;
 //! 2. [`carry_out`] empties the columns a few pages at a time, each batch a short transaction of its
 //!    own, so that nobody waits for it (a whole table goes by `TRUNCATE`);
 //! 3. waits until no transaction is left that could still want the old rows, and writes the table

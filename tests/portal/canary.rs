@@ -3,8 +3,9 @@
 //! Everywhere a person, a program or an older system can put something, marks that exist nowhere else
 //! are put, in several forms, into the real process at its most talkative. One sweep later, with
 //! everything still running, they are looked for in every table, in what `pg_dump` tells, in both logs,
-//! in the pages, and in every byte of the server's directory.
+//! in the pages and metrics, and in every byte of the server's directory.
 
+mod commands;
 mod places;
 
 use std::{
@@ -175,6 +176,24 @@ async fn submitted(portal: &Portal) -> Answer {
     portal.post("/requests/new", &fields).await.unwrap()
 }
 
+/// Asks where the database refuses in the middle of it.
+async fn refused_halfway(canary: &Canary, portal: &Portal, pool: &PgPool) {
+    sqlx::raw_sql("ALTER TABLE route RENAME TO gone")
+        .execute(pool)
+        .await
+        .unwrap();
+    let headers = [
+        ("user-agent", canary.forms[0].as_str()),
+        ("referer", &canary.forms[0]),
+    ];
+    let asked = exchange(portal.address, "GET", "/status?q=contoso.com", &headers, "").await;
+    assert_eq!(asked.unwrap().status, StatusCode::INTERNAL_SERVER_ERROR);
+    sqlx::raw_sql("ALTER TABLE gone RENAME TO route; ANALYZE")
+        .execute(pool)
+        .await
+        .unwrap();
+}
+
 /// Looks into everything that is kept, with everything running.
 async fn assert_nowhere(canary: &Canary, pool: &PgPool, dir: &Path, scratch: &Path) {
     for mark in canary.written().iter().map(String::as_str) {
@@ -204,7 +223,8 @@ async fn assert_nowhere(canary: &Canary, pool: &PgPool, dir: &Path, scratch: &Pa
         .fetch_one(pool)
         .await
         .unwrap();
-    assert_eq!(requests, 2);
+    // Two by the form, one out of the export.
+    assert_eq!(requests, 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -214,6 +234,7 @@ async fn what_is_typed_or_lands_anywhere_is_nowhere_one_sweep_later() {
     let settings = [
         ("PIC_DATA_DIR", dir.to_str().unwrap()),
         ("PIC_LOG", "trace"),
+        ("PIC_METRICS_LISTEN", "127.0.0.1:0"),
     ];
     let portal = Portal::start(&settings, &log).await;
     let server = running_server(&dir).unwrap().database(PORTAL_DATABASE);
@@ -260,22 +281,11 @@ async fn what_is_typed_or_lands_anywhere_is_nowhere_one_sweep_later() {
         .for_each_concurrent(4, |typed| places.fill(typed))
         .await;
     into_legacy_contact(&pool, &canary).await;
+    let names = commands::as_staff_names(&canary, &settings).await;
+    let imported = commands::in_an_export(&canary, &settings).await;
+    planted.fetch_add(names + imported, Relaxed);
     assert!(planted.load(Relaxed) >= PLANTED, "{planted:?}");
-    // And where the database refuses in the middle of it.
-    sqlx::raw_sql("ALTER TABLE route RENAME TO gone")
-        .execute(&pool)
-        .await
-        .unwrap();
-    let headers = [
-        ("user-agent", canary.forms[0].as_str()),
-        ("referer", &canary.forms[0]),
-    ];
-    let asked = exchange(portal.address, "GET", "/status?q=contoso.com", &headers, "").await;
-    assert_eq!(asked.unwrap().status, StatusCode::INTERNAL_SERVER_ERROR);
-    sqlx::raw_sql("ALTER TABLE gone RENAME TO route; ANALYZE")
-        .execute(&pool)
-        .await
-        .unwrap();
+    refused_halfway(&canary, &portal, &pool).await;
     flush(&pool).await;
     for mark in &canary.marks {
         assert!(
@@ -297,6 +307,8 @@ async fn what_is_typed_or_lands_anywhere_is_nowhere_one_sweep_later() {
     flush(&pool).await;
 
     assert_nowhere(&canary, &pool, &dir, scratch.path()).await;
+    let scrape = commands::metrics(&portal).await;
+    assert!(!canary.is_in(&scrape), "a metric holds it: {scrape}");
     for page in places.pages().await {
         assert!(!canary.is_in(&page), "a page holds it: {page}");
     }

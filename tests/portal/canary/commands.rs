@@ -1,0 +1,70 @@
+//! What operators put where: on command lines, into export files; and what Prometheus reads.
+
+use std::{fmt::Write as _, fs, net::SocketAddr, process::Stdio};
+
+use axum::http::StatusCode;
+
+use super::Canary;
+use crate::support::process::{Portal, command, exchange, program, scratch};
+
+/// Tries every form as the name of an account of the support desk; each is refused without being
+/// repeated. How many were tried.
+pub(super) async fn as_staff_names(canary: &Canary, settings: &[(&str, &str)]) -> usize {
+    // An argument cannot have a NUL.
+    let forms = || canary.forms.iter().filter(|form| !form.contains('\0'));
+    for form in forms() {
+        let refused = command(&program(), settings)
+            .args(["staff", "add", "--", form])
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .unwrap();
+        assert!(!refused.status.success(), "{form} is no account's name");
+        let said = [refused.stdout, refused.stderr].concat();
+        let said = String::from_utf8(said).unwrap();
+        assert!(!canary.is_in(&said), "{said}");
+    }
+    forms().count()
+}
+
+/// Brings an old portal's export over that has a form in each line's columns of contacts and in a
+/// column that nobody knows. How many were put there.
+pub(super) async fn in_an_export(canary: &Canary, settings: &[(&str, &str)]) -> usize {
+    // Beside what is looked through: the export itself stays the operator's.
+    let aside = scratch();
+    let file = aside.path().join("export.csv");
+    let mut export =
+        String::from("programme,number,edge,domain,state,email,contact name,remarks\n");
+    for (place, form) in canary.forms.iter().enumerate() {
+        let quoted = format!("\"{}\"", form.replace('\0', "").replace('"', "\"\""));
+        let _ = writeln!(
+            export,
+            "Volume Licensing,7654321,sip.old.example,d{place}.old.example,activated,{quoted},{quoted},{quoted}"
+        );
+    }
+    fs::write(&file, export).unwrap();
+    let came = command(&program(), settings)
+        .arg("import")
+        .arg(&file)
+        .output()
+        .await
+        .unwrap();
+    let said = [came.stdout, came.stderr].concat();
+    let said = String::from_utf8(said).unwrap();
+    assert!(came.status.success(), "{said}");
+    assert!(!canary.is_in(&said), "{said}");
+    let keys = fs::read_to_string(aside.path().join("export.csv.keys.csv")).unwrap();
+    assert!(keys.contains("7654321") && !canary.is_in(&keys), "{keys}");
+    canary.forms.len() * 3
+}
+
+/// What Prometheus reads of a portal with `PIC_METRICS_LISTEN`.
+pub(super) async fn metrics(portal: &Portal) -> String {
+    let log = portal.log();
+    let (_, rest) = log.split_once("metrics on http://").unwrap();
+    let address: SocketAddr = rest.split('/').next().unwrap().parse().unwrap();
+    let scrape = exchange(address, "GET", "/metrics", &[], "").await.unwrap();
+    assert_eq!(scrape.status, StatusCode::OK);
+    assert!(scrape.body.contains("pic_database_up 1"), "{}", scrape.body);
+    scrape.body
+}
