@@ -146,6 +146,7 @@ pub(super) fn own_path(next: &str) -> Option<&str> {
     let path = inside.split(['?', '#']).next().unwrap_or_default();
     let is_own = next.len() <= LONGEST
         && next.chars().all(plain)
+        && !path.starts_with('/')
         && !path.contains("//")
         && !path.split('/').any(|part| part == "." || part == "..");
     is_own.then_some(next)
