@@ -51,7 +51,19 @@ pub(super) struct Place {
     /// Directories made by this start, outermost first; removed again unless it succeeds.
     made: Made,
     /// Locked; the lock goes with the process, however that ends. Dropped last.
-    _lock: File,
+    _lock: Lock,
+}
+
+/// A file that is locked.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing would not do: a process that another thread starts at this moment has the file
+        // open too, until it becomes another program.
+        let _ = self.0.unlock();
+    }
 }
 
 impl Place {
@@ -88,7 +100,7 @@ fn lock_path(dir: &Path) -> PathBuf {
     dir.join("lock")
 }
 
-fn lock(dir: &Path) -> Result<File, StartError> {
+fn lock(dir: &Path) -> Result<Lock, StartError> {
     let path = lock_path(dir);
     loop {
         let mut file = OpenOptions::new()
@@ -121,7 +133,7 @@ fn lock(dir: &Path) -> Result<File, StartError> {
                 .and_then(|()| file.rewind())
                 .and_then(|()| file.write_all(id.as_bytes()))
                 .map_err(unwritable(&path))?;
-            return Ok(file);
+            return Ok(Lock(file));
         }
     }
 }
