@@ -45,7 +45,7 @@ pub mod words;
 
 use std::time::Duration;
 
-use crate::{named::named, service};
+use crate::{named::named, service, staff};
 
 /// Withdrawn and rejected requests are kept for so long after they ended.
 pub const ENDED_REQUESTS: Duration = Duration::from_hours(90 * 24);
@@ -53,8 +53,6 @@ pub const ENDED_REQUESTS: Duration = Duration::from_hours(90 * 24);
 pub const STAFF_AUDIT: Duration = Duration::from_hours(365 * 24);
 /// Records of sweeps are kept for so long.
 pub const RUNS: Duration = Duration::from_hours(90 * 24);
-/// A session of the support desk ends so long after it began, used or not; unused, like any other.
-pub const STAFF_SESSION_END: Duration = Duration::from_hours(12);
 
 /// The rule in one sentence, for pages, programs and the command line.
 pub const RULE: &str = "This portal never asks for names, email addresses or phone numbers, never \
@@ -193,8 +191,8 @@ pub const KEPT: &[Kept] = &[
         "Being signed in to the support desk",
         Until::Unused(
             Kind::StaffSessions,
-            service::store::IDLE_END,
-            STAFF_SESSION_END,
+            staff::store::IDLE_END,
+            staff::store::ABSOLUTE_END,
         ),
     ),
     kept(

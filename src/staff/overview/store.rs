@@ -10,8 +10,8 @@ use crate::{
     readiness::{Code, Severity},
 };
 
-/// Reads all of it. At a million requests it takes some ten milliseconds: days and median read the
-/// end of `request_provisioned_when`, findings so many entries a code of `finding_by_code`.
+/// Reads all of it, without a table read whole: days and median read the end of
+/// `request_provisioned_when`, findings so many entries a code of `finding_by_code`.
 ///
 /// # Errors
 ///
