@@ -121,3 +121,35 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION pic_settle_plain(integer, timestamptz, uuid, interval, interval) IS
     'settles, without look-ups, up to `most` requests that are due since then (null: since ever) and free, oldest first, in the caller''s transaction; tells how many it provisioned, which it has claimed by `token` for `lease` because they are for pic_conclude, whether there may be more, since when to look next (due rows before that were dealt with, but for those of others), and for how long nothing else will be due (null: nothing is waiting)';
+
+-- ---------------------------------------------------------------------------------------------
+-- Deleting requests, planned for large tables too: between two ANALYZE an empty table may have become
+-- a large one, and each of the plans kept in a session would read it from end to end, for every row
+-- that is deleted.
+ALTER FUNCTION pic_forget_requests(interval, interval, interval, integer) SET enable_seqscan = off;
+ALTER FUNCTION pic_forget_requests(interval, interval, interval, integer) SET enable_bitmapscan = off;
+ALTER FUNCTION pic_forget_requests(interval, interval, interval, integer) SET enable_hashjoin = off;
+ALTER FUNCTION pic_forget_requests(interval, interval, interval, integer) SET enable_mergejoin = off;
+
+-- ---------------------------------------------------------------------------------------------
+-- PostgreSQL's upkeep where its defaults wait for a fifth of a table, which of millions is too late.
+
+-- Every row is deleted within moments, and every claim reads the index of due times from its
+-- beginning: dead entries there are what slows it down. It is small, so it is done at full speed.
+ALTER TABLE work SET (
+    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0,
+    autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 5000);
+-- Every row gets another due time once a day, so each leaves a dead entry in that index.
+ALTER TABLE watch SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
+-- Every row dies once, when it leaves pending: the state stands in predicates of indexes, so that this
+-- is no HOT update. What is counted is read from indexes alone where the pages are known to be visible.
+ALTER TABLE request SET (
+    autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
+    autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
+-- Findings come and go with every check.
+ALTER TABLE finding SET (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+-- Written once and never changed: looked at soon after it was written, and frozen then, so that no
+-- page is written again years later when the transaction numbers wrap around.
+ALTER TABLE event SET (autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_freeze_min_age = 0);
+ALTER TABLE request_edge SET (autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_freeze_min_age = 0);
+ALTER TABLE request_route SET (autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_freeze_min_age = 0);
