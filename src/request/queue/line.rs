@@ -125,3 +125,6 @@ impl Line {
         self.writers
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;

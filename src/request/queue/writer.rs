@@ -146,3 +146,6 @@ fn halves(part: Range<usize>) -> (Range<usize>, Range<usize>) {
     let middle = part.start + part.len() / 2;
     (part.start..middle, middle..part.end)
 }
+
+#[cfg(test)]
+mod tests;
