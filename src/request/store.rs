@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use sqlx::{PgPool, types::Json};
+use sqlx::types::Json;
 
 use super::{
     Actor, Asked, Deployment, EventCode, Facts, Kind, ServiceId, State,
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     agreement::{AgreementNumber, Programme},
-    db::{self, Impossible},
+    db::{self, Impossible, PgPool},
     names::{AccessEdge, Fqdn, SipDomain},
     readiness::{Code, Evidence, Finding, Severity},
     service::{ManagementKey, Token},
@@ -92,7 +92,7 @@ pub async fn was_sent(pool: &PgPool, id: &SubmissionId) -> Result<bool, db::Erro
         r#"SELECT EXISTS (SELECT FROM request WHERE submission_hash = $1::bytea) AS "sent!""#,
         &id.hash()
     )
-    .fetch_one(pool)
+    .fetch_one(pool.again())
     .await?;
     Ok(sent)
 }
@@ -122,7 +122,7 @@ async fn submit_once(
         &batch.domain_edge,
         &batch.sip_domain as _,
     )
-    .fetch_all(pool)
+    .fetch_all(pool.again())
     .await?;
     let read = |text: &str| {
         Reference::parse(text).ok_or(Impossible {
@@ -319,7 +319,7 @@ impl StoredFinding {
 /// [`db::Error`] when the database is away or a row is impossible.
 pub async fn look_up(pool: &PgPool, reference: Reference) -> Result<Option<Request>, db::Error> {
     let Some(row) = sqlx::query_file!("src/request/look_up.sql", reference.to_string())
-        .fetch_optional(pool)
+        .fetch_optional(pool.again())
         .await?
     else {
         return Ok(None);
@@ -436,7 +436,7 @@ pub async fn in_force(pool: &PgPool, domain: &SipDomain) -> Result<bool, db::Err
         r#"SELECT EXISTS (SELECT FROM route WHERE sip_domain = $1::text) AS "found!""#,
         domain.as_str()
     )
-    .fetch_one(pool)
+    .fetch_one(pool.again())
     .await?;
     Ok(found)
 }
