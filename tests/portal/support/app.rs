@@ -30,11 +30,14 @@ use pic_portal::{
     service::ManagementKey,
     web::limit::Throttle,
 };
-use sqlx::{AssertSqlSafe, migrate::Migrator};
+use sqlx::{AssertSqlSafe, migrate::Migrator, postgres::PgConnectOptions};
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
-use super::db::TestDb;
+use super::{
+    db::TestDb,
+    proxy::{Proxy, Target},
+};
 
 /// The settings of a portal under test: the defaults of the contract.
 pub(crate) const CLOCKS: Clocks = Clocks {
@@ -243,11 +246,29 @@ impl TestApp {
     /// A portal whose settings are the defaults but for `change`.
     pub(crate) async fn with(change: impl FnOnce(&mut Site)) -> Self {
         let db = TestDb::fresh(&MIGRATOR).await;
+        let options = db.options();
+        Self::reaching(db, options, change).await
+    }
+
+    /// A portal with a network between it and its database.
+    pub(crate) async fn behind_a_proxy() -> (Self, Proxy) {
+        let db = TestDb::fresh(&MIGRATOR).await;
+        let proxy = Proxy::to(Target::of(&db.options())).await;
+        let options = proxy.options(&db.options());
+        (Self::reaching(db, options, |_| {}).await, proxy)
+    }
+
+    /// A portal that reaches its database by `options`.
+    async fn reaching(
+        db: TestDb,
+        options: PgConnectOptions,
+        change: impl FnOnce(&mut Site),
+    ) -> Self {
         let opening = Opening {
             pool: 10,
             allow_unsafe: true,
         };
-        let database = Database::open(db.options(), &opening).await.unwrap();
+        let database = Database::open(options, &opening).await.unwrap();
         let mut site = Site {
             public_url: Origin::parse("http://portal.test").unwrap(),
             provider: "Skype".into(),
