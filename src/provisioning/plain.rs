@@ -14,7 +14,6 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
 use tokio::time::Instant;
 
 use super::{
@@ -22,7 +21,7 @@ use super::{
     store::{self, Look, Settled, Verdicts, Waits},
     waker::Waker,
 };
-use crate::db;
+use crate::db::{self, PgPool};
 
 /// The most requests in one claim: larger ones gained nothing (`limits.md`).
 const MOST: u32 = 500;

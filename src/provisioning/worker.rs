@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -18,8 +17,15 @@ use super::{
     store::{self, Settled, Waits},
     waker::{POLL, Waker},
 };
-use crate::{clock::Clock, db, readiness::engine::Checks};
+use crate::{
+    clock::Clock,
+    db::{self, PgPool},
+    readiness::engine::Checks,
+};
 
+/// How long a statement may take: a claim or a settling of 500 takes some ten milliseconds, and its
+/// lease lasts longer.
+const LIMIT: Duration = Duration::from_secs(10);
 /// Wait after a failure of the database: the first, and the longest.
 pub(super) const FAILURE_WAIT: (Duration, Duration) =
     (Duration::from_millis(100), Duration::from_secs(5));
@@ -46,7 +52,7 @@ impl Worker {
     #[must_use]
     pub fn new(pool: PgPool, waits: Waits, waker: Waker) -> Self {
         Self {
-            pool,
+            pool: pool.within(LIMIT),
             waits,
             waker,
             checks: Checks::Off,

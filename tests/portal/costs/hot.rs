@@ -3,8 +3,11 @@
 
 use std::time::Duration;
 
-use pic_portal::provisioning::{checking::store as checking, store};
-use sqlx::{AssertSqlSafe, PgPool, postgres::PgPoolOptions};
+use pic_portal::{
+    db::PgPool,
+    provisioning::{checking::store as checking, store},
+};
+use sqlx::AssertSqlSafe;
 
 use crate::support::app::{TestApp, WAITS};
 
@@ -12,12 +15,8 @@ const LEASE: Duration = Duration::from_secs(30);
 const MANY: usize = 700;
 
 /// One connection, so that what it has counted is told before the next question.
-async fn alone(portal: &TestApp) -> PgPool {
-    PgPoolOptions::new()
-        .max_connections(1)
-        .connect_with(portal.db().options())
-        .await
-        .unwrap()
+fn alone(portal: &TestApp) -> PgPool {
+    PgPool::new(portal.db().options(), 1)
 }
 
 /// How many rows of `table` were updated so far, and how many of these by HOT updates.
@@ -52,7 +51,7 @@ async fn run(pool: &PgPool, sql: &str) {
 async fn claims_renewals_and_releases_are_hot_however_often() {
     let portal = TestApp::new().await;
     portal.store(MANY).await;
-    let pool = alone(&portal).await;
+    let pool = alone(&portal);
     let all = i64::try_from(MANY).unwrap();
     let mut claims = Vec::new();
     let claimed = counted(&pool, "work", async || {
@@ -91,7 +90,7 @@ async fn a_claim_on_what_is_in_force_is_hot_too() {
     let portal = TestApp::new().await;
     portal.store(MANY).await;
     portal.work().await;
-    let pool = alone(&portal).await;
+    let pool = alone(&portal);
     run(
         &pool,
         "INSERT INTO watch (request_id, due_at, checked_at) SELECT id, pic_now(), pic_now() FROM request",
@@ -121,7 +120,7 @@ async fn what_waits_for_a_rival_is_given_back_by_a_hot_update() {
             .store_one(&[("sip.contoso.com", "contoso.com")])
             .await;
     }
-    let pool = alone(&portal).await;
+    let pool = alone(&portal);
     let claim = store::claim(&pool, 500, LEASE).await.unwrap();
     let settled = counted(&pool, "work", async || {
         let verdicts = store::Verdicts::default();
@@ -135,7 +134,7 @@ async fn what_waits_for_a_rival_is_given_back_by_a_hot_update() {
 #[tokio::test]
 async fn telling_that_a_process_is_there_is_hot() {
     let portal = TestApp::new().await;
-    let pool = alone(&portal).await;
+    let pool = alone(&portal);
     let [one, two] = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()];
     let show = async |instance| {
         store::show_instance(&pool, instance, LEASE, Duration::ZERO)
@@ -158,7 +157,7 @@ async fn telling_that_a_process_is_there_is_hot() {
 async fn a_request_is_updated_once_in_its_life() {
     let portal = TestApp::new().await;
     portal.store(MANY).await;
-    let pool = alone(&portal).await;
+    let pool = alone(&portal);
     let worker = pic_portal::provisioning::worker::Worker::new(
         pool.clone(),
         WAITS,

@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use pic_portal::provisioning::{waker::Waker, worker::Worker};
-use sqlx::postgres::PgPoolOptions;
+use pic_portal::{
+    db::PgPool,
+    provisioning::{waker::Waker, worker::Worker},
+};
 use tokio::{task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -41,9 +43,7 @@ fn instances(portal: &TestApp, count: usize, stop: &CancellationToken) -> JoinSe
                 portal.own_worker()
             } else {
                 // Connections of its own, as a process has.
-                let pool = PgPoolOptions::new().max_connections(4);
-                let pool = pool.connect_lazy_with(portal.db().options());
-                Worker::new(pool, WAITS, Waker::default())
+                Worker::new(PgPool::new(portal.db().options(), 4), WAITS, Waker::default())
             };
             worker.run(stop.clone())
         })

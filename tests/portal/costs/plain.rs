@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use pic_portal::provisioning::store::{self, Settled, Verdicts};
-use sqlx::{Acquire as _, AssertSqlSafe, PgPool};
+use pic_portal::{
+    db::PgPool,
+    provisioning::store::{self, Settled, Verdicts},
+};
+use sqlx::AssertSqlSafe;
 
 use crate::support::{
     app::{TestApp, WAITS},
@@ -131,8 +134,7 @@ async fn blocked(portal: &TestApp, count: i64) {
 
 /// Runs `sql` in a transaction of its own, lets the background task come up against it, and commits.
 async fn step_against(portal: &TestApp, sql: &str) -> Settled {
-    let mut other = portal.db().pool().acquire().await.unwrap();
-    let mut transaction = other.begin().await.unwrap();
+    let mut transaction = portal.db().pool().begin().await.unwrap();
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
         .execute(&mut *transaction)
         .await
@@ -193,8 +195,7 @@ async fn a_batch_that_is_cut_off_leaves_everything_as_it_was() {
     let portal = TestApp::new().await;
     portal.store(50).await;
     let before = standing(&portal).await;
-    let mut other = portal.db().pool().acquire().await.unwrap();
-    let mut transaction = other.begin().await.unwrap();
+    let mut transaction = portal.db().pool().begin().await.unwrap();
     // The last request of the batch: all others are done by then.
     sqlx::raw_sql("SELECT FROM request WHERE id = 50 FOR UPDATE")
         .execute(&mut *transaction)
@@ -231,8 +232,7 @@ async fn pages(portal: &TestApp, since: &str) -> u64 {
 #[tokio::test]
 async fn an_old_snapshot_does_not_make_looks_slower() {
     let portal = TestApp::new().await;
-    let mut reader = portal.db().pool().acquire().await.unwrap();
-    let mut snapshot = reader.begin().await.unwrap();
+    let mut snapshot = portal.db().pool().begin().await.unwrap();
     sqlx::raw_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM work")
         .execute(&mut *snapshot)
         .await

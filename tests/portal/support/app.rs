@@ -8,6 +8,7 @@ use axum::{
     http::{HeaderMap, Request, StatusCode, header},
 };
 use http_body_util::BodyExt as _;
+use pic_portal::db::PgPool;
 use pic_portal::{
     app::{App, Site},
     config::Origin,
@@ -22,18 +23,21 @@ use pic_portal::{
     request::{
         Asked, Clocks,
         form::RequestForm,
-        live,
+        live, queue,
         reference::SubmissionId,
         store::{self, Submission, Submitted},
     },
     service::ManagementKey,
     web::limit::Throttle,
 };
-use sqlx::{AssertSqlSafe, PgPool, migrate::Migrator};
+use sqlx::{AssertSqlSafe, migrate::Migrator, postgres::PgConnectOptions};
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
-use super::db::TestDb;
+use super::{
+    db::TestDb,
+    proxy::{Proxy, Target},
+};
 
 /// The settings of a portal under test: the defaults of the contract.
 pub(crate) const CLOCKS: Clocks = Clocks {
@@ -242,11 +246,38 @@ impl TestApp {
     /// A portal whose settings are the defaults but for `change`.
     pub(crate) async fn with(change: impl FnOnce(&mut Site)) -> Self {
         let db = TestDb::fresh(&MIGRATOR).await;
+        let options = db.options();
+        Self::on(db, options, change, queue::Limits::default()).await
+    }
+
+    /// A portal with these limits of what is stored at once and what may wait for it.
+    pub(crate) async fn with_queue(limits: queue::Limits) -> Self {
+        let db = TestDb::fresh(&MIGRATOR).await;
+        let options = db.options();
+        Self::on(db, options, |_| {}, limits).await
+    }
+
+    /// A portal with a network between it and its database.
+    pub(crate) async fn behind_a_proxy() -> (Self, Proxy) {
+        let db = TestDb::fresh(&MIGRATOR).await;
+        let proxy = Proxy::to(Target::of(&db.options())).await;
+        let options = proxy.options(&db.options());
+        let portal = Self::on(db, options, |_| {}, queue::Limits::default()).await;
+        (portal, proxy)
+    }
+
+    /// A portal that reaches `db` by these options.
+    pub(crate) async fn on(
+        db: TestDb,
+        options: PgConnectOptions,
+        change: impl FnOnce(&mut Site),
+        limits: queue::Limits,
+    ) -> Self {
         let opening = Opening {
             pool: 10,
             allow_unsafe: true,
         };
-        let database = Database::open(db.options(), &opening).await.unwrap();
+        let database = Database::open(options, &opening).await.unwrap();
         let mut site = Site {
             public_url: Origin::parse("http://portal.test").unwrap(),
             provider: "Skype".into(),
@@ -263,7 +294,7 @@ impl TestApp {
         };
         change(&mut site);
         let waker = Waker::default();
-        let app = App::new(database, site, waker.clone());
+        let app = App::with_queue(database, site, waker.clone(), limits);
         let router = app.router();
         Self {
             app,
