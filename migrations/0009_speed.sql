@@ -134,9 +134,6 @@ ALTER FUNCTION pic_forget_requests(interval, interval, interval, integer) SET en
 -- ---------------------------------------------------------------------------------------------
 -- PostgreSQL's upkeep where its defaults wait for a fifth of a table, which of millions is too late.
 
--- A claim takes whole pages at once, and makes each of its rows longer by the lease: only where there
--- is room for both versions of every row is that a HOT update. At 70 two thirds of them were none.
-ALTER TABLE work SET (fillfactor = 30);
 -- Every row is deleted within moments, and every claim reads the index of due times from its
 -- beginning: dead entries there are what slows it down. It is small, so it is done at full speed.
 ALTER TABLE work SET (

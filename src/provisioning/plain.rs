@@ -92,8 +92,7 @@ impl Settler {
     async fn look(&self, since: Option<DateTime<Utc>>) -> Result<Look, db::Error> {
         loop {
             let most = self.most.load(Relaxed);
-            let look =
-                store::settle_plain(&self.pool, most, since, LEASE, self.waits.expiry).await;
+            let look = store::settle_plain(&self.pool, most, since, LEASE, self.waits.expiry).await;
             match look {
                 Ok(look) => {
                     self.most.store(most.saturating_mul(2).min(MOST), Relaxed);

@@ -104,12 +104,15 @@ fn submissions(first: u64, many: u64) -> String {
         array("text", &|n| format!("'sip.d{n:06}.example'")),
         array("bigint", &place_twice),
         array("smallint", &|_| "1, 1".into()),
-        array("text", &|n| format!("'d{n:06}.example', 'it.d{n:06}.example'")),
+        array("text", &|n| {
+            format!("'d{n:06}.example', 'it.d{n:06}.example'")
+        }),
     ]
     .join(", ")
 }
 
-const SUBMIT_PARAMETERS: &str = "text[], bigint[], text[], text[], text[], bytea[], text[], text[], bytea[], bytea[],
+const SUBMIT_PARAMETERS: &str =
+    "text[], bigint[], text[], text[], text[], bytea[], text[], text[], bytea[], bytea[],
     bigint[], smallint[], text[], bigint[], smallint[], text[]";
 
 /// A database on which `submit.sql` can be called as `submit`.
@@ -128,11 +131,7 @@ async fn with_submit(portal: &TestApp) -> PgConnection {
 }
 
 /// The least cost of `times` calls, each with other values.
-async fn least(
-    connection: &mut PgConnection,
-    times: u64,
-    call: impl Fn(u64) -> String,
-) -> Cost {
+async fn least(connection: &mut PgConnection, times: u64, call: impl Fn(u64) -> String) -> Cost {
     let mut least = None;
     for n in 0..times {
         let cost = cost(connection, &call(n)).await;

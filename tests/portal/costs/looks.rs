@@ -43,7 +43,11 @@ fn instances(portal: &TestApp, count: usize, stop: &CancellationToken) -> JoinSe
                 portal.own_worker()
             } else {
                 // Connections of its own, as a process has.
-                Worker::new(PgPool::new(portal.db().options(), 4), WAITS, Waker::default())
+                Worker::new(
+                    PgPool::new(portal.db().options(), 4),
+                    WAITS,
+                    Waker::default(),
+                )
             };
             worker.run(stop.clone())
         })

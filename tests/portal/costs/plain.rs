@@ -46,7 +46,10 @@ async fn one_of_each(portal: &TestApp) {
     portal.work().await;
     // Of what follows, in this order, each stands on its own feet.
     for edges in [
-        &[("sip.a.example", "a.example b.a.example"), ("sip2.a.example", "c.a.example")][..],
+        &[
+            ("sip.a.example", "a.example b.a.example"),
+            ("sip2.a.example", "c.a.example"),
+        ][..],
         &[("sip.held2.example", "held.example fine.example")],
         &[("sip.twin.example", "twin.example first.example")],
         &[("sip.twin.example", "twin.example second.example")],
@@ -149,10 +152,14 @@ async fn step_against(portal: &TestApp, sql: &str) -> Settled {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_domain_that_somebody_takes_in_the_same_moment_holds_its_request_and_no_other() {
     let portal = TestApp::new().await;
-    portal.store_one(&[("sip.first.example", "first.example")]).await;
+    portal
+        .store_one(&[("sip.first.example", "first.example")])
+        .await;
     portal.work().await;
     portal.store(5).await;
-    let taken = portal.store_one(&[("sip.taken.example", "taken.example")]).await;
+    let taken = portal
+        .store_one(&[("sip.taken.example", "taken.example")])
+        .await;
     let settled = step_against(
         &portal,
         "INSERT INTO route SELECT 'taken.example', 'sip.other.example', service_id, id, pic_now() FROM request WHERE id = 1",
@@ -246,7 +253,10 @@ async fn an_old_snapshot_does_not_make_looks_slower() {
     portal.work().await;
     // Dead, and nobody may remove them as long as somebody may want to see them.
     let many = pages(&portal, "NULL").await;
-    assert!(many > 2 * few, "{few} pages, {many} pages: the dead are in the way");
+    assert!(
+        many > 2 * few,
+        "{few} pages, {many} pages: the dead are in the way"
+    );
     let since = pages(&portal, "pic_now()").await;
     assert!(since <= few, "{since} pages, {few} at first");
     snapshot.commit().await.unwrap();
@@ -264,7 +274,9 @@ async fn a_look_from_a_moment_on_leaves_what_was_due_before_to_a_look_at_everyth
             .await
             .unwrap()
     };
-    let recent = portal.number("SELECT extract(epoch FROM pic_now())::bigint - 60").await;
+    let recent = portal
+        .number("SELECT extract(epoch FROM pic_now())::bigint - 60")
+        .await;
     let recent = chrono::DateTime::from_timestamp_secs(recent);
     let found = look(recent).await;
     assert_eq!((found.provisioned, found.full), (2, false));
