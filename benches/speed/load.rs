@@ -50,7 +50,7 @@ pub(crate) struct Outcome {
     /// How many were done within the time that was measured.
     done: usize,
     /// How many were refused within it.
-    pub(crate) refused: usize,
+    refused: usize,
     /// How long those took that were due within it and were done.
     pub(crate) times: Times,
     /// How long those took, once sent, that were due within it and were refused.
@@ -59,6 +59,8 @@ pub(crate) struct Outcome {
     seconds: f64,
     /// How many were done at all, before and after the time that was measured too.
     pub(crate) all_done: usize,
+    /// The same of those that were refused.
+    pub(crate) all_refused: usize,
 }
 
 impl Outcome {
@@ -206,6 +208,7 @@ impl Run {
                 }
             }
             Verdict::Refused => {
+                outcome.all_refused += 1;
                 outcome.refused += usize::from(within(now));
                 if within(due) {
                     outcome.refusals.push(now - sent);

@@ -21,7 +21,7 @@ pub(crate) async fn measure(bench: &Bench) -> Vec<Line> {
         let full = load::closed(address, bench.of(512, 32), bench.span(1.0, 3.0), &submits).await;
         portal.settled().await;
         portal.account_for(&full).await;
-        let rate = TIMES * full.rate();
+        let rate = (TIMES * full.rate()).max(1.0);
         let span = bench.span(2.0, 6.0);
         let over = load::open(address, bench.of(4096, 256), rate, span, &submits).await;
         portal.settled().await;
