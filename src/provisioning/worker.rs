@@ -23,8 +23,8 @@ use crate::{
     readiness::engine::Checks,
 };
 
-/// How long a statement may take: a claim or a settling of 500 takes some ten milliseconds, and its
-/// lease lasts longer.
+/// How long a statement may take: to settle 500 takes some ten milliseconds, and a lease on what is
+/// left over lasts longer.
 const LIMIT: Duration = Duration::from_secs(10);
 /// Wait after a failure of the database: the first, and the longest.
 pub(super) const FAILURE_WAIT: (Duration, Duration) =
