@@ -62,7 +62,7 @@ impl Job {
             Self::LookUp => look_ups(sized, 400, round).await,
             Self::Search => searches(sized, 200, round).await,
             Self::Settle => return settle(sized, 6).await,
-            Self::Sweep => sweep(sized, 2).await,
+            Self::Sweep => sweep(sized).await,
         };
         rate(done, began)
     }
@@ -134,16 +134,18 @@ async fn settle(sized: &Sized, batches: usize) -> f64 {
     rate(done, began)
 }
 
-async fn sweep(sized: &Sized, calls: usize) -> usize {
-    let mut swept = 0;
-    for _ in 0..calls {
-        let requests: i64 = sqlx::query_scalar(
-            "SELECT requests FROM pic_forget_requests('90 days', '1 hour', '1 day', 50)",
-        )
-        .fetch_one(&sized.db.pool)
-        .await
-        .expect("swept");
-        swept += usize::try_from(requests).expect("a count");
-    }
-    swept
+/// Fifty services' requests; of ten thousand so many are old enough for all rounds.
+async fn sweep(sized: &Sized) -> usize {
+    let requests: i64 = sqlx::query_scalar(
+        "SELECT requests FROM pic_forget_requests('90 days', '1 hour', '1 day', 50)",
+    )
+    .fetch_one(&sized.db.pool)
+    .await
+    .expect("swept");
+    assert!(
+        requests > 0,
+        "{} requests are too few to sweep",
+        sized.requests
+    );
+    usize::try_from(requests).expect("a count")
 }

@@ -107,7 +107,7 @@ async fn main() {
     let words: Vec<String> = env::args().skip(1).collect();
     let mut sizes: Vec<i64> = words.iter().filter_map(|word| word.parse().ok()).collect();
     if sizes.is_empty() {
-        sizes = vec![2_000, 20_000];
+        sizes = vec![10_000, 50_000];
     }
     sizes.sort_unstable();
     let pending = words
