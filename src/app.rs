@@ -1,6 +1,9 @@
 //! What do the handlers share, and which handler answers which address?
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use axum::{
     Extension, Router,
@@ -8,17 +11,19 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
+use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
+    code,
     config::Origin,
     db::Database,
     help::pages as help,
     names::SipDomain,
     provisioning::waker::{Changes, Waker},
     readiness::{Mode, engine::Checks, pages as check},
-    request::{Clocks, live, pages},
+    request::{Clocks, live, look_up::Readers, pages},
     retention::pages as retention,
     service::pages as service,
     staff::{gate::Gate, pages as staff},
@@ -56,6 +61,27 @@ pub struct Site {
     pub live: live::Limits,
 }
 
+impl Site {
+    /// See [`App::edition`].
+    fn edition(&self) -> String {
+        let Self {
+            public_url,
+            provider,
+            support,
+            notice,
+            clocks,
+            checks,
+            ..
+        } = self;
+        let mode = checks.mode();
+        let build = env!("PIC_BUILD");
+        let shown = format!(
+            "{build} {public_url:?} {provider:?} {support:?} {notice:?} {clocks:?} {mode:?}"
+        );
+        code::encode(&Sha256::digest(shown)[..10])
+    }
+}
+
 /// What the handlers share. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct App(Arc<Inner>);
@@ -65,6 +91,9 @@ struct Inner {
     db: Database,
     site: Site,
     waker: Waker,
+    readers: Readers,
+    blank_form: OnceLock<pages::BlankForm>,
+    edition: String,
     live: live::Hub,
     stopping: CancellationToken,
     gate: Gate,
@@ -77,6 +106,9 @@ impl App {
     pub fn new(db: Database, site: Site, waker: Waker) -> Self {
         Self(Arc::new(Inner {
             live: live::Hub::new(site.live),
+            readers: Readers::new(&db.pool),
+            blank_form: OnceLock::new(),
+            edition: site.edition(),
             db,
             site,
             waker,
@@ -96,6 +128,24 @@ impl App {
     #[must_use]
     pub fn site(&self) -> &Site {
         &self.0.site
+    }
+
+    /// Looks requests up.
+    #[must_use]
+    pub fn readers(&self) -> &Readers {
+        &self.0.readers
+    }
+
+    /// The empty form, once it has been made.
+    pub(crate) fn blank_form(&self) -> &OnceLock<pages::BlankForm> {
+        &self.0.blank_form
+    }
+
+    /// Names all that pages show without the database: another build or other settings have
+    /// another.
+    #[must_use]
+    pub fn edition(&self) -> &str {
+        &self.0.edition
     }
 
     /// What was answered so far.

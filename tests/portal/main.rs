@@ -20,6 +20,7 @@ mod process;
 mod purge;
 mod readiness_dns;
 mod readiness_tls;
+mod reads;
 mod retention;
 mod rules;
 mod schema;
