@@ -23,7 +23,13 @@ use crate::{
     names::SipDomain,
     provisioning::waker::{Changes, Waker},
     readiness::{Mode, engine::Checks, pages as check},
-    request::{Clocks, live, look_up::Readers, pages},
+    request::{
+        Clocks, live,
+        look_up::Readers,
+        pages,
+        queue::{self, NotStored, Queue},
+        store::{Submission, Submitted},
+    },
     retention::pages as retention,
     service::pages as service,
     staff::{gate::Gate, pages as staff},
@@ -94,6 +100,7 @@ struct Inner {
     readers: Readers,
     blank_form: OnceLock<pages::BlankForm>,
     edition: String,
+    queue: Queue,
     live: live::Hub,
     stopping: CancellationToken,
     gate: Gate,
@@ -104,11 +111,18 @@ impl App {
     /// An application on `db`, whose submits wake the background task through `waker`.
     #[must_use]
     pub fn new(db: Database, site: Site, waker: Waker) -> Self {
+        Self::with_queue(db, site, waker, queue::Limits::default())
+    }
+
+    /// Like [`App::new`], with other limits of what is stored at once and what may wait for it.
+    #[must_use]
+    pub fn with_queue(db: Database, site: Site, waker: Waker, limits: queue::Limits) -> Self {
         Self(Arc::new(Inner {
             live: live::Hub::new(site.live),
             readers: Readers::new(&db.pool),
             blank_form: OnceLock::new(),
             edition: site.edition(),
+            queue: Queue::new(db.pool.clone(), waker.clone(), limits),
             db,
             site,
             waker,
@@ -158,6 +172,21 @@ impl App {
     #[must_use]
     pub fn gate(&self) -> &Gate {
         &self.0.gate
+    }
+
+    /// Stores a submission with those that come in at the same time, and wakes the background task.
+    ///
+    /// # Errors
+    ///
+    /// [`NotStored`], within a few seconds.
+    pub async fn submit(&self, submission: Submission) -> Result<Submitted, NotStored> {
+        self.0.queue.submit(submission).await
+    }
+
+    /// Those who wait to be stored.
+    #[must_use]
+    pub fn queue(&self) -> &Queue {
+        &self.0.queue
     }
 
     /// Tells the background task that there is something to do.

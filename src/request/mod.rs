@@ -8,6 +8,7 @@ pub mod form;
 pub mod live;
 pub mod look_up;
 pub mod pages;
+pub mod queue;
 pub mod reference;
 mod state;
 pub mod store;
