@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use sqlx::{PgConnection, types::Json};
+use sqlx::PgConnection;
 
+pub use super::look_up::store::look_up;
 use super::{
     Actor, Asked, Deployment, EventCode, Facts, Kind, ServiceId, State,
     reference::{Reference, SubmissionId},
@@ -297,8 +298,8 @@ pub struct Request {
     pub superseded: bool,
     /// The database's time when this was read.
     pub now: DateTime<Utc>,
-    id: i64,
-    key_hash: Vec<u8>,
+    pub(super) id: i64,
+    pub(super) key_hash: Vec<u8>,
 }
 
 impl Request {
@@ -345,98 +346,6 @@ impl StoredFinding {
             found: Evidence::lines(&self.4),
         })
     }
-}
-
-/// The request with this name; `None` when there is none.
-///
-/// # Errors
-///
-/// [`db::Error`] when the database is away or a row is impossible.
-pub async fn look_up(pool: &PgPool, reference: Reference) -> Result<Option<Request>, db::Error> {
-    let Some(row) = sqlx::query_file!("src/request/look_up.sql", reference.to_string())
-        .fetch_optional(pool.again())
-        .await?
-    else {
-        return Ok(None);
-    };
-    let impossible = |table, column| Impossible {
-        table,
-        column,
-        id: Some(row.id),
-    };
-    let mut routes = row
-        .edges
-        .into_iter()
-        .map(|edge| {
-            Ok((
-                AccessEdge::from_database(edge)
-                    .map_err(|_| impossible("request_edge", "access_edge"))?,
-                Vec::new(),
-            ))
-        })
-        .collect::<Result<Vec<_>, Impossible>>()?;
-    for (edge, domain) in row.domain_edges.iter().zip(row.domains) {
-        let domain = SipDomain::from_database(domain)
-            .map_err(|_| impossible("request_route", "sip_domain"))?;
-        usize::try_from(edge - 1)
-            .ok()
-            .and_then(|place| routes.get_mut(place))
-            .ok_or(impossible("request_route", "edge"))?
-            .1
-            .push(domain);
-    }
-    let events = row
-        .event_times
-        .iter()
-        .zip(row.event_actors.iter().zip(&row.event_codes))
-        .zip(row.event_subjects)
-        .map(|((&at, (actor, code)), subject)| {
-            Ok(Event {
-                at,
-                subject: subject
-                    .map(SipDomain::from_database)
-                    .transpose()
-                    .map_err(|_| impossible("event", "subject"))?,
-                actor: Actor::parse(actor).ok_or(impossible("event", "actor"))?,
-                code: EventCode::parse(code).ok_or(impossible("event", "code"))?,
-            })
-        })
-        .collect::<Result<Vec<_>, Impossible>>()?;
-    Ok(Some(Request {
-        reference,
-        kind: Kind::parse(&row.kind).ok_or(impossible("request", "kind"))?,
-        service: ServiceId(row.service_id),
-        deployment: match row.deployment {
-            Some(name) => {
-                Some(Deployment::parse(&name).ok_or(impossible("request", "deployment"))?)
-            }
-            None => None,
-        },
-        state: State::from_columns(&row.state, row.reason.as_deref(), row.ended_at)
-            .map_err(|_| impossible("request", "state"))?,
-        submitted_at: row.submitted_at,
-        programme: row
-            .programme
-            .parse()
-            .map_err(|_| impossible("service", "programme"))?,
-        number: AgreementNumber::from_database(&row.number)
-            .map_err(|_| impossible("service", "number"))?,
-        token: row.token,
-        routes,
-        events,
-        findings: row
-            .findings
-            .0
-            .into_iter()
-            .map(|stored| stored.read().ok_or(impossible("finding", "code")))
-            .collect::<Result<_, _>>()?,
-        checked_at: row.checked_at,
-        due_at: row.due_at,
-        superseded: row.superseded,
-        now: row.now,
-        id: row.id,
-        key_hash: row.key_hash,
-    }))
 }
 
 /// Proof that whoever asks may act for a request's service.

@@ -22,6 +22,7 @@ mod process;
 mod purge;
 mod readiness_dns;
 mod readiness_tls;
+mod reads;
 mod retention;
 mod round_trips;
 mod rules;
