@@ -6,6 +6,7 @@ mod background;
 mod canary;
 mod check;
 mod checks;
+mod faults;
 mod front_door;
 mod help;
 mod house;
