@@ -105,6 +105,21 @@ pub enum Fault {
     Client(&'static str),
 }
 
+impl Fault {
+    /// Whether the connection was lost, or led to a server that only reads since another one took
+    /// over: on a new one the same call may succeed at once.
+    #[must_use]
+    pub fn is_loss(&self) -> bool {
+        match self {
+            Self::Connection(kind) => *kind != std::io::ErrorKind::TimedOut,
+            Self::Answer { code, .. } => {
+                code == "25006" || code.starts_with("57P") || code.starts_with("08")
+            }
+            Self::Busy | Self::Client(_) => false,
+        }
+    }
+}
+
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         use sqlx::Error as E;

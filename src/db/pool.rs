@@ -396,6 +396,11 @@ impl Held {
     pub fn give_back(self) {
         self.keep.rest(self.live);
     }
+
+    /// Closes it, and those that rest with it: it was lost.
+    pub fn condemn(self) {
+        self.keep.lost();
+    }
 }
 
 impl fmt::Debug for Held {

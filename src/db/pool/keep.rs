@@ -46,12 +46,12 @@ const GOODBYE: Duration = Duration::from_secs(1);
 ///
 /// - a statement: longer than the background task waits for one; the portal gives up before that,
 ///   and the sweep sets its own;
-/// - a lock: nobody who looks at a page waits for one that long;
+/// - a lock: longer than anybody who looks at a page waits, who gives up first;
 /// - a transaction without a statement: the sweep's, should the portal stop in the middle;
 /// - a client that has hung up: its statement is stopped within a second, and lets go of its locks;
 /// - a client that has vanished, where the connection is TCP: found out within a minute.
 const SETTINGS: &str = "SELECT set_config('statement_timeout', '15s', false), \
-     set_config('lock_timeout', '2s', false), \
+     set_config('lock_timeout', '5s', false), \
      set_config('idle_in_transaction_session_timeout', '20s', false), \
      set_config('client_connection_check_interval', '1s', false), \
      set_config('tcp_keepalives_idle', '30', false), \

@@ -23,7 +23,7 @@ use pic_portal::{
     request::{
         Asked, Clocks,
         form::RequestForm,
-        live,
+        live, queue,
         reference::SubmissionId,
         store::{self, Submission, Submitted},
     },
@@ -247,7 +247,7 @@ impl TestApp {
     pub(crate) async fn with(change: impl FnOnce(&mut Site)) -> Self {
         let db = TestDb::fresh(&MIGRATOR).await;
         let options = db.options();
-        Self::reaching(db, options, change).await
+        Self::on(db, options, change, queue::Limits::default()).await
     }
 
     /// A portal with a network between it and its database.
@@ -255,14 +255,23 @@ impl TestApp {
         let db = TestDb::fresh(&MIGRATOR).await;
         let proxy = Proxy::to(Target::of(&db.options())).await;
         let options = proxy.options(&db.options());
-        (Self::reaching(db, options, |_| {}).await, proxy)
+        let portal = Self::on(db, options, |_| {}, queue::Limits::default()).await;
+        (portal, proxy)
     }
 
-    /// A portal that reaches its database by `options`.
-    async fn reaching(
+    /// A portal with these limits of what is stored at once and what may wait for it.
+    pub(crate) async fn with_queue(limits: queue::Limits) -> Self {
+        let db = TestDb::fresh(&MIGRATOR).await;
+        let options = db.options();
+        Self::on(db, options, |_| {}, limits).await
+    }
+
+    /// A portal that reaches `db` by these options.
+    pub(crate) async fn on(
         db: TestDb,
         options: PgConnectOptions,
         change: impl FnOnce(&mut Site),
+        limits: queue::Limits,
     ) -> Self {
         let opening = Opening {
             pool: 10,
@@ -285,7 +294,7 @@ impl TestApp {
         };
         change(&mut site);
         let waker = Waker::default();
-        let app = App::new(database, site, waker.clone());
+        let app = App::with_queue(database, site, waker.clone(), limits);
         let router = app.router();
         Self {
             app,

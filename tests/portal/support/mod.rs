@@ -1,6 +1,7 @@
 //! What do several tests need?
 
 pub(crate) mod app;
+pub(crate) mod consistency;
 pub(crate) mod db;
 pub(crate) mod dns;
 pub(crate) mod edge;
