@@ -7,6 +7,7 @@ mod canary;
 mod check;
 mod checks;
 mod crash;
+mod faults;
 mod front_door;
 mod help;
 mod house;
