@@ -6,6 +6,7 @@
 mod checker;
 mod kills;
 mod load;
+mod statements;
 
 use std::env;
 
@@ -19,7 +20,7 @@ pub(crate) fn setting(name: &str, short: usize) -> usize {
     }
 }
 
-/// Numbers that follow from a seed: SplitMix64 (Steele, Lea, Flood 2014). A failed test tells the
+/// Numbers that follow from a seed: `SplitMix64` (Steele, Lea, Flood 2014). A failed test tells the
 /// seed.
 pub(crate) struct Dice {
     state: u64,
