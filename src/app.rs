@@ -18,7 +18,11 @@ use crate::{
     names::SipDomain,
     provisioning::waker::{Changes, Waker},
     readiness::{Mode, engine::Checks, pages as check},
-    request::{Clocks, live, pages},
+    request::{
+        Clocks, live, pages,
+        queue::{self, NotStored, Queue},
+        store::{Submission, Submitted},
+    },
     retention::pages as retention,
     service::pages as service,
     staff::{gate::Gate, pages as staff},
@@ -65,6 +69,7 @@ struct Inner {
     db: Database,
     site: Site,
     waker: Waker,
+    queue: Queue,
     live: live::Hub,
     stopping: CancellationToken,
     gate: Gate,
@@ -75,8 +80,15 @@ impl App {
     /// An application on `db`, whose submits wake the background task through `waker`.
     #[must_use]
     pub fn new(db: Database, site: Site, waker: Waker) -> Self {
+        Self::with_queue(db, site, waker, queue::Limits::default())
+    }
+
+    /// Like [`App::new`], with other limits of what is stored at once and what may wait for it.
+    #[must_use]
+    pub fn with_queue(db: Database, site: Site, waker: Waker, limits: queue::Limits) -> Self {
         Self(Arc::new(Inner {
             live: live::Hub::new(site.live),
+            queue: Queue::new(db.pool.clone(), waker.clone(), limits),
             db,
             site,
             waker,
@@ -108,6 +120,21 @@ impl App {
     #[must_use]
     pub fn gate(&self) -> &Gate {
         &self.0.gate
+    }
+
+    /// Stores a submission with those that come in at the same time, and wakes the background task.
+    ///
+    /// # Errors
+    ///
+    /// [`NotStored`], within a few seconds.
+    pub async fn submit(&self, submission: Submission) -> Result<Submitted, NotStored> {
+        self.0.queue.submit(submission).await
+    }
+
+    /// Those who wait to be stored.
+    #[must_use]
+    pub fn queue(&self) -> &Queue {
+        &self.0.queue
     }
 
     /// Tells the background task that there is something to do.

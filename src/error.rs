@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::{
     code, db,
+    request::queue::NotStored,
     staff::password::HashFault,
     web::limit::{FailedTry, TooMany},
 };
@@ -60,9 +61,18 @@ pub enum Error {
     /// The database failed.
     #[error(transparent)]
     Database(#[from] db::Error),
+    /// A submission was not stored, or nobody knows whether it was.
+    #[error(transparent)]
+    NotStored(#[from] NotStored),
     /// A page could not be rendered.
     #[error("a page could not be rendered")]
     Render(#[from] askama::Error),
+}
+
+impl From<TooMany> for Error {
+    fn from(too_many: TooMany) -> Self {
+        Self::TooMany(too_many)
+    }
 }
 
 /// A fault in words, the same for pages and programs.
@@ -104,6 +114,9 @@ fn number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S:
 }
 
 impl Problem {
+    /// Seconds after which to try again where there is too much to do, or the database is away.
+    pub const BUSY_FOR: u16 = 10;
+
     const fn new(status: StatusCode, title: &'static str, detail: &'static str) -> Self {
         Self {
             status,
@@ -209,7 +222,7 @@ impl Problem {
                     "The portal cannot answer just now",
                     "Nothing that was acknowledged is lost. If you sent a form, send it again in a minute: it will not be stored twice.",
                 );
-                problem.retry_after = Some(10);
+                problem.retry_after = Some(Self::BUSY_FOR);
                 problem
             }
             status if status.is_client_error() => Self::new(
@@ -305,7 +318,13 @@ impl From<Error> for Problem {
                 tracing::warn!(%error, "no answer");
                 Self::of(StatusCode::SERVICE_UNAVAILABLE)
             }
-            Error::Database(error) => Self::internal(&error),
+            // Whoever could not store it has told the log.
+            Error::NotStored(NotStored::Full | NotStored::Late | NotStored::Away) => {
+                Self::of(StatusCode::SERVICE_UNAVAILABLE)
+            }
+            Error::Database(error) | Error::NotStored(NotStored::Refused(error)) => {
+                Self::internal(&error)
+            }
             Error::Render(_) => Self::internal(&"a page could not be rendered"),
         }
     }

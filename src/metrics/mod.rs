@@ -20,6 +20,7 @@ use crate::{
     app::App,
     provisioning,
     readiness::{Severity, engine::Checker, meter::Look},
+    request::queue::meter::{self as queue, Why},
     retention,
     server::Door,
     web::metrics::BUCKETS,
@@ -71,6 +72,7 @@ impl Metrics {
             1,
         );
         self.http(&mut text);
+        self.submits(&mut text);
         self.work(&mut text);
         self.checks(&mut text);
         self.sweeps(&mut text);
@@ -137,6 +139,38 @@ impl Metrics {
             "pic_live_streams",
             "Live streams of requests that are open.",
             self.app.live().streams(),
+        );
+    }
+
+    fn submits(&self, text: &mut Text) {
+        const BATCHES: &str = "pic_submit_batch_size";
+        const PUT_OFF: &str = "pic_submits_put_off_total";
+        let meter = self.app.queue().meter();
+        text.family(
+            BATCHES,
+            Kind::Histogram,
+            "Submits that were stored by one statement.",
+        );
+        let ends = queue::BUCKETS.map(|end| end.to_string());
+        let ends = ends.iter().map(String::as_str).chain(["+Inf"]);
+        let counts = meter.batches();
+        for (end, count) in ends.zip(counts) {
+            text.sample(&format!("{BATCHES}_bucket"), &[("le", end)], count);
+        }
+        text.sample(&format!("{BATCHES}_sum"), &[], meter.submissions());
+        text.sample(&format!("{BATCHES}_count"), &[], counts[counts.len() - 1]);
+        text.family(
+            PUT_OFF,
+            Kind::Counter,
+            "Submits that were answered 503. full: at once, because more came than were stored; late: after a wait; away: the database did not answer.",
+        );
+        for &why in Why::ALL {
+            text.sample(PUT_OFF, &[("why", why.as_str())], meter.put_offs(why));
+        }
+        text.gauge(
+            "pic_submits_waiting",
+            "Submits that wait to be stored.",
+            self.app.queue().waiting(),
         );
     }
 

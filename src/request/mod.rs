@@ -7,6 +7,7 @@ pub mod follow;
 pub mod form;
 pub mod live;
 pub mod pages;
+pub mod queue;
 pub mod reference;
 mod state;
 pub mod store;

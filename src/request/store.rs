@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use sqlx::{PgPool, types::Json};
+use sqlx::{PgConnection, PgPool, types::Json};
 
 use super::{
     Actor, Asked, Deployment, EventCode, Facts, Kind, ServiceId, State,
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     agreement::{AgreementNumber, Programme},
-    db::{self, Impossible},
+    db::{self, Fault, Impossible},
     names::{AccessEdge, Fqdn, SipDomain},
     readiness::{Code, Evidence, Finding, Severity},
     service::{ManagementKey, Token},
@@ -49,37 +49,66 @@ pub enum Submitted {
     },
 }
 
+impl Submitted {
+    /// Whether there is something new to do for the background task.
+    #[must_use]
+    pub const fn is_new(&self) -> bool {
+        matches!(self, Self::Stored { created: true, .. })
+    }
+}
+
 /// Stores `submissions` as pending requests: one statement, one round trip, and it is durable when
 /// this returns. The answers are in the order of the slice.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away or refuses; then nothing of the slice is stored.
+/// [`db::Error`] when the database is away or refuses. What is not stored then may be sent again,
+/// and so may what is: it is stored once.
 pub async fn submit(
     pool: &PgPool,
     submissions: &[Submission],
 ) -> Result<Vec<Submitted>, db::Error> {
+    submit_on(&mut *pool.acquire().await?, submissions).await
+}
+
+/// Rounds of [`submit_on`], each of which answers somebody or was undone by the commit of somebody
+/// else.
+const ROUNDS: usize = 100;
+
+/// [`submit`] on a connection of the caller's, which has no transaction open.
+///
+/// # Errors
+///
+/// As of [`submit`].
+pub async fn submit_on(
+    connection: &mut PgConnection,
+    submissions: &[Submission],
+) -> Result<Vec<Submitted>, db::Error> {
     let mut answers = vec![None; submissions.len()];
+    let mut open: Vec<usize> = (0..submissions.len()).collect();
     // A member that somebody else stores in the same moment has no answer yet: it is known on the
-    // next look. Each round is caused by another commit, so there are few.
-    while answers.iter().any(Option::is_none) {
-        let open: Vec<usize> = (0..answers.len())
-            .filter(|&i| answers[i].is_none())
-            .collect();
-        match submit_once(pool, open.iter().map(|&i| &submissions[i])).await {
+    // next look. So it is with one whose service an earlier member asks something of.
+    for _ in 0..ROUNDS {
+        if open.is_empty() {
+            return Ok(answers.into_iter().flatten().collect());
+        }
+        match submit_once(connection, open.iter().map(|&i| &submissions[i])).await {
             Ok(round) => {
                 for (place, answer) in round {
                     if let Some(&member) = open.get(place) {
                         answers[member] = Some(answer);
                     }
                 }
+                open.retain(|&member| answers[member].is_none());
             }
             // Another request of one of the services came in since the statement began to look.
             Err(error) if error.breaks("request_one_pending") => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(answers.into_iter().flatten().collect())
+    Err(db::Error::Conflict(Fault::Client(
+        "others submit to the same services again and again",
+    )))
 }
 
 /// Whether something was stored under this submission id before.
@@ -99,8 +128,8 @@ pub async fn was_sent(pool: &PgPool, id: &SubmissionId) -> Result<bool, db::Erro
 
 /// One round of [`submit`]: the answers there are, each with its place from 0.
 async fn submit_once(
-    pool: &PgPool,
-    submissions: impl Iterator<Item = &Submission>,
+    connection: &mut PgConnection,
+    submissions: impl ExactSizeIterator<Item = &Submission>,
 ) -> Result<Vec<(usize, Submitted)>, db::Error> {
     let batch = Columns::of(submissions);
     let rows = sqlx::query_file!(
@@ -110,11 +139,11 @@ async fn submit_once(
         &batch.programme as _,
         &batch.number as _,
         &batch.token,
-        &batch.key_hash,
+        &batch.key_hash as _,
         &batch.reference,
         &batch.deployment as _,
-        &batch.submission_hash,
-        &batch.content_hash,
+        &batch.submission_hash as _,
+        &batch.content_hash as _,
         &batch.edge_place,
         &batch.edge_ordinal,
         &batch.access_edge as _,
@@ -122,7 +151,7 @@ async fn submit_once(
         &batch.domain_edge,
         &batch.sip_domain as _,
     )
-    .fetch_all(pool)
+    .fetch_all(connection)
     .await?;
     let read = |text: &str| {
         Reference::parse(text).ok_or(Impossible {
@@ -159,11 +188,11 @@ struct Columns<'a> {
     programme: Vec<Option<&'static str>>,
     number: Vec<Option<&'a str>>,
     token: Vec<String>,
-    key_hash: Vec<Vec<u8>>,
+    key_hash: Vec<[u8; 32]>,
     reference: Vec<String>,
     deployment: Vec<Option<&'static str>>,
-    submission_hash: Vec<Vec<u8>>,
-    content_hash: Vec<Vec<u8>>,
+    submission_hash: Vec<[u8; 32]>,
+    content_hash: Vec<[u8; 32]>,
     edge_place: Vec<i64>,
     edge_ordinal: Vec<i16>,
     access_edge: Vec<&'a str>,
@@ -192,13 +221,13 @@ impl<'a> Columns<'a> {
                 .number
                 .push(new.map(|wanted| wanted.number.as_str()));
             columns.token.push(Token::random().as_str().to_owned());
-            columns.key_hash.push(submission.key.hash().to_vec());
+            columns.key_hash.push(submission.key.hash());
             columns.reference.push(Reference::random().to_string());
             columns
                 .deployment
                 .push(asked.deployment().map(Deployment::as_str));
-            columns.submission_hash.push(submission.id.hash().to_vec());
-            columns.content_hash.push(asked.content_hash().to_vec());
+            columns.submission_hash.push(submission.id.hash());
+            columns.content_hash.push(asked.content_hash());
             for (ordinal, (edge, domains)) in (1..).zip(asked.edges()) {
                 columns.edge_place.push(place);
                 columns.edge_ordinal.push(ordinal);

@@ -15,6 +15,7 @@ mod journey;
 mod live;
 mod metrics;
 mod model;
+mod overload;
 mod ownership;
 mod private_postgres;
 mod process;

@@ -12,6 +12,7 @@ use crate::{
     error::{Error, FieldProblem, Problem},
     request::{
         form::{self, FieldError, Note, RequestForm},
+        queue::NotStored,
         reference::Reference,
     },
     web::{limit::TooMany, page, shell::Section},
@@ -119,25 +120,52 @@ pub(crate) fn already_sent(app: &App, reference: Reference) -> Result<Response, 
     Ok(response)
 }
 
-/// What a form says when its network has sent too many.
-pub(crate) fn too_often(too_many: TooMany) -> FieldError {
-    let seconds = count(usize::from(too_many.seconds()), "second", "seconds");
-    FieldError {
-        field: form::Field::Form,
-        message: format!(
-            "Too many requests were sent from your network. Nothing was stored: send this again in {seconds}."
-        ),
+/// Why a form that is as it should be comes back all the same, to be sent again.
+pub(crate) enum PutOff {
+    /// Its network has sent too many: 429.
+    TooMany(TooMany),
+    /// It was not stored in time, or nobody knows whether it was: 503.
+    NotStored(NotStored),
+}
+
+impl PutOff {
+    /// What the form says: when to send it again.
+    pub(crate) fn message(&self) -> FieldError {
+        let message = match self {
+            Self::TooMany(too_many) => format!(
+                "Too many requests were sent from your network. Nothing was stored: send this again in {}.",
+                count(usize::from(too_many.seconds()), "second", "seconds")
+            ),
+            Self::NotStored(_) => format!(
+                "The portal has too much to do, or its database is away. Send this again in {} seconds: it will not be stored twice.",
+                Problem::BUSY_FOR
+            ),
+        };
+        FieldError {
+            field: form::Field::Form,
+            message,
+        }
     }
 }
 
-/// A form that is shown again because its network has sent too many: 429, with the time to wait.
-pub(crate) fn put_off(mut shown: Response, too_many: TooMany) -> Response {
-    *shown.status_mut() = StatusCode::TOO_MANY_REQUESTS;
-    shown
-        .headers_mut()
-        .insert(header::RETRY_AFTER, too_many.seconds().into());
-    shown
-        .extensions_mut()
-        .insert(Problem::from(Error::TooMany(too_many)));
+impl From<PutOff> for Error {
+    fn from(why: PutOff) -> Self {
+        match why {
+            PutOff::TooMany(too_many) => Self::TooMany(too_many),
+            PutOff::NotStored(why) => Self::NotStored(why),
+        }
+    }
+}
+
+/// A form that is shown again because it cannot be taken now: 429 or 503, with the time to wait.
+pub(crate) fn put_off(mut shown: Response, why: impl Into<Error>) -> Response {
+    let problem = Problem::from(why.into());
+    *shown.status_mut() = problem.status;
+    if let Some(seconds) = problem.retry_after {
+        shown
+            .headers_mut()
+            .insert(header::RETRY_AFTER, seconds.into());
+    }
+    shown.extensions_mut().insert(problem);
     shown
 }

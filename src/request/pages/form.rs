@@ -8,9 +8,7 @@ use axum::{
 
 use super::{
     domain_of,
-    fields::{
-        already_sent, edge_fields, field, form_problem, general, put_off, too_often, warning,
-    },
+    fields::{PutOff, already_sent, edge_fields, field, form_problem, general, put_off, warning},
     findings::{Findings, outlook},
     receipt,
     view::{AnswerEdge, AnswersPage, Choice, EdgeRoutes, FormPage, Hidden, Normalised},
@@ -22,11 +20,12 @@ use crate::{
     request::{
         Asked, Deployment,
         form::{self, Action, Checked, FieldError, Note, RequestForm},
+        queue::NotStored,
         reference::SubmissionId,
-        store::{self, Submission, Submitted},
+        store::{Submission, Submitted},
     },
     service::ManagementKey,
-    web::{client::Client, form::Fields, limit::TooMany, page, shell::Section},
+    web::{client::Client, form::Fields, page, shell::Section},
 };
 
 /// `GET /requests/new`: an empty form with a submission id of its own.
@@ -46,7 +45,7 @@ pub(crate) async fn send_form(
     if action == Action::Submit
         && let Err(too_many) = app.site().throttle.submits.take(network)
     {
-        return later(&app, &form, too_many);
+        return later(&app, &form, PutOff::TooMany(too_many));
     }
     match action {
         Action::Change => show(&app, &form, &[]),
@@ -70,33 +69,32 @@ pub(crate) async fn send_form(
                 let outlook = outlook(&app, network, checked.wanted.routes.edges()).await;
                 answers(&app, &form, checked, outlook)
             }
-            Ok(checked) => submit(&app, checked).await,
+            Ok(checked) => submit(&app, &form, checked).await,
         },
     }
 }
 
 /// The form with everything that was typed, to be sent again later.
-fn later(app: &App, form: &RequestForm, too_many: TooMany) -> Result<Response, Error> {
-    let shown = show(app, form, &[too_often(too_many)])?;
-    Ok(put_off(shown, too_many))
+fn later(app: &App, form: &RequestForm, why: PutOff) -> Result<Response, Error> {
+    let shown = show(app, form, &[why.message()])?;
+    Ok(put_off(shown, why))
 }
 
 /// Stores the request, and leads to its receipt with the key in a cookie of that address.
-async fn submit(app: &App, checked: Checked) -> Result<Response, Error> {
+async fn submit(app: &App, form: &RequestForm, checked: Checked) -> Result<Response, Error> {
     let key = ManagementKey::derive(&app.db().secret, &checked.submission);
     let submission = Submission {
         id: checked.submission,
         asked: Asked::Initiate(checked.wanted),
         key,
     };
-    let [submitted] = store::submit(&app.db().pool, &[submission]).await?[..] else {
-        return Err(Error::NoPage);
+    let submitted = match app.submit(submission).await {
+        Ok(submitted) => submitted,
+        Err(NotStored::Refused(error)) => return Err(error.into()),
+        Err(why) => return later(app, form, PutOff::NotStored(why)),
     };
     match submitted {
-        Submitted::Stored { reference, created } => {
-            if created {
-                app.wake();
-            }
+        Submitted::Stored { reference, .. } => {
             let address = format!("/requests/{reference}/receipt");
             // Not by a jar: it holds one cookie of a name, and these differ by their path alone.
             let cookies = receipt::key_cookies(app, &address, &key)

@@ -24,15 +24,15 @@ use crate::{
         form::{Action, Checked, Field as At, FieldError, Note, RequestForm},
         pages::{
             fields::{
-                already_sent, edge_fields, field, form_problem, general, put_off, too_often,
-                warning,
+                PutOff, already_sent, edge_fields, field, form_problem, general, put_off, warning,
             },
             findings::{Findings, outlook},
             routes_of,
             view::{Field, Hidden, Tone},
         },
+        queue::NotStored,
         reference::SubmissionId,
-        store::{Submission, Submitted, submit, was_sent},
+        store::{Submission, Submitted, was_sent},
     },
     web::{
         client::{Client, Network},
@@ -122,9 +122,7 @@ pub(crate) async fn send_edit(
     if action == Action::Submit
         && let Err(too_many) = app.site().throttle.submits.take(network)
     {
-        let status = StatusCode::TOO_MANY_REQUESTS;
-        let shown = show(&app, &service, &form, status, &[too_often(too_many)])?;
-        return Ok(put_off(shown, too_many));
+        return later(&app, &service, &form, PutOff::TooMany(too_many));
     }
     match action {
         Action::Change => show(&app, &service, &form, StatusCode::OK, &[]),
@@ -212,14 +210,13 @@ async fn decide(
         },
         key: ManagementKey::random(),
     };
-    let [submitted] = submit(&app.db().pool, &[submission]).await?[..] else {
-        return Err(Error::NoPage);
+    let submitted = match app.submit(submission).await {
+        Ok(submitted) => submitted,
+        Err(NotStored::Refused(error)) => return Err(error.into()),
+        Err(why) => return later(app, service, form, PutOff::NotStored(why)),
     };
     match submitted {
-        Submitted::Stored { reference, created } => {
-            if created {
-                app.wake();
-            }
+        Submitted::Stored { reference, .. } => {
             Ok(Redirect::to(&format!("/requests/{reference}/receipt")).into_response())
         }
         Submitted::AlreadySent { reference } => already_sent(app, reference),
@@ -228,6 +225,12 @@ async fn decide(
             in_the_way(app, &service, form)
         }
     }
+}
+
+/// The form with everything that was typed, to be sent again later.
+fn later(app: &App, service: &Service, form: &RequestForm, why: PutOff) -> Result<Response, Error> {
+    let shown = show(app, service, form, StatusCode::OK, &[why.message()])?;
+    Ok(put_off(shown, why))
 }
 
 /// The form with everything that was typed.

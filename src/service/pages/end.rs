@@ -22,7 +22,7 @@ use crate::{
         Asked,
         pages::{receipt, routes_of, view::Field},
         reference::SubmissionId,
-        store::{Submission, Submitted, submit},
+        store::{Submission, Submitted},
     },
     web::{form::Fields, page, session::SignedIn, shell::Section},
 };
@@ -63,12 +63,11 @@ pub(crate) async fn send_cancel(
         },
         key: ManagementKey::random(),
     };
-    match submit(&app.db().pool, &[submission]).await?[..] {
-        [Submitted::Stored { reference, .. }] => {
-            app.wake();
+    match app.submit(submission).await? {
+        Submitted::Stored { reference, .. } => {
             Ok(Redirect::to(&format!("/requests/{reference}/receipt")).into_response())
         }
-        _ => Err(Error::Pending),
+        Submitted::AlreadySent { .. } | Submitted::Pending { .. } => Err(Error::Pending),
     }
 }
 

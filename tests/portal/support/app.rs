@@ -22,14 +22,14 @@ use pic_portal::{
     request::{
         Asked, Clocks,
         form::RequestForm,
-        live,
+        live, queue,
         reference::SubmissionId,
         store::{self, Submission, Submitted},
     },
     service::ManagementKey,
     web::limit::Throttle,
 };
-use sqlx::{AssertSqlSafe, PgPool, migrate::Migrator};
+use sqlx::{AssertSqlSafe, PgPool, migrate::Migrator, postgres::PgConnectOptions};
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
@@ -242,11 +242,29 @@ impl TestApp {
     /// A portal whose settings are the defaults but for `change`.
     pub(crate) async fn with(change: impl FnOnce(&mut Site)) -> Self {
         let db = TestDb::fresh(&MIGRATOR).await;
+        let options = db.options();
+        Self::on(db, options, change, queue::Limits::default()).await
+    }
+
+    /// A portal with these limits of what is stored at once and what may wait for it.
+    pub(crate) async fn with_queue(limits: queue::Limits) -> Self {
+        let db = TestDb::fresh(&MIGRATOR).await;
+        let options = db.options();
+        Self::on(db, options, |_| {}, limits).await
+    }
+
+    /// A portal that reaches `db` by these options.
+    pub(crate) async fn on(
+        db: TestDb,
+        options: PgConnectOptions,
+        change: impl FnOnce(&mut Site),
+        limits: queue::Limits,
+    ) -> Self {
         let opening = Opening {
             pool: 10,
             allow_unsafe: true,
         };
-        let database = Database::open(db.options(), &opening).await.unwrap();
+        let database = Database::open(options, &opening).await.unwrap();
         let mut site = Site {
             public_url: Origin::parse("http://portal.test").unwrap(),
             provider: "Skype".into(),
@@ -263,7 +281,7 @@ impl TestApp {
         };
         change(&mut site);
         let waker = Waker::default();
-        let app = App::new(database, site, waker.clone());
+        let app = App::with_queue(database, site, waker.clone(), limits);
         let router = app.router();
         Self {
             app,

@@ -1,0 +1,203 @@
+//! How are requests that come in at the same time stored together?
+//!
+//! A commit costs a flush of the disk, whether it stores one request or a hundred. So whoever
+//! submits joins a line, and a writer takes all that waits ([`Limits::batch`] at most) and stores
+//! it by one statement, one round trip, one commit. There are two writers at most: while one waits
+//! for the disk, the other has PostgreSQL work. Nobody waits for others to come: the first in an
+//! empty line starts a writer, which takes what there is at once, and goes when the line is empty.
+//!
+//! Who submits hears of it after the commit, and of nothing else. What was refused is looked for by
+//! halves, so that one that cannot be stored harms no other. A writer is a task of its own: a
+//! client that goes away takes nothing with it but its own place in the line.
+//!
+//! What waits is bounded, in number, in rows and in time. Who finds the line full, or so slow that
+//! it would wait in vain, is told so at once ([`NotStored::Full`]); who waits is told within
+//! [`Limits::patience`]. Then it may be stored or not: the submission id makes sending it again
+//! harmless, which is also what makes a lost answer to a COMMIT harmless (`limits.md`, Traps met).
+
+mod line;
+pub mod meter;
+mod writer;
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use sqlx::PgPool;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout},
+};
+
+use self::{
+    line::{Joined, Line, Member},
+    meter::{Meter, Why},
+};
+use super::store::{Submission, Submitted};
+use crate::{db, provisioning::waker::Waker};
+
+/// The most writers, each with a connection of the pool while it works.
+const WRITERS: usize = 2;
+/// Between two lines of the log that the line is full.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
+
+/// How much is stored at once, and how much may wait for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Submissions that one statement stores. Default: 128, measured.
+    pub batch: usize,
+    /// Rows of edges and routes that one statement stores, unless a single submission has more.
+    /// Default: 2,000.
+    pub rows: usize,
+    /// Submissions that wait. Default: 1,024.
+    pub waiting: usize,
+    /// Rows of edges and routes that wait: what bounds the memory. Default: 50,000.
+    pub waiting_rows: usize,
+    /// How long somebody may have waited before no more are let in: who came now would wait as
+    /// long and longer. Default: 2 s.
+    pub late: Duration,
+    /// The most time that a writer takes for what it took at once. Default: 4 s.
+    pub store: Duration,
+    /// The most time from joining the line to an answer. Default: 4.5 s, so that there is one
+    /// within 5 s.
+    pub patience: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            batch: 128,
+            rows: 2_000,
+            waiting: 1_024,
+            waiting_rows: 50_000,
+            late: Duration::from_secs(2),
+            store: Duration::from_secs(4),
+            patience: Duration::from_millis(4_500),
+        }
+    }
+}
+
+/// Why a submission has no answer from the database.
+#[derive(Debug, thiserror::Error)]
+pub enum NotStored {
+    /// More come in than can be stored; this one was not let in.
+    #[error("too many submissions wait")]
+    Full,
+    /// It was not stored in time; it may be yet.
+    #[error("a submission was not stored in time")]
+    Late,
+    /// The database did not answer, which the log tells of; it may be stored or not.
+    #[error("the database did not say whether a submission is stored")]
+    Away,
+    /// The database refused this one. It is not stored, and would be refused again.
+    #[error(transparent)]
+    Refused(db::Error),
+}
+
+/// What a writer tells of one submission.
+type Answer = Result<Submitted, NotStored>;
+
+/// The line of those who submit. Cheap to clone; clones are the same line.
+#[derive(Clone)]
+pub struct Queue(Arc<Inner>);
+
+struct Inner {
+    pool: PgPool,
+    waker: Waker,
+    limits: Limits,
+    line: Mutex<Line>,
+    meter: Meter,
+}
+
+/// Without what waits.
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue")
+            .field("limits", &self.0.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Queue {
+    /// An empty line whose writers use `pool`, and wake the background task through `waker` after
+    /// each commit that stored something.
+    #[must_use]
+    pub fn new(pool: PgPool, waker: Waker, limits: Limits) -> Self {
+        Self(Arc::new(Inner {
+            pool,
+            waker,
+            limits,
+            line: Mutex::default(),
+            meter: Meter::default(),
+        }))
+    }
+
+    /// Stores `submission` with those that come in at the same time. It is durable when this
+    /// returns [`Submitted::Stored`]. Who drops the future gives up its place in the line; what a
+    /// writer has taken is stored all the same.
+    ///
+    /// # Errors
+    ///
+    /// [`NotStored`], within [`Limits::patience`]; [`NotStored::Full`] at once.
+    pub async fn submit(&self, submission: Submission) -> Result<Submitted, NotStored> {
+        let answer = self.join(submission)?;
+        let answer = match timeout(self.0.limits.patience, answer).await {
+            Ok(Ok(answer)) => answer,
+            // Its writer panicked, which that one has told.
+            Ok(Err(_)) => Err(NotStored::Away),
+            Err(_) => Err(NotStored::Late),
+        };
+        match answer {
+            Err(NotStored::Late) => self.0.meter.put_off(Why::Late),
+            Err(NotStored::Away) => self.0.meter.put_off(Why::Away),
+            Err(NotStored::Full | NotStored::Refused(_)) | Ok(_) => {}
+        }
+        answer
+    }
+
+    /// Joins the line, and starts a writer where there are too few.
+    fn join(&self, submission: Submission) -> Result<oneshot::Receiver<Answer>, NotStored> {
+        let (sender, answer) = oneshot::channel();
+        let now = Instant::now();
+        let member = Member::new(submission, now, sender);
+        let mut line = self.line();
+        match line.join(member, now, &self.0.limits) {
+            Joined::Waits => {}
+            Joined::StartsWriter => {
+                tokio::spawn(writer::run(self.clone()));
+            }
+            Joined::Refused { tell } => {
+                let waiting = line.waiting();
+                drop(line);
+                self.0.meter.put_off(Why::Full);
+                if tell {
+                    tracing::warn!(
+                        waiting,
+                        "more is submitted than can be stored: answering 503"
+                    );
+                }
+                return Err(NotStored::Full);
+            }
+        }
+        Ok(answer)
+    }
+
+    /// How many wait, not counting those that a writer has taken.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.line().waiting()
+    }
+
+    /// What was stored at once, and what was put off.
+    #[must_use]
+    pub fn meter(&self) -> &Meter {
+        &self.0.meter
+    }
+
+    /// Nothing under this lock can panic half-way.
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.0.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,151 @@
+//! How does a writer store what it took out of the line, and whom does it tell what?
+
+use std::{ops::Range, panic::AssertUnwindSafe};
+
+use futures_util::FutureExt as _;
+use sqlx::{Postgres, pool::PoolConnection};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout_at},
+};
+
+use super::{Answer, NotStored, Queue, line::Member};
+use crate::{
+    db::{self, Fault},
+    request::store::{self, Submission, Submitted},
+};
+
+/// How often a statement is tried that the database asks to try again.
+const TRIES: usize = 4;
+
+/// Stores what waits, batch by batch, until nobody does. A panic costs its batch an answer, and
+/// nobody else anything.
+pub(super) async fn run(queue: Queue) {
+    let mut writer = Writer {
+        queue,
+        connection: None,
+    };
+    while let Some(batch) = writer.take() {
+        let stored = AssertUnwindSafe(writer.store(batch)).catch_unwind().await;
+        if stored.is_err() {
+            tracing::error!("a writer of submits panicked");
+            writer.hang_up();
+        }
+    }
+}
+
+/// A writer at work.
+struct Writer {
+    queue: Queue,
+    /// Kept from batch to batch: to get one from the pool costs a round trip.
+    connection: Option<PoolConnection<Postgres>>,
+}
+
+/// What one statement could not do.
+enum Failed {
+    /// This very statement: some member of it cannot be stored.
+    Refused(db::Error),
+    /// The database, for whatever is asked of it now.
+    Away,
+}
+
+impl Writer {
+    fn take(&self) -> Option<Vec<Member>> {
+        self.queue.line().take(&self.queue.0.limits)
+    }
+
+    /// Stores a batch and tells each member; by halves where it is refused.
+    async fn store(&mut self, batch: Vec<Member>) {
+        let deadline = Instant::now() + self.queue.0.limits.store;
+        let (submissions, mut answers): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .map(|member| (member.submission, Some(member.answer)))
+            .unzip();
+        // The last is next.
+        let mut parts = vec![0..submissions.len()];
+        while let Some(part) = parts.pop() {
+            match self.store_part(&submissions[part.clone()], deadline).await {
+                Ok(told) => {
+                    for (place, submitted) in part.zip(told) {
+                        tell(&mut answers, place, Ok(submitted));
+                    }
+                }
+                Err(Failed::Refused(_)) if part.len() > 1 => {
+                    let (first, second) = halves(part);
+                    parts.extend([second, first]);
+                }
+                Err(Failed::Refused(error)) => {
+                    tell(&mut answers, part.start, Err(NotStored::Refused(error)));
+                }
+                Err(Failed::Away) => break,
+            }
+        }
+        for place in 0..answers.len() {
+            tell(&mut answers, place, Err(NotStored::Away));
+        }
+    }
+
+    /// Stores `part` by one transaction, and wakes the background task if something is new.
+    async fn store_part(
+        &mut self,
+        part: &[Submission],
+        deadline: Instant,
+    ) -> Result<Vec<Submitted>, Failed> {
+        let mut tries = 1;
+        let error = loop {
+            let stored = timeout_at(deadline, self.call(part)).await;
+            match stored.unwrap_or(Err(db::Error::Unavailable(Fault::Client(
+                "it took too long to store submits",
+            )))) {
+                Ok(told) => {
+                    self.queue.0.meter.stored(part.len());
+                    if told.iter().any(Submitted::is_new) {
+                        self.queue.0.waker.wake();
+                    }
+                    return Ok(told);
+                }
+                Err(db::Error::Conflict(_)) if tries < TRIES => tries += 1,
+                Err(error) => break error,
+            }
+        };
+        match error {
+            db::Error::Unavailable(_) | db::Error::Conflict(_) => {
+                tracing::warn!(%error, submits = part.len(), "submits were not stored");
+                self.hang_up();
+                Err(Failed::Away)
+            }
+            db::Error::Refused(_) | db::Error::Impossible(_) => Err(Failed::Refused(error)),
+        }
+    }
+
+    async fn call(&mut self, part: &[Submission]) -> Result<Vec<Submitted>, db::Error> {
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            none => none.insert(self.queue.0.pool.acquire().await?),
+        };
+        store::submit_on(connection, part).await
+    }
+
+    /// Ends the connection: an answer may be on its way on it that nobody waits for, or never come.
+    fn hang_up(&mut self) {
+        if let Some(mut connection) = self.connection.take() {
+            connection.close_on_drop();
+        }
+    }
+}
+
+/// Tells the member at `place`, who is told once and may have gone.
+fn tell(answers: &mut [Option<oneshot::Sender<Answer>>], place: usize, answer: Answer) {
+    if let Some(sender) = answers.get_mut(place).and_then(Option::take) {
+        // Whoever has gone asks again, under the same submission id.
+        let _ = sender.send(answer);
+    }
+}
+
+fn halves(part: Range<usize>) -> (Range<usize>, Range<usize>) {
+    let middle = part.start + part.len() / 2;
+    (part.start..middle, middle..part.end)
+}
+
+#[cfg(test)]
+mod tests;

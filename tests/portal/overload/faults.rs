@@ -1,0 +1,260 @@
+//! What becomes of submits that wait when the database does not answer as it should?
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::{Duration, Instant},
+};
+
+use axum::http::StatusCode;
+use pic_portal::{
+    db::MIGRATOR,
+    request::queue::{Limits, meter::Why},
+};
+use sqlx::{AssertSqlSafe, postgres::PgConnectOptions};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream, UnixStream},
+};
+
+use super::{Busy, REQUESTS, all, assert_put_off, assert_whole, hold, patient, post};
+use crate::support::{
+    app::{TestApp, submission_id},
+    db::TestDb,
+    eventually,
+};
+
+/// A domain whose submit has its answer cut off.
+const CUT: &str = "cut-off.example";
+
+/// Leads connections to the test server, and ends the first one on which [`CUT`] was sent when the
+/// server answers to that: the answer is lost. How many were.
+async fn proxy(options: &PgConnectOptions) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let lost = Arc::new(AtomicUsize::new(0));
+    let (options, count) = (options.clone(), Arc::clone(&lost));
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let (options, count) = (options.clone(), Arc::clone(&count));
+            tokio::spawn(async move {
+                let port = options.get_port();
+                match options.get_socket() {
+                    Some(dir) => {
+                        let socket = dir.join(format!(".s.PGSQL.{port}"));
+                        let server = UnixStream::connect(socket).await.unwrap();
+                        forward(client, server.into_split(), &count).await;
+                    }
+                    None => {
+                        let server = TcpStream::connect((options.get_host(), port)).await;
+                        forward(client, server.unwrap().into_split(), &count).await;
+                    }
+                }
+            });
+        }
+    });
+    (address, lost)
+}
+
+async fn forward(
+    client: TcpStream,
+    (mut from_server, mut to_server): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
+    lost: &AtomicUsize,
+) {
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut sent, mut answered) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
+    let mut cut = false;
+    loop {
+        tokio::select! {
+            biased;
+            read = from_server.read(&mut answered) => match read {
+                Ok(bytes @ 1..) if !cut || lost.load(SeqCst) > 0 => to_client.write_all(&answered[..bytes]).await.unwrap(),
+                Ok(1..) => {
+                    lost.fetch_add(1, SeqCst);
+                    return;
+                }
+                _ => return,
+            },
+            read = from_client.read(&mut sent) => match read {
+                Ok(bytes @ 1..) => {
+                    let sent = &sent[..bytes];
+                    cut |= sent.windows(CUT.len()).any(|part| part == CUT.as_bytes());
+                    to_server.write_all(sent).await.unwrap();
+                }
+                _ => return,
+            },
+        }
+    }
+}
+
+/// `limits.md`, Traps met: whoever loses the answer to a COMMIT does not know.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_whose_answer_is_lost_is_found_by_the_next_try() {
+    let db = TestDb::fresh(&MIGRATOR).await;
+    let (address, lost) = proxy(&db.options()).await;
+    let through = PgConnectOptions::new_without_pgpass()
+        .host(&address.ip().to_string())
+        .port(address.port())
+        .username(db.options().get_username())
+        .database(db.name());
+    let portal = Arc::new(TestApp::on(db, through, |_| {}, patient()).await);
+    let id = submission_id();
+    let unknown = post(&portal, &id, CUT).await.unwrap();
+    assert_put_off(&unknown, &id, CUT);
+    assert_eq!(lost.load(SeqCst), 1);
+    assert_eq!(portal.app.queue().meter().put_offs(Why::Away), 1);
+    let stored: Vec<String> = sqlx::query_scalar("SELECT reference FROM request")
+        .fetch_all(portal.db().pool())
+        .await
+        .unwrap();
+    assert_eq!(stored.len(), 1, "it is stored, which nobody was told");
+    let again = post(&portal, &id, CUT).await.unwrap();
+    assert_eq!(again.reference(), stored[0]);
+    assert_whole(&portal, 1).await;
+    // With the key that the first answer would have brought.
+    let receipt = portal
+        .get_with(again.header("location"), &again.cookie())
+        .await;
+    let key = receipt.attribute("data-management-key").unwrap();
+    let path = format!("/requests/{}/withdraw", stored[0]);
+    let withdrawn = portal.post(&path, &[("management_key", key)]).await;
+    assert_eq!(withdrawn.status, StatusCode::SEE_OTHER);
+}
+
+/// Lets the first `faults` statements that store requests fail with `code`.
+async fn failing(portal: &TestApp, faults: i32, code: &str) {
+    let sql = format!(
+        "CREATE SEQUENCE faults;
+         CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN
+             IF nextval('faults') <= {faults} THEN
+                 RAISE EXCEPTION 'not now' USING ERRCODE = '{code}';
+             END IF;
+             RETURN NULL;
+         END $$;
+         CREATE TRIGGER fail AFTER INSERT ON request FOR EACH STATEMENT EXECUTE FUNCTION fail();"
+    );
+    sqlx::raw_sql(AssertSqlSafe(sql))
+        .execute(portal.pool())
+        .await
+        .unwrap();
+}
+
+const TRIES: &str = "SELECT last_value FROM faults";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_database_asks_to_try_again_is_tried_again() {
+    for code in ["40001", "40P01"] {
+        let portal = TestApp::with_queue(patient()).await;
+        failing(&portal, 3, code).await;
+        let busy = Busy::of(portal).await;
+        let posts: Vec<_> = (0..10)
+            .map(|n| post(&busy.portal, &submission_id(), &format!("d{n}.example")))
+            .collect();
+        busy.waiting(10).await;
+        let (portal, _) = busy.release().await;
+        all(posts).await.iter().for_each(|a| drop(a.reference()));
+        assert_whole(&portal, 12).await;
+        assert_eq!(
+            portal.number(TRIES).await,
+            6,
+            "1 + 1 + 10, and three in vain"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_asked_to_be_tried_again_for_ever_is_given_up() {
+    let portal = Arc::new(TestApp::with_queue(patient()).await);
+    failing(&portal, 1_000, "40001").await;
+    let id = submission_id();
+    let told = post(&portal, &id, "d1.example").await.unwrap();
+    assert_put_off(&told, &id, "d1.example");
+    assert_eq!(portal.number(TRIES).await, 4);
+    assert_eq!(portal.number(REQUESTS).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_has_no_room_puts_the_whole_batch_off_and_the_next_is_stored() {
+    let portal = TestApp::with_queue(Limits {
+        batch: 10,
+        ..patient()
+    })
+    .await;
+    // Out of disk: the two that the writers are busy with, and one batch of ten.
+    failing(&portal, 3, "53100").await;
+    let busy = Busy::of(portal).await;
+    let mut posts = Vec::new();
+    for n in 0..20 {
+        let domain = format!("d{n}.example");
+        posts.push(post(&busy.portal, &submission_id(), &domain));
+        busy.waiting(n + 1).await;
+    }
+    let (portal, first) = busy.release().await;
+    let put_off = StatusCode::SERVICE_UNAVAILABLE;
+    assert!(first.iter().all(|answer| answer.status == put_off));
+    let answers = all(posts).await;
+    let stored = answers.iter().filter(|a| a.status == StatusCode::SEE_OTHER);
+    assert_eq!(stored.count(), 10);
+    let told = answers.iter().filter(|a| a.status == put_off);
+    assert_eq!(told.count(), 10);
+    assert_whole(&portal, 10).await;
+    assert_eq!(portal.app.queue().meter().put_offs(Why::Away), 12);
+    assert_eq!(portal.number(TRIES).await, 4, "none was tried by halves");
+}
+
+/// All connections are busy with something else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_free_connection_there_is_an_answer_in_time_and_it_recovers() {
+    let portal = Arc::new(TestApp::new().await);
+    let mut taken = Vec::new();
+    for _ in 0..portal.pool().options().get_max_connections() {
+        taken.push(portal.pool().acquire().await.unwrap());
+    }
+    let began = Instant::now();
+    let sent: Vec<_> = (0..20)
+        .map(|n| {
+            let (id, domain) = (submission_id(), format!("d{n}.example"));
+            let answer = post(&portal, &id, &domain);
+            (id, domain, answer)
+        })
+        .collect();
+    let mut again = Vec::new();
+    for (id, domain, answer) in sent {
+        assert_put_off(&answer.await.unwrap(), &id, &domain);
+        again.push((id, domain));
+    }
+    // 5 s are promised; this machine may be busy.
+    assert!(began.elapsed() < Duration::from_secs(10));
+    drop(taken);
+    for (id, domain) in again {
+        post(&portal, &id, &domain).await.unwrap().reference();
+    }
+    assert_whole(&portal, 20).await;
+}
+
+/// What a writer waits for in vain costs its batch an answer, and not the next one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_that_hangs_is_given_up() {
+    let limits = Limits {
+        store: Duration::from_millis(100),
+        ..patient()
+    };
+    let portal = Arc::new(TestApp::with_queue(limits).await);
+    let holder = hold(portal.db().pool()).await;
+    let id = submission_id();
+    let told = post(&portal, &id, "d1.example").await.unwrap();
+    assert_put_off(&told, &id, "d1.example");
+    assert_eq!(portal.app.queue().meter().put_offs(Why::Away), 1);
+    holder.rollback().await.unwrap();
+    // The connection that it hung on is not used again; the next try finds one that works.
+    eventually("the next try is stored, or finds what was", async || {
+        let again = post(&portal, &id, "d1.example").await.unwrap();
+        (again.status == StatusCode::SEE_OTHER).then_some(())
+    })
+    .await;
+    assert_whole(&portal, 1).await;
+}
