@@ -4,8 +4,10 @@
 //! dice of a run that failed again: the clients then want the same, though not in the same moments.
 
 mod checker;
+mod clocks;
 mod kills;
 mod load;
+mod memory;
 mod statements;
 
 use std::env;
