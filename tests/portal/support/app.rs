@@ -8,6 +8,7 @@ use axum::{
     http::{HeaderMap, Request, StatusCode, header},
 };
 use http_body_util::BodyExt as _;
+use pic_portal::db::PgPool;
 use pic_portal::{
     app::{App, Site},
     config::Origin,
@@ -29,7 +30,7 @@ use pic_portal::{
     service::ManagementKey,
     web::limit::Throttle,
 };
-use sqlx::{AssertSqlSafe, PgPool, migrate::Migrator, postgres::PgConnectOptions};
+use sqlx::{AssertSqlSafe, migrate::Migrator, postgres::PgConnectOptions};
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
