@@ -10,9 +10,9 @@ use std::{
 
 use axum::http::StatusCode;
 use chrono::{DateTime, Datelike as _};
+use pic_portal::db::PgPool;
 use pic_portal::{clock::Clock, db::MIGRATOR};
 use rcgen::date_time_ymd;
-use sqlx::PgPool;
 
 use crate::{
     process::checks::Eyes,

@@ -12,7 +12,8 @@ mod sweeps;
 
 use std::fmt::Write as _;
 
-use sqlx::{AssertSqlSafe, PgPool};
+use pic_portal::db::PgPool;
+use sqlx::AssertSqlSafe;
 
 use super::{Dice, setting};
 use crate::support::{app::TestApp, consistency::assert_consistent, eventually};
