@@ -23,6 +23,7 @@ mod purge;
 mod readiness_dns;
 mod readiness_tls;
 mod retention;
+mod round_trips;
 mod rules;
 mod schema;
 mod schema_guard;

@@ -34,7 +34,10 @@ use sqlx::{AssertSqlSafe, migrate::Migrator, postgres::PgConnectOptions};
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
-use super::db::TestDb;
+use super::{
+    db::TestDb,
+    proxy::{Proxy, Target},
+};
 
 /// The settings of a portal under test: the defaults of the contract.
 pub(crate) const CLOCKS: Clocks = Clocks {
@@ -252,6 +255,15 @@ impl TestApp {
         let db = TestDb::fresh(&MIGRATOR).await;
         let options = db.options();
         Self::on(db, options, |_| {}, limits).await
+    }
+
+    /// A portal with a network between it and its database.
+    pub(crate) async fn behind_a_proxy() -> (Self, Proxy) {
+        let db = TestDb::fresh(&MIGRATOR).await;
+        let proxy = Proxy::to(Target::of(&db.options())).await;
+        let options = proxy.options(&db.options());
+        let portal = Self::on(db, options, |_| {}, queue::Limits::default()).await;
+        (portal, proxy)
     }
 
     /// A portal that reaches `db` by these options.
