@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use pic_portal::db::PgPool;
 use pic_portal::{
     db::{
         Database, Opening,
@@ -25,7 +26,6 @@ use pic_portal::{
     },
     service::ManagementKey,
 };
-use sqlx::PgPool;
 use tokio::{task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
 

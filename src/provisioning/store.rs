@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::{
-    db::{self, interval},
+    db::{self, PgPool, interval},
     names::SipDomain,
     readiness::{Evidence, Finding},
 };
@@ -255,7 +254,7 @@ pub async fn idle_for(pool: &PgPool, watching: bool) -> Result<Option<Duration>,
            ) AS due_at"#,
         watching,
     )
-    .fetch_one(pool)
+    .fetch_one(pool.again())
     .await?;
     let until = |due: DateTime<Utc>| (due - row.now).to_std().unwrap_or_default();
     Ok(row.due_at.map(until))

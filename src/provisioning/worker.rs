@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -17,12 +16,19 @@ use super::{
     store::{self, Settled, Verdicts, Waits},
     waker::{POLL, Waker},
 };
-use crate::{clock::Clock, db, readiness::engine::Checks};
+use crate::{
+    clock::Clock,
+    db::{self, PgPool},
+    readiness::engine::Checks,
+};
 
 /// The most requests in one claim: larger ones gained nothing (`limits.md`).
 const MOST: u32 = 500;
 /// How long a claim lasts that is settled at once, which takes a fraction of it.
 const LEASE: Duration = Duration::from_secs(30);
+/// How long a statement may take: a claim or a settling of 500 takes some ten milliseconds, and its
+/// lease lasts longer.
+const LIMIT: Duration = Duration::from_secs(10);
 /// Wait after a failure of the database: the first, and the longest.
 pub(super) const FAILURE_WAIT: (Duration, Duration) =
     (Duration::from_millis(100), Duration::from_secs(5));
@@ -49,7 +55,7 @@ impl Worker {
     #[must_use]
     pub fn new(pool: PgPool, waits: Waits, waker: Waker) -> Self {
         Self {
-            pool,
+            pool: pool.within(LIMIT),
             waits,
             waker,
             checks: Checks::Off,

@@ -11,6 +11,8 @@ pub mod routes;
 pub mod session;
 pub mod shell;
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::{
     Router,
@@ -23,6 +25,7 @@ use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer, limit::RequestBo
 
 use crate::{
     app::App,
+    db::budget,
     error::{Error, Problem},
     request::pages::view::{ErrorPage, Way},
     web::{form::MAX_BODY, routes::Route, shell::Section},
@@ -31,6 +34,9 @@ use crate::{
 /// What a page may load and do (`ux.md`, Everywhere): nothing inline, nothing from elsewhere.
 const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// How long all statements of a page may take together, the wait for connections included.
+const DATABASE_LIMIT: Duration = Duration::from_secs(4);
 
 /// A page with a status.
 ///
@@ -80,6 +86,7 @@ pub fn router(table: Vec<Route>, app: &App) -> Router {
             app.clone(),
             limit::count_tries,
         ))
+        .layer(middleware::from_fn(in_time))
         .layer(CatchPanicLayer::custom(|_| {
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }))
@@ -89,6 +96,12 @@ pub fn router(table: Vec<Route>, app: &App) -> Router {
         .layer(middleware::from_fn(guard::name))
         .layer(middleware::from_fn_with_state(app.clone(), metrics::count))
         .with_state(app.clone())
+}
+
+/// Holds all that a page asks of the database within a limit: the answer comes within 5 s, whatever
+/// the database does.
+async fn in_time(request: Request, next: Next) -> Response {
+    budget::sharing(DATABASE_LIMIT, next.run(request)).await
 }
 
 /// In the extensions of an answer: a program reads it, and its words stay as they are.

@@ -1,10 +1,12 @@
 //! What do several tests need?
 
 pub(crate) mod app;
+pub(crate) mod consistency;
 pub(crate) mod db;
 pub(crate) mod dns;
 pub(crate) mod edge;
 pub(crate) mod process;
+pub(crate) mod proxy;
 pub(crate) mod world;
 
 use std::time::{Duration, Instant};

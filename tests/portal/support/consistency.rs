@@ -1,0 +1,64 @@
+//! Is what the database holds consistent, and has everything that was due been done?
+//!
+//! For any test, at any moment: the rules hold between any two transactions, also while portals
+//! work. They know nothing of what was asked; that is compared by whoever asked it.
+
+use pic_portal::db::PgPool;
+use sqlx::{postgres::PgRow, prelude::*};
+
+/// A statement whose every row is a broken rule, and where it is.
+pub(crate) const RULES: &str = include_str!("consistency.sql");
+
+/// The rules that are broken, each with where it is; nothing when all is well.
+pub(crate) async fn broken(pool: &PgPool) -> Vec<(String, String)> {
+    sqlx::query_as(RULES).fetch_all(pool).await.unwrap()
+}
+
+/// Asserts that no rule is broken; `after` says what was done.
+///
+/// # Panics
+///
+/// With the broken rules, and with all that is known of the requests that they name.
+pub(crate) async fn assert_consistent(pool: &PgPool, after: &str) {
+    let broken = broken(pool).await;
+    if broken.is_empty() {
+        return;
+    }
+    let mut known = String::new();
+    for (_, about) in broken.iter().take(5) {
+        let id = about.split(' ').next().unwrap().parse::<i64>();
+        if let Ok(id) = id {
+            known += &timeline(pool, id).await;
+        }
+    }
+    panic!("after {after}: {broken:#?}\n{known}");
+}
+
+/// A request and its timeline, for people.
+async fn timeline(pool: &PgPool, id: i64) -> String {
+    let row: Option<PgRow> = sqlx::query(
+        "SELECT concat_ws(' ', r.id, 'of', r.service_id, r.kind, r.state, r.reason, r.submitted_at, r.ended_at, E'\n',
+             (SELECT string_agg(concat_ws(' ', '  ', seq, at, actor, code, subject), E'\n' ORDER BY seq)
+              FROM event WHERE request_id = r.id), E'\n') FROM request r WHERE id = $1",
+    )
+    .bind(id)
+    .fetch_optional(pool)
+    .await
+    .unwrap();
+    row.map_or_else(String::new, |row| row.get(0))
+}
+
+/// Pending requests that nothing which they could wait for holds back: neither a domain in force
+/// under another service, nor a check.
+pub(crate) async fn unfinished(pool: &PgPool) -> i64 {
+    sqlx::query_scalar(
+        "SELECT count(*) FROM work w JOIN request r ON r.id = w.request_id
+         WHERE NOT EXISTS (SELECT FROM request_route d JOIN route x ON x.sip_domain = d.sip_domain
+                           WHERE d.request_id = r.id AND x.service_id <> r.service_id)
+           AND NOT EXISTS (SELECT FROM finding f WHERE f.request_id = r.id AND f.severity IN ('blocking', 'unknown')
+                           AND f.code <> 'domain-held')",
+    )
+    .fetch_one(pool)
+    .await
+    .unwrap()
+}
