@@ -22,7 +22,7 @@ pub(crate) async fn measure(bench: &Bench) -> Vec<Line> {
 /// From its start until it listens and says that it is ready, beside a start that only prints the
 /// version.
 async fn ready(bench: &Bench) -> Line {
-    bench.server.open("p8", 1).await.pool.close().await;
+    bench.pool("p8").await.close().await;
     let (mut portals, mut bare) = (Times::default(), Times::default());
     let mut rounds = Rounds::default();
     for _ in 0..bench.of(9, 1) {
@@ -72,7 +72,7 @@ async fn memory(bench: &Bench) -> Line {
         bench.of(20_000, 500)
     };
     let connections = bench.of(512, 64);
-    let pool = bench.server.open("p8", 1).await.pool;
+    let pool = bench.pool("p8").await;
     fill(&pool, pending).await;
     pool.close().await;
     let portal = Portal::start(bench, "p8").await;

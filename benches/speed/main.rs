@@ -34,6 +34,7 @@ mod wait;
 use std::{env, time::Duration};
 
 use pic_portal::db::private::Options;
+use sqlx::{PgPool, postgres::PgPoolOptions};
 
 use figures::{HEAD, Line};
 use load::Span;
@@ -62,6 +63,15 @@ impl Bench {
     /// `full`, or `short` in the short form.
     fn of<T>(&self, full: T, short: T) -> T {
         if self.short { short } else { full }
+    }
+
+    /// Connections to the database of this name, which is migrated; without the limits that the
+    /// portal's own have.
+    async fn pool(&self, database: &str) -> PgPool {
+        self.server.open(database, 1).await.pool.close().await;
+        PgPoolOptions::new()
+            .max_connections(3)
+            .connect_lazy_with(self.server.database(database).await)
     }
 
     /// How often each figure is taken.

@@ -102,18 +102,20 @@ async fn page(portal: &Portal, path: &str) -> (String, Option<String>) {
 
 pub(crate) async fn measure(bench: &Bench) -> Vec<Line> {
     let requests = bench.of(10_000, 100);
+    let pool = bench.pool("p4").await;
+    fill(&pool, requests).await;
     let db = bench.server.open("p4", 3).await;
-    fill(&db.pool, requests).await;
     let worker = Worker::new(db.pool.clone(), WAITS, Waker::default());
     let settled = worker.drain().await.expect("the database is there");
     assert_eq!(settled.provisioned, requests);
+    db.pool.close().await;
     sqlx::raw_sql("VACUUM ANALYZE")
-        .execute(&db.pool)
+        .execute(&pool)
         .await
         .expect("figures");
     let options = bench.server.database("p4").await;
     let portal = Portal::start(bench, "p4").await;
-    let references = references(&db.pool, requests).await;
+    let references = references(&pool, requests).await;
     let paths: Vec<_> = references
         .iter()
         .map(|reference| format!("/requests/{reference}"))
@@ -168,7 +170,7 @@ pub(crate) async fn measure(bench: &Bench) -> Vec<Line> {
         }
     }
     portal.stop().await;
-    db.pool.close().await;
+    pool.close().await;
     let [look_up, status, conditional, form_page, bytes] = rates;
     let by_look_up = ("pgbench, its look-up", &look_up);
     let static_bytes = format!("bare axum, {} static bytes", form.len());

@@ -77,7 +77,7 @@ pub(crate) struct Submitting {
 impl Submitting {
     pub(crate) async fn start(bench: &Bench, database: &str) -> Self {
         let options = bench.server.database(database).await;
-        let pool = bench.server.open(database, 3).await.pool;
+        let pool = bench.pool(database).await;
         let portal = Portal::start(bench, database).await;
         Self {
             portal,
@@ -152,7 +152,7 @@ impl Held {
 pub(crate) async fn throughput(bench: &Bench) -> Vec<Line> {
     let mut portal = Submitting::start(bench, "p1").await;
     let sql = bench.server.database("p1_sql").await;
-    let sql_pool = bench.server.open("p1_sql", 1).await.pool;
+    let sql_pool = bench.pool("p1_sql").await;
     let (one, many) = (submit_script(1), submit_script(MEMBERS));
     let mut lines = Vec::new();
     let mut done_by_sql = 0;
@@ -314,7 +314,7 @@ pub(crate) async fn latency(bench: &Bench) -> Vec<Line> {
     let mut portal = Submitting::start(bench, "p3").await;
     let address = portal.portal.address;
     let sql = bench.server.database("p3_sql").await;
-    drop(bench.server.open("p3_sql", 1).await);
+    bench.pool("p3_sql").await.close().await;
     let script = submit_script(1);
     let connections = bench.of(512, 32);
     let (mut ours, mut by_sql) = (Times::default(), Times::default());

@@ -66,20 +66,19 @@ async fn assert_settled(pool: &PgPool, requests: usize) {
 
 /// All that is pending by the portal's own background task; how many a second.
 async fn by_worker(bench: &Bench, database: &str, requests: usize) -> f64 {
-    let pool = bench.server.open(database, 10).await.pool;
-    let worker = Worker::new(pool.clone(), WAITS, Waker::default());
+    let db = bench.server.open(database, 10).await;
+    let worker = Worker::new(db.pool.clone(), WAITS, Waker::default());
     let began = Instant::now();
     let settled = worker.drain().await.expect("the database is there");
     let rate = figure(requests) / began.elapsed().as_secs_f64();
     assert_eq!(settled.provisioned, requests);
-    assert_settled(&pool, requests).await;
-    pool.close().await;
+    db.pool.close().await;
     rate
 }
 
 /// The same by the best statement.
 async fn by_sql(bench: &Bench, database: &str, requests: usize) -> f64 {
-    let pool = bench.server.open(database, 1).await.pool;
+    let pool = bench.pool(database).await;
     let sql = BEST.replace("BATCH", BATCH);
     let began = Instant::now();
     loop {
@@ -92,16 +91,15 @@ async fn by_sql(bench: &Bench, database: &str, requests: usize) -> f64 {
         }
     }
     let rate = figure(requests) / began.elapsed().as_secs_f64();
-    assert_settled(&pool, requests).await;
     pool.close().await;
     rate
 }
 
 /// Drains as many on either side from the same start.
 async fn pairs(bench: &Bench, server: &PgPool, requests: usize, rounds: usize) -> [Rounds; 2] {
-    let db = bench.server.open("p5", 2).await;
-    fill(&db.pool, requests).await;
-    db.pool.close().await;
+    let pool = bench.pool("p5").await;
+    fill(&pool, requests).await;
+    pool.close().await;
     let mut rates = [(); 2].map(|()| Rounds::default());
     for round in 0..rounds {
         for place in in_turn(round, 2) {
@@ -110,6 +108,7 @@ async fn pairs(bench: &Bench, server: &PgPool, requests: usize, rounds: usize) -
                 0 => by_worker(bench, "p5_once", requests).await,
                 _ => by_sql(bench, "p5_once", requests).await,
             });
+            assert_settled(&bench.pool("p5_once").await, requests).await;
             run(server, "DROP DATABASE p5_once WITH (FORCE)".into()).await;
         }
     }
