@@ -6,28 +6,29 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+#[path = "common/server.rs"]
+mod server;
+#[path = "common/submission.rs"]
+mod submission;
+
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
 
 use pic_portal::{
     db::{
-        Database, Opening,
-        private::{Options, PORTAL_DATABASE, PrivatePostgres, ensure_database},
+        Database,
+        private::{Options, PORTAL_DATABASE},
     },
-    request::{
-        Asked,
-        form::RequestForm,
-        reference::SubmissionId,
-        store::{Submission, submit},
-    },
+    request::store::submit,
     retention::{Cause, Kind, sweep::Sweeper},
-    service::ManagementKey,
 };
+use server::Server;
+use submission::submission;
 use tokio::{task::JoinSet, time::interval};
 use tokio_util::sync::CancellationToken;
 
@@ -37,28 +38,6 @@ const OLD: i64 = 20_000;
 const CLIENTS: usize = 8;
 /// Between two submits of a client.
 const PACE: Duration = Duration::from_millis(20);
-
-static NEXT: AtomicUsize = AtomicUsize::new(0);
-
-/// A request of one edge and two domains that nobody else asks for.
-fn submission(db: &Database) -> Submission {
-    let n = NEXT.fetch_add(1, Relaxed);
-    let form = RequestForm {
-        programme: "volume_licensing".into(),
-        number: format!("{:07}", n % 10_000_000),
-        edge: vec![format!("sip.d{n}.example")],
-        domains: vec![format!("d{n}.example it.d{n}.example")],
-        deployment: "on_premises".into(),
-        terms: "on".into(),
-        ..RequestForm::blank()
-    };
-    let id = SubmissionId::random();
-    Submission {
-        asked: Asked::Initiate(form.check().expect("a whole form").wanted),
-        key: ManagementKey::derive(&db.secret, &id),
-        id,
-    }
-}
 
 /// Submits until `stop`; how long each took, in milliseconds, in order.
 async fn submits(db: &Database, stop: Arc<AtomicBool>) -> Vec<f64> {
@@ -125,22 +104,8 @@ async fn fill(db: &Database) {
 
 #[tokio::main]
 async fn main() {
-    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
-    let path = dir.path().to_owned();
-    let mut server =
-        tokio::task::spawn_blocking(move || PrivatePostgres::start(&Options::durable(path)))
-            .await
-            .expect("no panic")
-            .unwrap_or_else(|error| panic!("{error}"));
-    let options = server.connect_options(PORTAL_DATABASE);
-    ensure_database(&options).await.expect("a database");
-    let opening = Opening {
-        pool: 20,
-        allow_unsafe: false,
-    };
-    let db = Database::open(options, &opening)
-        .await
-        .expect("a database that is fit");
+    let server = Server::start(Options::durable, &[]);
+    let db = server.open(PORTAL_DATABASE, 20).await;
 
     let old: Vec<_> = (0..OLD).map(|_| submission(&db)).collect();
     for some in old.chunks(500) {
@@ -199,7 +164,4 @@ async fn main() {
         tell("meanwhile", &meanwhile.await.expect("no panic"));
     }
     db.pool.close().await;
-    tokio::task::spawn_blocking(move || server.stop())
-        .await
-        .expect("no panic");
 }

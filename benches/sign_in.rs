@@ -1,16 +1,20 @@
 //! Can a stranger tell by the clock whether an agreement number has a service?
 //!
-//! Sign-ins that fail, for different reasons in turn, through the router without sockets on a
-//! throw-away private PostgreSQL. Each reason is compared with a wrong key; a wrong key once more
+//! Sign-ins that fail, for different reasons in turn, through the router without sockets on the
+//! tests' throw-away PostgreSQL. Each reason is compared with a wrong key; a wrong key once more
 //! shows what chance alone does.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
-use std::{
-    fs::{self, Permissions},
-    os::unix::fs::PermissionsExt as _,
-    time::{Duration, Instant},
-};
+#[expect(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "the tests' own means, not all of them needed"
+)]
+#[path = "../tests/portal/support/mod.rs"]
+mod support;
+
+use std::time::Instant;
 
 use axum::{
     Router,
@@ -18,19 +22,8 @@ use axum::{
     http::{Request, StatusCode, header},
 };
 use http_body_util::BodyExt as _;
-use pic_portal::{
-    app::{App, Site},
-    code,
-    config::Origin,
-    db::{
-        Database, Opening,
-        private::{Options, PORTAL_DATABASE, PrivatePostgres, ensure_database},
-    },
-    provisioning::waker::Waker,
-    request::Clocks,
-    service::ManagementKey,
-    web::limit::Throttle,
-};
+use pic_portal::{code, service::ManagementKey};
+use support::app::TestApp;
 use tower::ServiceExt as _;
 
 const ROUNDS: usize = 2_000;
@@ -49,20 +42,8 @@ const REASONS: [&str; 5] = [
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let scratch = tempfile::tempdir().expect("a scratch directory");
-    // As root, the server's own user must be able to enter it.
-    fs::set_permissions(scratch.path(), Permissions::from_mode(0o755)).expect("our own directory");
-    let mut server =
-        PrivatePostgres::start(&Options::throw_away(scratch.path())).expect("a PostgreSQL");
-    let options = server.connect_options(PORTAL_DATABASE);
-    ensure_database(&options).await.expect("a database");
-    let opening = Opening {
-        pool: 2,
-        allow_unsafe: true,
-    };
-    let db = Database::open(options, &opening)
-        .await
-        .expect("a database that is fit");
+    let portal = TestApp::new().await;
+    let (pool, router) = (portal.pool(), &portal.router);
     sqlx::query(
         "INSERT INTO service (created_at, programme, number, token, key_hash)
          SELECT pic_now(), 'volume_licensing', (1000000 + 2 * n)::text,
@@ -70,40 +51,22 @@ async fn main() {
          FROM generate_series(0, $1 - 1) AS n",
     )
     .bind(i64::try_from(SERVICES).expect("a small number"))
-    .execute(&db.pool)
+    .execute(pool)
     .await
     .expect("services");
     // One that is opened by a key we know, which is wrong for all other numbers.
     let known = ManagementKey::random();
     sqlx::query("UPDATE service SET key_hash = $1 WHERE id = 1")
         .bind(known.hash().to_vec())
-        .execute(&db.pool)
+        .execute(pool)
         .await
         .expect("a service");
     for statement in ["VACUUM ANALYZE service", "CHECKPOINT"] {
         sqlx::raw_sql(statement)
-            .execute(&db.pool)
+            .execute(pool)
             .await
             .expect("statistics");
     }
-    let pool = db.pool.clone();
-    let site = Site {
-        public_url: Origin::parse("http://portal.test").expect("an origin"),
-        provider: "Skype".into(),
-        support: None,
-        notice: None,
-        clocks: Clocks {
-            promise: Duration::from_hours(48),
-            expiry: Duration::from_hours(30 * 24),
-        },
-        throttle: Throttle::none(),
-        plain_domains: Vec::new(),
-        checks: pic_portal::readiness::engine::Checks::Off,
-        live: pic_portal::request::live::Limits::default(),
-        sweep: Duration::from_hours(1),
-    };
-    let router = App::new(db, site, Waker::default()).router();
-
     let mut chance = Chance::seeded();
     let mut times = REASONS.map(|_| Vec::with_capacity(ROUNDS));
     for round in 0..WARM_UP + ROUNDS {
@@ -113,15 +76,13 @@ async fn main() {
         }
         for reason in order {
             let body = body(REASONS[reason], &known, &mut chance);
-            let took = fail(&router, body).await;
+            let took = fail(router, body).await;
             if round >= WARM_UP {
                 times[reason].push(took);
             }
         }
     }
     report(&times, &mut chance);
-    pool.close().await;
-    server.stop();
 }
 
 /// The fields of a sign-in that fails for `reason`; as many bytes whatever the reason.

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use sqlx::{AssertSqlSafe, PgPool};
+use pic_portal::db::PgPool;
+use sqlx::AssertSqlSafe;
 
 /// Requests in one go.
 const STEP: i64 = 50_000;

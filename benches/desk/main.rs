@@ -15,47 +15,29 @@
 
 mod fill;
 mod reads;
+#[path = "../common/server.rs"]
+mod server;
+#[path = "../common/submission.rs"]
+mod submission;
 mod wal;
 
-use std::env;
+use std::{env, path::PathBuf};
 
 use pic_portal::db::{
-    Database, Opening,
-    private::{Options, PORTAL_DATABASE, PrivatePostgres, ensure_database},
+    Database,
+    private::{Options, PORTAL_DATABASE},
 };
-use tokio::task::spawn_blocking;
+use server::Server;
 
 /// Requests that there are, unless the command line says otherwise.
 const REQUESTS: i64 = 1_000_000;
 
-/// Runs `job` on a private PostgreSQL, which is gone afterwards.
-async fn on<F, Fut>(options: fn(std::path::PathBuf) -> Options, job: F)
-where
-    F: FnOnce(Database) -> Fut,
-    Fut: Future<Output = ()>,
-{
-    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
-    let path = dir.path().to_owned();
-    let mut server = spawn_blocking(move || PrivatePostgres::start(&options(path)))
-        .await
-        .expect("no panic")
-        .unwrap_or_else(|error| panic!("{error}"));
-    let options = server.connect_options(PORTAL_DATABASE);
-    ensure_database(&options).await.expect("a database");
-    let opening = Opening {
-        // One connection: what it has counted is told before the next question.
-        pool: 1,
-        allow_unsafe: true,
-    };
-    let db = Database::open(options, &opening)
-        .await
-        .expect("a database that is fit");
-    let pool = db.pool.clone();
-    job(db).await;
-    pool.close().await;
-    spawn_blocking(move || server.stop())
-        .await
-        .expect("no panic");
+/// A database on a server of its own; one connection, so that what it has counted is told before the
+/// next question.
+async fn on(options: fn(PathBuf) -> Options) -> (Server, Database) {
+    let server = Server::start(options, &[]);
+    let db = server.open(PORTAL_DATABASE, 1).await;
+    (server, db)
 }
 
 #[tokio::main]
@@ -64,14 +46,12 @@ async fn main() {
     let requests = words.iter().find_map(|word| word.parse().ok());
     if !words.iter().any(|word| word == "wal") {
         let requests = requests.unwrap_or(REQUESTS);
-        on(Options::throw_away, async |db: Database| {
-            fill::fill(&db.pool, requests).await;
-            reads::measure(&db, requests).await;
-        })
-        .await;
+        let (_server, db) = on(Options::throw_away).await;
+        fill::fill(&db.pool, requests).await;
+        reads::measure(&db, requests).await;
+        db.pool.close().await;
     }
-    on(Options::durable, async |db: Database| {
-        wal::measure(&db).await;
-    })
-    .await;
+    let (_server, db) = on(Options::durable).await;
+    wal::measure(&db).await;
+    db.pool.close().await;
 }

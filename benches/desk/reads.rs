@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use pic_portal::db::PgPool;
 use pic_portal::{
     db::Database,
     request::{reference::Reference, store::look_up},
@@ -10,7 +11,6 @@ use pic_portal::{
         queue::{Filter, Query, store},
     },
 };
-use sqlx::PgPool;
 
 /// How often each is asked.
 const TIMES: i64 = 200;

@@ -1,42 +1,11 @@
 //! How many bytes of write-ahead log does a submit write, and how many of them for the desk?
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use pic_portal::{db::Database, request::store::submit};
 
-use pic_portal::{
-    db::Database,
-    request::{
-        Asked,
-        form::RequestForm,
-        reference::SubmissionId,
-        store::{Submission, submit},
-    },
-    service::ManagementKey,
-};
+use super::submission::submission;
 
 /// Submits that are measured, and as many before them.
 const SUBMITS: usize = 1_000;
-
-static NEXT: AtomicUsize = AtomicUsize::new(0);
-
-/// A request of one edge and two domains that nobody else asks for.
-fn submission(db: &Database) -> Submission {
-    let n = NEXT.fetch_add(1, Relaxed);
-    let form = RequestForm {
-        programme: "volume_licensing".into(),
-        number: format!("{:07}", n % 10_000_000),
-        edge: vec![format!("sip.d{n}.example")],
-        domains: vec![format!("d{n}.example it.d{n}.example")],
-        deployment: "on_premises".into(),
-        terms: "on".into(),
-        ..RequestForm::blank()
-    };
-    let id = SubmissionId::random();
-    Submission {
-        asked: Asked::Initiate(form.check().expect("a whole form").wanted),
-        key: ManagementKey::derive(&db.secret, &id),
-        id,
-    }
-}
 
 /// Bytes of write-ahead log a submit. The first touch of a page after a checkpoint writes the whole
 /// page, whatever changes in it: as many submits go before.

@@ -1,16 +1,19 @@
 //! Which database is it, is it fit for the portal, and what went wrong with it?
 
+mod pool;
 pub mod private;
 pub mod together;
 
 use std::{fmt, time::Duration};
 
 use sqlx::{
-    ConnectOptions as _, Connection as _, Executor as _, PgConnection, PgPool,
+    ConnectOptions as _, Connection as _, PgConnection,
     migrate::{MigrateError, Migrator},
-    postgres::{PgConnectOptions, PgPoolOptions, types::PgInterval},
+    postgres::{PgConnectOptions, types::PgInterval},
 };
+use tokio::time::{sleep, timeout};
 
+pub use self::pool::{Again, Held, PgPool, Transaction, budget};
 use crate::service::Secret;
 
 /// The schema, in order; applied files never change. Each works with the portal before it and the
@@ -27,6 +30,9 @@ const fn migrator() -> Migrator {
 
 /// The oldest major version of PostgreSQL that will do (`design.md`, Contract).
 pub const OLDEST_MAJOR: i32 = 15;
+
+/// How long a start waits for a database that does not answer.
+const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// The advisory lock that lets one process at a time migrate: the letters "pic" and a year.
 const MIGRATION_LOCK: i64 = 0x0070_6963_2026;
@@ -98,6 +104,21 @@ pub enum Fault {
     /// The client library failed.
     #[error("{0}")]
     Client(&'static str),
+}
+
+impl Fault {
+    /// Whether the connection was lost, or led to a server that only reads since another one took
+    /// over: on a new one the same call may succeed at once.
+    #[must_use]
+    pub fn is_loss(&self) -> bool {
+        match self {
+            Self::Connection(kind) => *kind != std::io::ErrorKind::TimedOut,
+            Self::Answer { code, .. } => {
+                code == "25006" || code.starts_with("57P") || code.starts_with("08")
+            }
+            Self::Busy | Self::Client(_) => false,
+        }
+    }
 }
 
 impl From<sqlx::Error> for Error {
@@ -205,35 +226,14 @@ impl Database {
         let options = options
             .application_name("pic-portal")
             .disable_statement_logging();
-        let connect = |e: sqlx::Error| OpenError::Connect(e.into());
-        let mut connection = PgConnection::connect_with(&options)
-            .await
-            .map_err(connect)?;
-        fit(&mut connection, opening).await?;
+        let mut connection = in_time(connect(&options)).await?;
+        in_time(fit(&mut connection, opening)).await?;
         migrate(&options, connection).await?;
-        let pool = PgPoolOptions::new()
-            .max_connections(opening.pool)
-            .acquire_timeout(Duration::from_secs(3))
-            .test_before_acquire(true)
-            .after_connect(|connection, _| {
-                Box::pin(async move {
-                    connection
-                        .execute(
-                            "SELECT set_config('statement_timeout', '20s', false), \
-                             set_config('lock_timeout', '10s', false), \
-                             set_config('idle_in_transaction_session_timeout', '20s', false)",
-                        )
-                        .await
-                        .map(drop)
-                })
-            })
-            .connect_with(options)
-            .await
-            .map_err(connect)?;
+        let pool = PgPool::new(options, opening.pool);
         let secret = sqlx::query_scalar!("SELECT value FROM secret")
-            .fetch_one(&pool)
+            .fetch_one(pool.again())
             .await
-            .map_err(connect)?;
+            .map_err(unreachable)?;
         let secret = Secret::from_bytes(&secret).ok_or_else(|| {
             OpenError::Connect(
                 Impossible {
@@ -247,11 +247,43 @@ impl Database {
         Ok(Self { pool, secret })
     }
 
-    /// Whether it answers within `patience`.
+    /// Whether it answers within `patience`, and takes what is to be stored.
     pub async fn answers(&self, patience: Duration) -> bool {
-        let answer = sqlx::query("SELECT 1").execute(&self.pool);
-        matches!(tokio::time::timeout(patience, answer).await, Ok(Ok(_)))
+        let pool = self.pool.clone().within(patience);
+        let read_only = sqlx::query_scalar!(
+            r#"SELECT current_setting('transaction_read_only') = 'on' AS "read_only!""#
+        )
+        .fetch_one(pool.again())
+        .await;
+        match read_only {
+            Ok(read_only) => {
+                if read_only {
+                    // The next look is at the server that has taken over, if one has.
+                    self.pool.renew();
+                }
+                !read_only
+            }
+            Err(_) => false,
+        }
     }
+}
+
+/// A connection, or what is wrong.
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection, OpenError> {
+    options.connect().await.map_err(unreachable)
+}
+
+fn unreachable(error: sqlx::Error) -> OpenError {
+    OpenError::Connect(error.into())
+}
+
+/// Does a step of a start within [`START_LIMIT`].
+async fn in_time<T>(step: impl Future<Output = Result<T, OpenError>>) -> Result<T, OpenError> {
+    timeout(START_LIMIT, step).await.unwrap_or_else(|_| {
+        Err(unreachable(sqlx::Error::Io(
+            std::io::ErrorKind::TimedOut.into(),
+        )))
+    })
 }
 
 /// Looks whether the server can hold what the portal promises.
@@ -266,7 +298,7 @@ async fn fit(connection: &mut PgConnection, opening: &Opening) -> Result<(), Ope
     )
     .fetch_one(connection)
     .await
-    .map_err(|e| OpenError::Connect(e.into()))?;
+    .map_err(unreachable)?;
     if row.major < OLDEST_MAJOR {
         return Err(OpenError::TooOld(row.version));
     }
@@ -292,42 +324,56 @@ async fn fit(connection: &mut PgConnection, opening: &Opening) -> Result<(), Ope
 /// inside the server works behind a pooler in transaction mode.
 async fn migrate(options: &PgConnectOptions, mut guard: PgConnection) -> Result<(), OpenError> {
     const PATIENCE: Duration = Duration::from_mins(2);
-    let connect = |e: sqlx::Error| OpenError::Connect(e.into());
     let began = tokio::time::Instant::now();
-    let transaction = loop {
-        let mut transaction = guard.begin().await.map_err(connect)?;
+    let mut transaction = loop {
+        let mut transaction = in_time(async { guard.begin().await.map_err(unreachable) }).await?;
         let alone = sqlx::query_scalar!(
             r#"SELECT pg_try_advisory_xact_lock($1) AS "alone!""#,
             MIGRATION_LOCK
-        )
-        .fetch_one(&mut *transaction)
-        .await
-        .map_err(connect)?;
-        if alone {
+        );
+        let alone = in_time(async {
+            let alone = alone.fetch_one(&mut *transaction).await;
+            alone.map_err(unreachable)
+        });
+        if alone.await? {
             break transaction;
         }
-        transaction.rollback().await.map_err(connect)?;
+        in_time(async { transaction.rollback().await.map_err(unreachable) }).await?;
         if began.elapsed() > PATIENCE {
             return Err(OpenError::MigrationLocked(PATIENCE));
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        sleep(Duration::from_millis(50)).await;
     };
-    let mut connection = PgConnection::connect_with(options).await.map_err(connect)?;
-    MIGRATOR
-        .run_direct(None, &mut connection, false)
-        .await
-        .map_err(|e| {
-            OpenError::Migrate(match e {
-                MigrateError::Execute(e) | MigrateError::ExecuteMigration(e, _) => {
-                    Error::from(e).to_string()
-                }
-                // The others carry versions and file names, no values.
-                other => other.to_string(),
+    let mut connection = in_time(connect(options)).await?;
+    let applied = async {
+        MIGRATOR
+            .run_direct(None, &mut connection, false)
+            .await
+            .map_err(|e| {
+                OpenError::Migrate(match e {
+                    MigrateError::Execute(e) | MigrateError::ExecuteMigration(e, _) => {
+                        Error::from(e).to_string()
+                    }
+                    // The others carry versions and file names, no values.
+                    other => other.to_string(),
+                })
             })
-        })?;
-    connection.close().await.map_err(connect)?;
-    transaction.commit().await.map_err(connect)?;
-    guard.close().await.map_err(connect)
+    };
+    // However long a migration takes, the server must be there.
+    let watched = async {
+        loop {
+            sleep(START_LIMIT).await;
+            in_time(async { transaction.ping().await.map_err(unreachable) }).await?;
+        }
+    };
+    tokio::select! {
+        applied = applied => applied?,
+        lost = watched => return lost,
+    }
+    let close = async { connection.close().await.map_err(unreachable) };
+    in_time(close).await?;
+    in_time(async { transaction.commit().await.map_err(unreachable) }).await?;
+    in_time(async { guard.close().await.map_err(unreachable) }).await
 }
 
 /// `duration` for PostgreSQL, to the microsecond; the longest one where it does not fit.

@@ -267,7 +267,7 @@ impl Metrics {
         text.gauge(
             "pic_database_connections_max",
             "The most that there may be (PIC_DB_POOL).",
-            pool.options().get_max_connections(),
+            pool.most(),
         );
     }
 }

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
-
-use crate::db::{self, interval};
+use crate::db::{self, PgPool, interval};
 
 /// What is counted is counted so far: a million takes no longer.
 pub const MOST: i64 = 10_001;
@@ -44,6 +42,7 @@ pub async fn gauges(
     promise: Duration,
     patience: Duration,
 ) -> Result<Gauges, db::Error> {
+    let pool = pool.clone().within(patience);
     let mut transaction = pool.begin().await?;
     let limit = format!("{}ms", patience.as_millis());
     sqlx::query!("SELECT set_config('statement_timeout', $1, true)", limit)

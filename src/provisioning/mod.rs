@@ -1,10 +1,12 @@
 //! How does a pending request become a provisioned one?
 //!
-//! [`store`] has the steps, each one statement; [`checking`] looks at what is due; [`worker`] is the
-//! loop that takes the steps, [`waker`] what wakes it (`design.md`, The background task); [`meter`] counts what it does.
+//! [`store`] has the steps, each one statement; [`checking`] looks at what is due, `plain` settles it
+//! where nothing is looked up; [`worker`] is the loop that takes the steps, [`waker`] what wakes it
+//! (`design.md`, The background task); [`meter`] counts what it does.
 
 pub mod checking;
 pub mod meter;
+mod plain;
 pub mod store;
 pub mod waker;
 pub mod worker;

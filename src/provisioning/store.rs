@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::{
-    db::{self, interval},
+    db::{self, PgPool, interval},
     names::SipDomain,
     readiness::{Evidence, Finding},
 };
@@ -237,6 +236,62 @@ pub(super) async fn settle_surely(
     }
 }
 
+/// What one look at what is due came to, see [`settle_plain`].
+#[derive(Debug)]
+pub struct Look {
+    /// How many requests it provisioned.
+    pub provisioned: usize,
+    /// What it has claimed and left to [`settle`].
+    pub rest: Claim,
+    /// Whether it took as many as it was to: there may be more.
+    pub full: bool,
+    /// From when on to look next: what was due before was dealt with, but for what others have.
+    pub next_since: Option<DateTime<Utc>>,
+    /// For how long nothing else will be due, by the database's clock; `None`: nothing is waiting.
+    pub idle: Option<Duration>,
+}
+
+/// Claims up to `most` pending requests that are due since then (`None`: since ever) and free, oldest
+/// first, and settles those that nothing stands against, all by one statement. The others it has
+/// claimed for the time of `lease`: they are for [`settle`].
+///
+/// # Errors
+///
+/// [`db::Error`]; then nothing changed. [`db::Error::Conflict`]: call again.
+pub async fn settle_plain(
+    pool: &PgPool,
+    most: u32,
+    since: Option<DateTime<Utc>>,
+    lease: Duration,
+    expiry: Duration,
+) -> Result<Look, db::Error> {
+    let token = Uuid::new_v4();
+    let row = sqlx::query!(
+        r#"SELECT provisioned AS "provisioned!", rest AS "rest!", full_batch AS "full_batch!", next_since,
+                  extract(epoch FROM idle)::float8 AS idle
+           FROM pic_settle_plain($1, $2, $3, $4::interval, $5::interval)"#,
+        i32::try_from(most).unwrap_or(i32::MAX),
+        since,
+        token,
+        interval(lease),
+        interval(expiry),
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(Look {
+        provisioned: usize::try_from(row.provisioned).unwrap_or_default(),
+        rest: Claim {
+            token,
+            requests: row.rest,
+        },
+        full: row.full_batch,
+        next_since: row.next_since,
+        idle: row
+            .idle
+            .map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)),
+    })
+}
+
 /// For how long nothing will be due, by the database's clock; `None`: nothing is waiting.
 /// `watching`: what is in force counts too.
 ///
@@ -255,7 +310,7 @@ pub async fn idle_for(pool: &PgPool, watching: bool) -> Result<Option<Duration>,
            ) AS due_at"#,
         watching,
     )
-    .fetch_one(pool)
+    .fetch_one(pool.again())
     .await?;
     let until = |due: DateTime<Utc>| (due - row.now).to_std().unwrap_or_default();
     Ok(row.due_at.map(until))

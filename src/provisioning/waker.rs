@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{PgPool, postgres::PgListener};
+use sqlx::Executor as _;
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep, sleep_until, timeout},
@@ -19,13 +19,18 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{store, worker::FAILURE_WAIT};
-use crate::{code, db};
+use crate::{
+    code,
+    db::{self, PgPool},
+};
 
 /// The safety net where wake-ups from other processes arrive, and where they do not.
 pub(super) const POLL: Duration = Duration::from_secs(10);
 const POLL_ALONE: Duration = Duration::from_secs(1);
 /// Between two NOTIFYs of one process: the first goes at once, then at most 20 a second.
 const NOTIFY_GAP: Duration = Duration::from_millis(50);
+/// Nothing heard for so long: look whether the connection still leads anywhere.
+const SILENCE: Duration = Duration::from_secs(10);
 /// How long a wake-up of our own may take before we believe that none arrive.
 const PROBE_LIMIT: Duration = Duration::from_secs(2);
 
@@ -130,10 +135,8 @@ impl Waker {
     /// Returns when a wake-up that we sent ourselves does not arrive. One connection hears both
     /// channels.
     async fn hear_others(&self, pool: &PgPool) -> Result<(), db::Error> {
-        let mut listener = PgListener::connect_with(pool).await?;
-        listener
-            .listen_all([store::CHANNEL, store::STATUS_CHANNEL])
-            .await?;
+        let mut listener = pool.clone().within(PROBE_LIMIT).listener().await?;
+        answered(listener.listen_all([store::CHANNEL, store::STATUS_CHANNEL])).await?;
         let probe = Uuid::new_v4().to_string();
         store::notify(pool, store::CHANNEL, &probe).await?;
         let arrives = async {
@@ -153,12 +156,15 @@ impl Waker {
         // What happened while nobody listened.
         self.hear_all();
         loop {
-            match listener.try_recv().await? {
-                Some(heard) if heard.payload().is_empty() => self.hear(heard.channel()),
+            match timeout(SILENCE, listener.try_recv()).await {
+                Ok(Ok(Some(heard))) if heard.payload().is_empty() => self.hear(heard.channel()),
                 // Another process looks whether LISTEN works.
-                Some(_) => {}
+                Ok(Ok(Some(_))) => {}
                 // The connection was lost and made again.
-                None => self.hear_all(),
+                Ok(Ok(None)) => self.hear_all(),
+                Ok(Err(error)) => return Err(error.into()),
+                // Nobody has anything to say, or the connection leads nowhere.
+                Err(_) => drop(answered(listener.execute("SELECT")).await?),
             }
         }
     }
@@ -191,6 +197,14 @@ impl Changes {
         // Late or closed: to look is right.
         matches!(timeout(poll, self.seen.changed()).await, Ok(Ok(())))
     }
+}
+
+/// What the server answers to a statement of the listener, if it does in time.
+async fn answered<T>(
+    answer: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    let silent = |_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
+    timeout(PROBE_LIMIT, answer).await.unwrap_or_else(silent)
 }
 
 async fn tell(pool: &PgPool, something: &Notify, channel: &str) {

@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -14,15 +13,19 @@ use uuid::Uuid;
 use super::{
     checking::{self, Desk, store::WATCH_EVERY},
     meter::Meter,
-    store::{self, Settled, Verdicts, Waits},
+    plain::{Pace, Settler},
+    store::{self, Settled, Waits},
     waker::{POLL, Waker},
 };
-use crate::{clock::Clock, db, readiness::engine::Checks};
+use crate::{
+    clock::Clock,
+    db::{self, PgPool},
+    readiness::engine::Checks,
+};
 
-/// The most requests in one claim: larger ones gained nothing (`limits.md`).
-const MOST: u32 = 500;
-/// How long a claim lasts that is settled at once, which takes a fraction of it.
-const LEASE: Duration = Duration::from_secs(30);
+/// How long a statement may take: to settle 500 takes some ten milliseconds, and a lease on what is
+/// left over lasts longer.
+const LIMIT: Duration = Duration::from_secs(10);
 /// Wait after a failure of the database: the first, and the longest.
 pub(super) const FAILURE_WAIT: (Duration, Duration) =
     (Duration::from_millis(100), Duration::from_secs(5));
@@ -49,7 +52,7 @@ impl Worker {
     #[must_use]
     pub fn new(pool: PgPool, waits: Waits, waker: Waker) -> Self {
         Self {
-            pool,
+            pool: pool.within(LIMIT),
             waits,
             waker,
             checks: Checks::Off,
@@ -70,22 +73,14 @@ impl Worker {
         Self { checks, ..self }
     }
 
-    /// One claim, settled without look-ups. `None`: nothing was due. The tests step the queue by this.
+    /// One batch, settled without look-ups. `None`: nothing was due. The tests step the queue by this.
     ///
     /// # Errors
     ///
     /// [`db::Error`] when the database is away; what was claimed is done again later.
     pub async fn step(&self) -> Result<Option<Settled>, db::Error> {
-        let claim = store::claim(&self.pool, MOST, LEASE).await?;
-        if claim.is_empty() {
-            self.meter.turned();
-            return Ok(None);
-        }
-        let settled =
-            store::settle_surely(&self.pool, &claim, &self.waits, &Verdicts::default()).await?;
-        self.meter.settled(settled);
-        self.meter.turned();
-        Ok(Some(settled))
+        let turn = self.settler().batch(None).await?;
+        Ok(turn.found.then_some(turn.settled))
     }
 
     /// Steps until nothing is due, and adds up what was done.
@@ -94,8 +89,8 @@ impl Worker {
     ///
     /// [`db::Error`] when the database is away.
     pub async fn drain(&self) -> Result<Settled, db::Error> {
-        let mut sum = Settled::default();
         if let Some(mut desk) = self.desk() {
+            let mut sum = Settled::default();
             loop {
                 desk.fill().await?;
                 if desk.is_empty() {
@@ -108,10 +103,11 @@ impl Worker {
                 sum += settled;
             }
         }
-        while let Some(settled) = self.step().await? {
-            sum += settled;
-        }
-        Ok(sum)
+        self.settler().drain().await
+    }
+
+    fn settler(&self) -> Settler {
+        Settler::new(&self.pool, self.waits, &self.waker, &self.meter)
     }
 
     fn desk(&self) -> Option<Desk> {
@@ -230,42 +226,53 @@ impl Worker {
     /// Says what was done: how many in the log, never what; that it was, to those who follow.
     fn report(&self, settled: Settled) {
         if settled != Settled::default() {
-            tracing::info!(
-                settled.provisioned,
-                settled.held,
-                settled.waiting,
-                settled.expired,
-                settled.watched,
-                "settled"
-            );
+            log(settled);
             self.waker.changed();
         }
     }
 
+    /// Works without look-ups.
     async fn work(&self, stop: &CancellationToken) {
+        let settler = self.settler();
+        let mut pace = Pace::new();
         let mut failure_wait = FAILURE_WAIT.0;
         while !stop.is_cancelled() {
+            let since = pace.since();
             // A wake-up that comes while we look is kept by the `Notify`: none is lost.
-            let wait = match self.drain().await {
-                Ok(settled) => {
+            match settler.clear(since).await {
+                Ok(turn) => {
                     failure_wait = FAILURE_WAIT.0;
-                    self.report(settled);
-                    self.idle().await.unwrap_or(FAILURE_WAIT.0)
+                    log(turn.settled);
+                    pace.keep(since, &turn, self.waker.poll());
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the background task waits for the database");
                     let wait = failure_wait;
                     failure_wait = (failure_wait * 2).min(FAILURE_WAIT.1);
+                    pace = Pace::new();
                     sleep_or(stop, wait).await;
                     continue;
                 }
-            };
+            }
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.waker.woken() => {}
-                () = sleep(wait) => {}
+                () = sleep_until(pace.at()) => {}
             }
         }
+    }
+}
+
+fn log(settled: Settled) {
+    if settled != Settled::default() {
+        tracing::info!(
+            settled.provisioned,
+            settled.held,
+            settled.waiting,
+            settled.expired,
+            settled.watched,
+            "settled"
+        );
     }
 }
 

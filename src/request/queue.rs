@@ -25,7 +25,6 @@ use std::{
     time::Duration,
 };
 
-use sqlx::PgPool;
 use tokio::{
     sync::oneshot,
     time::{Instant, timeout},
@@ -36,7 +35,10 @@ use self::{
     meter::{Meter, Why},
 };
 use super::store::{Submission, Submitted};
-use crate::{db, provisioning::waker::Waker};
+use crate::{
+    db::{self, PgPool},
+    provisioning::waker::Waker,
+};
 
 /// The most writers, each with a connection of the pool while it works.
 const WRITERS: usize = 2;

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 pub use super::look_up::store::look_up;
 use super::{
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     agreement::{AgreementNumber, Programme},
-    db::{self, Fault, Impossible},
+    db::{self, Fault, Impossible, PgPool},
     names::{AccessEdge, Fqdn, SipDomain},
     readiness::{Code, Evidence, Finding, Severity},
     service::{ManagementKey, Token},
@@ -69,7 +69,13 @@ pub async fn submit(
     pool: &PgPool,
     submissions: &[Submission],
 ) -> Result<Vec<Submitted>, db::Error> {
-    submit_on(&mut *pool.acquire().await?, submissions).await
+    pool.in_time(async {
+        let mut held = pool.acquire().await?;
+        let answers = submit_on(&mut held, submissions).await?;
+        held.give_back();
+        Ok(answers)
+    })
+    .await
 }
 
 /// Rounds of [`submit_on`], each of which answers somebody or was undone by the commit of somebody
@@ -122,7 +128,7 @@ pub async fn was_sent(pool: &PgPool, id: &SubmissionId) -> Result<bool, db::Erro
         r#"SELECT EXISTS (SELECT FROM request WHERE submission_hash = $1::bytea) AS "sent!""#,
         &id.hash()
     )
-    .fetch_one(pool)
+    .fetch_one(pool.again())
     .await?;
     Ok(sent)
 }
@@ -374,7 +380,7 @@ pub async fn in_force(pool: &PgPool, domain: &SipDomain) -> Result<bool, db::Err
         r#"SELECT EXISTS (SELECT FROM route WHERE sip_domain = $1::text) AS "found!""#,
         domain.as_str()
     )
-    .fetch_one(pool)
+    .fetch_one(pool.again())
     .await?;
     Ok(found)
 }

@@ -1,8 +1,6 @@
 //! How is the database, for whoever operates it?
 
-use sqlx::PgPool;
-
-use crate::db;
+use crate::db::{self, PgPool};
 
 /// How the database is. Numbers and settings; no contents.
 #[derive(Clone, Debug)]
@@ -37,7 +35,7 @@ pub struct Health {
 pub async fn health(pool: &PgPool) -> Result<Health, db::Error> {
     // The table is the migrator's own, and not there when queries are checked.
     let schema: i64 = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success")
-        .fetch_one(pool)
+        .fetch_one(pool.again())
         .await?;
     let health = sqlx::query_as!(
         Health,
@@ -56,7 +54,7 @@ pub async fn health(pool: &PgPool) -> Result<Health, db::Error> {
            FROM pg_class c WHERE c.oid = 'legacy_contact'::regclass"#,
         schema,
     )
-    .fetch_one(pool)
+    .fetch_one(pool.again())
     .await?;
     Ok(health)
 }

@@ -15,7 +15,7 @@
 
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, PgPool, Row as _};
+use sqlx::{AssertSqlSafe, Row as _};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +23,7 @@ use super::{
     is_contact_like, proof,
     store::{Halt, Turn},
 };
-use crate::db;
+use crate::db::{self, PgPool};
 
 /// Blocks in one batch: 8 MB.
 const BLOCKS: i64 = 1_024;
@@ -237,7 +237,7 @@ async fn look_at(pool: &PgPool, table: &Table, block: i64) -> Result<(u64, Vec<u
     );
     let row = sqlx::query(AssertSqlSafe(statement))
         .persistent(false)
-        .fetch_one(pool)
+        .fetch_one(pool.again())
         .await?;
     let rows: i64 = row.try_get(0)?;
     let counts: Vec<i64> = row.try_get(1)?;
@@ -250,7 +250,7 @@ async fn look_at(pool: &PgPool, table: &Table, block: i64) -> Result<(u64, Vec<u
 /// Every table of the portal's schema with every column, but for `legacy_contact`, which is emptied.
 async fn tables(pool: &PgPool) -> Result<Vec<Table>, db::Error> {
     let rows = sqlx::query_file!("src/retention/columns.sql")
-        .fetch_all(pool)
+        .fetch_all(pool.again())
         .await?;
     let mut tables: Vec<Table> = Vec::new();
     for row in rows {

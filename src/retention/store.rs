@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::{PgConnection, PgPool, types::Json};
+use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 use super::{Cause, Fault, Kind, Outcome, Run, Until, look::Looked};
 use crate::{
-    db::{self, Impossible, interval},
+    db::{self, Impossible, PgPool, interval},
     service::store::{ABSOLUTE_END, IDLE_END},
 };
 
@@ -102,8 +102,13 @@ impl Turn {
     ///
     /// [`Halt`]: stop.
     pub async fn renew(&self) -> Result<(), Halt> {
-        let mut connection = self.pool.acquire().await?;
-        self.note(&mut connection, Kind::Contacts, 0).await
+        let renewed = async {
+            let mut connection = self.pool.acquire().await?;
+            self.note(&mut connection, Kind::Contacts, 0).await?;
+            connection.give_back();
+            Ok(())
+        };
+        self.pool.in_time(renewed).await
     }
 
     /// Empties `legacy_contact`; how many rows there were.
@@ -115,11 +120,14 @@ impl Turn {
         if is_bare(&self.pool).await? {
             return Ok(0);
         }
-        let mut transaction = self.pool.begin().await?;
-        let removed = truncate(&mut transaction).await?;
-        self.note(&mut transaction, Kind::Contacts, removed).await?;
-        transaction.commit().await?;
-        Ok(removed)
+        let emptied = async {
+            let mut transaction = self.pool.begin().await?;
+            let removed = truncate(&mut transaction).await?;
+            self.note(&mut transaction, Kind::Contacts, removed).await?;
+            transaction.commit().await?;
+            Ok(removed)
+        };
+        self.pool.in_time(emptied).await
     }
 
     /// Removes a batch of what has had its time; what it was, empty when nothing is left.
@@ -128,6 +136,10 @@ impl Turn {
     ///
     /// [`Halt`]; then nothing changed.
     pub async fn remove(&self, until: Until) -> Result<Vec<(Kind, u64)>, Halt> {
+        self.pool.in_time(self.remove_once(until)).await
+    }
+
+    async fn remove_once(&self, until: Until) -> Result<Vec<(Kind, u64)>, Halt> {
         let mut transaction = self.pool.begin().await?;
         let removed = match until {
             Until::Never
@@ -209,7 +221,7 @@ pub async fn is_bare(pool: &PgPool) -> Result<bool, db::Error> {
                   + coalesce(pg_relation_size(nullif(reltoastrelid, 0)::regclass), 0) AS "bytes!"
            FROM pg_class WHERE oid = 'legacy_contact'::regclass"#
     )
-    .fetch_one(pool)
+    .fetch_one(pool.again())
     .await?;
     Ok(bytes == 0)
 }
@@ -258,7 +270,7 @@ pub async fn empty_at_start(pool: &PgPool, instance: Uuid) -> Result<u64, db::Er
         transaction.commit().await?;
         Ok::<_, sqlx::Error>(removed)
     };
-    match emptied.await {
+    match pool.in_time(emptied).await {
         Ok(removed) => Ok(removed),
         Err(error) => {
             let error = db::Error::from(error);
@@ -267,8 +279,13 @@ pub async fn empty_at_start(pool: &PgPool, instance: Uuid) -> Result<u64, db::Er
             } else {
                 Fault::Database
             };
-            let mut connection = pool.acquire().await?;
-            record(&mut connection, instance, began_at, Some(fault), 0).await?;
+            let recorded = async {
+                let mut connection = pool.acquire().await?;
+                record(&mut connection, instance, began_at, Some(fault), 0).await?;
+                connection.give_back();
+                Ok::<_, sqlx::Error>(())
+            };
+            pool.in_time(recorded).await?;
             Err(error)
         }
     }
@@ -415,7 +432,7 @@ pub async fn is_clean_since(pool: &PgPool, within: Duration) -> Result<bool, db:
                           WHERE outcome = 'clean' AND began_at > pic_now() - $1::interval) AS "clean!""#,
         interval(within),
     )
-    .fetch_one(pool)
+    .fetch_one(pool.again())
     .await?;
     Ok(clean)
 }
@@ -455,7 +472,7 @@ async fn runs(pool: &PgPool, one: Option<i64>, most: i64) -> Result<Vec<Run>, db
         one,
         most,
     )
-    .fetch_all(pool)
+    .fetch_all(pool.again())
     .await?;
     rows.into_iter()
         .map(|row| {

@@ -8,7 +8,6 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -17,14 +16,20 @@ use super::{
     Cause, Fault, KEPT, Kind, Outcome, Run,
     look::{self, Look},
     meter::Meter,
-    store::{self, Halt, Turn},
+    store::{self, Halt, LEASE, Turn},
 };
-use crate::{code, db};
+use crate::{
+    code,
+    db::{self, PgPool},
+};
 
 /// Wait after a failure: the first, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
 /// Wait between two tries to empty `legacy_contact` before the portal answers anybody.
 const RETRY_AT_START: Duration = Duration::from_secs(2);
+/// How long a step may take: counting ten million rows takes longer than a page may, and the lease
+/// of the turn lasts as long.
+const STEP_LIMIT: Duration = LEASE;
 /// How often to look whether another instance is done.
 const TURN_POLL: Duration = Duration::from_millis(500);
 
@@ -43,7 +48,7 @@ impl Sweeper {
     #[must_use]
     pub fn new(pool: PgPool, every: Duration, stop: CancellationToken) -> Self {
         Self {
-            pool,
+            pool: pool.within(STEP_LIMIT),
             every,
             instance: Uuid::new_v4(),
             meter: Meter::default(),

@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgPool, types::Json};
+use sqlx::types::Json;
 
 use super::{ManagementKey, SessionToken};
 use crate::{
     agreement::{AgreementNumber, Programme},
-    db::{self, Impossible, interval},
+    db::{self, Impossible, PgPool, interval},
     names::{AccessEdge, SipDomain},
     readiness::Finding,
     request::{Deployment, Kind, ServiceId, State, reference::Reference, store::StoredFinding},
@@ -77,7 +77,7 @@ pub async fn session(pool: &PgPool, token: &SessionToken) -> Result<Option<Servi
         interval(ABSOLUTE_END),
         interval(IDLE_END),
     )
-    .fetch_optional(pool)
+    .fetch_optional(pool.again())
     .await?;
     Ok(service.map(ServiceId))
 }
@@ -92,7 +92,7 @@ pub async fn sign_out(pool: &PgPool, token: &SessionToken) -> Result<(), db::Err
         "DELETE FROM session WHERE token_hash = $1::bytea",
         &token.hash()
     )
-    .execute(pool)
+    .execute(pool.again())
     .await?;
     Ok(())
 }
@@ -153,7 +153,7 @@ impl Service {
 /// [`db::Error`] when the database is away, the service is gone, or a row is impossible.
 pub async fn look_up(pool: &PgPool, id: ServiceId) -> Result<Service, db::Error> {
     let row = sqlx::query_file!("src/service/look_up.sql", id.0)
-        .fetch_one(pool)
+        .fetch_one(pool.again())
         .await?;
     let impossible = |table, column| Impossible {
         table,

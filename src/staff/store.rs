@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
 
 use super::{Account, Action, Name, Role, SessionToken, SetUpToken, StaffId, password::Hashed};
-use crate::db::{self, Impossible, interval};
+use crate::db::{self, Impossible, PgPool, interval};
 
 /// A session ends when it has not been used for so long.
 pub const IDLE_END: Duration = Duration::from_mins(30);
@@ -77,7 +76,7 @@ pub async fn add(
 pub async fn list(pool: &PgPool) -> Result<Vec<Listed>, db::Error> {
     let rows =
         sqlx::query!("SELECT id, name, role, created_at, disabled_at FROM staff ORDER BY name")
-            .fetch_all(pool)
+            .fetch_all(pool.again())
             .await?;
     let listed = rows.into_iter().map(|row| {
         Ok(Listed {
@@ -182,7 +181,7 @@ pub async fn password(
         "SELECT id, password FROM staff WHERE name = $1 AND disabled_at IS NULL",
         name.map_or("", Name::as_str),
     )
-    .fetch_optional(pool)
+    .fetch_optional(pool.again())
     .await?;
     Ok(row.map(|row| (StaffId(row.id), Hashed(row.password))))
 }
@@ -219,7 +218,7 @@ pub async fn set_up_is_open(pool: &PgPool, token: &SetUpToken) -> Result<bool, d
         r#"SELECT pic_set_up_open($1::bytea) AS "open!""#,
         &token.hash()
     )
-    .fetch_one(pool)
+    .fetch_one(pool.again())
     .await?;
     Ok(open)
 }
@@ -315,7 +314,7 @@ pub async fn session(
         interval(IDLE_END),
         in_use,
     )
-    .fetch_optional(pool)
+    .fetch_optional(pool.again())
     .await?;
     Ok(row
         .map(|row| account(row.id, &row.name, &row.role))
@@ -338,7 +337,7 @@ pub async fn is_signed_in(pool: &PgPool, token: &SessionToken) -> Result<bool, d
         interval(ABSOLUTE_END),
         interval(IDLE_END),
     )
-    .fetch_one(pool)
+    .fetch_one(pool.again())
     .await?;
     Ok(live)
 }
@@ -353,7 +352,7 @@ pub async fn sign_out(pool: &PgPool, token: &SessionToken) -> Result<(), db::Err
         "DELETE FROM staff_session WHERE token_hash = $1::bytea",
         &token.hash()
     )
-    .execute(pool)
+    .execute(pool.again())
     .await?;
     Ok(())
 }
@@ -388,7 +387,7 @@ pub async fn sessions(pool: &PgPool, staff: StaffId) -> Result<i64, db::Error> {
         interval(ABSOLUTE_END),
         interval(IDLE_END),
     )
-    .fetch_one(pool)
+    .fetch_one(pool.again())
     .await?;
     Ok(count)
 }

@@ -13,7 +13,7 @@ pub mod routes;
 pub mod session;
 pub mod shell;
 
-use std::{cell::RefCell, panic::AssertUnwindSafe};
+use std::{cell::RefCell, panic::AssertUnwindSafe, time::Duration};
 
 use askama::Template;
 use axum::{
@@ -31,6 +31,7 @@ use tower_http::csrf::CsrfLayer;
 
 use crate::{
     app::App,
+    db::budget,
     error::{Error, Problem},
     request::pages::view::{ErrorPage, Way},
     web::{constant::Constants, form::MAX_BODY, routes::Route, shell::Section},
@@ -42,6 +43,9 @@ const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-
 
 /// What a page is.
 pub(crate) const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+
+/// How long all statements of a page may take together, the wait for connections included.
+const DATABASE_LIMIT: Duration = Duration::from_secs(4);
 
 /// A page with a status.
 ///
@@ -106,12 +110,13 @@ pub fn router(table: Vec<Route>, app: &App) -> Router {
 }
 
 /// What is around every handler. From the outside in: counted, an id, headers, a face for errors,
-/// no address that is none, a panic becomes a 500, failed tries are counted, no body over the
-/// limit.
+/// no address that is none, a panic becomes a 500, the database's time is limited so that an answer
+/// comes within 5 s whatever it does, failed tries are counted, no body over the limit.
 async fn around(State(app): State<App>, request: Request, next: Next) -> Response {
     let app = &app;
     let within = |request| bounded(request, |request| next.run(request));
     let within = |request| limit::count_tries(app, request, within);
+    let within = |request| budget::sharing(DATABASE_LIMIT, within(request));
     let within = |request| caught(within(request));
     let within = |request| guard::admit(request, within);
     let within = |request| faces(app, request, within);

@@ -5,11 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use pic_portal::db::PgPool;
 use pic_portal::{
     db,
     provisioning::store::{self, Claim, Settled, Verdicts},
 };
-use sqlx::{PgPool, Row as _, postgres::PgListener};
+use sqlx::Row as _;
 use tokio::{task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -402,7 +403,7 @@ async fn a_notification_wakes_another_process() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_submit_tells_the_other_processes_without_any_data() {
     let portal = TestApp::new().await;
-    let mut other = PgListener::connect_with(portal.db().pool()).await.unwrap();
+    let mut other = portal.db().pool().listener().await.unwrap();
     other.listen("pic_work").await.unwrap();
     let stop = CancellationToken::new();
     let running = tokio::spawn(portal.own_worker().run(stop.clone()));

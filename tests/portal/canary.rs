@@ -17,8 +17,8 @@ use std::{
 
 use axum::http::StatusCode;
 use futures_util::StreamExt as _;
+use pic_portal::db::PgPool;
 use pic_portal::db::private::{PORTAL_DATABASE, PORTAL_USER, test_server::running_server};
-use sqlx::{PgPool, postgres::PgPoolOptions};
 
 use self::places::Places;
 use crate::{
@@ -238,7 +238,7 @@ async fn what_is_typed_or_lands_anywhere_is_nowhere_one_sweep_later() {
     ];
     let portal = Portal::start(&settings, &log).await;
     let server = running_server(&dir).unwrap().database(PORTAL_DATABASE);
-    let pool = PgPoolOptions::new().connect_lazy_with(server);
+    let pool = PgPool::new(server, 10);
     let sent = submitted(&portal).await;
     let reference = sent.reference();
     // One that stays pending, so that it can be withdrawn.

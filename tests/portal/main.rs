@@ -24,6 +24,7 @@ mod readiness_dns;
 mod readiness_tls;
 mod reads;
 mod retention;
+mod round_trips;
 mod rules;
 mod schema;
 mod schema_guard;

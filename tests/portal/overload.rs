@@ -10,13 +10,15 @@ use axum::{
     body::Body,
     http::{Request, StatusCode},
 };
-use pic_portal::request::{
-    Asked, ServiceId,
-    queue::{Limits, NotStored, meter::Why},
-    reference::{Reference, SubmissionId},
-    store::{self, Submission, Submitted},
+use pic_portal::{
+    db::{PgPool, Transaction},
+    request::{
+        Asked, ServiceId,
+        queue::{Limits, NotStored, meter::Why},
+        reference::{Reference, SubmissionId},
+        store::{self, Submission, Submitted},
+    },
 };
-use sqlx::{PgPool, Postgres, Transaction};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::support::{
@@ -35,7 +37,7 @@ fn patient() -> Limits {
 }
 
 /// Nobody stores a request until this ends.
-async fn hold(pool: &PgPool) -> Transaction<'static, Postgres> {
+async fn hold(pool: &PgPool) -> Transaction {
     let mut holder = pool.begin().await.unwrap();
     sqlx::query("LOCK TABLE request IN SHARE ROW EXCLUSIVE MODE")
         .execute(&mut *holder)
@@ -44,12 +46,13 @@ async fn hold(pool: &PgPool) -> Transaction<'static, Postgres> {
     holder
 }
 
-/// Waits until so many statements wait for the end of [`hold`].
+/// Waits until so many statements that store requests wait for the end of [`hold`]. The sweep of a
+/// portal that has just started may wait with them.
 async fn held(pool: &PgPool, statements: i64) {
     eventually("the writers wait for the lock", async || {
         let waiting: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'request'::regclass
-             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+             AND wait_event_type = 'Lock' AND query LIKE '-- Stores a slice of submissions%'",
         )
         .fetch_one(pool)
         .await
@@ -62,7 +65,7 @@ async fn held(pool: &PgPool, statements: i64) {
 /// A portal both of whose writers are busy with one submission each, until it is released.
 struct Busy {
     portal: Arc<TestApp>,
-    holder: Transaction<'static, Postgres>,
+    holder: Transaction,
     /// The two.
     first: Vec<JoinHandle<Answer>>,
 }

@@ -19,11 +19,12 @@ use nix::{
     sys::signal::Signal,
     unistd::{User, geteuid},
 };
+use pic_portal::db::PgPool;
 use pic_portal::db::{
     MIGRATOR,
     private::{PORTAL_DATABASE, test_server::running_server},
 };
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool, postgres::PgPoolOptions};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::{
     process::Command,
     task::JoinSet,
@@ -235,7 +236,7 @@ async fn what_was_acknowledged_before_a_crash_is_there_once_and_done_in_the_end(
 
     let portal = Portal::start(&private(&dir), &log).await;
     let server = running_server(&dir).unwrap().database(PORTAL_DATABASE);
-    let pool = PgPoolOptions::new().connect_lazy_with(server);
+    let pool = PgPool::new(server, 10);
     let known = begun.values().flatten().count();
     assert!(known >= 120);
     let kept = count(&pool, "SELECT count(*) FROM request").await;

@@ -6,7 +6,8 @@ use pic_portal::db::{
     Database, MIGRATOR, Opening,
     private::{Options, PORTAL_DATABASE, PrivatePostgres, ensure_database},
 };
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, PgPool};
+use pic_portal::db::{PgPool, Transaction};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection};
 
 use crate::support::{
     app::{TestApp, submission_id},
@@ -343,7 +344,7 @@ async fn submits_go_on_while_a_table_is_purged() {
 }
 
 /// Somebody's transaction, which sees the rows as they are now.
-async fn looking(pool: &PgPool) -> sqlx::Transaction<'static, sqlx::Postgres> {
+async fn looking(pool: &PgPool) -> Transaction {
     let mut transaction = pool.begin().await.unwrap();
     sqlx::raw_sql(
         "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT FROM old.request LIMIT 1",

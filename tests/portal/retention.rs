@@ -10,8 +10,8 @@ mod turns;
 
 use std::{fs, path::PathBuf, time::Duration};
 
+use pic_portal::db::PgPool;
 use pic_portal::retention::{Cause, Run, sweep::Sweeper};
-use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::app::TestApp;

@@ -1,8 +1,9 @@
 //! Does SQL itself hold the rules, whoever writes?
 
 use pic_portal::db::MIGRATOR;
+use pic_portal::db::PgPool;
 use sqlx::{
-    AssertSqlSafe, Connection as _, PgConnection, PgPool, Row as _, migrate::Migrator,
+    AssertSqlSafe, Connection as _, PgConnection, Row as _, migrate::Migrator,
     postgres::PgDatabaseError,
 };
 

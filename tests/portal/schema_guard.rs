@@ -3,11 +3,11 @@
 //! Whoever adds a column that text fits into has to give it a constraint that lets no `@` in, or to put
 //! it on the list here, with the reason why no person's data can get there.
 
+use pic_portal::db::PgPool;
 use pic_portal::{
     db::MIGRATOR,
     retention::{is_contact_like, proof},
 };
-use sqlx::PgPool;
 
 use crate::support::db::TestDb;
 

@@ -10,12 +10,13 @@ use std::{
 };
 
 use axum::http::StatusCode;
+use pic_portal::db::PgPool;
 use pic_portal::{
     db,
     names::SipDomain,
     provisioning::store::{self, Claim, Proof, Settled, Verdicts},
 };
-use sqlx::{Connection as _, PgConnection, PgPool};
+use sqlx::{Connection as _, PgConnection};
 use tokio::{task::JoinHandle, time::timeout};
 
 use crate::{

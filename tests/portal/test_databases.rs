@@ -1,7 +1,8 @@
 //! Is each test alone with its database?
 
 use pic_portal::db::MIGRATOR;
-use sqlx::{ConnectOptions as _, PgPool};
+use pic_portal::db::PgPool;
+use sqlx::ConnectOptions as _;
 
 use crate::support::{db::TestDb, eventually};
 
@@ -51,7 +52,7 @@ async fn a_database_goes_with_its_test() {
 #[tokio::test]
 async fn a_url_leads_other_processes_to_the_database() {
     let db = TestDb::fresh(&MIGRATOR).await;
-    let pool = PgPool::connect(&db.url()).await.unwrap();
+    let pool = PgPool::new(db.url().parse().unwrap(), 1);
     let name: String = sqlx::query_scalar("SELECT current_database()::text")
         .fetch_one(&pool)
         .await

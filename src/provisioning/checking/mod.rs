@@ -13,13 +13,12 @@ use std::{
 };
 
 use futures_util::{StreamExt as _, stream};
-use sqlx::PgPool;
 use tokio::task::{self, JoinSet};
 
 use self::store::Job;
 use super::store::{self as settling, Claim, Proof, Settled, Verdicts, Waits};
 use crate::{
-    db,
+    db::{self, PgPool},
     readiness::{
         Finding, Mode,
         engine::{Checker, Checks},

@@ -2,11 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::{
-    db::{self, Impossible, interval},
+    db::{self, Impossible, PgPool, interval},
     names::{AccessEdge, SipDomain},
     provisioning::store::{Claim, Columns, Settled},
     readiness::Finding,
@@ -137,7 +136,7 @@ pub async fn wanted(pool: &PgPool, claim: &Claim, expiry: Duration) -> Result<Ve
         &claim.requests,
         interval(expiry),
     )
-    .fetch_all(pool)
+    .fetch_all(pool.again())
     .await?;
     rows.into_iter()
         .map(|row| {
@@ -176,7 +175,7 @@ pub async fn in_force(pool: &PgPool, claim: &Claim) -> Result<Vec<Job>, db::Erro
         "#,
         &claim.requests,
     )
-    .fetch_all(pool)
+    .fetch_all(pool.again())
     .await?;
     rows.into_iter()
         .map(|row| {

@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
 
 use super::{Counts, Glance, RequestId};
 use crate::{
-    db::{self, Impossible},
+    db::{self, Impossible, PgPool},
     names::SipDomain,
     readiness::Severity,
     request::{Actor, EventCode, Facts, Kind, State, reference::Reference, store::Event},
@@ -23,7 +22,7 @@ pub async fn find(pool: &PgPool, reference: Reference) -> Result<Option<RequestI
         "SELECT id FROM request WHERE reference = $1",
         reference.to_string()
     )
-    .fetch_optional(pool)
+    .fetch_optional(pool.again())
     .await?;
     Ok(id.map(RequestId))
 }
@@ -39,7 +38,7 @@ pub async fn glances(
 ) -> Result<Vec<(RequestId, Glance)>, db::Error> {
     let ids: Vec<i64> = requests.iter().map(|request| request.0).collect();
     let rows = sqlx::query_file!("src/request/follow/glances.sql", &ids)
-        .fetch_all(pool)
+        .fetch_all(pool.again())
         .await?;
     rows.into_iter()
         .map(|row| {
@@ -130,7 +129,7 @@ pub async fn timelines(
            WHERE request_id = ANY ($1) ORDER BY request_id, seq"#,
         &ids
     )
-    .fetch_all(pool)
+    .fetch_all(pool.again())
     .await?;
     let mut timelines: HashMap<RequestId, Vec<Event>> = HashMap::new();
     for row in rows {

@@ -3,12 +3,12 @@
 use std::iter;
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgPool, types::Json};
+use sqlx::types::Json;
 
 use super::{AtGlance, Look, Visitor, Whole};
 use crate::{
     agreement::AgreementNumber,
-    db::{self, Impossible, together::Question},
+    db::{self, Impossible, PgPool, together::Question},
     names::{AccessEdge, SipDomain},
     request::{
         Actor, Deployment, EventCode, Kind, ServiceId, State,
@@ -102,7 +102,7 @@ impl Question for Whole {
             db::interval(ABSOLUTE_END),
             db::interval(IDLE_END),
         )
-        .fetch_all(pool)
+        .fetch_all(pool.again())
         .await?;
         let found = rows.into_iter().filter_map(|row| {
             let reference = questions
@@ -220,7 +220,7 @@ impl Question for AtGlance {
             db::interval(ABSOLUTE_END),
             db::interval(IDLE_END),
         )
-        .fetch_all(pool)
+        .fetch_all(pool.again())
         .await?;
         let found = rows.into_iter().map(|row| {
             let visitor = Visitor {

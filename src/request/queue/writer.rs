@@ -3,7 +3,6 @@
 use std::{ops::Range, panic::AssertUnwindSafe};
 
 use futures_util::FutureExt as _;
-use sqlx::{Postgres, pool::PoolConnection};
 use tokio::{
     sync::oneshot,
     time::{Instant, timeout_at},
@@ -11,7 +10,7 @@ use tokio::{
 
 use super::{Answer, NotStored, Queue, line::Member};
 use crate::{
-    db::{self, Fault},
+    db::{self, Fault, Held},
     request::store::{self, Submission, Submitted},
 };
 
@@ -32,13 +31,16 @@ pub(super) async fn run(queue: Queue) {
             writer.hang_up();
         }
     }
+    if let Some(connection) = writer.connection {
+        connection.give_back();
+    }
 }
 
 /// A writer at work.
 struct Writer {
     queue: Queue,
     /// Kept from batch to batch: to get one from the pool costs a round trip.
-    connection: Option<PoolConnection<Postgres>>,
+    connection: Option<Held>,
 }
 
 /// What one statement could not do.
@@ -91,7 +93,7 @@ impl Writer {
         part: &[Submission],
         deadline: Instant,
     ) -> Result<Vec<Submitted>, Failed> {
-        let mut tries = 1;
+        let (mut tries, mut again) = (1, false);
         let error = loop {
             let stored = timeout_at(deadline, self.call(part)).await;
             match stored.unwrap_or(Err(db::Error::Unavailable(Fault::Client(
@@ -105,6 +107,13 @@ impl Writer {
                     return Ok(told);
                 }
                 Err(db::Error::Conflict(_)) if tries < TRIES => tries += 1,
+                // It may be stored: the submission id tells. A new connection may find the server.
+                Err(db::Error::Unavailable(fault)) if !again && fault.is_loss() => {
+                    again = true;
+                    if let Some(connection) = self.connection.take() {
+                        connection.condemn();
+                    }
+                }
                 Err(error) => break error,
             }
         };
@@ -128,9 +137,7 @@ impl Writer {
 
     /// Ends the connection: an answer may be on its way on it that nobody waits for, or never come.
     fn hang_up(&mut self) {
-        if let Some(mut connection) = self.connection.take() {
-            connection.close_on_drop();
-        }
+        self.connection = None;
     }
 }
 

@@ -6,11 +6,11 @@
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use sqlx::{PgPool, types::Json};
+use sqlx::types::Json;
 
 use crate::{
     agreement::AgreementNumber,
-    db::{self, Impossible},
+    db::{self, Impossible, PgPool},
     names::SipDomain,
     readiness::Finding,
     request::{
@@ -82,7 +82,7 @@ pub async fn look_at_request(
 /// [`db::Error`] when the database is away, the request is gone, or a row is impossible.
 pub async fn insight(pool: &PgPool, reference: Reference) -> Result<Insight, db::Error> {
     let row = sqlx::query_file!("src/staff/desk/request.sql", reference.to_string())
-        .fetch_one(pool)
+        .fetch_one(pool.again())
         .await?;
     let impossible = |table, column| Impossible {
         table,
@@ -304,7 +304,7 @@ pub async fn look_at_service(
 /// [`db::Error`] when the database is away, the service is gone, or a row is impossible.
 pub async fn history(pool: &PgPool, service: ServiceId) -> Result<History, db::Error> {
     let row = sqlx::query_file!("src/staff/desk/service.sql", service.0)
-        .fetch_one(pool)
+        .fetch_one(pool.again())
         .await?;
     let impossible = |table, column| Impossible {
         table,
@@ -386,7 +386,7 @@ pub async fn audit(
         before,
         i64::try_from(most).unwrap_or(i64::MAX),
     )
-    .fetch_all(pool)
+    .fetch_all(pool.again())
     .await?;
     let now = rows.first().map_or(DateTime::<Utc>::MIN_UTC, |row| row.now);
     let entries = rows.into_iter().map(|row| {

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
-
 use super::{DAYS, Instance, MOST_FOUND, MOST_TIMED, Overview};
 use crate::{
-    db::{self, Impossible},
+    db::{self, Impossible, PgPool},
     readiness::{Code, Severity},
 };
 
@@ -18,10 +16,10 @@ use crate::{
 /// [`db::Error`] when the database is away or a row is impossible.
 pub async fn overview(pool: &PgPool) -> Result<Overview, db::Error> {
     let days = sqlx::query_file!("src/staff/overview/days.sql", DAYS)
-        .fetch_all(pool)
+        .fetch_all(pool.again())
         .await?;
     let timed = sqlx::query_file!("src/staff/overview/median.sql", DAYS, MOST_TIMED)
-        .fetch_one(pool)
+        .fetch_one(pool.again())
         .await?;
     let codes: Vec<String> = Code::ALL
         .iter()
@@ -29,16 +27,16 @@ pub async fn overview(pool: &PgPool) -> Result<Overview, db::Error> {
         .map(|code| code.as_str().to_owned())
         .collect();
     let found = sqlx::query_file!("src/staff/overview/findings.sql", &codes, MOST_FOUND)
-        .fetch_all(pool)
+        .fetch_all(pool.again())
         .await?;
     let instances = sqlx::query_as!(
         Instance,
         "SELECT started_at, seen_at, worked_at, version FROM instance ORDER BY started_at DESC, id LIMIT 100"
     )
-    .fetch_all(pool)
+    .fetch_all(pool.again())
     .await?;
     let now = sqlx::query_scalar!(r#"SELECT pic_now() AS "now!""#)
-        .fetch_one(pool)
+        .fetch_one(pool.again())
         .await?;
     let impossible = Impossible {
         table: "finding",

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
 
 use super::{Filter, StateFilter, search::Search};
 use crate::{
     agreement::{AgreementNumber, Programme},
-    db::{self, Impossible, interval},
+    db::{self, Impossible, PgPool, interval},
     readiness::Code,
     request::{Facts, Kind, State, reference::Reference},
 };
@@ -223,7 +222,7 @@ impl Candidates {
                     high,
                     most
                 )
-                .fetch_all(pool)
+                .fetch_all(pool.again())
                 .await?
             }
             Source::Finding(code) => {
@@ -235,7 +234,7 @@ impl Candidates {
                     high,
                     most
                 )
-                .fetch_all(pool)
+                .fetch_all(pool.again())
                 .await?
             }
             Source::Blocking if self.oldest_first => {
@@ -247,7 +246,7 @@ impl Candidates {
                     high,
                     most
                 )
-                .fetch_all(pool)
+                .fetch_all(pool.again())
                 .await?
             }
             Source::Blocking => {
@@ -258,7 +257,7 @@ impl Candidates {
                     high,
                     most
                 )
-                .fetch_all(pool)
+                .fetch_all(pool.again())
                 .await?
             }
             Source::Pending => {
@@ -269,7 +268,7 @@ impl Candidates {
                     high,
                     most
                 )
-                .fetch_all(pool)
+                .fetch_all(pool.again())
                 .await?
             }
             Source::Ended(state) => {
@@ -280,7 +279,7 @@ impl Candidates {
                     high,
                     most
                 )
-                .fetch_all(pool)
+                .fetch_all(pool.again())
                 .await?
             }
         };
@@ -298,7 +297,7 @@ impl Candidates {
 /// Below this number no request is pending.
 async fn first_pending(pool: &PgPool) -> Result<i64, db::Error> {
     let first = sqlx::query_scalar!(r#"SELECT coalesce(min(request_id), 0) AS "first!" FROM work"#)
-        .fetch_one(pool)
+        .fetch_one(pool.again())
         .await?;
     Ok(first)
 }
@@ -309,7 +308,7 @@ async fn last_before(pool: &PgPool, least: Duration) -> Result<i64, db::Error> {
         r#"SELECT pic_last_request_before(pic_now() - $1::interval) AS "last!""#,
         interval(least)
     )
-    .fetch_one(pool)
+    .fetch_one(pool.again())
     .await?;
     Ok(beyond)
 }
@@ -335,7 +334,7 @@ async fn find(pool: &PgPool, search: &Search) -> Result<Vec<i64>, db::Error> {
         after(&name, '/'),
         i64::try_from(MOST_FOUND + 1).unwrap_or(i64::MAX),
     )
-    .fetch_all(pool)
+    .fetch_all(pool.again())
     .await?;
     Ok(found)
 }
@@ -360,7 +359,7 @@ async fn rows(
         filter.risk,
         i64::try_from(most).unwrap_or(i64::MAX),
     )
-    .fetch_all(pool)
+    .fetch_all(pool.again())
     .await?;
     let rows = rows.into_iter().map(|row| {
         let impossible = |table, column| Impossible {
@@ -423,7 +422,7 @@ pub async fn counts(pool: &PgPool, promise: Duration) -> Result<Counts, db::Erro
         interval(promise),
         i64::try_from(MOST_COUNTED + 1).unwrap_or(i64::MAX)
     )
-    .fetch_one(pool)
+    .fetch_one(pool.again())
     .await?;
     let number = |count: i64| usize::try_from(count).unwrap_or_default();
     Ok(Counts {

@@ -17,16 +17,13 @@ use nix::{
 };
 use pic_portal::{
     db::{
-        MIGRATOR,
+        MIGRATOR, PgPool,
         private::{Options, PORTAL_DATABASE, PrivatePostgres, ensure_database},
     },
     request::reference::SubmissionId,
     service::ManagementKey,
 };
-use sqlx::{
-    ConnectOptions as _, PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
 use tokio::task::spawn_blocking;
 
 use super::{
@@ -175,9 +172,7 @@ fn as_lines(routes: &Routes) -> Vec<String> {
 }
 
 fn pool(options: PgConnectOptions) -> PgPool {
-    PgPoolOptions::new()
-        .max_connections(4)
-        .connect_lazy_with(options)
+    PgPool::new(options, 4).within(Duration::from_mins(1))
 }
 
 #[expect(clippy::print_stdout, reason = "figures for whoever asks for them")]

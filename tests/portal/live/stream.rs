@@ -12,7 +12,6 @@ use pic_portal::{
     web::client::Proxies,
 };
 use serde_json::json;
-use sqlx::postgres::PgListener;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -200,7 +199,7 @@ async fn a_change_wakes_the_other_processes_without_any_data() {
         Instance::beside(&portal).await,
         Instance::beside(&portal).await,
     );
-    let mut spy = PgListener::connect_with(portal.db().pool()).await.unwrap();
+    let mut spy = portal.db().pool().listener().await.unwrap();
     spy.listen("pic_status").await.unwrap();
     let mut changes = other.app.changes();
     // Until it listens it polls once a second.

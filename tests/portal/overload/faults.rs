@@ -30,9 +30,9 @@ use crate::support::{
 /// A domain whose submit has its answer cut off.
 const CUT: &str = "cut-off.example";
 
-/// Leads connections to the test server, and ends the first one on which [`CUT`] was sent when the
+/// Leads connections to the test server, and ends the first `cuts` on which [`CUT`] was sent when the
 /// server answers to that: the answer is lost. How many were.
-async fn proxy(options: &PgConnectOptions) -> (SocketAddr, Arc<AtomicUsize>) {
+async fn proxy(options: &PgConnectOptions, cuts: usize) -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let lost = Arc::new(AtomicUsize::new(0));
@@ -46,11 +46,11 @@ async fn proxy(options: &PgConnectOptions) -> (SocketAddr, Arc<AtomicUsize>) {
                     Some(dir) => {
                         let socket = dir.join(format!(".s.PGSQL.{port}"));
                         let server = UnixStream::connect(socket).await.unwrap();
-                        forward(client, server.into_split(), &count).await;
+                        forward(client, server.into_split(), &count, cuts).await;
                     }
                     None => {
                         let server = TcpStream::connect((options.get_host(), port)).await;
-                        forward(client, server.unwrap().into_split(), &count).await;
+                        forward(client, server.unwrap().into_split(), &count, cuts).await;
                     }
                 }
             });
@@ -63,6 +63,7 @@ async fn forward(
     client: TcpStream,
     (mut from_server, mut to_server): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
     lost: &AtomicUsize,
+    cuts: usize,
 ) {
     let (mut from_client, mut to_client) = client.into_split();
     let (mut sent, mut answered) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
@@ -71,7 +72,7 @@ async fn forward(
         tokio::select! {
             biased;
             read = from_server.read(&mut answered) => match read {
-                Ok(bytes @ 1..) if !cut || lost.load(SeqCst) > 0 => to_client.write_all(&answered[..bytes]).await.unwrap(),
+                Ok(bytes @ 1..) if !cut || lost.load(SeqCst) >= cuts => to_client.write_all(&answered[..bytes]).await.unwrap(),
                 Ok(1..) => {
                     lost.fetch_add(1, SeqCst);
                     return;
@@ -92,19 +93,38 @@ async fn forward(
 
 /// `limits.md`, Traps met: whoever loses the answer to a COMMIT does not know.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_commit_whose_answer_is_lost_is_found_by_the_next_try() {
+async fn a_commit_whose_answer_is_lost_is_found_by_the_portal_itself() {
+    let (portal, lost) = behind_a_proxy(1).await;
+    let told = post(&portal, &submission_id(), CUT).await.unwrap();
+    assert_eq!(lost.load(SeqCst), 1);
+    let stored: Vec<String> = sqlx::query_scalar("SELECT reference FROM request")
+        .fetch_all(portal.db().pool())
+        .await
+        .unwrap();
+    assert_eq!(stored, [told.reference()]);
+    assert_whole(&portal, 1).await;
+}
+
+/// A portal that loses the first `cuts` answers to [`CUT`], and how many it has lost.
+async fn behind_a_proxy(cuts: usize) -> (Arc<TestApp>, Arc<AtomicUsize>) {
     let db = TestDb::fresh(&MIGRATOR).await;
-    let (address, lost) = proxy(&db.options()).await;
+    let (address, lost) = proxy(&db.options(), cuts).await;
     let through = PgConnectOptions::new_without_pgpass()
         .host(&address.ip().to_string())
         .port(address.port())
         .username(db.options().get_username())
         .database(db.name());
-    let portal = Arc::new(TestApp::on(db, through, |_| {}, patient()).await);
+    let portal = TestApp::on(db, through, |_| {}, patient()).await;
+    (Arc::new(portal), lost)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_whose_answer_is_lost_twice_is_found_by_who_sends_it_again() {
+    let (portal, lost) = behind_a_proxy(2).await;
     let id = submission_id();
     let unknown = post(&portal, &id, CUT).await.unwrap();
     assert_put_off(&unknown, &id, CUT);
-    assert_eq!(lost.load(SeqCst), 1);
+    assert_eq!(lost.load(SeqCst), 2);
     assert_eq!(portal.app.queue().meter().put_offs(Why::Away), 1);
     let stored: Vec<String> = sqlx::query_scalar("SELECT reference FROM request")
         .fetch_all(portal.db().pool())
@@ -211,7 +231,7 @@ async fn a_database_that_has_no_room_puts_the_whole_batch_off_and_the_next_is_st
 async fn without_a_free_connection_there_is_an_answer_in_time_and_it_recovers() {
     let portal = Arc::new(TestApp::new().await);
     let mut taken = Vec::new();
-    for _ in 0..portal.pool().options().get_max_connections() {
+    for _ in 0..portal.pool().most() {
         taken.push(portal.pool().acquire().await.unwrap());
     }
     let began = Instant::now();

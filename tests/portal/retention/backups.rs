@@ -7,11 +7,11 @@ use std::{
     process::{Command, Stdio},
 };
 
+use pic_portal::db::PgPool;
 use pic_portal::db::{
     MIGRATOR,
     private::{PORTAL_DATABASE, PORTAL_USER, test_server::running_server},
 };
-use sqlx::postgres::PgPoolOptions;
 
 use super::{bytes, count, plant, tool};
 use crate::{
@@ -185,7 +185,7 @@ async fn a_base_backup_holds_no_contacts_and_starts_clean() {
     let settings = [("PIC_DATA_DIR", dir.to_str().unwrap())];
     let portal = Portal::start(&settings, &scratch.path().join("log")).await;
     let server = running_server(&dir).unwrap().database(PORTAL_DATABASE);
-    let pool = PgPoolOptions::new().connect_lazy_with(server);
+    let pool = PgPool::new(server, 10);
     let id = submission_id();
     let fields = request(&id, &[("sip.contoso.com", "in-the-backup.example")]);
     let reference = portal

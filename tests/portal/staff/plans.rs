@@ -82,7 +82,11 @@ fn file(path: &str) -> String {
 #[tokio::test]
 async fn no_filter_and_no_search_reads_a_whole_table() {
     let portal = TestApp::new().await;
-    sqlx::raw_sql(MANY).execute(portal.pool()).await.unwrap();
+    // This takes longer than a page may.
+    sqlx::raw_sql(MANY)
+        .execute(portal.db().pool())
+        .await
+        .unwrap();
     let window =
         "(SELECT array_agg(id) FROM (SELECT id FROM request ORDER BY id DESC LIMIT 500) r)";
     let window: String = sqlx::query_scalar(AssertSqlSafe(format!("SELECT {window}::text")))

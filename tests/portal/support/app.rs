@@ -8,6 +8,7 @@ use axum::{
     http::{HeaderMap, Request, StatusCode, header},
 };
 use http_body_util::BodyExt as _;
+use pic_portal::db::PgPool;
 use pic_portal::{
     app::{App, Site},
     config::Origin,
@@ -29,11 +30,14 @@ use pic_portal::{
     service::ManagementKey,
     web::limit::Throttle,
 };
-use sqlx::{AssertSqlSafe, PgPool, migrate::Migrator, postgres::PgConnectOptions};
+use sqlx::{AssertSqlSafe, migrate::Migrator, postgres::PgConnectOptions};
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
-use super::db::TestDb;
+use super::{
+    db::TestDb,
+    proxy::{Proxy, Target},
+};
 
 /// The settings of a portal under test: the defaults of the contract.
 pub(crate) const CLOCKS: Clocks = Clocks {
@@ -251,6 +255,15 @@ impl TestApp {
         let db = TestDb::fresh(&MIGRATOR).await;
         let options = db.options();
         Self::on(db, options, |_| {}, limits).await
+    }
+
+    /// A portal with a network between it and its database.
+    pub(crate) async fn behind_a_proxy() -> (Self, Proxy) {
+        let db = TestDb::fresh(&MIGRATOR).await;
+        let proxy = Proxy::to(Target::of(&db.options())).await;
+        let options = proxy.options(&db.options());
+        let portal = Self::on(db, options, |_| {}, queue::Limits::default()).await;
+        (portal, proxy)
     }
 
     /// A portal that reaches `db` by these options.

@@ -3,7 +3,8 @@
 //! For any test, at any moment: the rules hold between any two transactions, also while portals
 //! work. They know nothing of what was asked; that is compared by whoever asked it.
 
-use sqlx::{PgPool, postgres::PgRow, prelude::*};
+use pic_portal::db::PgPool;
+use sqlx::{postgres::PgRow, prelude::*};
 
 /// A statement whose every row is a broken rule, and where it is.
 pub(crate) const RULES: &str = include_str!("consistency.sql");

@@ -22,12 +22,12 @@ use std::{
 };
 
 use nix::{sys::statvfs::statvfs, unistd::geteuid};
+use pic_portal::db::PgPool;
 use pic_portal::db::private::test_server::{CLIENTS_LOCK, START_LOCK, lock_file, running_server};
 use sha2::{Digest as _, Sha256};
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, PgPool,
-    migrate::Migrator,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, migrate::Migrator,
+    postgres::PgConnectOptions,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -57,9 +57,8 @@ impl TestDb {
             .expect("the thread lives as long as the process")
             .unwrap_or_else(|reason| panic!("no database for this test: {reason}"));
         let options = database.options.clone();
-        let pool = PgPoolOptions::new()
-            .max_connections(5)
-            .connect_lazy_with(options);
+        // A test may look at what takes longer than a page may.
+        let pool = PgPool::new(options, 5).within(Duration::from_mins(1));
         Self { database, pool }
     }
 

@@ -1,19 +1,16 @@
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgConnectOptions;
 use tokio::runtime::Builder;
 
 use super::{
     super::{Limits, line::tests::submission},
     *,
 };
-use crate::provisioning::waker::Waker;
+use crate::{db::PgPool, provisioning::waker::Waker};
 
 /// A line on a database that is not there.
 fn queue() -> Queue {
     let options = PgConnectOptions::new_without_pgpass().socket("/nowhere");
-    // Without tasks of its own.
-    let pool = PgPoolOptions::new().max_lifetime(None).idle_timeout(None);
-    let pool = pool.connect_lazy_with(options);
-    Queue::new(pool, Waker::default(), Limits::default())
+    Queue::new(PgPool::new(options, 2), Waker::default(), Limits::default())
 }
 
 /// On a runtime without timers, whoever sets a limit of time panics, and a writer does.

@@ -1,0 +1,61 @@
+//! How does a benchmark get a PostgreSQL of its own?
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
+
+use pic_portal::db::{
+    Database, Opening,
+    private::{Options, PrivatePostgres, ensure_database},
+};
+use sqlx::postgres::PgConnectOptions;
+use tempfile::TempDir;
+
+/// A private PostgreSQL in a scratch directory on the disk of the build; both are gone when it is
+/// dropped.
+pub(crate) struct Server {
+    postgres: PrivatePostgres,
+    _scratch: TempDir,
+}
+
+impl Server {
+    /// Starts one with the portal's own settings, and `settings` on top of them.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start, with the reason.
+    pub(crate) fn start(options: fn(PathBuf) -> Options, settings: &[(&str, &str)]) -> Self {
+        let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+        // As root, the server's own user must be able to enter it.
+        fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o755))
+            .expect("our own directory");
+        let options = Options {
+            settings: settings
+                .iter()
+                .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            ..options(scratch.path().to_owned())
+        };
+        let postgres = PrivatePostgres::start(&options).unwrap_or_else(|error| panic!("{error}"));
+        Self {
+            postgres,
+            _scratch: scratch,
+        }
+    }
+
+    /// How to connect to the database of this name, which is made if it is missing.
+    pub(crate) async fn database(&self, name: &str) -> PgConnectOptions {
+        let options = self.postgres.connect_options(name);
+        ensure_database(&options).await.expect("a database");
+        options
+    }
+
+    /// The database of this name, migrated, over `pool` connections at most.
+    pub(crate) async fn open(&self, name: &str, pool: u32) -> Database {
+        let opening = Opening {
+            pool,
+            allow_unsafe: true,
+        };
+        Database::open(self.database(name).await, &opening)
+            .await
+            .expect("a database that is fit")
+    }
+}

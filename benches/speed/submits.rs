@@ -1,0 +1,370 @@
+//! P1 to P3: how many submits a second, how many flushes do they take, how long does one wait?
+
+use std::{
+    io::Write as _,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    time::Duration,
+};
+
+use sqlx::{
+    ConnectOptions as _, Connection as _, PgConnection, PgPool, postgres::PgConnectOptions,
+};
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use super::{
+    Bench,
+    figures::{Goal, Line, Rounds, Times, figure, in_turn, short},
+    http::Answer,
+    load::{self, Asks, Outcome, Verdict},
+    pgbench::Plan,
+    portal::Portal,
+    statements::submit_script,
+};
+
+/// Sends whole, valid forms, each for domains that nobody else asks for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Submits {
+    body: Vec<u8>,
+}
+
+impl Asks for Submits {
+    fn write(&mut self, into: &mut Vec<u8>) {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let n = NEXT.fetch_add(1, Relaxed);
+        self.body.clear();
+        // Writing to a Vec cannot fail.
+        let _ = write!(
+            self.body,
+            "programme=volume_licensing&number={}&edge=sip.d{n}.example&domains=d{n}.example+it.d{n}.example\
+             &deployment=on_premises&terms=on&submission_id={}&action=submit",
+            1_000_000 + n % 9_000_000,
+            Uuid::new_v4(),
+        );
+        let _ = write!(
+            into,
+            "POST /requests/new HTTP/1.1\r\nhost: portal.test\r\n\
+             content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n",
+            self.body.len()
+        );
+        into.extend_from_slice(&self.body);
+    }
+
+    fn judge(&mut self, answer: &Answer<'_>) -> Verdict {
+        match answer.status {
+            303 => Verdict::Done,
+            503 if answer.header("retry-after").is_some() => Verdict::Refused,
+            other => panic!("a submit was answered with {other}"),
+        }
+    }
+}
+
+/// The reference in the answer to a submit.
+pub(crate) fn reference(answer: &Answer<'_>) -> String {
+    let location = answer.header("location").expect("an address");
+    location.split('/').nth(2).expect("a reference").to_owned()
+}
+
+/// A portal on a database of its own, and what it has acknowledged.
+pub(crate) struct Submitting {
+    pub(crate) portal: Portal,
+    pub(crate) pool: PgPool,
+    options: PgConnectOptions,
+    /// Requests that were stored when it was looked last.
+    stored: usize,
+}
+
+impl Submitting {
+    pub(crate) async fn start(bench: &Bench, database: &str) -> Self {
+        let options = bench.server.database(database).await;
+        let pool = bench.server.open(database, 3).await.pool;
+        let portal = Portal::start(bench, database).await;
+        Self {
+            portal,
+            pool,
+            options,
+            stored: 0,
+        }
+    }
+
+    pub(crate) async fn number(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql)
+            .fetch_one(&self.pool)
+            .await
+            .expect("a number")
+    }
+
+    /// Notes what a load has submitted, and looks whether that and nothing else is stored. What was
+    /// refused because it took too long may be stored or not.
+    pub(crate) async fn account_for(&mut self, outcome: &Outcome) {
+        let stored = self.number("SELECT count(*) FROM request").await;
+        let stored = usize::try_from(stored).expect("a count");
+        let least = self.stored + outcome.all_done;
+        assert!(
+            (least..=least + outcome.all_refused).contains(&stored),
+            "{} are stored where {least} were acknowledged and {} refused",
+            stored,
+            outcome.all_refused
+        );
+        self.stored = stored;
+    }
+
+    /// Waits until nothing is pending any more.
+    pub(crate) async fn settled(&self) {
+        let deadline = Instant::now() + Duration::from_mins(2);
+        while self.number("SELECT count(*) FROM work").await > 0 {
+            assert!(
+                Instant::now() < deadline,
+                "the background task does not get on"
+            );
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Keeps the background task from settling anything, until [`Held::release`]: what submits cost
+    /// alone. They do not touch the table that is locked.
+    async fn hold(&self) -> Held {
+        let mut connection = self.options.connect().await.expect("a connection");
+        sqlx::raw_sql("BEGIN; LOCK TABLE route IN SHARE MODE")
+            .execute(&mut connection)
+            .await
+            .expect("a lock");
+        Held(connection)
+    }
+
+    pub(crate) async fn stop(self) {
+        self.pool.close().await;
+        self.portal.stop().await;
+    }
+}
+
+/// While it lives, the background task waits.
+struct Held(PgConnection);
+
+impl Held {
+    async fn release(self) {
+        // With the connection its transaction ends.
+        self.0.close().await.expect("a connection that closes");
+    }
+}
+
+/// P1: with the background task at work, with the task held, and the yardstick.
+pub(crate) async fn throughput(bench: &Bench) -> Vec<Line> {
+    let mut portal = Submitting::start(bench, "p1").await;
+    let sql = bench.server.database("p1_sql").await;
+    let sql_pool = bench.server.open("p1_sql", 1).await.pool;
+    let (one, many) = (submit_script(1), submit_script(MEMBERS));
+    let mut lines = Vec::new();
+    let mut done_by_sql = 0;
+    let sizes = [(32, 2.0, 1), (512, 4.0, 4)];
+    for (connections, goal, warm_up) in sizes.into_iter().take(bench.of(2, 1)) {
+        let (mut whole, mut alone) = (Rounds::default(), Rounds::default());
+        let (mut single, mut sliced) = (Rounds::default(), Rounds::default());
+        for round in 0..bench.rounds() {
+            for place in in_turn(round, 4) {
+                let span = bench.span(1.0, 3.0);
+                match place {
+                    0 | 1 => {
+                        let held = if place == 1 {
+                            Some(portal.hold().await)
+                        } else {
+                            None
+                        };
+                        let address = portal.portal.address;
+                        let outcome =
+                            load::closed(address, connections, span, &Submits::default()).await;
+                        if let Some(held) = held {
+                            held.release().await;
+                            alone.push(outcome.rate());
+                        } else {
+                            whole.push(outcome.rate());
+                        }
+                        portal.settled().await;
+                        portal.account_for(&outcome).await;
+                    }
+                    _ => {
+                        let (script, clients, warm_up, rates, members) = if place == 2 {
+                            (&one, connections, warm_up, &mut single, 1)
+                        } else {
+                            (&many, WRITERS, 1, &mut sliced, MEMBERS)
+                        };
+                        let plan = Plan {
+                            script,
+                            connections: clients,
+                            seconds: bench.seconds(warm_up, 3),
+                            rate: None,
+                        };
+                        let told = bench.pgbench.run(&sql, plan).await;
+                        rates.push(told.rate * figure(members));
+                        done_by_sql += told.all * members;
+                        assert_whole(&sql_pool, done_by_sql).await;
+                    }
+                }
+            }
+        }
+        let yardstick =
+            format!("pgbench, the same SQL for one request a call, {connections} connections");
+        let measure = format!("P1 durable submits, {connections} connections");
+        let goal = Goal::AtLeast(goal);
+        lines.push(Line::ratio(&measure, goal, &whole, (&yardstick, &single)));
+        let measure = format!("{measure}, the background task held");
+        lines.push(Line::ratio(
+            &measure,
+            Goal::None,
+            &alone,
+            (&yardstick, &single),
+        ));
+        let yardstick =
+            format!("pgbench, the same SQL for {MEMBERS} requests a call, {WRITERS} connections");
+        lines.push(Line::ratio(
+            &measure,
+            Goal::None,
+            &alone,
+            (&yardstick, &sliced),
+        ));
+    }
+    sql_pool.close().await;
+    portal.stop().await;
+    lines
+}
+
+/// Requests of a call, and connections, for the most that PostgreSQL stores (`limits.md`).
+const MEMBERS: usize = 64;
+const WRITERS: usize = 8;
+
+/// Looks whether the yardstick did the same work: each request is whole.
+async fn assert_whole(pool: &PgPool, requests: usize) {
+    let stored: Vec<i64> = sqlx::query_scalar(
+        "SELECT ARRAY[(SELECT count(*) FROM request), (SELECT count(*) FROM service), (SELECT count(*) FROM work),
+                      (SELECT count(*) FROM event), (SELECT count(*) FROM request_edge),
+                      (SELECT count(*) FROM request_route) / 2]",
+    )
+    .fetch_one(pool)
+    .await
+    .expect("numbers");
+    let requests = i64::try_from(requests).expect("few");
+    assert_eq!(stored, [requests; 6], "what the yardstick stored");
+}
+
+/// P2: flushes and bytes of the write-ahead log a submit, with the background task held: it has
+/// flushes of its own.
+pub(crate) async fn flushes(bench: &Bench) -> Vec<Line> {
+    let mut portal = Submitting::start(bench, "p2").await;
+    let address = portal.portal.address;
+    let mut held = portal.hold().await;
+    let warm_up = load::closed(address, 32, bench.span(1.0, 1.0), &Submits::default()).await;
+    portal.account_for(&warm_up).await;
+    let mut of_a_submit = [(); 3].map(|()| Rounds::default());
+    for _ in 0..bench.rounds() {
+        let before = counted(&mut held).await;
+        let outcome = load::closed(address, 32, bench.span(0.0, 4.0), &Submits::default()).await;
+        let after = counted(&mut held).await;
+        portal.account_for(&outcome).await;
+        for (rounds, (before, after)) in of_a_submit.iter_mut().zip(before.into_iter().zip(after)) {
+            rounds.push((after - before) / figure(outcome.all_done));
+        }
+    }
+    held.release().await;
+    portal.stop().await;
+    let [flushes, bytes, pages] = of_a_submit;
+    let line = |measure: &str, goal, unit, rounds: &Rounds, beside: String| Line {
+        measure: format!("P2 {measure} a submit, 32 connections"),
+        goal: Goal::AtMost(goal),
+        figure: rounds.median(),
+        unit,
+        beside,
+        yardstick: "pg_stat_wal".into(),
+        spread: rounds.spread(),
+    };
+    let pages = format!("with {} whole pages", short(pages.median()));
+    vec![
+        line("flushes", 0.05, "", &flushes, String::new()),
+        line("bytes of write-ahead log", 1700.0, "", &bytes, pages),
+    ]
+}
+
+/// Flushes, bytes and whole pages of the write-ahead log so far. Every other connection to the
+/// database is ended first, because that is when it tells what it has counted; the portal makes
+/// new ones.
+async fn counted(held: &mut Held) -> [f64; 3] {
+    let told: Option<bool> = sqlx::query_scalar(
+        "SELECT bool_and(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+    .fetch_one(&mut held.0)
+    .await
+    .expect("connections of our own");
+    assert_ne!(told, Some(false), "every connection ends");
+    // What this connection saw of the counters before is not looked at again.
+    sqlx::raw_sql("SELECT pg_stat_clear_snapshot()")
+        .execute(&mut held.0)
+        .await
+        .expect("it runs");
+    let (flushes, bytes, pages) = sqlx::query_as(
+        "SELECT wal_sync::float8, wal_bytes::float8, wal_fpi::float8 FROM pg_stat_wal",
+    )
+    .fetch_one(&mut held.0)
+    .await
+    .expect("counters");
+    [flushes, bytes, pages]
+}
+
+/// P3: how long a submit takes when they come at half of the rate that is possible.
+pub(crate) async fn latency(bench: &Bench) -> Vec<Line> {
+    let mut portal = Submitting::start(bench, "p3").await;
+    let address = portal.portal.address;
+    let sql = bench.server.database("p3_sql").await;
+    drop(bench.server.open("p3_sql", 1).await);
+    let script = submit_script(1);
+    let connections = bench.of(512, 32);
+    let (mut ours, mut by_sql) = (Times::default(), Times::default());
+    let mut at = [("p50", 500, 5.0), ("p99", 990, 25.0), ("p99.9", 999, 100.0)]
+        .map(|goal| (goal, Rounds::default()));
+    let (mut rates, mut sql_rates) = (Rounds::default(), Rounds::default());
+    for _ in 0..bench.rounds() {
+        let submits = Submits::default();
+        let most = load::closed(address, connections, bench.span(1.0, 3.0), &submits).await;
+        portal.settled().await;
+        portal.account_for(&most).await;
+        let rate = (most.rate() / 2.0).max(1.0);
+        let half = load::open(address, connections, rate, bench.span(1.0, 6.0), &submits).await;
+        portal.settled().await;
+        portal.account_for(&half).await;
+        for ((_, thousandths, _), rounds) in &mut at {
+            rounds.push(half.times.at(*thousandths));
+        }
+        rates.push(rate);
+        ours.extend(half.times);
+
+        let plan = Plan {
+            script: &script,
+            connections: 32,
+            seconds: bench.seconds(1, 3),
+            rate: None,
+        };
+        let rate = (bench.pgbench.run(&sql, plan).await.rate / 2.0).max(1.0);
+        let plan = Plan {
+            seconds: bench.seconds(1, 6),
+            rate: Some(rate),
+            ..plan
+        };
+        sql_rates.push(rate);
+        by_sql.extend(bench.pgbench.run(&sql, plan).await.times);
+    }
+    portal.stop().await;
+    at.into_iter()
+        .map(|((part, thousandths, goal), rounds)| Line {
+            measure: format!("P3 {part} of submits at half of the own most"),
+            goal: Goal::AtMost(goal),
+            figure: rounds.median(),
+            unit: " ms",
+            beside: format!("{} submits at {}/s", ours.count(), short(rates.median())),
+            yardstick: format!(
+                "pgbench, the same SQL at half of its own most, {}/s: {} ms",
+                short(sql_rates.median()),
+                short(by_sql.at(thousandths))
+            ),
+            spread: rounds.spread(),
+        })
+        .collect()
+}

@@ -1,0 +1,145 @@
+//! P5: how many requests a second leave pending, beside the best SQL for that?
+
+use std::time::Instant;
+
+use pic_portal::provisioning::{waker::Waker, worker::Worker};
+use sqlx::{AssertSqlSafe, PgPool};
+
+use super::{
+    Bench,
+    figures::{Goal, Line, Rounds, figure, in_turn},
+    pages::WAITS,
+    statements::fill,
+};
+
+/// What is settled at once, by the portal and by the yardstick (`provisioning::worker`).
+const BATCH: &str = "500";
+
+/// One statement that does it all: no lease, no look whether a domain is somebody else's, nobody
+/// else at work. What is left is what any way of doing it has to write.
+const BEST: &str = "
+    WITH claimed AS (
+        DELETE FROM work WHERE request_id IN (
+            SELECT request_id FROM work WHERE due_at <= pic_now() ORDER BY due_at LIMIT BATCH FOR UPDATE SKIP LOCKED)
+        RETURNING request_id
+    ), moved AS (
+        UPDATE request r SET state = 'provisioned', ended_at = pic_now()
+        FROM claimed c WHERE r.id = c.request_id AND r.state = 'pending'
+        RETURNING r.id, r.service_id, r.ended_at
+    ), told AS (
+        INSERT INTO event (request_id, seq, at, actor, code)
+        SELECT id, 2, ended_at, 'portal', 'provisioned' FROM moved
+    ), in_force AS (
+        INSERT INTO route (sip_domain, access_edge, service_id, request_id, since)
+        SELECT d.sip_domain, e.access_edge, m.service_id, m.id, m.ended_at
+        FROM moved m
+        JOIN request_route d ON d.request_id = m.id
+        JOIN request_edge e ON e.request_id = m.id AND e.ordinal = d.edge
+    )
+    SELECT count(*) FROM moved";
+
+/// Makes a database with what is pending in another, which nobody may be connected to.
+async fn copy(server: &PgPool, from: &str, to: &str) {
+    let sql = format!("CREATE DATABASE {to} TEMPLATE {from} STRATEGY FILE_COPY");
+    run(server, sql).await;
+}
+
+async fn run(pool: &PgPool, sql: String) {
+    sqlx::raw_sql(AssertSqlSafe(sql))
+        .execute(pool)
+        .await
+        .expect("it runs");
+}
+
+/// Looks whether all of it was done: state, event, routes, and nothing left to do.
+async fn assert_settled(pool: &PgPool, requests: usize) {
+    let done: Vec<i64> = sqlx::query_scalar(
+        "SELECT ARRAY[(SELECT count(*) FROM request WHERE state = 'provisioned'), (SELECT count(*) FROM event) / 2,
+                      (SELECT count(*) FROM route) / 2, (SELECT count(*) FROM work)]",
+    )
+    .fetch_one(pool)
+    .await
+    .expect("numbers");
+    let requests = i64::try_from(requests).expect("few");
+    assert_eq!(done, [requests, requests, requests, 0], "what was settled");
+}
+
+/// All that is pending by the portal's own background task; how many a second.
+async fn by_worker(bench: &Bench, database: &str, requests: usize) -> f64 {
+    let pool = bench.server.open(database, 10).await.pool;
+    let worker = Worker::new(pool.clone(), WAITS, Waker::default());
+    let began = Instant::now();
+    let settled = worker.drain().await.expect("the database is there");
+    let rate = figure(requests) / began.elapsed().as_secs_f64();
+    assert_eq!(settled.provisioned, requests);
+    assert_settled(&pool, requests).await;
+    pool.close().await;
+    rate
+}
+
+/// The same by the best statement.
+async fn by_sql(bench: &Bench, database: &str, requests: usize) -> f64 {
+    let pool = bench.server.open(database, 1).await.pool;
+    let sql = BEST.replace("BATCH", BATCH);
+    let began = Instant::now();
+    loop {
+        let moved: i64 = sqlx::query_scalar(AssertSqlSafe(sql.as_str()))
+            .fetch_one(&pool)
+            .await
+            .expect("it runs");
+        if moved == 0 {
+            break;
+        }
+    }
+    let rate = figure(requests) / began.elapsed().as_secs_f64();
+    assert_settled(&pool, requests).await;
+    pool.close().await;
+    rate
+}
+
+/// Drains as many on either side from the same start.
+async fn pairs(bench: &Bench, server: &PgPool, requests: usize, rounds: usize) -> [Rounds; 2] {
+    let db = bench.server.open("p5", 2).await;
+    fill(&db.pool, requests).await;
+    db.pool.close().await;
+    let mut rates = [(); 2].map(|()| Rounds::default());
+    for round in 0..rounds {
+        for place in in_turn(round, 2) {
+            copy(server, "p5", "p5_once").await;
+            rates[place].push(match place {
+                0 => by_worker(bench, "p5_once", requests).await,
+                _ => by_sql(bench, "p5_once", requests).await,
+            });
+            run(server, "DROP DATABASE p5_once WITH (FORCE)".into()).await;
+        }
+    }
+    run(server, "DROP DATABASE p5 WITH (FORCE)".into()).await;
+    rates
+}
+
+pub(crate) async fn measure(bench: &Bench) -> Vec<Line> {
+    let server = PgPool::connect_with(bench.server.database("postgres").await)
+        .await
+        .expect("a connection");
+    let requests = bench.of(50_000, 1_000);
+    let [ours, best] = pairs(bench, &server, requests, bench.rounds()).await;
+    let yardstick = format!("one statement for {BATCH} at a time");
+    let measure = format!("P5 transitions, {requests} pending");
+    let goal = Goal::AtLeast(0.95);
+    let mut lines = vec![Line::ratio(&measure, goal, &ours, (&yardstick, &best))];
+    if bench.million {
+        const MILLION: usize = 1_000_000;
+        let [ours, best] = pairs(bench, &server, MILLION, 1).await;
+        lines.push(Line {
+            measure: "P5 a million pending drained".into(),
+            goal: Goal::AtMost(60.0),
+            figure: figure(MILLION) / ours.median(),
+            unit: " s",
+            beside: String::new(),
+            yardstick: format!("{yardstick}: {:.1} s", figure(MILLION) / best.median()),
+            spread: "one round".into(),
+        });
+    }
+    server.close().await;
+    lines
+}

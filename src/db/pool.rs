@@ -1,0 +1,467 @@
+//! Which connection does a statement go out on, and what if no answer comes?
+//!
+//! A pool of the portal's own. The library's looks after every use whether the connection still
+//! answers, which is a second round trip for each statement, and it has no limit on how long a
+//! statement or that look may take: one network that swallows everything, and the pool is used up
+//! until the kernel gives up, a quarter of an hour later. Here
+//!
+//! - a statement whose answer has come leaves its connection clean, and costs one round trip;
+//! - every statement has a time limit, waiting for a connection included, and a connection whose
+//!   answer did not come is closed, never waited for;
+//! - a connection that rested for a second is looked at before it is used, and one that is found
+//!   dead condemns those that rested with it: after a restart of the server nobody meets a dead one;
+//! - while the server is in doubt, tries to reach it are short (see [`keep`]), so that the first
+//!   answer comes within a second of its return;
+//! - what may be done twice without harm is tried again once, when the connection was lost
+//!   ([`PgPool::again`]).
+//!
+//! Limits of the server come on top (`SETTINGS` in [`keep`]). Behind a pooler in transaction mode
+//! they may not hold; the limits here do not depend on them.
+
+mod ask;
+pub mod budget;
+mod keep;
+
+use std::{
+    fmt, io,
+    ops::{Deref, DerefMut},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream, stream::BoxStream};
+use sqlx::{
+    Either, Execute, Executor, PgConnection, Postgres, SqlStr,
+    postgres::{
+        PgConnectOptions, PgListener, PgPoolOptions, PgQueryResult, PgRow, PgStatement, PgTypeInfo,
+    },
+};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, timeout, timeout_at},
+};
+
+use self::{
+    ask::Ask,
+    keep::{Keep, Live, is_loss},
+};
+
+/// How long a statement of a page may take, the wait for a connection included. A page may need
+/// several: see [`budget`].
+const PAGE_LIMIT: Duration = Duration::from_secs(3);
+
+/// The portal's connections to PostgreSQL. Cheap to clone.
+#[derive(Clone)]
+pub struct PgPool {
+    keep: Arc<Keep>,
+    limit: Duration,
+}
+
+impl fmt::Debug for PgPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PgPool")
+            .field("size", &self.size())
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a statement answers, piece by piece.
+type Piece = Either<PgQueryResult, PgRow>;
+
+impl PgPool {
+    /// A pool of at most `most` connections, none of which is open yet. Statements may take as long
+    /// as those of a page may.
+    #[must_use]
+    pub fn new(options: PgConnectOptions, most: u32) -> Self {
+        Self {
+            keep: Arc::new(Keep::new(options, most)),
+            limit: PAGE_LIMIT,
+        }
+    }
+
+    /// The same connections, for work whose statements may take as long as `limit`.
+    #[must_use]
+    pub fn within(self, limit: Duration) -> Self {
+        Self { limit, ..self }
+    }
+
+    /// The same, for statements that may be done twice without harm (reads, and what tells a repeat
+    /// by itself): when the connection is lost, they are tried again once on a new one.
+    #[must_use]
+    pub const fn again(&self) -> Again<'_> {
+        Again(self)
+    }
+
+    /// A connection for several statements, free of the limit.
+    ///
+    /// # Errors
+    ///
+    /// [`sqlx::Error`] when none becomes free, or none can be opened, within the limit.
+    pub async fn acquire(&self) -> Result<Held, sqlx::Error> {
+        self.held(Instant::now() + self.limit).await
+    }
+
+    /// A connection in a transaction, free of the limit: see [`PgPool::in_time`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PgPool::acquire`].
+    pub async fn begin(&self) -> Result<Transaction, sqlx::Error> {
+        self.in_time(async {
+            let mut held = self.acquire().await?;
+            held.execute("BEGIN").await?;
+            Ok(Transaction(held))
+        })
+        .await
+    }
+
+    /// Does `work` within the limit. What it held is closed when it does not get done, and the
+    /// server undoes what was not committed.
+    ///
+    /// # Errors
+    ///
+    /// Those of `work`, and one of the connection when time is up.
+    pub async fn in_time<T, E: From<sqlx::Error>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        match timeout(self.limit, work).await {
+            Ok(done) => done,
+            Err(_) => {
+                self.keep.doubt();
+                Err(no_answer().into())
+            }
+        }
+    }
+
+    /// A connection of its own, outside the pool, that hears NOTIFY.
+    ///
+    /// # Errors
+    ///
+    /// [`sqlx::Error`] when none can be opened within the limit.
+    pub async fn listener(&self) -> Result<PgListener, sqlx::Error> {
+        let alone = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(self.limit)
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_lazy_with(self.keep.options().clone());
+        PgListener::connect_with(&alone).await
+    }
+
+    /// Opens new connections from now on: those there are may lead to the wrong server.
+    pub fn renew(&self) {
+        self.keep.lost();
+    }
+
+    /// Closes the connections that rest, each other when it is given back, and gives out none.
+    pub async fn close(&self) {
+        self.keep.close().await;
+    }
+
+    /// How many connections there are.
+    #[must_use]
+    pub fn size(&self) -> u32 {
+        self.keep.size()
+    }
+
+    /// How many of them are not in use.
+    #[must_use]
+    pub fn num_idle(&self) -> usize {
+        self.keep.resting()
+    }
+
+    /// The most that there may be (`PIC_DB_POOL`).
+    #[must_use]
+    pub fn most(&self) -> u32 {
+        self.keep.most()
+    }
+
+    async fn held(&self, until: Instant) -> Result<Held, sqlx::Error> {
+        let (live, room) = self.keep.acquire(until).await?;
+        let keep = Arc::clone(&self.keep);
+        Ok(Held {
+            live,
+            keep,
+            _room: room,
+        })
+    }
+
+    /// The whole answer to `ask`; `twice`: tried again when the connection is lost.
+    async fn answer(&self, ask: Ask, twice: bool) -> Result<Vec<Piece>, sqlx::Error> {
+        let began = Instant::now();
+        let until = began + budget::left().map_or(self.limit, |left| left.min(self.limit));
+        let answer = if twice {
+            match self.once(ask.clone(), until).await {
+                Err(error) if is_loss(&error) && Instant::now() < until => {
+                    self.once(ask, until).await
+                }
+                answer => answer,
+            }
+        } else {
+            self.once(ask, until).await
+        };
+        budget::spend(began.elapsed());
+        answer
+    }
+
+    async fn once(&self, ask: Ask, until: Instant) -> Result<Vec<Piece>, sqlx::Error> {
+        let mut held = self.held(until).await?;
+        match timeout_at(until, ask.of(&mut held)).await {
+            Ok(Ok(answer)) => {
+                held.give_back();
+                Ok(answer)
+            }
+            Ok(Err(error)) => {
+                if is_loss(&error) {
+                    self.keep.lost();
+                } else if matches!(error, sqlx::Error::Database(_)) {
+                    held.give_back();
+                }
+                Err(error)
+            }
+            Err(_) => {
+                self.keep.doubt();
+                Err(no_answer())
+            }
+        }
+    }
+
+    fn pieces<'e>(
+        &self,
+        ask: Result<Ask, sqlx::Error>,
+        twice: bool,
+    ) -> BoxStream<'e, Result<Piece, sqlx::Error>> {
+        let pool = self.clone();
+        async move { pool.answer(ask?, twice).await }
+            .map(|answer| {
+                let (pieces, fault) = match answer {
+                    Ok(pieces) => (pieces, None),
+                    Err(error) => (Vec::new(), Some(error)),
+                };
+                stream::iter(pieces.into_iter().map(Ok).chain(fault.map(Err)))
+            })
+            .flatten_stream()
+            .boxed()
+    }
+
+    fn first_row<'e>(
+        &self,
+        ask: Result<Ask, sqlx::Error>,
+        twice: bool,
+    ) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>> {
+        let pool = self.clone();
+        async move {
+            let answer = pool.answer(ask?, twice).await?;
+            Ok(answer.into_iter().find_map(Either::right))
+        }
+        .boxed()
+    }
+
+    fn prepared<'e>(
+        &self,
+        sql: SqlStr,
+        parameters: &'e [PgTypeInfo],
+    ) -> BoxFuture<'e, Result<PgStatement, sqlx::Error>> {
+        let pool = self.clone();
+        async move {
+            pool.in_time(async {
+                let mut held = pool.acquire().await?;
+                let statement = held.prepare_with(sql, parameters).await?;
+                held.give_back();
+                Ok(statement)
+            })
+            .await
+        }
+        .boxed()
+    }
+
+    fn described<'e>(
+        &self,
+        sql: SqlStr,
+    ) -> BoxFuture<'e, Result<sqlx::Describe<Postgres>, sqlx::Error>> {
+        let pool = self.clone();
+        async move {
+            pool.in_time(async {
+                let mut held = pool.acquire().await?;
+                let description = held.describe(sql).await?;
+                held.give_back();
+                Ok(description)
+            })
+            .await
+        }
+        .boxed()
+    }
+}
+
+/// The server has not answered in time.
+fn no_answer() -> sqlx::Error {
+    sqlx::Error::Io(io::ErrorKind::TimedOut.into())
+}
+
+impl<'p> Executor<'p> for &'_ PgPool {
+    type Database = Postgres;
+
+    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Piece, sqlx::Error>>
+    where
+        E: 'q + Execute<'q, Postgres>,
+    {
+        self.pieces(Ask::new(query), false)
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(
+        self,
+        query: E,
+    ) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
+    where
+        E: 'q + Execute<'q, Postgres>,
+    {
+        self.first_row(Ask::new(query), false)
+    }
+
+    fn prepare_with<'e>(
+        self,
+        sql: SqlStr,
+        parameters: &'e [PgTypeInfo],
+    ) -> BoxFuture<'e, Result<PgStatement, sqlx::Error>>
+    where
+        'p: 'e,
+    {
+        self.prepared(sql, parameters)
+    }
+
+    fn describe<'e>(
+        self,
+        sql: SqlStr,
+    ) -> BoxFuture<'e, Result<sqlx::Describe<Postgres>, sqlx::Error>> {
+        self.described(sql)
+    }
+}
+
+/// Tries what it is given again, once, when the connection is lost.
+#[derive(Clone, Copy, Debug)]
+pub struct Again<'a>(&'a PgPool);
+
+impl<'p> Executor<'p> for Again<'_> {
+    type Database = Postgres;
+
+    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Piece, sqlx::Error>>
+    where
+        E: 'q + Execute<'q, Postgres>,
+    {
+        self.0.pieces(Ask::new(query), true)
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(
+        self,
+        query: E,
+    ) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
+    where
+        E: 'q + Execute<'q, Postgres>,
+    {
+        self.0.first_row(Ask::new(query), true)
+    }
+
+    fn prepare_with<'e>(
+        self,
+        sql: SqlStr,
+        parameters: &'e [PgTypeInfo],
+    ) -> BoxFuture<'e, Result<PgStatement, sqlx::Error>>
+    where
+        'p: 'e,
+    {
+        self.0.prepared(sql, parameters)
+    }
+
+    fn describe<'e>(
+        self,
+        sql: SqlStr,
+    ) -> BoxFuture<'e, Result<sqlx::Describe<Postgres>, sqlx::Error>> {
+        self.0.described(sql)
+    }
+}
+
+/// A connection for several statements. Whoever has had every answer gives it back; dropped before,
+/// it is closed, because nobody knows what is still under way on it.
+pub struct Held {
+    live: Live,
+    keep: Arc<Keep>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Held {
+    /// For the next statement of whoever.
+    pub fn give_back(self) {
+        self.keep.rest(self.live);
+    }
+
+    /// Closes it, and those that rest with it: it was lost.
+    pub fn condemn(self) {
+        self.keep.lost();
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Held").finish_non_exhaustive()
+    }
+}
+
+impl Deref for Held {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.live.connection
+    }
+}
+
+impl DerefMut for Held {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.live.connection
+    }
+}
+
+/// A connection in a transaction. Dropped, its connection is closed, and the server undoes what was
+/// done.
+#[derive(Debug)]
+pub struct Transaction(Held);
+
+impl Transaction {
+    /// Makes it last.
+    ///
+    /// # Errors
+    ///
+    /// [`sqlx::Error`]; whether it was made to last is not known then.
+    pub async fn commit(mut self) -> Result<(), sqlx::Error> {
+        self.0.execute("COMMIT").await?;
+        self.0.give_back();
+        Ok(())
+    }
+
+    /// Undoes it.
+    ///
+    /// # Errors
+    ///
+    /// [`sqlx::Error`]; it is undone all the same.
+    pub async fn rollback(mut self) -> Result<(), sqlx::Error> {
+        self.0.execute("ROLLBACK").await?;
+        self.0.give_back();
+        Ok(())
+    }
+}
+
+impl Deref for Transaction {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.0
+    }
+}
+
+impl DerefMut for Transaction {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.0
+    }
+}

@@ -1,0 +1,53 @@
+//! How is a statement kept so that it can be sent a second time?
+
+use futures_util::TryStreamExt as _;
+use sqlx::{
+    Execute, Executor as _, PgConnection, Postgres, SqlStr,
+    error::BoxDynError,
+    postgres::{PgArguments, PgStatement},
+};
+
+use super::Piece;
+
+/// A statement with its arguments. Without `Debug`: the arguments are what people typed.
+#[derive(Clone)]
+pub(super) struct Ask {
+    sql: SqlStr,
+    /// None: sent as it is, without being prepared.
+    arguments: Option<PgArguments>,
+    /// Whether it stays prepared.
+    stays: bool,
+}
+
+impl Ask {
+    pub(super) fn new<'q>(mut query: impl Execute<'q, Postgres>) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            arguments: query.take_arguments().map_err(sqlx::Error::Encode)?,
+            stays: query.persistent(),
+            sql: query.sql(),
+        })
+    }
+
+    /// The whole answer, up to the word that the server is ready again.
+    pub(super) async fn of(self, connection: &mut PgConnection) -> Result<Vec<Piece>, sqlx::Error> {
+        connection.fetch_many(self).try_collect().await
+    }
+}
+
+impl Execute<'_, Postgres> for Ask {
+    fn sql(self) -> SqlStr {
+        self.sql
+    }
+
+    fn statement(&self) -> Option<&PgStatement> {
+        None
+    }
+
+    fn take_arguments(&mut self) -> Result<Option<PgArguments>, BoxDynError> {
+        Ok(self.arguments.take())
+    }
+
+    fn persistent(&self) -> bool {
+        self.stays
+    }
+}

@@ -1,0 +1,201 @@
+//! How is what is due settled where nothing is looked up?
+//!
+//! A batch is claimed and settled by one statement, which also tells when to look next. What that
+//! statement leaves over, because something stands against it or it is no plain request, is settled
+//! as after look-ups. A look without a wait before it begins where the last one ended: what lies
+//! before that is done, and while somebody holds an old snapshot open its dead rows are in the way.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use chrono::{DateTime, Utc};
+use tokio::time::Instant;
+
+use super::{
+    meter::Meter,
+    store::{self, Look, Settled, Verdicts, Waits},
+    waker::Waker,
+};
+use crate::db::{self, PgPool};
+
+/// The most requests in one claim: larger ones gained nothing (`limits.md`).
+const MOST: u32 = 500;
+/// How long a claim lasts on what is not plain; it is settled at once, which takes a fraction of it.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// Settles what is due.
+#[derive(Clone, Debug)]
+pub(super) struct Settler {
+    pool: PgPool,
+    waits: Waits,
+    waker: Waker,
+    meter: Meter,
+    /// How many to take next: fewer after a batch that took too long.
+    most: Arc<AtomicU32>,
+}
+
+/// What one batch, or several, came to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turn {
+    pub(super) settled: Settled,
+    /// Whether anything was due.
+    pub(super) found: bool,
+    /// Whether there may be more.
+    pub(super) more: bool,
+    since: Option<DateTime<Utc>>,
+    idle: Option<Duration>,
+}
+
+impl Settler {
+    pub(super) fn new(pool: &PgPool, waits: Waits, waker: &Waker, meter: &Meter) -> Self {
+        Self {
+            pool: pool.clone(),
+            waits,
+            waker: waker.clone(),
+            meter: meter.clone(),
+            most: Arc::new(AtomicU32::new(MOST)),
+        }
+    }
+
+    /// One batch of what is due since then; `None`: since ever.
+    pub(super) async fn batch(&self, since: Option<DateTime<Utc>>) -> Result<Turn, db::Error> {
+        let look = self.look(since).await?;
+        let mut settled = Settled {
+            provisioned: look.provisioned,
+            ..Settled::default()
+        };
+        if !look.rest.is_empty() {
+            settled +=
+                store::settle_surely(&self.pool, &look.rest, &self.waits, &Verdicts::default())
+                    .await?;
+        }
+        if settled != Settled::default() {
+            self.meter.settled(settled);
+            self.waker.changed();
+        }
+        self.meter.turned();
+        Ok(Turn {
+            settled,
+            found: look.provisioned > 0 || !look.rest.is_empty(),
+            // What waited for one of the rest is due at once.
+            more: look.full || !look.rest.is_empty(),
+            since: look.next_since.or(since),
+            idle: look.idle,
+        })
+    }
+
+    async fn look(&self, since: Option<DateTime<Utc>>) -> Result<Look, db::Error> {
+        loop {
+            let most = self.most.load(Relaxed);
+            let look = store::settle_plain(&self.pool, most, since, LEASE, self.waits.expiry).await;
+            match look {
+                Ok(look) => {
+                    self.most.store(most.saturating_mul(2).min(MOST), Relaxed);
+                    return Ok(look);
+                }
+                // Somebody else got on in the meantime, so this ends.
+                Err(db::Error::Conflict(_)) => {}
+                Err(error) => {
+                    // A batch of requests of a thousand domains each may not come to its end in time.
+                    self.most.store((most / 2).max(1), Relaxed);
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Batches until no more is due since then. When there is more than one batch, two at a time: one
+    /// is computed while the other is flushed.
+    pub(super) async fn clear(&self, since: Option<DateTime<Utc>>) -> Result<Turn, db::Error> {
+        let first = self.batch(since).await?;
+        if !first.more {
+            return Ok(first);
+        }
+        let lane = async || {
+            let mut sum = Settled::default();
+            let mut since = first.since;
+            loop {
+                let turn = self.batch(since).await?;
+                sum += turn.settled;
+                since = turn.since;
+                if !turn.more {
+                    return Ok::<_, db::Error>(Turn {
+                        settled: sum,
+                        ..turn
+                    });
+                }
+            }
+        };
+        let (one, other) = tokio::join!(lane(), lane());
+        let (one, other) = (one?, other?);
+        let mut settled = first.settled;
+        settled += one.settled;
+        settled += other.settled;
+        Ok(Turn {
+            settled,
+            found: true,
+            more: true,
+            since: one.since.min(other.since),
+            idle: None,
+        })
+    }
+
+    /// Batches until nothing at all is due.
+    pub(super) async fn drain(&self) -> Result<Settled, db::Error> {
+        let mut sum = Settled::default();
+        loop {
+            let turn = self.clear(None).await?;
+            sum += turn.settled;
+            if !turn.more {
+                return Ok(sum);
+            }
+        }
+    }
+}
+
+/// When to look next, and where to begin.
+#[derive(Debug)]
+pub(super) struct Pace {
+    since: Option<DateTime<Utc>>,
+    /// When to look at everything, woken or not.
+    at: Instant,
+}
+
+impl Pace {
+    pub(super) fn new() -> Self {
+        Self {
+            since: None,
+            at: Instant::now(),
+        }
+    }
+
+    /// When to look at the latest.
+    pub(super) fn at(&self) -> Instant {
+        self.at
+    }
+
+    /// From when on to look now; `None`: since ever.
+    pub(super) fn since(&self) -> Option<DateTime<Utc>> {
+        self.since.filter(|_| Instant::now() < self.at)
+    }
+
+    /// `turn` began at `since`; without a wake-up nobody looks for longer than `poll`.
+    pub(super) fn keep(&mut self, since: Option<DateTime<Utc>>, turn: &Turn, poll: Duration) {
+        self.since = turn.since;
+        if turn.more {
+            // The end of several batches: what others held meanwhile is looked for at once.
+            self.at = Instant::now();
+            return;
+        }
+        let next = Instant::now() + turn.idle.unwrap_or(Duration::MAX).min(poll);
+        self.at = match since {
+            None => next,
+            Some(_) => self.at.min(next),
+        };
+    }
+}
