@@ -118,7 +118,15 @@ pub(crate) fn look_up_script(requests: usize) -> String {
     let reference = REFERENCE.replace("$id", ":id::bigint");
     format!(
         "\\set id random(1, {requests})\n{};\n",
-        bound(LOOK_UP, &[reference])
+        bound(
+            LOOK_UP,
+            &[
+                format!("ARRAY[{reference}]::text[]"),
+                "ARRAY[NULL]::bytea[]".to_owned(),
+                "interval '8 hours'".to_owned(),
+                "interval '30 minutes'".to_owned(),
+            ]
+        )
     )
 }
 
