@@ -287,19 +287,30 @@ pub(crate) async fn flushes(bench: &Bench) -> Vec<Line> {
 /// database is ended first, because that is when it tells what it has counted; the portal makes
 /// new ones.
 async fn counted(held: &mut Held) -> [f64; 3] {
-    let told: Option<bool> = sqlx::query_scalar(
-        "SELECT bool_and(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity
-         WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    let others: Vec<i32> = sqlx::query_scalar(
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
     )
-    .fetch_one(&mut held.0)
+    .fetch_all(&mut held.0)
     .await
-    .expect("connections of our own");
-    assert_ne!(told, Some(false), "every connection ends");
-    // What this connection saw of the counters before is not looked at again.
+    .expect("connections");
+    // It waits for the end of each; what has ended already is told in a warning.
+    sqlx::query("SELECT pg_terminate_backend(pid, 10000) FROM unnest($1) AS pid")
+        .bind(&others)
+        .execute(&mut held.0)
+        .await
+        .expect("connections of our own");
+    // What this connection saw before, in the same transaction, is not looked at again.
     sqlx::raw_sql("SELECT pg_stat_clear_snapshot()")
         .execute(&mut held.0)
         .await
         .expect("it runs");
+    let left: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM pg_stat_activity WHERE pid = ANY ($1)")
+            .bind(&others)
+            .fetch_one(&mut held.0)
+            .await
+            .expect("a number");
+    assert_eq!(left, 0, "connections that do not end");
     let (flushes, bytes, pages) = sqlx::query_as(
         "SELECT wal_sync::float8, wal_bytes::float8, wal_fpi::float8 FROM pg_stat_wal",
     )
