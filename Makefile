@@ -14,8 +14,11 @@ run: tools-run ## Build the portal and start it on its private PostgreSQL
 test: tools-test node_modules ## Run all tests, those in a real browser too
 	cargo test --locked
 
-soak: tools-test ## Run the long forms of the tests
+soak: tools-test ## Run the long forms of the tests, for an hour or so
 	PIC_FUZZ=100000 PIC_SLOW=300 cargo test --locked --test portal front_door
+	PIC_KILLS=60 PIC_DATABASE_KILLS=25 cargo test --locked --test portal crash::kills -- --nocapture
+	PIC_EVERY_FAULT=1 cargo test --locked --test portal crash::statements
+	PIC_SOAK_SECONDS=$${PIC_SOAK_SECONDS:-600} cargo test --locked --test portal crash::memory -- --nocapture
 
 check: ## What CI looks at before the tests: format, lints, documentation, dependencies, queries
 	.ci/check

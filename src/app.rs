@@ -1,6 +1,9 @@
 //! What do the handlers share, and which handler answers which address?
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use axum::{
     Extension, Router,
@@ -8,10 +11,12 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
+use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
+    code,
     config::Origin,
     db::Database,
     help::pages as help,
@@ -19,7 +24,9 @@ use crate::{
     provisioning::waker::{Changes, Waker},
     readiness::{Mode, engine::Checks, pages as check},
     request::{
-        Clocks, live, pages,
+        Clocks, live,
+        look_up::Readers,
+        pages,
         queue::{self, NotStored, Queue},
         store::{Submission, Submitted},
     },
@@ -60,6 +67,27 @@ pub struct Site {
     pub live: live::Limits,
 }
 
+impl Site {
+    /// See [`App::edition`].
+    fn edition(&self) -> String {
+        let Self {
+            public_url,
+            provider,
+            support,
+            notice,
+            clocks,
+            checks,
+            ..
+        } = self;
+        let mode = checks.mode();
+        let build = env!("PIC_BUILD");
+        let shown = format!(
+            "{build} {public_url:?} {provider:?} {support:?} {notice:?} {clocks:?} {mode:?}"
+        );
+        code::encode(&Sha256::digest(shown)[..10])
+    }
+}
+
 /// What the handlers share. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct App(Arc<Inner>);
@@ -69,6 +97,9 @@ struct Inner {
     db: Database,
     site: Site,
     waker: Waker,
+    readers: Readers,
+    blank_form: OnceLock<pages::BlankForm>,
+    edition: String,
     queue: Queue,
     live: live::Hub,
     stopping: CancellationToken,
@@ -88,6 +119,9 @@ impl App {
     pub fn with_queue(db: Database, site: Site, waker: Waker, limits: queue::Limits) -> Self {
         Self(Arc::new(Inner {
             live: live::Hub::new(site.live),
+            readers: Readers::new(&db.pool),
+            blank_form: OnceLock::new(),
+            edition: site.edition(),
             queue: Queue::new(db.pool.clone(), waker.clone(), limits),
             db,
             site,
@@ -108,6 +142,24 @@ impl App {
     #[must_use]
     pub fn site(&self) -> &Site {
         &self.0.site
+    }
+
+    /// Looks requests up.
+    #[must_use]
+    pub fn readers(&self) -> &Readers {
+        &self.0.readers
+    }
+
+    /// The empty form, once it has been made.
+    pub(crate) fn blank_form(&self) -> &OnceLock<pages::BlankForm> {
+        &self.0.blank_form
+    }
+
+    /// Names all that pages show without the database: another build or other settings have
+    /// another.
+    #[must_use]
+    pub fn edition(&self) -> &str {
+        &self.0.edition
     }
 
     /// What was answered so far.

@@ -1,12 +1,14 @@
 //! What time is it, where the database is not asked?
 //!
-//! Limits and sessions count by this clock; a request's times come from the database
-//! (`design.md`, The house). The tests move a [`Clock::mock`] instead of waiting.
+//! Limits count by this clock; the times of requests and sessions come from the database
+//! (`design.md`, The house). What must not go wrong with the operating system's clock, such as
+//! whether a certificate has expired, goes by a [`Clock::told`]. The tests move a [`Clock::mock`]
+//! instead of waiting.
 
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -17,10 +19,18 @@ use chrono::{DateTime, TimeDelta, Utc};
 #[derive(Clone, Debug)]
 pub struct Clock(Kind);
 
+/// Nobody has said yet what time it is.
+const UNTOLD: i64 = i64::MIN;
+
 #[derive(Clone, Debug)]
 enum Kind {
     System {
         started: Instant,
+    },
+    Told {
+        started: Instant,
+        /// Microseconds since 1970 at `started`; [`UNTOLD`] at first.
+        base: Arc<AtomicI64>,
     },
     Mock {
         started: DateTime<Utc>,
@@ -37,6 +47,26 @@ impl Clock {
         })
     }
 
+    /// One that goes by what it was told last, by the database, and by the time that has passed
+    /// since then: the operating system's clock may jump meanwhile. Until it is told, the operating
+    /// system's.
+    #[must_use]
+    pub fn told() -> Self {
+        Self(Kind::Told {
+            started: Instant::now(),
+            base: Arc::new(AtomicI64::new(UNTOLD)),
+        })
+    }
+
+    /// Tells a [`Clock::told`] what time it is. The others know.
+    pub fn tell(&self, now: DateTime<Utc>) {
+        if let Kind::Told { started, base } = &self.0 {
+            let passed = TimeDelta::from_std(started.elapsed()).unwrap_or_default();
+            let then = now.checked_sub_signed(passed).unwrap_or(now);
+            base.store(then.timestamp_micros(), Ordering::Relaxed);
+        }
+    }
+
     /// One that stands at `started` until it is moved.
     #[must_use]
     pub fn mock(started: DateTime<Utc>) -> Self {
@@ -50,11 +80,14 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         match &self.0 {
-            #[expect(clippy::disallowed_methods, reason = "the one place that may ask")]
-            Kind::System { .. } => Utc::now(),
-            Kind::Mock { started, .. } => {
-                *started + TimeDelta::from_std(self.elapsed()).unwrap_or_default()
-            }
+            Kind::System { .. } => systems(),
+            Kind::Told { base, .. } => match base.load(Ordering::Relaxed) {
+                UNTOLD => systems(),
+                base => DateTime::from_timestamp_micros(base)
+                    .and_then(|base| base.checked_add_signed(passed(self)))
+                    .unwrap_or_else(systems),
+            },
+            Kind::Mock { started, .. } => *started + passed(self),
         }
     }
 
@@ -62,18 +95,27 @@ impl Clock {
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         match &self.0 {
-            Kind::System { started } => started.elapsed(),
+            Kind::System { started } | Kind::Told { started, .. } => started.elapsed(),
             Kind::Mock { millis, .. } => Duration::from_millis(millis.load(Ordering::Relaxed)),
         }
     }
 
-    /// Moves a mock by `by`, to the millisecond. The system's clock goes by itself.
+    /// Moves a mock by `by`, to the millisecond. The others go by themselves.
     pub fn advance(&self, by: Duration) {
         if let Kind::Mock { millis, .. } = &self.0 {
             let by = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
             millis.fetch_add(by, Ordering::Relaxed);
         }
     }
+}
+
+fn passed(clock: &Clock) -> TimeDelta {
+    TimeDelta::from_std(clock.elapsed()).unwrap_or_default()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that may ask")]
+fn systems() -> DateTime<Utc> {
+    Utc::now()
 }
 
 #[cfg(test)]
@@ -88,5 +130,23 @@ mod tests {
         clock.clone().advance(Duration::from_millis(1_500));
         assert_eq!(clock.elapsed(), Duration::from_millis(1_500));
         assert_eq!(clock.now() - start, TimeDelta::milliseconds(1_500));
+    }
+
+    #[test]
+    fn what_is_told_counts_and_goes_on() {
+        let clock = Clock::told();
+        let hour = TimeDelta::hours(1);
+        assert!((clock.now() - systems()).abs() < hour, "nobody has told");
+        for told in [1_746_453_660, 4_102_444_800, 0] {
+            let told = DateTime::from_timestamp(told, 0).unwrap();
+            clock.clone().tell(told);
+            let (first, second) = (clock.now(), clock.now());
+            // To the microsecond, because that is what the database tells.
+            assert!(first >= told - TimeDelta::microseconds(1) && first <= second);
+            assert!(second < told + hour);
+        }
+        let system = Clock::system();
+        system.tell(DateTime::UNIX_EPOCH);
+        assert!((system.now() - systems()).abs() < hour, "it knows");
     }
 }

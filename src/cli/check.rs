@@ -20,20 +20,20 @@ use crate::{
 /// Nobody waits longer at a terminal.
 const BUDGET: Duration = Duration::from_secs(30);
 
-/// The checks that the settings ask for.
+/// The checks that the settings ask for, by `clock`.
 ///
 /// # Errors
 ///
 /// [`Failure::Setting`] when the resolver or the roots that they name cannot be had.
-pub(super) async fn checks(config: &Config) -> Result<Checks, Failure> {
+pub(super) async fn checks(config: &Config, clock: &Clock) -> Result<Checks, Failure> {
     Ok(match config.checks {
         Mode::Off => Checks::Off,
-        Mode::Advise => Checks::Advise(checker(config).await?),
-        Mode::Enforce => Checks::Enforce(checker(config).await?),
+        Mode::Advise => Checks::Advise(checker(config, clock).await?),
+        Mode::Enforce => Checks::Enforce(checker(config, clock).await?),
     })
 }
 
-async fn checker(config: &Config) -> Result<Checker, Failure> {
+async fn checker(config: &Config, clock: &Clock) -> Result<Checker, Failure> {
     let reach = Reach {
         private: config.checking.private,
     };
@@ -49,7 +49,8 @@ async fn checker(config: &Config) -> Result<Checker, Failure> {
         fault: error.to_string(),
         example: "/etc/pic-portal/roots.pem",
     })?;
-    Ok(Checker::new(dns, tls, reach, Clock::system()))
+    let tls = tls.with_clock(clock.clone());
+    Ok(Checker::new(dns, tls, reach, clock.clone()))
 }
 
 /// `pic-portal check DOMAIN EDGE`: looks as the portal would, whatever `PIC_CHECKS` says, and needs
@@ -60,7 +61,10 @@ pub(super) async fn check(config: &Config, domain: &str, edge: &str) -> Result<(
         AccessEdge::parse(edge).map_err(refused)?,
         vec![SipDomain::parse(domain).map_err(refused)?],
     )];
-    let report = checker(config).await?.check(&routes, BUDGET).await;
+    let report = checker(config, &Clock::system())
+        .await?
+        .check(&routes, BUDGET)
+        .await;
     let teller = Teller::new(&config.provider, Mode::Enforce, &routes);
     for finding in &report.findings {
         say(&told(&teller, finding));

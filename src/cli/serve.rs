@@ -48,7 +48,8 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
     let listener = listen_at(config.listen)?;
     let metrics = config.metrics_listen.map(listen_at).transpose()?;
     // So are the resolver and the roots that settings name.
-    let checks = check::checks(&config).await?;
+    let clock = Clock::told();
+    let checks = check::checks(&config, &clock).await?;
     let (options, private) = match &config.source {
         Source::Url(options) => (PgConnectOptions::clone(options), None),
         Source::Private(dir) => {
@@ -64,7 +65,15 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
         Some(Err(error)) => Err(error.into()),
         Some(Ok(db)) => {
             let listeners = (listener, metrics);
-            serve_on(db, listeners, &config, checks, private.as_ref(), stop).await
+            serve_on(
+                db,
+                listeners,
+                &config,
+                (checks, clock),
+                private.as_ref(),
+                stop,
+            )
+            .await
         }
     };
     if let Some(mut server) = private {
@@ -100,7 +109,7 @@ async fn serve_on(
     db: Database,
     (listener, metrics_listener): (TcpListener, Option<TcpListener>),
     config: &Config,
-    checks: Checks,
+    (checks, clock): (Checks, Clock),
     private: Option<&PrivatePostgres>,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
@@ -133,7 +142,13 @@ async fn serve_on(
     let pool = db.pool.clone();
     let app = App::new(db, site, waker.clone());
     tracing::info!("{}", in_words(checks.mode()));
-    let worker = Worker::new(pool.clone(), config.waits, waker).with_checks(checks);
+    let worker = Worker::new(pool.clone(), config.waits, waker)
+        .with_checks(checks)
+        .with_clock(clock);
+    // Before anything is looked at: it tells the checks what time it is.
+    if let Err(error) = worker.show_once().await {
+        tracing::debug!(%error, "not shown as an instance");
+    }
     let worker_meter = worker.meter().clone();
     let worker = tokio::spawn(worker.run(stop.clone()));
     let sweeper = Sweeper::new(pool.clone(), config.sweep, stop.clone());

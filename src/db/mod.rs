@@ -2,6 +2,7 @@
 
 mod pool;
 pub mod private;
+pub mod together;
 
 use std::{fmt, time::Duration};
 
@@ -53,7 +54,7 @@ pub struct Impossible {
 
 /// Why the database did not do what was asked. `Display` and `Debug` name codes and constraints,
 /// never a value: what a person typed must not get into a log.
-#[derive(thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 pub enum Error {
     /// It is away, overloaded or read-only; the same call may succeed later.
     #[error("the database is not available: {0}")]
@@ -84,7 +85,7 @@ impl fmt::Debug for Error {
 }
 
 /// What is known of a fault of the database without any value in it.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Fault {
     /// PostgreSQL answered with an error.
     #[error("SQLSTATE {code}{}{}", if constraint.is_some() { ", constraint " } else { "" }, constraint.as_deref().unwrap_or_default())]

@@ -335,7 +335,7 @@ pub async fn notify(pool: &PgPool, channel: &str, payload: &str) -> Result<(), d
 }
 
 /// Notes that a process is there, for how long, and when its background task last got through a
-/// turn.
+/// turn; what time it is by the database's clock.
 ///
 /// # Errors
 ///
@@ -345,17 +345,17 @@ pub async fn show_instance(
     instance: Uuid,
     since_start: Duration,
     since_turn: Duration,
-) -> Result<(), db::Error> {
-    sqlx::query!(
-        "SELECT pic_show_instance($1, $2, $3::interval, $4::interval)",
+) -> Result<DateTime<Utc>, db::Error> {
+    let now = sqlx::query_scalar!(
+        r#"SELECT pic_now() AS "now!" FROM pic_show_instance($1, $2, $3::interval, $4::interval)"#,
         instance,
         env!("CARGO_PKG_VERSION"),
         interval(since_start),
         interval(since_turn),
     )
-    .execute(pool)
+    .fetch_one(pool)
     .await?;
-    Ok(())
+    Ok(now)
 }
 
 /// Notes that a process has stopped.

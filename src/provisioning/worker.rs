@@ -43,6 +43,8 @@ pub struct Worker {
     waker: Waker,
     checks: Checks,
     meter: Meter,
+    /// Told what time it is by the database.
+    clock: Clock,
     /// A random number of the process's own.
     instance: Uuid,
 }
@@ -57,6 +59,7 @@ impl Worker {
             waker,
             checks: Checks::Off,
             meter: Meter::new(Clock::system()),
+            clock: Clock::told(),
             instance: Uuid::new_v4(),
         }
     }
@@ -65,6 +68,12 @@ impl Worker {
     #[must_use]
     pub fn meter(&self) -> &Meter {
         &self.meter
+    }
+
+    /// The same, and it tells this clock the database's time, once a minute.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
     }
 
     /// The same, with these checks.
@@ -145,14 +154,16 @@ impl Worker {
         }
     }
 
-    /// Tells once that this process is there.
+    /// Tells once that this process is there, and the clock what time it is.
     ///
     /// # Errors
     ///
     /// [`db::Error`] when the database is away.
     pub async fn show_once(&self) -> Result<(), db::Error> {
         let (started, worked) = (self.meter.since_start(), self.meter.since_turn());
-        store::show_instance(&self.pool, self.instance, started, worked).await
+        let now = store::show_instance(&self.pool, self.instance, started, worked).await?;
+        self.clock.tell(now);
+        Ok(())
     }
 
     /// Works with look-ups: what is due is looked at while there is room, and settled when it is

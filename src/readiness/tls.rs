@@ -23,7 +23,7 @@ pub(super) use self::leaf::{Leaf, SHORTEST_RSA};
 use self::{attempt::Attempt, roots::Roots};
 pub use self::{attempt::Outcome, roots::TlsError, trust::Trust};
 use super::net::Reach;
-use crate::names::AccessEdge;
+use crate::{clock::Clock, names::AccessEdge};
 
 /// Where federation is spoken (`facts.md`, DNS, certificate, transport).
 pub const PORT: u16 = 5061;
@@ -129,6 +129,7 @@ pub struct Tls {
     roots: Arc<Roots>,
     reach: Reach,
     limits: Limits,
+    clock: Clock,
 }
 
 impl Tls {
@@ -141,7 +142,14 @@ impl Tls {
             roots: Arc::new(ca.map_or_else(|| Ok(Roots::public()), Roots::of_file)?),
             reach,
             limits: Limits::default(),
+            clock: Clock::system(),
         })
+    }
+
+    /// The same by this clock, which says whether what a chain leads past has expired.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
     }
 
     /// The same with other limits.
@@ -161,6 +169,7 @@ impl Tls {
                 roots: &self.roots,
                 edge,
                 address,
+                now: self.clock.now(),
                 connect: self.limits.connect,
                 deadline,
             };

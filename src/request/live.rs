@@ -14,7 +14,6 @@
 //! None of them has a key, a token or anything of a person in it.
 
 mod calendar;
-mod conditional;
 mod feed;
 mod hub;
 pub mod status;

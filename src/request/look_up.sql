@@ -1,23 +1,46 @@
--- All that the pages of one request tell, in one round trip.
-SELECT r.id, r.service_id, r.reference, r.kind, r.deployment, r.state, r.reason, r.submitted_at, r.ended_at,
-       s.programme, s.number, s.token, s.key_hash AS "key_hash: Vec<u8>",
+-- All that the pages of some requests tell, in one round trip for one or many. Each timeline, set of
+-- routes and set of findings is read once. Whoever asks may bring a session ($2), which has an end
+-- when unused ($4) and one of all ($3): whether it opens the request's service, and whether it is
+-- time to say that it is in use.
+SELECT a.place AS "place!",
+       r.id AS "id!", r.service_id AS "service_id!", r.kind AS "kind!", r.deployment AS "deployment?",
+       r.state AS "state!", r.reason AS "reason?", r.submitted_at AS "submitted_at!", r.ended_at AS "ended_at?",
+       s.programme AS "programme!", s.number AS "number!", s.token AS "token!", s.key_hash AS "key_hash!: Vec<u8>",
        pic_now() AS "now!",
        EXISTS (SELECT FROM request l WHERE l.service_id = r.service_id AND l.id > r.id AND l.state = 'provisioned')
            AS "superseded!",
        ARRAY(SELECT e.access_edge::text FROM request_edge e WHERE e.request_id = r.id ORDER BY e.ordinal) AS "edges!",
-       ARRAY(SELECT d.edge FROM request_route d WHERE d.request_id = r.id ORDER BY d.edge, d.sip_domain) AS "domain_edges!",
-       ARRAY(SELECT d.sip_domain::text FROM request_route d WHERE d.request_id = r.id ORDER BY d.edge, d.sip_domain) AS "domains!",
-       ARRAY(SELECT e.at FROM event e WHERE e.request_id = r.id ORDER BY e.seq) AS "event_times!",
-       ARRAY(SELECT e.actor FROM event e WHERE e.request_id = r.id ORDER BY e.seq) AS "event_actors!",
-       ARRAY(SELECT e.code FROM event e WHERE e.request_id = r.id ORDER BY e.seq) AS "event_codes!",
-       ARRAY(SELECT e.subject::text FROM event e WHERE e.request_id = r.id ORDER BY e.seq) AS "event_subjects!: Vec<Option<String>>",
-       (SELECT coalesce(jsonb_agg(jsonb_build_array(f.code, f.severity, f.subject, f.expected, f.found)
-                                  ORDER BY f.subject, f.code), '[]')
-        FROM finding f WHERE f.request_id = r.id) AS "findings!: Json<Vec<StoredFinding>>",
-       coalesce(w.due_at, a.due_at) AS "due_at?",
-       coalesce(w.checked_at, a.checked_at, (SELECT max(f.at) FROM finding f WHERE f.request_id = r.id)) AS checked_at
-FROM request r
+       d.edges AS "domain_edges!", d.domains AS "domains!",
+       e.times AS "event_times!", e.actors AS "event_actors!", e.codes AS "event_codes!",
+       e.subjects AS "event_subjects!: Vec<Option<String>>",
+       f.all_of_them AS "findings!: Json<Vec<StoredFinding>>",
+       coalesce(w.due_at, h.due_at) AS "due_at?",
+       coalesce(w.checked_at, h.checked_at, f.at) AS "checked_at?",
+       coalesce(x.service_id = r.service_id, false) AS "own!",
+       coalesce(x.seen_at < pic_now() - interval '1 minute', false) AS "unseen!"
+FROM (
+    -- The limit cuts nothing off. By it the planner expects one row whoever many come, so that it keeps one
+    -- plan; else it would make one for each call, which takes longer than the look-up.
+    SELECT * FROM unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS u (reference, session, place)
+    LIMIT cardinality($1::text[])
+) a
+JOIN request r ON r.reference = a.reference
 JOIN service s ON s.id = r.service_id
 LEFT JOIN work w ON w.request_id = r.id
-LEFT JOIN watch a ON a.request_id = r.id
-WHERE r.reference = $1
+LEFT JOIN watch h ON h.request_id = r.id
+LEFT JOIN session x ON x.token_hash = a.session
+    AND x.began_at > pic_now() - $3::interval AND x.seen_at > pic_now() - $4::interval
+CROSS JOIN LATERAL (
+    SELECT coalesce(array_agg(edge), '{}') AS edges, coalesce(array_agg(sip_domain::text), '{}') AS domains
+    FROM (SELECT edge, sip_domain FROM request_route WHERE request_id = r.id ORDER BY edge, sip_domain) o
+) d
+CROSS JOIN LATERAL (
+    SELECT coalesce(array_agg(at), '{}') AS times, coalesce(array_agg(actor), '{}') AS actors,
+           coalesce(array_agg(code), '{}') AS codes, coalesce(array_agg(subject::text), '{}') AS subjects
+    FROM (SELECT at, actor, code, subject FROM event WHERE request_id = r.id ORDER BY seq) o
+) e
+CROSS JOIN LATERAL (
+    SELECT max(at) AS at,
+           coalesce(jsonb_agg(jsonb_build_array(code, severity, subject, expected, found)), '[]') AS all_of_them
+    FROM (SELECT * FROM finding WHERE request_id = r.id ORDER BY subject, code) o
+) f

@@ -6,6 +6,7 @@
 pub mod follow;
 pub mod form;
 pub mod live;
+pub mod look_up;
 pub mod pages;
 pub mod queue;
 pub mod reference;

@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use sqlx::{PgConnection, types::Json};
+use sqlx::PgConnection;
 
+pub use super::look_up::store::look_up;
 use super::{
     Actor, Asked, Deployment, EventCode, Facts, Kind, ServiceId, State,
     reference::{Reference, SubmissionId},
@@ -57,8 +58,8 @@ impl Submitted {
     }
 }
 
-/// Stores `submissions` as pending requests: one statement, one round trip, and it is durable when
-/// this returns. The answers are in the order of the slice.
+/// Stores `submissions` as pending requests: one statement, one round trip where all of them are new,
+/// and it is durable when this returns. The answers are in the order of the slice.
 ///
 /// # Errors
 ///
@@ -77,11 +78,11 @@ pub async fn submit(
     .await
 }
 
-/// Rounds of [`submit_on`], each of which answers somebody or was undone by the commit of somebody
-/// else.
-const ROUNDS: usize = 100;
+/// The most rounds of [`submit_on`].
+const ROUNDS: usize = 20;
 
-/// [`submit`] on a connection of the caller's, which has no transaction open.
+/// [`submit`] on a connection of the caller's, which has no transaction open. What makes no new
+/// request costs a second round trip, which tells what stands in its way.
 ///
 /// # Errors
 ///
@@ -92,24 +93,29 @@ pub async fn submit_on(
 ) -> Result<Vec<Submitted>, db::Error> {
     let mut answers = vec![None; submissions.len()];
     let mut open: Vec<usize> = (0..submissions.len()).collect();
-    // A member that somebody else stores in the same moment has no answer yet: it is known on the
-    // next look. So it is with one whose service an earlier member asks something of.
+    // What somebody else stored in the same moment may stand in the way and not be seen yet: it is
+    // on the next look. So there is a commit of somebody else behind each round but the first.
     for _ in 0..ROUNDS {
         if open.is_empty() {
             return Ok(answers.into_iter().flatten().collect());
         }
-        match submit_once(connection, open.iter().map(|&i| &submissions[i])).await {
-            Ok(round) => {
-                for (place, answer) in round {
-                    if let Some(&member) = open.get(place) {
-                        answers[member] = Some(answer);
-                    }
+        let members = || open.iter().map(|&member| &submissions[member]);
+        let new = store_new(connection, members()).await?;
+        for (&member, reference) in open.iter().zip(new) {
+            answers[member] = reference.map(|reference| Submitted::Stored {
+                reference,
+                created: true,
+            });
+        }
+        open.retain(|&member| answers[member].is_none());
+        if !open.is_empty() {
+            let members = open.iter().map(|&member| &submissions[member]);
+            for (place, answer) in in_the_way(connection, members).await? {
+                if let Some(&member) = open.get(place) {
+                    answers[member] = Some(answer);
                 }
-                open.retain(|&member| answers[member].is_none());
             }
-            // Another request of one of the services came in since the statement began to look.
-            Err(error) if error.breaks("request_one_pending") => {}
-            Err(error) => return Err(error),
+            open.retain(|&member| answers[member].is_none());
         }
     }
     Err(db::Error::Conflict(Fault::Client(
@@ -132,13 +138,16 @@ pub async fn was_sent(pool: &PgPool, id: &SubmissionId) -> Result<bool, db::Erro
     Ok(sent)
 }
 
-/// One round of [`submit`]: the answers there are, each with its place from 0.
-async fn submit_once(
+/// Stores what nothing stands in the way of; the reference of each new request.
+async fn store_new(
     connection: &mut PgConnection,
     submissions: impl ExactSizeIterator<Item = &Submission>,
-) -> Result<Vec<(usize, Submitted)>, db::Error> {
-    let batch = Columns::of(submissions);
-    let rows = sqlx::query_file!(
+) -> Result<Vec<Option<Reference>>, db::Error> {
+    let references: Vec<_> = (0..submissions.len())
+        .map(|_| Reference::random())
+        .collect();
+    let batch = Columns::of(submissions, &references);
+    let ids = sqlx::query_file_scalar!(
         "src/request/submit.sql",
         &batch.kind as _,
         &batch.service_id as _,
@@ -157,6 +166,30 @@ async fn submit_once(
         &batch.domain_edge,
         &batch.sip_domain as _,
     )
+    .fetch_one(connection)
+    .await?;
+    let new = |(reference, id): (Reference, i64)| (id > 0).then_some(reference);
+    Ok(references.into_iter().zip(ids).map(new).collect())
+}
+
+/// What stands in the way of submissions that made no request, each with its place from 0; nothing
+/// where it cannot be seen yet.
+async fn in_the_way(
+    connection: &mut PgConnection,
+    submissions: impl Iterator<Item = &Submission>,
+) -> Result<Vec<(usize, Submitted)>, db::Error> {
+    let (mut ids, mut contents, mut services) = (Vec::new(), Vec::new(), Vec::new());
+    for submission in submissions {
+        ids.push(submission.id.hash());
+        contents.push(submission.asked.content_hash());
+        services.push(submission.asked.service().map(|service| service.0));
+    }
+    let rows = sqlx::query_file!(
+        "src/request/submitted.sql",
+        &ids as _,
+        &contents as _,
+        &services as _
+    )
     .fetch_all(connection)
     .await?;
     let read = |text: &str| {
@@ -169,9 +202,9 @@ async fn submit_once(
     let mut answers = Vec::with_capacity(rows.len());
     for row in rows {
         let answer = match (row.reference, row.pending) {
-            (Some(reference), _) if row.created || row.same => Submitted::Stored {
+            (Some(reference), _) if row.same == Some(true) => Submitted::Stored {
                 reference: read(&reference)?,
-                created: row.created,
+                created: false,
             },
             (Some(reference), _) => Submitted::AlreadySent {
                 reference: read(&reference)?,
@@ -187,7 +220,6 @@ async fn submit_once(
 }
 
 /// A slice of submissions as the columns that the statement takes. Places count from 1.
-#[derive(Default)]
 struct Columns<'a> {
     kind: Vec<&'static str>,
     service_id: Vec<Option<i64>>,
@@ -208,9 +240,34 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    fn of(submissions: impl Iterator<Item = &'a Submission>) -> Self {
-        let mut columns = Self::default();
-        for (place, submission) in (1..).zip(submissions) {
+    /// No columns, with room for so many submissions, most of which have few edges and domains.
+    fn with_room_for(count: usize) -> Self {
+        Self {
+            kind: Vec::with_capacity(count),
+            service_id: Vec::with_capacity(count),
+            programme: Vec::with_capacity(count),
+            number: Vec::with_capacity(count),
+            token: Vec::with_capacity(count),
+            key_hash: Vec::with_capacity(count),
+            reference: Vec::with_capacity(count),
+            deployment: Vec::with_capacity(count),
+            submission_hash: Vec::with_capacity(count),
+            content_hash: Vec::with_capacity(count),
+            edge_place: Vec::with_capacity(count),
+            edge_ordinal: Vec::with_capacity(count),
+            access_edge: Vec::with_capacity(count),
+            domain_place: Vec::with_capacity(2 * count),
+            domain_edge: Vec::with_capacity(2 * count),
+            sip_domain: Vec::with_capacity(2 * count),
+        }
+    }
+
+    fn of(
+        submissions: impl ExactSizeIterator<Item = &'a Submission>,
+        references: &[Reference],
+    ) -> Self {
+        let mut columns = Self::with_room_for(references.len());
+        for ((place, submission), reference) in (1..).zip(submissions).zip(references) {
             let asked = &submission.asked;
             let new = match asked {
                 Asked::Initiate(wanted) => Some(wanted),
@@ -228,7 +285,7 @@ impl<'a> Columns<'a> {
                 .push(new.map(|wanted| wanted.number.as_str()));
             columns.token.push(Token::random().as_str().to_owned());
             columns.key_hash.push(submission.key.hash());
-            columns.reference.push(Reference::random().to_string());
+            columns.reference.push(reference.to_string());
             columns
                 .deployment
                 .push(asked.deployment().map(Deployment::as_str));
@@ -297,8 +354,8 @@ pub struct Request {
     pub superseded: bool,
     /// The database's time when this was read.
     pub now: DateTime<Utc>,
-    id: i64,
-    key_hash: Vec<u8>,
+    pub(super) id: i64,
+    pub(super) key_hash: Vec<u8>,
 }
 
 impl Request {
@@ -345,98 +402,6 @@ impl StoredFinding {
             found: Evidence::lines(&self.4),
         })
     }
-}
-
-/// The request with this name; `None` when there is none.
-///
-/// # Errors
-///
-/// [`db::Error`] when the database is away or a row is impossible.
-pub async fn look_up(pool: &PgPool, reference: Reference) -> Result<Option<Request>, db::Error> {
-    let Some(row) = sqlx::query_file!("src/request/look_up.sql", reference.to_string())
-        .fetch_optional(pool.again())
-        .await?
-    else {
-        return Ok(None);
-    };
-    let impossible = |table, column| Impossible {
-        table,
-        column,
-        id: Some(row.id),
-    };
-    let mut routes = row
-        .edges
-        .into_iter()
-        .map(|edge| {
-            Ok((
-                AccessEdge::from_database(edge)
-                    .map_err(|_| impossible("request_edge", "access_edge"))?,
-                Vec::new(),
-            ))
-        })
-        .collect::<Result<Vec<_>, Impossible>>()?;
-    for (edge, domain) in row.domain_edges.iter().zip(row.domains) {
-        let domain = SipDomain::from_database(domain)
-            .map_err(|_| impossible("request_route", "sip_domain"))?;
-        usize::try_from(edge - 1)
-            .ok()
-            .and_then(|place| routes.get_mut(place))
-            .ok_or(impossible("request_route", "edge"))?
-            .1
-            .push(domain);
-    }
-    let events = row
-        .event_times
-        .iter()
-        .zip(row.event_actors.iter().zip(&row.event_codes))
-        .zip(row.event_subjects)
-        .map(|((&at, (actor, code)), subject)| {
-            Ok(Event {
-                at,
-                subject: subject
-                    .map(SipDomain::from_database)
-                    .transpose()
-                    .map_err(|_| impossible("event", "subject"))?,
-                actor: Actor::parse(actor).ok_or(impossible("event", "actor"))?,
-                code: EventCode::parse(code).ok_or(impossible("event", "code"))?,
-            })
-        })
-        .collect::<Result<Vec<_>, Impossible>>()?;
-    Ok(Some(Request {
-        reference,
-        kind: Kind::parse(&row.kind).ok_or(impossible("request", "kind"))?,
-        service: ServiceId(row.service_id),
-        deployment: match row.deployment {
-            Some(name) => {
-                Some(Deployment::parse(&name).ok_or(impossible("request", "deployment"))?)
-            }
-            None => None,
-        },
-        state: State::from_columns(&row.state, row.reason.as_deref(), row.ended_at)
-            .map_err(|_| impossible("request", "state"))?,
-        submitted_at: row.submitted_at,
-        programme: row
-            .programme
-            .parse()
-            .map_err(|_| impossible("service", "programme"))?,
-        number: AgreementNumber::from_database(&row.number)
-            .map_err(|_| impossible("service", "number"))?,
-        token: row.token,
-        routes,
-        events,
-        findings: row
-            .findings
-            .0
-            .into_iter()
-            .map(|stored| stored.read().ok_or(impossible("finding", "code")))
-            .collect::<Result<_, _>>()?,
-        checked_at: row.checked_at,
-        due_at: row.due_at,
-        superseded: row.superseded,
-        now: row.now,
-        id: row.id,
-        key_hash: row.key_hash,
-    }))
 }
 
 /// Proof that whoever asks may act for a request's service.

@@ -127,7 +127,7 @@ impl Turn {
             transaction.commit().await?;
             Ok(removed)
         };
-        self.pool.in_time(emptied).await
+        self.pool.clone().within(LEASE).in_time(emptied).await
     }
 
     /// Removes a batch of what has had its time; what it was, empty when nothing is left.
@@ -226,7 +226,8 @@ pub async fn is_bare(pool: &PgPool) -> Result<bool, db::Error> {
     Ok(bytes == 0)
 }
 
-/// Empties `legacy_contact` in the caller's transaction: the files with the bytes go when it commits.
+/// Empties `legacy_contact` in the caller's transaction, which may take as long as [`LEASE`]: counting ten
+/// million rows takes longer than any other step. The files with the bytes go when it commits.
 async fn truncate(connection: &mut PgConnection) -> Result<u64, sqlx::Error> {
     let patience = i32::try_from(LOCK_WAIT.as_millis())
         .unwrap_or(i32::MAX)
@@ -270,7 +271,7 @@ pub async fn empty_at_start(pool: &PgPool, instance: Uuid) -> Result<u64, db::Er
         transaction.commit().await?;
         Ok::<_, sqlx::Error>(removed)
     };
-    match pool.in_time(emptied).await {
+    match pool.clone().within(LEASE).in_time(emptied).await {
         Ok(removed) => Ok(removed),
         Err(error) => {
             let error = db::Error::from(error);

@@ -103,10 +103,11 @@ pub async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
     let Some(Asset { source, .. }) = asset else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let (bytes, coding) = match Coding::preferred(&headers) {
-        Coding::Brotli => (source.brotli, Some("br")),
-        Coding::Gzip => (source.gzip, Some("gzip")),
-        Coding::Identity => (source.plain, None),
+    let coding = Coding::preferred(&headers);
+    let bytes = match coding {
+        Coding::Brotli => source.brotli,
+        Coding::Gzip => source.gzip,
+        Coding::Identity => source.plain,
     };
     let mut response = Response::new(Body::from(bytes));
     let headers = response.headers_mut();
@@ -117,17 +118,20 @@ pub async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
     );
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
-    if let Some(coding) = coding {
-        headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding));
+    if let Some(name) = coding.name() {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static(name));
     }
     response
 }
 
 /// How the bytes are packed. In the order of our own preference, least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Coding {
+pub(super) enum Coding {
+    /// As it is.
     Identity,
+    /// RFC 1952.
     Gzip,
+    /// RFC 7932.
     Brotli,
 }
 
@@ -138,10 +142,19 @@ impl Coding {
         (Self::Brotli, "br"),
     ];
 
+    /// The name in `Content-Encoding`; bytes as they are have none.
+    pub(super) const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Identity => None,
+            Self::Gzip => Some("gzip"),
+            Self::Brotli => Some("br"),
+        }
+    }
+
     /// The coding with the highest weight, ours first among equals (RFC 9110, 12.5.3).
     ///
     /// Who accepts nothing that we have gets the plain bytes: better than a 406.
-    fn preferred(headers: &HeaderMap) -> Self {
+    pub(super) fn preferred(headers: &HeaderMap) -> Self {
         let accepted: Vec<(&str, u16)> = headers
             .get_all(ACCEPT_ENCODING)
             .iter()

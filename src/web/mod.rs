@@ -3,6 +3,8 @@
 pub mod accept;
 pub mod assets;
 pub mod client;
+pub(crate) mod conditional;
+mod constant;
 pub mod form;
 pub mod guard;
 pub mod limit;
@@ -28,7 +30,7 @@ use crate::{
     db::budget,
     error::{Error, Problem},
     request::pages::view::{ErrorPage, Way},
-    web::{form::MAX_BODY, routes::Route, shell::Section},
+    web::{constant::Constants, form::MAX_BODY, routes::Route, shell::Section},
 };
 
 /// What a page may load and do (`ux.md`, Everywhere): nothing inline, nothing from elsewhere.
@@ -38,18 +40,16 @@ const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-
 /// How long all statements of a page may take together, the wait for connections included.
 const DATABASE_LIMIT: Duration = Duration::from_secs(4);
 
+/// What a page is.
+pub(crate) const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+
 /// A page with a status.
 ///
 /// # Errors
 ///
 /// [`Error::Render`] when the template fails.
 pub fn page(status: StatusCode, page: &impl Template) -> Result<Response, Error> {
-    Ok((
-        status,
-        [(header::CONTENT_TYPE, "text/html; charset=utf-8")],
-        page.render()?,
-    )
-        .into_response())
+    Ok((status, [(header::CONTENT_TYPE, HTML)], page.render()?).into_response())
 }
 
 /// A text file with a status.
@@ -76,9 +76,12 @@ pub fn router(table: Vec<Route>, app: &App) -> Router {
     let csrf = CsrfLayer::new()
         .add_trusted_origin(app.site().public_url.as_str())
         .expect("an origin that was looked at when the settings were read");
+    let constants = Constants::default();
     table
         .into_iter()
-        .fold(Router::new(), |router, route| route.add_to(router, app))
+        .fold(Router::new(), |router, route| {
+            route.add_to(router, app, &constants)
+        })
         .fallback(|| async { Error::NoPage })
         .layer(csrf)
         .layer(RequestBodyLimitLayer::new(MAX_BODY))

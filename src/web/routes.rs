@@ -13,16 +13,18 @@ use axum::{
     response::{IntoResponse as _, Redirect},
     routing::{MethodRouter, on},
 };
-use tower_http::compression::CompressionLayer;
 
-use super::limit;
+use super::{
+    constant::{self, Constants},
+    limit,
+};
 use crate::app::App;
 
 /// What kind of answer a route gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A page that is the same for everybody: compressed on the way. No other page is: beside
-    /// something secret, the length of a compressed page tells what was typed (BREACH).
+    /// A page that is the same for everybody, made and compressed once. No other page is
+    /// compressed: beside something secret, the length tells what was typed (BREACH).
     Open,
     /// A page or text with what was typed or stored, and forms.
     Page,
@@ -103,14 +105,19 @@ impl Route {
     }
 
     /// Adds the route to `router`; a page's address with a slash at its end leads to the page.
-    pub(super) fn add_to(self, router: Router<App>, app: &App) -> Router<App> {
+    pub(super) fn add_to(
+        self,
+        router: Router<App>,
+        app: &App,
+        constants: &Constants,
+    ) -> Router<App> {
         let names: Vec<&str> = self.methods.iter().map(Method::as_str).collect();
         let allow = format!("{}, OPTIONS", names.join(", "));
         let allow = HeaderValue::from_str(&allow).expect("names of methods are letters");
         let options = async move || (StatusCode::NO_CONTENT, [(header::ALLOW, allow)]);
         let mut handlers = self.handlers.options(options);
         if self.kind == Kind::Open {
-            handlers = handlers.layer(CompressionLayer::new());
+            handlers = handlers.layer(from_fn_with_state(constants.clone(), constant::answer));
         }
         if self.guarded {
             handlers = handlers.layer(from_fn_with_state(app.clone(), limit::guard_tries));

@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{FromRequestParts, OptionalFromRequestParts},
-    http::request::Parts,
+    http::{HeaderMap, request::Parts},
     response::{IntoResponse as _, Redirect, Response},
 };
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
@@ -46,6 +46,13 @@ fn build(app: &App, value: String) -> cookie::CookieBuilder<'static> {
         .same_site(SameSite::Lax)
 }
 
+/// The session that a browser brings, if it brings one: it may have ended.
+#[must_use]
+pub fn brought(app: &App, headers: &HeaderMap) -> Option<SessionToken> {
+    let jar = CookieJar::from_headers(headers);
+    SessionToken::parse(jar.get(cookie_name(app))?.value())
+}
+
 /// A browser that is signed in to a service. Whoever is not is led to the page where one signs in.
 #[derive(Clone, Copy, Debug)]
 pub struct SignedIn {
@@ -59,11 +66,7 @@ impl OptionalFromRequestParts<App> for SignedIn {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Option<Self>, Error> {
-        let jar = CookieJar::from_headers(&parts.headers);
-        let Some(token) = jar
-            .get(cookie_name(app))
-            .and_then(|c| SessionToken::parse(c.value()))
-        else {
+        let Some(token) = brought(app, &parts.headers) else {
             return Ok(None);
         };
         let service = store::session(&app.db().pool, &token).await?;

@@ -4,8 +4,11 @@
 //! dice of a run that failed again: the clients then want the same, though not in the same moments.
 
 mod checker;
+mod clocks;
 mod kills;
 mod load;
+mod memory;
+mod statements;
 
 use std::env;
 
@@ -19,7 +22,7 @@ pub(crate) fn setting(name: &str, short: usize) -> usize {
     }
 }
 
-/// Numbers that follow from a seed: SplitMix64 (Steele, Lea, Flood 2014). A failed test tells the
+/// Numbers that follow from a seed: `SplitMix64` (Steele, Lea, Flood 2014). A failed test tells the
 /// seed.
 pub(crate) struct Dice {
     state: u64,

@@ -19,6 +19,7 @@ use pic_portal::{
         store::{self, Submission, Submitted},
     },
 };
+use sqlx::AssertSqlSafe;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::support::{
@@ -36,23 +37,39 @@ fn patient() -> Limits {
     }
 }
 
-/// Nobody stores a request until this ends.
+/// Whoever stores requests waits for this lock; a number of its own.
+const HOLD: &str = "7041";
+
+/// Nobody stores a request until this ends. By an advisory lock in a trigger, because the portal's
+/// own limit for locks is short, and this machine may be busy.
 async fn hold(pool: &PgPool) -> Transaction {
+    let sql = format!(
+        "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql SET lock_timeout = 0 AS $$
+         BEGIN
+             PERFORM pg_advisory_xact_lock_shared({HOLD});
+             RETURN NULL;
+         END $$;
+         CREATE TRIGGER hold BEFORE INSERT ON request FOR EACH STATEMENT EXECUTE FUNCTION hold();"
+    );
+    sqlx::raw_sql(AssertSqlSafe(sql))
+        .execute(pool)
+        .await
+        .unwrap();
     let mut holder = pool.begin().await.unwrap();
-    sqlx::query("LOCK TABLE request IN SHARE ROW EXCLUSIVE MODE")
+    let lock = format!("SELECT pg_advisory_xact_lock({HOLD})");
+    sqlx::query(AssertSqlSafe(lock))
         .execute(&mut *holder)
         .await
         .unwrap();
     holder
 }
 
-/// Waits until so many statements that store requests wait for the end of [`hold`]. The sweep of a
-/// portal that has just started may wait with them.
+/// Waits until so many statements wait for the end of [`hold`].
 async fn held(pool: &PgPool, statements: i64) {
     eventually("the writers wait for the lock", async || {
         let waiting: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
-             AND wait_event_type = 'Lock' AND query LIKE '-- Stores a slice of submissions%'",
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
         )
         .fetch_one(pool)
         .await

@@ -1,6 +1,6 @@
 //! Does the portal as a process start, stop, crash and come back as it promises?
 
-mod checks;
+pub(crate) mod checks;
 
 use std::{
     collections::HashMap,

@@ -64,6 +64,7 @@ pub(super) struct Attempt<'a> {
     pub(super) roots: &'a Roots,
     pub(super) edge: &'a AccessEdge,
     pub(super) address: IpAddr,
+    pub(super) now: DateTime<Utc>,
     pub(super) connect: Duration,
     pub(super) deadline: Instant,
 }
@@ -76,7 +77,8 @@ impl Attempt<'_> {
             Ok(stream) => self.shake(stream, &witness).await,
             Err(outcome) => outcome,
         };
-        witness.testify(self.address, self.roots).ok_or(Failure {
+        let testimony = witness.testify(self.address, self.roots, self.now);
+        testimony.ok_or(Failure {
             address: self.address,
             outcome,
         })
@@ -161,7 +163,7 @@ fn fault(error: &io::Error, read: usize) -> Outcome {
 #[derive(Debug)]
 struct Witness {
     algorithms: WebPkiSupportedAlgorithms,
-    seen: OnceLock<(Vec<Vec<u8>>, UnixTime)>,
+    seen: OnceLock<Vec<Vec<u8>>>,
     proof: OnceLock<(Version, bool)>,
 }
 
@@ -175,11 +177,9 @@ impl Witness {
     }
 
     /// What was seen, if a certificate was.
-    fn testify(&self, address: IpAddr, roots: &Roots) -> Option<Shown> {
-        let (chain, at) = self.seen.get()?;
+    fn testify(&self, address: IpAddr, roots: &Roots, now: DateTime<Utc>) -> Option<Shown> {
+        let chain = self.seen.get()?;
         let (version, proven) = *self.proof.get()?;
-        let seconds = i64::try_from(at.as_secs()).unwrap_or(i64::MAX);
-        let now = DateTime::from_timestamp(seconds, 0).unwrap_or(DateTime::<Utc>::MAX_UTC);
         Some(Shown {
             address,
             version,
@@ -206,11 +206,11 @@ impl ServerCertVerifier for Witness {
         others: &[CertificateDer<'_>],
         _: &ServerName<'_>,
         _: &[u8],
-        now: UnixTime,
+        _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let chain = std::iter::once(own).chain(others);
         let chain = chain.map(|der| der.to_vec()).collect();
-        self.seen.get_or_init(|| (chain, now));
+        self.seen.get_or_init(|| chain);
         Ok(ServerCertVerified::assertion())
     }
 

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
+
 use super::{Counts, Glance, RequestId};
 use crate::{
     db::{self, Impossible, PgPool},
@@ -40,35 +42,76 @@ pub async fn glances(
         .await?;
     rows.into_iter()
         .map(|row| {
-            let impossible = |table, column| Impossible {
-                table,
-                column,
-                id: Some(row.id),
-            };
-            let findings: Counts = row
-                .severities
-                .iter()
-                .map(|name| Severity::parse(name).ok_or(impossible("finding", "severity")))
-                .collect::<Result<_, _>>()?;
-            let facts = Facts {
-                state: State::from_columns(&row.state, row.reason.as_deref(), row.ended_at)
-                    .map_err(|_| impossible("request", "state"))?,
-                kind: Kind::parse(&row.kind).ok_or(impossible("request", "kind"))?,
+            let id = RequestId(row.id);
+            let columns = Columns {
+                id: row.id,
+                kind: row.kind,
+                state: row.state,
+                reason: row.reason,
                 submitted_at: row.submitted_at,
-                blocked: findings.blocking > 0,
+                ended_at: row.ended_at,
                 superseded: row.superseded,
-            };
-            let glance = Glance {
-                facts,
-                seq: u16::try_from(row.seq).map_err(|_| impossible("event", "seq"))?,
-                findings,
+                seq: row.seq,
+                severities: row.severities,
                 checked_at: row.checked_at,
                 due_at: row.due_at,
                 now: row.now,
             };
-            Ok((RequestId(row.id), glance))
+            Ok((id, columns.glance()?))
         })
         .collect()
+}
+
+/// What a glance is made of, as the database gives it.
+pub(in crate::request) struct Columns {
+    pub(in crate::request) id: i64,
+    pub(in crate::request) kind: String,
+    pub(in crate::request) state: String,
+    pub(in crate::request) reason: Option<String>,
+    pub(in crate::request) submitted_at: DateTime<Utc>,
+    pub(in crate::request) ended_at: Option<DateTime<Utc>>,
+    pub(in crate::request) superseded: bool,
+    pub(in crate::request) seq: i32,
+    pub(in crate::request) severities: Vec<String>,
+    pub(in crate::request) checked_at: Option<DateTime<Utc>>,
+    pub(in crate::request) due_at: Option<DateTime<Utc>>,
+    pub(in crate::request) now: DateTime<Utc>,
+}
+
+impl Columns {
+    /// The glance.
+    ///
+    /// # Errors
+    ///
+    /// [`Impossible`] when they make none.
+    pub(in crate::request) fn glance(&self) -> Result<Glance, Impossible> {
+        let impossible = |table, column| Impossible {
+            table,
+            column,
+            id: Some(self.id),
+        };
+        let findings: Counts = self
+            .severities
+            .iter()
+            .map(|name| Severity::parse(name).ok_or(impossible("finding", "severity")))
+            .collect::<Result<_, _>>()?;
+        let facts = Facts {
+            state: State::from_columns(&self.state, self.reason.as_deref(), self.ended_at)
+                .map_err(|_| impossible("request", "state"))?,
+            kind: Kind::parse(&self.kind).ok_or(impossible("request", "kind"))?,
+            submitted_at: self.submitted_at,
+            blocked: findings.blocking > 0,
+            superseded: self.superseded,
+        };
+        Ok(Glance {
+            facts,
+            seq: u16::try_from(self.seq).map_err(|_| impossible("event", "seq"))?,
+            findings,
+            checked_at: self.checked_at,
+            due_at: self.due_at,
+            now: self.now,
+        })
+    }
 }
 
 /// The timelines of `requests`, each from its first entry on, in one round trip.

@@ -12,7 +12,7 @@ use axum::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{address, conditional, last_event, stable_id};
+use super::{address, last_event, stable_id};
 use crate::{
     app::App,
     request::{
@@ -20,7 +20,7 @@ use crate::{
         pages::{ReferencePath, named},
         store::Request,
     },
-    web::shell::NAME,
+    web::{conditional, shell::NAME},
 };
 
 /// The longest line in octets, its end not counted (RFC 5545, 3.1).

@@ -10,12 +10,12 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 
-use super::{address, conditional, iso, last_event, stable_id};
+use super::{address, iso, last_event, stable_id};
 use crate::{
     app::App,
     error::Error,
     request::pages::{ReferencePath, named, told},
-    web::shell::NAME,
+    web::{conditional, shell::NAME},
 };
 
 /// The feed of a request.

@@ -7,7 +7,7 @@ use axum::{
 };
 
 use super::{
-    domain_of,
+    blank, domain_of,
     fields::{PutOff, already_sent, edge_fields, field, form_problem, general, put_off, warning},
     findings::{Findings, outlook},
     receipt,
@@ -30,7 +30,7 @@ use crate::{
 
 /// `GET /requests/new`: an empty form with a submission id of its own.
 pub(crate) async fn form(State(app): State<App>) -> Result<Response, Error> {
-    show(&app, &RequestForm::blank(), &[])
+    blank::show(&app)
 }
 
 /// `POST /requests/new`: what the pressed button says.
@@ -109,10 +109,21 @@ async fn submit(app: &App, form: &RequestForm, checked: Checked) -> Result<Respo
 
 /// The form with everything that was typed; 422 when there are errors.
 fn show(app: &App, form: &RequestForm, errors: &[FieldError]) -> Result<Response, Error> {
+    let view = view(app, form, errors);
+    if errors.is_empty() {
+        return page(StatusCode::OK, &view);
+    }
+    let mut response = page(StatusCode::UNPROCESSABLE_ENTITY, &view)?;
+    response.extensions_mut().insert(form_problem(errors));
+    Ok(response)
+}
+
+/// The page with everything that was typed, and what is wrong with it.
+pub(super) fn view<'a>(app: &'a App, form: &RequestForm, errors: &[FieldError]) -> FormPage<'a> {
     let field = |at, value: &str| field(errors, at, value);
     let mut shell = app.shell(Section::Request);
     shell.error = !errors.is_empty();
-    let view = FormPage {
+    FormPage {
         shell,
         submission_id: form.submission_id.clone(),
         programmes: Programme::ALL
@@ -128,13 +139,7 @@ fn show(app: &App, form: &RequestForm, errors: &[FieldError]) -> Result<Response
         deployment: field(form::Field::Deployment, &form.deployment),
         terms: field(form::Field::Terms, &form.terms),
         general: general(errors),
-    };
-    if errors.is_empty() {
-        return page(StatusCode::OK, &view);
     }
-    let mut response = page(StatusCode::UNPROCESSABLE_ENTITY, &view)?;
-    response.extensions_mut().insert(form_problem(errors));
-    Ok(response)
 }
 
 /// *Check your answers*: what will be stored, what was changed on the way, what looks odd.

@@ -1,6 +1,7 @@
 //! What does a browser see of a request, and what does it send?
 
 mod again;
+mod blank;
 pub(crate) mod fields;
 mod find;
 pub mod findings;
@@ -8,6 +9,7 @@ mod form;
 pub mod parts;
 pub(crate) mod receipt;
 mod status;
+mod tag;
 pub mod tasks;
 pub mod view;
 pub(crate) mod when;
@@ -21,15 +23,13 @@ use axum::{
 use self::view::{Domain, EdgeRoutes, StartPage};
 pub(crate) use self::{
     again::check_again,
+    blank::BlankForm,
     find::find,
     form::{form, send_form},
     receipt::{receipt, receipt_text},
     status::{status, told, withdraw},
 };
-use super::{
-    reference::Reference,
-    store::{self, Request},
-};
+use super::{look_up::Look, reference::Reference, store::Request};
 use crate::{
     app::App,
     error::Error,
@@ -87,8 +87,12 @@ pub(crate) fn shown(reference: &str, uri: &Uri) -> Result<Reference, Misnamed> {
 /// The request that an address names.
 pub(crate) async fn named(app: &App, reference: &str, uri: &Uri) -> Result<Request, Response> {
     let parsed = shown(reference, uri).map_err(IntoResponse::into_response)?;
-    match store::look_up(&app.db().pool, parsed).await {
-        Ok(Some(request)) => Ok(request),
+    let look = Look {
+        reference: parsed,
+        session: None,
+    };
+    match app.readers().whole(look).await {
+        Ok(Some((request, _))) => Ok(request),
         Ok(None) => Err(Error::NoRequest.into_response()),
         Err(error) => Err(Error::Database(error).into_response()),
     }

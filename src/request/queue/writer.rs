@@ -64,7 +64,7 @@ impl Writer {
             .map(|member| (member.submission, Some(member.answer)))
             .unzip();
         // The last is next.
-        let mut parts = vec![0..submissions.len()];
+        let mut parts: Vec<_> = std::iter::once(0..submissions.len()).collect();
         while let Some(part) = parts.pop() {
             match self.store_part(&submissions[part.clone()], deadline).await {
                 Ok(told) => {

@@ -100,6 +100,9 @@ async fn one(settings: &[(&'static str, String)], log: &Path) -> Portal {
     Portal::start(&settings, log).await
 }
 
+/// A request as it is stored: reference, kind, state, hashes of submission id and key, routes.
+type Row = (String, String, String, Vec<u8>, Vec<u8>, Vec<String>);
+
 /// Once nobody asks any more: waits until all is done that can be, and compares what there is with
 /// what the clients were told.
 async fn assert_kept(pool: &PgPool, log: &Log, after: &str) {
@@ -113,7 +116,7 @@ async fn assert_kept(pool: &PgPool, log: &Log, after: &str) {
     .await;
     assert_consistent(pool, after).await;
 
-    let stored: Vec<(String, String, String, Vec<u8>, Vec<u8>, Vec<String>)> = sqlx::query_as(
+    let stored: Vec<Row> = sqlx::query_as(
         "SELECT r.reference, r.kind, r.state, r.submission_hash, s.key_hash,
                 ARRAY(SELECT d.sip_domain || ' ' || e.access_edge FROM request_route d
                       JOIN request_edge e ON e.request_id = d.request_id AND e.ordinal = d.edge

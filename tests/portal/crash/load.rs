@@ -81,6 +81,16 @@ impl Log {
         self.told.lock().unwrap().clone()
     }
 
+    /// The request that was told of last.
+    pub(crate) fn last(&self) -> Option<String> {
+        let told = self.told.lock().unwrap();
+        told.last().map(|told| match told {
+            Told::Stored { reference, .. }
+            | Told::Withdrawn { reference }
+            | Told::Key { reference, .. } => reference.clone(),
+        })
+    }
+
     pub(crate) fn len(&self) -> usize {
         *self.count.borrow()
     }

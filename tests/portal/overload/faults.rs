@@ -42,16 +42,13 @@ async fn proxy(options: &PgConnectOptions, cuts: usize) -> (SocketAddr, Arc<Atom
             let (options, count) = (options.clone(), Arc::clone(&count));
             tokio::spawn(async move {
                 let port = options.get_port();
-                match options.get_socket() {
-                    Some(dir) => {
-                        let socket = dir.join(format!(".s.PGSQL.{port}"));
-                        let server = UnixStream::connect(socket).await.unwrap();
-                        forward(client, server.into_split(), &count, cuts).await;
-                    }
-                    None => {
-                        let server = TcpStream::connect((options.get_host(), port)).await;
-                        forward(client, server.unwrap().into_split(), &count, cuts).await;
-                    }
+                if let Some(dir) = options.get_socket() {
+                    let socket = dir.join(format!(".s.PGSQL.{port}"));
+                    let server = UnixStream::connect(socket).await.unwrap();
+                    forward(client, server.into_split(), &count, cuts).await;
+                } else {
+                    let server = TcpStream::connect((options.get_host(), port)).await;
+                    forward(client, server.unwrap().into_split(), &count, cuts).await;
                 }
             });
         }

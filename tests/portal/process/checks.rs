@@ -18,20 +18,20 @@ use crate::support::{
 };
 
 /// Settings by which a portal sees a world and nothing else.
-struct Eyes {
+pub(crate) struct Eyes {
     resolver: String,
     roots: NamedTempFile,
 }
 
 impl Eyes {
-    fn on(world: &World) -> Self {
+    pub(crate) fn on(world: &World) -> Self {
         Self {
             resolver: world.internet.resolver.address.to_string(),
             roots: world.roots(),
         }
     }
 
-    fn settings(&self) -> [(&str, &str); 3] {
+    pub(crate) fn settings(&self) -> [(&str, &str); 3] {
         [
             ("PIC_DNS", &self.resolver),
             ("PIC_CHECK_PRIVATE", "true"),

@@ -247,14 +247,15 @@ impl TestApp {
     pub(crate) async fn with(change: impl FnOnce(&mut Site)) -> Self {
         let db = TestDb::fresh(&MIGRATOR).await;
         let options = db.options();
-        Self::on(db, options, change, queue::Limits::default()).await
+        // On the heap: many tests await this one beside much else.
+        Box::pin(Self::on(db, options, change, queue::Limits::default())).await
     }
 
     /// A portal with these limits of what is stored at once and what may wait for it.
     pub(crate) async fn with_queue(limits: queue::Limits) -> Self {
         let db = TestDb::fresh(&MIGRATOR).await;
         let options = db.options();
-        Self::on(db, options, |_| {}, limits).await
+        Box::pin(Self::on(db, options, |_| {}, limits)).await
     }
 
     /// A portal with a network between it and its database.

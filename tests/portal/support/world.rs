@@ -11,6 +11,7 @@ use pic_portal::{
         tls::{self, Tls},
     },
 };
+use rcgen::CertificateParams;
 use tempfile::NamedTempFile;
 
 use super::{
@@ -70,7 +71,12 @@ impl World {
         let signed: Vec<_> = domains.iter().map(|d| format!("sip.{d}")).collect();
         let mut names = vec![name];
         names.extend(signed.iter().map(String::as_str).filter(|&n| n != name));
-        let edge = Edge::start(self.root.issue(&server(&names))).await;
+        self.edge_with(name, &server(&names)).await
+    }
+
+    /// An Access Edge of this name with another certificate.
+    pub(crate) async fn edge_with(&self, name: &str, params: &CertificateParams) -> Edge {
+        let edge = Edge::start(self.root.issue(params)).await;
         self.internet.set(name, &[&format!("A {}", edge.address())]);
         edge
     }

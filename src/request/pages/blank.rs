@@ -1,0 +1,71 @@
+//! What of the empty form has to be written for each visitor?
+//!
+//! The submission id alone: everything else is the same for everybody while the portal runs, so it
+//! is rendered once, and the id is put in its place. The page is neither kept by anybody nor
+//! compressed: two visitors with one id would be taken for one, and the form that comes back with
+//! what was typed must not tell it by its length (BREACH).
+
+use askama::Template as _;
+use axum::{
+    http::header,
+    response::{IntoResponse as _, Response},
+};
+
+use super::form;
+use crate::{
+    app::App,
+    error::Error,
+    request::{form::RequestForm, reference::SubmissionId},
+    web::HTML,
+};
+
+/// The empty form, rendered, without its submission id.
+#[derive(Debug)]
+pub(crate) struct BlankForm {
+    before: String,
+    after: String,
+}
+
+impl BlankForm {
+    /// What stands around the one place of `id` in `page`.
+    fn around(id: &str, page: &str) -> Option<Self> {
+        let (before, after) = page.split_once(id)?;
+        (!after.contains(id)).then(|| Self {
+            before: before.to_owned(),
+            after: after.to_owned(),
+        })
+    }
+
+    /// The page with `id` in its place.
+    fn with(&self, id: &str) -> String {
+        [&self.before, id, &self.after].concat()
+    }
+}
+
+/// The empty form with a submission id of its own.
+pub(super) fn show(app: &App) -> Result<Response, Error> {
+    let body = if let Some(blank) = app.blank_form().get() {
+        blank.with(&SubmissionId::random().to_field())
+    } else {
+        let form = RequestForm::blank();
+        let page = form::view(app, &form, &[]).render()?;
+        if let Some(blank) = BlankForm::around(&form.submission_id, &page) {
+            app.blank_form().get_or_init(|| blank);
+        }
+        page
+    };
+    Ok(([(header::CONTENT_TYPE, HTML)], body).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_place_is_found_or_none() {
+        let blank = BlankForm::around("id", "<id>").unwrap();
+        assert_eq!(blank.with("another"), "<another>");
+        assert!(BlankForm::around("id", "<>").is_none());
+        assert!(BlankForm::around("id", "<id id>").is_none());
+    }
+}

@@ -1,0 +1,292 @@
+//! Claiming, settling and watching, with a failure at each of their writes.
+
+use std::time::Duration;
+
+use pic_portal::{
+    names::SipDomain,
+    provisioning::{
+        checking::store::{begin_to_watch, claim_watched, store_watched},
+        store::{Claim, Proof, Verdicts, claim, settle},
+    },
+    readiness::{Code, Finding},
+};
+
+use super::{Operation, fail_everywhere};
+use crate::{
+    service::{edit, sign_in},
+    support::app::{TestApp, WAITS, submission_id},
+};
+
+const LEASE: Duration = Duration::from_secs(30);
+const DAY: Duration = Duration::from_hours(24);
+
+/// A service with these routes in force, and the cookie of who is signed in to it.
+async fn in_force(portal: &TestApp, edges: &[(&str, &str)]) -> String {
+    let (_, key) = portal.submit(edges).await;
+    assert_eq!(portal.work().await.provisioned, 1);
+    sign_in(portal, &key).await
+}
+
+/// One of everything that a settlement can meet: an expired request, an update that adds, moves and
+/// releases, a cancel, two that want one domain, one that is held back, one that was and is free
+/// now, and one that is simply new.
+async fn everything_due(portal: &TestApp) {
+    portal.store_one(&[("sip.e.example", "e.example")]).await;
+    portal.advance(DAY * 31).await;
+    // Not looked at by the preparations.
+    portal
+        .run("UPDATE work SET due_at = due_at + interval '40 days'")
+        .await;
+    let update = in_force(portal, &[("sip.a.example", "a.example b.example")]).await;
+    let cancel = in_force(portal, &[("sip.f.example", "f.example")]).await;
+    portal.store_one(&[("sip.c.example", "b.example")]).await;
+    assert_eq!(portal.work().await.held, 1);
+    // Only the domain that is released makes it due.
+    portal
+        .run("UPDATE work SET due_at = due_at + interval '1 day' WHERE attempts > 0")
+        .await;
+    let id = submission_id();
+    let after = [
+        ("sip.a.example", "new.example"),
+        ("edge.a.example", "a.example"),
+    ];
+    let fields = edit(
+        &id,
+        &after,
+        &[("confirm_edge_change", "on"), ("action", "submit")],
+    );
+    let sent = portal.post_with("/service/edit", &fields, &update).await;
+    sent.reference();
+    let confirm = [("confirm", "on")];
+    let sent = portal.post_with("/service/cancel", &confirm, &cancel).await;
+    sent.reference();
+    for _ in 0..2 {
+        portal.store_one(&[("sip.d.example", "d.example")]).await;
+    }
+    portal.store_one(&[("sip.b.example", "a.example")]).await;
+    portal.store_one(&[("sip.g.example", "g.example")]).await;
+    portal
+        .run("UPDATE work SET due_at = pic_now() WHERE attempts = 0")
+        .await;
+}
+
+/// The background task without look-ups, one claim.
+struct Step;
+
+impl Operation for Step {
+    const PLACES: i64 = 32;
+
+    async fn prepare(portal: &TestApp) -> Self {
+        everything_due(portal).await;
+        Self
+    }
+
+    async fn run(&self, portal: &TestApp) -> Result<(), String> {
+        match portal.worker().step().await {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err("nothing is due".into()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    async fn recover(&self, portal: &TestApp) {
+        portal.advance(LEASE).await;
+    }
+}
+
+#[tokio::test]
+async fn claim_and_settle_are_whole_or_not_at_all() {
+    fail_everywhere::<Step>().await;
+}
+
+/// The same until nothing is due.
+struct Drain;
+
+impl Operation for Drain {
+    const ATOMIC: bool = false;
+    const PLACES: i64 = 60;
+    const STRIDE: usize = 4;
+
+    async fn prepare(portal: &TestApp) -> Self {
+        everything_due(portal).await;
+        Self
+    }
+
+    async fn run(&self, portal: &TestApp) -> Result<(), String> {
+        let drained = portal.worker().drain().await;
+        drained.map(drop).map_err(|error| error.to_string())
+    }
+
+    async fn tidy(&self, portal: &TestApp) {
+        // Who was held back is held back still, whenever and however often it was looked at.
+        portal
+            .run("UPDATE work SET attempts = 1, due_at = pic_now() + interval '1 day'")
+            .await;
+    }
+
+    async fn recover(&self, portal: &TestApp) {
+        portal.advance(LEASE).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_due_is_done_once_whatever_fails_on_the_way() {
+    fail_everywhere::<Drain>().await;
+}
+
+/// Settling what was looked at: a domain that moves, one that stays, findings that hold back and
+/// findings that do not.
+struct Settle {
+    claim: Claim,
+    verdicts: Verdicts,
+}
+
+fn finding(code: Code, subject: &str) -> Finding {
+    let subject = SipDomain::parse(subject).unwrap();
+    Finding::new(
+        code,
+        subject.as_fqdn(),
+        "what should be there",
+        ["what is there"],
+    )
+}
+
+impl Operation for Settle {
+    const PLACES: i64 = 40;
+
+    async fn prepare(portal: &TestApp) -> Self {
+        in_force(portal, &[("sip.a.example", "a.example b.example")]).await;
+        for (edge, domains) in [
+            ("sip.m.example", "a.example m.example"),
+            ("sip.h.example", "b.example h.example"),
+            ("sip.w.example", "w.example"),
+            ("sip.g.example", "g.example"),
+        ] {
+            portal.store_one(&[(edge, domains)]).await;
+        }
+        let mut claim = claim(portal.pool(), 500, LEASE).await.unwrap();
+        let mut ids = claim.requests().to_vec();
+        ids.sort_unstable();
+        claim = claim.of(ids.clone());
+        let [moved, held, waits, good] = ids[..] else {
+            panic!("four are due");
+        };
+        let verdicts = Verdicts {
+            proofs: vec![Proof {
+                request: moved,
+                domain: SipDomain::parse("a.example").unwrap(),
+            }],
+            blocked: vec![waits],
+            checked: vec![
+                (moved, vec![finding(Code::Srv, "a.example")]),
+                (
+                    held,
+                    vec![
+                        finding(Code::DomainHeld, "b.example"),
+                        finding(Code::SrvMissing, "h.example"),
+                    ],
+                ),
+                (waits, vec![finding(Code::SrvMissing, "w.example")]),
+                (good, vec![finding(Code::Srv, "g.example")]),
+            ],
+        };
+        Self { claim, verdicts }
+    }
+
+    async fn run(&self, portal: &TestApp) -> Result<(), String> {
+        let settled = settle(portal.pool(), &self.claim, &WAITS, &self.verdicts).await;
+        let settled = settled.map_err(|error| error.to_string())?;
+        assert_eq!(
+            (settled.provisioned, settled.held, settled.waiting),
+            (2, 1, 1)
+        );
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn what_was_looked_at_is_settled_whole_or_not_at_all() {
+    fail_everywhere::<Settle>().await;
+}
+
+/// A look at what is in force.
+struct Watched(Claim);
+
+impl Operation for Watched {
+    const PLACES: i64 = 10;
+
+    async fn prepare(portal: &TestApp) -> Self {
+        in_force(portal, &[("sip.a.example", "a.example b.example")]).await;
+        begin_to_watch(portal.pool(), 0).await.unwrap();
+        portal.advance(DAY).await;
+        let claim = claim_watched(portal.pool(), 10, LEASE).await.unwrap();
+        assert_eq!(claim.len(), 1);
+        Self(claim)
+    }
+
+    async fn run(&self, portal: &TestApp) -> Result<(), String> {
+        let risks = [
+            finding(Code::SrvMissing, "a.example"),
+            finding(Code::Srv, "b.example"),
+        ];
+        let checked = [(self.0.requests()[0], risks.into())];
+        let stored = store_watched(portal.pool(), &self.0, &checked).await;
+        stored.map(drop).map_err(|error| error.to_string())
+    }
+}
+
+#[tokio::test]
+async fn what_is_found_of_what_is_in_force_is_stored_whole_or_not_at_all() {
+    fail_everywhere::<Watched>().await;
+}
+
+/// Beginning to watch.
+struct BeginToWatch;
+
+impl Operation for BeginToWatch {
+    const PLACES: i64 = 3;
+
+    async fn prepare(portal: &TestApp) -> Self {
+        in_force(portal, &[("sip.a.example", "a.example")]).await;
+        in_force(portal, &[("sip.b.example", "b.example")]).await;
+        Self
+    }
+
+    async fn run(&self, portal: &TestApp) -> Result<(), String> {
+        let last = begin_to_watch(portal.pool(), 0).await;
+        last.map(drop).map_err(|error| error.to_string())
+    }
+
+    async fn tidy(&self, portal: &TestApp) {
+        // They are due at times of their own.
+        portal
+            .run("UPDATE watch SET due_at = pic_now() + interval '1 day'")
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn services_are_watched_from_some_time_on_or_not_yet() {
+    fail_everywhere::<BeginToWatch>().await;
+}
+
+/// Showing that the process is there.
+struct Show;
+
+impl Operation for Show {
+    const PLACES: i64 = 5;
+
+    async fn prepare(_: &TestApp) -> Self {
+        Self
+    }
+
+    async fn run(&self, portal: &TestApp) -> Result<(), String> {
+        let shown = portal.worker().show_once().await;
+        shown.map(drop).map_err(|error| error.to_string())
+    }
+}
+
+#[tokio::test]
+async fn an_instance_shows_itself_whatever_failed_before() {
+    fail_everywhere::<Show>().await;
+}

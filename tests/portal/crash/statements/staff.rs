@@ -1,0 +1,120 @@
+//! What the support desk does, with a failure at each of its writes.
+
+use pic_portal::staff::Role;
+
+use super::{Operation, administrators::sent, fail_everywhere_in};
+use crate::{
+    staff::{account, sign_in},
+    support::app::TestApp,
+};
+
+const AGENT: &str = "anna";
+
+/// What an agent does with a request of somebody's.
+trait Deed {
+    const PLACES: i64;
+
+    /// The address below `/staff`.
+    fn path(reference: &str, service: i64) -> String;
+
+    /// The fields.
+    const FIELDS: &[(&str, &str)];
+}
+
+struct Done<D> {
+    path: String,
+    cookie: String,
+    deed: std::marker::PhantomData<D>,
+}
+
+impl<D: Deed> Operation for Done<D> {
+    const PLACES: i64 = D::PLACES;
+
+    async fn prepare(portal: &TestApp) -> Self {
+        portal.submit(&[("sip.a.example", "a.example")]).await;
+        portal.work().await;
+        let service = portal.number("SELECT max(id) FROM service").await;
+        let (held, _) = portal.submit(&[("sip.b.example", "a.example")]).await;
+        portal.work().await;
+        Self {
+            path: format!("/staff/{}", D::path(&held, service)),
+            cookie: sign_in(portal, AGENT).await,
+            deed: std::marker::PhantomData,
+        }
+    }
+
+    async fn run(&self, portal: &TestApp) -> Result<(), String> {
+        sent(portal, &self.path, D::FIELDS, &self.cookie).await
+    }
+}
+
+async fn fail_everywhere<D: Deed>() {
+    let portal = TestApp::new().await;
+    account(&portal, AGENT, Role::Agent).await;
+    portal.run(include_str!("faults.sql")).await;
+    fail_everywhere_in::<Done<D>>(&portal).await;
+}
+
+struct Refuse;
+
+impl Deed for Refuse {
+    const PLACES: i64 = 10;
+    const FIELDS: &[(&str, &str)] = &[("reason", "policy"), ("confirm", "on")];
+
+    fn path(reference: &str, _: i64) -> String {
+        format!("requests/{reference}/refuse")
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_refused_and_recorded_or_neither() {
+    fail_everywhere::<Refuse>().await;
+}
+
+struct Withdraw;
+
+impl Deed for Withdraw {
+    const PLACES: i64 = 11;
+    const FIELDS: &[(&str, &str)] = &[("confirm", "on")];
+
+    fn path(reference: &str, _: i64) -> String {
+        format!("requests/{reference}/withdraw")
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_taken_back_for_somebody_and_recorded_or_neither() {
+    fail_everywhere::<Withdraw>().await;
+}
+
+struct CheckAgain;
+
+impl Deed for CheckAgain {
+    const PLACES: i64 = 8;
+    const FIELDS: &[(&str, &str)] = &[];
+
+    fn path(reference: &str, _: i64) -> String {
+        format!("requests/{reference}/check-again")
+    }
+}
+
+#[tokio::test]
+async fn another_look_is_asked_for_and_recorded_or_neither() {
+    fail_everywhere::<CheckAgain>().await;
+}
+
+struct Cancel;
+
+impl Deed for Cancel {
+    const PLACES: i64 = 10;
+    const FIELDS: &[(&str, &str)] = &[("reason", "owner-asked"), ("confirm", "on")];
+
+    fn path(_: &str, service: i64) -> String {
+        format!("services/{service}/cancel")
+    }
+}
+
+#[tokio::test]
+async fn a_service_is_cancelled_for_somebody_and_recorded_or_neither() {
+    fail_everywhere::<Cancel>().await;
+}

@@ -1,0 +1,202 @@
+//! What if one message is lost, or one answer?
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+
+use crate::support::{
+    app::{TestApp, request, submission_id},
+    proxy::{Fate, Proxy},
+};
+
+const ONE: &[(&str, &str)] = &[("sip.contoso.example", "contoso.example")];
+/// The message that has a statement carried out, and that a commit follows.
+const EXECUTE: u8 = b'E';
+/// The first message of a prepared statement.
+const BIND: u8 = b'B';
+
+/// The messages of this type have these fates from now on, one after the other; then all pass.
+fn fates(proxy: &Proxy, of: u8, fates: &[Fate]) {
+    let mut fates = fates.to_vec().into_iter();
+    proxy.judge(move |kind, _| {
+        let is_due = kind == of;
+        is_due.then(|| fates.next()).flatten().unwrap_or(Fate::Pass)
+    });
+}
+
+/// A portal whose submit and status page were used before, with one request in it.
+async fn warm() -> (TestApp, Proxy, String) {
+    let (portal, proxy) = TestApp::behind_a_proxy().await;
+    let id = submission_id();
+    let edges = [("sip.fabrikam.example", "fabrikam.example")];
+    let known = portal.post("/requests/new", &request(&id, &edges)).await;
+    let known = format!("/requests/{}", known.reference());
+    assert_eq!(portal.get(&known).await.status, StatusCode::OK);
+    (portal, proxy, known)
+}
+
+async fn stored(portal: &TestApp) -> (i64, i64) {
+    let pool = portal.db().pool();
+    let counts = "SELECT (SELECT count(*) FROM request), (SELECT count(*) FROM event)";
+    sqlx::query_as(counts).fetch_one(pool).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_submit_whose_commit_is_not_heard_of_is_stored_once() {
+    let (portal, proxy, _) = warm().await;
+    let before = stored(&portal).await;
+    let id = submission_id();
+    let submit = async || portal.post("/requests/new", &request(&id, ONE)).await;
+
+    // Once: the portal asks again by itself.
+    fates(&proxy, EXECUTE, &[Fate::LoseAnswer]);
+    let (_, statements) = proxy.cost();
+    let reference = submit().await.reference();
+    assert_eq!(
+        proxy.cost().1 - statements,
+        3,
+        "it was carried out twice, and a new connection was set up"
+    );
+    assert_eq!(stored(&portal).await, (before.0 + 1, before.1 + 1));
+
+    // Twice: whoever sent it is told so, and sends it again.
+    let id = submission_id();
+    let edges = [("sip.litware.example", "litware.example")];
+    let submit_other = async || portal.post("/requests/new", &request(&id, &edges)).await;
+    fates(&proxy, EXECUTE, &[Fate::LoseAnswer, Fate::LoseAnswer]);
+    let sent = submit_other().await;
+    assert_eq!(
+        sent.status,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "{}",
+        sent.body
+    );
+    assert_eq!(
+        stored(&portal).await,
+        (before.0 + 2, before.1 + 2),
+        "it was stored all the same"
+    );
+    let again = submit_other().await.reference();
+    assert_ne!(again, reference);
+    assert_eq!(submit_other().await.reference(), again);
+    assert_eq!(stored(&portal).await, (before.0 + 2, before.1 + 2));
+}
+
+#[tokio::test]
+async fn who_asks_on_a_connection_that_is_cut_gets_an_answer_from_another() {
+    let (portal, proxy, known) = warm().await;
+    let before = stored(&portal).await;
+    fates(&proxy, EXECUTE, &[Fate::Cut]);
+    assert_eq!(portal.get(&known).await.status, StatusCode::OK);
+    fates(&proxy, EXECUTE, &[Fate::Cut]);
+    let id = submission_id();
+    let sent = portal.post("/requests/new", &request(&id, ONE)).await;
+    assert_eq!(sent.status, StatusCode::SEE_OTHER, "{}", sent.body);
+    assert_eq!(stored(&portal).await, (before.0 + 1, before.1 + 1));
+
+    // Not for ever.
+    fates(&proxy, EXECUTE, &[Fate::Cut, Fate::Cut]);
+    assert_eq!(
+        portal.get(&known).await.status,
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+    assert_eq!(portal.get(&known).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_message_that_is_lost_costs_one_answer() {
+    let (portal, proxy, known) = warm().await;
+    let before = stored(&portal).await;
+    for message in [BIND, EXECUTE] {
+        fates(&proxy, message, &[Fate::Drop]);
+        let id = submission_id();
+        let form = request(&id, ONE);
+        let (sent, page) = tokio::join!(portal.post("/requests/new", &form), portal.get(&known));
+        let mut both = [sent.status, page.status];
+        both.sort();
+        assert!(
+            matches!(
+                both,
+                [
+                    StatusCode::OK | StatusCode::SEE_OTHER,
+                    StatusCode::SERVICE_UNAVAILABLE
+                ]
+            ),
+            "one is lost: {both:?}"
+        );
+    }
+    let (requests, events) = stored(&portal).await;
+    assert_eq!(requests - before.0, events - before.1);
+    assert_eq!(portal.get(&known).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_the_server_cannot_do_now_is_said_and_not_stored() {
+    let (portal, proxy, known) = warm().await;
+    let before = stored(&portal).await;
+    // Disk full, out of memory, too many connections, an administrator's word, starting up, a standby,
+    // a statement and a lock that took too long.
+    for code in [
+        "53100", "53200", "53300", "57P01", "57P03", "25006", "57014", "55P03",
+    ] {
+        // For the second try too.
+        fates(&proxy, BIND, &[Fate::Error(code), Fate::Error(code)]);
+        let id = submission_id();
+        let sent = portal.post("/requests/new", &request(&id, ONE)).await;
+        assert_eq!(
+            sent.status,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "{code}: {}",
+            sent.body
+        );
+        assert_ne!(sent.header("retry-after"), "", "{code}");
+        assert_eq!(stored(&portal).await, before, "{code}");
+        fates(&proxy, BIND, &[Fate::Error(code), Fate::Error(code)]);
+        let page = portal.get(&known).await;
+        assert_eq!(
+            page.status,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "{code}: {}",
+            page.body
+        );
+        proxy.judge_no_more();
+        assert_eq!(portal.get(&known).await.status, StatusCode::OK, "{code}");
+    }
+    let id = submission_id();
+    let sent = portal.post("/requests/new", &request(&id, ONE)).await;
+    assert_eq!(sent.status, StatusCode::SEE_OTHER, "{}", sent.body);
+    assert_eq!(stored(&portal).await, (before.0 + 1, before.1 + 1));
+}
+
+#[tokio::test]
+async fn a_settling_that_is_not_heard_of_happened_once() {
+    let (portal, proxy, _) = warm().await;
+    let worker = portal.worker();
+    worker.drain().await.unwrap();
+    // The claim and the settling are one statement or two.
+    for lost in 0..2 {
+        portal.store(5).await;
+        let mut fate = vec![Fate::Pass; lost];
+        fate.push(Fate::LoseAnswer);
+        fates(&proxy, EXECUTE, &fate);
+        // Whether it heard of it or not.
+        let _ = worker.step().await;
+        proxy.judge_no_more();
+        // The lease is over.
+        portal.advance(Duration::from_mins(1)).await;
+        worker.drain().await.unwrap();
+        let pool = portal.db().pool();
+        let count = async |sql: &'static str| -> i64 {
+            sqlx::query_scalar(sql).fetch_one(pool).await.unwrap()
+        };
+        assert_eq!(
+            count("SELECT count(*) FROM request WHERE state <> 'provisioned'").await,
+            0
+        );
+        let events =
+            "SELECT count(*) - count(DISTINCT request_id) FROM event WHERE code = 'provisioned'";
+        assert_eq!(count(events).await, 0);
+        let routes = "SELECT count(*) - (SELECT count(*) FROM request) FROM route";
+        assert_eq!(count(routes).await, 0);
+    }
+}

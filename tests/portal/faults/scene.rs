@@ -1,0 +1,383 @@
+//! How is a portal put under traffic, and what is asked of it during a fault and after?
+
+use std::{
+    collections::HashSet,
+    env,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use axum::http::StatusCode;
+use pic_portal::db::{MIGRATOR, PgPool};
+use sqlx::postgres::PgConnectOptions;
+use tempfile::TempDir;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep, timeout},
+};
+
+use crate::support::{
+    app::{Answer, advance, request, submission_id},
+    db::TestDb,
+    eventually,
+    process::{Portal, exchange, post, scratch},
+    proxy::{Proxy, Target},
+};
+
+/// Within this every answer comes, whatever the database does.
+const LIMIT: Duration = Duration::from_secs(5);
+/// In every domain of the traffic: must not get into the log.
+const MARK: &str = "typed-by-somebody";
+const CLIENTS: usize = 3;
+
+/// How often a fault is repeated.
+pub(super) fn rounds() -> usize {
+    let rounds = env::var("PIC_TEST_ROUNDS").ok();
+    rounds.map_or(1, |rounds| rounds.parse().expect("a number"))
+}
+
+/// A portal, its network, its traffic and its database.
+pub(super) struct Scene {
+    pub(super) proxy: Proxy,
+    pub(super) portal: Portal,
+    /// The database, past the network.
+    pub(super) database: PgConnectOptions,
+    /// A request that was stored before anything happened.
+    known: String,
+    traffic: Traffic,
+    _scratch: TempDir,
+    /// What has to outlive the portal.
+    _db: Option<TestDb>,
+}
+
+impl Scene {
+    /// A portal on a database of its own on the server of the tests.
+    pub(super) async fn new() -> Self {
+        let db = TestDb::fresh(&MIGRATOR).await;
+        Self::on(db.options(), Some(db)).await
+    }
+
+    /// A portal on this database.
+    pub(super) async fn on(database: PgConnectOptions, db: Option<TestDb>) -> Self {
+        let proxy = Proxy::to(Target::of(&database)).await;
+        let scratch = scratch();
+        let settings = [
+            ("DATABASE_URL", &*proxy.url(&database)),
+            ("PIC_ALLOW_UNSAFE_DATABASE", "true"),
+        ];
+        let portal = Portal::start(&settings, &scratch.path().join("log")).await;
+        let sent = submit(portal.address, &submission_id(), "known")
+            .await
+            .reference();
+        Self {
+            traffic: Traffic::begin(portal.address),
+            proxy,
+            portal,
+            database,
+            known: format!("/requests/{sent}"),
+            _scratch: scratch,
+            _db: db,
+        }
+    }
+
+    /// Connections to the database past the network.
+    pub(super) fn direct(&self) -> PgPool {
+        PgPool::new(self.database.clone(), 5)
+    }
+
+    /// Returns when the traffic has had so many more good answers.
+    pub(super) async fn flows(&self, more: usize) {
+        let until = self.traffic.stored.load(Relaxed) + more;
+        eventually("the traffic flows", async || {
+            (self.traffic.stored.load(Relaxed) >= until).then_some(())
+        })
+        .await;
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.portal.get(path).await.unwrap()
+    }
+
+    /// The portal says that it cannot answer, in time and in its own words, and answers what needs no
+    /// database.
+    pub(super) async fn is_away(&self) {
+        let id = submission_id();
+        let json = [("accept", "application/json")];
+        let (page, json, sent, ready) = tokio::join!(
+            self.get(&self.known),
+            exchange(self.portal.address, "GET", &self.known, &json, ""),
+            submit(self.portal.address, &id, &id[..13]),
+            self.get("/readyz"),
+        );
+        let json = json.unwrap();
+        for answer in [&page, &json, &sent, &ready] {
+            assert_eq!(
+                answer.status,
+                StatusCode::SERVICE_UNAVAILABLE,
+                "{}",
+                answer.body
+            );
+            let wait: u32 = answer.header("retry-after").parse().unwrap();
+            assert!(wait > 0);
+        }
+        assert!(
+            page.body.contains("The portal cannot answer just now"),
+            "{}",
+            page.body
+        );
+        // With the form as it was filled in, to be sent again.
+        assert!(sent.body.contains(&id), "{}", sent.body);
+        assert_eq!(json.header("content-type"), "application/problem+json");
+        assert_eq!(ready.body, "not ready\n");
+        self.stands().await;
+    }
+
+    /// The portal shows what it has, and says that it takes nothing.
+    pub(super) async fn takes_nothing(&self) {
+        eventually("the page is read", async || {
+            (self.get(&self.known).await.status == StatusCode::OK).then_some(())
+        })
+        .await;
+        self.is_refused().await;
+        let ready = self.get("/readyz").await;
+        assert_eq!(
+            ready.status,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "{}",
+            ready.body
+        );
+        self.stands().await;
+    }
+
+    /// A form is not taken, whoever sends it.
+    pub(super) async fn is_refused(&self) {
+        eventually("a form is refused", async || {
+            let sent = {
+                let id = submission_id();
+                submit(self.portal.address, &id, &format!("refused-{}", &id[..13])).await
+            };
+            (sent.status == StatusCode::SERVICE_UNAVAILABLE).then_some(())
+        })
+        .await;
+    }
+
+    /// Nobody of so many is told to come again.
+    pub(super) async fn refuses_nobody(&self, many: usize) {
+        let mut all = JoinSet::new();
+        for one in 0..many {
+            all.spawn(is_good(self.portal.address, self.known.clone()));
+            let address = self.portal.address;
+            all.spawn(async move {
+                let sent = submit(address, &submission_id(), &format!("one-of-many-{one}")).await;
+                sent.status == StatusCode::SEE_OTHER
+            });
+        }
+        let good = all.join_all().await;
+        assert!(good.iter().all(|good| *good), "{good:?}");
+    }
+
+    /// The same, with another server behind the network.
+    pub(super) fn with_database(self, database: PgConnectOptions) -> Self {
+        Self { database, ..self }
+    }
+
+    /// What needs no database is answered as ever.
+    pub(super) async fn stands(&self) {
+        for path in ["/livez", "/", "/help", "/requests/new", "/status"] {
+            let answer = self.get(path).await;
+            assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
+        }
+    }
+
+    /// From now on the database is back: how long it takes until a page, a submit and `/readyz` are
+    /// answered well.
+    pub(super) async fn is_back(&self, after: &str) {
+        let began = Instant::now();
+        let address = self.portal.address;
+        first_good(|| is_good(address, self.known.clone())).await;
+        let page = began.elapsed();
+        let id = submission_id();
+        first_good(|| {
+            let id = id.clone();
+            let domain = format!("back-{}", &id[..13]);
+            async move { submit(address, &id, &domain).await.status == StatusCode::SEE_OTHER }
+        })
+        .await;
+        first_good(|| is_good(address, "/readyz".into())).await;
+        println!(
+            "after {after}: the first page after {page:?}, submitting and ready after {:?}",
+            began.elapsed()
+        );
+    }
+
+    /// Ends the traffic. All that was acknowledged is there once, is provisioned once, and was not
+    /// told to the log; the portal has not panicked, and every answer came in time.
+    pub(super) async fn is_whole(self) {
+        let told = self.traffic.end().await;
+        println!(
+            "{} requests, the longest answer took {:?}",
+            told.sent.len(),
+            told.longest
+        );
+        assert!(told.longest < LIMIT, "{:?}", told.longest);
+        let direct = PgPool::new(self.database.clone(), 5);
+        let count = async |sql: &'static str| {
+            let count: i64 = sqlx::query_scalar(sql).fetch_one(&direct).await.unwrap();
+            count
+        };
+        let stored: Vec<String> = sqlx::query_scalar("SELECT reference FROM request")
+            .fetch_all(&direct)
+            .await
+            .unwrap();
+        let stored: HashSet<_> = stored.into_iter().collect();
+        for sent in &told.sent {
+            assert!(stored.contains(&sent.reference), "{}", sent.reference);
+        }
+        // What was sent twice, because nobody knew, was stored once.
+        for sent in told.sent.iter().filter(|sent| sent.tries > 1) {
+            let again = submit(self.portal.address, &sent.id, &sent.domain).await;
+            assert_eq!(again.reference(), sent.reference);
+        }
+        let domains = "SELECT count(*) - count(DISTINCT sip_domain) FROM request_route";
+        assert_eq!(count(domains).await, 0, "a domain was stored twice");
+        // What was claimed by a statement whose answer was lost is free when its lease is over.
+        advance(&direct, Duration::from_mins(1)).await;
+        eventually("everything is provisioned", async || {
+            count("SELECT count(*) FROM (SELECT pg_notify('pic_work', '')) AS wake").await;
+            let open = count("SELECT count(*) FROM request WHERE state <> 'provisioned'").await;
+            (open == 0).then_some(())
+        })
+        .await;
+        let doubled = "SELECT count(*) FROM
+             (SELECT FROM event GROUP BY request_id, code HAVING count(*) > 1) AS twice";
+        assert_eq!(count(doubled).await, 0, "something happened twice");
+        assert_eq!(
+            count("SELECT count(*) FROM route").await,
+            count("SELECT count(*) FROM request").await
+        );
+        let log = self.portal.log();
+        assert!(!log.contains("panicked"), "{log}");
+        assert!(!log.contains(MARK), "{log}");
+        let began = Instant::now();
+        self.portal.stop().await;
+        println!("stopped after {:?}", began.elapsed());
+    }
+}
+
+/// Sends a form for a domain of its own.
+async fn submit(address: SocketAddr, id: &str, domain: &str) -> Answer {
+    let domain = format!("{domain}.{MARK}.example");
+    let edge = format!("sip.{domain}");
+    let began = Instant::now();
+    let answer = post(address, "/requests/new", &request(id, &[(&edge, &domain)]))
+        .await
+        .unwrap();
+    let took = began.elapsed();
+    assert!(took < LIMIT, "a submit took {took:?}");
+    answer
+}
+
+async fn is_good(address: SocketAddr, path: String) -> bool {
+    let answer = exchange(address, "GET", &path, &[], "").await;
+    answer.unwrap().status == StatusCode::OK
+}
+
+/// Asks again and again, not waiting for those who hang, until the answer is good.
+async fn first_good<F>(mut ask: impl FnMut() -> F)
+where
+    F: Future<Output = bool> + Send + 'static,
+{
+    let began = Instant::now();
+    let mut tries = JoinSet::new();
+    loop {
+        tries.spawn(ask());
+        let next = timeout(Duration::from_millis(50), tries.join_next());
+        if let Ok(Some(Ok(true))) = next.await {
+            return;
+        }
+        assert!(began.elapsed() < LIMIT, "no good answer yet");
+    }
+}
+
+/// One request that was acknowledged.
+struct Sent {
+    id: String,
+    domain: String,
+    reference: String,
+    tries: u32,
+}
+
+/// What the clients tell in the end.
+#[derive(Default)]
+struct Told {
+    sent: Vec<Sent>,
+    longest: Duration,
+}
+
+/// People who send forms, each the same one until it is acknowledged.
+struct Traffic {
+    stop: Arc<AtomicBool>,
+    stored: Arc<AtomicUsize>,
+    clients: JoinSet<Told>,
+}
+
+impl Traffic {
+    fn begin(address: SocketAddr) -> Self {
+        let (stop, stored) = (Arc::default(), Arc::default());
+        let clients = (0..CLIENTS)
+            .map(|client| send(address, client, Arc::clone(&stop), Arc::clone(&stored)))
+            .collect();
+        Self {
+            stop,
+            stored,
+            clients,
+        }
+    }
+
+    async fn end(self) -> Told {
+        self.stop.store(true, Relaxed);
+        let mut all = Told::default();
+        for told in self.clients.join_all().await {
+            all.sent.extend(told.sent);
+            all.longest = all.longest.max(told.longest);
+        }
+        all
+    }
+}
+
+async fn send(
+    address: SocketAddr,
+    client: usize,
+    stop: Arc<AtomicBool>,
+    stored: Arc<AtomicUsize>,
+) -> Told {
+    let mut told = Told::default();
+    while !stop.load(Relaxed) {
+        let id = submission_id();
+        let domain = format!("c{client}-{}", told.sent.len());
+        let mut tries = 0;
+        let reference = loop {
+            tries += 1;
+            let began = Instant::now();
+            let answer = submit(address, &id, &domain).await;
+            told.longest = told.longest.max(began.elapsed());
+            match answer.status {
+                StatusCode::SEE_OTHER => break answer.reference(),
+                StatusCode::SERVICE_UNAVAILABLE => sleep(Duration::from_millis(50)).await,
+                status => panic!("{status}: {}", answer.body),
+            }
+        };
+        stored.fetch_add(1, Relaxed);
+        told.sent.push(Sent {
+            id,
+            domain,
+            reference,
+            tries,
+        });
+    }
+    told
+}

@@ -1,0 +1,335 @@
+//! What does the portal do when PostgreSQL itself fails?
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use pic_portal::db::{
+    MIGRATOR, PgPool,
+    private::{
+        Options, PORTAL_DATABASE, PrivatePostgres, ensure_database, test_server::running_server,
+    },
+};
+use sqlx::{AssertSqlSafe, postgres::PgConnectOptions};
+use tempfile::TempDir;
+
+use super::scene::{Scene, rounds};
+use crate::support::{
+    db::TestDb,
+    eventually,
+    process::scratch,
+    proxy::{Network, Target},
+};
+
+/// A durable server of a test's own, which is started again when it dies.
+struct Server {
+    dir: PathBuf,
+    running: PrivatePostgres,
+}
+
+impl Server {
+    async fn start(dir: PathBuf, settings: &[(&str, &str)]) -> Self {
+        let mut options = Options::durable(&dir);
+        options.settings = settings
+            .iter()
+            .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        let started = tokio::task::spawn_blocking(move || PrivatePostgres::start(&options));
+        let running = started.await.unwrap().unwrap();
+        Self { dir, running }
+    }
+
+    async fn database(&self) -> PgConnectOptions {
+        let options = self.running.connect_options(PORTAL_DATABASE);
+        ensure_database(&options).await.unwrap();
+        options
+    }
+
+    /// The number of the server's first process.
+    fn process(&self) -> Pid {
+        let file = fs::read_to_string(self.dir.join("pgdata/postmaster.pid")).unwrap();
+        Pid::from_raw(file.lines().next().unwrap().parse().unwrap())
+    }
+
+    /// Sends it a signal that ends it, and waits until another one takes connections.
+    async fn restarts_after(&self, signal: Signal) {
+        let before = self.process();
+        kill(before, signal).unwrap();
+        eventually("the server is there again", async || {
+            running_server(&self.dir)?;
+            (self.process() != before).then_some(())
+        })
+        .await;
+    }
+
+    async fn stop(mut self) {
+        tokio::task::spawn_blocking(move || self.running.stop())
+            .await
+            .unwrap();
+    }
+}
+
+/// A server that ends by this signal under traffic, and comes back.
+async fn survives(signal: Signal) {
+    let scratch = scratch();
+    let server = Server::start(scratch.path().join("data"), &[]).await;
+    let scene = Scene::on(server.database().await, None).await;
+    for _ in 0..rounds() {
+        scene.flows(20).await;
+        server.restarts_after(signal).await;
+        scene.is_back(&format!("{signal}")).await;
+    }
+    scene.flows(20).await;
+    scene.is_whole().await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_is_killed() {
+    survives(Signal::SIGKILL).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_is_restarted_in_good_order() {
+    survives(Signal::SIGINT).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backend_is_killed_and_all_sessions_end() {
+    survives(Signal::SIGQUIT).await;
+}
+
+/// Runs statements of this file's own making.
+async fn run(pool: &PgPool, statement: String) {
+    sqlx::raw_sql(AssertSqlSafe(statement))
+        .execute(pool)
+        .await
+        .unwrap();
+}
+
+/// Ends the sessions of `role` on this database, or of everybody but us.
+async fn end_sessions(pool: &PgPool, role: &str) {
+    let end = format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid()
+         AND usename = '{role}' AND application_name = 'pic-portal'"
+    );
+    run(pool, end).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_only_reads() {
+    let db = TestDb::fresh(&MIGRATOR).await;
+    let (name, pool) = (
+        db.name().to_owned(),
+        PgPool::new(db.options().application_name("test"), 1),
+    );
+    let role = db.options().get_username().to_owned();
+    let scene = Scene::on(db.options(), Some(db)).await;
+    for _ in 0..rounds() {
+        scene.flows(20).await;
+        run(
+            &pool,
+            format!("ALTER DATABASE {name} SET default_transaction_read_only = on"),
+        )
+        .await;
+        end_sessions(&pool, &role).await;
+        scene.takes_nothing().await;
+        // The sessions that are there stay as they are: the portal has to make new ones.
+        run(&pool, format!(
+            "SET default_transaction_read_only = off; ALTER DATABASE {name} RESET default_transaction_read_only"
+        ))
+        .await;
+        scene.is_back("reading alone").await;
+    }
+    scene.flows(20).await;
+    scene.is_whole().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_has_no_room_for_connections() {
+    let db = TestDb::fresh(&MIGRATOR).await;
+    let (role, owner) = (
+        format!("app_{}", db.name()),
+        db.options().get_username().to_owned(),
+    );
+    let pool = PgPool::new(db.options().application_name("test"), 1);
+    // A superuser is let in always.
+    run(&pool, format!("CREATE ROLE {role} LOGIN IN ROLE {owner}")).await;
+    let scene = Scene::on(db.options().username(&role), None).await;
+    for _ in 0..rounds() {
+        scene.flows(20).await;
+        run(&pool, format!("ALTER ROLE {role} CONNECTION LIMIT 0")).await;
+        end_sessions(&pool, &role).await;
+        scene.is_away().await;
+        run(&pool, format!("ALTER ROLE {role} CONNECTION LIMIT -1")).await;
+        scene.is_back("no room").await;
+
+        // Little room is room: everybody waits for the two there are.
+        run(&pool, format!("ALTER ROLE {role} CONNECTION LIMIT 2")).await;
+        end_sessions(&pool, &role).await;
+        scene.is_back("little room").await;
+        scene.flows(50).await;
+        scene.refuses_nobody(50).await;
+        run(&pool, format!("ALTER ROLE {role} CONNECTION LIMIT -1")).await;
+    }
+    scene.is_whole().await;
+    run(&pool, format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+}
+
+/// A file system of its own for a server, so small that it fills up.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    /// `None`: only root may mount one.
+    fn new() -> Option<Self> {
+        let dir = scratch();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=192m,mode=0755", "tmpfs"])
+            .arg(dir.path())
+            .output();
+        mounted
+            .is_ok_and(|mount| mount.status.success())
+            .then_some(Self(dir))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: the server may be ending still.
+        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn its_disk_is_full() {
+    let Some(disk) = SmallDisk::new() else {
+        println!(
+            "nobody but root may mount a small disk: `what_the_server_cannot_do_now` has SQLSTATE 53100"
+        );
+        return;
+    };
+    let server = Server::start(disk.path().join("data"), &[("max_wal_size", "64MB")]).await;
+    let scene = Scene::on(server.database().await, None).await;
+    scene.flows(20).await;
+    // All that is free, to the last block.
+    let ballast = disk.path().join("data/pgdata/ballast");
+    let filled = Command::new("dd")
+        .args(["if=/dev/zero", "bs=4k"])
+        .arg(format!("of={}", ballast.display()))
+        .output()
+        .unwrap();
+    assert!(!filled.status.success(), "the disk is full");
+    // Pages that have room take rows still; a table that has to grow does not.
+    let direct = scene.direct();
+    let grow = "CREATE TABLE filler AS SELECT repeat('x', 1000) FROM generate_series(1, 100000)";
+    let refused = sqlx::raw_sql(grow).execute(&direct).await.unwrap_err();
+    let code = refused
+        .as_database_error()
+        .and_then(|e| Some(e.code()?.into_owned()));
+    assert_eq!(code.as_deref(), Some("53100"), "{refused}");
+    scene.is_refused().await;
+    fs::remove_file(ballast).unwrap();
+    scene.is_back("a full disk").await;
+    scene.flows(20).await;
+    scene.is_whole().await;
+    server.stop().await;
+}
+
+/// A standby of `primary` in `dir`, as far as it has come.
+async fn standby(primary: &Server, dir: PathBuf) -> Server {
+    fs::create_dir(&dir).unwrap();
+    let options = primary.running.connect_options(PORTAL_DATABASE);
+    let binaries = binaries();
+    let made = Command::new(binaries.join("pg_basebackup"))
+        .args(["-h", options.get_socket().unwrap().to_str().unwrap()])
+        .args([
+            "-p",
+            &options.get_port().to_string(),
+            "-U",
+            options.get_username(),
+        ])
+        .args(["-R", "-X", "stream", "-c", "fast", "-D"])
+        .arg(dir.join("pgdata"))
+        .output()
+        .unwrap();
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    // It belongs to whom the primary's belongs to.
+    let like = format!("--reference={}", primary.dir.join("pgdata").display());
+    let owned = Command::new("chown").args(["-R", &like]).arg(&dir).status();
+    assert!(owned.unwrap().success());
+    Server::start(dir, &[]).await
+}
+
+/// Where PostgreSQL's programs are, beside the one that runs.
+fn binaries() -> PathBuf {
+    let found = ["/usr/lib/postgresql", "/usr/pgsql-*"]
+        .into_iter()
+        .flat_map(|base| fs::read_dir(base).into_iter().flatten().flatten())
+        .map(|major| major.path().join("bin"))
+        .filter(|bin| bin.join("pg_basebackup").exists())
+        .max();
+    found.expect("PostgreSQL's programs, of which the tests use the server already")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_takes_over() {
+    let scratch = scratch();
+    let primary = Server::start(scratch.path().join("one"), &[]).await;
+    let scene = Scene::on(primary.database().await, None).await;
+    scene.flows(20).await;
+    let standby = standby(&primary, scratch.path().join("two")).await;
+    // Acknowledged is from now on what both have.
+    let direct = scene.direct();
+    run(
+        &direct,
+        "ALTER SYSTEM SET synchronous_standby_names = '*'".into(),
+    )
+    .await;
+    run(&direct, "SELECT pg_reload_conf()".into()).await;
+    eventually("the standby keeps up", async || {
+        let synchronous: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'",
+        )
+        .fetch_one(&direct)
+        .await
+        .unwrap();
+        (synchronous == 1).then_some(())
+    })
+    .await;
+    scene.flows(20).await;
+
+    // The portal is led to the standby while that is one still: it reads, and takes nothing.
+    let options = standby.running.connect_options(PORTAL_DATABASE);
+    scene.proxy.lead_to(Target::of(&options));
+    scene.proxy.turn(Network::Resetting);
+    scene.is_away().await;
+    scene.proxy.turn(Network::Sound);
+    scene.takes_nothing().await;
+    primary.stop().await;
+    let promoted: bool = sqlx::query_scalar("SELECT pg_promote()")
+        .fetch_one(&PgPool::new(options.clone(), 1).within(Duration::from_mins(1)))
+        .await
+        .unwrap();
+    assert!(promoted);
+    let scene = scene.with_database(options);
+    scene.is_back("a switch-over").await;
+    scene.flows(20).await;
+    scene.is_whole().await;
+    standby.stop().await;
+}

@@ -1,0 +1,143 @@
+//! How many statements does a page cost?
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use futures_util::future::join_all;
+use pic_portal::{
+    app::App,
+    db::{Database, Opening},
+    provisioning::waker::Waker,
+};
+
+use super::{JSON, ONE, get, relay::Relay};
+use crate::{service::sign_in, support::app::TestApp};
+
+/// A portal whose statements are counted.
+async fn portal() -> (TestApp, Relay) {
+    let mut portal = TestApp::new().await;
+    let relay = Relay::before(&portal.db().options()).await;
+    let opening = Opening {
+        pool: 2,
+        allow_unsafe: true,
+    };
+    let options = relay.through(&portal.db().options());
+    let database = Database::open(options, &opening).await.unwrap();
+    portal.app = App::new(database, portal.app.site().clone(), Waker::default());
+    portal.router = portal.app.router();
+    (portal, relay)
+}
+
+#[tokio::test]
+async fn a_page_costs_one_statement_or_none() {
+    let (portal, relay) = portal().await;
+    let (reference, key) = portal.submit(ONE).await;
+    let cookie = sign_in(&portal, &key).await;
+    let page = format!("/requests/{reference}");
+    let of = |rest: &str| format!("{page}/{rest}");
+    let own = ("cookie", cookie.as_str());
+    let tag = get(&portal, &page, &[]).await.header("etag").to_owned();
+    get(&portal, &page, &[("if-none-match", &tag)]).await;
+    relay.count();
+    for (path, headers, expected) in [
+        (page.clone(), &[][..], 1),
+        (page.clone(), &[JSON], 1),
+        (page.clone(), &[own], 1),
+        (page.clone(), &[("if-none-match", "*")], 1),
+        (page.clone(), &[("if-none-match", "*"), own], 1),
+        // What it costs to have been wrong.
+        (page.clone(), &[("if-none-match", "\"old\"")], 2),
+        (of("receipt"), &[], 1),
+        (of("receipt.txt"), &[], 1),
+        (of("feed.atom"), &[], 1),
+        (of("calendar.ics"), &[], 1),
+        (of("support.txt"), &[], 1),
+        ("/requests/new".into(), &[], 0),
+        ("/".into(), &[], 0),
+        ("/help".into(), &[], 0),
+        ("/status".into(), &[own], 0),
+    ] {
+        let answer = get(&portal, &path, headers).await;
+        assert!(answer.status.as_u16() < 400, "{path}: {}", answer.status);
+        assert_eq!(relay.count(), expected, "{path} {headers:?}");
+    }
+    // Once a minute it is noted that a session is in use.
+    portal.advance(Duration::from_mins(2)).await;
+    get(&portal, &page, &[own]).await;
+    relay.count();
+    get(&portal, &page, &[own]).await;
+    assert_eq!(relay.count(), 1);
+}
+
+#[tokio::test]
+async fn those_who_look_at_the_same_time_are_answered_together_each_with_their_own() {
+    let (portal, relay) = portal().await;
+    let (one, key) = portal.submit(ONE).await;
+    let (other, _) = portal.submit(&[("sip.fabrikam.com", "fabrikam.com")]).await;
+    let cookie = sign_in(&portal, &key).await;
+    let nobodys = "PIC-0000-0000-0000-0000";
+    get(&portal, &format!("/requests/{one}"), &[]).await;
+    relay.count();
+    let looks = (0..120).map(|n| {
+        let reference = [one.as_str(), &other, nobodys][n % 3];
+        let cookie = if n % 2 == 0 { cookie.as_str() } else { "" };
+        let portal = &portal;
+        async move {
+            let path = format!("/requests/{reference}");
+            let answer = get(portal, &path, &[("cookie", cookie)]).await;
+            let is_own = answer.body.contains("You are signed in to this service.");
+            (n, answer.status, answer.body.contains(reference), is_own)
+        }
+    });
+    for (n, status, is_it, is_own) in join_all(looks).await {
+        if n % 3 == 2 {
+            assert_eq!(status, StatusCode::NOT_FOUND);
+        } else {
+            assert_eq!((status, is_it), (StatusCode::OK, true));
+            assert_eq!(is_own, n % 6 == 0, "look {n}");
+        }
+    }
+    let statements = relay.count();
+    assert!(statements <= 6, "120 looks cost {statements} statements");
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_harms_nobody_else() {
+    let (portal, _relay) = portal().await;
+    let (good, _) = portal.submit(ONE).await;
+    let (bad, _) = portal.submit(&[("sip.fabrikam.com", "fabrikam.com")]).await;
+    portal
+        .run(
+            "ALTER TABLE event DROP CONSTRAINT event_actor; \
+             ALTER TABLE event DISABLE TRIGGER event_append_only; \
+             UPDATE event SET actor = 'nobody' WHERE request_id = (SELECT max(id) FROM request)",
+        )
+        .await;
+    let looks = [&good, &bad, &good, &bad].map(|reference| {
+        let portal = &portal;
+        async move {
+            get(portal, &format!("/requests/{reference}"), &[])
+                .await
+                .status
+        }
+    });
+    let statuses = join_all(looks).await;
+    let (fine, broken) = (StatusCode::OK, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(statuses, [fine, broken, fine, broken]);
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_told_to_each_who_waits() {
+    let (portal, _relay) = portal().await;
+    let (reference, _) = portal.submit(ONE).await;
+    portal.pool().close().await;
+    let looks = (0..20).map(|_| {
+        let portal = &portal;
+        let path = format!("/requests/{reference}");
+        async move { get(portal, &path, &[]).await }
+    });
+    for answer in join_all(looks).await {
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_ne!(answer.header("retry-after"), "");
+    }
+}
