@@ -53,7 +53,7 @@ pub(crate) struct Outcome {
     refused: usize,
     /// How long those took that were due within it and were done.
     pub(crate) times: Times,
-    /// How long those took, once sent, that were due within it and were refused.
+    /// How long those took that were sent within it and were refused.
     pub(crate) refusals: Times,
     /// How long was measured, in seconds.
     seconds: f64,
@@ -210,7 +210,7 @@ impl Run {
             Verdict::Refused => {
                 outcome.all_refused += 1;
                 outcome.refused += usize::from(within(now));
-                if within(due) {
+                if within(sent) {
                     outcome.refusals.push(now - sent);
                 }
             }

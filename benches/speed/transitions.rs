@@ -120,7 +120,7 @@ pub(crate) async fn measure(bench: &Bench) -> Vec<Line> {
     let server = PgPool::connect_with(bench.server.database("postgres").await)
         .await
         .expect("a connection");
-    let requests = bench.of(50_000, 1_000);
+    let requests = bench.of(30_000, 1_000);
     let [ours, best] = pairs(bench, &server, requests, bench.rounds()).await;
     let yardstick = format!("one statement for {BATCH} at a time");
     let measure = format!("P5 transitions, {requests} pending");
