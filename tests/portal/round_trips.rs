@@ -38,15 +38,20 @@ async fn cost(proxy: &Proxy, mut job: impl AsyncFnMut()) -> Cost {
         job().await;
     }
     let prepared = proxy.counts().prepared.load(Relaxed);
-    let (trips, statements) = proxy.cost();
-    job().await;
-    let after = proxy.cost();
+    let mut least = (u64::MAX, u64::MAX);
+    // On a busy machine a connection may have rested so long that it is looked at first.
+    for _ in 0..3 {
+        let (trips, statements) = proxy.cost();
+        job().await;
+        let after = proxy.cost();
+        least = least.min((after.0 - trips, after.1 - statements));
+    }
     assert_eq!(
         proxy.counts().prepared.load(Relaxed),
         prepared,
         "prepared before"
     );
-    (after.0 - trips, after.1 - statements)
+    least
 }
 
 #[tokio::test]
