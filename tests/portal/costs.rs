@@ -179,12 +179,19 @@ async fn a_look_up_reads_so_many_pages_and_writes_nothing() {
     )
     .await;
     let sql = file("request/look_up.sql");
-    function(&mut connection, "look_up", "text", &sql).await;
+    function(
+        &mut connection,
+        "look_up",
+        "text[], bytea[], interval, interval",
+        &sql,
+    )
+    .await;
     let reference: String = sqlx::query_scalar("SELECT reference FROM request WHERE id = 250")
         .fetch_one(&mut connection)
         .await
         .unwrap();
-    let call = format!("SELECT look_up('{reference}')");
+    let call =
+        format!("SELECT look_up(ARRAY['{reference}'], ARRAY[NULL::bytea], '1 hour', '1 day')");
     let found: i64 = sqlx::query_scalar(AssertSqlSafe(call.clone()))
         .fetch_one(&mut connection)
         .await
