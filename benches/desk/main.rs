@@ -13,6 +13,7 @@
     reason = "a benchmark prints its figures"
 )]
 
+#[path = "../common/fill.rs"]
 mod fill;
 mod reads;
 #[path = "../common/server.rs"]

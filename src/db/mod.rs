@@ -279,11 +279,13 @@ fn unreachable(error: sqlx::Error) -> OpenError {
 
 /// Does a step of a start within [`START_LIMIT`].
 async fn in_time<T>(step: impl Future<Output = Result<T, OpenError>>) -> Result<T, OpenError> {
-    timeout(START_LIMIT, step).await.unwrap_or_else(|_| {
-        Err(unreachable(sqlx::Error::Io(
-            std::io::ErrorKind::TimedOut.into(),
-        )))
-    })
+    timeout(START_LIMIT, Box::pin(step))
+        .await
+        .unwrap_or_else(|_| {
+            Err(unreachable(sqlx::Error::Io(
+                std::io::ErrorKind::TimedOut.into(),
+            )))
+        })
 }
 
 /// Looks whether the server can hold what the portal promises.

@@ -126,12 +126,11 @@ impl PgPool {
         &self,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        match timeout(self.limit, work).await {
-            Ok(done) => done,
-            Err(_) => {
-                self.keep.doubt();
-                Err(no_answer().into())
-            }
+        if let Ok(done) = timeout(self.limit, Box::pin(work)).await {
+            done
+        } else {
+            self.keep.doubt();
+            Err(no_answer().into())
         }
     }
 

@@ -17,10 +17,12 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout},
+};
 
-use tokio::{sync::oneshot, time::timeout};
-
-use super::{Error, Fault, PgPool};
+use super::{Error, Fault, PgPool, budget};
 
 /// Readers of one line at most: while one has its answers given out, the other has PostgreSQL work.
 const READERS: usize = 2;
@@ -28,10 +30,9 @@ const READERS: usize = 2;
 const BATCH: usize = 64;
 /// Questions that wait: more than the front door lets in, so that only a fault gets there.
 const WAITING: usize = 8_192;
-/// The most time for one statement, the wait for a connection included.
-const LONGEST: Duration = Duration::from_secs(4);
-/// The most time from the question to an answer, so that there is one within 5 s.
-const PATIENCE: Duration = Duration::from_millis(4_500);
+/// The most time from the question to an answer; less where a page has less left of its own. The
+/// pool limits the time of a statement.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Something that the database is asked, by one statement for one or many.
 pub trait Question: Send + Sync + Sized + 'static {
@@ -93,10 +94,13 @@ impl<Q: Question> Together<Q> {
     ///
     /// # Errors
     ///
-    /// [`Error`], within 5 s.
+    /// [`Error`], within 4 s.
     pub async fn ask(&self, question: Q) -> Result<Q::Answer, Error> {
-        let answer = self.join(question)?;
-        match timeout(PATIENCE, answer).await {
+        let began = Instant::now();
+        let patience = budget::left().map_or(PATIENCE, |left| left.min(PATIENCE));
+        let answered = timeout(patience, self.join(question)?).await;
+        budget::spend(began.elapsed());
+        match answered {
             Ok(Ok(answer)) => answer,
             // Its reader panicked, which that one has told.
             Ok(Err(_)) => Err(Error::Unavailable(Fault::Client("a look-up was given up"))),
@@ -149,8 +153,7 @@ impl<Q: Question> Together<Q> {
         if questions.is_empty() {
             return;
         }
-        let asked = timeout(LONGEST, Q::ask(&self.0.pool, &questions)).await;
-        match asked.unwrap_or(Err(Error::Unavailable(Fault::Busy))) {
+        match Q::ask(&self.0.pool, &questions).await {
             // An asker who has gone away does not take it.
             Ok(answers) => {
                 for (asker, answer) in askers.into_iter().zip(answers) {

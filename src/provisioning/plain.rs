@@ -199,3 +199,63 @@ impl Pace {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provisioning::waker::POLL;
+
+    fn turn(more: bool, idle: Option<Duration>) -> Turn {
+        Turn {
+            settled: Settled::default(),
+            found: more,
+            more,
+            since: Some(DateTime::UNIX_EPOCH),
+            idle,
+        }
+    }
+
+    /// Between now and when `pace` looks at everything.
+    fn wait(pace: &Pace) -> Duration {
+        pace.at().saturating_duration_since(Instant::now())
+    }
+
+    #[test]
+    fn an_idle_portal_looks_once_a_poll_and_one_that_is_woken_no_later() {
+        let mut pace = Pace::new();
+        assert_eq!(pace.since(), None, "the first look is at everything");
+        pace.keep(None, &turn(false, None), POLL);
+        assert!(wait(&pace) > Duration::from_secs(5), "limits.md, P6");
+        assert!(wait(&pace) <= POLL);
+        // Woken: from where the last look ended. However often that is, everything is looked at in
+        // time.
+        for _ in 0..3 {
+            let since = pace.since();
+            assert_eq!(since, Some(DateTime::UNIX_EPOCH));
+            pace.keep(since, &turn(false, None), POLL * 9);
+            assert!(wait(&pace) <= POLL);
+        }
+    }
+
+    #[test]
+    fn what_is_due_earlier_is_looked_at_earlier() {
+        let mut pace = Pace::new();
+        let soon = Duration::from_secs(4);
+        pace.keep(None, &turn(false, Some(soon)), POLL);
+        assert!(wait(&pace) <= soon);
+        let since = pace.since();
+        pace.keep(since, &turn(false, Some(soon / 2)), POLL);
+        assert!(wait(&pace) <= soon / 2);
+        pace.keep(since, &turn(false, Some(POLL / 2)), POLL);
+        assert!(wait(&pace) <= soon / 2, "and not later again");
+    }
+
+    #[test]
+    fn after_several_batches_everything_is_looked_at() {
+        let mut pace = Pace::new();
+        pace.keep(None, &turn(false, None), POLL);
+        pace.keep(pace.since(), &turn(true, None), POLL);
+        assert_eq!(wait(&pace), Duration::ZERO);
+        assert_eq!(pace.since(), None);
+    }
+}

@@ -164,7 +164,9 @@ impl Waker {
                 Ok(Ok(None)) => self.hear_all(),
                 Ok(Err(error)) => return Err(error.into()),
                 // Nobody has anything to say, or the connection leads nowhere.
-                Err(_) => drop(answered(listener.execute("SELECT")).await?),
+                Err(_) => {
+                    answered(listener.execute("SELECT")).await?;
+                }
             }
         }
     }

@@ -1,5 +1,7 @@
 //! How do requests get into the database, and how are they read again?
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sqlx::PgConnection;
@@ -99,9 +101,10 @@ pub async fn submit_on(
         if open.is_empty() {
             return Ok(answers.into_iter().flatten().collect());
         }
-        let members = || open.iter().map(|&member| &submissions[member]);
-        let new = store_new(connection, members()).await?;
-        for (&member, reference) in open.iter().zip(new) {
+        let turn = first_of_each_service(submissions, &open);
+        let members = turn.iter().map(|&member| &submissions[member]);
+        let new = store_new(connection, members).await?;
+        for (&member, reference) in turn.iter().zip(new) {
             answers[member] = reference.map(|reference| Submitted::Stored {
                 reference,
                 created: true,
@@ -136,6 +139,17 @@ pub async fn was_sent(pool: &PgPool, id: &SubmissionId) -> Result<bool, db::Erro
     .fetch_one(pool.again())
     .await?;
     Ok(sent)
+}
+
+/// Those of `open` whose turn it is: of several that ask something of one service the first goes
+/// first, and stands in the way of the others.
+fn first_of_each_service(submissions: &[Submission], open: &[usize]) -> Vec<usize> {
+    let mut services = HashSet::new();
+    let is_first = |&member: &usize| {
+        let service = submissions[member].asked.service();
+        service.is_none_or(|service| services.insert(service.0))
+    };
+    open.iter().copied().filter(is_first).collect()
 }
 
 /// Stores what nothing stands in the way of; the reference of each new request.

@@ -62,14 +62,28 @@ impl Refusals {
         Some(answer.into())
     }
 
-    /// Our answer for a bare one of hyper's that begins with `begin`.
+    /// Our answer for a bare one of hyper's that begins with `begin`. What a handler has answered
+    /// has an id, and stays as it is.
     pub(super) fn in_place_of(&self, begin: &[u8]) -> Option<Bytes> {
+        if has_id(begin) {
+            return None;
+        }
         let rest = begin
             .strip_prefix(b"HTTP/1.1 ")
             .or_else(|| begin.strip_prefix(b"HTTP/1.0 "))?;
         let status = StatusCode::from_bytes(rest.get(..3)?).ok()?;
         self.answer(status)
     }
+}
+
+/// Whether the head of the answer that begins with `begin` has the header of every answer of ours.
+/// Hyper writes a head in one piece, its names in lower case.
+fn has_id(begin: &[u8]) -> bool {
+    begin
+        .split(|&byte| byte == b'\n')
+        .take_while(|line| !line.trim_ascii().is_empty())
+        .filter_map(|line| line.strip_prefix(REQUEST_ID.as_bytes()))
+        .any(|rest| rest.starts_with(b":"))
 }
 
 impl Face {
@@ -91,5 +105,25 @@ impl Face {
             head.extend_from_slice(b"\r\n");
         }
         Self { status, head, body }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_of_ours_is_told_by_its_id() {
+        assert!(has_id(
+            b"HTTP/1.1 503 Busy\r\nretry-after: 10\r\nx-request-id: A1\r\n\r\n<p>"
+        ));
+        for bare in [
+            &b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n"[..],
+            b"HTTP/1.1 400 Bad Request\r\n\r\nx-request-id: in a body",
+            b"HTTP/1.1 400 Bad Request\r\nx-request-idle: no\r\n\r\n",
+            b"",
+        ] {
+            assert!(!has_id(bare));
+        }
     }
 }

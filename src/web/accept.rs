@@ -8,23 +8,29 @@ use super::assets::weighted;
 /// that is what people and those who name nothing get. `application/problem+json` asks for JSON too.
 #[must_use]
 pub fn prefers_json(headers: &HeaderMap) -> bool {
-    let accepted: Vec<(String, u16)> = headers
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(weighted)
-        .map(|(range, weight)| (range.to_ascii_lowercase(), weight))
-        .collect();
-    // The most precise range that a type is in decides.
-    let weight = |kind: &str| {
-        let (family, _) = kind.split_once('/').unwrap_or_default();
-        [kind, &format!("{family}/*"), "*/*"]
+    if !headers.contains_key(ACCEPT) {
+        return false;
+    }
+    let stated = |range: &str| {
+        headers
+            .get_all(ACCEPT)
             .iter()
-            .find_map(|wanted| accepted.iter().find(|(range, _)| range == wanted))
-            .map_or(0, |(_, weight)| *weight)
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .map(weighted)
+            .find(|(stated, _)| stated.eq_ignore_ascii_case(range))
+            .map(|(_, weight)| weight)
     };
-    weight("application/json").max(weight("application/problem+json")) > weight("text/html")
+    // The most precise range that a type is in decides.
+    let weight = |kind, family| {
+        [kind, family, "*/*"]
+            .into_iter()
+            .find_map(stated)
+            .unwrap_or(0)
+    };
+    let json = weight("application/json", "application/*");
+    let problem = weight("application/problem+json", "application/*");
+    json.max(problem) > weight("text/html", "text/*")
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::{
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts},
-    http::{HeaderMap, HeaderName, request::Parts},
+    http::{Extensions, HeaderMap, HeaderName, request::Parts},
 };
 use ipnet::IpNet;
 
@@ -129,12 +129,11 @@ pub struct Client(pub Network);
 impl Client {
     /// Who sent the request with these `parts`.
     #[must_use]
-    pub fn of(app: &App, parts: &Parts) -> Self {
-        let peer = parts
-            .extensions
+    pub fn of(app: &App, extensions: &Extensions, headers: &HeaderMap) -> Self {
+        let peer = extensions
             .get::<ConnectInfo<SocketAddr>>()
             .map(|ConnectInfo(peer)| peer.ip());
-        Self(app.site().throttle.proxies.client(peer, &parts.headers))
+        Self(app.site().throttle.proxies.client(peer, headers))
     }
 }
 
@@ -142,7 +141,7 @@ impl FromRequestParts<App> for Client {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
-        Ok(Self::of(app, parts))
+        Ok(Self::of(app, &parts.extensions, &parts.headers))
     }
 }
 

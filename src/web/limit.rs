@@ -215,10 +215,13 @@ impl Throttle {
 pub struct FailedTry;
 
 /// Counts failed tries; over the limit the answer is 429, whatever it would have been.
-pub(super) async fn count_tries(State(app): State<App>, request: Request, next: Next) -> Response {
-    let (parts, body) = request.into_parts();
-    let Client(network) = Client::of(&app, &parts);
-    let mut response = next.run(Request::from_parts(parts, body)).await;
+pub(super) async fn count_tries<F: Future<Output = Response>>(
+    app: &App,
+    request: Request,
+    then: impl FnOnce(Request) -> F,
+) -> Response {
+    let Client(network) = Client::of(app, request.extensions(), request.headers());
+    let mut response = then(request).await;
     if response.extensions_mut().remove::<FailedTry>().is_some()
         && let Err(too_many) = app.site().throttle.tries.take(network)
     {
@@ -233,10 +236,9 @@ pub(super) async fn guard_tries(State(app): State<App>, request: Request, next: 
     if request.method() != Method::POST {
         return next.run(request).await;
     }
-    let (parts, body) = request.into_parts();
-    let Client(network) = Client::of(&app, &parts);
+    let Client(network) = Client::of(&app, request.extensions(), request.headers());
     match app.site().throttle.tries.check(network) {
-        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Ok(()) => next.run(request).await,
         Err(too_many) => Error::TooMany(too_many).into_response(),
     }
 }

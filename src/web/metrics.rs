@@ -166,11 +166,15 @@ impl Meter {
 }
 
 /// Counts an answer when its head is there; what is streamed after it takes no part.
-pub(super) async fn count(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(super) async fn count<F: Future<Output = Response>>(
+    app: &App,
+    request: Request,
+    then: impl FnOnce(Request) -> F,
+) -> Response {
     let began = Instant::now();
     let method = request.method().clone();
     let path = request.extensions().get::<MatchedPath>().cloned();
-    let response = next.run(request).await;
+    let response = then(request).await;
     let path = path.as_ref().map_or(OTHER, MatchedPath::as_str);
     app.meter()
         .answered(path, &method, response.status(), began.elapsed());
@@ -181,8 +185,11 @@ pub(super) async fn count(State(app): State<App>, request: Request, next: Next) 
 pub fn router(metrics: Metrics) -> Router {
     Router::new()
         .fallback(scrape)
-        .layer(middleware::from_fn(guard::admit))
-        .layer(middleware::from_fn(guard::name))
+        .layer(middleware::from_fn(|request, next: Next| {
+            guard::name(request, |request| {
+                guard::admit(request, |request| next.run(request))
+            })
+        }))
         .with_state(metrics)
 }
 

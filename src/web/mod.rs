@@ -13,17 +13,21 @@ pub mod routes;
 pub mod session;
 pub mod shell;
 
-use std::time::Duration;
+use std::{cell::RefCell, panic::AssertUnwindSafe, time::Duration};
 
 use askama::Template;
 use axum::{
     Router,
+    body::{Body, Bytes, HttpBody as _},
     extract::{Request, State},
     http::{HeaderName, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
-use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer, limit::RequestBodyLimitLayer};
+use futures_util::FutureExt as _;
+use http_body_util::Limited;
+use tower::ServiceBuilder;
+use tower_http::csrf::CsrfLayer;
 
 use crate::{
     app::App,
@@ -37,11 +41,11 @@ use crate::{
 const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// How long all statements of a page may take together, the wait for connections included.
-const DATABASE_LIMIT: Duration = Duration::from_secs(4);
-
 /// What a page is.
 pub(crate) const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+
+/// How long all statements of a page may take together, the wait for connections included.
+const DATABASE_LIMIT: Duration = Duration::from_secs(4);
 
 /// A page with a status.
 ///
@@ -49,7 +53,7 @@ pub(crate) const HTML: HeaderValue = HeaderValue::from_static("text/html; charse
 ///
 /// [`Error::Render`] when the template fails.
 pub fn page(status: StatusCode, page: &impl Template) -> Result<Response, Error> {
-    Ok((status, [(header::CONTENT_TYPE, HTML)], page.render()?).into_response())
+    Ok((status, [(header::CONTENT_TYPE, HTML)], rendered(page)?).into_response())
 }
 
 /// A text file with a status.
@@ -58,16 +62,29 @@ pub fn page(status: StatusCode, page: &impl Template) -> Result<Response, Error>
 ///
 /// [`Error::Render`] when the template fails.
 pub fn text(page: &impl Template) -> Result<Response, Error> {
-    Ok((
-        [(header::CONTENT_TYPE, "text/plain; charset=utf-8")],
-        page.render()?,
-    )
-        .into_response())
+    const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+    Ok(([(header::CONTENT_TYPE, TEXT)], rendered(page)?).into_response())
 }
 
-/// A router of the `table`, with what every answer needs around it. From the outside in: counted, an id,
-/// headers, a face for errors, no address that is none, a panic becomes a 500, failed tries are
-/// counted, no body over the limit, no form of another site.
+/// What is written, in bytes of its own: written where there is room already, so that nothing
+/// is moved while it grows.
+fn rendered(page: &impl Template) -> Result<Bytes, askama::Error> {
+    /// Room that is kept, in bytes: for all but the largest pages.
+    const KEPT: usize = 64 * 1024;
+    thread_local! {
+        static ROOM: RefCell<String> = const { RefCell::new(String::new()) };
+    }
+    let mut room = ROOM.take();
+    room.clear();
+    let written = page.render_into(&mut room);
+    let bytes = Bytes::copy_from_slice(room.as_bytes());
+    if room.capacity() <= KEPT {
+        ROOM.set(room);
+    }
+    written.map(|()| bytes)
+}
+
+/// A router of the `table`, with what every answer needs around it.
 ///
 /// # Panics
 ///
@@ -77,34 +94,57 @@ pub fn router(table: Vec<Route>, app: &App) -> Router {
         .add_trusted_origin(app.site().public_url.as_str())
         .expect("an origin that was looked at when the settings were read");
     let constants = Constants::default();
+    // Each layer of axum's own copies all below it for every request: so there is one, around
+    // what is there already.
+    let layers = ServiceBuilder::new()
+        .layer(middleware::from_fn_with_state(app.clone(), around))
+        .layer(csrf);
     table
         .into_iter()
         .fold(Router::new(), |router, route| {
             route.add_to(router, app, &constants)
         })
         .fallback(|| async { Error::NoPage })
-        .layer(csrf)
-        .layer(RequestBodyLimitLayer::new(MAX_BODY))
-        .layer(middleware::from_fn_with_state(
-            app.clone(),
-            limit::count_tries,
-        ))
-        .layer(middleware::from_fn(in_time))
-        .layer(CatchPanicLayer::custom(|_| {
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }))
-        .layer(middleware::from_fn(guard::admit))
-        .layer(middleware::from_fn_with_state(app.clone(), faces))
-        .layer(middleware::from_fn_with_state(app.clone(), headers))
-        .layer(middleware::from_fn(guard::name))
-        .layer(middleware::from_fn_with_state(app.clone(), metrics::count))
+        .layer(layers)
         .with_state(app.clone())
 }
 
-/// Holds all that a page asks of the database within a limit: the answer comes within 5 s, whatever
-/// the database does.
-async fn in_time(request: Request, next: Next) -> Response {
-    budget::sharing(DATABASE_LIMIT, next.run(request)).await
+/// What is around every handler. From the outside in: counted, an id, headers, a face for errors,
+/// no address that is none, a panic becomes a 500, the database's time is limited so that an answer
+/// comes within 5 s whatever it does, failed tries are counted, no body over the limit.
+async fn around(State(app): State<App>, request: Request, next: Next) -> Response {
+    let app = &app;
+    let within = |request| bounded(request, |request| next.run(request));
+    let within = |request| limit::count_tries(app, request, within);
+    let within = |request| budget::sharing(DATABASE_LIMIT, within(request));
+    let within = |request| caught(within(request));
+    let within = |request| guard::admit(request, within);
+    let within = |request| faces(app, request, within);
+    let within = |request| headers(app, request, within);
+    let within = |request| guard::name(request, within);
+    metrics::count(app, request, within).await
+}
+
+/// What `answer` gives; a panic of it has been told by the panic's own line.
+async fn caught(answer: impl Future<Output = Response>) -> Response {
+    let answered = AssertUnwindSafe(answer).catch_unwind().await;
+    answered.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+}
+
+/// Refuses a body that is said to be over the limit, and ends one that turns out to be.
+async fn bounded<F: Future<Output = Response>>(
+    request: Request,
+    then: impl FnOnce(Request) -> F,
+) -> Response {
+    let said = request.headers().get(header::CONTENT_LENGTH);
+    let said = said.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if said.is_some_and(|length| length > MAX_BODY as u64) {
+        return Problem::of(StatusCode::PAYLOAD_TOO_LARGE).into_response();
+    }
+    if request.body().is_end_stream() {
+        return then(request).await;
+    }
+    then(request.map(|body| Body::new(Limited::new(body, MAX_BODY)))).await
 }
 
 /// In the extensions of an answer: a program reads it, and its words stay as they are.
@@ -112,10 +152,14 @@ async fn in_time(request: Request, next: Next) -> Response {
 pub struct Plain;
 
 /// Gives an error a face: a page, or `application/problem+json` for who asks for it.
-async fn faces(State(app): State<App>, request: Request, next: Next) -> Response {
+async fn faces<F: Future<Output = Response>>(
+    app: &App,
+    request: Request,
+    then: impl FnOnce(Request) -> F,
+) -> Response {
     let wants_json = accept::prefers_json(request.headers());
     let at_desk = request.uri().path().starts_with("/staff/");
-    let mut response = next.run(request).await;
+    let mut response = then(request).await;
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
         return response;
@@ -171,38 +215,42 @@ async fn faces(State(app): State<App>, request: Request, next: Next) -> Response
 }
 
 /// Headers on every answer, whatever it is. What a handler has set itself stays.
-async fn headers(State(app): State<App>, request: Request, next: Next) -> Response {
-    const FIXED: [(HeaderName, &str); 7] = [
-        (header::CONTENT_SECURITY_POLICY, CSP),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "same-origin"),
-        (header::X_FRAME_OPTIONS, "DENY"),
+async fn headers<F: Future<Output = Response>>(
+    app: &App,
+    request: Request,
+    then: impl FnOnce(Request) -> F,
+) -> Response {
+    const fn fixed(text: &'static str) -> HeaderValue {
+        HeaderValue::from_static(text)
+    }
+    const FIXED: [(HeaderName, HeaderValue); 7] = [
+        (header::CONTENT_SECURITY_POLICY, fixed(CSP)),
+        (header::X_CONTENT_TYPE_OPTIONS, fixed("nosniff")),
+        (header::REFERRER_POLICY, fixed("same-origin")),
+        (header::X_FRAME_OPTIONS, fixed("DENY")),
         (
             HeaderName::from_static("cross-origin-opener-policy"),
-            "same-origin",
+            fixed("same-origin"),
         ),
         (
             HeaderName::from_static("cross-origin-resource-policy"),
-            "same-origin",
+            fixed("same-origin"),
         ),
         (
             HeaderName::from_static("permissions-policy"),
-            "camera=(), geolocation=(), microphone=()",
+            fixed("camera=(), geolocation=(), microphone=()"),
         ),
     ];
-    let mut response = next.run(request).await;
+    const NO_STORE: HeaderValue = fixed("no-store");
+    const HSTS: HeaderValue = fixed("max-age=31536000");
+    let mut response = then(request).await;
     let headers = response.headers_mut();
-    for (name, value) in FIXED {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    headers
-        .entry(header::CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-store"));
+    // And those that come after: the id, the length, the date.
+    headers.reserve(FIXED.len() + 5);
+    headers.extend(FIXED);
+    headers.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
     if app.site().public_url.is_https() {
-        headers.insert(
-            header::STRICT_TRANSPORT_SECURITY,
-            HeaderValue::from_static("max-age=31536000"),
-        );
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
     }
     response
 }

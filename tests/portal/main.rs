@@ -6,6 +6,7 @@ mod background;
 mod canary;
 mod check;
 mod checks;
+mod costs;
 mod crash;
 mod faults;
 mod front_door;

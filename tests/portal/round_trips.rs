@@ -24,8 +24,8 @@ const BATCH: Cost = (1, 1);
 const STATUS_PAGE: Cost = (1, 1);
 const NOT_MODIFIED: Cost = (1, 1);
 const READY: Cost = (1, 1);
-/// A turn of the background task that finds something, with checks off: a claim and its settling.
-const TRANSITIONS: Cost = (2, 2);
+/// A turn of the background task that finds something, with checks off: claimed and settled at once.
+const TRANSITIONS: Cost = (1, 1);
 /// One that finds nothing.
 const NOTHING_DUE: Cost = (1, 1);
 

@@ -17,12 +17,12 @@ pub async fn sharing<F: Future>(all: Duration, work: F) -> F::Output {
 }
 
 /// What is left of it; none: nobody counts.
-pub(super) fn left() -> Option<Duration> {
+pub(in crate::db) fn left() -> Option<Duration> {
     LEFT.try_with(Cell::get).ok()
 }
 
 /// That much less is left.
-pub(super) fn spend(spent: Duration) {
+pub(in crate::db) fn spend(spent: Duration) {
     // Outside of any page nobody counts.
     let _ = LEFT.try_with(|left| left.set(left.get().saturating_sub(spent)));
 }

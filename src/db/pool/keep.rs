@@ -191,7 +191,9 @@ impl Keep {
             } else {
                 until.min(Instant::now() + SHORT)
             };
-            match timeout_at(limit, self.connect()).await {
+            // Seldom, and large.
+            let connecting = Box::pin(self.connect());
+            match timeout_at(limit, connecting).await {
                 Ok(Ok(live)) => {
                     self.sure();
                     return Ok(live);

@@ -1,11 +1,12 @@
 //! What if one message is lost, or one answer?
 
-use std::time::Duration;
+use std::{collections::VecDeque, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use axum::http::StatusCode;
 
 use crate::support::{
     app::{TestApp, request, submission_id},
+    eventually,
     proxy::{Fate, Proxy},
 };
 
@@ -17,10 +18,11 @@ const BIND: u8 = b'B';
 
 /// The messages of this type have these fates from now on, one after the other; then all pass.
 fn fates(proxy: &Proxy, of: u8, fates: &[Fate]) {
-    let mut fates = fates.to_vec().into_iter();
+    let mut fates: VecDeque<_> = fates.iter().copied().collect();
     proxy.judge(move |kind, _| {
         let is_due = kind == of;
-        is_due.then(|| fates.next()).flatten().unwrap_or(Fate::Pass)
+        let fate = is_due.then(|| fates.pop_front()).flatten();
+        fate.unwrap_or(Fate::Pass)
     });
 }
 
@@ -198,5 +200,30 @@ async fn a_settling_that_is_not_heard_of_happened_once() {
         assert_eq!(count(events).await, 0);
         let routes = "SELECT count(*) - (SELECT count(*) FROM request) FROM route";
         assert_eq!(count(routes).await, 0);
+    }
+}
+
+#[tokio::test]
+async fn nobody_meets_the_connections_that_ended_with_a_restart() {
+    let (portal, proxy, known) = warm().await;
+    // Several connections at once, which then rest.
+    let many = || futures_util::future::join_all((0..8).map(|_| portal.get(&known)));
+    let before = proxy.counts().connections.load(Relaxed);
+    for page in many().await {
+        assert_eq!(page.status, StatusCode::OK);
+    }
+    let opened = proxy.counts().connections.load(Relaxed) - before;
+    assert!(opened >= 3, "{opened} more connections");
+
+    let direct = portal.db().pool();
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    eventually("every session has ended", async || {
+        let there: i64 = sqlx::query_scalar(end).fetch_one(direct).await.unwrap();
+        (there == 0).then_some(())
+    })
+    .await;
+    for _ in 0..=opened {
+        assert_eq!(portal.get(&known).await.status, StatusCode::OK);
     }
 }

@@ -1,9 +1,16 @@
 //! What does the portal do when the network between it and PostgreSQL fails?
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use axum::http::StatusCode;
+
+use pic_portal::staff::Role;
 
 use super::scene::{Scene, rounds};
-use crate::support::proxy::Network;
+use crate::{
+    service, staff,
+    support::{app::TestApp, proxy::Network},
+};
 
 /// A fault of the network, under traffic, and its end.
 async fn survives(fault: Network) {
@@ -18,7 +25,7 @@ async fn survives(fault: Network) {
         scene.is_back(&format!("{fault:?}")).await;
     }
     scene.flows(20).await;
-    scene.is_whole().await;
+    scene.ends_whole().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -60,5 +67,74 @@ async fn a_slow_network_is_slow_and_no_more() {
     scene.flows(6).await;
     scene.proxy.turn(Network::Sound);
     scene.is_back("a slow network").await;
-    scene.is_whole().await;
+    scene.ends_whole().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_page_waits_for_ever_for_a_network_that_swallows_everything() {
+    let (portal, proxy) = TestApp::behind_a_proxy().await;
+    let (reference, key) = portal
+        .submit(&[("sip.contoso.example", "contoso.example")])
+        .await;
+    let service = service::sign_in(&portal, &key).await;
+    let agent = staff::signed_in(&portal, "agent", Role::Agent).await;
+    proxy.turn(Network::BlackHole);
+
+    let door = [("name", "agent"), ("password", staff::PASSWORD)];
+    let held = [("number", "1234567"), ("management_key", &*key)];
+    let request = format!("/requests/{reference}");
+    let path = |rest: &str| format!("{request}{rest}");
+    // Whatever asks the database, in both ways: with one statement and with several.
+    let mut asked = Vec::new();
+    for address in [
+        path(""),
+        path("/feed.atom"),
+        path("/calendar.ics"),
+        path("/support.txt"),
+        path("/stream"),
+        "/privacy".to_owned(),
+        "/readyz".to_owned(),
+    ] {
+        asked.push(answered(&portal, address, None, &[]));
+    }
+    for address in [
+        "/service",
+        "/service/edit",
+        "/service/routes.csv",
+        "/service/cancel",
+    ] {
+        asked.push(answered(&portal, address.to_owned(), Some(&service), &[]));
+    }
+    for address in [
+        "/staff",
+        "/staff/requests",
+        "/staff/requests.csv",
+        "/staff/account",
+        "/staff/audit",
+    ] {
+        asked.push(answered(&portal, address.to_owned(), Some(&agent), &[]));
+    }
+    for (address, fields) in [("/staff/sign-in", &door[..]), ("/service", &held[..])] {
+        asked.push(answered(&portal, address.to_owned(), None, fields));
+    }
+    for (address, status, took) in futures_util::future::join_all(asked).await {
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{address}");
+        assert!(took < Duration::from_secs(5), "{address} took {took:?}");
+    }
+}
+
+/// How the portal answers, and after what time.
+async fn answered(
+    portal: &TestApp,
+    address: String,
+    cookie: Option<&str>,
+    fields: &[(&str, &str)],
+) -> (String, StatusCode, Duration) {
+    let began = Instant::now();
+    let answer = if fields.is_empty() {
+        portal.get_with(&address, cookie.unwrap_or_default()).await
+    } else {
+        portal.post(&address, fields).await
+    };
+    (address, answer.status, began.elapsed())
 }

@@ -208,21 +208,21 @@ impl Scene {
         })
         .await;
         first_good(|| is_good(address, "/readyz".into())).await;
-        println!(
+        tell(&format!(
             "after {after}: the first page after {page:?}, submitting and ready after {:?}",
             began.elapsed()
-        );
+        ));
     }
 
     /// Ends the traffic. All that was acknowledged is there once, is provisioned once, and was not
     /// told to the log; the portal has not panicked, and every answer came in time.
-    pub(super) async fn is_whole(self) {
+    pub(super) async fn ends_whole(self) {
         let told = self.traffic.end().await;
-        println!(
+        tell(&format!(
             "{} requests, the longest answer took {:?}",
             told.sent.len(),
             told.longest
-        );
+        ));
         assert!(told.longest < LIMIT, "{:?}", told.longest);
         let direct = PgPool::new(self.database.clone(), 5);
         let count = async |sql: &'static str| {
@@ -264,8 +264,17 @@ impl Scene {
         assert!(!log.contains(MARK), "{log}");
         let began = Instant::now();
         self.portal.stop().await;
-        println!("stopped after {:?}", began.elapsed());
+        tell(&format!("stopped after {:?}", began.elapsed()));
     }
+}
+
+/// Prints a measured figure, for whoever asks for it by `--nocapture`.
+#[expect(
+    clippy::print_stdout,
+    reason = "figures are for people, and no test depends on them"
+)]
+pub(super) fn tell(line: &str) {
+    println!("{line}");
 }
 
 /// Sends a form for a domain of its own.

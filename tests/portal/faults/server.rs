@@ -20,7 +20,7 @@ use pic_portal::db::{
 use sqlx::{AssertSqlSafe, postgres::PgConnectOptions};
 use tempfile::TempDir;
 
-use super::scene::{Scene, rounds};
+use super::scene::{Scene, rounds, tell};
 use crate::support::{
     db::TestDb,
     eventually,
@@ -87,7 +87,7 @@ async fn survives(signal: Signal) {
         scene.is_back(&format!("{signal}")).await;
     }
     scene.flows(20).await;
-    scene.is_whole().await;
+    scene.ends_whole().await;
     server.stop().await;
 }
 
@@ -150,7 +150,7 @@ async fn it_only_reads() {
         scene.is_back("reading alone").await;
     }
     scene.flows(20).await;
-    scene.is_whole().await;
+    scene.ends_whole().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -180,7 +180,7 @@ async fn it_has_no_room_for_connections() {
         scene.refuses_nobody(50).await;
         run(&pool, format!("ALTER ROLE {role} CONNECTION LIMIT -1")).await;
     }
-    scene.is_whole().await;
+    scene.ends_whole().await;
     run(&pool, format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
 }
 
@@ -215,8 +215,8 @@ impl Drop for SmallDisk {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn its_disk_is_full() {
     let Some(disk) = SmallDisk::new() else {
-        println!(
-            "nobody but root may mount a small disk: `what_the_server_cannot_do_now` has SQLSTATE 53100"
+        tell(
+            "nobody but root may mount a small disk: `what_the_server_cannot_do_now` has SQLSTATE 53100",
         );
         return;
     };
@@ -243,7 +243,7 @@ async fn its_disk_is_full() {
     fs::remove_file(ballast).unwrap();
     scene.is_back("a full disk").await;
     scene.flows(20).await;
-    scene.is_whole().await;
+    scene.ends_whole().await;
     server.stop().await;
 }
 
@@ -330,6 +330,6 @@ async fn a_standby_takes_over() {
     let scene = scene.with_database(options);
     scene.is_back("a switch-over").await;
     scene.flows(20).await;
-    scene.is_whole().await;
+    scene.ends_whole().await;
     standby.stop().await;
 }

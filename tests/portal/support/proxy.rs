@@ -403,4 +403,5 @@ async fn silence(mut client: TcpStream) {
 
 fn reset(client: TcpStream) {
     client.set_zero_linger().unwrap();
+    drop(client);
 }

@@ -70,10 +70,12 @@ async fn everything_due(portal: &TestApp) {
         .await;
 }
 
-/// The background task without look-ups, one claim.
+/// The background task without look-ups, one batch.
 struct Step;
 
 impl Operation for Step {
+    // What nothing stands against is settled with the claim, the rest afterwards.
+    const ATOMIC: bool = false;
     const PLACES: i64 = 32;
 
     async fn prepare(portal: &TestApp) -> Self {
@@ -95,8 +97,43 @@ impl Operation for Step {
 }
 
 #[tokio::test]
-async fn claim_and_settle_are_whole_or_not_at_all() {
+async fn a_batch_is_done_once_whatever_fails_on_the_way() {
     fail_everywhere::<Step>().await;
+}
+
+/// A batch that nothing stands against.
+struct Plain;
+
+impl Operation for Plain {
+    const PLACES: i64 = 9;
+
+    async fn prepare(portal: &TestApp) -> Self {
+        for (edge, domains) in [
+            ("sip.a.example", "a.example"),
+            ("sip.b.example", "b.example c.example"),
+            ("sip.d.example", "d.example"),
+        ] {
+            portal.store_one(&[(edge, domains)]).await;
+        }
+        Self
+    }
+
+    async fn run(&self, portal: &TestApp) -> Result<(), String> {
+        match portal.worker().step().await {
+            Ok(Some(settled)) if settled.provisioned == 3 => Ok(()),
+            Ok(settled) => Err(format!("{settled:?}")),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    async fn recover(&self, portal: &TestApp) {
+        portal.advance(LEASE).await;
+    }
+}
+
+#[tokio::test]
+async fn what_nothing_stands_against_is_settled_whole_or_not_at_all() {
+    fail_everywhere::<Plain>().await;
 }
 
 /// The same until nothing is due.

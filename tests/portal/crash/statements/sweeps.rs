@@ -59,7 +59,7 @@ impl Operation for Sweep {
             Duration::from_hours(1),
             CancellationToken::new(),
         );
-        match sweeper.sweep(Cause::Hand).await {
+        match Box::pin(sweeper.sweep(Cause::Hand)).await {
             Ok(Some(run)) if run.is_clean() => Ok(()),
             Ok(Some(run)) => Err(format!("{:?} {:?}", run.outcome, run.fault)),
             Ok(None) => Err("nobody swept".into()),
@@ -95,7 +95,7 @@ impl Operation for AtStart {
     }
 
     async fn run(&self, portal: &TestApp) -> Result<(), String> {
-        let emptied = empty_at_start(portal.pool(), Uuid::new_v4()).await;
+        let emptied = Box::pin(empty_at_start(portal.pool(), Uuid::new_v4())).await;
         emptied.map(drop).map_err(|error| error.to_string())
     }
 }

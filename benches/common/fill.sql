@@ -2,7 +2,9 @@
 -- domains at one edge below one of 1,000 parents. Of the last 30 days two thirds are pending; of the
 -- others 6 in 100 were rejected and 4 in 100 withdrawn, the rest is in force. One in 1,000 has the
 -- rare programme. Constraints hold, the checks of other rows are skipped: they hold by construction.
+-- A table at a time, parents first.
 SET session_replication_role = replica;
+-- next
 INSERT INTO service (id, created_at, programme, number, token, key_hash)
 OVERRIDING SYSTEM VALUE
 SELECT n, pic_now() - interval '400 days' * (1 - n::float8 / $ALL),
@@ -10,6 +12,7 @@ SELECT n, pic_now() - interval '400 days' * (1 - n::float8 / $ALL),
             ELSE (ARRAY['volume_licensing', 'partner_network', 'service_provider'])[1 + n % 3] END,
        (1000000 + n / 3)::text, upper(lpad(to_hex(n), 16, '0')), sha256(n::text::bytea)
 FROM generate_series($FROM, $TO) AS n;
+-- next
 INSERT INTO request (id, service_id, submitted_at, ended_at, reference, kind, deployment, state, reason,
                      submission_hash, content_hash)
 OVERRIDING SYSTEM VALUE
@@ -22,19 +25,26 @@ FROM (SELECT n, pic_now() - interval '400 days' * (1 - n::float8 / $ALL) AS at,
                   WHEN n % 100 < 6 THEN 'rejected' WHEN n % 100 < 10 THEN 'withdrawn'
                   ELSE 'provisioned' END AS state
       FROM generate_series($FROM, $TO) AS n) r;
+-- next
 INSERT INTO request_edge SELECT n, 1, 'sip.d' || n || '.city' || n % 1000 || '.land.example' FROM generate_series($FROM, $TO) AS n;
+-- next
 INSERT INTO request_route
 SELECT n, 1, p || 'd' || n || '.city' || n % 1000 || '.land.example' FROM generate_series($FROM, $TO) AS n, (VALUES (''), ('it.')) AS v (p);
+-- next
 INSERT INTO event (request_id, seq, at, actor, code)
 SELECT id, 1, submitted_at, 'administrator', 'submitted' FROM request WHERE id BETWEEN $FROM AND $TO
 UNION ALL SELECT id, 2, ended_at, 'portal', state FROM request WHERE id BETWEEN $FROM AND $TO AND state <> 'pending';
+-- next
 INSERT INTO work (request_id, due_at) SELECT id, pic_now() FROM request WHERE id BETWEEN $FROM AND $TO AND state = 'pending';
+-- next
 INSERT INTO watch (request_id, due_at, checked_at)
 SELECT id, pic_now(), pic_now() FROM request WHERE id BETWEEN $FROM AND $TO AND state = 'provisioned';
+-- next
 INSERT INTO route
 SELECT d.sip_domain, e.access_edge, r.service_id, r.id, r.ended_at
 FROM request r JOIN request_route d ON d.request_id = r.id JOIN request_edge e ON e.request_id = r.id
 WHERE r.id BETWEEN $FROM AND $TO AND r.state = 'provisioned';
+-- next
 INSERT INTO finding (request_id, code, subject, severity, at)
 SELECT r.id, f.code, 'd' || r.id || '.city' || r.id % 1000 || '.land.example', f.severity, r.submitted_at
 FROM request r

@@ -1,0 +1,151 @@
+//! What is done on a database of each size?
+
+use std::time::{Duration, Instant};
+
+use pic_portal::{
+    provisioning::store::settle_plain,
+    request::{
+        reference::Reference,
+        store::{look_up, submit},
+    },
+    staff::queue::{Filter, Query, store as desk},
+};
+
+use super::{Sized, WAITS, submission::submission};
+
+const PROMISE: Duration = Duration::from_hours(48);
+const LEASE: Duration = Duration::from_secs(30);
+
+/// One of them.
+#[derive(Clone, Copy)]
+pub(crate) enum Job {
+    /// One submission a call.
+    Submit,
+    /// Sixty-four submissions a call.
+    Slice,
+    LookUp,
+    Search,
+    /// Claimed and settled, five hundred at once.
+    Settle,
+    /// Requests that have had their time, and all that belongs to them.
+    Sweep,
+}
+
+/// In this order: what is settled was submitted before.
+pub(crate) const JOBS: [Job; 6] = [
+    Job::Submit,
+    Job::LookUp,
+    Job::Search,
+    Job::Slice,
+    Job::Settle,
+    Job::Sweep,
+];
+
+impl Job {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Submit => "submits, one at a time",
+            Self::Slice => "submits, 64 at a time",
+            Self::LookUp => "look-ups",
+            Self::Search => "searches by domain",
+            Self::Settle => "claimed and settled, 500",
+            Self::Sweep => "requests swept",
+        }
+    }
+
+    /// How many of them a second.
+    pub(crate) async fn rate(self, sized: &Sized, round: usize) -> f64 {
+        let began = Instant::now();
+        let done = match self {
+            Self::Submit => submits(sized, 200, 1).await,
+            Self::Slice => submits(sized, 24, 64).await,
+            Self::LookUp => look_ups(sized, 400, round).await,
+            Self::Search => searches(sized, 200, round).await,
+            Self::Settle => return settle(sized, 6).await,
+            Self::Sweep => sweep(sized).await,
+        };
+        rate(done, began)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are small")]
+pub(crate) fn rate(done: usize, began: Instant) -> f64 {
+    done as f64 / began.elapsed().as_secs_f64()
+}
+
+async fn submits(sized: &Sized, calls: usize, slice: usize) -> usize {
+    for _ in 0..calls {
+        let members: Vec<_> = (0..slice).map(|_| submission(&sized.db)).collect();
+        submit(&sized.db.pool, &members).await.expect("stored");
+    }
+    calls * slice
+}
+
+/// Request numbers all over the place, others in each round.
+fn somewhere(sized: &Sized, round: usize, count: usize) -> impl Iterator<Item = i64> {
+    let (requests, from) = (sized.requests, round * count);
+    (from..from + count).map(move |place| {
+        let place = i64::try_from(place).expect("a small number");
+        1 + place * 7_919_i64.pow(2) % requests
+    })
+}
+
+async fn look_ups(sized: &Sized, count: usize, round: usize) -> usize {
+    for n in somewhere(sized, round, count) {
+        // As the database was filled.
+        let symbols: String = sqlx::query_scalar("SELECT reference FROM request WHERE id = $1")
+            .bind(n)
+            .fetch_optional(&sized.db.pool)
+            .await
+            .expect("an answer")
+            .unwrap_or_default();
+        if let Some(reference) = Reference::parse(&symbols) {
+            look_up(&sized.db.pool, reference).await.expect("an answer");
+        }
+    }
+    count
+}
+
+async fn searches(sized: &Sized, count: usize, round: usize) -> usize {
+    for n in somewhere(sized, round, count) {
+        let fields = format!("q=d{n}.city{}.land.example", n % 1000);
+        let query: Query = serde_html_form::from_str(&fields).expect("a query");
+        let filter = Filter::of(&query).expect("a filter");
+        desk::page(&sized.db.pool, &filter, PROMISE)
+            .await
+            .expect("a page");
+    }
+    count
+}
+
+/// Batches of as many as a claim takes, which are there before the clock runs.
+async fn settle(sized: &Sized, batches: usize) -> f64 {
+    submits(sized, batches * 500 / 60, 60).await;
+    let (mut since, mut done) = (None, 0);
+    let began = Instant::now();
+    for _ in 0..batches {
+        let look = settle_plain(&sized.db.pool, 500, since, LEASE, WAITS.expiry)
+            .await
+            .expect("settled");
+        since = look.next_since;
+        done += look.provisioned;
+    }
+    assert!(done > 0, "something was due");
+    rate(done, began)
+}
+
+/// Fifty services' requests; of ten thousand so many are old enough for all rounds.
+async fn sweep(sized: &Sized) -> usize {
+    let requests: i64 = sqlx::query_scalar(
+        "SELECT requests FROM pic_forget_requests('90 days', '1 hour', '1 day', 50)",
+    )
+    .fetch_one(&sized.db.pool)
+    .await
+    .expect("swept");
+    assert!(
+        requests > 0,
+        "{} requests are too few to sweep",
+        sized.requests
+    );
+    usize::try_from(requests).expect("a count")
+}

@@ -1,0 +1,131 @@
+//! Does the portal stay as quick as its tables grow?
+//!
+//! On a durable private PostgreSQL of its own, a database of each size is filled first. Then every job
+//! is done in turn on each of them, round after round, in one run: only the ratios count
+//! (`limits.md`, P7). Then what is particular to a size: updates without an entry in any index, looks
+//! while somebody holds an old snapshot open, and a long queue drained.
+//!
+//! `cargo bench --bench growth -- 10000 1000000 10000000 pending=1000000`; without words, small.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark prints its figures"
+)]
+
+#[path = "../common/fill.rs"]
+mod fill;
+mod jobs;
+mod queue;
+#[path = "../common/server.rs"]
+mod server;
+#[path = "../common/submission.rs"]
+mod submission;
+
+use std::{env, time::Duration};
+
+use pic_portal::{
+    db::{Database, private::Options},
+    provisioning::store::Waits,
+};
+
+use self::{jobs::JOBS, server::Server};
+
+/// Rounds, of which the median counts.
+const ROUNDS: usize = 7;
+/// Connections to each database.
+const POOL: u32 = 10;
+pub(crate) const WAITS: Waits = Waits {
+    expiry: Duration::from_hours(24 * 400),
+    first: Duration::from_secs(30),
+    longest: Duration::from_hours(1),
+};
+
+/// A database with so many requests.
+pub(crate) struct Sized {
+    pub(crate) db: Database,
+    pub(crate) requests: i64,
+}
+
+pub(crate) fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+/// Every job on every database, in turn; prints a line for each.
+async fn compare(all: &[Sized]) {
+    let sizes: Vec<_> = all.iter().map(|sized| sized.requests).collect();
+    println!(
+        "a second, median of {ROUNDS} rounds, and the ratio of the largest to the smallest, round by round"
+    );
+    println!("{:<28}{}", "requests", columns(&sizes));
+    for job in JOBS {
+        let mut rates = vec![Vec::new(); all.len()];
+        // The first round warms up.
+        for round in 0..=ROUNDS {
+            let order: Vec<_> = (0..all.len()).collect();
+            let order = if round % 2 == 0 {
+                order
+            } else {
+                order.into_iter().rev().collect()
+            };
+            for place in order {
+                let rate = job.rate(&all[place], round).await;
+                if round > 0 {
+                    rates[place].push(rate);
+                }
+            }
+        }
+        let (first, last) = (&rates[0], &rates[rates.len() - 1]);
+        let mut ratios: Vec<_> = last.iter().zip(first).map(|(l, f)| l / f).collect();
+        ratios.sort_by(f64::total_cmp);
+        println!(
+            "{:<28}{}  {:.2} ({:.2} to {:.2})",
+            job.name(),
+            columns(
+                &rates
+                    .iter()
+                    .map(|r| median(r.clone()).round())
+                    .collect::<Vec<_>>()
+            ),
+            ratios[ratios.len() / 2],
+            ratios[0],
+            ratios[ratios.len() - 1],
+        );
+    }
+}
+
+fn columns<T: std::fmt::Display>(figures: &[T]) -> String {
+    figures
+        .iter()
+        .map(|figure| format!("{figure:>12}"))
+        .collect()
+}
+
+#[tokio::main]
+async fn main() {
+    let words: Vec<String> = env::args().skip(1).collect();
+    let mut sizes: Vec<i64> = words.iter().filter_map(|word| word.parse().ok()).collect();
+    if sizes.is_empty() {
+        sizes = vec![10_000, 50_000];
+    }
+    sizes.sort_unstable();
+    let pending = words
+        .iter()
+        .find_map(|word| word.strip_prefix("pending=")?.parse().ok())
+        .unwrap_or(10_000);
+    let server = Server::start(Options::durable, &[]);
+    let mut all = Vec::new();
+    for requests in sizes {
+        let db = server.open(&format!("of_{requests}"), POOL).await;
+        fill::fill(&db.pool, requests).await;
+        all.push(Sized { db, requests });
+    }
+    compare(&all).await;
+    for sized in &all {
+        queue::measure(sized, pending).await;
+    }
+    for sized in all {
+        sized.db.pool.close().await;
+    }
+}

@@ -1,0 +1,121 @@
+//! How does the background task get on with a long queue, and with an old snapshot in its way?
+
+use std::time::{Duration, Instant};
+
+use pic_portal::{
+    provisioning::{
+        checking::store as checking,
+        store::{Look, claim, settle_plain},
+        waker::Waker,
+        worker::Worker,
+    },
+    request::store::submit,
+};
+
+use super::{Sized, WAITS, jobs::rate, median, submission::submission};
+
+const LEASE: Duration = Duration::from_secs(30);
+
+/// Requests that nobody else asks for, all due.
+async fn store(sized: &Sized, pending: usize) {
+    for from in (0..pending).step_by(500) {
+        let members: Vec<_> = (from..pending.min(from + 500))
+            .map(|_| submission(&sized.db))
+            .collect();
+        let pool = sized.db.pool.clone().within(Duration::from_mins(1));
+        submit(&pool, &members).await.expect("stored");
+    }
+}
+
+async fn look(sized: &Sized, since: Option<chrono::DateTime<chrono::Utc>>) -> (Look, f64) {
+    let began = Instant::now();
+    let look = settle_plain(&sized.db.pool, 500, since, LEASE, WAITS.expiry)
+        .await
+        .expect("a look");
+    (look, began.elapsed().as_secs_f64() * 1000.0)
+}
+
+/// Drains `pending` requests, twice: once while somebody holds a snapshot from before open.
+pub(crate) async fn measure(sized: &Sized, pending: usize) {
+    println!("\nwith {} requests:", sized.requests);
+    let worker = Worker::new(sized.db.pool.clone(), WAITS, Waker::default());
+    worker.drain().await.expect("drained");
+    store(sized, pending).await;
+    let began = Instant::now();
+    let done = worker.drain().await.expect("drained").provisioned;
+    println!(
+        "  {done} pending drained in {:.1} s, {:.0} a second",
+        began.elapsed().as_secs_f64(),
+        rate(done, began)
+    );
+    let mut reader = sized.db.pool.acquire().await.expect("a connection");
+    sqlx::raw_sql("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM work")
+        .execute(&mut *reader)
+        .await
+        .expect("a snapshot");
+    store(sized, pending).await;
+    let began = Instant::now();
+    let done = worker.drain().await.expect("drained").provisioned;
+    println!(
+        "  under an old snapshot: {done} drained in {:.1} s, {:.0} a second",
+        began.elapsed().as_secs_f64(),
+        rate(done, began)
+    );
+    let (mut whole, mut from) = (Vec::new(), Vec::new());
+    for _ in 0..9 {
+        let (seen, took) = look(sized, None).await;
+        whole.push(took);
+        from.push(look(sized, seen.next_since).await.1);
+    }
+    println!(
+        "  a look then: {:.2} ms at everything, {:.2} ms from where the last one ended",
+        median(whole),
+        median(from)
+    );
+    sqlx::raw_sql("ROLLBACK")
+        .execute(&mut *reader)
+        .await
+        .expect("no more snapshot");
+    drop(reader);
+    hot(sized).await;
+}
+
+/// Claims, renews and gives back as the checks do, and tells how many of these updates were HOT.
+async fn hot(sized: &Sized) {
+    let pool = &sized.db.pool;
+    store(sized, 2_000).await;
+    let before = updates(sized).await;
+    let mut claims = Vec::new();
+    for _ in 0..4 {
+        claims.push(claim(pool, 500, LEASE).await.expect("a claim"));
+    }
+    for _ in 0..3 {
+        checking::renew(pool, &claims, LEASE)
+            .await
+            .expect("renewed");
+    }
+    checking::release(pool, &claims).await.expect("given back");
+    // Connections that rest tell what they have counted after a second.
+    let after = loop {
+        let after = updates(sized).await;
+        if after.0 >= before.0 + 10_000 {
+            break after;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    println!(
+        "  {} leases taken, renewed and given back, {} of them by HOT updates",
+        after.0 - before.0,
+        after.1 - before.1
+    );
+}
+
+/// Rows of `work` that were updated so far, and how many of these by HOT updates.
+async fn updates(sized: &Sized) -> (i64, i64) {
+    sqlx::query_as(
+        "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'work'",
+    )
+    .fetch_one(&sized.db.pool)
+    .await
+    .expect("two numbers")
+}

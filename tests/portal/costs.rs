@@ -1,0 +1,230 @@
+//! What does each job cost the database, in figures that are the same on every machine?
+//!
+//! Bytes and records of write-ahead log and pages looked at, as PostgreSQL counts them for one
+//! statement with all its triggers and checks. A page's first change after a checkpoint logs the whole
+//! page, and now and then a page of an index is split: the least of several is the statement's own cost.
+
+mod hot;
+mod looks;
+mod plain;
+
+use std::fs;
+
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+use crate::support::app::TestApp;
+
+/// What one statement cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Cost {
+    wal_bytes: u64,
+    wal_records: u64,
+    /// Pages found in shared memory or fetched.
+    pages: u64,
+}
+
+/// A file of the portal.
+fn file(path: &str) -> String {
+    fs::read_to_string(format!("{}/src/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+async fn run(connection: &mut PgConnection, sql: String) {
+    sqlx::raw_sql(AssertSqlSafe(sql))
+        .execute(connection)
+        .await
+        .unwrap();
+}
+
+/// Makes a function of a statement, so that what its triggers do is counted as its own; it keeps its
+/// plan, as a prepared statement does.
+async fn function(connection: &mut PgConnection, name: &str, parameters: &str, sql: &str) {
+    let body = sql.trim_end().trim_end_matches(';');
+    run(
+        connection,
+        format!(
+            "CREATE FUNCTION {name}({parameters}) RETURNS bigint LANGUAGE plpgsql
+             SET plan_cache_mode = force_generic_plan AS $test$
+             DECLARE n bigint := 0; line record; BEGIN
+             FOR line IN {body} LOOP n := n + 1; END LOOP; RETURN n; END $test$"
+        ),
+    )
+    .await;
+}
+
+/// What a statement costs; none: a whole page was logged meanwhile, which is not its own doing.
+async fn cost(connection: &mut PgConnection, sql: &str) -> Option<Cost> {
+    let explain = format!("EXPLAIN (ANALYZE, WAL, BUFFERS, TIMING OFF, FORMAT JSON) {sql}");
+    let told: Value = sqlx::query_scalar(AssertSqlSafe(explain))
+        .persistent(false)
+        .fetch_one(connection)
+        .await
+        .unwrap();
+    let plan = &told[0]["Plan"];
+    let figure = |name: &str| plan[name].as_u64().unwrap();
+    (figure("WAL FPI") == 0).then(|| Cost {
+        wal_bytes: figure("WAL Bytes"),
+        wal_records: figure("WAL Records"),
+        pages: figure("Shared Hit Blocks") + figure("Shared Read Blocks"),
+    })
+}
+
+/// Values for `submit.sql`: `many` requests numbered from `first`, one edge and two domains each, as
+/// long as usual.
+fn submissions(first: u64, many: u64) -> String {
+    let numbers = first..first + many;
+    let array = |kind: &str, of: &dyn Fn(u64) -> String| {
+        let all: Vec<_> = numbers.clone().map(of).collect();
+        format!("ARRAY[{}]::{kind}[]", all.join(", "))
+    };
+    let digest = |n: u64, what: &str| format!("sha256('{what} {n}')");
+    // Far apart, as random ones are.
+    let symbols = |n: u64| {
+        format!("{:016X}", n.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+            .as_bytes()
+            .chunks(4)
+            .map(|four| String::from_utf8(four.to_vec()).unwrap())
+            .collect::<Vec<_>>()
+    };
+    let place = |n: u64| (n - first + 1).to_string();
+    let place_twice = |n: u64| format!("{0}, {0}", n - first + 1);
+    [
+        array("text", &|_| "'initiate'".into()),
+        array("bigint", &|_| "NULL".into()),
+        array("text", &|_| "'volume_licensing'".into()),
+        array("text", &|n| format!("'{n:07}'")),
+        array("text", &|n| format!("'{}'", symbols(n).concat())),
+        array("bytea", &|n| digest(n, "key")),
+        array("text", &|n| format!("'PIC-{}'", symbols(n).join("-"))),
+        array("text", &|_| "'on_premises'".into()),
+        array("bytea", &|n| digest(n, "submission")),
+        array("bytea", &|n| digest(n, "content")),
+        array("bigint", &place),
+        array("smallint", &|_| "1".into()),
+        array("text", &|n| format!("'sip.d{n:06}.example'")),
+        array("bigint", &place_twice),
+        array("smallint", &|_| "1, 1".into()),
+        array("text", &|n| {
+            format!("'d{n:06}.example', 'it.d{n:06}.example'")
+        }),
+    ]
+    .join(", ")
+}
+
+const SUBMIT_PARAMETERS: &str =
+    "text[], bigint[], text[], text[], text[], bytea[], text[], text[], bytea[], bytea[],
+    bigint[], smallint[], text[], bigint[], smallint[], text[]";
+
+/// A database on which `submit.sql` can be called as `submit`.
+async fn with_submit(portal: &TestApp) -> PgConnection {
+    let mut connection = PgConnection::connect_with(&portal.db().options())
+        .await
+        .unwrap();
+    function(
+        &mut connection,
+        "submit",
+        SUBMIT_PARAMETERS,
+        &file("request/submit.sql"),
+    )
+    .await;
+    connection
+}
+
+/// The least cost of `times` calls, each with other values.
+async fn least(connection: &mut PgConnection, times: u64, call: impl Fn(u64) -> String) -> Cost {
+    let mut least = None;
+    for n in 0..times {
+        let cost = cost(connection, &call(n)).await;
+        least = least.into_iter().chain(cost).min();
+    }
+    least.expect("most calls log no whole page")
+}
+
+#[tokio::test]
+async fn a_submit_writes_so_much_and_no_more() {
+    let portal = TestApp::new().await;
+    let mut connection = with_submit(&portal).await;
+    let one = least(&mut connection, 60, |n| {
+        format!("SELECT submit({})", submissions(1 + n, 1))
+    })
+    .await;
+    // Seven rows, sixteen entries in indexes, three rows locked for what refers to them, and the
+    // request's row confirmed, since its submission id may have been there already.
+    assert_eq!(one.wal_records, 7 + 16 + 3 + 1, "{one:?}");
+    assert!((2_150..=2_250).contains(&one.wal_bytes), "{one:?}");
+    assert!(one.pages <= 130, "{one:?}");
+    assert_eq!(
+        portal.number("SELECT count(*) FROM work").await,
+        60,
+        "it was no retry that was measured"
+    );
+
+    // Of a slice each member costs the same, but for what is split on the way.
+    let slice = least(&mut connection, 20, |n| {
+        format!("SELECT submit({})", submissions(1_000 + 64 * n, 64))
+    })
+    .await;
+    let each = slice.wal_bytes / 64;
+    assert!(each <= one.wal_bytes + 200, "{each} bytes, {slice:?}");
+    assert!(slice.pages / 64 <= 110, "{slice:?}");
+}
+
+#[tokio::test]
+async fn a_look_up_reads_so_many_pages_and_writes_nothing() {
+    let portal = TestApp::new().await;
+    let mut connection = with_submit(&portal).await;
+    run(
+        &mut connection,
+        format!("SELECT submit({}); ANALYZE", submissions(1, 500)),
+    )
+    .await;
+    let sql = file("request/look_up.sql");
+    function(&mut connection, "look_up", "text", &sql).await;
+    let reference: String = sqlx::query_scalar("SELECT reference FROM request WHERE id = 250")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    let call = format!("SELECT look_up('{reference}')");
+    let found: i64 = sqlx::query_scalar(AssertSqlSafe(call.clone()))
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(found, 1);
+    let one = least(&mut connection, 5, |_| call.clone()).await;
+    assert_eq!((one.wal_records, one.wal_bytes), (0, 0), "{one:?}");
+    assert!(one.pages <= 60, "{one:?}");
+}
+
+#[tokio::test]
+async fn a_transition_writes_so_much_and_no_more() {
+    let portal = TestApp::new().await;
+    let mut connection = with_submit(&portal).await;
+    let mut costs = Vec::new();
+    for batch in 0..6 {
+        let values = submissions(1 + 500 * batch, 500);
+        run(&mut connection, format!("SELECT submit({values})")).await;
+        let cost = cost(
+            &mut connection,
+            "SELECT * FROM pic_settle_plain(500, NULL, gen_random_uuid(), '30 s', '30 days')",
+        )
+        .await;
+        costs.extend(cost);
+        assert_eq!(portal.number("SELECT count(*) FROM work").await, 0);
+    }
+    let least = costs.iter().min().expect("most batches log no whole page");
+    // The claim's lock and the row of `work` deleted; the request's new version with seven entries in
+    // indexes; the event with one; two routes with three each; the rows that these refer to locked.
+    let each = (
+        least.wal_records / 500,
+        least.wal_bytes / 500,
+        least.pages / 500,
+    );
+    assert!(each.0 <= 23, "{each:?} {least:?}");
+    assert!(each.1 <= 2_000, "{each:?} {least:?}");
+    assert!(each.2 <= 110, "{each:?} {least:?}");
+    assert_eq!(
+        portal.number("SELECT count(*) FROM route").await,
+        6_000,
+        "what was measured was done"
+    );
+}
