@@ -134,8 +134,8 @@ pub(crate) async fn measure(bench: &Bench) -> Vec<Line> {
     for path in tagged {
         tags.extend(page(&portal, path).await.1);
     }
-    let tagged =
-        (tags.len() == tagged.len()).then(|| Pages::new(tagged.iter().cloned(), Some(tags)));
+    assert_eq!(tags.len(), tagged.len(), "a status page has a tag");
+    let tagged = Pages::new(tagged.iter().cloned(), Some(tags));
     let status = Pages::new(paths.iter().cloned(), None);
     let form_page = Pages::new(["/requests/new".to_owned()], None);
     let bytes = Pages::new(["/".to_owned()], None);
@@ -159,10 +159,7 @@ pub(crate) async fn measure(bench: &Bench) -> Vec<Line> {
                     bench.pgbench.run(&options, plan).await.rate
                 }
                 1 => load(portal.address, &status).await,
-                2 => match &tagged {
-                    Some(tagged) => load(portal.address, tagged).await,
-                    None => 0.0,
-                },
+                2 => load(portal.address, &tagged).await,
                 3 => load(portal.address, &form_page).await,
                 _ => load(bare.address, &bytes).await,
             };
@@ -189,12 +186,7 @@ pub(crate) async fn measure(bench: &Bench) -> Vec<Line> {
             (&static_bytes, &bytes),
         ),
     ];
-    match tagged {
-        None => lines[1].beside = "not offered by this build: its pages have no ETag".into(),
-        Some(tagged) => {
-            let whole = tagged.whole.borrow();
-            lines[1].beside = format!("{}; {whole} whole pages among them", lines[1].beside);
-        }
-    }
+    let whole = tagged.whole.borrow();
+    lines[1].beside = format!("{}; {whole} whole pages among them", lines[1].beside);
     lines
 }

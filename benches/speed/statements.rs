@@ -116,17 +116,16 @@ pub(crate) fn submit_script(members: usize) -> String {
 /// What `pgbench` runs to look up one of the first `requests` requests that [`fill`] stored.
 pub(crate) fn look_up_script(requests: usize) -> String {
     let reference = REFERENCE.replace("$id", ":id::bigint");
+    // One request, for somebody who is not signed in.
+    let values = [
+        format!("ARRAY[{reference}]"),
+        "ARRAY[NULL]".into(),
+        "'8 hours'".into(),
+        "'30 minutes'".into(),
+    ];
     format!(
         "\\set id random(1, {requests})\n{};\n",
-        bound(
-            LOOK_UP,
-            &[
-                format!("ARRAY[{reference}]::text[]"),
-                "ARRAY[NULL]::bytea[]".to_owned(),
-                "interval '8 hours'".to_owned(),
-                "interval '30 minutes'".to_owned(),
-            ]
-        )
+        bound(LOOK_UP, &values)
     )
 }
 
