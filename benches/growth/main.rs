@@ -96,10 +96,8 @@ async fn compare(all: &[Sized]) {
 }
 
 fn columns<T: std::fmt::Display>(figures: &[T]) -> String {
-    figures
-        .iter()
-        .map(|figure| format!("{figure:>12}"))
-        .collect()
+    let columns: Vec<_> = figures.iter().map(|f| format!("{f:>12}")).collect();
+    columns.concat()
 }
 
 #[tokio::main]

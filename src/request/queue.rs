@@ -60,10 +60,11 @@ pub struct Limits {
     /// How long somebody may have waited before no more are let in: who came now would wait as
     /// long and longer. Default: 2 s.
     pub late: Duration,
-    /// The most time that a writer takes for what it took at once. Default: 4 s.
+    /// The most time that a writer takes for what it took at once. Default: 3 s, as for any statement
+    /// of a page.
     pub store: Duration,
-    /// The most time from joining the line to an answer. Default: 4.5 s, so that there is one
-    /// within 5 s.
+    /// The most time from joining the line to an answer. Default: 3.5 s, so that there is one
+    /// within 5 s on a busy machine too.
     pub patience: Duration,
 }
 
@@ -75,8 +76,8 @@ impl Default for Limits {
             waiting: 1_024,
             waiting_rows: 50_000,
             late: Duration::from_secs(2),
-            store: Duration::from_secs(4),
-            patience: Duration::from_millis(4_500),
+            store: Duration::from_secs(3),
+            patience: Duration::from_millis(3_500),
         }
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod checks;
 use std::{
     collections::HashMap,
     fs,
+    io::ErrorKind,
     net::{SocketAddr, TcpListener},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -335,8 +336,16 @@ async fn instances_that_start_at_once_migrate_once_and_share_the_work() {
 
 /// What a start that fails says.
 async fn refusal(command: &mut Command) -> String {
-    let output = timeout(Duration::from_mins(1), command.output()).await;
-    let output = output.expect("it ends by itself").unwrap();
+    // While another test starts a process, that one holds the program's copy open as it was when it
+    // was written.
+    let output = eventually("the program can be started", async || {
+        let output = timeout(Duration::from_mins(1), command.output()).await;
+        match output.expect("it ends by itself") {
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => None,
+            output => Some(output.unwrap()),
+        }
+    })
+    .await;
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert_eq!(said.lines().count(), 1, "one line: {said}");

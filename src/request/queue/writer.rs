@@ -3,14 +3,11 @@
 use std::{ops::Range, panic::AssertUnwindSafe};
 
 use futures_util::FutureExt as _;
-use tokio::{
-    sync::oneshot,
-    time::{Instant, timeout_at},
-};
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{Answer, NotStored, Queue, line::Member};
 use crate::{
-    db::{self, Fault, Held},
+    db::{self, Held},
     request::store::{self, Submission, Submitted},
 };
 
@@ -95,10 +92,9 @@ impl Writer {
     ) -> Result<Vec<Submitted>, Failed> {
         let (mut tries, mut again) = (1, false);
         let error = loop {
-            let stored = timeout_at(deadline, self.call(part)).await;
-            match stored.unwrap_or(Err(db::Error::Unavailable(Fault::Client(
-                "it took too long to store submits",
-            )))) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let pool = self.queue.0.pool.clone().within(left);
+            match pool.in_time(self.call(part)).await {
                 Ok(told) => {
                     self.queue.0.meter.stored(part.len());
                     if told.iter().any(Submitted::is_new) {

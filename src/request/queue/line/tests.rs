@@ -138,15 +138,12 @@ proptest! {
                         rows += more;
                         taken.push(id);
                     }
-                    match batch {
-                        Some(batch) => {
-                            let ids: Vec<_> = batch.iter().map(|m| m.submission.id.hash()).collect();
-                            prop_assert_eq!(ids, taken);
-                        }
-                        None => {
-                            prop_assert!(taken.is_empty());
-                            writers -= 1;
-                        }
+                    if let Some(batch) = batch {
+                        let ids: Vec<_> = batch.iter().map(|m| m.submission.id.hash()).collect();
+                        prop_assert_eq!(ids, taken);
+                    } else {
+                        prop_assert!(taken.is_empty());
+                        writers -= 1;
                     }
                 }
                 Step::Take => {}
