@@ -45,6 +45,7 @@ async fn function(connection: &mut PgConnection, name: &str, parameters: &str, s
         format!(
             "CREATE FUNCTION {name}({parameters}) RETURNS bigint LANGUAGE plpgsql
              SET plan_cache_mode = force_generic_plan AS $test$
+             #variable_conflict use_column
              DECLARE n bigint := 0; line record; BEGIN
              FOR line IN {body} LOOP n := n + 1; END LOOP; RETURN n; END $test$"
         ),
