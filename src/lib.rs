@@ -22,26 +22,29 @@
 //! | [`provisioning`] | the background task: claim what is due, look at it, settle it; watch what is in force |
 //! | [`retention`] | no contact information is kept: the rule, the sweep, `/privacy`, purging an old portal's tables, importing its export |
 //! | [`help`] | what administrators have to know, a page a topic; the address tool |
-//! | [`db`] | opening and migrating the database, its faults without values; the private PostgreSQL |
+//! | [`db`] | opening and migrating the database, its connections with a limit for each statement, questions asked together, its faults without values; the private PostgreSQL |
 //! | [`web`] | what every answer has: the table's routes, headers, faces of errors, page shell, assets, forms, sessions, limits |
 //! | [`app`], [`server`] | what handlers share and the route table; the front door |
 //! | [`metrics`] | what Prometheus reads: the counters of the rooms, the database's gauges |
 //! | [`config`], [`cli`], [`telemetry`], [`clock`], [`error`] | settings, commands, the log, time, what went wrong |
 //!
-//! `templates/` mirrors `src/`. `migrations/` is the schema, and `pic_conclude` in
-//! `0004_readiness.sql` the one place where a request changes routes. `static/` holds built assets and their sources.
+//! `templates/` mirrors `src/`. `migrations/` is the schema; a request changes routes in
+//! `pic_conclude` (`0004_readiness.sql`), and, where nothing stands against it and nothing is looked
+//! up, in `pic_settle_plain` (`0009_speed.sql`), nowhere else. `static/` holds built assets and their sources.
 //!
 //! # A submission, from end to end
 //!
 //! `request::pages` takes the fields, [`request::form::RequestForm::check`] makes a
-//! [`request::Wanted`] of them or says by the field what is wrong, [`request::store::submit`]
-//! stores it with one statement; before that, the page with the answers shows what a short look by
-//! [`readiness::engine::Checker`] found, as advice. The [`provisioning::waker::Waker`] wakes the
+//! [`request::Wanted`] of them or says by the field what is wrong, [`request::queue::Queue`] stores
+//! it by one statement with those that come in at the same time; before that, the page with the
+//! answers shows what a short look by [`readiness::engine::Checker`] found, as advice. The [`provisioning::waker::Waker`] wakes the
 //! [`provisioning::worker::Worker`], which claims what is due. [`provisioning::checking`] looks at
 //! it with the same checker, outside any transaction; [`provisioning::store::settle`] stores the
 //! findings and, where nothing holds the request back, puts its routes in force, in one
-//! transaction. Else it waits and is looked at again. [`request::Standing`] says how it stands, to
-//! the page and to everybody else; whoever follows it hears of every change by [`request::live`].
+//! transaction. Else it waits and is looked at again. Where checks are off, one statement claims
+//! and settles a batch ([`provisioning::store::settle_plain`]). [`request::Standing`] says how it
+//! stands, to the page and to everybody else; whoever follows it hears of every change by
+//! [`request::live`].
 //!
 //! # Words and sources
 //!
