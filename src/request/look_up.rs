@@ -1,7 +1,7 @@
 //! How do those who want to see a request at the same time find it?
 //!
 //! Who has seen its page already only has to know whether it is still the same: that is a
-//! [`Glance`](super::follow::Glance), a fraction of the work of reading the whole of it.
+//! [`Glance`], a fraction of the work of reading the whole of it.
 
 pub mod store;
 
