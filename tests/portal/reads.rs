@@ -1,7 +1,6 @@
 //! Does a page that has not changed cost next to nothing, and one that has always come anew?
 
 mod constant;
-mod relay;
 mod statements;
 mod tags;
 

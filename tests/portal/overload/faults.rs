@@ -1,7 +1,6 @@
 //! What becomes of submits that wait when the database does not answer as it should?
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
@@ -14,84 +13,23 @@ use pic_portal::{
     db::MIGRATOR,
     request::queue::{Limits, meter::Why},
 };
-use sqlx::{AssertSqlSafe, postgres::PgConnectOptions};
-use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream, UnixStream},
-};
+use sqlx::AssertSqlSafe;
 
 use super::{Busy, REQUESTS, all, assert_put_off, assert_whole, hold, patient, post};
 use crate::support::{
     app::{TestApp, submission_id},
     db::TestDb,
     eventually,
+    proxy::{Fate, Proxy, Target},
 };
 
 /// A domain whose submit has its answer cut off.
 const CUT: &str = "cut-off.example";
 
-/// Leads connections to the test server, and ends the first `cuts` on which [`CUT`] was sent when the
-/// server answers to that: the answer is lost. How many were.
-async fn proxy(options: &PgConnectOptions, cuts: usize) -> (SocketAddr, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let lost = Arc::new(AtomicUsize::new(0));
-    let (options, count) = (options.clone(), Arc::clone(&lost));
-    tokio::spawn(async move {
-        while let Ok((client, _)) = listener.accept().await {
-            let (options, count) = (options.clone(), Arc::clone(&count));
-            tokio::spawn(async move {
-                let port = options.get_port();
-                if let Some(dir) = options.get_socket() {
-                    let socket = dir.join(format!(".s.PGSQL.{port}"));
-                    let server = UnixStream::connect(socket).await.unwrap();
-                    forward(client, server.into_split(), &count, cuts).await;
-                } else {
-                    let server = TcpStream::connect((options.get_host(), port)).await;
-                    forward(client, server.unwrap().into_split(), &count, cuts).await;
-                }
-            });
-        }
-    });
-    (address, lost)
-}
-
-async fn forward(
-    client: TcpStream,
-    (mut from_server, mut to_server): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
-    lost: &AtomicUsize,
-    cuts: usize,
-) {
-    let (mut from_client, mut to_client) = client.into_split();
-    let (mut sent, mut answered) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
-    let mut cut = false;
-    loop {
-        tokio::select! {
-            biased;
-            read = from_server.read(&mut answered) => match read {
-                Ok(bytes @ 1..) if !cut || lost.load(SeqCst) >= cuts => to_client.write_all(&answered[..bytes]).await.unwrap(),
-                Ok(1..) => {
-                    lost.fetch_add(1, SeqCst);
-                    return;
-                }
-                _ => return,
-            },
-            read = from_client.read(&mut sent) => match read {
-                Ok(bytes @ 1..) => {
-                    let sent = &sent[..bytes];
-                    cut |= sent.windows(CUT.len()).any(|part| part == CUT.as_bytes());
-                    to_server.write_all(sent).await.unwrap();
-                }
-                _ => return,
-            },
-        }
-    }
-}
-
 /// `limits.md`, Traps met: whoever loses the answer to a COMMIT does not know.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_whose_answer_is_lost_is_found_by_the_portal_itself() {
-    let (portal, lost) = behind_a_proxy(1).await;
+    let (portal, lost, _proxy) = losing(1).await;
     let told = post(&portal, &submission_id(), CUT).await.unwrap();
     assert_eq!(lost.load(SeqCst), 1);
     let stored: Vec<String> = sqlx::query_scalar("SELECT reference FROM request")
@@ -103,21 +41,29 @@ async fn a_commit_whose_answer_is_lost_is_found_by_the_portal_itself() {
 }
 
 /// A portal that loses the first `cuts` answers to [`CUT`], and how many it has lost.
-async fn behind_a_proxy(cuts: usize) -> (Arc<TestApp>, Arc<AtomicUsize>) {
+async fn losing(cuts: usize) -> (Arc<TestApp>, Arc<AtomicUsize>, Proxy) {
     let db = TestDb::fresh(&MIGRATOR).await;
-    let (address, lost) = proxy(&db.options(), cuts).await;
-    let through = PgConnectOptions::new_without_pgpass()
-        .host(&address.ip().to_string())
-        .port(address.port())
-        .username(db.options().get_username())
-        .database(db.name());
+    let proxy = Proxy::to(Target::of(&db.options())).await;
+    let lost = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&lost);
+    proxy.judge(move |_, message| {
+        let is_it = message
+            .windows(CUT.len())
+            .any(|part| part == CUT.as_bytes());
+        if !is_it || count.load(SeqCst) >= cuts {
+            return Fate::Pass;
+        }
+        count.fetch_add(1, SeqCst);
+        Fate::LoseAnswer
+    });
+    let through = proxy.options(&db.options());
     let portal = TestApp::on(db, through, |_| {}, patient()).await;
-    (Arc::new(portal), lost)
+    (Arc::new(portal), lost, proxy)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_whose_answer_is_lost_twice_is_found_by_who_sends_it_again() {
-    let (portal, lost) = behind_a_proxy(2).await;
+    let (portal, lost, _proxy) = losing(2).await;
     let id = submission_id();
     let unknown = post(&portal, &id, CUT).await.unwrap();
     assert_put_off(&unknown, &id, CUT);
