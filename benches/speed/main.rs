@@ -43,8 +43,12 @@ use server::Server;
 
 /// The server's settings on top of the portal's own: room for a yardstick of 512 connections, and
 /// statements that can be counted where a database asks for it.
-const SETTINGS: [(&str, &str); 3] = [
+const SETTINGS: [(&str, &str); 5] = [
     ("max_connections", "600"),
+    // Else the yardstick, which stores most, soon measures what does not fit and how often that is
+    // flushed.
+    ("shared_buffers", "1GB"),
+    ("max_wal_size", "8GB"),
     ("shared_preload_libraries", "pg_stat_statements"),
     ("pg_stat_statements.track", "none"),
 ];
