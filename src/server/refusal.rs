@@ -51,9 +51,13 @@ impl Refusals {
         Arc::new(Self { clock, faces })
     }
 
+    fn face(&self, status: StatusCode) -> Option<&Face> {
+        self.faces.iter().find(|face| face.status == status)
+    }
+
     /// The whole answer with `status`, which ends the connection.
     pub(super) fn answer(&self, status: StatusCode) -> Option<Bytes> {
-        let face = self.faces.iter().find(|face| face.status == status)?;
+        let face = self.face(status)?;
         let mut answer = face.head.clone();
         let date = self.clock.now().format("%a, %d %b %Y %H:%M:%S GMT");
         let own = format!("{REQUEST_ID}: {}\r\ndate: {date}\r\n\r\n", request_id());
@@ -65,14 +69,13 @@ impl Refusals {
     /// Our answer for a bare one of hyper's that begins with `begin`. What a handler has answered
     /// has an id, and stays as it is.
     pub(super) fn in_place_of(&self, begin: &[u8]) -> Option<Bytes> {
-        if has_id(begin) {
-            return None;
-        }
         let rest = begin
             .strip_prefix(b"HTTP/1.1 ")
             .or_else(|| begin.strip_prefix(b"HTTP/1.0 "))?;
         let status = StatusCode::from_bytes(rest.get(..3)?).ok()?;
-        self.answer(status)
+        // In this order: few answers have one of these, and each would be looked through.
+        let is_bare = self.face(status).is_some() && !has_id(begin);
+        is_bare.then(|| self.answer(status)).flatten()
     }
 }
 

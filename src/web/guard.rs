@@ -11,7 +11,7 @@ use axum::{
     http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse as _, Response},
 };
-use tracing::Instrument as _;
+use tracing::Span;
 
 use crate::{code, error::Problem};
 
@@ -47,33 +47,46 @@ pub fn request_id() -> String {
     })
 }
 
-/// Gives the request its id: in the answer's header, and in every line that is logged meanwhile.
-pub(super) async fn name<F: Future<Output = Response>>(
-    request: Request,
-    then: impl FnOnce(Request) -> F,
-) -> Response {
-    let id = request_id();
-    let (started, method) = (Instant::now(), known(request.method()));
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    // At `error`, so that the id stands beside grave lines also where the log has no others.
-    let span = tracing::error_span!("request", id);
-    async {
-        let mut response = then(request).await;
+/// The id of a request: in the answer's header, and in every line that is logged meanwhile.
+#[derive(Debug)]
+pub(super) struct Name {
+    id: String,
+    began: Instant,
+    method: &'static str,
+    route: Option<MatchedPath>,
+}
+
+impl Name {
+    /// A new one.
+    pub(super) fn new(request: &Request) -> Self {
+        Self {
+            id: request_id(),
+            began: Instant::now(),
+            method: known(request.method()),
+            route: request.extensions().get().cloned(),
+        }
+    }
+
+    /// What the request is answered in. At `error`, so that the id stands beside grave lines also
+    /// where the log has no others.
+    pub(super) fn span(&self) -> Span {
+        tracing::error_span!("request", id = self.id)
+    }
+
+    /// Puts it on the answer, and the request's line in the log: within the [`Name::span`].
+    pub(super) fn put_on(self, response: &mut Response) {
         tracing::debug!(
-            method,
-            route = route.as_ref().map_or("none", MatchedPath::as_str),
+            method = self.method,
+            route = self.route.as_ref().map_or("none", MatchedPath::as_str),
             status = response.status().as_u16(),
-            duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            duration_us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX),
             "answered"
         );
-        if let Ok(id) = HeaderValue::try_from(id) {
+        if let Ok(id) = HeaderValue::try_from(self.id) {
             let name = HeaderName::from_static(REQUEST_ID);
             response.headers_mut().insert(name, id);
         }
-        response
     }
-    .instrument(span)
-    .await
 }
 
 /// A method's name; one that is not HTTP's own is what a client typed.
@@ -90,21 +103,22 @@ fn known(method: &Method) -> &'static str {
     }
 }
 
-/// Lets through what has an address.
-pub(super) async fn admit<F: Future<Output = Response>>(
-    request: Request,
-    then: impl FnOnce(Request) -> F,
-) -> Response {
+/// Lets through what has an address; the answer to what has none.
+#[expect(
+    clippy::result_large_err,
+    reason = "an answer, which is handed on as it is"
+)]
+pub(super) fn admit(request: &Request) -> Result<(), Response> {
     if let Some(Refused(status)) = request.extensions().get() {
-        return Problem::of(*status).into_response();
+        return Err(Problem::of(*status).into_response());
     }
     if request.method() == Method::OPTIONS && request.uri().path() == "*" {
         let allow = [(header::ALLOW, "GET, HEAD, POST, OPTIONS")];
-        return (StatusCode::NO_CONTENT, allow).into_response();
+        return Err((StatusCode::NO_CONTENT, allow).into_response());
     }
     match fault(request.uri()) {
-        Some(status) => Problem::of(status).into_response(),
-        None => then(request).await,
+        Some(status) => Err(Problem::of(status).into_response()),
+        None => Ok(()),
     }
 }
 

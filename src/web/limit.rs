@@ -214,20 +214,14 @@ impl Throttle {
 #[derive(Clone, Copy, Debug)]
 pub struct FailedTry;
 
-/// Counts failed tries; over the limit the answer is 429, whatever it would have been.
-pub(super) async fn count_tries<F: Future<Output = Response>>(
-    app: &App,
-    request: Request,
-    then: impl FnOnce(Request) -> F,
-) -> Response {
-    let Client(network) = Client::of(app, request.extensions(), request.headers());
-    let mut response = then(request).await;
-    if response.extensions_mut().remove::<FailedTry>().is_some()
+/// Counts a failed try of `network`; over the limit the answer is 429, whatever it would have been.
+pub(super) fn count_try(app: &App, network: Network, mut answered: Response) -> Response {
+    if answered.extensions_mut().remove::<FailedTry>().is_some()
         && let Err(too_many) = app.site().throttle.tries.take(network)
     {
         return Error::TooMany(too_many).into_response();
     }
-    response
+    answered
 }
 
 /// Tries nothing for a network that has failed too often. For `POST` only: that is where keys and

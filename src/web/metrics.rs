@@ -21,6 +21,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use tracing::Instrument as _;
+
 use super::{guard, routes::Route};
 use crate::{app::App, metrics::Metrics};
 
@@ -166,31 +168,52 @@ impl Meter {
 }
 
 /// Counts an answer when its head is there; what is streamed after it takes no part.
-pub(super) async fn count<F: Future<Output = Response>>(
-    app: &App,
-    request: Request,
-    then: impl FnOnce(Request) -> F,
-) -> Response {
-    let began = Instant::now();
-    let method = request.method().clone();
-    let path = request.extensions().get::<MatchedPath>().cloned();
-    let response = then(request).await;
-    let path = path.as_ref().map_or(OTHER, MatchedPath::as_str);
-    app.meter()
-        .answered(path, &method, response.status(), began.elapsed());
-    response
+#[derive(Debug)]
+pub(super) struct Count {
+    began: Instant,
+    method: Method,
+    path: Option<MatchedPath>,
+}
+
+impl Count {
+    /// The request has come.
+    pub(super) fn begin(request: &Request) -> Self {
+        Self {
+            began: Instant::now(),
+            method: request.method().clone(),
+            path: request.extensions().get().cloned(),
+        }
+    }
+
+    /// It is answered.
+    pub(super) fn end(self, app: &App, status: StatusCode) {
+        let path = self.path.as_ref().map_or(OTHER, MatchedPath::as_str);
+        app.meter()
+            .answered(path, &self.method, status, self.began.elapsed());
+    }
 }
 
 /// `GET /metrics`, and nothing else: no route of the portal's table is on that listener.
 pub fn router(metrics: Metrics) -> Router {
     Router::new()
         .fallback(scrape)
-        .layer(middleware::from_fn(|request, next: Next| {
-            guard::name(request, |request| {
-                guard::admit(request, |request| next.run(request))
-            })
-        }))
+        .layer(middleware::from_fn(around))
         .with_state(metrics)
+}
+
+/// An id, and no address that is none.
+async fn around(request: Request, next: Next) -> Response {
+    let name = guard::Name::new(&request);
+    let span = name.span();
+    let answer = async {
+        let mut response = match guard::admit(&request) {
+            Ok(()) => next.run(request).await,
+            Err(refused) => refused,
+        };
+        name.put_on(&mut response);
+        response
+    };
+    answer.instrument(span).await
 }
 
 async fn scrape(State(metrics): State<Metrics>, method: Method, uri: Uri) -> Response {

@@ -28,13 +28,14 @@ use futures_util::FutureExt as _;
 use http_body_util::Limited;
 use tower::ServiceBuilder;
 use tower_http::csrf::CsrfLayer;
+use tracing::Instrument as _;
 
 use crate::{
     app::App,
     db::budget,
     error::{Error, Problem},
     request::pages::view::{ErrorPage, Way},
-    web::{constant::Constants, form::MAX_BODY, routes::Route, shell::Section},
+    web::{client::Client, constant::Constants, form::MAX_BODY, routes::Route, shell::Section},
 };
 
 /// What a page may load and do (`ux.md`, Everywhere): nothing inline, nothing from elsewhere.
@@ -110,19 +111,34 @@ pub fn router(table: Vec<Route>, app: &App) -> Router {
 }
 
 /// What is around every handler. From the outside in: counted, an id, headers, a face for errors,
-/// no address that is none, a panic becomes a 500, the database's time is limited so that an answer
-/// comes within 5 s whatever it does, failed tries are counted, no body over the limit.
+/// no address that is none, failed tries are counted, a panic becomes a 500, the database's time is
+/// limited so that an answer comes within 5 s whatever it does, no body over the limit.
+///
+/// One future with steps before and after, and not one in another for each of them: that would be
+/// of nine kilobytes, for every request that waits.
 async fn around(State(app): State<App>, request: Request, next: Next) -> Response {
-    let app = &app;
-    let within = |request| bounded(request, |request| next.run(request));
-    let within = |request| limit::count_tries(app, request, within);
-    let within = |request| budget::sharing(DATABASE_LIMIT, within(request));
-    let within = |request| caught(within(request));
-    let within = |request| guard::admit(request, within);
-    let within = |request| faces(app, request, within);
-    let within = |request| headers(app, request, within);
-    let within = |request| guard::name(request, within);
-    metrics::count(app, request, within).await
+    let (count, name) = (metrics::Count::begin(&request), guard::Name::new(&request));
+    let span = name.span();
+    let answer = async {
+        let face = Face::wanted(&request);
+        let answered = if let Err(refused) = guard::admit(&request) {
+            refused
+        } else {
+            let Client(network) = Client::of(&app, request.extensions(), request.headers());
+            let answered = match bounded(request) {
+                Ok(request) => caught(budget::sharing(DATABASE_LIMIT, next.run(request))).await,
+                Err(refused) => refused,
+            };
+            limit::count_try(&app, network, answered)
+        };
+        let mut response = face.put_on(&app, answered);
+        put_headers(&app, &mut response);
+        name.put_on(&mut response);
+        response
+    };
+    let response = answer.instrument(span).await;
+    count.end(&app, response.status());
+    response
 }
 
 /// What `answer` gives; a panic of it has been told by the panic's own line.
@@ -132,94 +148,104 @@ async fn caught(answer: impl Future<Output = Response>) -> Response {
 }
 
 /// Refuses a body that is said to be over the limit, and ends one that turns out to be.
-async fn bounded<F: Future<Output = Response>>(
-    request: Request,
-    then: impl FnOnce(Request) -> F,
-) -> Response {
+#[expect(
+    clippy::result_large_err,
+    reason = "both are what is handed on, and neither is seldom"
+)]
+fn bounded(request: Request) -> Result<Request, Response> {
     let said = request.headers().get(header::CONTENT_LENGTH);
     let said = said.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if said.is_some_and(|length| length > MAX_BODY as u64) {
-        return Problem::of(StatusCode::PAYLOAD_TOO_LARGE).into_response();
+        return Err(Problem::of(StatusCode::PAYLOAD_TOO_LARGE).into_response());
     }
     if request.body().is_end_stream() {
-        return then(request).await;
+        return Ok(request);
     }
-    then(request.map(|body| Body::new(Limited::new(body, MAX_BODY)))).await
+    Ok(request.map(|body| Body::new(Limited::new(body, MAX_BODY))))
 }
 
 /// In the extensions of an answer: a program reads it, and its words stay as they are.
 #[derive(Clone, Copy, Debug)]
 pub struct Plain;
 
-/// Gives an error a face: a page, or `application/problem+json` for who asks for it.
-async fn faces<F: Future<Output = Response>>(
-    app: &App,
-    request: Request,
-    then: impl FnOnce(Request) -> F,
-) -> Response {
-    let wants_json = accept::prefers_json(request.headers());
-    let at_desk = request.uri().path().starts_with("/staff/");
-    let mut response = then(request).await;
-    let status = response.status();
-    if !status.is_client_error() && !status.is_server_error() {
-        return response;
-    }
-    if response.extensions().get::<Plain>().is_some() {
-        return response;
-    }
-    let problem = response.extensions_mut().remove::<Problem>();
-    // A form shown again with its errors has a page already.
-    let has_page = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
-    if has_page && !wants_json {
-        return response;
-    }
-    let problem = problem.unwrap_or_else(|| Problem::of(status));
-    let mut faced = if wants_json {
-        let body = serde_json::to_vec(&problem).unwrap_or_default();
-        ([(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
-    } else {
-        // Staff have no business with the pages of administrators.
-        let way = match problem.way {
-            Some((href, _)) if at_desk && !href.starts_with("/staff/") => None,
-            way => way,
-        };
-        let back = Some(("/staff/requests", "Back to the requests")).filter(|_| at_desk);
-        let way = way.or(back).map(|(href, label)| Way {
-            href: href.into(),
-            label: label.into(),
-        });
-        let face = ErrorPage {
-            shell: app.shell(if at_desk {
-                Section::Staff
-            } else {
-                Section::None
-            }),
-            status: status.as_u16(),
-            title: problem.title.into(),
-            lines: vec![problem.detail.into()],
-            ways: way.into_iter().collect(),
-            incident: problem.incident.clone(),
-        };
-        page(status, &face).unwrap_or_else(|_| problem.title.into_response())
-    };
-    *faced.status_mut() = status;
-    for name in [header::RETRY_AFTER, header::ALLOW] {
-        if let Some(value) = response.headers_mut().remove(&name) {
-            faced.headers_mut().insert(name, value);
+/// How an error is shown to who asked: as a page, or as `application/problem+json`.
+#[derive(Clone, Copy, Debug)]
+struct Face {
+    wants_json: bool,
+    at_desk: bool,
+}
+
+impl Face {
+    fn wanted(request: &Request) -> Self {
+        Self {
+            wants_json: accept::prefers_json(request.headers()),
+            at_desk: request.uri().path().starts_with("/staff/"),
         }
     }
-    faced
+
+    /// Gives an error its face; everything else stays.
+    fn put_on(self, app: &App, mut response: Response) -> Response {
+        let Self {
+            wants_json,
+            at_desk,
+        } = self;
+        let status = response.status();
+        if !status.is_client_error() && !status.is_server_error() {
+            return response;
+        }
+        if response.extensions().get::<Plain>().is_some() {
+            return response;
+        }
+        let problem = response.extensions_mut().remove::<Problem>();
+        // A form shown again with its errors has a page already.
+        let has_page = response
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+        if has_page && !wants_json {
+            return response;
+        }
+        let problem = problem.unwrap_or_else(|| Problem::of(status));
+        let mut faced = if wants_json {
+            let body = serde_json::to_vec(&problem).unwrap_or_default();
+            ([(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+        } else {
+            // Staff have no business with the pages of administrators.
+            let way = match problem.way {
+                Some((href, _)) if at_desk && !href.starts_with("/staff/") => None,
+                way => way,
+            };
+            let back = Some(("/staff/requests", "Back to the requests")).filter(|_| at_desk);
+            let way = way.or(back).map(|(href, label)| Way {
+                href: href.into(),
+                label: label.into(),
+            });
+            let face = ErrorPage {
+                shell: app.shell(if at_desk {
+                    Section::Staff
+                } else {
+                    Section::None
+                }),
+                status: status.as_u16(),
+                title: problem.title.into(),
+                lines: vec![problem.detail.into()],
+                ways: way.into_iter().collect(),
+                incident: problem.incident.clone(),
+            };
+            page(status, &face).unwrap_or_else(|_| problem.title.into_response())
+        };
+        *faced.status_mut() = status;
+        for name in [header::RETRY_AFTER, header::ALLOW] {
+            if let Some(value) = response.headers_mut().remove(&name) {
+                faced.headers_mut().insert(name, value);
+            }
+        }
+        faced
+    }
 }
 
 /// Headers on every answer, whatever it is. What a handler has set itself stays.
-async fn headers<F: Future<Output = Response>>(
-    app: &App,
-    request: Request,
-    then: impl FnOnce(Request) -> F,
-) -> Response {
+fn put_headers(app: &App, response: &mut Response) {
     const fn fixed(text: &'static str) -> HeaderValue {
         HeaderValue::from_static(text)
     }
@@ -243,7 +269,6 @@ async fn headers<F: Future<Output = Response>>(
     ];
     const NO_STORE: HeaderValue = fixed("no-store");
     const HSTS: HeaderValue = fixed("max-age=31536000");
-    let mut response = then(request).await;
     let headers = response.headers_mut();
     // And those that come after: the id, the length, the date.
     headers.reserve(FIXED.len() + 5);
@@ -252,5 +277,4 @@ async fn headers<F: Future<Output = Response>>(
     if app.site().public_url.is_https() {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
     }
-    response
 }
