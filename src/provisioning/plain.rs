@@ -28,6 +28,13 @@ const MOST: u32 = 500;
 /// How long a claim lasts on what is not plain; it is settled at once, which takes a fraction of it.
 const LEASE: Duration = Duration::from_secs(30);
 
+/// After a batch of several that was not a full one, so many times as long as it took, at most
+/// [`LONGEST_REST`]: while many come in, few large batches leave more of the machine for those who
+/// submit than many small ones.
+const REST: u32 = 4;
+/// What a request waits longer for it at most; nobody sees that.
+const LONGEST_REST: Duration = Duration::from_millis(50);
+
 /// Settles what is due.
 #[derive(Clone, Debug)]
 pub(super) struct Settler {
@@ -198,6 +205,14 @@ impl Pace {
             Some(_) => self.at.min(next),
         };
     }
+
+    /// How long to look at nothing after `turn`, which took so long.
+    pub(super) fn rest(turn: &Turn, took: Duration) -> Duration {
+        if turn.more || turn.settled.provisioned <= 1 {
+            return Duration::ZERO;
+        }
+        (took * REST).min(LONGEST_REST)
+    }
 }
 
 #[cfg(test)]
@@ -248,6 +263,26 @@ mod tests {
         assert!(wait(&pace) <= soon / 2);
         pace.keep(since, &turn(false, Some(POLL / 2)), POLL);
         assert!(wait(&pace) <= soon / 2, "and not later again");
+    }
+
+    #[test]
+    fn one_alone_is_no_reason_to_rest_and_a_queue_is_none() {
+        let of = |provisioned, more| Turn {
+            settled: Settled {
+                provisioned,
+                ..Settled::default()
+            },
+            ..turn(more, None)
+        };
+        let took = Duration::from_millis(3);
+        for (provisioned, more, rest) in
+            [(0, false, 0), (1, false, 0), (500, true, 0), (2, false, 12)]
+        {
+            let rested = Pace::rest(&of(provisioned, more), took);
+            assert_eq!(rested, Duration::from_millis(rest), "{provisioned} {more}");
+        }
+        let long = Pace::rest(&of(2, false), Duration::from_secs(1));
+        assert_eq!(long, LONGEST_REST);
     }
 
     #[test]

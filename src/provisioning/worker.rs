@@ -248,13 +248,14 @@ impl Worker {
         let mut pace = Pace::new();
         let mut failure_wait = FAILURE_WAIT.0;
         while !stop.is_cancelled() {
-            let since = pace.since();
+            let (since, began) = (pace.since(), Instant::now());
             // A wake-up that comes while we look is kept by the `Notify`: none is lost.
             match settler.clear(since).await {
                 Ok(turn) => {
                     failure_wait = FAILURE_WAIT.0;
                     log(turn.settled);
                     pace.keep(since, &turn, self.waker.poll());
+                    sleep_or(stop, Pace::rest(&turn, began.elapsed())).await;
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the background task waits for the database");
