@@ -9,15 +9,15 @@ use pic_portal::db::{
 use sqlx::postgres::PgConnectOptions;
 use tempfile::TempDir;
 
-/// A private PostgreSQL in a scratch directory on the disk of the build; both are gone when it is
-/// dropped.
+/// A private PostgreSQL, stopped when it is dropped.
 pub(crate) struct Server {
     postgres: PrivatePostgres,
-    _scratch: TempDir,
+    _scratch: Option<TempDir>,
 }
 
 impl Server {
-    /// Starts one with the portal's own settings, and `settings` on top of them.
+    /// Starts one with the portal's own settings, and `settings` on top of them, in a scratch
+    /// directory on the disk of the build that goes with it.
     ///
     /// # Panics
     ///
@@ -27,17 +27,23 @@ impl Server {
         // As root, the server's own user must be able to enter it.
         fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o755))
             .expect("our own directory");
-        let options = Options {
-            settings: settings
-                .iter()
-                .map(|&(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
-            ..options(scratch.path().to_owned())
-        };
+        let path = scratch.path().to_owned();
+        Self {
+            _scratch: Some(scratch),
+            ..Self::start_with(options(path), settings)
+        }
+    }
+
+    /// The same with `options`, in their directory, which stays.
+    pub(crate) fn start_with(mut options: Options, settings: &[(&str, &str)]) -> Self {
+        let settings = settings
+            .iter()
+            .map(|&(name, value)| (name.to_owned(), value.to_owned()));
+        options.settings.extend(settings);
         let postgres = PrivatePostgres::start(&options).unwrap_or_else(|error| panic!("{error}"));
         Self {
             postgres,
-            _scratch: scratch,
+            _scratch: None,
         }
     }
 

@@ -23,7 +23,10 @@ pub(crate) enum Job {
     Submit,
     /// Sixty-four submissions a call.
     Slice,
+    /// Anywhere: of many millions, most lie on the disk.
     LookUp,
+    /// Among those that came last, which is where people look.
+    LookUpNew,
     Search,
     /// Claimed and settled, five hundred at once.
     Settle,
@@ -32,9 +35,10 @@ pub(crate) enum Job {
 }
 
 /// In this order: what is settled was submitted before.
-pub(crate) const JOBS: [Job; 6] = [
+pub(crate) const JOBS: [Job; 7] = [
     Job::Submit,
     Job::LookUp,
+    Job::LookUpNew,
     Job::Search,
     Job::Slice,
     Job::Settle,
@@ -46,7 +50,8 @@ impl Job {
         match self {
             Self::Submit => "submits, one at a time",
             Self::Slice => "submits, 64 at a time",
-            Self::LookUp => "look-ups",
+            Self::LookUp => "look-ups, anywhere",
+            Self::LookUpNew => "look-ups, the newest 10,000",
             Self::Search => "searches by domain",
             Self::Settle => "claimed and settled, 500",
             Self::Sweep => "requests swept",
@@ -59,7 +64,8 @@ impl Job {
         let done = match self {
             Self::Submit => submits(sized, 200, 1).await,
             Self::Slice => submits(sized, 24, 64).await,
-            Self::LookUp => look_ups(sized, 400, round).await,
+            Self::LookUp => return look_ups(sized, sized.requests, round).await,
+            Self::LookUpNew => return look_ups(sized, 10_000.min(sized.requests), round).await,
             Self::Search => searches(sized, 200, round).await,
             Self::Settle => return settle(sized, 6).await,
             Self::Sweep => sweep(sized).await,
@@ -81,33 +87,34 @@ async fn submits(sized: &Sized, calls: usize, slice: usize) -> usize {
     calls * slice
 }
 
-/// Request numbers all over the place, others in each round.
-fn somewhere(sized: &Sized, round: usize, count: usize) -> impl Iterator<Item = i64> {
+/// Numbers of requests all over the last so many, others in each round.
+fn somewhere(sized: &Sized, last: i64, round: usize, count: usize) -> impl Iterator<Item = i64> {
     let (requests, from) = (sized.requests, round * count);
     (from..from + count).map(move |place| {
         let place = i64::try_from(place).expect("a small number");
-        1 + place * 7_919_i64.pow(2) % requests
+        requests - place * 7_919_i64.pow(2) % last
     })
 }
 
-async fn look_ups(sized: &Sized, count: usize, round: usize) -> usize {
-    for n in somewhere(sized, round, count) {
-        // As the database was filled.
-        let symbols: String = sqlx::query_scalar("SELECT reference FROM request WHERE id = $1")
-            .bind(n)
-            .fetch_optional(&sized.db.pool)
+/// Only the look-ups are timed; the references are known before, as they are to whoever looks.
+async fn look_ups(sized: &Sized, last: i64, round: usize) -> f64 {
+    let numbers: Vec<_> = somewhere(sized, last, round, 400).collect();
+    let references: Vec<String> =
+        sqlx::query_scalar("SELECT reference FROM request WHERE id = ANY ($1)")
+            .bind(&numbers)
+            .fetch_all(&sized.db.pool)
             .await
-            .expect("an answer")
-            .unwrap_or_default();
-        if let Some(reference) = Reference::parse(&symbols) {
-            look_up(&sized.db.pool, reference).await.expect("an answer");
-        }
+            .expect("references");
+    let began = Instant::now();
+    for symbols in &references {
+        let reference = Reference::parse(symbols).expect("a reference");
+        look_up(&sized.db.pool, reference).await.expect("an answer");
     }
-    count
+    rate(references.len(), began)
 }
 
 async fn searches(sized: &Sized, count: usize, round: usize) -> usize {
-    for n in somewhere(sized, round, count) {
+    for n in somewhere(sized, sized.requests, round, count) {
         let fields = format!("q=d{n}.city{}.land.example", n % 1000);
         let query: Query = serde_html_form::from_str(&fields).expect("a query");
         let filter = Filter::of(&query).expect("a filter");
