@@ -12,6 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use sha2::{Digest as _, Sha256};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -111,18 +112,25 @@ impl App {
     /// An application on `db`, whose submits wake the background task through `waker`.
     #[must_use]
     pub fn new(db: Database, site: Site, waker: Waker) -> Self {
-        Self::with_queue(db, site, waker, queue::Limits::default())
+        Self::with_queue(db, site, waker, queue::Limits::default(), None)
     }
 
-    /// Like [`App::new`], with other limits of what is stored at once and what may wait for it.
+    /// Like [`App::new`], with limits of what is stored at once and what may wait for it, and with a
+    /// runtime for those who store it: see [`Queue::new`].
     #[must_use]
-    pub fn with_queue(db: Database, site: Site, waker: Waker, limits: queue::Limits) -> Self {
+    pub fn with_queue(
+        db: Database,
+        site: Site,
+        waker: Waker,
+        limits: queue::Limits,
+        runtime: Option<Handle>,
+    ) -> Self {
         Self(Arc::new(Inner {
             live: live::Hub::new(site.live),
             readers: Readers::new(&db.pool),
             blank_form: OnceLock::new(),
             edition: site.edition(),
-            queue: Queue::new(db.pool.clone(), waker.clone(), limits),
+            queue: Queue::new(db.pool.clone(), waker.clone(), limits, runtime),
             db,
             site,
             waker,
@@ -181,6 +189,15 @@ impl App {
     /// [`NotStored`], within a few seconds.
     pub async fn submit(&self, submission: Submission) -> Result<Submitted, NotStored> {
         self.0.queue.submit(submission).await
+    }
+
+    /// Whether a submission that came now would be let in: see [`Queue::admit`].
+    ///
+    /// # Errors
+    ///
+    /// [`NotStored::Full`].
+    pub fn admit(&self) -> Result<(), NotStored> {
+        self.0.queue.admit()
     }
 
     /// Those who wait to be stored.

@@ -126,7 +126,8 @@ impl Cli {
                 let (filter, format) = self.given.log()?;
                 let config = self.given.config()?;
                 telemetry::init(filter, format);
-                runtime()?.block_on(serve::serve(config))
+                let aside = aside()?;
+                runtime()?.block_on(serve::serve(config, aside.handle()))
             }
             Command::Check { domain, edge } => {
                 let config = self.given.config()?;
@@ -162,6 +163,15 @@ impl Cli {
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+}
+
+/// A runtime of one thread, for what has to get on whatever comes in at the front door.
+fn aside() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("aside")
         .enable_all()
         .build()
 }

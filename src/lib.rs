@@ -46,6 +46,12 @@
 //! stands, to the page and to everybody else; whoever follows it hears of every change by
 //! [`request::live`].
 //!
+//! # Two runtimes
+//!
+//! Connections are served on all cores by one runtime. The writers of the queue and the background
+//! task have another, of one thread ([`cli`] starts both): when more comes in than can be done,
+//! a turn of all connections takes long, and what was let in gets on all the same.
+//!
 //! # Words and sources
 //!
 //! The words (programme, agreement number, Access Edge, SIP domain, route, service, request,

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use sqlx::postgres::PgConnectOptions;
 use tokio::{
     net::TcpListener,
+    runtime::Handle,
     signal::unix::{SignalKind, signal},
 };
 use tokio_util::sync::CancellationToken;
@@ -21,7 +22,7 @@ use crate::{
     metrics::Metrics,
     provisioning::{waker::Waker, worker::Worker},
     readiness::{Mode, engine::Checks},
-    request::live,
+    request::{live, queue},
     retention::sweep::Sweeper,
     server::{self, Door, Limits},
     staff,
@@ -30,7 +31,7 @@ use crate::{
 
 /// Runs the portal until SIGINT or SIGTERM: no request is cut off, and a private PostgreSQL is
 /// stopped with it.
-pub(super) async fn serve(config: Config) -> Result<(), Failure> {
+pub(super) async fn serve(config: Config, aside: &Handle) -> Result<(), Failure> {
     let stop = CancellationToken::new();
     // Before anything is started, so that a signal during the start stops it in good order too.
     let (mut terminate, mut interrupt) = (
@@ -71,6 +72,7 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
                 &config,
                 (checks, clock),
                 private.as_ref(),
+                aside,
                 stop,
             )
             .await
@@ -111,6 +113,7 @@ async fn serve_on(
     config: &Config,
     (checks, clock): (Checks, Clock),
     private: Option<&PrivatePostgres>,
+    aside: &Handle,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
     let address = listener.local_addr()?;
@@ -140,7 +143,13 @@ async fn serve_on(
         .exempt
         .extend_from_slice(config.trusted_proxies.networks());
     let pool = db.pool.clone();
-    let app = App::new(db, site, waker.clone());
+    let app = App::with_queue(
+        db,
+        site,
+        waker.clone(),
+        queue::Limits::default(),
+        Some(aside.clone()),
+    );
     tracing::info!("{}", in_words(checks.mode()));
     let worker = Worker::new(pool.clone(), config.waits, waker)
         .with_checks(checks)
@@ -150,7 +159,7 @@ async fn serve_on(
         tracing::debug!(%error, "not shown as an instance");
     }
     let worker_meter = worker.meter().clone();
-    let worker = tokio::spawn(worker.run(stop.clone()));
+    let worker = aside.spawn(worker.run(stop.clone()));
     let sweeper = Sweeper::new(pool.clone(), config.sweep, stop.clone());
     let door = Door::new(limits);
     let metrics = Metrics::new(

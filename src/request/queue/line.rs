@@ -69,25 +69,42 @@ pub(super) struct Line {
 impl Line {
     /// Lets `member` in, if there is room and it would be stored in time.
     pub(super) fn join(&mut self, member: Member, now: Instant, limits: &Limits) -> Joined {
-        let oldest = self.members.front().map(|oldest| now - oldest.since);
-        if self.members.len() >= limits.waiting
-            || (!self.members.is_empty() && self.rows + member.rows > limits.waiting_rows)
-            || oldest.is_some_and(|age| age > limits.late)
-        {
-            let tell = self.told.is_none_or(|told| now - told >= TOLD_EVERY);
-            if tell {
-                self.told = Some(now);
-            }
-            return Joined::Refused { tell };
+        let has_room = self.members.is_empty() || self.rows + member.rows <= limits.waiting_rows;
+        if !has_room || self.is_full(now, limits) {
+            return Joined::Refused {
+                tell: self.tells(now),
+            };
         }
         self.rows += member.rows;
         self.members.push_back(member);
-        if self.writers < WRITERS {
-            self.writers += 1;
+        let has_enough = self.writers > 0 && self.members.len() < limits.crowd;
+        if !has_enough && self.hasten() {
             Joined::StartsWriter
         } else {
             Joined::Waits
         }
+    }
+
+    /// Counts a writer in, whom the caller has to start, if somebody waits and there may be another.
+    pub(super) fn hasten(&mut self) -> bool {
+        let starts = !self.members.is_empty() && self.writers < WRITERS;
+        self.writers += usize::from(starts);
+        starts
+    }
+
+    /// Whether nobody is let in, however few rows it has: too many wait, or for too long.
+    pub(super) fn is_full(&self, now: Instant, limits: &Limits) -> bool {
+        let oldest = self.members.front().map(|oldest| now - oldest.since);
+        self.members.len() >= limits.waiting || oldest.is_some_and(|age| age > limits.late)
+    }
+
+    /// Whether it is time to tell the log that somebody is not let in.
+    pub(super) fn tells(&mut self, now: Instant) -> bool {
+        let tell = self.told.is_none_or(|told| now - told >= TOLD_EVERY);
+        if tell {
+            self.told = Some(now);
+        }
+        tell
     }
 
     /// What a writer stores at once. `None`: nobody waits, and the writer is counted out.

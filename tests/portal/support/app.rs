@@ -295,7 +295,7 @@ impl TestApp {
         };
         change(&mut site);
         let waker = Waker::default();
-        let app = App::with_queue(database, site, waker.clone(), limits);
+        let app = App::with_queue(database, site, waker.clone(), limits, None);
         let router = app.router();
         Self {
             app,

@@ -11,6 +11,8 @@ use crate::{
 const LIMITS: Limits = Limits {
     batch: 3,
     rows: 8,
+    crowd: 2,
+    hurry: Duration::ZERO,
     waiting: 6,
     waiting_rows: 20,
     late: Duration::from_secs(2),
@@ -45,6 +47,7 @@ fn member(domains: usize, since: Instant) -> (Member, oneshot::Receiver<Answer>)
 #[test]
 fn two_writers_at_most_are_started_and_each_is_counted_out_once_nobody_waits() {
     let (mut line, now) = (Line::default(), Instant::now());
+    assert!(!line.hasten(), "there is nobody to wait for");
     let mut answers = Vec::new();
     for expected in [Joined::StartsWriter, Joined::StartsWriter, Joined::Waits] {
         let (member, answer) = member(1, now);
@@ -55,7 +58,10 @@ fn two_writers_at_most_are_started_and_each_is_counted_out_once_nobody_waits() {
     assert!(line.take(&LIMITS).is_none());
     assert_eq!(line.writers(), 1);
     let (late, _answer) = member(1, now);
-    assert_eq!(line.join(late, now, &LIMITS), Joined::StartsWriter);
+    assert_eq!(line.join(late, now, &LIMITS), Joined::Waits, "one alone");
+    assert!(line.hasten());
+    assert!(!line.hasten());
+    assert_eq!(line.writers(), 2);
 }
 
 #[test]
@@ -77,6 +83,7 @@ enum Step {
     Join(usize),
     Leave(usize),
     Take,
+    Hasten,
     Wait(u64),
 }
 
@@ -85,6 +92,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (1..12_usize).prop_map(Step::Join),
         1 => (0..6_usize).prop_map(Step::Leave),
         2 => Just(Step::Take),
+        1 => Just(Step::Hasten),
         1 => (0..1_500_u64).prop_map(Step::Wait),
     ]
 }
@@ -112,9 +120,11 @@ proptest! {
                         Joined::Refused { .. } => prop_assert!(!fits),
                         joined => {
                             prop_assert!(fits);
-                            prop_assert_eq!(joined == Joined::StartsWriter, writers < WRITERS);
-                            writers = (writers + 1).min(WRITERS);
                             model.push_back((id, Some(answer), rows, now));
+                            let starts = writers == 0
+                                || (writers < WRITERS && model.len() >= LIMITS.crowd);
+                            prop_assert_eq!(joined == Joined::StartsWriter, starts);
+                            writers += usize::from(starts);
                         }
                     }
                 }
@@ -147,6 +157,11 @@ proptest! {
                     }
                 }
                 Step::Take => {}
+                Step::Hasten => {
+                    let starts = !model.is_empty() && writers < WRITERS;
+                    prop_assert_eq!(line.hasten(), starts);
+                    writers += usize::from(starts);
+                }
                 Step::Wait(millis) => now += Duration::from_millis(millis),
             }
             prop_assert_eq!(line.writers(), writers);

@@ -10,7 +10,12 @@ use crate::{db::PgPool, provisioning::waker::Waker};
 /// A line on a database that is not there.
 fn queue() -> Queue {
     let options = PgConnectOptions::new_without_pgpass().socket("/nowhere");
-    Queue::new(PgPool::new(options, 2), Waker::default(), Limits::default())
+    Queue::new(
+        PgPool::new(options, 2),
+        Waker::default(),
+        Limits::default(),
+        None,
+    )
 }
 
 /// On a runtime without timers, whoever sets a limit of time panics, and a writer does.
