@@ -142,10 +142,6 @@ pub(crate) async fn check(
         site.public_url.as_str(),
         domains.join(",")
     );
-    let one = |name: &str, value: String| Hidden {
-        name: name.into(),
-        value,
-    };
     view.outcome = Some(Outcome {
         findings: Findings::report(&teller, &report),
         domains: count(domains.len(), "SIP domain", "SIP domains"),
@@ -159,9 +155,9 @@ pub(crate) async fn check(
             .filter(|link| link.len() <= LONGEST_LINK)
             .unwrap_or_default(),
         hidden: vec![
-            one("edge", edge.clone()),
-            one("domains", domains.join("\n")),
-            one("submission_id", SubmissionId::random().to_field()),
+            Hidden::new("edge", edge.as_str()),
+            Hidden::new("domains", domains.join("\n")),
+            Hidden::new("submission_id", SubmissionId::random().to_field()),
         ],
         edge,
     });

@@ -445,6 +445,8 @@ impl Gallery {
         self.show_at(At::Broken, "error-internal", 500, Way::Get(unknown.clone()));
         self.away.app.pool().close().await;
         self.show_at(At::Away, "error-away", 503, Way::Get(unknown));
+        let sent = request("1234567", &one, "submit");
+        self.show_at(At::Away, "later", 503, Way::Post(new(), sent));
     }
 
     /// Submits a form; its reference.

@@ -368,6 +368,37 @@ fn assert_put_off(answer: &Answer, id: &str, domain: &str) {
     );
 }
 
+/// Presses *Send again* on a page that was put off.
+async fn again(portal: &TestApp, page: &Answer) -> Answer {
+    let mut fields = page.hidden();
+    fields.push(("action".into(), "submit".into()));
+    let fields: Vec<_> = fields.iter().map(|(n, v)| (&n[..], &v[..])).collect();
+    portal.post("/requests/new", &fields).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_line_is_told_of_before_anything_is_made_of_the_form() {
+    let busy = Busy::with(Limits {
+        waiting: 1,
+        ..patient()
+    })
+    .await;
+    let waits = post(&busy.portal, &submission_id(), "d1.example");
+    busy.waiting(1).await;
+    let (id, meter) = (submission_id(), busy.portal.app.queue().meter());
+    let mut fields = request(&id, &[("sip.contoso.net", "no domain")]);
+    let refused = busy.portal.post("/requests/new", &fields).await;
+    assert_put_off(&refused, &id, "no domain");
+    assert_eq!(meter.put_offs(Why::Full), 1);
+    // Other buttons are free.
+    fields.last_mut().unwrap().1 = "review";
+    let reviewed = busy.portal.post("/requests/new", &fields).await;
+    assert_eq!(reviewed.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(meter.put_offs(Why::Full), 1);
+    busy.release().await;
+    waits.await.unwrap().reference();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_finds_the_line_full_is_told_at_once_and_loses_nothing() {
     let busy = Busy::with(Limits {
@@ -384,6 +415,7 @@ async fn who_finds_the_line_full_is_told_at_once_and_loses_nothing() {
     let id = submission_id();
     let refused = post(&busy.portal, &id, "late.example").await.unwrap();
     assert_put_off(&refused, &id, "late.example");
+    let page = refused;
     // So is a program, in its own words.
     let body = serde_html_form::to_string(request(&id, &[("sip.contoso.net", "late.example")]));
     let program = Request::post("/requests/new")
@@ -404,10 +436,9 @@ async fn who_finds_the_line_full_is_told_at_once_and_loses_nothing() {
         .await
         .iter()
         .for_each(|answer| drop(answer.reference()));
-    post(&portal, &id, "late.example")
-        .await
-        .unwrap()
-        .reference();
+    // The page itself is enough to send it again, as often as one likes.
+    let first = again(&portal, &page).await.reference();
+    assert_eq!(again(&portal, &page).await.reference(), first);
     assert_whole(&portal, 6).await;
 }
 

@@ -6,7 +6,7 @@ use axum::{
     response::Response,
 };
 
-use super::view::{AlreadySentPage, EdgeFields, Field, Problem as Line, count};
+use super::view::{AlreadySentPage, EdgeFields, Field, Hidden, LaterPage, Problem as Line, count};
 use crate::{
     app::App,
     error::{Error, FieldProblem, Problem},
@@ -58,6 +58,13 @@ pub(crate) fn edge_fields(form: &RequestForm, errors: &[FieldError]) -> Vec<Edge
             domains: field(errors, form::Field::Domains(place), domains),
         })
         .collect()
+}
+
+/// The same edges as hidden fields.
+pub(crate) fn hidden_edges(form: &RequestForm) -> impl Iterator<Item = Hidden> {
+    form.pairs()
+        .take(MOST_SHOWN)
+        .flat_map(|(edge, domains)| [Hidden::new("edge", edge), Hidden::new("domains", domains)])
 }
 
 /// What is wrong with the form as a whole.
@@ -120,7 +127,7 @@ pub(crate) fn already_sent(app: &App, reference: Reference) -> Result<Response, 
     Ok(response)
 }
 
-/// Why a form that is as it should be comes back all the same, to be sent again.
+/// Why a form is not taken now, and comes back to be sent again.
 pub(crate) enum PutOff {
     /// Its network has sent too many: 429.
     TooMany(TooMany),
@@ -129,9 +136,9 @@ pub(crate) enum PutOff {
 }
 
 impl PutOff {
-    /// What the form says: when to send it again.
-    pub(crate) fn message(&self) -> FieldError {
-        let message = match self {
+    /// Why, and when to send it again.
+    fn message(&self) -> String {
+        match self {
             Self::TooMany(too_many) => format!(
                 "Too many requests were sent from your network. Nothing was stored: send this again in {}.",
                 count(usize::from(too_many.seconds()), "second", "seconds")
@@ -140,12 +147,26 @@ impl PutOff {
                 "The portal has too much to do, or its database is away. Send this again in {} seconds: it will not be stored twice.",
                 Problem::BUSY_FOR
             ),
-        };
-        FieldError {
-            field: form::Field::Form,
-            message,
         }
     }
+}
+
+/// A form of `section` that cannot be taken now. All that was typed, `hidden`, is kept, to be sent to
+/// `action` again.
+pub(crate) fn later(
+    app: &App,
+    section: Section,
+    action: &'static str,
+    hidden: Vec<Hidden>,
+    why: PutOff,
+) -> Result<Response, Error> {
+    let view = LaterPage {
+        shell: app.shell(section),
+        action,
+        message: why.message(),
+        hidden,
+    };
+    Ok(put_off(page(StatusCode::OK, &view)?, why))
 }
 
 impl From<PutOff> for Error {
@@ -157,7 +178,7 @@ impl From<PutOff> for Error {
     }
 }
 
-/// A form that is shown again because it cannot be taken now: 429 or 503, with the time to wait.
+/// A page with a form that cannot be taken now: 429 or 503, with the time to wait.
 pub(crate) fn put_off(mut shown: Response, why: impl Into<Error>) -> Response {
     let problem = Problem::from(why.into());
     *shown.status_mut() = problem.status;

@@ -8,7 +8,10 @@ use axum::{
 
 use super::{
     blank, domain_of,
-    fields::{PutOff, already_sent, edge_fields, field, form_problem, general, put_off, warning},
+    fields::{
+        self, PutOff, already_sent, edge_fields, field, form_problem, general, hidden_edges,
+        warning,
+    },
     findings::{Findings, outlook},
     receipt,
     view::{AnswerEdge, AnswersPage, Choice, EdgeRoutes, FormPage, Hidden, Normalised},
@@ -42,10 +45,13 @@ pub(crate) async fn send_form(
     let Some(action) = Action::parse(&form.action) else {
         return Err(Error::OtherFields);
     };
-    if action == Action::Submit
-        && let Err(too_many) = app.site().throttle.submits.take(network)
-    {
-        return later(&app, &form, PutOff::TooMany(too_many));
+    if action == Action::Submit {
+        if let Err(too_many) = app.site().throttle.submits.take(network) {
+            return later(&app, &form, PutOff::TooMany(too_many));
+        }
+        if let Err(full) = app.admit() {
+            return later(&app, &form, PutOff::NotStored(full));
+        }
     }
     match action {
         Action::Change => show(&app, &form, &[]),
@@ -74,10 +80,24 @@ pub(crate) async fn send_form(
     }
 }
 
-/// The form with everything that was typed, to be sent again later.
+/// Everything that was typed, to be sent again later.
 fn later(app: &App, form: &RequestForm, why: PutOff) -> Result<Response, Error> {
-    let shown = show(app, form, &[why.message()])?;
-    Ok(put_off(shown, why))
+    fields::later(app, Section::Request, "/requests/new", hidden(form), why)
+}
+
+/// Everything that was typed, in hidden fields.
+fn hidden(form: &RequestForm) -> Vec<Hidden> {
+    let mut hidden = vec![
+        Hidden::new("programme", &form.programme),
+        Hidden::new("number", &form.number),
+    ];
+    hidden.extend(hidden_edges(form));
+    hidden.extend([
+        Hidden::new("deployment", &form.deployment),
+        Hidden::new("terms", &form.terms),
+        Hidden::new("submission_id", &form.submission_id),
+    ]);
+    hidden
 }
 
 /// Stores the request, and leads to its receipt with the key in a cookie of that address.
@@ -186,22 +206,6 @@ fn answers(
             odd => warnings.extend(warning(&odd)),
         }
     }
-    let field = |name: &str, value: &str| Hidden {
-        name: name.into(),
-        value: value.into(),
-    };
-    let mut hidden = vec![
-        field("programme", &form.programme),
-        field("number", &form.number),
-    ];
-    for (edge, domains) in form.pairs() {
-        hidden.extend([field("edge", edge), field("domains", domains)]);
-    }
-    hidden.extend([
-        field("deployment", &form.deployment),
-        field("terms", &form.terms),
-        field("submission_id", &form.submission_id),
-    ]);
     page(
         StatusCode::OK,
         &AnswersPage {
@@ -215,7 +219,7 @@ fn answers(
             normalised,
             warnings,
             outlook,
-            hidden,
+            hidden: hidden(form),
         },
     )
 }

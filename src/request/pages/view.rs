@@ -156,9 +156,18 @@ pub struct Normalised {
 #[derive(Clone, Debug, Default)]
 pub struct Hidden {
     /// The field's name.
-    pub name: String,
+    pub name: &'static str,
     /// The field's value.
     pub value: String,
+}
+
+impl Hidden {
+    /// The field of that name with that value.
+    #[must_use]
+    pub fn new(name: &'static str, value: impl Into<String>) -> Self {
+        let value = value.into();
+        Self { name, value }
+    }
 }
 
 /// `action=review`: check your answers.
@@ -186,6 +195,21 @@ pub struct AnswersPage<'a> {
     /// What the checks say now; `None`: they are off.
     pub outlook: Option<Findings>,
     /// All fields of the form in their order, `submission_id` included, `action` not.
+    pub hidden: Vec<Hidden>,
+}
+
+/// `429` or `503`: what was sent cannot be taken now, and is kept on the page to be sent again as it
+/// is. Short, and no form again: it is what most get to see when too much comes in.
+#[derive(Clone, Debug, Template)]
+#[template(path = "request/later.html")]
+pub struct LaterPage<'a> {
+    /// What stands around the page.
+    pub shell: Shell<'a>,
+    /// Where it is sent.
+    pub action: &'static str,
+    /// Why, and when to send it again.
+    pub message: String,
+    /// All fields of the form in their order, `action` not.
     pub hidden: Vec<Hidden>,
 }
 

@@ -24,7 +24,8 @@ use crate::{
         form::{Action, Checked, Field as At, FieldError, Note, RequestForm},
         pages::{
             fields::{
-                PutOff, already_sent, edge_fields, field, form_problem, general, put_off, warning,
+                self, PutOff, already_sent, edge_fields, field, form_problem, general,
+                hidden_edges, warning,
             },
             findings::{Findings, outlook},
             routes_of,
@@ -122,7 +123,7 @@ pub(crate) async fn send_edit(
     if action == Action::Submit
         && let Err(too_many) = app.site().throttle.submits.take(network)
     {
-        return later(&app, &service, &form, PutOff::TooMany(too_many));
+        return later(&app, &form, confirmed, PutOff::TooMany(too_many));
     }
     match action {
         Action::Change => show(&app, &service, &form, StatusCode::OK, &[]),
@@ -213,7 +214,7 @@ async fn decide(
     let submitted = match app.submit(submission).await {
         Ok(submitted) => submitted,
         Err(NotStored::Refused(error)) => return Err(error.into()),
-        Err(why) => return later(app, service, form, PutOff::NotStored(why)),
+        Err(why) => return later(app, form, confirmed, PutOff::NotStored(why)),
     };
     match submitted {
         Submitted::Stored { reference, .. } => {
@@ -227,10 +228,23 @@ async fn decide(
     }
 }
 
-/// The form with everything that was typed, to be sent again later.
-fn later(app: &App, service: &Service, form: &RequestForm, why: PutOff) -> Result<Response, Error> {
-    let shown = show(app, service, form, StatusCode::OK, &[why.message()])?;
-    Ok(put_off(shown, why))
+/// Everything that was typed and confirmed, to be sent again later.
+fn later(app: &App, form: &RequestForm, confirmed: bool, why: PutOff) -> Result<Response, Error> {
+    let mut hidden = hidden(form);
+    if confirmed {
+        hidden.push(Hidden::new("confirm_edge_change", "on"));
+    }
+    fields::later(app, Section::Service, "/service/edit", hidden, why)
+}
+
+/// Everything that was typed, in hidden fields.
+fn hidden(form: &RequestForm) -> Vec<Hidden> {
+    let mut hidden: Vec<_> = hidden_edges(form).collect();
+    hidden.extend([
+        Hidden::new("deployment", &form.deployment),
+        Hidden::new("submission_id", &form.submission_id),
+    ]);
+    hidden
 }
 
 /// The form with everything that was typed.
@@ -300,18 +314,6 @@ fn review(
     });
     let mut shell = app.shell(Section::Service);
     shell.error = unconfirmed;
-    let one = |name: &str, value: &str| Hidden {
-        name: name.into(),
-        value: value.into(),
-    };
-    let mut hidden: Vec<Hidden> = form
-        .pairs()
-        .flat_map(|(edge, domains)| [one("edge", edge), one("domains", domains)])
-        .collect();
-    hidden.extend([
-        one("deployment", &form.deployment),
-        one("submission_id", &form.submission_id),
-    ]);
     let view = ReviewPage {
         shell,
         changes: told.iter().map(in_words).collect(),
@@ -326,7 +328,7 @@ fn review(
         split: checked.wanted.deployment == Deployment::Split,
         outlook,
         confirm,
-        hidden,
+        hidden: hidden(form),
     };
     if !unconfirmed {
         return page(StatusCode::OK, &view);

@@ -12,7 +12,10 @@ use pic_portal::{
 };
 use std::{net::SocketAddr, time::Duration};
 
-use crate::support::app::{Answer, TestApp, request, submission_id};
+use crate::{
+    service::{edit, sign_in},
+    support::app::{Answer, TestApp, request, submission_id},
+};
 
 const EDGES: &[(&str, &str)] = &[("sip.contoso.com", "contoso.com")];
 const UNKNOWN: &str = "/requests/PIC-0000-0000-0000-0000";
@@ -64,6 +67,26 @@ async fn submits_are_limited_and_allowed_again() {
     clock.advance(Duration::from_secs(40));
     assert_eq!(submit(&portal).await.status, StatusCode::SEE_OTHER);
     assert_eq!(portal.number("SELECT count(*) FROM request").await, 4);
+}
+
+#[tokio::test]
+async fn an_edit_that_is_put_off_is_kept_whole() {
+    let (portal, clock) = portal(1, 0).await;
+    let (_, key) = portal.submit(EDGES).await;
+    assert_eq!(portal.work().await.provisioned, 1);
+    let cookie = sign_in(&portal, &key).await;
+    let id = submission_id();
+    let more = [("confirm_edge_change", "on"), ("action", "submit")];
+    let fields = edit(&id, &[("edge.contoso.com", "contoso.com")], &more);
+    let refused = portal.post_with("/service/edit", &fields, &cookie).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(refused.body.contains("in 60 seconds"), "{}", refused.body);
+    clock.advance(Duration::from_mins(1));
+    let mut kept = refused.hidden();
+    kept.push(("action".into(), "submit".into()));
+    let kept: Vec<_> = kept.iter().map(|(n, v)| (&n[..], &v[..])).collect();
+    let sent = portal.post_with("/service/edit", &kept, &cookie).await;
+    sent.reference();
 }
 
 #[tokio::test]
