@@ -1,6 +1,12 @@
 //! What does a benchmark submit where it asks the store itself?
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::{
+    sync::{
+        LazyLock,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::UNIX_EPOCH,
+};
 
 use pic_portal::{
     db::Database,
@@ -9,15 +15,19 @@ use pic_portal::{
 };
 
 static NEXT: AtomicUsize = AtomicUsize::new(0);
+/// Tells this run from earlier ones on the same database.
+static RUN: LazyLock<u64> =
+    LazyLock::new(|| UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs()));
 
-/// A request of one edge and two domains that nobody else asks for.
+/// A request of one edge and two domains that nobody else asks for, nor has asked for.
 pub(crate) fn submission(db: &Database) -> Submission {
     let n = NEXT.fetch_add(1, Relaxed);
+    let domain = format!("d{n}.r{}.example", *RUN);
     let form = RequestForm {
         programme: "volume_licensing".into(),
         number: format!("{:07}", n % 10_000_000),
-        edge: vec![format!("sip.d{n}.example")],
-        domains: vec![format!("d{n}.example it.d{n}.example")],
+        edge: vec![format!("sip.{domain}")],
+        domains: vec![format!("{domain} it.{domain}")],
         deployment: "on_premises".into(),
         terms: "on".into(),
         ..RequestForm::blank()

@@ -35,10 +35,14 @@ async fn look(sized: &Sized, since: Option<chrono::DateTime<chrono::Utc>>) -> (L
     (look, began.elapsed().as_secs_f64() * 1000.0)
 }
 
+pub(crate) fn worker(sized: &Sized) -> Worker {
+    Worker::new(sized.db.pool.clone(), WAITS, Waker::default())
+}
+
 /// Drains `pending` requests, twice: once while somebody holds a snapshot from before open.
 pub(crate) async fn measure(sized: &Sized, pending: usize) {
     println!("\nwith {} requests:", sized.requests);
-    let worker = Worker::new(sized.db.pool.clone(), WAITS, Waker::default());
+    let worker = worker(sized);
     worker.drain().await.expect("drained");
     store(sized, pending).await;
     let began = Instant::now();
@@ -49,7 +53,7 @@ pub(crate) async fn measure(sized: &Sized, pending: usize) {
         rate(done, began)
     );
     let mut reader = sized.db.pool.acquire().await.expect("a connection");
-    sqlx::raw_sql("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM work")
+    sqlx::raw_sql("SET idle_in_transaction_session_timeout = 0; BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM work")
         .execute(&mut *reader)
         .await
         .expect("a snapshot");
