@@ -170,6 +170,75 @@ async fn a_submit_writes_so_much_and_no_more() {
     assert!(slice.pages / 64 <= 110, "{slice:?}");
 }
 
+/// A session keeps its plans. Those that it makes when the rows are counted for the first time are to be
+/// good for large tables too.
+#[tokio::test]
+async fn a_submit_costs_the_same_long_after_the_rows_were_counted() {
+    let portal = TestApp::new().await;
+    let mut connection = with_submit(&portal).await;
+    let by_itself: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM pg_class WHERE relname IN ('service', 'request', 'request_edge')
+         AND reloptions @> '{autovacuum_analyze_threshold=1000,autovacuum_vacuum_threshold=1000}'",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .unwrap();
+    assert_eq!(by_itself, 3, "they are counted by themselves from then on");
+    for slice in 0..2 {
+        let values = submissions(1_000 + 500 * slice, 500);
+        run(&mut connection, format!("SELECT submit({values})")).await;
+    }
+    run(&mut connection, "ANALYZE".into()).await;
+    for n in 1..8 {
+        for values in [submissions(n, 1), submissions(5_000 + 64 * n, 64)] {
+            run(&mut connection, format!("SELECT submit({values})")).await;
+        }
+    }
+    // By another session, so that nothing here is planned again.
+    let mut other = PgConnection::connect_with(&portal.db().options())
+        .await
+        .unwrap();
+    for slice in 0..10 {
+        let values = submissions(10_000 + 500 * slice, 500);
+        run(&mut other, format!("SELECT submit({values})")).await;
+    }
+    let one = least(&mut connection, 20, |n| {
+        format!("SELECT submit({})", submissions(100 + n, 1))
+    })
+    .await;
+    assert!(one.pages <= 150, "{one:?}");
+    let slice = least(&mut connection, 20, |n| {
+        format!("SELECT submit({})", submissions(20_000 + 64 * n, 64))
+    })
+    .await;
+    assert!(slice.pages / 64 <= 110, "{slice:?}");
+}
+
+/// However few rows there seem to be, a submit is looked at as a whole through indexes.
+#[tokio::test]
+async fn no_statistics_lead_the_look_at_a_whole_submit_through_a_table() {
+    let portal = TestApp::new().await;
+    let mut connection = with_submit(&portal).await;
+    let values = submissions(1, 3);
+    run(
+        &mut connection,
+        format!("SELECT submit({values}); ANALYZE; BEGIN"),
+    )
+    .await;
+    for n in 10..20 {
+        let values = submissions(n, 1);
+        run(&mut connection, format!("SELECT submit({values})")).await;
+    }
+    // No foreign key refers to this one, so nothing else reads it.
+    let looks: (i64, i64) = sqlx::query_as(
+        "SELECT seq_scan, idx_scan FROM pg_stat_xact_user_tables WHERE relname = 'request_route'",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .unwrap();
+    assert!(looks.0 == 0 && looks.1 >= 10, "{looks:?}");
+}
+
 #[tokio::test]
 async fn a_look_up_reads_so_many_pages_and_writes_nothing() {
     let portal = TestApp::new().await;
