@@ -446,7 +446,7 @@ impl Gallery {
         self.away.app.pool().close().await;
         self.show_at(At::Away, "error-away", 503, Way::Get(unknown));
         let sent = request("1234567", &one, "submit");
-        self.show_at(At::Away, "later", 503, Way::Post(new(), sent));
+        self.show_at(At::Away, "form-put-off", 503, Way::Post(new(), sent));
     }
 
     /// Submits a form; its reference.
