@@ -90,6 +90,41 @@ async fn while_one_sweeps_the_other_waits_and_does_not_do_it_again() {
     assert!(third.unwrap().is_clean());
 }
 
+/// Whoever has looked at the clock, and then waits for the end of another's turn, begins after it.
+#[tokio::test]
+async fn a_turn_begins_when_it_is_taken() {
+    let portal = TestApp::new().await;
+    let pool = portal.pool();
+    Turn::take(pool, Uuid::new_v4(), Cause::Schedule)
+        .await
+        .unwrap()
+        .unwrap();
+    // Its end is not committed yet.
+    let mut ending = pool.begin().await.unwrap();
+    sqlx::query(
+        "UPDATE retention_run SET ended_at = pic_now(), outcome = 'unfinished', lease_until = NULL",
+    )
+    .execute(&mut *ending)
+    .await
+    .unwrap();
+    let other = pool.clone();
+    let next =
+        tokio::spawn(async move { Turn::take(&other, Uuid::new_v4(), Cause::Schedule).await });
+    eventually("it waits for the end", async || {
+        let waiting =
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'transactionid'";
+        (count(pool, waiting).await == 1).then_some(())
+    })
+    .await;
+    sqlx::query("UPDATE retention_run SET ended_at = pic_now()")
+        .execute(&mut *ending)
+        .await
+        .unwrap();
+    ending.commit().await.unwrap();
+    assert!(next.await.unwrap().unwrap().is_some());
+    assert_eq!(count(pool, OVERLAPS).await, 0);
+}
+
 #[tokio::test]
 async fn a_turn_that_ran_out_removes_nothing_more() {
     let portal = TestApp::new().await;

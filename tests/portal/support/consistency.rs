@@ -9,9 +9,10 @@ use sqlx::{postgres::PgRow, prelude::*};
 /// A statement whose every row is a broken rule, and where it is.
 pub(crate) const RULES: &str = include_str!("consistency.sql");
 
-/// The rules that are broken, each with where it is; nothing when all is well.
+/// The rules that are broken, each with where it is; nothing when all is well. The database may have been
+/// killed since the pool was last used.
 pub(crate) async fn broken(pool: &PgPool) -> Vec<(String, String)> {
-    sqlx::query_as(RULES).fetch_all(pool).await.unwrap()
+    sqlx::query_as(RULES).fetch_all(pool.again()).await.unwrap()
 }
 
 /// Asserts that no rule is broken; `after` says what was done.
