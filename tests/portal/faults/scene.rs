@@ -168,11 +168,12 @@ impl Scene {
     /// Nobody of so many is told to come again.
     pub(super) async fn refuses_nobody(&self, many: usize) {
         let mut all = JoinSet::new();
-        for one in 0..many {
+        for _ in 0..many {
             all.spawn(is_good(self.portal.address, self.known.clone()));
             let address = self.portal.address;
             all.spawn(async move {
-                let sent = submit(address, &submission_id(), &format!("one-of-many-{one}")).await;
+                let id = submission_id();
+                let sent = submit(address, &id, &format!("one-of-many-{id}")).await;
                 sent.status == StatusCode::SEE_OTHER
             });
         }
