@@ -48,9 +48,10 @@
 //!
 //! # Two runtimes
 //!
-//! Connections are served on all cores by one runtime. The writers of the queue and the background
-//! task have another, of one thread ([`cli`] starts both): when more comes in than can be done,
-//! a turn of all connections takes long, and what was let in gets on all the same.
+//! Connections are served on all cores by one runtime. The writers of the queue have another, of one
+//! thread ([`cli`] starts both), and with them the background task where it looks nothing up: when
+//! more comes in than can be done, a turn of all connections takes long, and what was let in gets on
+//! all the same.
 //!
 //! # Words and sources
 //!

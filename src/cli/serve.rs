@@ -151,6 +151,11 @@ async fn serve_on(
         Some(aside.clone()),
     );
     tracing::info!("{}", in_words(checks.mode()));
+    // Looks take all cores; settling alone is to get on beside the connections.
+    let works_on = match checks.mode() {
+        Mode::Off => aside.clone(),
+        Mode::Advise | Mode::Enforce => Handle::current(),
+    };
     let worker = Worker::new(pool.clone(), config.waits, waker)
         .with_checks(checks)
         .with_clock(clock);
@@ -159,7 +164,7 @@ async fn serve_on(
         tracing::debug!(%error, "not shown as an instance");
     }
     let worker_meter = worker.meter().clone();
-    let worker = aside.spawn(worker.run(stop.clone()));
+    let worker = works_on.spawn(worker.run(stop.clone()));
     let sweeper = Sweeper::new(pool.clone(), config.sweep, stop.clone());
     let door = Door::new(limits);
     let metrics = Metrics::new(
