@@ -191,15 +191,6 @@ impl App {
         self.0.queue.submit(submission).await
     }
 
-    /// Whether a submission that came now would be let in: see [`Queue::admit`].
-    ///
-    /// # Errors
-    ///
-    /// [`NotStored::Full`].
-    pub fn admit(&self) -> Result<(), NotStored> {
-        self.0.queue.admit()
-    }
-
     /// Those who wait to be stored.
     #[must_use]
     pub fn queue(&self) -> &Queue {

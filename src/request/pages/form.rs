@@ -49,7 +49,7 @@ pub(crate) async fn send_form(
         if let Err(too_many) = app.site().throttle.submits.take(network) {
             return later(&app, &form, PutOff::TooMany(too_many));
         }
-        if let Err(full) = app.admit() {
+        if let Err(full) = app.queue().admit() {
             return later(&app, &form, PutOff::NotStored(full));
         }
     }
