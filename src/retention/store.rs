@@ -49,7 +49,8 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// Takes the turn; `None`: another instance has it.
+    /// Takes the turn; `None`: another instance has it, or a sweep that began within `unless_clean` has
+    /// ended clean, whoever did it.
     ///
     /// # Errors
     ///
@@ -58,12 +59,14 @@ impl Turn {
         pool: &PgPool,
         instance: Uuid,
         cause: Cause,
+        unless_clean: Option<Duration>,
     ) -> Result<Option<Self>, db::Error> {
         let run = sqlx::query_scalar!(
-            "SELECT pic_begin_sweep($1, $2, $3::interval)",
+            "SELECT pic_begin_sweep($1, $2, $3::interval, $4::interval)",
             instance,
             cause.as_str(),
             interval(LEASE),
+            unless_clean.map(interval),
         )
         .fetch_one(pool)
         .await?;

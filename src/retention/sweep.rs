@@ -147,13 +147,17 @@ impl Sweeper {
 
     async fn sweep_in_turn(&self, cause: Cause, began: Instant) -> Result<Option<Run>, Halt> {
         let by_time = matches!(cause, Cause::Schedule | Cause::Retry);
+        // Whoever swept less than this ago has done what would be done now.
+        let enough = by_time.then_some(self.every * 8 / 10);
         loop {
-            // Whoever swept less than this ago has done what would be done now.
-            if by_time && store::is_clean_since(&self.pool, self.every * 8 / 10).await? {
-                return Ok(None);
-            }
-            if let Some(turn) = Turn::take(&self.pool, self.instance, cause).await? {
+            let turn = Turn::take(&self.pool, self.instance, cause, enough).await?;
+            if let Some(turn) = turn {
                 return self.in_turn(turn, began).await.map(Some);
+            }
+            if let Some(enough) = enough
+                && store::is_clean_since(&self.pool, enough).await?
+            {
+                return Ok(None);
             }
             tracing::debug!("another instance sweeps");
             if self

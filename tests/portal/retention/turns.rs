@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use pic_portal::retention::{
-    Cause, Kind, Outcome, Until,
-    look::Looked,
-    store::{Halt, LEASE, Turn, last_runs},
+use pic_portal::{
+    db::PgPool,
+    retention::{
+        Cause, Kind, Outcome, Until,
+        look::Looked,
+        store::{Halt, LEASE, Turn, last_runs},
+    },
 };
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -59,12 +62,12 @@ async fn many_instances_take_turns_and_remove_everything_once() {
 async fn while_one_sweeps_the_other_waits_and_does_not_do_it_again() {
     let portal = TestApp::new().await;
     plant(portal.pool(), "wait", 3).await;
-    let turn = Turn::take(portal.pool(), Uuid::new_v4(), Cause::Schedule)
+    let turn = Turn::take(portal.pool(), Uuid::new_v4(), Cause::Schedule, None)
         .await
         .unwrap()
         .unwrap();
     assert!(
-        Turn::take(portal.pool(), Uuid::new_v4(), Cause::Hand)
+        Turn::take(portal.pool(), Uuid::new_v4(), Cause::Hand, None)
             .await
             .unwrap()
             .is_none()
@@ -90,45 +93,68 @@ async fn while_one_sweeps_the_other_waits_and_does_not_do_it_again() {
     assert!(third.unwrap().is_clean());
 }
 
-/// Whoever has looked at the clock, and then waits for the end of another's turn, begins after it.
-#[tokio::test]
-async fn a_turn_begins_when_it_is_taken() {
-    let portal = TestApp::new().await;
-    let pool = portal.pool();
-    Turn::take(pool, Uuid::new_v4(), Cause::Schedule)
-        .await
-        .unwrap()
-        .unwrap();
-    // Its end is not committed yet.
+/// What `next` comes to, which begins while a turn is ending as `outcome`: it is under way when the end is
+/// committed.
+async fn while_one_ends<T: Send + 'static>(
+    pool: &PgPool,
+    outcome: Outcome,
+    next: impl Future<Output = T> + Send + 'static,
+) -> T {
+    let turn = Turn::take(pool, Uuid::new_v4(), Cause::Schedule, None);
+    turn.await.unwrap().unwrap();
     let mut ending = pool.begin().await.unwrap();
-    sqlx::query(
-        "UPDATE retention_run SET ended_at = pic_now(), outcome = 'unfinished', lease_until = NULL",
-    )
-    .execute(&mut *ending)
-    .await
-    .unwrap();
-    let other = pool.clone();
-    let next =
-        tokio::spawn(async move { Turn::take(&other, Uuid::new_v4(), Cause::Schedule).await });
+    let end = "UPDATE retention_run SET ended_at = pic_now(), outcome = $1, lease_until = NULL,
+                   remaining = CASE $1 WHEN 'clean' THEN 0 END";
+    let mut end_now = async || {
+        sqlx::query(end)
+            .bind(outcome.as_str())
+            .execute(&mut *ending)
+            .await
+            .unwrap();
+    };
+    end_now().await;
+    let next = tokio::spawn(next);
     eventually("it waits for the end", async || {
         let waiting =
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'transactionid'";
         (count(pool, waiting).await == 1).then_some(())
     })
     .await;
-    sqlx::query("UPDATE retention_run SET ended_at = pic_now()")
-        .execute(&mut *ending)
-        .await
-        .unwrap();
+    end_now().await;
     ending.commit().await.unwrap();
-    assert!(next.await.unwrap().unwrap().is_some());
-    assert_eq!(count(pool, OVERLAPS).await, 0);
+    next.await.unwrap()
+}
+
+/// Whoever has looked at the clock, and then waits for the end of another's turn, begins after it.
+#[tokio::test]
+async fn a_turn_begins_when_it_is_taken() {
+    let portal = TestApp::new().await;
+    let pool = portal.pool().clone();
+    let next = async move { Turn::take(&pool, Uuid::new_v4(), Cause::Schedule, None).await };
+    let next = while_one_ends(portal.pool(), Outcome::Unfinished, next).await;
+    assert!(next.unwrap().is_some());
+    assert_eq!(count(portal.pool(), OVERLAPS).await, 0);
+}
+
+/// Whoever has seen that a sweep is needed, and then waits for the end of one, does not do it again.
+#[tokio::test]
+async fn whether_a_sweep_is_needed_is_asked_when_the_turn_is_taken() {
+    let portal = TestApp::new().await;
+    for (outcome, needed) in [(Outcome::Unfinished, true), (Outcome::Clean, false)] {
+        let next = sweeper(portal.pool());
+        let next = async move { next.sweep(Cause::Schedule).await.unwrap() };
+        let next = while_one_ends(portal.pool(), outcome, next).await;
+        assert_eq!(next.is_some(), needed, "after one that ended {outcome:?}");
+        portal.advance(HOUR).await;
+    }
+    let runs = last_runs(portal.pool(), 9).await.unwrap();
+    assert_eq!(runs.len(), 3, "nothing is left of what was not needed");
 }
 
 #[tokio::test]
 async fn a_turn_that_ran_out_removes_nothing_more() {
     let portal = TestApp::new().await;
-    let slow = Turn::take(portal.pool(), Uuid::new_v4(), Cause::Schedule)
+    let slow = Turn::take(portal.pool(), Uuid::new_v4(), Cause::Schedule, None)
         .await
         .unwrap()
         .unwrap();
@@ -136,14 +162,14 @@ async fn a_turn_that_ran_out_removes_nothing_more() {
     slow.renew().await.unwrap();
     portal.advance(LEASE * 11 / 12).await;
     assert!(
-        Turn::take(portal.pool(), Uuid::new_v4(), Cause::Hand)
+        Turn::take(portal.pool(), Uuid::new_v4(), Cause::Hand, None)
             .await
             .unwrap()
             .is_none(),
         "it was renewed"
     );
     portal.advance(Duration::from_secs(10)).await;
-    let other = Turn::take(portal.pool(), Uuid::new_v4(), Cause::Hand)
+    let other = Turn::take(portal.pool(), Uuid::new_v4(), Cause::Hand, None)
         .await
         .unwrap()
         .unwrap();
