@@ -106,19 +106,9 @@ pub(super) async fn start_private(
     Ok((options, server))
 }
 
-/// Runs web server and background task on an open database until `stop`.
-async fn serve_on(
-    db: Database,
-    (listener, metrics_listener): (TcpListener, Option<TcpListener>),
-    config: &Config,
-    (checks, clock): (Checks, Clock),
-    private: Option<&PrivatePostgres>,
-    aside: &Handle,
-    stop: CancellationToken,
-) -> Result<(), Failure> {
-    let address = listener.local_addr()?;
-    let waker = Waker::default();
-    let site = Site {
+/// What the settings say of the site that is served at `address`.
+fn site(config: &Config, address: SocketAddr, checks: Checks) -> Site {
+    Site {
         public_url: config
             .public_url
             .clone()
@@ -135,9 +125,23 @@ async fn serve_on(
         ),
         plain_domains: config.plain_domains.clone(),
         sweep: config.sweep,
-        checks: checks.clone(),
+        checks,
         live: live::Limits::default(),
-    };
+    }
+}
+
+/// Runs web server and background task on an open database until `stop`.
+async fn serve_on(
+    db: Database,
+    (listener, metrics_listener): (TcpListener, Option<TcpListener>),
+    config: &Config,
+    (checks, clock): (Checks, Clock),
+    private: Option<&PrivatePostgres>,
+    aside: &Handle,
+    stop: CancellationToken,
+) -> Result<(), Failure> {
+    let address = listener.local_addr()?;
+    let waker = Waker::default();
     let mut limits = Limits::default().within_open_files();
     limits
         .exempt
@@ -145,7 +149,7 @@ async fn serve_on(
     let pool = db.pool.clone();
     let app = App::with_queue(
         db,
-        site,
+        site(config, address, checks.clone()),
         waker.clone(),
         queue::Limits::default(),
         Some(aside.clone()),
@@ -173,6 +177,9 @@ async fn serve_on(
         sweeper.meter().clone(),
         door.clone(),
     );
+    if let Some(listener) = &metrics_listener {
+        tracing::info!("metrics on http://{}/metrics", listener.local_addr()?);
+    }
     let metrics = tokio::spawn(serve_metrics(metrics_listener, metrics, stop.clone()));
     // A restored backup may have brought contacts back: nobody is answered before they are gone.
     sweeper.make_clean().await;
@@ -222,9 +229,6 @@ async fn serve_on(
 /// Answers Prometheus until `stop`, if a listener is there.
 async fn serve_metrics(listener: Option<TcpListener>, metrics: Metrics, stop: CancellationToken) {
     let Some(listener) = listener else { return };
-    if let Ok(address) = listener.local_addr() {
-        tracing::info!("metrics on http://{address}/metrics");
-    }
     let limits = Limits {
         connections: 16,
         refusals: 4,

@@ -22,9 +22,12 @@ use pic_portal::{
 use sqlx::AssertSqlSafe;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::support::{
-    app::{Answer, TestApp, request, submission_id},
-    eventually,
+use crate::{
+    service::sign_in,
+    support::{
+        app::{Answer, TestApp, request, submission_id},
+        eventually,
+    },
 };
 
 /// Limits of time that no test meets by accident.
@@ -440,6 +443,35 @@ async fn who_finds_the_line_full_is_told_at_once_and_loses_nothing() {
     let first = again(&portal, &page).await.reference();
     assert_eq!(again(&portal, &page).await.reference(), first);
     assert_whole(&portal, 6).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancel_that_finds_the_line_full_is_sent_again_from_the_page_it_gets() {
+    let portal = TestApp::with_queue(Limits {
+        waiting: 1,
+        ..patient()
+    })
+    .await;
+    let (_, key) = portal.submit(&[("sip.c.example", "c.example")]).await;
+    portal.work().await;
+    let cookie = sign_in(&portal, &key).await;
+    let busy = Busy::of(portal).await;
+    let waits = post(&busy.portal, &submission_id(), "d1.example");
+    busy.waiting(1).await;
+    let id = submission_id();
+    let fields = [("confirm", "on"), ("submission_id", id.as_str())];
+    let refused = busy.portal.post_with("/service/cancel", &fields, &cookie);
+    let refused = refused.await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.header("retry-after"), "10");
+    assert!(!refused.body.contains("Change answers"), "{}", refused.body);
+    let hidden = refused.hidden();
+    let again: Vec<_> = hidden.iter().map(|(n, v)| (&n[..], &v[..])).collect();
+    assert_eq!(again, fields);
+    let (portal, _) = busy.release().await;
+    waits.await.unwrap().reference();
+    let sent = portal.post_with("/service/cancel", &again, &cookie).await;
+    sent.reference();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -189,6 +189,46 @@ async fn a_pending_update_is_withdrawn_by_its_session_and_leaves_everything_as_i
     assert_eq!(routes(&portal).await, before);
 }
 
+/// Somebody whose answer was lost sends it again.
+#[tokio::test]
+async fn a_cancel_that_is_sent_again_leads_to_its_receipt() {
+    let portal = TestApp::new().await;
+    let (_, cookie) = service(&portal).await;
+    let page = portal.get_with("/service/cancel", &cookie).await;
+    let hidden = page.hidden();
+    let [(name, id)] = &hidden[..] else {
+        panic!("one hidden field: {hidden:?}");
+    };
+    assert_eq!(name, "submission_id");
+    let unconfirmed = [("submission_id", id.as_str())];
+    let asked = portal.post_with("/service/cancel", &unconfirmed, &cookie);
+    assert_eq!(asked.await.hidden(), hidden, "the same submission");
+    let send = async || {
+        let fields = [("confirm", "on"), ("submission_id", id)];
+        portal.post_with("/service/cancel", &fields, &cookie).await
+    };
+    let reference = send().await.reference();
+    assert_eq!(send().await.reference(), reference, "while it is pending");
+    portal.work().await;
+    assert_eq!(routes(&portal).await, []);
+    assert_eq!(send().await.reference(), reference, "and when it is done");
+    assert_eq!(portal.number("SELECT count(*) FROM request").await, 2);
+    // Nothing else goes through by that id.
+    let id: &str = id;
+    for path in ["/service/edit", "/service/cancel"] {
+        let mut fields = edit(id, &[("sip.contoso.com", "contoso.com")], &[]);
+        fields.push(("action", "submit"));
+        if path == "/service/cancel" {
+            fields = vec![("submission_id", id)];
+        }
+        let other = portal.post_with(path, &fields, &cookie).await;
+        assert_eq!(other.status, StatusCode::CONFLICT, "{path}");
+    }
+    let damaged = [("confirm", "on"), ("submission_id", "1")];
+    let damaged = portal.post_with("/service/cancel", &damaged, &cookie).await;
+    assert_eq!(damaged.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
 #[tokio::test]
 async fn a_cancel_empties_the_service_and_an_update_fills_it_again() {
     let portal = TestApp::new().await;

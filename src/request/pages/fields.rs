@@ -151,20 +151,26 @@ impl PutOff {
     }
 }
 
-/// A form of `section` that cannot be taken now. All that was typed, `hidden`, is kept, to be sent to
-/// `action` again.
-pub(crate) fn later(
-    app: &App,
-    section: Section,
-    action: &'static str,
-    hidden: Vec<Hidden>,
-    why: PutOff,
-) -> Result<Response, Error> {
+/// How a form that cannot be taken now is sent again.
+pub(crate) struct Again {
+    /// Where it stands.
+    pub(crate) section: Section,
+    /// Where it is sent.
+    pub(crate) action: &'static str,
+    /// All that was typed.
+    pub(crate) hidden: Vec<Hidden>,
+    /// There is a form to change the answers on.
+    pub(crate) has_answers: bool,
+}
+
+/// A form that cannot be taken now, with all that was typed.
+pub(crate) fn later(app: &App, again: Again, why: PutOff) -> Result<Response, Error> {
     let view = LaterPage {
-        shell: app.shell(section),
-        action,
+        shell: app.shell(again.section),
+        action: again.action,
         message: why.message(),
-        hidden,
+        hidden: again.hidden,
+        has_answers: again.has_answers,
     };
     Ok(put_off(page(StatusCode::OK, &view)?, why))
 }

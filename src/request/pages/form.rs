@@ -9,7 +9,7 @@ use axum::{
 use super::{
     blank, domain_of,
     fields::{
-        self, PutOff, already_sent, edge_fields, field, form_problem, general, hidden_edges,
+        self, Again, PutOff, already_sent, edge_fields, field, form_problem, general, hidden_edges,
         warning,
     },
     findings::{Findings, outlook},
@@ -82,7 +82,13 @@ pub(crate) async fn send_form(
 
 /// Everything that was typed, to be sent again later.
 fn later(app: &App, form: &RequestForm, why: PutOff) -> Result<Response, Error> {
-    fields::later(app, Section::Request, "/requests/new", hidden(form), why)
+    let again = Again {
+        section: Section::Request,
+        action: "/requests/new",
+        hidden: hidden(form),
+        has_answers: true,
+    };
+    fields::later(app, again, why)
 }
 
 /// Everything that was typed, in hidden fields.

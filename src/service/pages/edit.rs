@@ -24,7 +24,7 @@ use crate::{
         form::{Action, Checked, Field as At, FieldError, Note, RequestForm},
         pages::{
             fields::{
-                self, PutOff, already_sent, edge_fields, field, form_problem, general,
+                self, Again, PutOff, already_sent, edge_fields, field, form_problem, general,
                 hidden_edges, warning,
             },
             findings::{Findings, outlook},
@@ -234,7 +234,13 @@ fn later(app: &App, form: &RequestForm, confirmed: bool, why: PutOff) -> Result<
     if confirmed {
         hidden.push(Hidden::new("confirm_edge_change", "on"));
     }
-    fields::later(app, Section::Service, "/service/edit", hidden, why)
+    let again = Again {
+        section: Section::Service,
+        action: "/service/edit",
+        hidden,
+        has_answers: true,
+    };
+    fields::later(app, again, why)
 }
 
 /// Everything that was typed, in hidden fields.

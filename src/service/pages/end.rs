@@ -20,9 +20,14 @@ use crate::{
     error::{Error, Problem},
     request::{
         Asked,
-        pages::{receipt, routes_of, view::Field},
+        pages::{
+            fields::{Again, PutOff, already_sent, later},
+            receipt, routes_of,
+            view::{Field, Hidden},
+        },
+        queue::NotStored,
         reference::SubmissionId,
-        store::{Submission, Submitted},
+        store::{Submission, Submitted, was_sent},
     },
     web::{form::Fields, page, session::SignedIn, shell::Section},
 };
@@ -30,14 +35,19 @@ use crate::{
 /// `GET /service/cancel`: what stops.
 pub(crate) async fn cancel(State(app): State<App>, signed_in: SignedIn) -> Result<Response, Error> {
     let service = store::look_up(&app.db().pool, signed_in.service).await?;
-    cancel_page(&app, &service, None)
+    if let Some(error) = in_the_way(&service) {
+        return Err(error);
+    }
+    cancel_page(&app, &service, &SubmissionId::random().to_field(), None)
 }
 
-/// The field of `POST /service/cancel`.
+/// The fields of `POST /service/cancel`. Programs may leave the submission id out; then a retry is not
+/// known as one.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct CancelForm {
     confirm: String,
+    submission_id: String,
 }
 
 /// `POST /service/cancel`: a request of its own, with receipt and timeline.
@@ -46,46 +56,75 @@ pub(crate) async fn send_cancel(
     signed_in: SignedIn,
     Fields(form): Fields<CancelForm>,
 ) -> Result<Response, Error> {
-    let service = store::look_up(&app.db().pool, signed_in.service).await?;
-    if form.confirm != "on" {
-        return cancel_page(&app, &service, Some("Tick the box to cancel the service"));
+    let id = match form.submission_id.as_str() {
+        "" => SubmissionId::random(),
+        typed => SubmissionId::parse(typed).ok_or(Error::OtherFields)?,
+    };
+    let pool = &app.db().pool;
+    let service = store::look_up(pool, signed_in.service).await?;
+    let id_again = id.to_field();
+    let confirmed = form.confirm == "on";
+    // A retry of what was sent already is in its own way, and is answered all the same.
+    if let Some(error) = in_the_way(&service)
+        && !(confirmed && was_sent(pool, &id).await?)
+    {
+        return Err(error);
     }
-    if service.pending().is_some() {
-        return Err(Error::Pending);
-    }
-    if service.routes.is_empty() {
-        return Err(Error::NothingInForce);
+    if !confirmed {
+        let unconfirmed = Some("Tick the box to cancel the service");
+        return cancel_page(&app, &service, &id_again, unconfirmed);
     }
     let submission = Submission {
-        id: SubmissionId::random(),
+        id,
         asked: Asked::Cancel {
             service: service.id,
         },
         key: ManagementKey::random(),
     };
-    match app.submit(submission).await? {
-        Submitted::Stored { reference, .. } => {
+    match app.submit(submission).await {
+        Ok(Submitted::Stored { reference, .. }) => {
             Ok(Redirect::to(&format!("/requests/{reference}/receipt")).into_response())
         }
-        Submitted::AlreadySent { .. } | Submitted::Pending { .. } => Err(Error::Pending),
+        Ok(Submitted::AlreadySent { reference }) => already_sent(&app, reference),
+        Ok(Submitted::Pending { .. }) => Err(Error::Pending),
+        Err(NotStored::Refused(error)) => Err(error.into()),
+        Err(why) => {
+            let again = Again {
+                section: Section::Service,
+                action: "/service/cancel",
+                hidden: vec![
+                    Hidden::new("confirm", "on"),
+                    Hidden::new("submission_id", id_again),
+                ],
+                has_answers: false,
+            };
+            later(&app, again, PutOff::NotStored(why))
+        }
+    }
+}
+
+/// Why this service cannot be cancelled now.
+fn in_the_way(service: &Service) -> Option<Error> {
+    if service.pending().is_some() {
+        Some(Error::Pending)
+    } else if service.routes.is_empty() {
+        Some(Error::NothingInForce)
+    } else {
+        None
     }
 }
 
 fn cancel_page(
     app: &App,
     service: &Service,
+    submission_id: &str,
     unconfirmed: Option<&'static str>,
 ) -> Result<Response, Error> {
-    if service.pending().is_some() {
-        return Err(Error::Pending);
-    }
-    if service.routes.is_empty() {
-        return Err(Error::NothingInForce);
-    }
     let mut shell = app.shell(Section::Service);
     shell.error = unconfirmed.is_some();
     let view = CancelPage {
         shell,
+        submission_id: submission_id.to_owned(),
         number: service.number.to_string(),
         routes: routes_of(&service.routes),
         domains: service

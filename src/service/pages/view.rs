@@ -169,6 +169,8 @@ impl ReviewPage<'_> {
 pub struct CancelPage<'a> {
     /// What stands around the page.
     pub shell: Shell<'a>,
+    /// What a retry is known by.
+    pub submission_id: String,
     /// The number of the agreement.
     pub number: String,
     /// What is in force, and will not be.

@@ -147,7 +147,10 @@ impl Places<'_> {
                 vec![("number", "1234567"), ("management_key", "")],
             ),
             ("/service/edit", edit),
-            ("/service/cancel", vec![("confirm", "")]),
+            (
+                "/service/cancel",
+                vec![("confirm", "on"), ("submission_id", &id)],
+            ),
             ("/service/key", vec![("confirm", "")]),
             ("/help/address", vec![("address", "")]),
             (

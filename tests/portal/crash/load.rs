@@ -8,7 +8,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -42,8 +42,8 @@ pub(crate) type Routes = Vec<(String, String)>;
 pub(crate) enum Told {
     /// A request is stored under this name.
     Stored {
-        /// As the client made it; a cancel has none.
-        submission: Option<String>,
+        /// As the client made it.
+        submission: String,
         reference: String,
         routes: Routes,
     },
@@ -58,8 +58,6 @@ pub(crate) enum Told {
 pub(crate) struct Log {
     told: Mutex<Vec<Told>>,
     count: watch::Sender<usize>,
-    /// Cancels that may have been stored without anybody being told.
-    pub(crate) unsure: AtomicUsize,
 }
 
 impl Log {
@@ -67,7 +65,6 @@ impl Log {
         Arc::new(Self {
             told: Mutex::default(),
             count: watch::Sender::new(0),
-            unsure: AtomicUsize::new(0),
         })
     }
 
@@ -197,22 +194,19 @@ impl Client {
         path: &str,
         fields: &[(&str, &str)],
         cookie: &str,
-    ) -> (Answer, usize) {
+    ) -> Answer {
         let began = Instant::now();
         let body = serde_html_form::to_string(fields).unwrap();
         let headers = [
             ("content-type", "application/x-www-form-urlencoded"),
             ("cookie", cookie),
         ];
-        let mut unsure = 0;
         let mut turn = self.dice.below(2);
         loop {
             let address = self.portals.get(turn);
             match exchange(address, method, path, &headers, &body).await {
-                Ok(answer) if answer.status == StatusCode::SERVICE_UNAVAILABLE => unsure += 1,
-                Ok(answer) => return (answer, unsure),
-                Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {}
-                Err(_) => unsure += 1,
+                Ok(answer) if answer.status != StatusCode::SERVICE_UNAVAILABLE => return answer,
+                Ok(_) | Err(_) => {}
             }
             assert!(began.elapsed() < PATIENCE, "no answer to {method} {path}");
             turn += 1;
@@ -257,20 +251,20 @@ impl Client {
         let (id, routes) = (submission_id(), self.wanted());
         let edges = fields(&routes);
         let fields = request(&id, &pairs(&edges));
-        let (sent, _) = self.ask("POST", "/requests/new", &fields, "").await;
+        let sent = self.ask("POST", "/requests/new", &fields, "").await;
         let reference = sent.reference();
         self.log.write(Told::Stored {
-            submission: Some(id.clone()),
+            submission: id.clone(),
             reference: reference.clone(),
             routes: routes.clone(),
         });
         if self.dice.chance(15) {
-            let (again, _) = self.ask("POST", "/requests/new", &fields, "").await;
+            let again = self.ask("POST", "/requests/new", &fields, "").await;
             assert_eq!(again.reference(), reference, "it is the same submission");
             assert_eq!(again.cookie(), sent.cookie(), "and has the same key");
         }
         let receipt = format!("/requests/{reference}/receipt");
-        let (receipt, _) = self.ask("GET", &receipt, &[], &sent.cookie()).await;
+        let receipt = self.ask("GET", &receipt, &[], &sent.cookie()).await;
         let key = receipt.attribute("data-management-key");
         let service = Service {
             first: reference.clone(),
@@ -290,7 +284,7 @@ impl Client {
         let service = &self.services[place];
         let (reference, key) = (service.last.clone(), service.key.clone());
         let path = format!("/requests/{reference}/withdraw");
-        let (answer, _) = self
+        let answer = self
             .ask("POST", &path, &[("management_key", &key)], "")
             .await;
         match answer.status {
@@ -305,7 +299,7 @@ impl Client {
     async fn sign_in(&mut self, place: usize) -> String {
         let key = self.services[place].key.clone();
         let fields = [("number", "1234567"), ("management_key", key.as_str())];
-        let (answer, _) = self.ask("POST", "/service", &fields, "").await;
+        let answer = self.ask("POST", "/service", &fields, "").await;
         assert_eq!(answer.header("location"), "/service", "{}", answer.body);
         answer.cookie()
     }
@@ -326,12 +320,12 @@ impl Client {
             &pairs(&edges),
             &[("confirm_edge_change", "on"), ("action", "submit")],
         );
-        let (answer, _) = self.ask("POST", "/service/edit", &fields, &cookie).await;
+        let answer = self.ask("POST", "/service/edit", &fields, &cookie).await;
         match answer.status {
             StatusCode::SEE_OTHER => {
                 let reference = answer.reference();
                 self.log.write(Told::Stored {
-                    submission: Some(id),
+                    submission: id,
                     reference: reference.clone(),
                     routes: routes.clone(),
                 });
@@ -346,15 +340,14 @@ impl Client {
 
     async fn cancel(&mut self, place: usize) {
         let cookie = self.sign_in(place).await;
-        let confirm = [("confirm", "on")];
-        let (answer, unsure) = self.ask("POST", "/service/cancel", &confirm, &cookie).await;
-        // This form has no submission id: a second try finds the first one's request in its way.
-        self.log.unsure.fetch_add(unsure, Ordering::Relaxed);
+        let id = submission_id();
+        let confirm = [("confirm", "on"), ("submission_id", id.as_str())];
+        let answer = self.ask("POST", "/service/cancel", &confirm, &cookie).await;
         match answer.status {
             StatusCode::SEE_OTHER => {
                 let reference = answer.reference();
                 self.log.write(Told::Stored {
-                    submission: None,
+                    submission: id,
                     reference: reference.clone(),
                     routes: Routes::new(),
                 });
@@ -368,10 +361,10 @@ impl Client {
 
     async fn new_key(&mut self, place: usize) {
         let cookie = self.sign_in(place).await;
-        let (answer, _) = self.ask("POST", "/service/key", &[], &cookie).await;
+        let answer = self.ask("POST", "/service/key", &[], &cookie).await;
         assert_eq!(answer.header("location"), "/service/key", "{}", answer.body);
         let both = format!("{cookie}; {}", answer.cookie());
-        let (page, _) = self.ask("GET", "/service/key", &[], &both).await;
+        let page = self.ask("GET", "/service/key", &[], &both).await;
         let key = page.attribute("data-management-key");
         let key = key.expect("the new key is shown").to_owned();
         self.log.write(Told::Key {

@@ -214,8 +214,9 @@ struct Cancel;
 impl Form for Cancel {
     const PLACES: i64 = 12;
 
-    fn of(_: &Owner) -> Sending<'_> {
-        ("/service/cancel".into(), vec![("confirm", "on")])
+    fn of(owner: &Owner) -> Sending<'_> {
+        let fields = vec![("confirm", "on"), ("submission_id", &*owner.submission)];
+        ("/service/cancel".into(), fields)
     }
 }
 
