@@ -1,26 +1,55 @@
 //! What if a statement fails, whichever, or the connection with it?
 //!
 //! Each operation is run again and again, and fails once each time: at the first write, at the
-//! second, up to the commit, until there is nothing left to fail at. A statement that is added later
-//! is covered without anybody thinking of it. Every time: nothing is half-done, and the same call
-//! once more leads to what an undisturbed run leads to.
+//! second, up to the commit, until there is nothing left to fail at; then at the first statement of
+//! any kind that goes to the server, whose connection is cut before it arrives or after it is done, and
+//! so on. A statement that is added later is covered without anybody thinking of it. Every time:
+//! nothing is half-done, and the same call once more leads to what an undisturbed run leads to.
 
 mod administrators;
 mod background;
 mod staff;
 mod sweeps;
 
-use std::fmt::Write as _;
+use std::{
+    fmt::Write as _,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::SeqCst},
+    },
+};
 
-use pic_portal::db::PgPool;
 use sqlx::AssertSqlSafe;
 
 use super::{Dice, setting};
-use crate::support::{app::TestApp, consistency::assert_consistent, eventually};
+use crate::support::{
+    app::TestApp,
+    consistency::assert_consistent,
+    eventually,
+    proxy::{Fate, Proxy},
+};
+
+/// A failure.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    /// PostgreSQL says this at a write.
+    Write(&'static str),
+    /// This becomes of a statement on its way.
+    Way(Fate),
+}
 
 /// What PostgreSQL says: a conflict, a full disk, a cancelled statement, a fault of its own, and that
 /// the connection is ended (which it is).
-const CODES: [&str; 5] = ["40001", "53100", "57014", "XX000", "57P01"];
+const WRITES: &[Fault] = &[
+    Fault::Write("40001"),
+    Fault::Write("53100"),
+    Fault::Write("57014"),
+    Fault::Write("XX000"),
+    Fault::Write("57P01"),
+];
+
+/// The connection is cut: before the statement has arrived, and when it is done and nobody knows.
+const WAYS: &[Fault] = &[Fault::Way(Fate::Cut), Fault::Way(Fate::LoseAnswer)];
 
 /// Whether to fail in every way at every row, and not just in one way at every statement.
 fn all() -> bool {
@@ -51,74 +80,195 @@ trait Operation: Sized {
 
 /// Runs an operation with a failure at each place where it can fail.
 async fn fail_everywhere<O: Operation>() {
-    let portal = TestApp::new().await;
-    portal.run(include_str!("statements/faults.sql")).await;
-    fail_everywhere_in::<O>(&portal).await;
+    Struck::new().await.everywhere::<O>().await;
 }
 
-async fn fail_everywhere_in<O: Operation>(portal: &TestApp) {
-    let all = all();
-    let mut dice = Dice::cast();
-    clear(portal).await;
-    let operation = O::prepare(portal).await;
-    arm(portal.pool(), i64::MAX, "XX000").await;
-    operation.run(portal).await.expect("undisturbed");
-    let places = disarm(portal).await;
-    operation.tidy(portal).await;
-    let undisturbed = outcome(portal).await;
-    assert!(places >= O::PLACES, "{places} places to fail at");
+/// At how many places an operation can fail, or could until it did.
+#[derive(Clone, Copy)]
+struct Places {
+    writes: i64,
+    statements: i64,
+}
 
-    // All codes at all places, or each place with the next code.
-    let rounds = if all { CODES.len() } else { 1 };
-    for round in 0..rounds {
-        let first = if all { round } else { dice.below(CODES.len()) };
-        let stride = if all { 1 } else { O::STRIDE };
-        let mut place = dice.below(stride) + 1;
-        loop {
-            let code = if all { first } else { first + place };
-            let code = CODES[code % CODES.len()];
-            let at = i64::try_from(place).unwrap();
-            if !fail_at::<O>(portal, at, code, &undisturbed).await {
-                assert!(at > places, "it was struck to the end: {at} of {places}");
-                break;
-            }
-            place += stride;
+impl Places {
+    /// Those of this kind of failure.
+    fn of(self, fault: Fault) -> i64 {
+        match fault {
+            Fault::Write(_) => self.writes,
+            Fault::Way(_) => self.statements,
         }
     }
 }
 
-/// Runs it once with a failure at the `at`th place; whether it has as many.
-async fn fail_at<O: Operation>(portal: &TestApp, at: i64, code: &str, undisturbed: &str) -> bool {
-    clear(portal).await;
-    let operation = O::prepare(portal).await;
-    let before = contents(portal).await;
-    arm(portal.pool(), at, code).await;
-    let outcome_of = operation.run(portal).await;
-    let reached = disarm(portal).await >= at;
-    let after = format!("{code} at place {at}: {outcome_of:?}");
-    assert_consistent(portal.pool(), &after).await;
-    match outcome_of {
-        Ok(()) => {}
-        Err(error) => {
+/// A portal whose database fails when it is to.
+struct Struck {
+    portal: TestApp,
+    proxy: Proxy,
+    statements: Arc<AtomicI64>,
+}
+
+impl Struck {
+    async fn new() -> Self {
+        let (portal, proxy) = TestApp::behind_a_proxy().await;
+        portal.run(include_str!("statements/faults.sql")).await;
+        Self {
+            portal,
+            proxy,
+            statements: Arc::default(),
+        }
+    }
+
+    async fn everywhere<O: Operation>(&self) {
+        clear(&self.portal).await;
+        let operation = O::prepare(&self.portal).await;
+        self.arm(i64::MAX, WRITES[0]).await;
+        operation.run(&self.portal).await.expect("undisturbed");
+        let places = self.disarm().await;
+        operation.tidy(&self.portal).await;
+        let undisturbed = outcome(&self.portal).await;
+        assert!(places.writes >= O::PLACES, "{} places", places.writes);
+        assert!(places.statements > 0, "the proxy sees them");
+        for faults in [WRITES, WAYS] {
+            self.at_each_place::<O>(faults, places, &undisturbed).await;
+        }
+    }
+
+    /// All faults at all places, or each place with the next fault.
+    async fn at_each_place<O: Operation>(&self, faults: &[Fault], places: Places, told: &str) {
+        let all = all();
+        let mut dice = Dice::cast();
+        for round in 0..if all { faults.len() } else { 1 } {
+            let first = if all { round } else { dice.below(faults.len()) };
+            let stride = if all { 1 } else { O::STRIDE };
+            let mut place = dice.below(stride) + 1;
+            loop {
+                let fault = faults[if all { first } else { first + place } % faults.len()];
+                let at = i64::try_from(place).unwrap();
+                let reached = self.at::<O>(at, fault, told).await;
+                // A connection that has to be made takes a statement, in this run or in another.
+                if !reached && at > places.of(fault) {
+                    break;
+                }
+                assert!(
+                    reached || matches!(fault, Fault::Way(_)),
+                    "it was struck to the end: {at} of {}",
+                    places.of(fault)
+                );
+                place += stride;
+            }
+        }
+    }
+
+    /// Runs it once with a failure at the `at`th place; whether it has as many.
+    async fn at<O: Operation>(&self, at: i64, fault: Fault, undisturbed: &str) -> bool {
+        let portal = &self.portal;
+        clear(portal).await;
+        let operation = O::prepare(portal).await;
+        let before = contents(portal).await;
+        self.arm(at, fault).await;
+        let ended = operation.run(portal).await;
+        let reached = self.disarm().await.of(fault) >= at;
+        let after = format!("{fault:?} at place {at}: {ended:?}");
+        assert_consistent(portal.pool(), &after).await;
+        if let Err(error) = ended {
             assert!(reached, "{error}");
-            if O::ATOMIC {
-                let now = contents(portal).await;
-                assert!(now == before, "{after}:\n{}", differences(&before, &now));
+            if self
+                .is_left::<O>(&operation, fault, &before, undisturbed, &after)
+                .await
+            {
+                operation.recover(portal).await;
+                let again = operation.run(portal).await;
+                again.unwrap_or_else(|error| panic!("again after {after}: {error}"));
+                assert_consistent(portal.pool(), &after).await;
             }
-            operation.recover(portal).await;
-            let again = operation.run(portal).await;
-            again.unwrap_or_else(|error| panic!("again after {after}: {error}"));
-            assert_consistent(portal.pool(), &after).await;
+        }
+        operation.tidy(portal).await;
+        let told = outcome(portal).await;
+        assert!(
+            told == undisturbed,
+            "{after}:\n{}",
+            differences(undisturbed, &told)
+        );
+        reached
+    }
+
+    /// Whether a failed operation is still to be done; else it is done, and only the answer was lost.
+    async fn is_left<O: Operation>(
+        &self,
+        operation: &O,
+        fault: Fault,
+        before: &str,
+        undisturbed: &str,
+        after: &str,
+    ) -> bool {
+        let now = contents(&self.portal).await;
+        if now == before {
+            return true;
+        }
+        if matches!(fault, Fault::Way(_)) {
+            // What is done in several steps goes on from where it is.
+            if O::ATOMIC {
+                operation.tidy(&self.portal).await;
+            }
+            if outcome(&self.portal).await == undisturbed {
+                return false;
+            }
+        }
+        assert!(!O::ATOMIC, "{after}:\n{}", differences(before, &now));
+        true
+    }
+
+    /// Lets the `at`th place fail from now on, and counts the places.
+    async fn arm(&self, at: i64, fault: Fault) {
+        let pool = self.portal.db().pool();
+        let (code, fate) = match fault {
+            Fault::Write(code) => (code, Fate::Pass),
+            Fault::Way(fate) => ("", fate),
+        };
+        sqlx::query("SELECT setval('fault.firings', 1, false)")
+            .execute(pool)
+            .await
+            .unwrap();
+        sqlx::query("INSERT INTO fault.armed VALUES ($1, $2, $3)")
+            .bind(if code.is_empty() { i64::MAX } else { at })
+            .bind(code)
+            .bind(all())
+            .execute(pool)
+            .await
+            .unwrap();
+        self.statements.store(0, SeqCst);
+        let statements = Arc::clone(&self.statements);
+        self.proxy.judge(move |kind, _| {
+            let is_statement = matches!(kind, b'E' | b'Q');
+            if is_statement && statements.fetch_add(1, SeqCst) + 1 == at {
+                fate
+            } else {
+                Fate::Pass
+            }
+        });
+    }
+
+    /// How many places there were up to the failure; when it is over. PostgreSQL tells of a failure
+    /// before it lets go of the rows.
+    async fn disarm(&self) -> Places {
+        self.proxy.judge_no_more();
+        let pool = self.portal.db().pool();
+        eventually("the failed transaction is undone", async || {
+            let under_way = "SELECT count(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_xid IS NOT NULL";
+            let under_way: i64 = sqlx::query_scalar(under_way).fetch_one(pool).await.unwrap();
+            (under_way == 0).then_some(())
+        })
+        .await;
+        let writes = sqlx::query_scalar(
+            "WITH gone AS (DELETE FROM fault.armed)
+             SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM fault.firings",
+        );
+        Places {
+            writes: writes.fetch_one(pool).await.unwrap(),
+            statements: self.statements.load(SeqCst),
         }
     }
-    operation.tidy(portal).await;
-    let told = outcome(portal).await;
-    assert!(
-        told == undisturbed,
-        "{after}:\n{}",
-        differences(undisturbed, &told)
-    );
-    reached
 }
 
 /// Lines that only one of two texts has.
@@ -133,40 +283,6 @@ fn differences(one: &str, other: &str) -> String {
         }
     }
     all
-}
-
-async fn arm(pool: &PgPool, at: i64, code: &str) {
-    sqlx::query("SELECT setval('fault.firings', 1, false)")
-        .execute(pool)
-        .await
-        .unwrap();
-    sqlx::query("INSERT INTO fault.armed VALUES ($1, $2, $3)")
-        .bind(at)
-        .bind(code)
-        .bind(all())
-        .execute(pool)
-        .await
-        .unwrap();
-}
-
-/// How many places there were up to the failure; when it is over. PostgreSQL tells of a failure before
-/// it lets go of the rows.
-async fn disarm(portal: &TestApp) -> i64 {
-    let pool = portal.db().pool();
-    eventually("the failed transaction is undone", async || {
-        let under_way = "SELECT count(*) FROM pg_stat_activity
-            WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_xid IS NOT NULL";
-        let under_way: i64 = sqlx::query_scalar(under_way).fetch_one(pool).await.unwrap();
-        (under_way == 0).then_some(())
-    })
-    .await;
-    sqlx::query_scalar(
-        "WITH gone AS (DELETE FROM fault.armed)
-         SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM fault.firings",
-    )
-    .fetch_one(pool)
-    .await
-    .unwrap()
 }
 
 /// No requests, no contacts, no sweeps; accounts stay.

@@ -14,16 +14,16 @@ use std::time::{Duration, Instant};
 /// Polls `condition` until it yields a value; for what other processes do.
 ///
 /// # Panics
-/// After 30 seconds, naming `what` was waited for.
+/// After a minute, naming `what` was waited for.
 pub(crate) async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         if let Some(value) = condition().await {
             return value;
         }
         assert!(
             Instant::now() < deadline,
-            "still waiting after 30 seconds: {what}"
+            "still waiting after a minute: {what}"
         );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

@@ -2,7 +2,7 @@
 
 use pic_portal::staff::Role;
 
-use super::{Operation, administrators::sent, fail_everywhere_in};
+use super::{Operation, Struck, administrators::sent};
 use crate::{
     staff::{account, sign_in},
     support::app::TestApp,
@@ -49,10 +49,9 @@ impl<D: Deed> Operation for Done<D> {
 }
 
 async fn fail_everywhere<D: Deed>() {
-    let portal = TestApp::new().await;
-    account(&portal, AGENT, Role::Agent).await;
-    portal.run(include_str!("faults.sql")).await;
-    fail_everywhere_in::<Done<D>>(&portal).await;
+    let struck = Struck::new().await;
+    account(&struck.portal, AGENT, Role::Agent).await;
+    struck.everywhere::<Done<D>>().await;
 }
 
 struct Refuse;

@@ -10,7 +10,7 @@ use pic_portal::retention::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Operation, fail_everywhere, fail_everywhere_in};
+use super::{Operation, Struck, fail_everywhere};
 use crate::{
     service::sign_in,
     staff::account,
@@ -75,10 +75,9 @@ impl Operation for Sweep {
 
 #[tokio::test]
 async fn a_sweep_removes_and_records_everything_once_whatever_fails_on_the_way() {
-    let portal = TestApp::new().await;
-    account(&portal, "anna", pic_portal::staff::Role::Agent).await;
-    portal.run(include_str!("faults.sql")).await;
-    fail_everywhere_in::<Sweep>(&portal).await;
+    let struck = Struck::new().await;
+    account(&struck.portal, "anna", pic_portal::staff::Role::Agent).await;
+    struck.everywhere::<Sweep>().await;
 }
 
 /// What is done before anybody is answered.
