@@ -127,7 +127,7 @@ pub enum Error {
     Meanwhile,
     /// The connection was lost in the very end.
     #[error(
-        "the database did not say whether it stored the file ({fault}). Run this again: if it did, nothing is stored twice. Keep {}, the keys are right in either case", keys.display()
+        "the database did not say whether it stored the file ({fault}). Keep {}, the keys are right in either case, and run this again with another --keys: what is stored is not stored twice", keys.display()
     )]
     Unsure {
         /// What went wrong.

@@ -8,6 +8,7 @@
 
 mod administrators;
 mod background;
+mod commands;
 mod staff;
 mod sweeps;
 

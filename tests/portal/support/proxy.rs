@@ -362,7 +362,8 @@ impl Link<'_> {
                 }
                 begun |= ready;
                 if self.loses.load(Relaxed) {
-                    if ready {
+                    // After 'G' it waits for the rows of a COPY, which the client would not send.
+                    if ready || frame.kind == b'G' {
                         return Ok(End::Reset);
                     }
                     continue;
