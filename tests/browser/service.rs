@@ -111,10 +111,10 @@ async fn the_whole_way(scripts: bool) {
     );
 
     new_key_and_cancel(&portal, &page, scripts, &key).await;
-    page.assert_quiet(&[409, 422]).await;
+    page.assert_quiet(&[409, 422, 503]).await;
 }
 
-/// A new key, the service cancelled, and signing in again by the new key alone.
+/// A new key, the service cancelled, put off at first, and signing in again by the new key alone.
 async fn new_key_and_cancel(portal: &Portal, page: &Page, scripts: bool, key: &str) {
     page.press("Get a new management key").await;
     fit(page, scripts, "service-key").await;
@@ -135,6 +135,15 @@ async fn new_key_and_cancel(portal: &Portal, page: &Page, scripts: bool, key: &s
     assert_eq!(page.status().await, 422);
     fit(page, scripts, "service-cancel-error").await;
     page.click("label[for=confirm]").await;
+    let mut held = portal.app.pool().begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE request IN SHARE MODE")
+        .execute(&mut *held)
+        .await
+        .unwrap();
+    page.press("Cancel the service").await;
+    assert_eq!(page.status().await, 503);
+    fit(page, scripts, "service-cancel-put-off").await;
+    held.rollback().await.unwrap();
     page.press("Cancel the service").await;
     assert_eq!(page.h1().await, "Request received");
     eventually("nothing is in force", async || {

@@ -159,8 +159,8 @@ pub(crate) struct Again {
     pub(crate) action: &'static str,
     /// All that was typed.
     pub(crate) hidden: Vec<Hidden>,
-    /// There is a form to change the answers on.
-    pub(crate) has_answers: bool,
+    /// It cancels a service.
+    pub(crate) cancels: bool,
 }
 
 /// A form that cannot be taken now, with all that was typed.
@@ -170,7 +170,7 @@ pub(crate) fn later(app: &App, again: Again, why: PutOff) -> Result<Response, Er
         action: again.action,
         message: why.message(),
         hidden: again.hidden,
-        has_answers: again.has_answers,
+        cancels: again.cancels,
     };
     Ok(put_off(page(StatusCode::OK, &view)?, why))
 }

@@ -86,7 +86,7 @@ fn later(app: &App, form: &RequestForm, why: PutOff) -> Result<Response, Error> 
         section: Section::Request,
         action: "/requests/new",
         hidden: hidden(form),
-        has_answers: true,
+        cancels: false,
     };
     fields::later(app, again, why)
 }

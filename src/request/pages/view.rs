@@ -211,8 +211,8 @@ pub struct LaterPage<'a> {
     pub message: String,
     /// All fields of the form in their order, `action` not.
     pub hidden: Vec<Hidden>,
-    /// There is a form to change the answers on.
-    pub has_answers: bool,
+    /// It cancels a service: then there are no answers to change.
+    pub cancels: bool,
 }
 
 /// `409`: this form was sent before, with other contents.

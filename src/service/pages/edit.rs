@@ -238,7 +238,7 @@ fn later(app: &App, form: &RequestForm, confirmed: bool, why: PutOff) -> Result<
         section: Section::Service,
         action: "/service/edit",
         hidden,
-        has_answers: true,
+        cancels: false,
     };
     fields::later(app, again, why)
 }

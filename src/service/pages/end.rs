@@ -96,7 +96,7 @@ pub(crate) async fn send_cancel(
                     Hidden::new("confirm", "on"),
                     Hidden::new("submission_id", id_again),
                 ],
-                has_answers: false,
+                cancels: true,
             };
             later(&app, again, PutOff::NotStored(why))
         }
