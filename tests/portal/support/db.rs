@@ -33,9 +33,9 @@ use tokio::sync::{mpsc, oneshot};
 
 /// How long the server outlives the last test process, in seconds.
 const LINGER_SECONDS: &str = "10";
-/// How many templates of other schemas are kept, for branches that are tested in turn.
+/// How many templates of other schemas are kept beside those in use, for branches tested in turn.
 const OTHER_TEMPLATES: i64 = 4;
-/// Lets one process at a time make a template; an arbitrary number.
+/// Lets one process at a time make a template, or drop some; an arbitrary number.
 const TEMPLATE_LOCK: i64 = 0x7069_6370;
 /// What the application name of each process's connection begins with.
 const APPLICATION: &str = "pic-portal tests ";
@@ -163,6 +163,11 @@ async fn run(connection: &mut PgConnection, statement: String) -> Attempt<()> {
     Ok(())
 }
 
+/// SQL for the advisory lock that a process shares for as long as it uses this template.
+fn key(template: &str) -> String {
+    format!("hashtextextended('{template}', 0)")
+}
+
 type Attempt<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// This process's connection to the server.
@@ -248,7 +253,10 @@ impl Server {
         Ok(template)
     }
 
+    /// Makes `template` unless it is there. It stays as long as this process uses it.
     async fn make_template(&mut self, template: &str, migrator: &Migrator) -> Attempt<()> {
+        let used = format!("SELECT pg_advisory_lock_shared({})", key(template));
+        run(&mut self.connection, used).await?;
         let made: Option<bool> =
             sqlx::query_scalar("SELECT datistemplate FROM pg_database WHERE datname = $1")
                 .bind(template)
@@ -277,12 +285,22 @@ impl Server {
         .fetch_all(&mut self.connection)
         .await?;
         for name in old {
-            run(
-                &mut self.connection,
-                format!("ALTER DATABASE {name} IS_TEMPLATE false"),
-            )
-            .await?;
-            drop_database(&mut self.connection, &name).await?;
+            // Of its own locks a session is not in the way.
+            if self.templates.contains(&name) {
+                continue;
+            }
+            let key = key(&name);
+            let unused = format!("SELECT pg_try_advisory_lock({key})");
+            if sqlx::query_scalar(AssertSqlSafe(unused))
+                .fetch_one(&mut self.connection)
+                .await?
+            {
+                let no_template = format!("ALTER DATABASE {name} IS_TEMPLATE false");
+                run(&mut self.connection, no_template).await?;
+                drop_database(&mut self.connection, &name).await?;
+                let done = format!("SELECT pg_advisory_unlock({key})");
+                run(&mut self.connection, done).await?;
+            }
         }
         Ok(())
     }
