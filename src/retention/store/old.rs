@@ -1,0 +1,128 @@
+//! How is what has had its time removed, a batch at a time?
+
+use std::time::Duration;
+
+use sqlx::PgConnection;
+
+use super::Halt;
+use crate::{
+    db::interval,
+    retention::{Kind, Until},
+    service::store::{ABSOLUTE_END, IDLE_END},
+};
+
+/// The most rows of a kind in one transaction: some ten milliseconds.
+const BATCH: i32 = 1_000;
+/// The most services whose requests go in one transaction; a request has up to a thousand rows.
+const SERVICES: i32 = 50;
+
+/// Removes a batch of what has had its time; how many of each kind.
+pub(super) async fn remove(
+    connection: &mut PgConnection,
+    until: Until,
+) -> Result<Vec<(Kind, u64)>, Halt> {
+    Ok(match until {
+        Until::Never | Until::NextSweep(_) | Until::While(_) | Until::Limit | Until::Memory(_) => {
+            Vec::new()
+        }
+        Until::For(Kind::Requests, kept_for) => forget_requests(connection, kept_for).await?,
+        Until::For(kind, kept_for) => {
+            vec![(kind, forget(connection, kind, kept_for).await?)]
+        }
+        Until::Unused(kind, idle, end) => {
+            vec![(kind, end_sessions(connection, kind, idle, end).await?)]
+        }
+    })
+}
+
+async fn forget_requests(
+    connection: &mut PgConnection,
+    kept_for: Duration,
+) -> Result<Vec<(Kind, u64)>, Halt> {
+    let row = sqlx::query!(
+        r#"SELECT requests AS "requests!", services AS "services!"
+           FROM pic_forget_requests($1::interval, $2::interval, $3::interval, $4)"#,
+        interval(kept_for),
+        interval(IDLE_END),
+        interval(ABSOLUTE_END),
+        SERVICES,
+    )
+    .fetch_one(connection)
+    .await?;
+    let count = |rows| u64::try_from(rows).unwrap_or_default();
+    Ok(vec![
+        (Kind::Requests, count(row.requests)),
+        (Kind::Services, count(row.services)),
+    ])
+}
+
+/// Whether the schema has a table: that of the support desk may be yet to come.
+async fn exists(connection: &mut PgConnection, table: &str) -> Result<bool, Halt> {
+    let exists = sqlx::query_scalar!(r#"SELECT to_regclass($1) IS NOT NULL AS "exists!""#, table);
+    Ok(exists.fetch_one(connection).await?)
+}
+
+/// Removes a batch of what is older than it is kept.
+async fn forget(
+    connection: &mut PgConnection,
+    kind: Kind,
+    kept_for: Duration,
+) -> Result<u64, Halt> {
+    let (table, statement) = match kind {
+        Kind::StaffAudit => (
+            "staff_audit",
+            "DELETE FROM staff_audit WHERE id IN (
+                 SELECT id FROM staff_audit WHERE at <= pic_now() - $2 ORDER BY at LIMIT $1)",
+        ),
+        Kind::Runs => (
+            "retention_run",
+            "DELETE FROM retention_run WHERE id IN (
+                 SELECT id FROM retention_run WHERE ended_at <= pic_now() - $2 ORDER BY began_at LIMIT $1)",
+        ),
+        Kind::Contacts | Kind::Sessions | Kind::StaffSessions | Kind::Requests | Kind::Services => return Ok(0),
+    };
+    if !exists(connection, table).await? {
+        return Ok(0);
+    }
+    let removed = sqlx::query(statement)
+        .bind(BATCH)
+        .bind(interval(kept_for))
+        .execute(connection)
+        .await?;
+    Ok(removed.rows_affected())
+}
+
+/// Removes a batch of sessions that have ended. One that is being looked at this moment is not waited
+/// for: the next sweep finds it.
+async fn end_sessions(
+    connection: &mut PgConnection,
+    kind: Kind,
+    idle: Duration,
+    end: Duration,
+) -> Result<u64, Halt> {
+    let (table, statement) = match kind {
+        Kind::Sessions => (
+            "session",
+            "DELETE FROM session WHERE token_hash IN (
+                 SELECT token_hash FROM session WHERE seen_at <= pic_now() - $2 OR began_at <= pic_now() - $3
+                 LIMIT $1 FOR UPDATE SKIP LOCKED)",
+        ),
+        Kind::StaffSessions => (
+            "staff_session",
+            "DELETE FROM staff_session WHERE token_hash IN (
+                 SELECT token_hash FROM staff_session WHERE seen_at <= pic_now() - $2 OR began_at <= pic_now() - $3
+                 LIMIT $1 FOR UPDATE SKIP LOCKED)",
+        ),
+        Kind::Contacts | Kind::StaffAudit | Kind::Requests | Kind::Services | Kind::Runs => return Ok(0),
+    };
+    if !exists(connection, table).await? {
+        return Ok(0);
+    }
+    let removed = sqlx::query(statement)
+        .bind(BATCH)
+        .bind(interval(idle))
+        .bind(interval(end))
+        .execute(connection)
+        .await?;
+    Ok(removed.rows_affected())
+}

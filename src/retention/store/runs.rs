@@ -1,0 +1,107 @@
+//! What did the last sweeps do?
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::types::Json;
+
+use crate::{
+    db::{self, Impossible, PgPool, interval},
+    retention::{Cause, Fault, Kind, Outcome, Run, look::Looked},
+};
+
+/// Whether a sweep that began within `within` has ended clean, whoever did it.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away.
+pub async fn is_clean_since(pool: &PgPool, within: Duration) -> Result<bool, db::Error> {
+    let clean = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM retention_run
+                          WHERE outcome = 'clean' AND began_at > pic_now() - $1::interval) AS "clean!""#,
+        interval(within),
+    )
+    .fetch_one(pool.again())
+    .await?;
+    Ok(clean)
+}
+
+/// The last sweeps, newest first.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away or a row is impossible.
+pub async fn last_runs(pool: &PgPool, most: u32) -> Result<Vec<Run>, db::Error> {
+    runs(pool, None, i64::from(most)).await
+}
+
+/// The last sweeps, newest first, and the database's time.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away or a row is impossible.
+pub async fn runs_and_now(
+    pool: &PgPool,
+    most: u32,
+) -> Result<(Vec<Run>, DateTime<Utc>), db::Error> {
+    let runs = last_runs(pool, most).await?;
+    let now = sqlx::query_scalar!(r#"SELECT pic_now() AS "now!""#)
+        .fetch_one(pool)
+        .await?;
+    Ok((runs, now))
+}
+
+/// The last sweeps, or the `one`, newest first.
+pub(super) async fn runs(
+    pool: &PgPool,
+    one: Option<i64>,
+    most: i64,
+) -> Result<Vec<Run>, db::Error> {
+    let rows = sqlx::query!(
+        r#"SELECT id, cause, began_at, ended_at, outcome, fault, columns_proven, columns_looked, rows_looked, remaining,
+                  suspects::text[] AS "suspects!",
+                  (SELECT coalesce(jsonb_object_agg(kind, rows), '{}') FROM retention_removed WHERE run_id = r.id)
+                      AS "removed!: Json<serde_json::Map<String, Value>>"
+           FROM retention_run r WHERE $1::bigint IS NULL OR id = $1 ORDER BY began_at DESC, id DESC LIMIT $2"#,
+        one,
+        most,
+    )
+    .fetch_all(pool.again())
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let impossible = |column| Impossible {
+                table: "retention_run",
+                column,
+                id: Some(row.id),
+            };
+            let removed = row
+                .removed
+                .0
+                .iter()
+                .filter_map(|(kind, rows)| Some((Kind::parse(kind)?, rows.as_u64()?)));
+            Ok(Run {
+                removed: removed.collect(),
+                cause: Cause::parse(&row.cause).ok_or(impossible("cause"))?,
+                began_at: row.began_at,
+                ended_at: row.ended_at,
+                outcome: row
+                    .outcome
+                    .map(|outcome| Outcome::parse(&outcome).ok_or(impossible("outcome")))
+                    .transpose()?,
+                fault: row
+                    .fault
+                    .map(|fault| Fault::parse(&fault).ok_or(impossible("fault")))
+                    .transpose()?,
+                looked: Looked {
+                    proven: row.columns_proven.unsigned_abs(),
+                    columns: row.columns_looked.unsigned_abs(),
+                    rows: row.rows_looked.unsigned_abs(),
+                    suspects: row.suspects,
+                },
+                remaining: row.remaining.map(i64::unsigned_abs),
+            })
+        })
+        .collect()
+}
