@@ -64,6 +64,9 @@ async fn one_of_each(portal: &TestApp) {
     portal
         .run(
             "UPDATE request SET submitted_at = submitted_at - interval '31 days' WHERE id = 8;
+             -- Asked for again while somebody had it who died of it.
+             UPDATE work SET lease_token = '00000000-0000-4000-8000-000000000000', lease_until = '2020-01-01 00:00Z', again = true
+             WHERE request_id = 5;
              -- Looked at before, and held then.
              UPDATE work SET checked_at = pic_now(), attempts = 3 WHERE request_id = 12;
              INSERT INTO finding VALUES (12, 'domain-held', 'again.example', 'blocking', pic_now());
@@ -113,6 +116,12 @@ async fn both_ways_leave_the_same_behind() {
     // 4 and 9 are; 12 was looked at before, and against each of the others something stands.
     assert_eq!(by_plain.provisioned, 2, "the plain ones of the batch");
     assert_eq!(by_plain.rest.len(), 9);
+    let asked = "SELECT count(*) FROM work WHERE again";
+    assert_eq!(
+        short.number(asked).await,
+        0,
+        "what was asked for is done now"
+    );
     let rest = store::settle(short.pool(), &by_plain.rest, &WAITS, &Verdicts::default())
         .await
         .unwrap();
