@@ -137,24 +137,35 @@ async fn a_settlement_that_is_late_for_some_settles_the_others() {
 async fn the_worker_sleeps_until_the_next_thing_that_it_can_do() {
     let portal = TestApp::new().await;
     let idle = async || store::idle_for(portal.pool(), false).await.unwrap();
+    // A look that settles tells the same.
+    let told = async || {
+        let look = store::settle_plain(portal.pool(), 5, None, LEASE, WAITS.expiry).await;
+        look.unwrap().idle
+    };
     assert_eq!(idle().await, None, "nothing is waiting");
+    assert_eq!(told().await, None, "nothing is waiting");
     portal.store(2).await;
     assert_eq!(idle().await, Some(Duration::ZERO));
     // Somebody has one of the two, and the other is due in a while.
     assert_eq!(claim(portal.pool(), 1).await.len(), 1);
-    portal
-        .run("UPDATE work SET due_at = pic_now() + interval '20 s' WHERE lease_token IS NULL")
-        .await;
-    let until_due = idle().await.unwrap();
-    assert!(until_due <= Duration::from_secs(20), "{until_due:?}");
-    portal
-        .run("DELETE FROM work WHERE lease_token IS NULL")
-        .await;
-    let until_free = idle().await.unwrap();
-    assert!(
-        until_free > LEASE / 2 && until_free <= LEASE,
-        "{until_free:?}"
-    );
+    let after = async |sql| {
+        portal.run(sql).await;
+        [idle().await.unwrap(), told().await.unwrap()]
+    };
+    let due = "UPDATE work SET due_at = pic_now() + interval '20 s' WHERE lease_token IS NULL";
+    for until_due in after(due).await {
+        assert!(until_due <= Duration::from_secs(20), "{until_due:?}");
+    }
+    let due_later = "UPDATE work SET due_at = pic_now() + interval '1 h' WHERE lease_token IS NULL";
+    let gone = "DELETE FROM work WHERE lease_token IS NULL";
+    for sql in [due_later, gone] {
+        for until_free in after(sql).await {
+            assert!(
+                until_free > LEASE / 2 && until_free <= LEASE,
+                "{until_free:?}"
+            );
+        }
+    }
 }
 
 /// Seconds from the last look at the one held request to the next.
