@@ -15,6 +15,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     meter::Meter,
@@ -54,6 +55,8 @@ pub(super) struct Turn {
     pub(super) found: bool,
     /// Whether there may be more.
     pub(super) more: bool,
+    /// Whether as many were due as a batch takes: there is a queue.
+    is_full: bool,
     since: Option<DateTime<Utc>>,
     idle: Option<Duration>,
 }
@@ -91,6 +94,7 @@ impl Settler {
             found: look.provisioned > 0 || !look.rest.is_empty(),
             // What waited for one of the rest is due at once.
             more: look.full || !look.rest.is_empty(),
+            is_full: look.full,
             since: look.next_since.or(since),
             idle: look.idle,
         })
@@ -116,11 +120,16 @@ impl Settler {
         }
     }
 
-    /// Batches until no more is due since then. When there is more than one batch, two at a time: one
-    /// is computed while the other is flushed.
-    pub(super) async fn clear(&self, since: Option<DateTime<Utc>>) -> Result<Turn, db::Error> {
+    /// Batches until no more is due since then. When there is a queue, two at a time: one is computed
+    /// while the other is flushed. Else one after the other: of those who wait for one domain, all are
+    /// in one batch, and the first gets it. At `stop` the batches in hand are the last.
+    pub(super) async fn clear(
+        &self,
+        since: Option<DateTime<Utc>>,
+        stop: &CancellationToken,
+    ) -> Result<Turn, db::Error> {
         let first = self.batch(since).await?;
-        if !first.more {
+        if !first.more || stop.is_cancelled() {
             return Ok(first);
         }
         let lane = async || {
@@ -130,7 +139,7 @@ impl Settler {
                 let turn = self.batch(since).await?;
                 sum += turn.settled;
                 since = turn.since;
-                if !turn.more {
+                if !turn.more || stop.is_cancelled() {
                     return Ok::<_, db::Error>(Turn {
                         settled: sum,
                         ..turn
@@ -138,25 +147,34 @@ impl Settler {
                 }
             }
         };
-        let (one, other) = tokio::join!(lane(), lane());
-        let (one, other) = (one?, other?);
-        let mut settled = first.settled;
-        settled += one.settled;
-        settled += other.settled;
+        let other = async || {
+            if first.is_full {
+                lane().await.map(Some)
+            } else {
+                Ok(None)
+            }
+        };
+        let (one, other) = tokio::join!(lane(), other());
+        let (mut sum, other) = (one?, other?);
+        sum.settled += first.settled;
+        if let Some(other) = other {
+            sum.settled += other.settled;
+            sum.since = sum.since.min(other.since);
+        }
         Ok(Turn {
-            settled,
             found: true,
             more: true,
-            since: one.since.min(other.since),
             idle: None,
+            ..sum
         })
     }
 
     /// Batches until nothing at all is due.
     pub(super) async fn drain(&self) -> Result<Settled, db::Error> {
         let mut sum = Settled::default();
+        let never = CancellationToken::new();
         loop {
-            let turn = self.clear(None).await?;
+            let turn = self.clear(None, &never).await?;
             sum += turn.settled;
             if !turn.more {
                 return Ok(sum);
@@ -225,6 +243,7 @@ mod tests {
             settled: Settled::default(),
             found: more,
             more,
+            is_full: false,
             since: Some(DateTime::UNIX_EPOCH),
             idle,
         }

@@ -250,7 +250,7 @@ impl Worker {
         while !stop.is_cancelled() {
             let (since, began) = (pace.since(), Instant::now());
             // A wake-up that comes while we look is kept by the `Notify`: none is lost.
-            match settler.clear(since).await {
+            match settler.clear(since, stop).await {
                 Ok(turn) => {
                     failure_wait = FAILURE_WAIT.0;
                     log(turn.settled);

@@ -336,12 +336,7 @@ async fn a_settlement_that_comes_second_changes_nothing_and_asks_to_be_called_ag
             store::settle(&pool, &claimed, &WAITS, &Verdicts::default()).await,
         )
     });
-    eventually("the second waits for the first", async || {
-        let waiting = "SELECT count(*) FROM pg_stat_activity
-                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        (portal.number(waiting).await == 1).then_some(())
-    })
-    .await;
+    portal.blocked(1).await;
     transaction.commit().await.unwrap();
     let (outcome, again) = late.await.unwrap();
     assert!(
@@ -444,4 +439,23 @@ async fn a_worker_that_is_stopped_ends_and_leaves_nothing_claimed() {
     portal.work().await;
     assert_eq!(portal.number(NOT_ONCE).await, 0);
     assert_eq!(portal.number("SELECT count(*) FROM request").await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_is_stopped_leaves_the_queue_to_others() {
+    let portal = TestApp::new().await;
+    portal.store(1_200).await;
+    let mut first_batch = portal.db().pool().begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE route IN SHARE MODE")
+        .execute(&mut *first_batch)
+        .await
+        .unwrap();
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(portal.worker().run(stop.clone()));
+    portal.blocked(1).await;
+    stop.cancel();
+    first_batch.rollback().await.unwrap();
+    timeout(PATIENCE, running).await.expect("it ends").unwrap();
+    let left = "SELECT count(*) FROM work WHERE lease_token IS NULL";
+    assert_eq!(portal.number(left).await, 700, "all but one batch");
 }

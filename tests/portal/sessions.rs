@@ -5,10 +5,7 @@ use std::{fmt::Write as _, time::Duration};
 use axum::http::StatusCode;
 use sqlx::AssertSqlSafe;
 
-use crate::{
-    service::sign_in,
-    support::{app::TestApp, eventually},
-};
+use crate::{service::sign_in, support::app::TestApp};
 
 const MINUTE: Duration = Duration::from_mins(1);
 const ROUTES: &[(&str, &str)] = &[("sip.contoso.com", "contoso.com")];
@@ -270,12 +267,7 @@ async fn nobody_slips_in_by_a_key_that_is_being_replaced() {
     assert!(replaced);
     let fields = [("number", "1234567"), ("management_key", key.as_str())];
     let (answer, ()) = tokio::join!(portal.post("/service", &fields), async {
-        eventually("the sign-in waits", async || {
-            let waiting = "SELECT count(*) FROM pg_stat_activity
-                           WHERE datname = current_database() AND wait_event_type = 'Lock'";
-            (portal.number(waiting).await == 1).then_some(())
-        })
-        .await;
+        portal.blocked(1).await;
         transaction.commit().await.unwrap();
     });
     assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);

@@ -21,10 +21,7 @@ use tokio::{task::JoinHandle, time::timeout};
 
 use crate::{
     service::{edit, sign_in},
-    support::{
-        app::{Answer, TestApp, WAITS, submission_id},
-        eventually,
-    },
+    support::app::{Answer, TestApp, WAITS, submission_id},
 };
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -165,16 +162,6 @@ impl Reader {
         self.stop.store(true, Ordering::Release);
         self.reading.await.unwrap()
     }
-}
-
-/// Waits until as many sessions of this database wait for a lock.
-async fn waiting_for_a_lock(portal: &TestApp, sessions: i64) {
-    eventually("somebody waits for a lock", async || {
-        let waiting = "SELECT count(*) FROM pg_stat_activity
-                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        (portal.number(waiting).await == sessions).then_some(())
-    })
-    .await;
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -387,7 +374,7 @@ async fn a_release_wakes_who_is_being_told_at_that_very_moment_to_wait() {
     assert_eq!(released.len(), 1);
     let pool = portal.pool().clone();
     let release = tokio::spawn(async move { settle(&pool, &released, &[]).await });
-    waiting_for_a_lock(&portal, 1).await;
+    portal.blocked(1).await;
     transaction.commit().await.unwrap();
     assert_eq!(release.await.unwrap().provisioned, 1);
     assert_eq!(portal.work().await.provisioned, 1, "without any wait");
@@ -411,7 +398,7 @@ async fn a_request_is_withdrawn_although_it_is_being_told_to_wait() {
     let path = format!("/requests/{late}/withdraw");
     let fields = [("management_key", key.as_str())];
     let (done, ()) = tokio::join!(portal.post(&path, &fields), async {
-        waiting_for_a_lock(&portal, 1).await;
+        portal.blocked(1).await;
         transaction.commit().await.unwrap();
     });
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.body);

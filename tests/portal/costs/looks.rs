@@ -121,3 +121,21 @@ async fn one_look_settles_a_batch_and_tells_when_to_look_next() {
     let taken = looks(&portal).await - before;
     assert!((4 + 1..=4 + 3).contains(&taken), "{taken} looks");
 }
+
+#[tokio::test]
+async fn where_there_is_no_queue_one_looks_after_the_other() {
+    let portal = TestApp::new().await;
+    portal
+        .store_one(&[("sip.has.example", "has.example")])
+        .await;
+    portal.work().await;
+    portal.run(COUNTED).await;
+    portal
+        .store_one(&[("sip.wants.example", "has.example")])
+        .await;
+    let before = looks(&portal).await;
+    assert_eq!(portal.worker().drain().await.unwrap().held, 1);
+    // One finds it, one finds nobody whom it woke, and one finds that nothing at all is due. Were there
+    // two at a time, those who wait for one domain could be in two batches.
+    assert_eq!(looks(&portal).await - before, 3);
+}

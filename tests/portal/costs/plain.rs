@@ -8,10 +8,7 @@ use pic_portal::{
 };
 use sqlx::AssertSqlSafe;
 
-use crate::support::{
-    app::{TestApp, WAITS},
-    eventually,
-};
+use crate::support::app::{TestApp, WAITS};
 
 const LEASE: Duration = Duration::from_secs(30);
 
@@ -134,16 +131,6 @@ async fn both_ways_leave_the_same_behind() {
     assert_eq!(short.number("SELECT count(*) FROM finding").await, 2);
 }
 
-/// Waits until as many connections to the database wait for a lock.
-async fn blocked(portal: &TestApp, count: i64) {
-    eventually("somebody waits", async || {
-        let waiting = "SELECT count(*) FROM pg_stat_activity
-                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        (portal.number(waiting).await == count).then_some(())
-    })
-    .await;
-}
-
 /// Runs `sql` in a transaction of its own, lets the background task come up against it, and commits.
 async fn step_against(portal: &TestApp, sql: &str) -> Settled {
     let mut transaction = portal.db().pool().begin().await.unwrap();
@@ -153,7 +140,7 @@ async fn step_against(portal: &TestApp, sql: &str) -> Settled {
         .unwrap();
     let worker = portal.worker();
     let step = tokio::spawn(async move { worker.drain().await });
-    blocked(portal, 1).await;
+    portal.blocked(1).await;
     transaction.commit().await.unwrap();
     step.await.unwrap().unwrap()
 }
@@ -219,7 +206,7 @@ async fn a_batch_that_is_cut_off_leaves_everything_as_it_was() {
         .unwrap();
     let worker = portal.worker();
     let step = tokio::spawn(async move { worker.step().await });
-    blocked(&portal, 1).await;
+    portal.blocked(1).await;
     // Meanwhile nobody else finds anything, and nobody waits.
     assert_eq!(portal.worker().step().await.unwrap(), None);
     let ended = "SELECT count(*) FROM pg_stat_activity, pg_terminate_backend(pid)

@@ -142,12 +142,7 @@ async fn what_may_not_be_read_is_told_and_what_is_locked_is_not_called_clean() {
         let sweeper = super::sweeper(portal.pool());
         async move { sweeper.sweep(pic_portal::retention::Cause::Hand).await }
     });
-    crate::support::eventually("the sweep waits for the table", async || {
-        let waiting = "SELECT count(*) FROM pg_stat_activity
-                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        (count(portal.db().pool(), waiting).await > 0).then_some(())
-    })
-    .await;
+    portal.blocked(1).await;
     other.commit().await.unwrap();
     let run = swept.await.unwrap().unwrap().unwrap();
     assert!(!run.is_clean() || run.looked.suspects.is_empty());

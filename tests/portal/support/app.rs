@@ -344,6 +344,16 @@ impl TestApp {
             .unwrap()
     }
 
+    /// Waits until as many connections to the database wait for a lock.
+    pub(crate) async fn blocked(&self, connections: i64) {
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        super::eventually("somebody waits for a lock", async || {
+            (self.number(waiting).await == connections).then_some(())
+        })
+        .await;
+    }
+
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();

@@ -110,7 +110,9 @@ impl Portal {
     /// Waits for its end.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
         let ended = timeout(PATIENCE, self.child.wait()).await;
-        ended.expect("the portal ends").unwrap()
+        ended
+            .unwrap_or_else(|_| panic!("the portal does not end: {}", self.log()))
+            .unwrap()
     }
 
     /// Asks it to stop, and waits until it has.
