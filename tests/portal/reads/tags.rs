@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
 use pic_portal::{
-    app::App,
+    app::{App, Site},
     names::Fqdn,
     provisioning::{
         store::{self, Verdicts},
@@ -16,7 +16,10 @@ use pic_portal::{
 use super::{JSON, ONE, ask, get, lasting};
 use crate::{
     service::sign_in,
-    support::app::{TestApp, WAITS},
+    support::{
+        app::{TestApp, WAITS},
+        world::World,
+    },
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -179,6 +182,12 @@ async fn whatever_changes_a_request_changes_its_tags() {
         page.look(&portal, "the next look is not told once it is due")
             .await
     );
+
+    // In the timeline, and nowhere else.
+    portal
+        .run("SELECT pic_append_event(ARRAY[1]::bigint[], pic_now(), 'administrator', 'key-replaced')")
+        .await;
+    changed(&mut page, &mut json, "its key was replaced").await;
 
     let fields = [("management_key", key.as_str())];
     let withdraw = format!("/requests/{reference}/withdraw");
@@ -347,26 +356,32 @@ async fn another_process_knows_the_tag_unless_its_pages_differ() {
     stop_the_clock(&portal).await;
     let (reference, _) = portal.submit(ONE).await;
     let path = format!("/requests/{reference}");
-    let tag = get(&portal, &path, &[]).await.header("etag").to_owned();
-    let beside = async |change: &dyn Fn(&mut pic_portal::app::Site)| {
+    let beside = async |(name, value): (&str, &str), change: &dyn Fn(&mut Site)| {
+        let tag = get(&portal, &path, &[(name, value)]).await;
+        let tag = tag.header("etag").to_owned();
         let mut site = portal.app.site().clone();
         change(&mut site);
         let app = App::new(portal.app.db().clone(), site, Waker::default());
         let request = axum::http::Request::get(&path).header("if-none-match", &tag);
+        let request = request.header(name, value);
         let request = request.body(axum::body::Body::empty()).unwrap();
         let answer = tower::ServiceExt::oneshot(app.router(), request).await;
         answer.unwrap().status()
     };
-    assert_eq!(beside(&|_| {}).await, StatusCode::NOT_MODIFIED);
-    let changes: [&dyn Fn(&mut pic_portal::app::Site); 6] = [
+    let world = World::start().await;
+    let changes: [&dyn Fn(&mut Site); 7] = [
         &|site| site.provider = "Contoso".into(),
         &|site| site.notice = Some("Closed on Sunday".into()),
         &|site| site.support = Some("https://help.example".into()),
         &|site| site.clocks.promise = Duration::from_hours(24),
         &|site| site.clocks.expiry = Duration::from_hours(24),
+        &|site| site.checks = world.advise(),
         &|site| site.public_url = pic_portal::config::Origin::parse("https://a.example").unwrap(),
     ];
-    for change in changes {
-        assert_eq!(beside(change).await, StatusCode::OK);
+    for face in [("accept", "text/html"), JSON] {
+        assert_eq!(beside(face, &|_| {}).await, StatusCode::NOT_MODIFIED);
+        for change in changes {
+            assert_eq!(beside(face, change).await, StatusCode::OK, "{face:?}");
+        }
     }
 }
