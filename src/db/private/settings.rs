@@ -43,7 +43,7 @@ const MODEST: &[(&str, &str)] = &[
     // has emptied is gone with it (`limits.md`, trap 2).
     ("wal_recycle", "off"),
     // So each is a new one. Filling it with zeros first, 16 MB for every 7,000 submits, held up all
-    // that were being stored: the slowest of a hundred took 40 to 90 ms, and 20 to 30 without.
+    // that were being stored: the slowest of a hundred took 35 to 95 ms, and 20 to 35 without.
     ("wal_init_zero", "off"),
     ("jit", "off"),
 ];
