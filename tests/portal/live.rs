@@ -104,12 +104,17 @@ impl Stream {
 
     /// The next event that has a name.
     async fn event(&mut self) -> Event {
-        loop {
-            let event = self.block().await.expect("the stream goes on");
-            if !event.name.is_empty() {
-                return event;
+        let named = async {
+            loop {
+                let event = self.block().await.expect("the stream goes on");
+                if !event.name.is_empty() {
+                    return event;
+                }
             }
-        }
+        };
+        timeout(PATIENCE * 2, named)
+            .await
+            .expect("more than signs of life")
     }
 
     /// Events up to the next `status`, in brief.
