@@ -1,9 +1,9 @@
-# Two commands for a newcomer: `make run` and `make test`. The others are for maintainers.
+# Two commands for a newcomer: `make run` and `make test`. The others are for maintainers: CONTRIBUTING.md.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: help run test soak check assets sqlx sqlx-check bench bench-all tools-run tools-test
+.PHONY: help run test test-one fast pictures soak check assets sqlx sqlx-check bench bench-all tools-run tools-test
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -14,6 +14,18 @@ run: tools-run ## Build the portal and start it on its private PostgreSQL
 test: tools-test node_modules ## Run all tests, those in a real browser too
 	cargo test --locked
 
+test-one: tools-run ## Run the tests whose path contains T, like T=retention::emptying
+	@test -n "$(T)" || { echo "say which: make test-one T=retention::emptying" >&2; exit 2; }
+	cargo test --locked --lib --test portal -- $(T)
+
+fast: ## Check format and lints, and run the unit tests
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo test --locked --lib
+
+pictures: tools-test node_modules ## Take a picture of every page, light and dark, wide and narrow, into target/pictures
+	BROWSER_OUT=$(CURDIR)/target/pictures cargo test --locked --test browser matrix::
+
 soak: tools-test ## Run the long forms of the tests, for an hour or so
 	PIC_FUZZ=100000 PIC_SLOW=300 cargo test --locked --test portal front_door
 	PIC_KILLS=60 PIC_DATABASE_KILLS=25 cargo test --locked --test portal crash::kills -- --nocapture
@@ -21,7 +33,7 @@ soak: tools-test ## Run the long forms of the tests, for an hour or so
 	PIC_EVERY_FAULT=1 cargo test --locked --test portal crash::statements
 	PIC_SOAK_SECONDS=$${PIC_SOAK_SECONDS:-600} cargo test --locked --test portal crash::memory -- --nocapture
 
-check: ## What CI looks at before the tests: format, lints, documentation, dependencies, queries
+check: ## What CI checks before the tests: format, lints, documentation, dependencies, queries; no tests
 	.ci/check
 
 assets: ## Build static/ from static/source (needs node 20 or later)
