@@ -19,6 +19,7 @@ mod metrics;
 mod model;
 mod overload;
 mod ownership;
+mod papers;
 mod private_postgres;
 mod process;
 mod purge;
