@@ -25,6 +25,10 @@ pub(super) struct Import {
     /// Look at the file and say what would come over, and store nothing
     #[arg(long)]
     dry_run: bool,
+    /// Take agreement numbers with as many digits as telephone numbers (10 to 14, or 9 to 15 that begin
+    /// with 0): only if they were checked and none is a telephone number
+    #[arg(long)]
+    numbers_checked: bool,
     /// Where the management keys of the new services are written, for handing over; a new file, and
     /// the only place that has the keys. What was imported before keeps its keys, which are not written again
     /// [default: FILE.keys.csv]
@@ -56,6 +60,7 @@ impl Import {
             keys: self.keys.unwrap_or_else(|| keys_beside(&self.file)),
             file: self.file,
             dry_run: self.dry_run,
+            numbers_checked: self.numbers_checked,
         };
         let bar = ProgressBar::no_length();
         let imported = import(&mut connection, &db.secret, &order, |step| show(&bar, step)).await;

@@ -59,6 +59,9 @@ pub struct Order {
     pub keys: PathBuf,
     /// Look, and store nothing.
     pub dry_run: bool,
+    /// The agreement numbers that could be telephone numbers were checked and are none; else they are
+    /// refused.
+    pub numbers_checked: bool,
 }
 
 /// A step on the way, for whoever watches.
@@ -241,7 +244,7 @@ async fn read(
             Ok(None) => break,
             Ok(Some(line)) => {
                 report.lines += 1;
-                match row::read(line, &values, now, problems) {
+                match row::read(line, &values, now, order.numbers_checked, problems) {
                     Read::Row(row) => staging.add(&row),
                     Read::Over => report.over += 1,
                     Read::Wrong => {}
