@@ -2,6 +2,7 @@
 //! of its contacts?
 
 mod keys;
+mod numbers;
 
 use std::{
     fs,

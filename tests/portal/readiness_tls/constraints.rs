@@ -1,7 +1,7 @@
 //! Does a name count only where the rules of names and of name constraints let it?
 //!
 //! Every combination of what a leaf names and of what an authority above it may issue, of the kind that
-//! the name constraint tests of BetterTLS have, each held against the rules as they are written down
+//! the name constraint tests of `BetterTLS` have, each held against the rules as they are written down
 //! in [`expected`].
 
 use rcgen::{
@@ -135,9 +135,9 @@ fn expected(names: Names, subject: Option<&str>, limits: Limits) -> &'static str
     let address_may = !names.address
         || (limits.permitted_net.is_none_or(inside)
             && limits.excluded_net.is_none_or(|net| !inside(net)));
-    let named = names.dns == Some(GOOD);
+    let is_good = names.dns == Some(GOOD);
     let alone = names.dns.is_none() && !names.address && subject == Some(GOOD);
-    match (dns_may && address_may, named) {
+    match (dns_may && address_may, is_good) {
         (false, true) => "certificate-untrusted",
         (false, false) => "certificate-untrusted certificate-name",
         (true, true) => "certificate",
