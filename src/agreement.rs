@@ -2,13 +2,15 @@
 //!
 //! The number is printed on invoices: it identifies and never authorises. Little is known of the
 //! shapes that such numbers have, so a strange one earns a [`NumberWarning`], which the person may
-//! override, and only what cannot be a number at all is a [`NumberProblem`].
+//! override, and only what cannot be a number at all is a [`NumberProblem`]: names and telephone numbers
+//! among it, which are not to be stored.
 //!
 //! `Debug` of everything here hides the number, and `Display` of a problem tells the kind of fault
 //! alone, so that neither brings into a log what a person typed.
 //!
 //! Source of the rules: `facts.md`, Agreement numbers.
 
+mod contact;
 mod warning;
 
 #[cfg(test)]
@@ -146,6 +148,9 @@ pub enum NumberProblem {
     /// An e-mail address. The portal asks for no contact details.
     #[error("an e-mail address in place of the agreement number")]
     EmailAddress,
+    /// A name, other words, or a telephone number. The portal asks for no contact details.
+    #[error("words or a telephone number in place of the agreement number")]
+    Contact,
     /// A number with a label before it, such as `#1234567`; the number alone is here.
     #[error("the agreement number has a label before it")]
     Label(AgreementNumber),
@@ -160,8 +165,48 @@ impl AgreementNumber {
     ///
     /// # Errors
     /// What is wrong, if nothing remains, too much remains, or something that is neither a letter
-    /// of A-Z nor a digit of 0-9 does. A strange shape is no error, see [`warnings`].
+    /// of A-Z nor a digit of 0-9 does, or if it looks like contact information: no digit, five letters in
+    /// a row, words such as *tel* or *at*, or a telephone number with its signs. A strange shape is no
+    /// error, see [`warnings`].
     pub fn parse(typed: &str) -> Result<Self, NumberProblem> {
+        let read = Self::parse_to_find(typed);
+        let (Ok(_) | Err(NumberProblem::Label(_) | NumberProblem::ForbiddenCharacter)) = read
+        else {
+            return read;
+        };
+        let normal = match &read {
+            Ok(number) | Err(NumberProblem::Label(number)) => number.as_str(),
+            Err(_) => "",
+        };
+        if contact::is_typed(typed) || contact::is_typed(normal) {
+            return Err(NumberProblem::Contact);
+        }
+        let meant = |text: &str| {
+            let number = Self::from_normal(text).ok().filter(|number| {
+                !contact::is_typed(text) && !contact::is_words(text) && !number.could_be_telephone()
+            });
+            Err(number.map_or(NumberProblem::Contact, NumberProblem::Label))
+        };
+        match read {
+            Ok(number) if contact::is_words(&number.0) => meant(
+                number
+                    .0
+                    .trim_start_matches(|c: char| c.is_ascii_uppercase()),
+            ),
+            Err(NumberProblem::Label(number)) => meant(&number.0),
+            Err(NumberProblem::ForbiddenCharacter) if !typed.contains(char::is_numeric) => {
+                Err(NumberProblem::Contact)
+            }
+            read => read,
+        }
+    }
+
+    /// Reads what was typed to find a number that is stored already, so that what looks like contact
+    /// information is no error: nothing is stored of it.
+    ///
+    /// # Errors
+    /// As for [`AgreementNumber::parse`], but for contact information.
+    pub fn parse_to_find(typed: &str) -> Result<Self, NumberProblem> {
         if typed::is_longer_than(typed, MAX_TYPED) {
             return Err(NumberProblem::TooLong);
         }
@@ -248,7 +293,11 @@ impl NumberProblem {
     pub const fn suggestion(&self) -> Option<&AgreementNumber> {
         match self {
             Self::Label(number) => Some(number),
-            Self::Empty | Self::TooLong | Self::EmailAddress | Self::ForbiddenCharacter => None,
+            Self::Empty
+            | Self::TooLong
+            | Self::EmailAddress
+            | Self::Contact
+            | Self::ForbiddenCharacter => None,
         }
     }
 
@@ -265,6 +314,12 @@ impl NumberProblem {
             Self::EmailAddress => "That looks like an e-mail address. We do not ask for contact \
                  details. Enter only the agreement number"
                 .to_owned(),
+            Self::Contact => {
+                "That looks like words or a telephone number. We do not ask for names or \
+                 other contact details. Enter only the agreement number, without words, spaces or \
+                 signs, like 1234567"
+                    .to_owned()
+            }
             Self::Label(number) => {
                 format!("Leave out the words or signs before the number. Enter only: {number}")
             }

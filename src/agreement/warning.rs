@@ -16,6 +16,8 @@ pub enum NumberWarning {
     LettersForDigits(AgreementNumber),
     /// Eight digits: an Open *license* number, where the authorization number is asked for.
     OpenLicense,
+    /// As many digits as a telephone number has.
+    Telephone,
     /// None of the shapes that are known for this programme.
     UnusualShape(Programme),
 }
@@ -57,6 +59,9 @@ fn with_digits(number: &AgreementNumber) -> Option<AgreementNumber> {
 }
 
 fn shape_warning(programme: Programme, number: &AgreementNumber) -> Option<NumberWarning> {
+    if number.could_be_telephone() {
+        return Some(NumberWarning::Telephone);
+    }
     let text = number.as_str();
     let seven_digits = text.len() == 7 && is_digits(text);
     let is_usual = match programme {
@@ -80,7 +85,7 @@ impl NumberWarning {
     pub const fn suggestion(&self) -> Option<&AgreementNumber> {
         match self {
             Self::BeginsWithWord(number) | Self::LettersForDigits(number) => Some(number),
-            Self::OpenLicense | Self::UnusualShape(_) => None,
+            Self::OpenLicense | Self::Telephone | Self::UnusualShape(_) => None,
         }
     }
 
@@ -90,7 +95,10 @@ impl NumberWarning {
     pub fn message(&self) -> String {
         match self {
             Self::BeginsWithWord(number) => {
-                format!("The number begins with a word. Perhaps only this was meant: {number}")
+                format!(
+                    "The number begins with a word. A name must not be entered here. Perhaps only \
+                     this was meant: {number}"
+                )
             }
             Self::LettersForDigits(number) => format!(
                 "There is a letter O, I or L among the digits. Check whether 0 or 1 is meant: \
@@ -99,10 +107,17 @@ impl NumberWarning {
             Self::OpenLicense => "This looks like an Open license number (8 digits). For Open, we \
                  ask for the authorization number (15 letters and digits)"
                 .to_owned(),
-            Self::UnusualShape(programme) => unusual(*programme).to_owned(),
+            Self::Telephone => format!(
+                "This has as many digits as a telephone number. Check that it is the agreement \
+                 number. {NO_CONTACT}"
+            ),
+            Self::UnusualShape(programme) => format!("{}. {NO_CONTACT}", unusual(*programme)),
         }
     }
 }
+
+/// What is never to be entered, whatever the number looks like.
+const NO_CONTACT: &str = "A telephone number or a name must not be entered here";
 
 const fn unusual(programme: Programme) -> &'static str {
     match programme {

@@ -25,7 +25,12 @@ pub(super) struct Import {
     /// Look at the file and say what would come over, and store nothing
     #[arg(long)]
     dry_run: bool,
-    /// Where the management keys of the new services are written, for handing over; a new file
+    /// Take agreement numbers with as many digits as telephone numbers (10 to 14, or 9 to 15 that begin
+    /// with 0): only if they were checked and none is a telephone number
+    #[arg(long)]
+    numbers_checked: bool,
+    /// Where the management keys of the new services are written, for handing over; a new file, and
+    /// the only place that has the keys. What was imported before keeps its keys, which are not written again
     /// [default: FILE.keys.csv]
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
@@ -55,6 +60,7 @@ impl Import {
             keys: self.keys.unwrap_or_else(|| keys_beside(&self.file)),
             file: self.file,
             dry_run: self.dry_run,
+            numbers_checked: self.numbers_checked,
         };
         let bar = ProgressBar::no_length();
         let imported = import(&mut connection, &db.secret, &order, |step| show(&bar, step)).await;
@@ -112,7 +118,7 @@ fn tell(report: &Report, dry_run: bool) {
     say(&format!("These have {domains} SIP domains."));
     if *known > 0 {
         say(&format!(
-            "{known} requests had been imported before: nothing {would}done for them."
+            "{known} requests had been imported before: nothing {would}done for them. They keep their management keys, which are not written again: they are in the keys file of the import that brought them over."
         ));
     }
     if *over > 0 {
@@ -125,7 +131,7 @@ fn tell(report: &Report, dry_run: bool) {
     }
     if let Some(keys) = &report.keys {
         say(&format!(
-            "The management keys are in {}, which you alone can read. Hand each to its organisation, then remove the file.",
+            "The management keys are in {}, which you alone can read, and nowhere else: no second import writes them again. Hand each to its organisation, then remove the file.",
             keys.display()
         ));
     }

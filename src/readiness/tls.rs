@@ -73,6 +73,9 @@ pub struct Shown {
     pub proven: bool,
     /// Where the chain leads.
     pub trust: Trust,
+    /// Whether an authority on that way, the root among them, may issue for some names alone (RFC 5280,
+    /// 4.2.1.10, Name Constraints). Such a limit binds the subject alternative names and not the subject.
+    pub constrained: bool,
 }
 
 /// Without the certificates: what they say must not reach a log.
@@ -83,6 +86,7 @@ impl fmt::Debug for Shown {
             .field("chain", &self.chain.len())
             .field("proven", &self.proven)
             .field("trust", &self.trust)
+            .field("constrained", &self.constrained)
             .finish_non_exhaustive()
     }
 }

@@ -11,8 +11,12 @@
 //!
 //! A request's submission id is derived from the database's secret and its old number, or from
 //! programme and agreement number where the file has none. So the same file again finds everything
-//! stored already, and changes nothing; and a management key can be written out before the request
-//! is stored, while SQL keeps its hash alone.
+//! stored already, and changes nothing.
+//!
+//! A management key is random: the keys file has it and SQL its hash, so that no copy of the database
+//! tells it. The keys file is on the disk before the requests are stored: a crash in between leaves a
+//! file with keys that open nothing, and never a service whose key is lost. What was imported before
+//! keeps its key, which is not written a second time.
 
 mod csv;
 pub mod fields;
@@ -55,6 +59,9 @@ pub struct Order {
     pub keys: PathBuf,
     /// Look, and store nothing.
     pub dry_run: bool,
+    /// The agreement numbers that could be telephone numbers were checked and are none; else they are
+    /// refused.
+    pub numbers_checked: bool,
 }
 
 /// A step on the way, for whoever watches.
@@ -81,7 +88,7 @@ pub struct Report {
     pub provisioned: i64,
     /// New requests that are pending.
     pub pending: i64,
-    /// Requests that were imported before.
+    /// Requests that were imported before; they keep their management keys.
     pub known: i64,
     /// SIP domains of the new requests.
     pub domains: i64,
@@ -112,7 +119,7 @@ pub enum Error {
     Lines(Problems),
     /// The keys file cannot be written.
     #[error(
-        "cannot write the management keys to {}: {}. Move it away, or name another with --keys; nothing was imported", file.display(), fault.kind()
+        "cannot write the management keys to {}: {}. Nothing was imported. Name another file with --keys; keep one that is there until an import says that it stored its requests or that they had been imported before", file.display(), fault.kind()
     )]
     Keys {
         /// The file.
@@ -127,7 +134,7 @@ pub enum Error {
     Meanwhile,
     /// The connection was lost in the very end.
     #[error(
-        "the database did not say whether it stored the file ({fault}). Keep {}, the keys are right in either case, and run this again with another --keys: what is stored is not stored twice", keys.display()
+        "the database did not say whether it stored the file ({fault}). Keep {} and run this again with another --keys. If that says that the requests had been imported before, the keys in the first file are right; if it brings them over, those in the new file are, and the first opens nothing", keys.display()
     )]
     Unsure {
         /// What went wrong.
@@ -192,7 +199,7 @@ async fn stage_and_store(
         return Ok(report);
     }
     let mut keys = KeysFile::create(&order.keys)?;
-    match stage::store(connection, secret, requests, &mut keys, tell).await {
+    match stage::store(connection, requests, &mut keys, tell).await {
         Ok(()) => report.keys = Some(keys.keep()),
         Err(unsure @ Error::Unsure { .. }) => {
             keys.keep();
@@ -237,7 +244,7 @@ async fn read(
             Ok(None) => break,
             Ok(Some(line)) => {
                 report.lines += 1;
-                match row::read(line, &values, now, problems) {
+                match row::read(line, &values, now, order.numbers_checked, problems) {
                     Read::Row(row) => staging.add(&row),
                     Read::Over => report.over += 1,
                     Read::Wrong => {}

@@ -15,6 +15,10 @@
 //!    gone.
 //! 4. **What has had its time goes**: see [`Kind::kept_for`].
 //!
+//! An agreement number is the one text that only its owner can tell from a name or a telephone number. So
+//! names and telephone numbers are refused by their look ([`crate::agreement`]), what may be either is
+//! asked about, and the sweep puts `0` in the place of what an earlier version stored.
+//!
 //! What a person's rule says, a constraint says again: nearly every column that could hold text has a
 //! CHECK that lets no `@` in ([`proof`]). The sweep proves that of each column by its definition, and
 //! looks through what is left.
@@ -63,6 +67,9 @@ named! {
     Kind {
         /// Contact rows of an older system.
         Contacts = "contacts",
+        /// Agreement numbers that are words and no numbers, such as a name; the service keeps `0` in its
+        /// place.
+        Numbers = "numbers",
         /// Sessions of services that have ended.
         Sessions = "sessions",
         /// Sessions of the support desk that have ended.
@@ -84,7 +91,11 @@ impl Kind {
     #[must_use]
     pub const fn kept_for(self) -> Option<Duration> {
         match self {
-            Self::Contacts | Self::Sessions | Self::StaffSessions | Self::Services => None,
+            Self::Contacts
+            | Self::Numbers
+            | Self::Sessions
+            | Self::StaffSessions
+            | Self::Services => None,
             Self::StaffAudit => Some(STAFF_AUDIT),
             Self::Requests => Some(ENDED_REQUESTS),
             Self::Runs => Some(RUNS),
@@ -178,6 +189,10 @@ pub const KEPT: &[Kept] = &[
     kept(
         "Contact rows that an older system leaves behind",
         Until::NextSweep(Kind::Contacts),
+    ),
+    kept(
+        "A name or other words that an earlier version stored as an agreement number",
+        Until::NextSweep(Kind::Numbers),
     ),
     kept(
         "Being signed in to a service: a fingerprint of the cookie, and when it was used",

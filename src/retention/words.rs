@@ -23,6 +23,7 @@ pub fn how_long(until: Until, terms: Terms) -> String {
     let next = format!("the next sweep, within {}", span(terms.sweep));
     match until {
         Until::Never => "never".into(),
+        Until::NextSweep(Kind::Numbers) => format!("until {next}; then 0 stands in its place"),
         Until::NextSweep(_) => format!("until {next}; then gone from disk too"),
         Until::While(words) => words.into(),
         Until::Limit => format!("until it ends: {} at most", span(terms.expiry)),
@@ -42,6 +43,7 @@ pub fn how_long(until: Until, terms: Terms) -> String {
 pub fn name(kind: Kind) -> &'static str {
     match kind {
         Kind::Contacts => "contact rows of an older system",
+        Kind::Numbers => "words in place of agreement numbers",
         Kind::Sessions => "ended sessions",
         Kind::StaffSessions => "ended sessions of the support desk",
         Kind::StaffAudit => "old records of the support desk",

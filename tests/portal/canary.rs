@@ -69,6 +69,17 @@ impl Canary {
             format!("+44 {area} {number}"),
             format!("tel:+44-{area}-{number}"),
             format!("(0{area}) {number}/{digits}"),
+            format!("0{area} {number}"),
+            format!("Tel. 0{area} {number}"),
+            format!(
+                "{} {} {}{}",
+                &number[..3],
+                &number[3..6],
+                &number[6..],
+                &area[..2]
+            ),
+            format!("{name} Mustermann"),
+            format!("{mark} at aviary dot example"),
         ];
         let marks = vec![mark, name.to_lowercase(), number.to_owned()];
         Self { marks, forms }
@@ -283,7 +294,8 @@ async fn what_is_typed_or_lands_anywhere_is_nowhere_one_sweep_later() {
     into_legacy_contact(&pool, &canary).await;
     let names = commands::as_staff_names(&canary, &settings).await;
     let imported = commands::in_an_export(&canary, &settings).await;
-    planted.fetch_add(names + imported, Relaxed);
+    let numbers = commands::as_agreement_numbers(&canary, &settings).await;
+    planted.fetch_add(names + imported + numbers, Relaxed);
     assert!(planted.load(Relaxed) >= PLANTED, "{planted:?}");
     refused_halfway(&canary, &portal, &pool).await;
     flush(&pool).await;

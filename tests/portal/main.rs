@@ -17,6 +17,7 @@ mod journey;
 mod live;
 mod metrics;
 mod model;
+mod numbers;
 mod overload;
 mod ownership;
 mod papers;

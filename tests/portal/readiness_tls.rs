@@ -2,6 +2,7 @@
 
 mod addresses;
 mod certificates;
+mod constraints;
 mod hostile;
 mod moments;
 mod peers;

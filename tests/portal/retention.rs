@@ -4,6 +4,7 @@ mod backups;
 mod emptying;
 mod forgetting;
 mod looking;
+mod numbers;
 mod pages;
 mod refusing;
 mod turns;

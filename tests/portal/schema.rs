@@ -150,6 +150,15 @@ const BREAKS: &[(&str, &str)] = &[
         "service_number",
     ),
     ("UPDATE service SET number = E'1\\n'", "service_number"),
+    (
+        "UPDATE service SET number = 'ANNAMUSTERMANN'",
+        "service_number_no_name",
+    ),
+    ("UPDATE service SET number = 'BO'", "service_number_no_name"),
+    (
+        "UPDATE service SET number = 'ANNA1ATGMAILCOM'",
+        "service_number_no_name",
+    ),
     ("UPDATE service SET programme = 'oem'", "service_programme"),
     (
         "UPDATE service SET token = 'U000000000000001'",

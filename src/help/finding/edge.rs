@@ -50,8 +50,8 @@ pub(super) const CERTIFICATE: Text = Text {
 };
 
 pub(super) const NAME: Text = Text {
-    means: "The certificate on port 5061 does not have the FQDN of the Access Edge among its names.",
-    why: "A partner connects to the FQDN and accepts a certificate for exactly this name. With any other it breaks the connection off.",
+    means: "The certificate on port 5061 does not have the FQDN of the Access Edge among its names. A name in the subject counts only where the certificate has no subject alternative names at all, and no authority above it is limited to certain names.",
+    why: "A partner connects to the FQDN and accepts a certificate for exactly this name. With any other it breaks the connection off. Where there are alternative names, the subject is not read.",
     steps: &[
         "Ask your certificate authority for a certificate with the FQDN of the Access Edge as subject and as subject alternative name, and sip. with each SIP domain as further alternative names.",
         "Import it on every Edge Server of the pool, with its private key.",
@@ -110,7 +110,7 @@ pub(super) const EXPIRES_SOON: Text = Text {
 };
 
 pub(super) const CN_ONLY: Text = Text {
-    means: "The FQDN of the Access Edge stands in the subject of the certificate, and not among its subject alternative names.",
+    means: "The FQDN of the Access Edge stands in the subject of the certificate, which has no subject alternative names.",
     why: "Many programs look at the alternative names alone and refuse the certificate. Others still read the subject. So it works with some partners and not with others.",
     steps: &[
         "Ask your certificate authority to issue it again, with the FQDN in both places. Most do so without a fee.",

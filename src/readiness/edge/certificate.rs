@@ -23,7 +23,7 @@ pub(super) fn judge(
     let mut findings: Vec<_> = untrusted(edge, shown, own.as_ref()).into_iter().collect();
     if let Some(own) = own {
         findings.extend(dates(edge, &own, now));
-        findings.extend(name(edge, &own));
+        findings.extend(name(edge, &own, shown.constrained));
         findings.extend(domain_names(edge, domains, &own));
         if findings.iter().all(|f| f.severity != Severity::Blocking) {
             findings.insert(0, fine(edge, shown, &own));
@@ -75,6 +75,10 @@ fn astray(trust: Trust) -> Option<String> {
         Trust::IssuerNotYetValid => "a certificate above it is not valid yet",
         Trust::Algorithm => "it, or one above it, is signed in a way that is no longer accepted",
         Trust::Signature => "a signature on the way to the root does not fit",
+        Trust::SameName => {
+            "two authorities of the same name stand above it, and no way past them to a trusted root \
+             is found: send the one that issued it, and not the other"
+        }
         Trust::Purpose => "server authentication is not among its purposes",
         Trust::Authority => "it is an authority's own certificate, not a server's",
         Trust::NotPermitted => "an authority above it may not issue it",
@@ -113,7 +117,11 @@ fn dates(edge: &AccessEdge, own: &Leaf, now: DateTime<Utc>) -> Option<Finding> {
 }
 
 /// Whether it is for the edge: exactly, by a wildcard, by the subject alone or not at all.
-fn name(edge: &AccessEdge, own: &Leaf) -> Option<Finding> {
+///
+/// The subject counts only where there are no subject alternative names (RFC 5922, 7.1; RFC 9525 does
+/// without it altogether), and where no authority above is limited to some names: limits bind the
+/// alternative names alone (RFC 5280, 4.2.1.10), so that the subject would get past them.
+fn name(edge: &AccessEdge, own: &Leaf, constrained: bool) -> Option<Finding> {
     let subject = |name: &String| format!("the subject is {name}");
     let wild = own.subject.iter().find(|name| name.starts_with("*."));
     let fits = own.names.iter().find(|name| covers(name, edge.as_str()));
@@ -124,8 +132,21 @@ fn name(edge: &AccessEdge, own: &Leaf) -> Option<Finding> {
         (Some(name), _) => (Code::CertificateWildcard, vec![format!("for {name}")]),
         (None, _) if own.subject.iter().any(|name| name == edge.as_str()) => {
             let alone = format!("{edge} stands in the subject alone");
-            let found = std::iter::once(alone).chain(names(own));
-            (Code::CertificateCnOnly, found.collect())
+            let unfit = if own.has_alternatives {
+                Some("the subject does not count where there are subject alternative names")
+            } else if constrained {
+                Some(
+                    "an authority above it may issue for some names alone, and the subject cannot be held to that",
+                )
+            } else {
+                None
+            };
+            let code = match unfit {
+                Some(_) => Code::CertificateName,
+                None => Code::CertificateCnOnly,
+            };
+            let found = std::iter::once(alone).chain(unfit.map(str::to_owned));
+            (code, found.chain(names(own)).collect())
         }
         (None, _) => {
             let subject = own.subject.iter().filter(|name| !own.names.contains(name));

@@ -180,12 +180,14 @@ impl Witness {
     fn testify(&self, address: IpAddr, roots: &Roots, now: DateTime<Utc>) -> Option<Shown> {
         let chain = self.seen.get()?;
         let (version, proven) = *self.proof.get()?;
+        let (trust, constrained) = trust(chain, roots, now);
         Some(Shown {
             address,
             version,
             chain: chain.clone(),
             proven,
-            trust: trust(chain, roots, now),
+            trust,
+            constrained,
         })
     }
 

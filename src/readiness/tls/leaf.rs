@@ -15,6 +15,9 @@ pub(in crate::readiness) const SHORTEST_RSA: usize = 2048;
 pub(in crate::readiness) struct Leaf {
     /// DNS names among the subject alternative names, lower-case, wildcards too, each once.
     pub(in crate::readiness) names: Vec<String>,
+    /// Whether there are subject alternative names at all, of whatever kind, or an extension for them
+    /// that cannot be read. Then the subject names no server (RFC 5922, 7.1).
+    pub(in crate::readiness) has_alternatives: bool,
     /// Common names of the subject that have the form of DNS names.
     pub(in crate::readiness) subject: Vec<String>,
     pub(in crate::readiness) not_before: DateTime<Utc>,
@@ -32,7 +35,9 @@ impl Leaf {
     /// Reads a certificate; `None` if it is none.
     pub(in crate::readiness) fn read(der: &[u8]) -> Option<Self> {
         let (_, read) = X509Certificate::from_der(der).ok()?;
-        let names = read.subject_alternative_name().ok().flatten();
+        let alternatives = read.subject_alternative_name();
+        let has_alternatives = !matches!(alternatives, Ok(None));
+        let names = alternatives.ok().flatten();
         let names = names.map_or(&[][..], |found| &found.value.general_names);
         let names = names.iter().filter_map(|name| match name {
             GeneralName::DNSName(name) => dns_form(name),
@@ -43,6 +48,7 @@ impl Leaf {
         let purposes = read.extended_key_usage();
         Some(Self {
             names: once(names),
+            has_alternatives,
             subject: once(subject),
             not_before: time(read.validity().not_before)?,
             not_after: time(read.validity().not_after)?,

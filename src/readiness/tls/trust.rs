@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use rustls::pki_types::{CertificateDer, UnixTime};
-use webpki::{EndEntityCert, Error, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage};
+use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
+use webpki::{
+    EndEntityCert, Error, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage, VerifiedPath,
+    anchor_from_trusted_cert,
+};
+use x509_parser::{certificate::X509Certificate, prelude::FromDer as _};
 
 use super::{Leaf, roots::Roots};
 
@@ -31,6 +35,10 @@ pub enum Trust {
     Algorithm,
     /// Past a signature that does not fit.
     Signature,
+    /// Past two authorities of one name, and not by the one nor by the other. webpki counts a
+    /// certificate that an authority issued to its own name as one more step, which RFC 5280, 6.1.4,
+    /// does not: so such a chain may be right and is still not followed.
+    SameName,
     /// Past a certificate that was not made for servers.
     Purpose,
     /// Nowhere: the certificate is that of an authority, not of a server.
@@ -52,14 +60,15 @@ impl ExtendedKeyUsageValidator for AnyPurpose {
     }
 }
 
-/// Where `chain` leads at `now`. Dates of the server's own certificate are told apart from that: if
+/// Where `chain` leads at `now`, and whether an authority on a way to a trusted root may issue for some
+/// names alone. Dates of the server's own certificate are told apart from that: if
 /// it is not valid now, its chain is judged as of the nearest time at which it was.
-pub(super) fn trust(chain: &[Vec<u8>], roots: &Roots, now: DateTime<Utc>) -> Trust {
+pub(super) fn trust(chain: &[Vec<u8>], roots: &Roots, now: DateTime<Utc>) -> (Trust, bool) {
     let Some((own, others)) = chain.split_first() else {
-        return Trust::Unreadable;
+        return (Trust::Unreadable, false);
     };
     let Some(leaf) = Leaf::read(own) else {
-        return Trust::Unreadable;
+        return (Trust::Unreadable, false);
     };
     let at = now.min(leaf.not_after).max(leaf.not_before);
     let seconds = u64::try_from(at.timestamp()).unwrap_or(0);
@@ -72,20 +81,38 @@ pub(super) fn trust(chain: &[Vec<u8>], roots: &Roots, now: DateTime<Utc>) -> Tru
     let algorithms = roots.provider.signature_verification_algorithms.all;
     let anchors = &roots.store.roots;
     let Ok(own) = EndEntityCert::try_from(&own) else {
-        return Trust::Unreadable;
+        return (Trust::Unreadable, false);
     };
     let any = own.verify_for_usage(algorithms, anchors, &others, at, AnyPurpose, None, None);
     if let Err(error) = any {
-        return reason(&error, &leaf, chain);
+        return (reason(&error, &leaf, chain, anchors), false);
     }
     let usage = KeyUsage::server_auth();
     match own.verify_for_usage(algorithms, anchors, &others, at, usage, None, None) {
-        Ok(_) => Trust::Root,
-        Err(_) => Trust::Purpose,
+        Ok(path) => (Trust::Root, is_constrained(&path)),
+        Err(_) => (Trust::Purpose, false),
     }
 }
 
-fn reason(error: &Error, leaf: &Leaf, chain: &[Vec<u8>]) -> Trust {
+/// Whether an authority of the path has name constraints, or what may be some and cannot be read.
+fn is_constrained(path: &VerifiedPath<'_>) -> bool {
+    let mut between = path.intermediate_certificates();
+    path.anchor().name_constraints.is_some()
+        || between.any(|authority| {
+            let der = authority.der();
+            let read = X509Certificate::from_der(&der);
+            read.map_or(true, |(_, read)| {
+                !matches!(read.name_constraints(), Ok(None))
+            })
+        })
+}
+
+fn reason(
+    error: &Error,
+    leaf: &Leaf,
+    chain: &[Vec<u8>],
+    anchors: &[TrustAnchor<'static>],
+) -> Trust {
     match error {
         Error::UnknownIssuer | Error::CaUsedAsEndEntity if leaf.is_self_issued() => {
             Trust::SelfSigned
@@ -96,6 +123,7 @@ fn reason(error: &Error, leaf: &Leaf, chain: &[Vec<u8>]) -> Trust {
         Error::CertNotValidYet { .. } => Trust::IssuerNotYetValid,
         Error::UnsupportedSignatureAlgorithmContext(_)
         | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => Trust::Algorithm,
+        Error::InvalidSignatureForPublicKey if has_namesakes(chain, anchors) => Trust::SameName,
         Error::InvalidSignatureForPublicKey | Error::SignatureAlgorithmMismatch => Trust::Signature,
         Error::EndEntityUsedAsCa
         | Error::NameConstraintViolation
@@ -103,6 +131,24 @@ fn reason(error: &Error, leaf: &Leaf, chain: &[Vec<u8>]) -> Trust {
         | Error::CertDistrusted => Trust::NotPermitted,
         _ => Trust::Other,
     }
+}
+
+/// Whether two authorities of one name and of different keys are among those that were sent and the
+/// trusted roots. Then a signature that does not fit the one says nothing of the other.
+fn has_namesakes(chain: &[Vec<u8>], anchors: &[TrustAnchor<'static>]) -> bool {
+    let sent = chain.iter().skip(1);
+    let sent = sent.filter_map(|der| {
+        anchor_from_trusted_cert(&CertificateDer::from(der.as_slice()))
+            .ok()
+            .map(|of| of.to_owned())
+    });
+    let sent: Vec<_> = sent.collect();
+    sent.iter().any(|one| {
+        sent.iter().chain(anchors).any(|other| {
+            one.subject == other.subject
+                && one.subject_public_key_info != other.subject_public_key_info
+        })
+    })
 }
 
 /// Whether the chain ends at a root, or just ends.

@@ -56,6 +56,16 @@ fn each_fault_stands_by_its_field_and_says_what_to_type() {
             Field::Number,
             "contact",
         ),
+        (
+            |f| f.number = "Anna Mustermann".into(),
+            Field::Number,
+            "We do not ask for names",
+        ),
+        (
+            |f| f.number = "425-555-0100".into(),
+            Field::Number,
+            "telephone number",
+        ),
         (|f| f.edge[0].clear(), Field::Edge(0), "sip.contoso.com"),
         (
             |f| f.edge[0] = "contoso.com".into(),

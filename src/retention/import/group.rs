@@ -18,14 +18,14 @@ use crate::{
         Asked, Deployment, MAX_DOMAINS, MAX_EDGES, Routes, RoutesProblem, Wanted,
         reference::SubmissionId,
     },
-    service::{ManagementKey, Secret},
+    service::Secret,
 };
 
 /// What a submission id is derived under.
 const SUBMISSION: &[u8] = b"pic-portal imported submission\0";
 
 /// The submission that stands for a group of lines: the same one each time the file is read.
-pub(super) fn submission(secret: &Secret, group: &[u8]) -> SubmissionId {
+fn submission(secret: &Secret, group: &[u8]) -> SubmissionId {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&secret.stand_in(SUBMISSION, group)[..16]);
     SubmissionId::of(bytes)
@@ -124,7 +124,6 @@ impl<'a> Grouping<'a> {
             provisioned,
             submitted_at,
             submission_hash: id.hash(),
-            key_hash: ManagementKey::derive(self.secret, &id).hash(),
             asked: Asked::Initiate(wanted),
         });
     }

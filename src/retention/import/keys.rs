@@ -56,11 +56,18 @@ impl KeysFile {
         writeln!(self.file, "{}", fields.join(",")).map_err(self::fault(&self.path))
     }
 
-    /// Sees to it that what was written is on the disk, before anything relies on it.
+    /// Sees to it that what was written is on the disk, and the file's name in its directory, before
+    /// anything relies on it: nothing else has the keys.
     pub(super) fn sync(&mut self) -> Result<(), Error> {
-        let path = self.path.clone();
-        self.file.flush().map_err(fault(&path))?;
-        self.file.get_ref().sync_all().map_err(fault(&path))
+        let directory = match self.path.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        let synced = self.file.flush();
+        let synced = synced.and_then(|()| self.file.get_ref().sync_all());
+        synced
+            .and_then(|()| File::open(directory)?.sync_all())
+            .map_err(fault(&self.path))
     }
 
     /// Where it is.

@@ -145,16 +145,19 @@ pub(super) enum Read {
     Wrong,
 }
 
-/// Reads a line; `problems` learns what is wrong.
+/// Reads a line; `problems` learns what is wrong. `numbers_checked`: an agreement number may have as many
+/// digits as a telephone number.
 pub(super) fn read(
     line: u64,
     values: &Values,
     now: DateTime<Utc>,
+    numbers_checked: bool,
     problems: &mut Problems,
 ) -> Read {
     let mut reader = Reader {
         line,
         values,
+        numbers_checked,
         problems,
     };
     let state = reader.optional(Field::State, OldState::InProgress, old_state);
@@ -171,6 +174,7 @@ type Fault = Cow<'static, str>;
 struct Reader<'a> {
     line: u64,
     values: &'a Values,
+    numbers_checked: bool,
     problems: &'a mut Problems,
 }
 
@@ -185,8 +189,12 @@ impl Reader<'_> {
                 .ok_or("is longer than 200 bytes".into())
         });
         let programme = reader.required(Field::Programme, old_programme);
-        let number = reader.required(Field::Number, |text| {
-            AgreementNumber::parse(text).map_err(|problem| problem.to_string().into())
+        let numbers_checked = reader.numbers_checked;
+        let number = reader.required(Field::Number, |text| match AgreementNumber::parse(text) {
+            Ok(number) if number.could_be_telephone() && !numbers_checked => {
+                Err("has as many digits as a telephone number. No contact information comes in: take it out of the file, or, if all such numbers were checked and are agreement numbers, add --numbers-checked".into())
+            }
+            read => read.map_err(|problem| problem.to_string().into()),
         });
         let edge = reader.required(Field::Edge, |text| {
             AccessEdge::parse(text).map_err(|error| error.problem().to_string().into())

@@ -12,7 +12,6 @@ pub(super) use self::columns::{NewRequest, Requests, Staging};
 use super::{
     Error, Step,
     fields::Field,
-    group,
     keys::KeysFile,
     row::{Problem, Problems},
 };
@@ -22,7 +21,7 @@ use crate::{
     names::{AccessEdge, SipDomain},
     provisioning::store::CHANNEL,
     request::Deployment,
-    service::{ManagementKey, Secret},
+    service::ManagementKey,
 };
 
 /// Rows fetched at a time.
@@ -42,7 +41,7 @@ pub(super) async fn prepare(connection: &mut PgConnection) -> Result<DateTime<Ut
              submitted_at timestamptz, access_edge text COLLATE \"C\", sip_domain text COLLATE \"C\");
          CREATE TEMPORARY TABLE import_request (
              place bigint, line bigint, grp bytea, programme text, number text, deployment text, provisioned boolean,
-             submitted_at timestamptz, submission_hash bytea, content_hash bytea, key_hash bytea, token text,
+             submitted_at timestamptz, submission_hash bytea, content_hash bytea, token text,
              reference text, request_id bigint, service_id bigint);
          CREATE TEMPORARY TABLE import_edge (place bigint, ordinal smallint, access_edge text);
          CREATE TEMPORARY TABLE import_route (place bigint, edge smallint, sip_domain text COLLATE \"C\");",
@@ -217,10 +216,10 @@ pub(super) async fn counts(connection: &mut PgConnection) -> Result<Counts, Erro
     .await?)
 }
 
-/// Stores all that is new in one transaction, and the keys before it is committed.
+/// Stores all that is new in one transaction, each service under a random key. The keys file is on the
+/// disk before the transaction is committed.
 pub(super) async fn store(
     connection: &mut PgConnection,
-    secret: &Secret,
     requests: i64,
     keys: &mut KeysFile,
     tell: &mut impl FnMut(Step),
@@ -230,18 +229,30 @@ pub(super) async fn store(
     let mut first = 1;
     while first <= requests {
         let last = (first + BATCH - 1).min(requests);
+        // One for each place: those of requests that were imported before are not used.
+        let new_keys: Vec<_> = (first..=last).map(|_| ManagementKey::random()).collect();
+        let hashes: Vec<_> = new_keys.iter().map(|key| key.hash().to_vec()).collect();
         let stored = sqlx::query(include_str!("stage/store.sql"))
             .bind(first)
             .bind(last)
+            .bind(hashes)
             .fetch_all(&mut *transaction)
             .await?;
         for row in stored {
-            let id = group::submission(secret, row.try_get("grp")?);
+            let place: i64 = row.try_get("place")?;
+            let key = usize::try_from(place - first)
+                .ok()
+                .and_then(|at| new_keys.get(at))
+                .ok_or(db::Error::from(Impossible {
+                    table: "import_request",
+                    column: "place",
+                    id: Some(place),
+                }))?;
             keys.add(
                 row.try_get("programme")?,
                 row.try_get("number")?,
                 row.try_get("reference")?,
-                &ManagementKey::derive(secret, &id),
+                key,
             )?;
         }
         first = last + 1;

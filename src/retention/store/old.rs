@@ -22,6 +22,7 @@ pub(super) async fn remove(
     until: Until,
 ) -> Result<Vec<(Kind, u64)>, Halt> {
     Ok(match until {
+        Until::NextSweep(Kind::Numbers) => vec![(Kind::Numbers, mask_numbers(connection).await?)],
         Until::Never | Until::NextSweep(_) | Until::While(_) | Until::Limit | Until::Memory(_) => {
             Vec::new()
         }
@@ -33,6 +34,20 @@ pub(super) async fn remove(
             vec![(kind, end_sessions(connection, kind, idle, end).await?)]
         }
     })
+}
+
+/// Puts `0` in the place of a batch of agreement numbers that are no numbers. The condition is that of the
+/// index `service_number_to_mask`, which finds them; new ones are refused by `service_number_no_name`.
+async fn mask_numbers(connection: &mut PgConnection) -> Result<u64, Halt> {
+    let masked = sqlx::query!(
+        "UPDATE service SET number = '0' WHERE id IN (
+             SELECT id FROM service WHERE number !~ '[0-9]' OR number ~ '[A-Z]{5}'
+             ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)",
+        i64::from(BATCH),
+    )
+    .execute(connection)
+    .await?;
+    Ok(masked.rows_affected())
 }
 
 async fn forget_requests(
@@ -79,7 +94,12 @@ async fn forget(
             "DELETE FROM retention_run WHERE id IN (
                  SELECT id FROM retention_run WHERE ended_at <= pic_now() - $2 ORDER BY began_at LIMIT $1)",
         ),
-        Kind::Contacts | Kind::Sessions | Kind::StaffSessions | Kind::Requests | Kind::Services => return Ok(0),
+        Kind::Contacts
+        | Kind::Numbers
+        | Kind::Sessions
+        | Kind::StaffSessions
+        | Kind::Requests
+        | Kind::Services => return Ok(0),
     };
     if !exists(connection, table).await? {
         return Ok(0);
@@ -113,7 +133,12 @@ async fn end_sessions(
                  SELECT token_hash FROM staff_session WHERE seen_at <= pic_now() - $2 OR began_at <= pic_now() - $3
                  LIMIT $1 FOR UPDATE SKIP LOCKED)",
         ),
-        Kind::Contacts | Kind::StaffAudit | Kind::Requests | Kind::Services | Kind::Runs => return Ok(0),
+        Kind::Contacts
+        | Kind::Numbers
+        | Kind::StaffAudit
+        | Kind::Requests
+        | Kind::Services
+        | Kind::Runs => return Ok(0),
     };
     if !exists(connection, table).await? {
         return Ok(0);

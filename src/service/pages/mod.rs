@@ -70,7 +70,7 @@ pub(crate) async fn sign_in(
     earlier: Option<SignedIn>,
     Fields(form): Fields<SignInForm>,
 ) -> Result<Response, Error> {
-    let number = AgreementNumber::parse(&form.number).ok();
+    let number = AgreementNumber::parse_to_find(&form.number).ok();
     let key = ManagementKey::parse(&form.management_key);
     match store::sign_in(&app.db().pool, number.as_ref(), key.as_ref()).await? {
         Some(token) => {

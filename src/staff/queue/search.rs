@@ -77,7 +77,7 @@ impl Search {
         if text.is_empty() {
             return None;
         }
-        let number = match AgreementNumber::parse(text) {
+        let number = match AgreementNumber::parse_to_find(text) {
             Ok(number) => Some(number),
             Err(problem) => problem.suggestion().cloned(),
         };

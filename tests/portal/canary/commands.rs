@@ -58,6 +58,39 @@ pub(super) async fn in_an_export(canary: &Canary, settings: &[(&str, &str)]) -> 
     canary.forms.len() * 3
 }
 
+/// Brings an export over that has a form in the column of agreement numbers, and digits that could be a
+/// telephone number: each is refused by its line without being repeated. How many there were.
+pub(super) async fn as_agreement_numbers(canary: &Canary, settings: &[(&str, &str)]) -> usize {
+    let aside = scratch();
+    let file = aside.path().join("numbers.csv");
+    let mut export = String::from("programme,number,edge,domain\n");
+    let digits = format!("0151{}", canary.marks.last().unwrap());
+    let forms = canary.forms.iter().chain([&digits]);
+    let mut count = 0;
+    for form in forms {
+        let quoted = form.replace('\0', "").replace('"', "\"\"");
+        let _ = writeln!(
+            export,
+            "High Volume,\"{quoted}\",sip.old.example,n{count}.old.example"
+        );
+        count += 1;
+    }
+    fs::write(&file, export).unwrap();
+    let refused = command(&program(), settings)
+        .arg("import")
+        .arg(&file)
+        .output()
+        .await
+        .unwrap();
+    let said = [refused.stdout, refused.stderr].concat();
+    let said = String::from_utf8(said).unwrap();
+    assert!(!refused.status.success() && !canary.is_in(&said), "{said}");
+    let told = said.matches(", column number: ").count();
+    assert_eq!(told, count, "{said}");
+    assert!(!aside.path().join("numbers.csv.keys.csv").exists());
+    count
+}
+
 /// What Prometheus reads of a portal with `PIC_METRICS_LISTEN`.
 pub(super) async fn metrics(portal: &Portal) -> String {
     let log = portal.log();

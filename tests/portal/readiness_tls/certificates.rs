@@ -1,8 +1,8 @@
 //! Is said of every certificate what is wrong with it, and nothing else?
 
 use rcgen::{
-    CertificateParams, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, NameConstraints, SanType,
-    date_time_ymd,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
+    NameConstraints, SanType, date_time_ymd,
 };
 
 use super::{tls, verdict};
@@ -17,6 +17,9 @@ const FINE: &str = "ok certificate | a certificate for sip.contoso.com that lead
 
 const UNTRUSTED: &str = "blocking certificate-untrusted | a server's certificate, sent with all \
     between it and a trusted root | ";
+
+const NAMESAKES: &str = "two authorities of the same name stand above it, and no way past them to a \
+    trusted root is found: send the one that issued it, and not the other";
 
 /// What is said of a certificate by a root that is trusted.
 async fn of(params: &CertificateParams) -> String {
@@ -129,18 +132,42 @@ async fn expires_soon() {
 
 #[tokio::test]
 async fn the_name_in_the_subject_alone() {
-    let mut params = server(&["sip.fabrikam.com"]);
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "SIP.contoso.com");
+    let named = |names: &[&str]| {
+        let mut params = server(names);
+        let subject = &mut params.distinguished_name;
+        subject.push(DnType::CommonName, "SIP.contoso.com");
+        params
+    };
+    let alone = "sip.contoso.com among the subject alternative names | \
+                 sip.contoso.com stands in the subject alone; ";
+    let none = "no DNS name among the subject alternative names";
+    let missing = "\nwarning certificate-domain-san | sip. and each SIP domain among the subject \
+                   alternative names | sip.fabrikam.com is missing";
     assert_eq!(
-        of(&params).await,
+        of(&named(&[])).await,
         format!(
-            "{}\nwarning certificate-cn-only | sip.contoso.com among the subject alternative \
-             names | sip.contoso.com stands in the subject alone; for sip.fabrikam.com",
-            FINE.replace("for sip.contoso.com; ", "")
+            "{}\nwarning certificate-cn-only | {alone}{none}{missing}",
+            FINE.replace("for sip.contoso.com; for sip.fabrikam.com", none)
         )
     );
+    // Where there are alternative names it does not count, whatever kind they are of.
+    let unfit = "the subject does not count where there are subject alternative names; ";
+    assert_eq!(
+        of(&named(&["sip.fabrikam.com"])).await,
+        format!("blocking certificate-name | {alone}{unfit}for sip.fabrikam.com")
+    );
+    for other in [
+        SanType::URI("sip:fabrikam.com".try_into().unwrap()),
+        SanType::IpAddress([192, 0, 2, 1].into()),
+        SanType::Rfc822Name("zoe@contoso.com".try_into().unwrap()),
+        SanType::OtherName((vec![1, 3, 6, 1, 5, 5, 7, 8, 7], "_sips.contoso.com".into())),
+    ] {
+        let mut params = named(&[]);
+        params.subject_alt_names.push(other);
+        let said = of(&params).await;
+        let expected = format!("blocking certificate-name | {alone}{unfit}{none}{missing}");
+        assert_eq!(said, expected);
+    }
 }
 
 #[tokio::test]
@@ -226,10 +253,7 @@ async fn a_root_that_is_not_trusted() {
     issued.chain.push(other.der());
     // Same name as the trusted root, another key.
     let said = verdict(&Authority::root(), issued).await;
-    assert_eq!(
-        said,
-        UNTRUSTED.to_owned() + "a signature on the way to the root does not fit"
-    );
+    assert_eq!(said, UNTRUSTED.to_owned() + NAMESAKES);
 
     let key = rcgen::KeyPair::generate().unwrap();
     let params = authority("Private Root");
@@ -297,6 +321,26 @@ async fn an_authority_that_is_in_the_way() {
         verdict(&root, root.issue(&own)).await,
         format!("{UNTRUSTED}{said}")
     );
+}
+
+/// An authority that issued a certificate to its own name, for a new key. One such step does not count
+/// for the length of the path (RFC 5280, 6.1.4); webpki counts it.
+#[tokio::test]
+async fn an_authority_that_issued_to_its_own_name() {
+    let root = Authority::root();
+    for (length, said) in [
+        (BasicConstraints::Unconstrained, FINE.to_owned()),
+        (
+            BasicConstraints::Constrained(0),
+            UNTRUSTED.to_owned() + NAMESAKES,
+        ),
+    ] {
+        let mut upper = authority("Lower");
+        upper.is_ca = IsCa::Ca(length);
+        let lower = root.below(upper).below(authority("Lower"));
+        let issued = lower.issue(&server(&NAMES));
+        assert_eq!(verdict(&root, issued).await, said);
+    }
 }
 
 #[tokio::test]

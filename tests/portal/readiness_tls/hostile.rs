@@ -48,6 +48,7 @@ fn judge(chain: Vec<Vec<u8>>, trust: Trust, proven: bool) -> Vec<pic_portal::rea
             chain,
             proven,
             trust,
+            constrained: false,
         }),
         failures: Vec::new(),
     };
@@ -116,6 +117,7 @@ fn every_trust_but_one_is_blocked() {
         Trust::IssuerNotYetValid,
         Trust::Algorithm,
         Trust::Signature,
+        Trust::SameName,
         Trust::Purpose,
         Trust::Authority,
         Trust::NotPermitted,

@@ -30,6 +30,7 @@ fn codes(
             chain: vec![Issued::by_itself(params).chain[0].to_vec()],
             proven: true,
             trust: Trust::Root,
+            constrained: false,
         }),
         failures: Vec::new(),
     };

@@ -118,6 +118,15 @@ async fn a_check_is_asked_for_and_a_request_taken_back() {
         "{}",
         page.body
     );
+    // Several lines are told under one word.
+    portal
+        .run("UPDATE finding SET found = '{first line,second line}'")
+        .await;
+    let page = portal
+        .get_with(&format!("/staff/requests/{held}"), &agent)
+        .await;
+    assert_eq!(page.body.matches("<dt>Found</dt>").count(), 1);
+    assert!(page.body.contains("first line") && page.body.contains("second line"));
     let check = format!("/staff/requests/{held}/check-again");
     assert_eq!(
         portal.post_with(&check, &[], &agent).await.status,

@@ -74,8 +74,13 @@ pub(crate) fn authority(name: &str) -> CertificateParams {
 impl Authority {
     /// A new root.
     pub(crate) fn root() -> Self {
+        Self::rooted(authority("Test Root"))
+    }
+
+    /// A root with a certificate of its own.
+    pub(crate) fn rooted(params: CertificateParams) -> Self {
         let key = KeyPair::generate().unwrap();
-        let issuer = CertifiedIssuer::self_signed(authority("Test Root"), key).unwrap();
+        let issuer = CertifiedIssuer::self_signed(params, key).unwrap();
         Self {
             issuer,
             above: Vec::new(),

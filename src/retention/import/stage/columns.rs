@@ -87,7 +87,6 @@ pub(in super::super) struct NewRequest {
     pub(in super::super) provisioned: bool,
     pub(in super::super) submitted_at: Option<DateTime<Utc>>,
     pub(in super::super) submission_hash: [u8; 32],
-    pub(in super::super) key_hash: [u8; 32],
     pub(in super::super) asked: Asked,
 }
 
@@ -115,7 +114,7 @@ impl Requests {
         // Writing to a String cannot fail.
         let _ = writeln!(
             self.heads,
-            "{place}\t{line}\t{}\t{}\t{}\t{}\t{provisioned}\t{}\t{}\t{}\t{}\t{}\t{}",
+            "{place}\t{line}\t{}\t{}\t{}\t{}\t{provisioned}\t{}\t{}\t{}\t{}\t{}",
             bytes(&request.group),
             wanted.programme.as_str(),
             wanted.number.as_str(),
@@ -123,7 +122,6 @@ impl Requests {
             moment(request.submitted_at),
             bytes(&request.submission_hash),
             bytes(&asked.content_hash()),
-            bytes(&request.key_hash),
             Token::random().as_str(),
             Reference::random(),
         );
@@ -140,7 +138,7 @@ impl Requests {
         connection: &mut PgConnection,
     ) -> Result<(), Error> {
         let requests = "COPY pg_temp.import_request (place, line, grp, programme, number, deployment, provisioned,
-            submitted_at, submission_hash, content_hash, key_hash, token, reference) FROM STDIN";
+            submitted_at, submission_hash, content_hash, token, reference) FROM STDIN";
         copy(connection, requests, &mut self.heads).await?;
         copy(
             connection,

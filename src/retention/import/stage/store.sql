@@ -1,11 +1,15 @@
--- Stores the new requests from place $1 to place $2, each with the service that it makes: in one
+-- Stores the new requests from place $1 to place $2, each with the service that it makes, whose management
+-- key has the hash that stands in $3 for its place: in one
 -- statement, because at its end the rules look at whole requests. What is in progress starts now:
 -- promise and limit count from here. The routes of the others come into force after the last of them.
 WITH new AS MATERIALIZED (
     SELECT i.*, nextval('request_id_seq') AS new_request_id, nextval('service_id_seq') AS new_service_id,
            CASE WHEN i.provisioned THEN coalesce(i.submitted_at, pic_now()) ELSE pic_now() END AS stored_at,
            pic_now() AS now_at
-    FROM (SELECT * FROM pg_temp.import_request WHERE place BETWEEN $1 AND $2 ORDER BY place) i
+    FROM (SELECT r.*, k.key_hash
+          FROM pg_temp.import_request r
+          JOIN unnest($3::bytea[]) WITH ORDINALITY k(key_hash, nth) ON r.place = $1 + k.nth - 1
+          WHERE r.place BETWEEN $1 AND $2 ORDER BY r.place) i
 ),
 marked AS (
     UPDATE pg_temp.import_request i SET request_id = n.new_request_id, service_id = n.new_service_id
@@ -41,4 +45,4 @@ new_event AS (
 new_work AS (
     INSERT INTO work (request_id, due_at) SELECT new_request_id, now_at FROM new WHERE NOT provisioned
 )
-SELECT grp, programme, number, reference FROM new ORDER BY place
+SELECT place, programme, number, reference FROM new ORDER BY place

@@ -48,6 +48,7 @@ impl Operation for Import {
             format: Format::Csv,
             keys: self.dir.path().join(format!("keys-{tries}.csv")),
             dry_run: false,
+            numbers_checked: false,
         };
         let mut connection = portal.pool().acquire().await.unwrap();
         let secret = &portal.app.db().secret;

@@ -1,0 +1,72 @@
+//! Do names go that an earlier version stored as agreement numbers?
+
+use pic_portal::retention::{Kind, Outcome};
+use sqlx::AssertSqlSafe;
+
+use super::{count, sweep};
+use crate::{service::sign_in, support::app::TestApp};
+
+/// Puts `number` into the newest service, as a version without the rule could.
+async fn plant(portal: &TestApp, number: &str) {
+    let planted = format!(
+        "ALTER TABLE service DROP CONSTRAINT service_number_no_name;
+         UPDATE service SET number = '{number}' WHERE id = (SELECT max(id) FROM service);
+         ALTER TABLE service ADD CONSTRAINT service_number_no_name
+             CHECK (number ~ '[0-9]' AND number !~ '[A-Z]{{5}}') NOT VALID"
+    );
+    let planted = sqlx::raw_sql(AssertSqlSafe(planted));
+    planted.execute(portal.pool()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_name_stored_as_an_agreement_number_is_replaced_and_counted() {
+    let portal = TestApp::new().await;
+    let (_, kept) = portal.submit(&[("sip.a.example", "a.example")]).await;
+    let mut keys = Vec::new();
+    for (place, number) in ["ANNAMUSTERMANN", "BO", "A1ATGMAILCOM"].iter().enumerate() {
+        let domain = format!("d{place}.example");
+        let (_, key) = portal.submit(&[("sip.b.example", &domain)]).await;
+        plant(&portal, number).await;
+        keys.push(key);
+    }
+    portal.work().await;
+    let run = sweep(&portal).await;
+    assert_eq!(run.removed(Kind::Numbers), 3);
+    assert_eq!(run.outcome, Some(Outcome::Clean));
+    let masked = "SELECT count(*) FROM service WHERE number = '0'";
+    assert_eq!(count(portal.pool(), masked).await, 3);
+    // What is a number stays, and a second sweep finds nothing.
+    sign_in(&portal, &kept).await;
+    assert_eq!(sweep(&portal).await.removed(Kind::Numbers), 0);
+    // The service is as it was, under the number 0.
+    let fields = [("number", "0"), ("management_key", keys[0].as_str())];
+    let answer = portal.post("/service", &fields).await;
+    assert!(answer.status.is_redirection(), "{}", answer.status);
+    let hub = portal.get_with("/service", &answer.cookie()).await;
+    assert!(hub.body.contains("d0.example"), "{}", hub.body);
+    let said = portal.get("/privacy").await.body;
+    assert!(
+        said.contains("3 words in place of agreement numbers"),
+        "{said}"
+    );
+}
+
+/// What is no number is found without a look at all the others.
+#[tokio::test]
+async fn they_are_found_by_an_index() {
+    let portal = TestApp::new().await;
+    portal.store(50).await;
+    let mut connection = portal.pool().acquire().await.unwrap();
+    sqlx::raw_sql("ANALYZE service; SET enable_seqscan = off")
+        .execute(&mut *connection)
+        .await
+        .unwrap();
+    let plan: Vec<String> = sqlx::query_scalar(
+        "EXPLAIN SELECT id FROM service WHERE number !~ '[0-9]' OR number ~ '[A-Z]{5}' ORDER BY id LIMIT 5",
+    )
+    .fetch_all(&mut *connection)
+    .await
+    .unwrap();
+    let plan = plan.join("\n");
+    assert!(plan.contains("service_number_to_mask"), "{plan}");
+}
