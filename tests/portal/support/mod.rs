@@ -7,6 +7,7 @@ pub(crate) mod dns;
 pub(crate) mod edge;
 pub(crate) mod process;
 pub(crate) mod proxy;
+pub(crate) mod server;
 pub(crate) mod world;
 
 use std::time::{Duration, Instant};
