@@ -9,16 +9,11 @@ mod serve;
 mod staff;
 mod sweep;
 
-use std::{path::PathBuf, time::Duration};
-
 use clap::{Parser, Subcommand};
 
 use crate::{
     config::{Given, Wrong},
-    db::{
-        self, OpenError,
-        private::{self, StartError},
-    },
+    db::{self, OpenError, private::StartError},
     retention, telemetry,
 };
 
@@ -55,14 +50,6 @@ enum Command {
     Doctor(doctor::Doctor),
     Import(import::Import),
     Purge(purge::Purge),
-    /// Hold a throw-away PostgreSQL for the tests
-    #[command(name = "__test-postgres", hide = true)]
-    TestPostgres {
-        /// Where it lives.
-        dir: PathBuf,
-        /// Seconds that it outlives its last user.
-        linger: u64,
-    },
 }
 
 /// Why the portal does not run, in one line with the way out.
@@ -153,10 +140,6 @@ impl Cli {
                 telemetry::init(filter, format);
                 runtime()?.block_on(purge.run(&config.source))
             }
-            Command::TestPostgres { dir, linger } => Ok(private::test_server::supervise(
-                &dir,
-                Duration::from_secs(linger),
-            )?),
         }
     }
 }

@@ -8,7 +8,10 @@ use tower::ServiceExt as _;
 
 use crate::{
     gallery::Gallery,
-    portal_support::app::{TestApp, submission_id},
+    portal_support::{
+        app::{TestApp, submission_id},
+        html::elements,
+    },
     support::html::assert_valid,
 };
 
@@ -156,19 +159,16 @@ struct Linked {
 }
 
 impl Linked {
-    /// Only pages that are valid HTML come here, so attributes can be found by their quotes.
     fn of(html: &str) -> Self {
-        let values = |name: &str| -> Vec<String> {
-            let begin = format!(" {name}=\"");
-            let rest = html.split(&begin).skip(1);
-            rest.filter_map(|rest| rest.split_once('"'))
-                .map(|(value, _)| value.replace("&amp;", "&").replace("&#38;", "&"))
-                .collect()
+        let elements = elements(html);
+        let values = |name: &'static str| {
+            let values = elements.iter().filter_map(move |it| it.get(name));
+            values.map(str::to_owned)
         };
         Self {
             // Where a form goes with GET can be followed too; with POST it is pressed in the journeys.
-            links: ["href", "src"].into_iter().flat_map(values).collect(),
-            ids: values("id").into_iter().collect(),
+            links: values("href").chain(values("src")).collect(),
+            ids: values("id").collect(),
         }
     }
 }

@@ -5,10 +5,11 @@ use crate::{
     support::{
         browser::Browser,
         page::{Page, Scheme},
+        snapshot::{PAGES, SHELLS},
     },
 };
 
-/// Too long to be read as a snapshot, or to be drawn when unfolded.
+/// Too long to be drawn when unfolded.
 const LONG: [&str; 5] = [
     "answers-forty",
     "answers-thousand",
@@ -25,8 +26,8 @@ const HELP: &[&str] = &["help", "privacy"];
 const DESK: &[&str] = &["staff"];
 const PARTS: [&[&str]; 5] = [FORM, REQUESTS, FINDING_AND_ERRORS, HELP, DESK];
 
-fn is_in(part: &[&str], exhibit: &Exhibit) -> bool {
-    part.iter().any(|begin| exhibit.name.starts_with(begin))
+fn is_in(part: &[&str], name: &str) -> bool {
+    part.iter().any(|begin| name.starts_with(begin))
 }
 
 /// Looks at the exhibits of one part of the gallery in one browser session.
@@ -35,11 +36,22 @@ async fn look_at(part: &[&str]) {
     let browser = Browser::start().await;
     let page = Page::new(&browser, &gallery.sound.origin);
     for exhibit in &gallery.exhibits {
-        let parts = PARTS.iter().filter(|part| is_in(part, exhibit)).count();
+        let parts = PARTS
+            .iter()
+            .filter(|part| is_in(part, &exhibit.name))
+            .count();
         assert_eq!(parts, 1, "who looks at {}?", exhibit.name);
     }
+    for name in PAGES.iter().chain(&SHELLS).filter(|it| is_in(part, it)) {
+        let shown = gallery.exhibits.iter().any(|it| it.name == *name);
+        assert!(
+            shown,
+            "{name} is compared with a snapshot and shown nowhere"
+        );
+    }
     let mut faults = Vec::new();
-    for exhibit in gallery.exhibits.iter().filter(|it| is_in(part, it)) {
+    let of_part = gallery.exhibits.iter().filter(|it| is_in(part, &it.name));
+    for exhibit in of_part {
         gallery.visit(&page, exhibit).await;
         faults.extend(look(&page, exhibit).await);
     }
@@ -82,9 +94,7 @@ async fn look(page: &Page, exhibit: &Exhibit) -> Vec<String> {
             .await;
     }
     page.window(1280, 1).await;
-    if !LONG.contains(&name) {
-        page.assert_snapshot(name).await;
-    }
+    page.assert_snapshots(name).await;
     page.assert_quiet(&[exhibit.status]).await;
     faults
 }

@@ -22,6 +22,9 @@ pub(crate) async fn fit(page: &Page, scripts: bool, name: &str) {
             assert_eq!(page.axe().await, Vec::<String>::new(), "{name}");
         }
     }
+    if scripts {
+        page.assert_snapshots(name).await;
+    }
 }
 
 async fn sign_in(page: &Page, key: &str) {
@@ -35,7 +38,7 @@ async fn sign_in(page: &Page, key: &str) {
 /// Sign in, move one domain and add two, see the swap; a new key; cancel.
 async fn the_whole_way(scripts: bool) {
     let portal = Portal::start().await;
-    let (_, key) = portal
+    let (reference, key) = portal
         .app
         .submit(&[("sip.contoso.com", "contoso.com it.contoso.com")])
         .await;
@@ -58,6 +61,11 @@ async fn the_whole_way(scripts: bool) {
         .eval_text("return document.querySelector('#domains-1').value")
         .await;
     assert_eq!(typed, "contoso.com\nit.contoso.com");
+    fit(&page, scripts, "service-edit").await;
+    page.fill("#domains-1", "contoso").await;
+    page.press("Continue").await;
+    assert_eq!(page.status().await, 422);
+    fit(&page, scripts, "service-edit-error").await;
     page.fill("#domains-1", "contoso.com new.contoso.com more.contoso.com")
         .await;
     if scripts {
@@ -73,7 +81,7 @@ async fn the_whole_way(scripts: bool) {
     }
     page.fill("#edge-2", "edge.contoso.com").await;
     page.fill("#domains-2", "it.contoso.com").await;
-    fit(&page, scripts, "service-edit").await;
+    fit(&page, scripts, "service-edit-two-edges").await;
     page.press("Continue").await;
     assert_eq!(page.h1().await, "Check your changes");
     let words = page.find("main").await.text().await.unwrap();
@@ -103,6 +111,8 @@ async fn the_whole_way(scripts: bool) {
         (portal.app.number("SELECT count(*) FROM route").await == 4).then_some(())
     })
     .await;
+    page.open(&format!("/requests/{reference}")).await;
+    fit(&page, scripts, "service-request-superseded").await;
     page.open("/service").await;
     let words = page.find("main").await.text().await.unwrap();
     assert!(
@@ -150,6 +160,9 @@ async fn new_key_and_cancel(portal: &Portal, page: &Page, scripts: bool, key: &s
         (portal.app.number("SELECT count(*) FROM route").await == 0).then_some(())
     })
     .await;
+    let receipt = page.path().await;
+    page.open(receipt.trim_end_matches("/receipt")).await;
+    fit(page, scripts, "service-request-cancelled").await;
 
     page.open("/service").await;
     page.press("Sign out").await;

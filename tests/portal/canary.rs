@@ -18,7 +18,7 @@ use std::{
 use axum::http::StatusCode;
 use futures_util::StreamExt as _;
 use pic_portal::db::PgPool;
-use pic_portal::db::private::{PORTAL_DATABASE, PORTAL_USER, test_server::running_server};
+use pic_portal::db::private::{PORTAL_DATABASE, PORTAL_USER};
 
 use self::places::Places;
 use crate::{
@@ -27,6 +27,7 @@ use crate::{
         app::{Answer, everything, request, submission_id},
         eventually,
         process::{Portal, command, exchange, program, scratch},
+        server::running_server,
     },
 };
 

@@ -8,8 +8,6 @@ mod hot;
 mod looks;
 mod plain;
 
-use std::fs;
-
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
@@ -24,10 +22,8 @@ struct Cost {
     pages: u64,
 }
 
-/// A file of the portal.
-fn file(path: &str) -> String {
-    fs::read_to_string(format!("{}/src/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
-}
+const SUBMIT: &str = include_str!("../../src/request/submit.sql");
+const LOOK_UP: &str = include_str!("../../src/request/look_up.sql");
 
 async fn run(connection: &mut PgConnection, sql: String) {
     sqlx::raw_sql(AssertSqlSafe(sql))
@@ -121,13 +117,7 @@ async fn with_submit(portal: &TestApp) -> PgConnection {
     let mut connection = PgConnection::connect_with(&portal.db().options())
         .await
         .unwrap();
-    function(
-        &mut connection,
-        "submit",
-        SUBMIT_PARAMETERS,
-        &file("request/submit.sql"),
-    )
-    .await;
+    function(&mut connection, "submit", SUBMIT_PARAMETERS, SUBMIT).await;
     connection
 }
 
@@ -141,6 +131,11 @@ async fn least(connection: &mut PgConnection, times: u64, call: impl Fn(u64) -> 
     least.expect("most calls log no whole page")
 }
 
+/// A tenth more than what was measured, so that a minor version of PostgreSQL may write a little more.
+const SUBMIT_RECORDS: u64 = 29;
+const SUBMIT_BYTES: u64 = 2_420;
+
+#[expect(clippy::print_stdout, reason = "figures for whoever asks for them")]
 #[tokio::test]
 async fn a_submit_writes_so_much_and_no_more() {
     let portal = TestApp::new().await;
@@ -150,9 +145,10 @@ async fn a_submit_writes_so_much_and_no_more() {
     })
     .await;
     // Seven rows, sixteen entries in indexes, three rows locked for what refers to them, and the
-    // request's row confirmed, since its submission id may have been there already.
-    assert_eq!(one.wal_records, 7 + 16 + 3 + 1, "{one:?}");
-    assert!((2_150..=2_250).contains(&one.wal_bytes), "{one:?}");
+    // request's row confirmed, since its submission id may have been there already: 27 records.
+    println!("a submit: {one:?}");
+    assert!(one.wal_records <= SUBMIT_RECORDS, "{one:?}");
+    assert!(one.wal_bytes <= SUBMIT_BYTES, "{one:?}");
     assert!(one.pages <= 130, "{one:?}");
     assert_eq!(
         portal.number("SELECT count(*) FROM work").await,
@@ -248,12 +244,11 @@ async fn a_look_up_reads_so_many_pages_and_writes_nothing() {
         format!("SELECT submit({}); ANALYZE", submissions(1, 500)),
     )
     .await;
-    let sql = file("request/look_up.sql");
     function(
         &mut connection,
         "look_up",
         "text[], bytea[], interval, interval",
-        &sql,
+        LOOK_UP,
     )
     .await;
     let reference: String = sqlx::query_scalar("SELECT reference FROM request WHERE id = 250")

@@ -13,7 +13,6 @@ use nix::{
 };
 use pic_portal::db::private::{
     Options, PORTAL_DATABASE, PrivatePostgres, StartError, ensure_database,
-    test_server::{lock_file, running_server},
 };
 use sqlx::{
     ConnectOptions as _, PgConnection,
@@ -22,7 +21,10 @@ use sqlx::{
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-use crate::support::eventually;
+use crate::support::{
+    eventually,
+    server::{lock_file, running_server},
+};
 
 /// A scratch directory that the server's user can enter, also where the tests run as root.
 fn scratch() -> TempDir {
@@ -147,10 +149,9 @@ impl Drop for Process {
     }
 }
 
-/// A process of the portal that runs a server in `dir`, and how to connect to it.
+/// A process that runs a server in `dir`, and how to connect to it.
 async fn portal_process(dir: &Path) -> (Process, PgConnectOptions) {
-    let child = Command::new(env!("CARGO_BIN_EXE_pic-portal"))
-        .arg("__test-postgres")
+    let child = Command::new(env!("CARGO_BIN_EXE_test-postgres"))
         .arg(dir)
         .arg("600")
         .stdin(Stdio::null())
@@ -362,15 +363,15 @@ async fn a_server_that_ends_at_once_says_why() {
     assert_eq!(text.lines().count(), 1, "{text}");
 }
 
-/// What the portal says that an ordinary user starts on `dir`.
+/// What the server says that an ordinary user starts in `dir`.
 fn start_as_ordinary_user(dir: &Path) -> Output {
     let scratch = scratch();
     // The build directory may be closed to that user.
-    let program = scratch.path().join("pic-portal");
+    let program = scratch.path().join("test-postgres");
     // By another process: while this one writes a program, any other test's new process, for a
     // moment, holds it open too, and it cannot be run.
     let copied = Command::new("cp")
-        .arg(env!("CARGO_BIN_EXE_pic-portal"))
+        .arg(env!("CARGO_BIN_EXE_test-postgres"))
         .arg(&program)
         .status();
     assert!(copied.unwrap().success());
@@ -379,11 +380,7 @@ fn start_as_ordinary_user(dir: &Path) -> Output {
         .is_root()
         .then(|| (nobody.uid.as_raw(), nobody.gid.as_raw()));
     let mut command = Command::new(program);
-    command
-        .arg("__test-postgres")
-        .arg(dir)
-        .arg("0")
-        .current_dir("/");
+    command.arg(dir).arg("0").current_dir("/");
     as_user(&mut command, user).output().unwrap()
 }
 
@@ -396,7 +393,7 @@ async fn a_directory_that_cannot_be_written_to_is_refused() {
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success());
         assert!(
-            text.starts_with(&format!("pic-portal: cannot use {}", dir.display())),
+            text.starts_with(&format!("test-postgres: cannot use {}", dir.display())),
             "{text}"
         );
         assert!(text.contains("(Permission denied (os error 13))"), "{text}");

@@ -20,11 +20,7 @@ use nix::{
     sys::signal::Signal,
     unistd::{User, geteuid},
 };
-use pic_portal::db::PgPool;
-use pic_portal::db::{
-    MIGRATOR,
-    private::{PORTAL_DATABASE, test_server::running_server},
-};
+use pic_portal::db::{MIGRATOR, PgPool, private::PORTAL_DATABASE};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::{
     process::Command,
@@ -37,6 +33,7 @@ use crate::support::{
     db::TestDb,
     eventually,
     process::{Connection, Portal, command, post, program, scratch},
+    server::running_server,
 };
 
 /// Settings for a portal on a test's database.

@@ -14,7 +14,6 @@
 //! | `orphans` | What did a killed portal leave behind? |
 //! | `supervisor` | What happens when the server dies? |
 //! | `error` | Why did it not start, and what can be done? |
-//! | `test_server` | Where do the tests get a server from? |
 
 mod binaries;
 mod child;
@@ -24,7 +23,6 @@ mod orphans;
 mod place;
 mod settings;
 mod supervisor;
-pub mod test_server;
 mod user;
 
 use std::{

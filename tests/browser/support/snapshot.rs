@@ -1,13 +1,83 @@
 //! What does a screen reader get to hear, and did that change?
 //!
-//! The accessibility tree as lines of role and name, compared with `tests/browser/snapshots/`.
-//! `UPDATE_SNAPSHOTS=1` writes them anew.
+//! The accessibility tree as lines of role and name, compared by `insta` with the files of
+//! `tests/browser/snapshots/`: of the pages in [`PAGES`] their title and what is in `main`, of those
+//! in [`SHELLS`] what is around it.
+//!
+//! A page that differs fails its test, and `insta` writes what it is now to a `.snap.new` beside
+//! the snapshot, to compare. Accept a change that was meant by writing the snapshots anew, and read
+//! them with `git diff` before the commit:
+//!
+//! ```text
+//! INSTA_UPDATE=always cargo test --locked --test browser for_everybody
+//! INSTA_UPDATE=always cargo test --locked --test browser service::
+//! ```
+//!
+//! A new snapshot needs its page named in one of the lists; a test compares these with the files.
 
-use std::{collections::HashMap, fmt::Write as _, fs};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt::Write as _,
+    fs,
+};
 
 use serde_json::{Value, json};
 
 use super::{page::Page, repository};
+
+/// The pages whose structure is compared: each form with and without errors, each standing of a
+/// request, and one page of each other kind. By name: those of the gallery, and those that begin
+/// with `service`, of the journey through a service.
+pub(crate) const PAGES: [&str; 44] = [
+    "start",
+    "form",
+    "form-errors",
+    "answers",
+    "answers-warnings",
+    "answers-findings",
+    "receipt",
+    "status-pending",
+    "status-overdue",
+    "status-needs-action",
+    "status-every-finding",
+    "status-provisioned",
+    "status-at-risk",
+    "status-rejected-expired",
+    "status-withdrawn",
+    "status-wrong-key",
+    "service-sign-in",
+    "service-sign-in-error",
+    "service-hub",
+    "service-edit",
+    "service-edit-error",
+    "service-review",
+    "service-review-error",
+    "service-request-superseded",
+    "service-request-cancelled",
+    "service-key",
+    "service-key-shown",
+    "service-cancel",
+    "service-cancel-error",
+    "check",
+    "check-found",
+    "check-errors",
+    "find",
+    "find-error",
+    "error-no-page",
+    "help",
+    "help-finding-homed-online",
+    "help-address-error",
+    "staff-sign-in-error",
+    "staff-overview",
+    "staff-queue-rejected",
+    "staff-request",
+    "staff-service",
+    "staff-account",
+];
+
+/// The pages whose header, notices, navigation and footer are compared: one for everybody, one of
+/// somebody who is signed in to a service, one of the desk.
+pub(crate) const SHELLS: [&str; 3] = ["status-pending", "service-cancel", "staff-overview"];
 
 /// What differs from run to run, and what stands for it.
 const MASKS: &[(&str, &str)] = &[
@@ -35,43 +105,94 @@ const MASKS: &[(&str, &str)] = &[
     (r#"(?<=each day\."\n)( *text "[\d.]+[a-z]?"\n)+"#, ""),
 ];
 
+/// What is compared of a page.
+#[derive(Clone, Copy)]
+enum Part {
+    /// The title and what is in `main`.
+    Main,
+    /// All but what is in `main`.
+    Shell,
+}
+
 impl Page {
-    /// Compares what assistive technology is told of this page with the snapshot `name`.
-    pub(crate) async fn assert_snapshot(&self, name: &str) {
-        let now = self.accessibility_tree().await;
-        let file = repository("tests/browser/snapshots").join(format!("{name}.txt"));
-        if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
-            fs::write(&file, now).unwrap();
-            return;
+    /// Compares what assistive technology is told of this page with its snapshots, where it is in
+    /// [`PAGES`] or [`SHELLS`] by this name.
+    pub(crate) async fn assert_snapshots(&self, name: &str) {
+        if PAGES.contains(&name) {
+            let told = self.told(Part::Main).await;
+            compare(name, &told);
         }
-        let before = fs::read_to_string(&file).unwrap_or_default();
-        assert!(
-            before == now,
-            "{name} is told otherwise than in {} (UPDATE_SNAPSHOTS=1 rewrites it):\n{}",
-            file.display(),
-            difference(&before, &now)
-        );
+        if SHELLS.contains(&name) {
+            let told = self.told(Part::Shell).await;
+            compare(&shell_of(name), &told);
+        }
     }
 
-    async fn accessibility_tree(&self) -> String {
+    async fn told(&self, part: Part) -> String {
         let tree = self.cdp("Accessibility.getFullAXTree", json!({})).await;
         let nodes = tree["nodes"].as_array().unwrap();
         let by_id: HashMap<&str, &Value> = nodes
             .iter()
             .map(|node| (node["nodeId"].as_str().unwrap(), node))
             .collect();
+        let root = nodes.first().unwrap();
         let mut lines = String::new();
-        tell(&by_id, nodes.first().unwrap(), 0, "", &mut lines);
+        tell(&by_id, root, 0, "", &mut lines);
+        let lines: Vec<_> = lines.lines().collect();
+        let start = lines.iter().position(|line| *line == "  main").unwrap() + 1;
+        let inside = lines[start..].iter().take_while(|l| l.starts_with("    "));
+        let end = start + inside.count();
+        let told = match part {
+            Part::Main => {
+                let title = root["name"]["value"].as_str().unwrap();
+                let title = title.strip_suffix(" – Federation portal").unwrap();
+                let inside = lines[start..end].iter().map(|line| &line[4..]);
+                let told = [format!("title {title:?}")].into_iter();
+                told.chain(inside.map(str::to_owned)).collect::<Vec<_>>()
+            }
+            Part::Shell => [&lines[..start], &lines[end..]]
+                .concat()
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
+        };
         let masks: Vec<_> = MASKS.iter().map(|(what, by)| json!([what, by])).collect();
         let masked = self
             .eval_with(
                 "return arguments[1].reduce((text, [what, by]) => \
                  text.replace(new RegExp(what, 'g'), by), arguments[0])",
-                vec![json!(lines), json!(masks)],
+                vec![json!(told.join("\n") + "\n"), json!(masks)],
             )
             .await;
         masked.as_str().unwrap().to_owned()
     }
+}
+
+fn shell_of(page: &str) -> String {
+    format!("shell-of-{page}")
+}
+
+fn compare(name: &str, told: &str) {
+    let mut settings = insta::Settings::new();
+    settings.set_snapshot_path(repository("tests/browser/snapshots"));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, told));
+}
+
+#[test]
+fn there_is_a_snapshot_of_each_page_that_is_compared_and_no_other() {
+    let shells = SHELLS.map(shell_of);
+    let compared: BTreeSet<_> = PAGES.map(str::to_owned).into_iter().chain(shells).collect();
+    assert_eq!(compared.len(), PAGES.len() + SHELLS.len());
+    let files = fs::read_dir(repository("tests/browser/snapshots")).unwrap();
+    let files = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let there: BTreeSet<_> = files
+        // What differs, to be read and then accepted or removed; git ignores it.
+        .filter(|file| !file.ends_with(".snap.new"))
+        .map(|file| file.trim_end_matches(".snap").to_owned())
+        .collect();
+    assert_eq!(there, compared);
 }
 
 /// Writes `node` and what is in it. `around`: the name of what is around it.
@@ -117,18 +238,4 @@ fn tell(nodes: &HashMap<&str, &Value>, node: &Value, depth: usize, around: &str,
             tell(nodes, child, below, named, out);
         }
     }
-}
-
-/// The lines that went (`-`) and those that came (`+`), between the same beginning and end.
-fn difference(before: &str, now: &str) -> String {
-    let (old, new): (Vec<_>, Vec<_>) = (before.lines().collect(), now.lines().collect());
-    let same =
-        |pairs: &mut dyn Iterator<Item = (&&str, &&str)>| pairs.take_while(|(a, b)| a == b).count();
-    let head = same(&mut old.iter().zip(&new));
-    let rest = old.len().min(new.len()) - head;
-    let tail = same(&mut old.iter().rev().zip(new.iter().rev()).take(rest));
-    let gone = old[head..old.len() - tail].iter().map(|l| format!("-{l}"));
-    let came = new[head..new.len() - tail].iter().map(|l| format!("+{l}"));
-    let lines: Vec<_> = gone.chain(came).collect();
-    format!("from line {}:\n{}", head + 1, lines.join("\n"))
 }

@@ -13,9 +13,7 @@ use nix::{
 };
 use pic_portal::db::{
     MIGRATOR, PgPool,
-    private::{
-        Options, PORTAL_DATABASE, PrivatePostgres, ensure_database, test_server::running_server,
-    },
+    private::{Options, PORTAL_DATABASE, PrivatePostgres, ensure_database},
 };
 use sqlx::{AssertSqlSafe, postgres::PgConnectOptions};
 use tempfile::TempDir;
@@ -26,6 +24,7 @@ use crate::support::{
     eventually,
     process::scratch,
     proxy::{Network, Target},
+    server::running_server,
 };
 
 /// A durable server of a test's own, which is started again when it dies.

@@ -10,7 +10,7 @@ use std::{
 use pic_portal::db::PgPool;
 use pic_portal::db::{
     MIGRATOR,
-    private::{PORTAL_DATABASE, PORTAL_USER, test_server::running_server},
+    private::{PORTAL_DATABASE, PORTAL_USER},
 };
 
 use super::{bytes, count, plant, tool};
@@ -21,6 +21,7 @@ use crate::{
         db::TestDb,
         eventually,
         process::{Portal, exchange, scratch},
+        server::running_server,
     },
 };
 

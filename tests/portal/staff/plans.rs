@@ -1,7 +1,5 @@
 //! Does any filter or search read a whole table?
 
-use std::fs;
-
 use sqlx::AssertSqlSafe;
 
 use crate::support::app::TestApp;
@@ -74,9 +72,11 @@ async fn plans(portal: &TestApp, sql: &str, values: &str) -> String {
     plans
 }
 
-/// The statement in a file of the desk, as PostgreSQL takes it.
-fn file(path: &str) -> String {
-    fs::read_to_string(format!("{}/src/staff/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+/// A file of the desk, built in: without it the tests are not built.
+macro_rules! of_desk {
+    ($path:literal) => {
+        include_str!(concat!("../../../src/staff/", $path))
+    };
 }
 
 #[tokio::test]
@@ -99,18 +99,18 @@ async fn no_filter_and_no_search_reads_a_whole_table() {
             .await
             .unwrap();
     let rows = |filter: &str| format!("'{window}'::bigint[], {filter}, 51");
-    let store = file("queue/store.rs");
+    let store = of_desk!("queue/store.rs");
     let mut statements = vec![
-        (file("queue/counts.sql"), "'48h', 10001".to_owned()),
-        (file("desk/request.sql"), reference),
-        (file("desk/service.sql"), "300".to_owned()),
-        (file("overview/days.sql"), "14".to_owned()),
-        (file("overview/median.sql"), "14, 10000".to_owned()),
+        (of_desk!("queue/counts.sql"), "'48h', 10001".to_owned()),
+        (of_desk!("desk/request.sql"), reference),
+        (of_desk!("desk/service.sql"), "300".to_owned()),
+        (of_desk!("overview/days.sql"), "14".to_owned()),
+        (of_desk!("overview/median.sql"), "14, 10000".to_owned()),
         (
-            file("overview/findings.sql"),
+            of_desk!("overview/findings.sql"),
             "ARRAY['srv-port', 'srv-suffix', 'domain-held'], 1001".to_owned(),
         ),
-        (file("../metrics/gauges.sql"), "'48h', 10001".to_owned()),
+        (of_desk!("../metrics/gauges.sql"), "'48h', 10001".to_owned()),
     ];
     for filter in [
         "'pending', NULL, NULL, NULL, NULL, false, false",
@@ -119,14 +119,14 @@ async fn no_filter_and_no_search_reads_a_whole_table() {
         "NULL, NULL, NULL, NULL, 'srv-port', false, false",
         "'pending', NULL, NULL, NULL, NULL, true, false",
     ] {
-        statements.push((file("queue/rows.sql"), rows(filter)));
+        statements.push((of_desk!("queue/rows.sql"), rows(filter)));
     }
     for search in [
         "'1000100', '', '', '', '', 5001",
         "'', 'PIC-7K3M', 'PIC-7K3M~', '', '', 5001",
         "'', '', '', reverse('d77.example'), reverse('d77.example') || '/', 5001",
     ] {
-        statements.push((file("queue/search.sql"), search.to_owned()));
+        statements.push((of_desk!("queue/search.sql"), search.to_owned()));
     }
     // The candidates' statements stand in the store itself.
     let candidates: Vec<_> = store
@@ -148,7 +148,7 @@ async fn no_filter_and_no_search_reads_a_whole_table() {
             (_, _, 3) => "0, 9000000, 500",
             _ => "9000000, 500",
         };
-        statements.push((sql.to_owned(), values.to_owned()));
+        statements.push((sql, values.to_owned()));
     }
     for (sql, values) in &statements {
         let plan = plans(&portal, sql, values).await;

@@ -36,6 +36,7 @@ use uuid::Uuid;
 
 use super::{
     db::TestDb,
+    html::{self, Element},
     proxy::{Proxy, Target},
 };
 
@@ -126,20 +127,29 @@ impl Answer {
         set.iter().map(|value| value.to_str().unwrap()).collect()
     }
 
+    /// The elements of the page, in order.
+    pub(crate) fn elements(&self) -> Vec<Element> {
+        html::elements(&self.body)
+    }
+
     /// The hidden fields of the page, in order, as a browser would send them.
     pub(crate) fn hidden(&self) -> Vec<(String, String)> {
-        let fields = self.body.split("<input type=\"hidden\" name=\"").skip(1);
-        fields
+        let elements = self.elements().into_iter();
+        elements
+            .filter(|it| it.name == "input" && it.get("type") == Some("hidden"))
             .map(|field| {
-                let (name, rest) = field.split_once("\" value=\"").unwrap();
-                (name.to_owned(), unescaped(rest.split_once('"').unwrap().0))
+                let name = field.get("name").unwrap();
+                (name.to_owned(), field.value().to_owned())
             })
             .collect()
     }
 
-    /// Whether the page is headed by a link to the field with this id.
+    /// Whether the page is headed by a summary of errors with a link to the field with this id.
     pub(crate) fn blames(&self, id: &str) -> bool {
-        self.body.contains(&format!("<a href=\"#{id}\">"))
+        let link = format!("#{id}");
+        let elements = self.elements().into_iter();
+        let mut headed = elements.skip_while(|it| !it.has_class("govuk-error-summary"));
+        headed.any(|it| it.name == "a" && it.get("href") == Some(&link))
     }
 
     /// The value of the first attribute `name` in the page.
@@ -183,18 +193,6 @@ pub(crate) fn escaped(text: &str) -> String {
         }
     }
     escaped
-}
-
-/// What a browser makes of it.
-fn unescaped(text: &str) -> String {
-    let mut parts = text.split("&#");
-    let mut unescaped = parts.next().unwrap().to_owned();
-    for part in parts {
-        let (code, rest) = part.split_once(';').unwrap();
-        unescaped.push(char::from_u32(code.parse().unwrap()).unwrap());
-        unescaped.push_str(rest);
-    }
-    unescaped
 }
 
 /// The fields of a form, in order.

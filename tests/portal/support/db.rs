@@ -23,13 +23,14 @@ use std::{
 
 use nix::{sys::statvfs::statvfs, unistd::geteuid};
 use pic_portal::db::PgPool;
-use pic_portal::db::private::test_server::{CLIENTS_LOCK, START_LOCK, lock_file, running_server};
 use sha2::{Digest as _, Sha256};
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, migrate::Migrator,
     postgres::PgConnectOptions,
 };
 use tokio::sync::{mpsc, oneshot};
+
+use super::server::{CLIENTS_LOCK, START_LOCK, lock_file, running_server};
 
 /// How long the server outlives the last test process, in seconds.
 const LINGER_SECONDS: &str = "10";
@@ -363,8 +364,7 @@ fn start_server(dir: &Path) -> Attempt<PgConnectOptions> {
         .write(true)
         .truncate(true)
         .open(&said)?;
-    let mut supervisor = Command::new(env!("CARGO_BIN_EXE_pic-portal"))
-        .arg("__test-postgres")
+    let mut supervisor = Command::new(env!("CARGO_BIN_EXE_test-postgres"))
         .arg(dir)
         .arg(LINGER_SECONDS)
         .stdin(Stdio::null())

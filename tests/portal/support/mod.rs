@@ -5,8 +5,10 @@ pub(crate) mod consistency;
 pub(crate) mod db;
 pub(crate) mod dns;
 pub(crate) mod edge;
+pub(crate) mod html;
 pub(crate) mod process;
 pub(crate) mod proxy;
+pub(crate) mod server;
 pub(crate) mod world;
 
 use std::time::{Duration, Instant};
