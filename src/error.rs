@@ -141,13 +141,14 @@ impl Problem {
         problem
     }
 
-    /// This submission id was used for other content before.
+    /// This submission id was used for other content before. What that was is not told: whoever
+    /// sent it has its receipt.
     #[must_use]
     pub const fn already_sent() -> Self {
         Self::new(
             StatusCode::CONFLICT,
             "This form was sent already",
-            "A request with other content was stored from the same form. Look at that one, or begin a new form.",
+            "A request with other content was stored from the same form; its receipt has its reference. Begin a new form for another request.",
         )
     }
 

@@ -92,7 +92,16 @@ fn each_fault_stands_by_its_field_and_says_what_to_type() {
         ),
         (|f| f.terms.clear(), Field::Terms, "Accept"),
         (|f| f.terms = "off".into(), Field::Terms, "Tick"),
-        (|f| f.submission_id = "1".into(), Field::Form, "damaged"),
+        (
+            |f| f.submission_id = "1".into(),
+            Field::SubmissionId,
+            "damaged",
+        ),
+        (
+            |f| f.submission_id = "00000000-0000-4000-8000-000000000000".into(),
+            Field::SubmissionId,
+            "new random one",
+        ),
         (
             |f| (f.edge, f.domains) = (vec![], vec![]),
             Field::Form,

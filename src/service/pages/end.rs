@@ -26,7 +26,7 @@ use crate::{
             view::{Field, Hidden},
         },
         queue::NotStored,
-        reference::SubmissionId,
+        reference::{NOT_AN_ID, SubmissionId},
         store::{Submission, Submitted, was_sent},
     },
     web::{form::Fields, page, session::SignedIn, shell::Section},
@@ -58,7 +58,10 @@ pub(crate) async fn send_cancel(
 ) -> Result<Response, Error> {
     let id = match form.submission_id.as_str() {
         "" => SubmissionId::random(),
-        typed => SubmissionId::parse(typed).ok_or(Error::OtherFields)?,
+        typed => match SubmissionId::parse(typed) {
+            Some(id) => id,
+            None => return Ok(Problem::field("submission_id", NOT_AN_ID).into_response()),
+        },
     };
     let pool = &app.db().pool;
     let service = store::look_up(pool, signed_in.service).await?;
@@ -85,7 +88,7 @@ pub(crate) async fn send_cancel(
         Ok(Submitted::Stored { reference, .. }) => {
             Ok(Redirect::to(&format!("/requests/{reference}/receipt")).into_response())
         }
-        Ok(Submitted::AlreadySent { reference }) => already_sent(&app, reference),
+        Ok(Submitted::AlreadySent { .. }) => already_sent(&app, Section::Service),
         Ok(Submitted::Pending { .. }) => Err(Error::Pending),
         Err(NotStored::Refused(error)) => Err(error.into()),
         Err(why) => {
