@@ -37,4 +37,5 @@ mod submits;
 mod support;
 mod swaps;
 mod test_databases;
+mod tries;
 mod words;
