@@ -104,6 +104,16 @@ async fn settled(portal: &TestApp, waiting: usize, tries: &[JoinHandle<Answer>],
     .await;
 }
 
+/// Waits until every one of `tries` waits for the hasher or is answered; how many wait.
+async fn at_rest(portal: &TestApp, tries: &[JoinHandle<Answer>]) -> usize {
+    eventually("tries wait or are answered", async || {
+        let done = tries.iter().filter(|it| it.is_finished()).count();
+        let waiting = turns(portal).waiting();
+        (waiting + done == tries.len()).then_some(waiting)
+    })
+    .await
+}
+
 async fn all(tries: Vec<JoinHandle<Answer>>) -> Vec<Answer> {
     let answers = futures_util::future::join_all(tries).await;
     answers.into_iter().map(Result::unwrap).collect()
