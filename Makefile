@@ -28,6 +28,7 @@ pictures: tools-test node_modules ## Take a picture of every page, light and dar
 
 soak: tools-test ## Run the long forms of the tests, for an hour or so
 	PIC_FUZZ=100000 PIC_SLOW=300 cargo test --locked --test portal front_door
+	PIC_TRIES=1000 cargo test --locked --test portal tries::passwords -- --nocapture
 	PIC_KILLS=60 PIC_DATABASE_KILLS=25 cargo test --locked --test portal crash::kills -- --nocapture
 	PIC_TEST_ROUNDS=20 cargo test --locked --test portal faults:: -- --nocapture
 	PIC_EVERY_FAULT=1 cargo test --locked --test portal crash::statements

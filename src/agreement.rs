@@ -259,6 +259,15 @@ impl AgreementNumber {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The number for those who may recognise it and not learn it: `E1****89`. At most two
+    /// characters at either end are shown, and never more than half of it.
+    #[must_use]
+    pub fn masked(&self) -> String {
+        let (length, shown) = (self.0.len(), (self.0.len() / 4).min(2));
+        let hidden = "*".repeat(length - 2 * shown);
+        [&self.0[..shown], &hidden, &self.0[length - shown..]].concat()
+    }
 }
 
 /// What people and word processors put into a number for the eye alone.

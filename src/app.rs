@@ -16,7 +16,6 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    clock::Clock,
     code,
     config::Origin,
     db::Database,
@@ -131,11 +130,11 @@ impl App {
             blank_form: OnceLock::new(),
             edition: site.edition(),
             queue: Queue::new(db.pool.clone(), waker.clone(), limits, runtime),
+            gate: Gate::new(site.throttle.clock.clone()),
             db,
             site,
             waker,
             stopping: CancellationToken::new(),
-            gate: Gate::new(Clock::system()),
             meter: metrics::Meter::new(&Self::routes()),
         }))
     }
@@ -302,10 +301,10 @@ impl App {
                 .get(staff::set_up)
                 .post(staff::send_set_up)
                 .guarded(),
+            // Takes its tries itself (`web::limit`).
             Route::new(Page, "/staff/sign-in")
                 .get(staff::sign_in)
-                .post(staff::send_sign_in)
-                .guarded(),
+                .post(staff::send_sign_in),
             Route::new(Page, "/staff/sign-out").post(staff::sign_out),
             Route::new(Page, "/staff/account")
                 .get(staff::account)

@@ -37,6 +37,9 @@ pub enum Error {
     /// Too many have tried this staff account, from wherever.
     #[error("too many tries at an account")]
     AccountBusy(TooMany),
+    /// The service, or the network, has had too many new management keys.
+    #[error("too many new management keys")]
+    TooManyKeys(TooMany),
     /// A request of the service is pending, and there can be only one.
     #[error("a request is pending")]
     Pending,
@@ -116,6 +119,8 @@ fn number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S:
 impl Problem {
     /// Seconds after which to try again where there is too much to do, or the database is away.
     pub const BUSY_FOR: u16 = 10;
+    /// Seconds after which to sign in again where too many passwords wait to be hashed.
+    const CROWDED_FOR: u16 = 2;
 
     const fn new(status: StatusCode, title: &'static str, detail: &'static str) -> Self {
         Self {
@@ -141,13 +146,14 @@ impl Problem {
         problem
     }
 
-    /// This submission id was used for other content before.
+    /// This submission id was used for other content before. What that was is not told: whoever
+    /// sent it has its receipt.
     #[must_use]
     pub const fn already_sent() -> Self {
         Self::new(
             StatusCode::CONFLICT,
             "This form was sent already",
-            "A request with other content was stored from the same form. Look at that one, or begin a new form.",
+            "A request with other content was stored from the same form; its receipt has its reference. Begin a new form for another request.",
         )
     }
 
@@ -271,6 +277,13 @@ impl From<Error> for Problem {
                 problem.way = Some(("/staff/sign-in", "Back to where one signs in"));
                 problem
             }
+            Error::TooManyKeys(too_many) => {
+                let mut problem = Self::of(StatusCode::TOO_MANY_REQUESTS);
+                problem.title = "Too many new management keys in a short time";
+                problem.detail = "None was made now, and the last one stays in force. Try again later: the answer says after how many seconds.";
+                problem.retry_after = Some(too_many.seconds());
+                problem
+            }
             Error::Pending => Self::pending(),
             Error::NothingInForce => {
                 let mut problem = Self::new(
@@ -313,7 +326,14 @@ impl From<Error> for Problem {
                 problem.way = Some(("/staff/requests", "Find a request"));
                 problem
             }
-            Error::Hash(fault) => Self::internal(&fault),
+            Error::Hash(HashFault::Busy) => {
+                let mut problem = Self::of(StatusCode::SERVICE_UNAVAILABLE);
+                problem.title = "Too many are signing in at this moment";
+                problem.detail = "The password was not looked at, and nothing was stored. Send it again in a few seconds.";
+                problem.retry_after = Some(Self::CROWDED_FOR);
+                problem
+            }
+            Error::Hash(fault @ HashFault::Failed) => Self::internal(&fault),
             Error::Database(error @ (db::Error::Unavailable(_) | db::Error::Conflict(_))) => {
                 tracing::warn!(%error, "no answer");
                 Self::of(StatusCode::SERVICE_UNAVAILABLE)

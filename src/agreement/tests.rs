@@ -269,3 +269,18 @@ proptest! {
         prop_assert!(!shown.contains(&digits), "{}", shown);
     }
 }
+
+#[test]
+fn a_masked_number_shows_half_of_it_at_most() {
+    for (number, masked) in [
+        ("E1234589", "E1****89"),
+        ("1234567", "1*****7"),
+        ("123456789012345", "12***********45"),
+        ("1234", "1**4"),
+        ("123", "***"),
+        ("1", "*"),
+    ] {
+        let number = AgreementNumber::parse(number).unwrap();
+        assert_eq!(number.masked(), masked);
+    }
+}

@@ -13,7 +13,7 @@ use crate::{
     db::Database,
     staff::{
         Name, Role,
-        password::{Hashed, Hasher, LONGEST, Password},
+        password::{Hashed, Hasher, LONGEST, Lane, Password},
         store,
     },
 };
@@ -152,6 +152,6 @@ async fn new_password(name: &Name) -> Result<Hashed, Failure> {
         line.trim_end_matches(['\r', '\n']).to_owned()
     };
     let password = Password::new(typed, name).map_err(|p| Failure::Refused(p.to_string()))?;
-    let hashed = Hasher::default().hash(password).await;
+    let hashed = Hasher::default().hash(password, Lane::Known).await;
     hashed.map_err(|fault| Failure::Refused(fault.to_string()))
 }

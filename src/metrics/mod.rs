@@ -73,6 +73,7 @@ impl Metrics {
         );
         self.http(&mut text);
         self.submits(&mut text);
+        self.passwords(&mut text);
         self.work(&mut text);
         self.checks(&mut text);
         self.sweeps(&mut text);
@@ -171,6 +172,29 @@ impl Metrics {
             "pic_submits_waiting",
             "Submits that wait to be stored.",
             self.app.queue().waiting(),
+        );
+    }
+
+    fn passwords(&self, text: &mut Text) {
+        const HASHES: &str = "pic_password_hashes_total";
+        const REFUSED: &str = "pic_password_hashes_refused_total";
+        let turns = self.app.gate().hasher.turns();
+        text.family(
+            HASHES,
+            Kind::Counter,
+            "Passwords of the staff that were hashed or compared.",
+        );
+        text.sample(HASHES, &[], turns.had());
+        text.family(
+            REFUSED,
+            Kind::Counter,
+            "Passwords that were not, because too many waited: answered 503.",
+        );
+        text.sample(REFUSED, &[], turns.refused());
+        text.gauge(
+            "pic_password_hashes_waiting",
+            "Passwords that wait to be hashed or compared.",
+            turns.waiting(),
         );
     }
 

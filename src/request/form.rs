@@ -12,7 +12,10 @@ use serde::Deserialize;
 use validator::Validate;
 
 use self::findings::Findings;
-use super::{Deployment, MAX_EDGES, Routes, Wanted, reference::SubmissionId};
+use super::{
+    Deployment, MAX_EDGES, Routes, Wanted,
+    reference::{NOT_AN_ID, SubmissionId},
+};
 use crate::{
     agreement::{self, AgreementNumber, NumberWarning, Programme},
     names::{AccessEdge, Role, SipDomain},
@@ -103,6 +106,8 @@ pub enum Field {
     Deployment,
     /// Acceptance of the terms.
     Terms,
+    /// The hidden number of the form.
+    SubmissionId,
     /// The form as a whole.
     Form,
 }
@@ -245,10 +250,7 @@ impl RequestForm {
         }
         let submission = SubmissionId::parse(&self.submission_id);
         if submission.is_none() {
-            findings.wrong(
-                Field::Form,
-                "This form is damaged. Press Continue again to send it with a new form number",
-            );
+            findings.wrong(Field::SubmissionId, NOT_AN_ID);
         }
         match (programme, number, routes, deployment, submission) {
             (Some(programme), Some(number), Some(routes), Some(deployment), Some(submission))

@@ -244,7 +244,7 @@ pub struct Wanted {
 }
 
 /// The internal number of a service, for asking something of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ServiceId(pub(crate) i64);
 
 /// What is asked, and of whom.

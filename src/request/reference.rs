@@ -1,6 +1,6 @@
 //! How is a request named in public, and how is one submission told from another?
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -53,6 +53,11 @@ impl fmt::Debug for Reference {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SubmissionId(Uuid);
 
+/// What to do about a submission id that is none.
+pub const NOT_AN_ID: &str = "This form is damaged: its number, submission_id, is not a random UUID of version 4. Press Continue again to send it with a new number. A program makes a new random one for each request";
+/// How many bytes of a submission id differ at least.
+const FEWEST_BYTES: usize = 8;
+
 impl SubmissionId {
     /// A new one, for a new form.
     #[must_use]
@@ -66,11 +71,14 @@ impl SubmissionId {
         Self(uuid::Builder::from_random_bytes(bytes).into_uuid())
     }
 
-    /// Reads the form's field. `None`: it is no UUID of version 4.
+    /// Reads the form's field. `None`: it is no UUID of version 4, or not a random one
+    /// ([`NOT_AN_ID`]): of the 16 bytes of a random one fewer than 8 differ once in 10^12 times, so
+    /// such a one is a constant of a program, which others may have too.
     #[must_use]
     pub fn parse(typed: &str) -> Option<Self> {
         let uuid = Uuid::try_parse(typed.trim()).ok()?;
-        (uuid.get_version_num() == 4).then_some(Self(uuid))
+        let differ = HashSet::from(*uuid.as_bytes()).len();
+        (uuid.get_version_num() == 4 && differ >= FEWEST_BYTES).then_some(Self(uuid))
     }
 
     /// The 16 bytes.
@@ -140,6 +148,10 @@ mod tests {
             "1",
             "00000000-0000-0000-0000-000000000000",
             "6f1c0a52-9f6e-1b1e-8a55-0d1f6f0f3c11",
+            // Of version 4, and what somebody typed into a program.
+            "00000000-0000-4000-8000-000000000000",
+            "11111111-1111-4111-8111-111111111111",
+            "12345678-1234-4123-8123-123412341234",
         ] {
             assert!(SubmissionId::parse(typed).is_none(), "{typed}");
         }

@@ -19,6 +19,9 @@ pub const IDLE_END: Duration = Duration::from_mins(30);
 /// A session ends so long after it began, used or not.
 pub const ABSOLUTE_END: Duration = Duration::from_hours(8);
 
+/// Live sessions of one service; who signs in beyond that ends the oldest.
+pub const MOST_SESSIONS: i64 = 20;
+
 /// Opens a session on the service that bears `number` and is opened by `key`. `None`: there is
 /// none. A number that is wrong, a key that is wrong, and what is neither number nor key at all
 /// take the same one statement. A key that is being replaced is waited for, and opens nothing then.
@@ -34,26 +37,17 @@ pub async fn sign_in(
     let token = SessionToken::random();
     let key_hash = key.map_or([0; 32], ManagementKey::hash);
     let opened = sqlx::query_scalar!(
-        r#"
-        WITH opened AS (
-            SELECT id FROM service WHERE number = $1 AND key_hash = $2::bytea LIMIT 1 FOR SHARE
-        ), ended AS (
-            DELETE FROM session USING opened
-            WHERE service_id = opened.id AND (began_at <= pic_now() - $4::interval OR seen_at <= pic_now() - $5::interval)
-        )
-        INSERT INTO session (token_hash, service_id, began_at, seen_at)
-        SELECT $3::bytea, id, now_at, now_at FROM opened, (SELECT pic_now() AS now_at) n
-        RETURNING service_id
-        "#,
+        r#"SELECT pic_open_session($1, $2::bytea, $3::bytea, $4, $5, $6) AS "opened!""#,
         number.map_or("", AgreementNumber::as_str),
         &key_hash,
         &token.hash(),
         interval(ABSOLUTE_END),
         interval(IDLE_END),
+        MOST_SESSIONS,
     )
-    .fetch_optional(pool)
+    .fetch_one(pool)
     .await?;
-    Ok(opened.map(|_| token))
+    Ok(opened.then_some(token))
 }
 
 /// The service that the session with this token opens; `None` when it has ended or never was.

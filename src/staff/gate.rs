@@ -1,27 +1,33 @@
 //! How are guesses at a password slowed down, without locking its owner out?
 //!
-//! Two brakes, both in memory. By network: `POST /staff/sign-in` is guarded, so that a network
-//! fails `PIC_TRY_LIMIT` times a minute and not more. By account: of all who try a name from
-//! wherever, ten are let through at once and then one every six seconds, whether the name exists
-//! or not; the others are told when to try again, and nothing is hashed for them.
+//! Two limits, both in memory. By network: `PIC_TRY_LIMIT` failed tries a minute (`web::limit`). By
+//! account: of all who try a name from wherever, ten are let through at once and then one every six
+//! seconds, whether the name exists or not; the others are told when to try again, and nothing is
+//! hashed for them. Both are taken before the password is compared and given back when it was
+//! right.
 //!
 //! Somebody who floods a name from many networks thus slows down its owner too. Hence a browser
 //! in which the owner has signed in before keeps a [`mark`] for 90 days: a HMAC over the account's
-//! name and its password, under the database's secret. With it the second brake does not hold, so
-//! that nobody can be locked out by others where they work every day; and since it dies with the
-//! password it is of no use to a thief for longer than a session. Elsewhere patience helps, and
-//! `pic-portal staff reset` always does.
+//! name and its password, under the database's secret. A browser with the mark is counted for
+//! itself: by a brake of its own for the account, as strict as the other, and not by its network,
+//! and it has room of its own before the hasher. So whatever others try, and wherever they are, the
+//! owner gets in where they work every day; and since a mark dies with the password and is slowed
+//! down too, it does not help a thief to guess. At a new browser patience helps, and `pic-portal
+//! staff reset` always does.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::password::{Hashed, Hasher};
+use super::{
+    Name,
+    password::{Hashed, Hasher},
+};
 use crate::{clock::Clock, code, service::Secret, web::limit::TooMany};
 
 /// Tries at an account that are let through at once.
@@ -38,6 +44,8 @@ pub struct Gate {
     pub hasher: Hasher,
     /// The brake by account.
     pub brake: Arc<Brake>,
+    /// The brake by account of those who are known: by a mark, or because they are signed in.
+    pub known: Arc<Brake>,
 }
 
 impl Gate {
@@ -46,10 +54,8 @@ impl Gate {
     pub fn new(clock: Clock) -> Self {
         Self {
             hasher: Hasher::default(),
-            brake: Arc::new(Brake {
-                clock,
-                free_at: Mutex::default(),
-            }),
+            brake: Arc::new(Brake::new(clock.clone())),
+            known: Arc::new(Brake::new(clock)),
         }
     }
 }
@@ -62,14 +68,38 @@ pub struct Brake {
     free_at: Mutex<HashMap<[u8; 16], u64>>,
 }
 
-impl Brake {
-    /// Gives back the try of somebody who was right: that was no guess.
-    pub fn give_back(&self, name: &str) {
-        let every = u64::try_from(EVERY.as_millis()).unwrap_or(u64::MAX);
-        let mut free_at = self.free_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(free) = free_at.get_mut(&key(name)) {
-            *free = free.saturating_sub(every);
+/// A try at an account that was taken. It stays counted, also when this is dropped, unless it is
+/// given back.
+#[derive(Debug)]
+pub struct Paid<'a> {
+    brake: &'a Brake,
+    key: [u8; 16],
+}
+
+impl Paid<'_> {
+    /// It was no guess: the password was right, or nothing was compared.
+    pub fn give_back(self) {
+        let mut free_at = self.brake.free_at();
+        if let Some(free) = free_at.get_mut(&self.key) {
+            *free = free.saturating_sub(millis(EVERY));
         }
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Brake {
+    fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            free_at: Mutex::default(),
+        }
+    }
+
+    fn free_at(&self) -> MutexGuard<'_, HashMap<[u8; 16], u64>> {
+        self.free_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes one try at the account of this name, whether there is one or not.
@@ -77,11 +107,10 @@ impl Brake {
     /// # Errors
     ///
     /// [`TooMany`]: then nothing is taken, and waiting helps.
-    pub fn take(&self, name: &str) -> Result<(), TooMany> {
-        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    pub fn take(&self, name: &str) -> Result<Paid<'_>, TooMany> {
         let (now, every) = (millis(self.clock.elapsed()), millis(EVERY));
         let key = key(name);
-        let mut free_at = self.free_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free_at = self.free_at();
         if free_at.len() >= MOST_NAMES && !free_at.contains_key(&key) {
             free_at.retain(|_, free| *free > now);
             if free_at.len() >= MOST_NAMES {
@@ -97,7 +126,7 @@ impl Brake {
             return Err(TooMany { retry_after });
         }
         *free = paid;
-        Ok(())
+        Ok(Paid { brake: self, key })
     }
 }
 
@@ -108,18 +137,37 @@ fn key(name: &str) -> [u8; 16] {
     key
 }
 
-/// What a browser keeps in which the owner of an account has signed in.
+/// What a browser keeps in which the owner of an account has signed in: a half that anyone with the
+/// secret can check by the name alone, so that no mark can be made up to have accounts looked up,
+/// and a half that goes with the password.
 #[must_use]
-pub fn mark(secret: &Secret, name: &str, password: &Hashed) -> String {
+pub fn mark(secret: &Secret, name: &Name, password: &Hashed) -> String {
     // No name has a NUL.
-    let account = format!("{name}\0{}", password.0);
+    let account = format!("{}\0{}", name.as_str(), password.0);
     let mac = secret.stand_in(b"pic-portal staff browser\0", account.as_bytes());
+    named_by(secret, name) + &code::encode(&mac[..20])
+}
+
+/// The first half of a [`mark`].
+fn named_by(secret: &Secret, name: &Name) -> String {
+    let mac = secret.stand_in(
+        b"pic-portal staff browser's name\0",
+        name.as_str().as_bytes(),
+    );
     code::encode(&mac[..20])
+}
+
+/// Whether `shown` was the [`mark`] of the account of this name once, by whatever password.
+#[must_use]
+pub fn was_marked(shown: &str, secret: &Secret, name: &Name) -> bool {
+    let half = named_by(secret, name);
+    let shown = shown.as_bytes().get(..half.len()).unwrap_or_default();
+    half.as_bytes().ct_eq(shown).into()
 }
 
 /// Whether `shown` is the [`mark`] of this account; takes the same time whatever differs.
 #[must_use]
-pub fn is_marked(shown: &str, secret: &Secret, name: &str, password: &Hashed) -> bool {
+pub fn is_marked(shown: &str, secret: &Secret, name: &Name, password: &Hashed) -> bool {
     mark(secret, name, password)
         .as_bytes()
         .ct_eq(shown.as_bytes())
@@ -152,9 +200,9 @@ mod tests {
             Duration::from_millis(1)
         );
         clock.advance(Duration::from_millis(1));
-        brake.take("anna").unwrap();
+        let right = brake.take("anna").unwrap();
         brake.take("anna").unwrap_err();
-        brake.give_back("anna");
+        right.give_back();
         brake.take("anna").unwrap();
         brake.take("anna").unwrap_err();
         clock.advance(Duration::from_hours(1));
@@ -178,13 +226,22 @@ mod tests {
     fn a_mark_dies_with_the_password_and_is_for_one_account() {
         let secret = Secret::from_bytes(&[1; 32]).unwrap();
         let (one, two) = (Hashed("one".into()), Hashed("two".into()));
-        let shown = mark(&secret, "anna", &one);
-        assert!(is_marked(&shown, &secret, "anna", &one));
-        for (name, password) in [("anna", &two), ("bert", &one)] {
+        let (anna, bert) = (Name::parse("anna").unwrap(), Name::parse("bert").unwrap());
+        let shown = mark(&secret, &anna, &one);
+        assert!(is_marked(&shown, &secret, &anna, &one));
+        for (name, password) in [(&anna, &two), (&bert, &one)] {
             assert!(!is_marked(&shown, &secret, name, password));
         }
         let other = Secret::from_bytes(&[2; 32]).unwrap();
-        assert!(!is_marked(&shown, &other, "anna", &one));
-        assert!(!is_marked("", &secret, "anna", &one));
+        assert!(!is_marked(&shown, &other, &anna, &one));
+        assert!(!is_marked("", &secret, &anna, &one));
+        // Its first half says whose it is, whatever became of the password.
+        assert!(was_marked(&shown, &secret, &anna));
+        assert!(was_marked(&mark(&secret, &anna, &two), &secret, &anna));
+        assert!(!was_marked(&shown, &secret, &bert) && !was_marked(&shown, &other, &anna));
+        for made_up in ["", &shown[32..], &"0".repeat(64)] {
+            assert!(!was_marked(made_up, &secret, &anna));
+        }
+        assert!(!is_marked(&shown[..32], &secret, &anna, &one));
     }
 }

@@ -7,6 +7,7 @@
 //! | room | question |
 //! |---|---|
 //! | [`password`] | Which passwords will do, and how are they kept? |
+//! | [`turns`] | Whose password is hashed next? |
 //! | [`gate`] | How are guesses at a password slowed down? |
 //! | [`store`] | Which accounts are there, and who is signed in? |
 //! | [`queue`] | Which requests are there, and which of them are meant? |
@@ -23,6 +24,7 @@ pub mod pages;
 pub mod password;
 pub mod queue;
 pub mod store;
+pub mod turns;
 
 use std::fmt;
 

@@ -1,25 +1,26 @@
 //! Which passwords will do, and how are they kept?
 //!
 //! By argon2id with the parameters that the crate recommends (19 MiB, 2 passes), two at a time:
-//! whoever signs in a thousand times at once takes 38 MiB of memory and not 19 GiB. A name that
-//! there is not costs the same as a wrong password.
+//! whoever signs in a thousand times at once takes 38 MiB of memory and not 19 GiB. Who waits for
+//! it, and how many, is up to [`Turns`]. A name that there is not costs the same as a wrong
+//! password.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use argon2::{
     Argon2,
     password_hash::{PasswordHasher as _, PasswordVerifier as _},
 };
-use tokio::{sync::Semaphore, task::spawn_blocking};
+use tokio::task::spawn_blocking;
 
 use super::Name;
+use super::turns::Full;
+pub use super::turns::{Lane, Turns};
 
 /// The fewest characters of a new password.
 pub const SHORTEST: usize = 12;
 /// The most bytes of a password: more is a wrong paste.
 pub const LONGEST: usize = 1_024;
-/// How many are hashed at a time.
-const AT_A_TIME: usize = 2;
 /// The hash of nobody's password, with the parameters of all others.
 const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$cGljLXBvcnRhbC1ub2JvZHk$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
@@ -91,33 +92,45 @@ impl fmt::Debug for Hashed {
     }
 }
 
-/// A password could not be hashed: the machine is out of memory or randomness.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("a password could not be hashed")]
-pub struct HashFault;
+/// Why a password was not hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HashFault {
+    /// Too many wait for it. Nothing was compared.
+    #[error("too many passwords wait to be hashed")]
+    Busy,
+    /// The machine is out of memory or randomness.
+    #[error("a password could not be hashed")]
+    Failed,
+}
 
-/// Hashes and compares passwords, a few at a time. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Hasher(Arc<Semaphore>);
-
-impl Default for Hasher {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(AT_A_TIME)))
+impl From<Full> for HashFault {
+    fn from(Full: Full) -> Self {
+        Self::Busy
     }
 }
 
+/// Hashes and compares passwords, a few at a time. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Hasher(Turns);
+
 impl Hasher {
-    /// The password as SQL keeps it.
+    /// The turns of those whose password is hashed, for who counts them.
+    #[must_use]
+    pub const fn turns(&self) -> &Turns {
+        &self.0
+    }
+
+    /// The password as SQL keeps it, when it is the turn of somebody in `lane`.
     ///
     /// # Errors
     ///
     /// [`HashFault`].
-    pub async fn hash(&self, password: Password) -> Result<Hashed, HashFault> {
-        self.run(move || {
+    pub async fn hash(&self, password: Password, lane: Lane) -> Result<Hashed, HashFault> {
+        self.run(lane, move || {
             let hashed = Argon2::default().hash_password(password.0.as_bytes());
             hashed
                 .map(|hashed| Hashed(hashed.to_string()))
-                .map_err(|_| HashFault)
+                .map_err(|_| HashFault::Failed)
         })
         .await?
     }
@@ -131,11 +144,12 @@ impl Hasher {
         &self,
         password: Password,
         hashed: Option<Hashed>,
+        lane: Lane,
     ) -> Result<bool, HashFault> {
         if password.is_too_long() {
             return Ok(false);
         }
-        self.run(move || {
+        self.run(lane, move || {
             let kept = hashed.as_ref().map_or(NOBODY, |hashed| &hashed.0);
             let same = Argon2::default().verify_password(password.0.as_bytes(), kept);
             same.is_ok() && hashed.is_some()
@@ -146,10 +160,10 @@ impl Hasher {
     /// Does `work` where it holds nobody up, when it is its turn.
     async fn run<T: Send + 'static>(
         &self,
+        lane: Lane,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, HashFault> {
-        let turn = Arc::clone(&self.0).acquire_owned().await;
-        let turn = turn.map_err(|_| HashFault)?;
+        let turn = self.0.wait(lane).await?;
         // The turn ends with the work, also when whoever asked has gone away meanwhile.
         spawn_blocking(move || {
             let done = work();
@@ -157,7 +171,7 @@ impl Hasher {
             done
         })
         .await
-        .map_err(|_| HashFault)
+        .map_err(|_| HashFault::Failed)
     }
 }
 
@@ -186,28 +200,30 @@ mod tests {
     #[tokio::test]
     async fn a_password_is_known_again_and_no_other() {
         let (hash, right) = (Hasher::default(), Password::typed("correct horse"));
-        let kept = hash.hash(right.clone()).await.unwrap();
+        let kept = hash.hash(right.clone(), Lane::Known).await.unwrap();
         assert!(kept.0.starts_with("$argon2id$v=19$"), "{}", kept.0);
         assert_ne!(
             kept,
-            hash.hash(right.clone()).await.unwrap(),
+            hash.hash(right.clone(), Lane::Known).await.unwrap(),
             "each has its salt"
         );
         let wrong = Password::typed("correct horse ");
         assert!(
-            hash.matches(right.clone(), Some(kept.clone()))
+            hash.matches(right.clone(), Some(kept.clone()), Lane::Known)
                 .await
                 .unwrap()
         );
-        assert!(!hash.matches(wrong, Some(kept)).await.unwrap());
-        assert!(!hash.matches(right, None).await.unwrap());
+        let other = hash.matches(wrong, Some(kept), Lane::Known).await;
+        assert!(!other.unwrap());
+        assert!(!hash.matches(right, None, Lane::Known).await.unwrap());
+        assert_eq!(hash.turns().had(), 5);
     }
 
     /// Else the time would tell which names there are.
     #[tokio::test]
     async fn nobodys_hash_costs_what_all_others_cost() {
         let hashed = Hasher::default()
-            .hash(Password::typed("correct horse"))
+            .hash(Password::typed("correct horse"), Lane::Known)
             .await
             .unwrap();
         let cost = |hashed: &str| hashed.split('$').take(4).collect::<Vec<_>>().join("$");

@@ -248,9 +248,11 @@ pub async fn set_up(
 // ---------------------------------------------------------------------------------------------
 // Sessions
 
+/// Live sessions of one account; who signs in beyond that ends the oldest.
+pub const MOST_SESSIONS: i64 = 20;
+
 /// Opens a session for whoever has typed `password` right. `None`: it is another by now, or the
-/// account was disabled meanwhile. What has ended of the account's sessions is deleted with it, and
-/// so is what the audit has kept for a year.
+/// account was disabled meanwhile. What has ended of the account's sessions is deleted with it.
 ///
 /// # Errors
 ///
@@ -261,30 +263,18 @@ pub async fn sign_in(
     password: &Hashed,
 ) -> Result<Option<SessionToken>, db::Error> {
     let token = SessionToken::random();
-    let opened = sqlx::query!(
-        r#"
-        WITH opened AS (
-            SELECT id FROM staff WHERE id = $1 AND password = $2 AND disabled_at IS NULL FOR SHARE
-        ), ended AS (
-            DELETE FROM staff_session USING opened
-            WHERE staff_id = opened.id AND (began_at <= pic_now() - $4::interval OR seen_at <= pic_now() - $5::interval)
-        ), noted AS (
-            INSERT INTO staff_audit (staff_id, at, action) SELECT id, pic_now(), $6 FROM opened
-        )
-        INSERT INTO staff_session (token_hash, staff_id, began_at, seen_at)
-        SELECT $3::bytea, id, now_at, now_at FROM opened, (SELECT pic_now() AS now_at) n
-        RETURNING staff_id
-        "#,
+    let opened = sqlx::query_scalar!(
+        r#"SELECT pic_open_staff_session($1, $2, $3::bytea, $4, $5, $6) AS "opened!""#,
         staff.0,
         password.0,
         &token.hash(),
         interval(ABSOLUTE_END),
         interval(IDLE_END),
-        Action::SignedIn.as_str(),
+        MOST_SESSIONS,
     )
-    .fetch_optional(pool)
+    .fetch_one(pool)
     .await?;
-    Ok(opened.map(|_| token))
+    Ok(opened.then_some(token))
 }
 
 /// Whose session this is; `None` when it has ended or never was, or the account is disabled.

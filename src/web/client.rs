@@ -1,12 +1,13 @@
 //! Which network does a request come from?
 //!
 //! Limits count by network: an IPv4 address, or the /64 of an IPv6 address, since a single customer
-//! has a whole /64. A peer in `PIC_TRUSTED_PROXIES` speaks for others, and names them in
+//! has a whole /64. Some have a /56 or a /48, which hold many of them, so limits count in these too
+//! ([`Network::enclosing`]). A peer in `PIC_TRUSTED_PROXIES` speaks for others, and names them in
 //! `X-Forwarded-For`; from anybody else that header is just something a client typed.
 
 use std::{
     convert::Infallible,
-    fmt,
+    fmt, iter,
     net::{IpAddr, SocketAddr},
 };
 
@@ -27,6 +28,10 @@ pub enum Network {
     V4([u8; 4]),
     /// The first 64 bits of an IPv6 address.
     V6([u16; 4]),
+    /// The first 56 bits of an IPv6 address; the last 8 bits here are 0.
+    V6Of56([u16; 4]),
+    /// The first 48 bits of an IPv6 address.
+    V6Of48([u16; 3]),
     /// There is no socket behind the request: all of these count as one.
     Unknown,
 }
@@ -49,6 +54,20 @@ impl Network {
                 Self::V6([a, b, c, d])
             }
         }
+    }
+
+    /// The network itself and those around it, from the smallest to the widest, each with the
+    /// multiple of a limit that holds for all of it: a /64 has the limit, its /56 four times as
+    /// much, its /48 sixteen times. A network that is no /64 has none around it.
+    pub fn enclosing(self) -> impl Iterator<Item = (Self, u32)> {
+        let wider = match self {
+            Self::V6([a, b, c, d]) => Some([
+                (Self::V6Of56([a, b, c, d & 0xff00]), 4),
+                (Self::V6Of48([a, b, c]), 16),
+            ]),
+            Self::V4(_) | Self::V6Of56(_) | Self::V6Of48(_) | Self::Unknown => None,
+        };
+        iter::once((self, 1)).chain(wider.into_iter().flatten())
     }
 }
 
@@ -197,6 +216,25 @@ mod tests {
         ] {
             assert!(client(peer, lines) == net(from), "{peer} {lines:?}");
         }
+    }
+
+    #[test]
+    fn an_ipv6_network_is_counted_in_those_around_it_too() {
+        let around = |address: &str| net(address).enclosing().collect::<Vec<_>>();
+        let [itself, site, provider] = around("2001:db8:1:23ff::1")[..] else {
+            panic!("three");
+        };
+        assert!(itself == (net("2001:db8:1:23ff::2"), 1));
+        assert!((site.1, provider.1) == (4, 16));
+        // The neighbour in the same /56, in the same /48, and in neither.
+        assert!(around("2001:db8:1:2300::")[1..] == [site, provider]);
+        assert!(around("2001:db8:1:2400::")[1] != site);
+        assert!(around("2001:db8:1:2400::")[2] == provider);
+        assert!(around("2001:db8:2:2300::")[2] != provider);
+        // A /64 of zeros is not the network around it.
+        let zeros = around("2001:db8::");
+        assert!(zeros[0].0 != zeros[1].0 && zeros[1].0 != zeros[2].0);
+        assert!(around("192.0.2.1") == [(net("192.0.2.1"), 1)]);
     }
 
     #[test]

@@ -73,7 +73,8 @@ impl Route {
         self
     }
 
-    /// A key or password is tried by `POST`: over the limit of tries none is looked at.
+    /// A key or password is tried by `POST`: a try is taken before, and over the limit none is
+    /// looked at.
     #[must_use]
     pub fn guarded(mut self) -> Self {
         self.guarded = true;

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use axum::http::StatusCode;
+use axum::{
+    body::Body,
+    http::{Request, StatusCode},
+};
 
 use crate::support::app::{TestApp, request, submission_id};
 
@@ -94,4 +97,49 @@ async fn the_same_submission_again_gives_the_same_receipt_and_other_content_does
     assert_eq!(other.status, StatusCode::CONFLICT);
     assert_eq!(portal.number("SELECT count(*) FROM request").await, 1);
     assert_eq!(portal.number("SELECT count(*) FROM service").await, 1);
+}
+
+#[tokio::test]
+async fn the_same_submission_shows_its_key_for_a_day() {
+    let portal = TestApp::new().await;
+    let id = submission_id();
+    let first = portal.post("/requests/new", &request(&id, TWO_EDGES)).await;
+    portal.advance(Duration::from_mins(24 * 60 - 1)).await;
+    let again = portal.post("/requests/new", &request(&id, TWO_EDGES)).await;
+    assert_eq!(first.cookie(), again.cookie());
+    portal.advance(Duration::from_mins(1)).await;
+    let late = portal.post("/requests/new", &request(&id, TWO_EDGES)).await;
+    assert_eq!(late.reference(), first.reference(), "it is stored once");
+    assert!(late.set_cookies().is_empty(), "{:?}", late.set_cookies());
+    let receipt = portal.get(late.header("location")).await;
+    assert_eq!(receipt.attribute("data-management-key"), None);
+    assert!(receipt.body.contains("for 24 hours after that"));
+    assert_eq!(portal.number("SELECT count(*) FROM request").await, 1);
+}
+
+#[tokio::test]
+async fn a_submission_id_that_is_no_random_one_is_refused_by_its_name() {
+    let portal = TestApp::new().await;
+    for id in ["00000000-0000-4000-8000-000000000000", "1"] {
+        let fields = request(id, TWO_EDGES);
+        let refused = portal.post("/requests/new", &fields).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(
+            refused.body.contains("not a random UUID"),
+            "{}",
+            refused.body
+        );
+        // The page has a new one, so that the next press works.
+        let (_, new) = &refused.hidden()[0];
+        let sent = portal.post("/requests/new", &request(new, TWO_EDGES)).await;
+        sent.reference();
+        let program = Request::post("/requests/new")
+            .header("accept", "application/json")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Body::from(serde_html_form::to_string(&fields).unwrap()));
+        let problem = portal.send(program.unwrap()).await;
+        assert_eq!(problem.status, StatusCode::UNPROCESSABLE_ENTITY);
+        let problem: serde_json::Value = serde_json::from_str(&problem.body).unwrap();
+        assert_eq!(problem["errors"][0]["field"], "submission_id", "{problem}");
+    }
 }

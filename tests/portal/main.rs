@@ -39,4 +39,5 @@ mod submits;
 mod support;
 mod swaps;
 mod test_databases;
+mod tries;
 mod words;

@@ -153,6 +153,7 @@ impl Findings {
     pub(super) fn in_page_order(mut self) -> Vec<FieldError> {
         self.errors.sort_by_key(|error| match error.field {
             Field::Form => (0, 0, 0),
+            Field::SubmissionId => (0, 1, 0),
             Field::Programme => (1, 0, 0),
             Field::Number => (2, 0, 0),
             Field::Edge(place) => (3, place, 0),

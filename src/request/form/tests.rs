@@ -33,6 +33,7 @@ fn a_whole_form_is_a_request() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of faults")]
 fn each_fault_stands_by_its_field_and_says_what_to_type() {
     type Change = fn(&mut RequestForm);
     let cases: &[(Change, Field, &str)] = &[
@@ -102,7 +103,16 @@ fn each_fault_stands_by_its_field_and_says_what_to_type() {
         ),
         (|f| f.terms.clear(), Field::Terms, "Accept"),
         (|f| f.terms = "off".into(), Field::Terms, "Tick"),
-        (|f| f.submission_id = "1".into(), Field::Form, "damaged"),
+        (
+            |f| f.submission_id = "1".into(),
+            Field::SubmissionId,
+            "damaged",
+        ),
+        (
+            |f| f.submission_id = "00000000-0000-4000-8000-000000000000".into(),
+            Field::SubmissionId,
+            "new random one",
+        ),
         (
             |f| (f.edge, f.domains) = (vec![], vec![]),
             Field::Form,

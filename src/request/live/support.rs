@@ -3,11 +3,15 @@
 //! `facts.md`, What support asked for: enterprise, agreement number, access proxy, domain, network;
 //! with timeline and findings, and without any contact, key or token. In codes rather than in
 //! words, because those who read it look for them.
+//!
+//! The agreement number stands in it in full for an administrator who is signed in to the service,
+//! and masked for others who hold the reference: the request's page does not show it to them
+//! either. The support desk has its own page for it, which records who looked.
 
 use askama::Template;
 use axum::{
     extract::{OriginalUri, State},
-    http::{HeaderName, HeaderValue, header},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
     response::{IntoResponse, Response},
 };
 
@@ -16,9 +20,9 @@ use crate::{
     app::App,
     request::{
         Deployment,
-        pages::{ReferencePath, named},
+        pages::{ReferencePath, seen},
     },
-    web::{shell::NAME, text},
+    web::{session, shell::NAME, text},
 };
 
 /// The support bundle of a request.
@@ -31,6 +35,8 @@ struct Bundle<'a> {
     programme: &'static str,
     number_label: &'static str,
     number: String,
+    /// The number is masked.
+    masked: bool,
     deployment: &'static str,
     /// How strict the checks are.
     checks: &'static str,
@@ -42,15 +48,22 @@ pub(crate) async fn support(
     State(app): State<App>,
     reference: ReferencePath,
     OriginalUri(uri): OriginalUri,
+    asked: HeaderMap,
 ) -> Result<Response, Response> {
-    let request = named(&app, &reference, &uri).await?;
+    let session = session::brought(&app, &asked);
+    let (request, visitor) = seen(&app, &reference, &uri, session).await?;
     let bundle = Bundle {
         portal: NAME,
         status: Status::of(&app, &request),
         network: &app.site().provider,
         programme: request.programme.label(),
         number_label: request.programme.number_label(),
-        number: request.number.to_string(),
+        number: if visitor.is_own {
+            request.number.to_string()
+        } else {
+            request.number.masked()
+        },
+        masked: !visitor.is_own,
         deployment: request.deployment.map_or("", Deployment::as_str),
         checks: app.site().checks.mode().as_str(),
         now: iso(request.now),

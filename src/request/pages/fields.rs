@@ -13,7 +13,6 @@ use crate::{
     request::{
         form::{self, FieldError, Note, RequestForm},
         queue::NotStored,
-        reference::Reference,
     },
     web::{limit::TooMany, page, shell::Section},
 };
@@ -30,6 +29,7 @@ fn id_of(field: form::Field) -> String {
         form::Field::Domains(place) => format!("domains-{}", place + 1),
         form::Field::Deployment => "deployment".into(),
         form::Field::Terms => "terms".into(),
+        form::Field::SubmissionId => "submission_id".into(),
         form::Field::Form => "form".into(),
     }
 }
@@ -67,11 +67,11 @@ pub(crate) fn hidden_edges(form: &RequestForm) -> impl Iterator<Item = Hidden> {
         .flat_map(|(edge, domains)| [Hidden::new("edge", edge), Hidden::new("domains", domains)])
 }
 
-/// What is wrong with the form as a whole.
+/// What is wrong with the form as a whole, or with a field of it that is not seen.
 pub(crate) fn general(errors: &[FieldError]) -> Vec<Line> {
     errors
         .iter()
-        .filter(|e| e.field == form::Field::Form)
+        .filter(|e| matches!(e.field, form::Field::Form | form::Field::SubmissionId))
         .map(|e| Line {
             id: String::new(),
             text: e.message.clone(),
@@ -114,13 +114,14 @@ pub(crate) fn warning(note: &Note) -> Option<String> {
     }
 }
 
-/// 409: other content was sent under this submission id.
-pub(crate) fn already_sent(app: &App, reference: Reference) -> Result<Response, Error> {
+/// 409: other content was sent under this submission id. Which request that was is not told: the
+/// id alone, which stands in pages and in the logs of programs, shall not lead to it.
+pub(crate) fn already_sent(app: &App, section: Section) -> Result<Response, Error> {
     let mut response = page(
         StatusCode::CONFLICT,
         &AlreadySentPage {
-            shell: app.shell(Section::Request),
-            reference: reference.to_string(),
+            shell: app.shell(section),
+            of_service: section == Section::Service,
         },
     )?;
     response.extensions_mut().insert(Problem::already_sent());

@@ -120,14 +120,17 @@ async fn submit(app: &App, form: &RequestForm, checked: Checked) -> Result<Respo
         Err(why) => return later(app, form, PutOff::NotStored(why)),
     };
     match submitted {
-        Submitted::Stored { reference, .. } => {
+        Submitted::Stored { reference, created } => {
             let address = format!("/requests/{reference}/receipt");
+            if !created && !receipt::shows_key_again(app, reference).await? {
+                return Ok(Redirect::to(&address).into_response());
+            }
             // Not by a jar: it holds one cookie of a name, and these differ by their path alone.
             let cookies = receipt::key_cookies(app, &address, &key)
                 .map(|c| (header::SET_COOKIE, c.to_string()));
             Ok((AppendHeaders(cookies), Redirect::to(&address)).into_response())
         }
-        Submitted::AlreadySent { reference } => already_sent(app, reference),
+        Submitted::AlreadySent { .. } => already_sent(app, Section::Request),
         // A new service has no other request.
         Submitted::Pending { .. } => Err(Error::Pending),
     }

@@ -29,11 +29,16 @@ pub(crate) use self::{
     receipt::{receipt, receipt_text},
     status::{status, told, withdraw},
 };
-use super::{look_up::Look, reference::Reference, store::Request};
+use super::{
+    look_up::{Look, Visitor},
+    reference::Reference,
+    store::Request,
+};
 use crate::{
     app::App,
     error::Error,
     names::{AccessEdge, SipDomain},
+    service::SessionToken,
     web::{page, shell::Section},
 };
 
@@ -86,14 +91,20 @@ pub(crate) fn shown(reference: &str, uri: &Uri) -> Result<Reference, Misnamed> {
 
 /// The request that an address names.
 pub(crate) async fn named(app: &App, reference: &str, uri: &Uri) -> Result<Request, Response> {
-    let parsed = shown(reference, uri).map_err(IntoResponse::into_response)?;
-    let look = Look {
-        reference: parsed,
-        session: None,
-    };
-    match app.readers().whole(look).await {
-        Ok(Some((request, _))) => Ok(request),
-        Ok(None) => Err(Error::NoRequest.into_response()),
+    let (request, _) = seen(app, reference, uri, None).await?;
+    Ok(request)
+}
+
+/// The request that an address names, and what whoever brings this session has to do with it.
+pub(crate) async fn seen(
+    app: &App,
+    reference: &str,
+    uri: &Uri,
+    session: Option<SessionToken>,
+) -> Result<(Request, Visitor), Response> {
+    let reference = shown(reference, uri).map_err(IntoResponse::into_response)?;
+    match app.readers().whole(Look { reference, session }).await {
+        Ok(found) => found.ok_or_else(|| Error::NoRequest.into_response()),
         Err(error) => Err(Error::Database(error).into_response()),
     }
 }

@@ -6,6 +6,7 @@ use axum::{
     response::Response,
 };
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
+use chrono::TimeDelta;
 
 use super::{
     ReferencePath, named, routes_of,
@@ -15,13 +16,28 @@ use super::{
 use crate::{
     app::App,
     error::Error,
-    request::{Kind, store::Request},
+    request::{Kind, look_up::Look, reference::Reference, store::Request},
     service::ManagementKey,
     web::{page, shell::Section, text},
 };
 
 /// How long the management key can be seen (`design.md`, Contract).
 const KEY_SHOWN_FOR: time::Duration = time::Duration::minutes(15);
+
+/// For how long after a request was sent the very same form, sent again, shows the management key
+/// again: long enough for whoever has lost the first answer, and not for who finds the form in an
+/// old log.
+const KEY_SHOWN_AGAIN_FOR: TimeDelta = TimeDelta::hours(24);
+
+/// Whether a form that made this request before leads to its management key once more.
+pub(super) async fn shows_key_again(app: &App, reference: Reference) -> Result<bool, Error> {
+    let look = Look {
+        reference,
+        session: None,
+    };
+    let found = app.readers().whole(look).await?;
+    Ok(found.is_some_and(|(request, _)| request.now - request.submitted_at < KEY_SHOWN_AGAIN_FOR))
+}
 
 /// The cookie that brings the management key to the receipt. Over https its name demands that it
 /// was set over https; `__Host-` would demand the path `/`.

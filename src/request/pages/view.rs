@@ -221,8 +221,8 @@ pub struct LaterPage<'a> {
 pub struct AlreadySentPage<'a> {
     /// What stands around the page.
     pub shell: Shell<'a>,
-    /// The reference of what was sent first, or empty where it may not be told.
-    pub reference: String,
+    /// It was sent by somebody who is signed in to a service.
+    pub of_service: bool,
 }
 
 /// `GET /requests/{reference}/receipt`.

@@ -220,7 +220,7 @@ async fn decide(
         Submitted::Stored { reference, .. } => {
             Ok(Redirect::to(&format!("/requests/{reference}/receipt")).into_response())
         }
-        Submitted::AlreadySent { reference } => already_sent(app, reference),
+        Submitted::AlreadySent { .. } => already_sent(app, Section::Service),
         Submitted::Pending { .. } => {
             let service = store::look_up(&app.db().pool, service.id).await?;
             in_the_way(app, &service, form)

@@ -21,15 +21,15 @@ use crate::{
     request::{
         Asked,
         pages::{
-            fields::{Again, PutOff, already_sent, later},
+            fields::{Again, PutOff, already_sent, later, put_off},
             receipt, routes_of,
-            view::{Field, Hidden},
+            view::{Field, Hidden, Problem as Line, count},
         },
         queue::NotStored,
-        reference::SubmissionId,
+        reference::{NOT_AN_ID, SubmissionId},
         store::{Submission, Submitted, was_sent},
     },
-    web::{form::Fields, page, session::SignedIn, shell::Section},
+    web::{client::Client, form::Fields, limit::TooMany, page, session::SignedIn, shell::Section},
 };
 
 /// `GET /service/cancel`: what stops.
@@ -58,7 +58,10 @@ pub(crate) async fn send_cancel(
 ) -> Result<Response, Error> {
     let id = match form.submission_id.as_str() {
         "" => SubmissionId::random(),
-        typed => SubmissionId::parse(typed).ok_or(Error::OtherFields)?,
+        typed => match SubmissionId::parse(typed) {
+            Some(id) => id,
+            None => return Ok(Problem::field("submission_id", NOT_AN_ID).into_response()),
+        },
     };
     let pool = &app.db().pool;
     let service = store::look_up(pool, signed_in.service).await?;
@@ -85,7 +88,7 @@ pub(crate) async fn send_cancel(
         Ok(Submitted::Stored { reference, .. }) => {
             Ok(Redirect::to(&format!("/requests/{reference}/receipt")).into_response())
         }
-        Ok(Submitted::AlreadySent { reference }) => already_sent(&app, reference),
+        Ok(Submitted::AlreadySent { .. }) => already_sent(&app, Section::Service),
         Ok(Submitted::Pending { .. }) => Err(Error::Pending),
         Err(NotStored::Refused(error)) => Err(error.into()),
         Err(why) => {
@@ -161,19 +164,32 @@ pub(crate) async fn key(
     signed_in: SignedIn,
     jar: CookieJar,
 ) -> Result<Response, Error> {
+    key_page(&app, signed_in, &jar, None).await
+}
+
+/// The key that a browser brings, or the button for a new one; with `problem`, why there is none.
+async fn key_page(
+    app: &App,
+    signed_in: SignedIn,
+    jar: &CookieJar,
+    problem: Option<Line>,
+) -> Result<Response, Error> {
     let service = store::look_up(&app.db().pool, signed_in.service).await?;
-    let key = receipt::key_in(&app, &jar);
+    let key = receipt::key_in(app, jar);
     // Only the key in force is shown: a cookie is what somebody sends.
     let key = match key {
         Some(key) if store::opens(&app.db().pool, service.id, &key).await? => Some(key.reveal()),
         _ => None,
     };
+    let mut shell = app.shell(Section::Service);
+    shell.error = problem.is_some();
     page(
         StatusCode::OK,
         &KeyPage {
-            shell: app.shell(Section::Service),
+            shell,
             key,
             number: service.number.to_string(),
+            problems: problem.into_iter().collect(),
         },
     )
 }
@@ -187,11 +203,27 @@ pub(crate) struct KeyForm {}
 pub(crate) async fn send_key(
     State(app): State<App>,
     signed_in: SignedIn,
+    Client(network): Client,
+    jar: CookieJar,
     Fields(KeyForm {}): Fields<KeyForm>,
 ) -> Result<Response, Error> {
+    let throttle = &app.site().throttle;
+    let by_network = match throttle.keys.take(network) {
+        Ok(taken) => taken,
+        Err(too_many) => return key_later(&app, signed_in, &jar, too_many).await,
+    };
+    let by_service = match throttle.keys_of_a_service.take(signed_in.service) {
+        Ok(taken) => taken,
+        Err(too_many) => {
+            by_network.give_back();
+            return key_later(&app, signed_in, &jar, too_many).await;
+        }
+    };
     let key = ManagementKey::random();
     let pool = &app.db().pool;
     if !store::replace_key(pool, signed_in.service, &key, &signed_in.token).await? {
+        by_network.give_back();
+        by_service.give_back();
         // Another browser has replaced the key since this one asked.
         return Ok(Redirect::to("/service").into_response());
     }
@@ -202,4 +234,23 @@ pub(crate) async fn send_key(
         Redirect::to(KEY_PAGE),
     )
         .into_response())
+}
+
+/// 429: the page as it was, with when to try again. The key in force stays.
+async fn key_later(
+    app: &App,
+    signed_in: SignedIn,
+    jar: &CookieJar,
+    too_many: TooMany,
+) -> Result<Response, Error> {
+    let minutes = usize::from(too_many.seconds().div_ceil(60));
+    let problem = Line {
+        id: String::new(),
+        text: format!(
+            "Too many new keys were made in a short time, so none was made now. The last one stays in force. Try again in {}.",
+            count(minutes, "minute", "minutes")
+        ),
+    };
+    let shown = key_page(app, signed_in, jar, Some(problem)).await?;
+    Ok(put_off(shown, Error::TooManyKeys(too_many)))
 }

@@ -30,6 +30,7 @@ use crate::{
         pages::{findings::Findings, routes_of, view::Field, view::Tone, when::when},
     },
     web::{
+        client::Client,
         form::{Fields, NoFields},
         limit::FailedTry,
         page,
@@ -68,25 +69,27 @@ pub(crate) struct SignInForm {
 pub(crate) async fn sign_in(
     State(app): State<App>,
     earlier: Option<SignedIn>,
+    Client(network): Client,
     Fields(form): Fields<SignInForm>,
 ) -> Result<Response, Error> {
+    let success = app.site().throttle.sign_ins.take(network)?;
     let number = AgreementNumber::parse_to_find(&form.number).ok();
     let key = ManagementKey::parse(&form.management_key);
-    match store::sign_in(&app.db().pool, number.as_ref(), key.as_ref()).await? {
-        Some(token) => {
-            // The browser forgets its earlier session, so nobody else shall have it.
-            if let Some(earlier) = earlier {
-                store::sign_out(&app.db().pool, &earlier.token).await?;
-            }
-            let cookie = session::cookie(&app, &token).to_string();
-            Ok((
-                AppendHeaders([(header::SET_COOKIE, cookie)]),
-                Redirect::to("/service"),
-            )
-                .into_response())
-        }
-        None => sign_in_page(&app, &form.number, Some(NOT_OPENED)),
+    let opened = store::sign_in(&app.db().pool, number.as_ref(), key.as_ref()).await?;
+    let Some(token) = opened else {
+        success.give_back();
+        return sign_in_page(&app, &form.number, Some(NOT_OPENED));
+    };
+    // The browser forgets its earlier session, so nobody else shall have it.
+    if let Some(earlier) = earlier {
+        store::sign_out(&app.db().pool, &earlier.token).await?;
     }
+    let cookie = session::cookie(&app, &token).to_string();
+    Ok((
+        AppendHeaders([(header::SET_COOKIE, cookie)]),
+        Redirect::to("/service"),
+    )
+        .into_response())
 }
 
 fn sign_in_page(app: &App, number: &str, problem: Option<&'static str>) -> Result<Response, Error> {

@@ -191,4 +191,6 @@ pub struct KeyPage<'a> {
     pub key: Option<String>,
     /// The number of the agreement.
     pub number: String,
+    /// Why no new key was made just now.
+    pub problems: Vec<Problem>,
 }

@@ -16,7 +16,11 @@ use crate::{
     app::App,
     error::{Error, Problem},
     request::pages::view::Field,
-    staff::{gate, password::Password, store},
+    staff::{
+        gate,
+        password::{Lane, Password},
+        store,
+    },
     web::{form::Fields, limit::FailedTry, page, shell::Section},
 };
 
@@ -70,30 +74,34 @@ pub(crate) async fn send_password(
         Ok(new) => new,
         Err(problem) => return refuse(&app, &signed_in, "new", &problem.to_string()).await,
     };
-    // A browser that somebody has left open is no licence to guess.
-    app.gate()
-        .brake
-        .take(account.name.as_str())
-        .map_err(Error::AccountBusy)?;
     let kept = store::password(pool, Some(&account.name)).await?;
     let old = kept.map(|(_, hashed)| hashed);
+    // A browser that somebody has left open is no licence to guess. What others try elsewhere is
+    // not held against it.
+    let paid = app.gate().known.take(account.name.as_str());
+    let paid = paid.map_err(Error::AccountBusy)?;
     let hasher = &app.gate().hasher;
-    let right = hasher
-        .matches(Password::typed(form.old), old.clone())
-        .await?;
+    let typed = Password::typed(form.old);
+    let right = match hasher.matches(typed, old.clone(), Lane::Known).await {
+        Ok(right) => right,
+        Err(fault) => {
+            paid.give_back();
+            return Err(fault.into());
+        }
+    };
     let (Some(old), true) = (old, right) else {
         let message = "That is not your password. Enter the one you have signed in with";
         let mut response = refuse(&app, &signed_in, "old", message).await?;
         response.extensions_mut().insert(FailedTry);
         return Ok(response);
     };
-    app.gate().brake.give_back(account.name.as_str());
-    let new = hasher.hash(new).await?;
+    paid.give_back();
+    let new = hasher.hash(new, Lane::Known).await?;
     if !store::change_password(pool, account, &old, &new, &signed_in.token).await? {
         // Changed elsewhere in the same moment; this session has ended with it.
         return Ok(Redirect::to(DOOR).into_response());
     }
-    let mark = gate::mark(&app.db().secret, account.name.as_str(), &new);
+    let mark = gate::mark(&app.db().secret, &account.name, &new);
     let cookie = session::mark(&app, mark).to_string();
     Ok((
         AppendHeaders([(header::SET_COOKIE, cookie)]),

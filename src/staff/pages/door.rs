@@ -18,11 +18,18 @@ use crate::{
     error::{Error, FieldProblem, Problem},
     request::pages::view::Field,
     staff::{
-        Name, SetUpToken, StaffId, gate,
-        password::{Hashed, Password},
+        Name, SessionToken, SetUpToken, StaffId,
+        gate::{self, Paid},
+        password::{Hashed, Lane, Password},
         store,
     },
-    web::{form::Fields, limit::FailedTry, page, shell::Section},
+    web::{
+        client::{Client, Network},
+        form::Fields,
+        limit::Taken,
+        page,
+        shell::Section,
+    },
 };
 
 /// The one answer to a wrong name, a wrong password, and an account that is shut.
@@ -58,49 +65,134 @@ pub(crate) struct SignInForm {
     next: String,
 }
 
-/// `POST /staff/sign-in`.
+/// One try to sign in, taken before anything is compared: of the network, but for a browser that is
+/// known, and of the account. Dropped, it stays counted.
+struct Attempt<'a> {
+    network: Option<Taken<'a>>,
+    account: Paid<'a>,
+    /// Successes are counted too: each writes a row.
+    success: Taken<'a>,
+}
+
+impl<'a> Attempt<'a> {
+    /// Takes it, or says why not; then nothing is taken.
+    fn take(
+        app: &'a App,
+        network: Network,
+        name: Option<&Name>,
+        is_known: bool,
+    ) -> Result<Self, Error> {
+        let (throttle, gate) = (&app.site().throttle, app.gate());
+        let success = throttle.sign_ins.take(network)?;
+        let tried = if is_known {
+            Ok(None)
+        } else {
+            throttle.tries.take(network).map(Some)
+        };
+        let network = match tried {
+            Ok(network) => network,
+            Err(too_many) => {
+                success.give_back();
+                return Err(too_many.into());
+            }
+        };
+        let brake = if is_known { &gate.known } else { &gate.brake };
+        // A name that there is not and one that cannot be are slowed down like all others.
+        match brake.take(name.map_or("", Name::as_str)) {
+            Ok(account) => Ok(Self {
+                network,
+                account,
+                success,
+            }),
+            Err(too_many) => {
+                success.give_back();
+                network.into_iter().for_each(Taken::give_back);
+                Err(Error::AccountBusy(too_many))
+            }
+        }
+    }
+
+    /// The password was right.
+    fn succeeded(self) {
+        self.network.into_iter().for_each(Taken::give_back);
+        self.account.give_back();
+    }
+
+    /// The password was wrong.
+    fn failed(self) {
+        self.success.give_back();
+    }
+
+    /// Nothing was compared.
+    fn give_back(self) {
+        self.network.into_iter().for_each(Taken::give_back);
+        self.account.give_back();
+        self.success.give_back();
+    }
+}
+
+/// `POST /staff/sign-in`. Nothing is looked up before a try is taken, but for a browser that was
+/// known once: so many who try at once do not keep the database busy, and who is refused learns
+/// nothing of the account.
 pub(crate) async fn send_sign_in(
     State(app): State<App>,
-    earlier: Option<SignedIn>,
+    Client(network): Client,
     jar: CookieJar,
     Fields(form): Fields<SignInForm>,
 ) -> Result<Response, Error> {
     let next = own_path(&form.next).unwrap_or_default();
     let name = Name::parse(&form.name).ok();
-    let kept = store::password(&app.db().pool, name.as_ref()).await?;
-    // A name that there is not and one that cannot be are slowed down like all others.
-    let known = match (&name, &kept) {
-        (Some(name), Some((_, password))) => {
-            let shown = session::shown_mark(&app, &jar);
-            gate::is_marked(&shown, &app.db().secret, name.as_str(), password)
-        }
-        _ => false,
+    let is_known = is_known(&app, &session::shown_mark(&app, &jar), name.as_ref()).await?;
+    let attempt = Attempt::take(&app, network, name.as_ref(), is_known)?;
+    let lane = if is_known {
+        Lane::Known
+    } else {
+        Lane::Of(network)
     };
-    if !known {
-        let typed = name.as_ref().map_or("", Name::as_str);
-        app.gate().brake.take(typed).map_err(Error::AccountBusy)?;
-    }
-    let hashed = kept.as_ref().map(|(_, hashed)| hashed.clone());
     let typed = Password::typed(form.password);
-    let right = app.gate().hasher.matches(typed, hashed).await?;
+    let (kept, right) = match compare(&app, name.as_ref(), typed, lane).await {
+        Ok(compared) => compared,
+        Err(error) => {
+            attempt.give_back();
+            return Err(error);
+        }
+    };
     let opened = match (kept, name) {
         (Some((staff, password)), Some(name)) if right => {
+            let earlier = session::token_in(&app, &jar);
             open(&app, staff, &name, &password, next, earlier).await?
         }
         _ => None,
     };
-    match opened {
-        Some(response) => {
-            if !known {
-                let typed = Name::parse(&form.name);
-                app.gate()
-                    .brake
-                    .give_back(typed.as_ref().map_or("", Name::as_str));
-            }
-            Ok(response)
-        }
-        None => sign_in_page(&app, &form.name, next, Some(NOT_OPENED)),
+    if let Some(response) = opened {
+        attempt.succeeded();
+        return Ok(response);
     }
+    attempt.failed();
+    sign_in_page(&app, &form.name, next, Some(NOT_OPENED))
+}
+
+/// Whether `shown` is the mark of the account of this name.
+async fn is_known(app: &App, shown: &str, name: Option<&Name>) -> Result<bool, Error> {
+    let secret = &app.db().secret;
+    let Some(name) = name.filter(|name| gate::was_marked(shown, secret, name)) else {
+        return Ok(false);
+    };
+    let kept = store::password(&app.db().pool, Some(name)).await?;
+    Ok(kept.is_some_and(|(_, password)| gate::is_marked(shown, secret, name, &password)))
+}
+
+/// The account of this name, if it can be used, and whether `typed` is its password.
+async fn compare(
+    app: &App,
+    name: Option<&Name>,
+    typed: Password,
+    lane: Lane,
+) -> Result<(Option<(StaffId, Hashed)>, bool), Error> {
+    let kept = store::password(&app.db().pool, name).await?;
+    let hashed = kept.as_ref().map(|(_, hashed)| hashed.clone());
+    let right = app.gate().hasher.matches(typed, hashed, lane).await?;
+    Ok((kept, right))
 }
 
 /// Opens a session and leads on; `None`: the account was changed meanwhile.
@@ -110,7 +202,7 @@ async fn open(
     name: &Name,
     password: &Hashed,
     next: &str,
-    earlier: Option<SignedIn>,
+    earlier: Option<SessionToken>,
 ) -> Result<Option<Response>, Error> {
     let pool = &app.db().pool;
     let Some(token) = store::sign_in(pool, staff, password).await? else {
@@ -118,9 +210,9 @@ async fn open(
     };
     // The browser forgets its earlier session, so nobody else shall have it.
     if let Some(earlier) = earlier {
-        store::sign_out(pool, &earlier.token).await?;
+        store::sign_out(pool, &earlier).await?;
     }
-    let mark = gate::mark(&app.db().secret, name.as_str(), password);
+    let mark = gate::mark(&app.db().secret, name, password);
     let cookies = [session::cookie(app, &token), session::mark(app, mark)];
     let cookies = cookies.map(|cookie| (header::SET_COOKIE, cookie.to_string()));
     Ok(Some((AppendHeaders(cookies), on(next)).into_response()))
@@ -156,7 +248,6 @@ fn sign_in_page(
     response
         .extensions_mut()
         .insert(Problem::field("name", message));
-    response.extensions_mut().insert(FailedTry);
     Ok(response)
 }
 
@@ -216,6 +307,7 @@ pub(crate) struct SetUpForm {
 /// `POST /staff/set-up?token=`: makes the first account, an agent, and signs it in.
 pub(crate) async fn send_set_up(
     State(app): State<App>,
+    Client(network): Client,
     link: Result<Query<Link>, QueryRejection>,
     Fields(form): Fields<SetUpForm>,
 ) -> Result<Response, Error> {
@@ -233,7 +325,8 @@ pub(crate) async fn send_set_up(
             return set_up_page(&app, &token, &form.name, [None, Some(problem.to_string())]);
         }
     };
-    let hashed = app.gate().hasher.hash(password).await?;
+    let lane = Lane::Of(network);
+    let hashed = app.gate().hasher.hash(password, lane).await?;
     let staff = store::set_up(&app.db().pool, &token, &name, &hashed).await?;
     let staff = staff.ok_or(Error::SetUpOver)?;
     let opened = open(&app, staff, &name, &hashed, "", None).await?;

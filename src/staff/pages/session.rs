@@ -65,6 +65,11 @@ pub(super) fn shown_mark(app: &App, jar: &CookieJar) -> String {
         .unwrap_or_default()
 }
 
+/// The session that a browser brings, if it brings one: it may have ended.
+pub(super) fn token_in(app: &App, jar: &CookieJar) -> Option<SessionToken> {
+    SessionToken::parse(jar.get(&cookie_name(app, "pic_staff"))?.value())
+}
+
 /// A browser in which somebody is signed in to the support desk.
 #[derive(Clone, Debug)]
 pub(crate) struct SignedIn {
@@ -78,11 +83,7 @@ impl OptionalFromRequestParts<App> for SignedIn {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Option<Self>, Error> {
-        let jar = CookieJar::from_headers(&parts.headers);
-        let Some(token) = jar
-            .get(&cookie_name(app, "pic_staff"))
-            .and_then(|c| SessionToken::parse(c.value()))
-        else {
+        let Some(token) = token_in(app, &CookieJar::from_headers(&parts.headers)) else {
             return Ok(None);
         };
         let in_use = !parts.headers.contains_key(BY_ITSELF);

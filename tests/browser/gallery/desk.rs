@@ -6,7 +6,7 @@ use pic_portal::{
     retention::{Cause, sweep::Sweeper},
     staff::{
         Name, Role,
-        password::{Hasher, Password},
+        password::{Hasher, Lane, Password},
         store,
     },
 };
@@ -72,7 +72,9 @@ impl Gallery {
         .await;
 
         let name = Name::parse("anna").unwrap();
-        let hashed = Hasher::default().hash(Password::typed(PASSWORD)).await;
+        let hashed = Hasher::default()
+            .hash(Password::typed(PASSWORD), Lane::Known)
+            .await;
         let made = store::add(app.pool(), &name, Role::Agent, &hashed.unwrap()).await;
         assert!(made.unwrap(), "the account is new");
         let fields = [("name", "anna"), ("password", PASSWORD)];

@@ -399,10 +399,11 @@ async fn a_calendar_reminds_until_there_is_nothing_to_do() {
 #[tokio::test]
 async fn support_gets_all_that_it_asks_for() {
     let portal = portal_at(ORIGIN).await;
-    let (reference, _) = held(&portal).await;
-    let answer = portal
-        .get(&format!("/requests/{reference}/support.txt"))
-        .await;
+    let (reference, key) = held(&portal).await;
+    let path = format!("/requests/{reference}/support.txt");
+    let fields = [("number", "1234567"), ("management_key", key.as_str())];
+    let browser = portal.post("/service", &fields).await.cookie();
+    let answer = portal.get_with(&path, &browser).await;
     assert_eq!(answer.header("content-type"), "text/plain; charset=utf-8");
     assert_eq!(
         answer.header("content-disposition"),
@@ -446,6 +447,21 @@ Contact details are not asked for, and not kept.
 "
     );
     assert_eq!(answer.body, expected);
+    // Whoever has the reference and nothing else gets the rest, in the same lines.
+    let masked = expected
+        .replace(
+            "Agreement number     1234567\n",
+            "Agreement number     1*****7\n",
+        )
+        .replace(
+            "\nContact details",
+            "\nThe number of the agreement is masked: whoever is signed in to the service gets it in full.\n\nContact details",
+        );
+    assert_eq!(portal.get(&path).await.body, masked);
+    let (_, other) = portal.submit(&[("sip.contoso.com", "other.example")]).await;
+    let fields = [("number", "1234567"), ("management_key", other.as_str())];
+    let other = portal.post("/service", &fields).await.cookie();
+    assert_eq!(portal.get_with(&path, &other).await.body, masked);
 }
 
 #[tokio::test]
