@@ -1,7 +1,7 @@
 //! Which network does a request come from?
 //!
 //! Limits count by network: an IPv4 address, or the /64 of an IPv6 address, since a single customer
-//! has a whole /64. A peer in `PIC_TRUSTED_PROXIES` speaks for others, and names them in
+//! has a whole /64. Many have a /56 or a /48, so these are counted too, with higher limits. A peer in `PIC_TRUSTED_PROXIES` speaks for others, and names them in
 //! `X-Forwarded-For`; from anybody else that header is just something a client typed.
 
 use std::{
@@ -27,6 +27,8 @@ pub enum Network {
     V4([u8; 4]),
     /// The first 64 bits of an IPv6 address.
     V6([u16; 4]),
+    /// A block of IPv6 networks: how many bits it begins with, 56 or 48, and those bits.
+    Block(u8, [u16; 4]),
     /// There is no socket behind the request: all of these count as one.
     Unknown,
 }
@@ -52,24 +54,66 @@ impl Network {
     }
 }
 
+impl Network {
+    /// The network and the blocks around it, each with how many times the limit of one network it
+    /// may have: an IPv6 /56 four times, a /48 sixteen times. What is counted for a network is to be
+    /// counted for each of these.
+    pub fn with_blocks(self) -> impl Iterator<Item = (Self, usize)> {
+        let blocks = match self {
+            Self::V6([a, b, c, d]) => [
+                Some((Self::Block(56, [a, b, c, d & 0xff00]), 4)),
+                Some((Self::Block(48, [a, b, c, 0]), 16)),
+            ],
+            Self::V4(_) | Self::Block(..) | Self::Unknown => [None; 2],
+        };
+        [(self, 1)].into_iter().chain(blocks.into_iter().flatten())
+    }
+}
+
+/// Why a list of proxies' networks is none that can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoProxies {
+    /// It is no list of networks.
+    #[error("is not a list of IP networks with commas between them")]
+    NotNetworks,
+    /// A network of every address there is.
+    #[error(
+        "has a network of all addresses (/0): everybody could claim any address by X-Forwarded-For"
+    )]
+    Everybody,
+    /// An address and a length that do not fit; the network that was perhaps meant.
+    #[error("has an address that is not the first of its network; the network is {0}")]
+    NotFirst(IpNet),
+}
+
 /// Networks whose `X-Forwarded-For` counts (`PIC_TRUSTED_PROXIES`).
 #[derive(Clone, Debug, Default)]
 pub struct Proxies(Vec<IpNet>);
 
 impl Proxies {
     /// Reads networks and addresses with commas between them, like `10.0.0.0/8, 2001:db8::1`.
-    /// `None`: one of them is none.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    ///
+    /// # Errors
+    ///
+    /// [`NoProxies`], of the first that is wrong.
+    pub fn parse(text: &str) -> Result<Self, NoProxies> {
         let network = |item: &str| {
             let item = item.trim();
-            item.parse::<IpNet>()
+            let network = item
+                .parse::<IpNet>()
                 .or_else(|_| item.parse::<IpAddr>().map(IpNet::from))
-                .ok()
+                .map_err(|_| NoProxies::NotNetworks)?;
+            if network.prefix_len() == 0 {
+                return Err(NoProxies::Everybody);
+            }
+            if network != network.trunc() {
+                return Err(NoProxies::NotFirst(network.trunc()));
+            }
+            Ok(network)
         };
         text.split(',')
             .map(network)
-            .collect::<Option<_>>()
+            .collect::<Result<_, _>>()
             .map(Self)
     }
 
@@ -79,7 +123,9 @@ impl Proxies {
         &self.0
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// Whether `address` is one of a proxy.
+    #[must_use]
+    pub fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
 
@@ -207,7 +253,7 @@ mod tests {
             "10.0.0.1,fd00::/8",
             " 10.0.0.1 , ::1/128 ",
         ] {
-            assert!(Proxies::parse(text).is_some(), "{text}");
+            assert!(Proxies::parse(text).is_ok(), "{text}");
         }
         for text in [
             "10.0.0.0/33",
@@ -216,9 +262,36 @@ mod tests {
             "10.0.0.0-10.0.0.9",
             "10.0.0.1 ::1",
         ] {
-            assert!(Proxies::parse(text).is_none(), "{text}");
+            let wrong = Proxies::parse(text).unwrap_err();
+            assert_eq!(wrong, NoProxies::NotNetworks, "{text}");
+        }
+        for text in ["0.0.0.0/0", "::/0", "10.0.0.1, 192.0.2.1/0"] {
+            let wrong = Proxies::parse(text).unwrap_err();
+            assert_eq!(wrong, NoProxies::Everybody, "{text}");
+        }
+        for (text, meant) in [("10.1.2.3/8", "10.0.0.0/8"), ("fd00::1/64", "fd00::/64")] {
+            let wrong = Proxies::parse(text).unwrap_err().to_string();
+            assert!(wrong.ends_with(meant), "{wrong}");
         }
         assert_eq!(format!("{:?}", net("192.0.2.1")), "Network(..)");
+    }
+
+    #[test]
+    fn an_ipv6_network_has_larger_blocks_around_it() {
+        let blocks = |address: &str| net(address).with_blocks().collect::<Vec<_>>();
+        assert!(blocks("192.0.2.1") == [(net("192.0.2.1"), 1)]);
+        let [one, other] = ["2001:db8:1:203::1", "2001:db8:1:2ff::1"].map(blocks);
+        assert!(one[0] != other[0] && one[1..] == other[1..]);
+        let far = blocks("2001:db8:1:303::1");
+        assert!(one[1] != far[1] && one[2] == far[2]);
+        let times: Vec<_> = one.iter().map(|(_, times)| *times).collect();
+        assert_eq!(times, [1, 4, 16]);
+        // None is taken for another.
+        assert!(
+            blocks("2001:db8:1::1")
+                .iter()
+                .all(|block| !one.contains(block) || block.1 == 16)
+        );
     }
 
     proptest! {
