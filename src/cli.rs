@@ -6,6 +6,7 @@ mod import;
 mod purge;
 mod reach;
 mod serve;
+mod set_up;
 mod staff;
 mod sweep;
 

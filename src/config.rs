@@ -197,13 +197,19 @@ pub struct Config {
 
 /// An origin: scheme, host and port, as in `https://federation.contoso.com`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin(String);
+pub struct Origin {
+    text: String,
+    is_assumed: bool,
+}
 
 impl Origin {
-    /// The origin of plain HTTP on `address`.
+    /// The origin of plain HTTP on `address`, assumed while none is set: people may come by another.
     #[must_use]
     pub fn of(address: SocketAddr) -> Self {
-        Self(format!("http://{address}"))
+        Self {
+            text: format!("http://{address}"),
+            is_assumed: true,
+        }
     }
 
     /// Reads an origin; a single slash at the end is taken off.
@@ -216,24 +222,36 @@ impl Origin {
             .scheme_str()
             .filter(|s| matches!(*s, "http" | "https"))?;
         let bare = uri.path() == "/" && uri.query().is_none() && !authority.as_str().contains('@');
-        (bare && !authority.host().is_empty()).then(|| {
-            Self(format!(
-                "{scheme}://{}",
-                authority.as_str().to_ascii_lowercase()
-            ))
+        (bare && !authority.host().is_empty()).then(|| Self {
+            text: format!("{scheme}://{}", authority.as_str().to_ascii_lowercase()),
+            is_assumed: false,
         })
     }
 
     /// The origin as text, without a slash at the end.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// Whether people come by https.
     #[must_use]
     pub fn is_https(&self) -> bool {
-        self.0.starts_with("https://")
+        self.text.starts_with("https://")
+    }
+
+    /// Host and port, as in a `Host` header.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        self.text
+            .split_once("://")
+            .map_or("", |(_, authority)| authority)
+    }
+
+    /// Whether it was made of the address listened on, because no other is set.
+    #[must_use]
+    pub fn is_assumed(&self) -> bool {
+        self.is_assumed
     }
 }
 
@@ -377,10 +395,10 @@ impl Given {
                 .transpose()?,
             trusted_proxies: set(self.trusted_proxies.as_ref())
                 .map(|text| {
-                    Proxies::parse(text).ok_or_else(|| {
+                    Proxies::parse(text).map_err(|fault| {
                         wrong(
                             "PIC_TRUSTED_PROXIES",
-                            "is not a list of IP networks with commas between them",
+                            fault.to_string(),
                             "10.0.0.0/8,2001:db8::1",
                         )
                     })

@@ -212,6 +212,11 @@ impl Problem {
                 "The form came from another site",
                 "For your safety only forms of this portal are accepted. Open the form here and send it again.",
             ),
+            StatusCode::MISDIRECTED_REQUEST => Self::new(
+                status,
+                "The portal does not know itself by this name",
+                "Open it by its own address. If this is its address, the setting PIC_PUBLIC_URL has to name it.",
+            ),
             StatusCode::PAYLOAD_TOO_LARGE => Self::new(
                 status,
                 "That is too much for one request",

@@ -5,12 +5,14 @@
 //! ([`Limits`]); waits for our own handlers have none.
 
 mod admission;
+mod bodies;
 mod body;
 mod connection;
 mod limits;
 mod preface;
 mod pulse;
 mod refusal;
+mod shares;
 mod socket;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
@@ -23,12 +25,18 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub(crate) use self::bodies::{Counted, Held};
 use self::{
     admission::Admission,
     connection::{Server, refuse},
     refusal::Refusals,
 };
-pub use self::{body::TooSlow, limits::Limits};
+pub use self::{
+    bodies::{Bodies, NoRoom},
+    body::TooSlow,
+    limits::Limits,
+    shares::Over,
+};
 
 /// Connections that the system keeps until they are taken in; it lowers this to its own limit.
 const BACKLOG: u32 = 4096;
@@ -61,6 +69,7 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 pub struct Door {
     limits: Limits,
     admission: Arc<Admission>,
+    bodies: Bodies,
     refusers: Arc<Semaphore>,
     /// Ends connections wherever they are.
     cut: CancellationToken,
@@ -72,6 +81,7 @@ impl Door {
     pub fn new(limits: Limits) -> Self {
         Self {
             admission: Admission::new(&limits),
+            bodies: Bodies::new(&limits),
             refusers: Arc::new(Semaphore::new(limits.refusals)),
             cut: CancellationToken::new(),
             limits,
@@ -82,6 +92,12 @@ impl Door {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.admission.count()
+    }
+
+    /// Bytes that the bodies of requests take now, what each takes besides its bytes included.
+    #[must_use]
+    pub fn body_bytes(&self) -> usize {
+        self.bodies.held()
     }
 
     /// Serves `router` on `listener` until `stop`.
@@ -95,6 +111,7 @@ impl Door {
             refusals: Refusals::render(&router).await,
             router,
             limits: self.limits.clone(),
+            bodies: self.bodies.clone(),
             stop: stop.clone(),
         });
         let before = TaskTracker::new();

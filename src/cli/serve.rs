@@ -10,7 +10,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Failure, check, say};
+use super::{Failure, check, say, set_up};
 use crate::{
     app::{App, Site},
     clock::Clock,
@@ -25,13 +25,17 @@ use crate::{
     request::{live, queue},
     retention::sweep::Sweeper,
     server::{self, Door, Limits},
-    staff,
     web::{limit::Throttle, metrics::router},
 };
 
 /// Runs the portal until SIGINT or SIGTERM: no request is cut off, and a private PostgreSQL is
 /// stopped with it.
 pub(super) async fn serve(config: Config, aside: &Handle) -> Result<(), Failure> {
+    if nix::unistd::geteuid().is_root() {
+        tracing::warn!(
+            "runs as root, which it does not need: start it as a user of its own, as deploy/pic-portal.service does"
+        );
+    }
     let stop = CancellationToken::new();
     // Before anything is started, so that a signal during the start stops it in good order too.
     let (mut terminate, mut interrupt) = (
@@ -185,8 +189,8 @@ async fn serve_on(
     sweeper.make_clean().await;
     let sweeper = tokio::spawn(sweeper.run());
     say(&format!("listening on http://{address}"));
-    if private.is_some() {
-        offer_set_up(&app).await;
+    if let Source::Private(dir) = &config.source {
+        set_up::offer(&app, dir).await;
     }
     // First of all: no new requests are to be sent here.
     tokio::spawn({
@@ -247,23 +251,5 @@ const fn in_words(mode: Mode) -> &'static str {
         }
         Mode::Advise => "readiness checks advise: a request is provisioned whatever they find",
         Mode::Off => "readiness checks are off: requests are provisioned without look-ups",
-    }
-}
-
-/// Says where the first account of the support desk is made, while there is none: on the private
-/// PostgreSQL whoever reads this terminal is the operator (`design.md`, Contract).
-#[expect(
-    clippy::print_stderr,
-    reason = "for the operator alone: a link that makes an account is no log line"
-)]
-async fn offer_set_up(app: &App) {
-    match staff::store::new_set_up(&app.db().pool).await {
-        Ok(Some(token)) => eprintln!(
-            "no staff account yet: make the first one within an hour at {}/staff/set-up?token={}",
-            app.site().public_url.as_str(),
-            token.reveal()
-        ),
-        Ok(None) => {}
-        Err(error) => tracing::warn!(%error, "no set-up link for the first staff account"),
     }
 }

@@ -60,7 +60,7 @@ fn a_wrong_value_names_its_variable_and_an_example_that_is_right() {
         (
             "PIC_TRUSTED_PROXIES",
             |g, v| g.trusted_proxies = v,
-            &["proxy.contoso.com", "10.0.0.0/33", "10.0.0.1 10.0.0.2"],
+            &["proxy.contoso.com", "10.0.0.0/33", "::/0", "10.1.2.3/8"],
         ),
         (
             "PIC_SUBMIT_LIMIT",

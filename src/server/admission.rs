@@ -1,29 +1,15 @@
 //! May one more connection come in?
 
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{net::IpAddr, sync::Arc};
 
-use ipnet::IpNet;
-
-use super::limits::Limits;
+use super::{limits::Limits, shares::Shares};
 use crate::web::client::Network;
 
 /// Counts the connections, in all and by client network. Bounded by the connections themselves.
 #[derive(Debug)]
 pub(super) struct Admission {
-    most: usize,
-    most_per_network: usize,
-    exempt: Vec<IpNet>,
-    counts: Mutex<Counts>,
-}
-
-#[derive(Debug, Default)]
-struct Counts {
-    all: usize,
-    by_network: HashMap<Network, usize>,
+    places: Shares,
+    limits: Limits,
 }
 
 /// One connection's place; free again when it is dropped.
@@ -36,38 +22,20 @@ pub(super) struct Place {
 impl Admission {
     pub(super) fn new(limits: &Limits) -> Arc<Self> {
         Arc::new(Self {
-            most: limits.connections,
-            most_per_network: limits.per_network,
-            exempt: limits.exempt.clone(),
-            counts: Mutex::default(),
+            places: Shares::new(limits.connections, limits.per_network),
+            limits: limits.clone(),
         })
     }
 
     /// Connections that have a place now.
     pub(super) fn count(&self) -> usize {
-        self.counts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .all
+        self.places.held()
     }
 
     /// A place for a connection from `peer`, if there is one.
     pub(super) fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
-        let peer = peer.to_canonical();
-        let network =
-            (!self.exempt.iter().any(|net| net.contains(&peer))).then(|| Network::of(peer));
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts.all >= self.most {
-            return None;
-        }
-        if let Some(network) = network {
-            let count = counts.by_network.entry(network).or_default();
-            if *count >= self.most_per_network {
-                return None;
-            }
-            *count += 1;
-        }
-        counts.all += 1;
+        let network = (!self.limits.exempts(peer)).then(|| Network::of(peer));
+        self.places.take(network, 1).ok()?;
         Some(Place {
             admission: Arc::clone(self),
             network,
@@ -77,20 +45,7 @@ impl Admission {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut counts = self
-            .admission
-            .counts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        counts.all -= 1;
-        if let Some(network) = self.network
-            && let Some(count) = counts.by_network.get_mut(&network)
-        {
-            *count -= 1;
-            if *count == 0 {
-                counts.by_network.remove(&network);
-            }
-        }
+        self.admission.places.give_back(self.network, 1);
     }
 }
 
@@ -116,15 +71,5 @@ mod tests {
         assert!(admit("::ffff:127.0.0.1").is_none(), "four in all");
         drop(local);
         let _local = admit("::ffff:127.0.0.1").unwrap();
-    }
-
-    #[test]
-    fn nothing_is_left_of_those_who_went() {
-        let admission = Admission::new(&Limits::default());
-        for last in 0..=255 {
-            drop(admission.admit([192, 0, 2, last].into()).unwrap());
-        }
-        let counts = admission.counts.lock().unwrap();
-        assert_eq!((counts.all, counts.by_network.len()), (0, 0));
     }
 }

@@ -11,7 +11,7 @@ use std::{
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::pulse::Answering;
+use super::pulse::{Answering, Uploading};
 
 /// A request's body that has to be complete within a limit.
 pub(super) struct Upload {
@@ -19,6 +19,8 @@ pub(super) struct Upload {
     deadline: Instant,
     /// Made when the client first keeps us waiting.
     timer: Option<Pin<Box<Sleep>>>,
+    /// `None`: there is nothing to come.
+    _uploading: Option<Uploading>,
 }
 
 /// The body was not there within its limit.
@@ -34,11 +36,12 @@ impl fmt::Display for TooSlow {
 impl Error for TooSlow {}
 
 impl Upload {
-    pub(super) fn new(body: Incoming, limit: Duration) -> Self {
+    pub(super) fn new(body: Incoming, limit: Duration, uploading: Option<Uploading>) -> Self {
         Self {
             body,
             deadline: Instant::now() + limit,
             timer: None,
+            _uploading: uploading,
         }
     }
 }

@@ -18,7 +18,7 @@ use axum::{
     http::{HeaderValue, Request, Response, StatusCode, Version, header},
 };
 use hyper::{
-    body::Incoming,
+    body::{Body as _, Incoming},
     server::conn::{http1, http2},
     service::service_fn,
 };
@@ -32,10 +32,11 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::{
+    bodies::Bodies,
     body::{Download, Upload},
     limits::Limits,
     preface::Preface,
-    pulse::{Answering, LINGER_MILLIS, Pulse, Serving},
+    pulse::{Answering, LINGER_MILLIS, Pulse, Serving, Uploading},
     refusal::Refusals,
     socket::Socket,
 };
@@ -46,6 +47,10 @@ const LATE_WORD: Duration = Duration::from_secs(1);
 /// How often an HTTP/2 client is asked whether it is there, and how long it has to say so.
 const PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(15));
 
+/// Bytes that an HTTP/2 client may send before they are read, on one stream and on all: so many can
+/// be in memory beside those that [`Bodies`] counts. The second cannot be less (RFC 9113, 6.9.2).
+const WINDOWS: (u32, u32) = (32 * 1024, 65_535);
+
 /// How long a connection between two requests keeps its buffers.
 const NAP: Duration = Duration::from_millis(250);
 
@@ -54,6 +59,7 @@ const NAP: Duration = Duration::from_millis(250);
 pub(super) struct Server {
     pub(super) router: Router,
     pub(super) limits: Limits,
+    pub(super) bodies: Bodies,
     pub(super) refusals: Arc<Refusals>,
     /// Requests in progress are answered, no new ones are taken on the connection.
     pub(super) stop: CancellationToken,
@@ -138,8 +144,8 @@ impl Server {
             .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
             .max_pending_accept_reset_streams(limits.resets)
             .max_local_error_reset_streams(limits.resets)
-            .initial_stream_window_size(64 * 1024)
-            .initial_connection_window_size(256 * 1024)
+            .initial_stream_window_size(WINDOWS.0)
+            .initial_connection_window_size(WINDOWS.1)
             .max_send_buf_size(64 * 1024)
             .serve_connection(TokioIo::new(socket), service);
         let end = http2::Connection::graceful_shutdown;
@@ -153,9 +159,17 @@ impl Server {
         pulse: &Arc<Pulse>,
     ) -> Result<Response<Download>, Infallible> {
         let _serving = Serving::begin(pulse);
-        let refused = lacks_host(&request).then_some(Refused(StatusCode::BAD_REQUEST));
-        let mut request = request.map(|body| Body::new(Upload::new(body, self.limits.body)));
+        let mut refused = lacks_host(&request).then_some(Refused(StatusCode::BAD_REQUEST));
+        let uploading = (!request.body().is_end_stream()).then(|| Uploading::begin(pulse));
+        if uploading.as_ref().is_some_and(|uploading| {
+            uploading.count > self.limits.uploads && !self.limits.exempts(peer.ip())
+        }) {
+            refused = Some(Refused(StatusCode::SERVICE_UNAVAILABLE));
+        }
+        let limit = self.limits.body;
+        let mut request = request.map(|body| Body::new(Upload::new(body, limit, uploading)));
         request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(self.bodies.clone());
         if let Some(refused) = refused {
             request.extensions_mut().insert(refused);
         }

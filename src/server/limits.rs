@@ -1,6 +1,6 @@
 //! How long and how much may a connection take?
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use ipnet::IpNet;
 
@@ -27,15 +27,23 @@ pub struct Limits {
     /// Requests at the same time on one HTTP/2 connection. Default: 100, which clients
     /// may begin with before they are told (RFC 9113, 6.5.2).
     pub streams: u32,
+    /// Requests with a body at the same time on one HTTP/2 connection; then `503`. Peers in
+    /// `exempt` have no such limit. Default: 16.
+    pub uploads: u32,
     /// Streams that a client may open and reset in advance of their handling, and that we may
     /// reset, before the connection ends (CVE-2023-44487). Default: 32.
     pub resets: usize,
     /// Connections in all; then `503`. Lowered to what the limit of open files leaves.
     /// Default: 16,384.
     pub connections: usize,
-    /// Connections of one client network (an IPv4 address, an IPv6 /64); then `503`.
-    /// Default: 256.
+    /// Connections of one client network (an IPv4 address, an IPv6 /64); then `503`. An IPv6 /56
+    /// may have four times as many, a /48 sixteen times. Default: 256.
     pub per_network: usize,
+    /// Bytes of all requests' bodies in memory; then `503`. Default: 64 MiB.
+    pub body_bytes: usize,
+    /// Bytes of bodies of one client network, counted like `per_network`, where a proxy speaks for
+    /// many by the client that it names; then `429`. Default: 8 MiB, 16 forms of full length.
+    pub body_bytes_per_network: usize,
     /// Networks without a limit of their own: proxies speak for many. Default: loopback, where
     /// proxies are even if nobody has declared them.
     pub exempt: Vec<IpNet>,
@@ -55,9 +63,12 @@ impl Default for Limits {
             head_bytes: 32 * 1024,
             headers: 100,
             streams: 100,
+            uploads: 16,
             resets: 32,
             connections: 16_384,
             per_network: 256,
+            body_bytes: 64 * 1024 * 1024,
+            body_bytes_per_network: 8 * 1024 * 1024,
             exempt: vec![loopback_v4(), loopback_v6()],
             refusals: 256,
         }
@@ -76,6 +87,12 @@ fn loopback_v6() -> IpNet {
 const OTHER_FILES: usize = 256;
 
 impl Limits {
+    /// Whether `peer` has no limits of its own.
+    pub(super) fn exempts(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        self.exempt.iter().any(|net| net.contains(&peer))
+    }
+
     /// Raises the process's limit of open files as far as it may, and lowers `connections` to
     /// what that leaves.
     #[must_use]

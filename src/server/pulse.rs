@@ -26,6 +26,8 @@ pub(super) struct Pulse {
     serving: AtomicU32,
     /// Answers whose body has not been handed over to its end.
     answering: AtomicU32,
+    /// Requests whose body is being read.
+    uploading: AtomicU32,
     /// Those of them that wait for us, such as a live stream between two events.
     waiting_for_us: AtomicU32,
     /// Last time that a request came in, or part of an answer went out.
@@ -64,6 +66,7 @@ impl Pulse {
             multiplexed,
             serving: AtomicU32::default(),
             answering: AtomicU32::default(),
+            uploading: AtomicU32::default(),
             waiting_for_us: AtomicU32::default(),
             moved: AtomicU64::new(1),
             head: AtomicU64::default(),
@@ -187,6 +190,29 @@ impl Drop for Serving {
     fn drop(&mut self) {
         self.0.moved();
         self.0.serving.fetch_sub(1, Relaxed);
+    }
+}
+
+/// A body that is being read; ends when it is dropped.
+#[derive(Debug)]
+pub(super) struct Uploading {
+    pulse: Arc<Pulse>,
+    /// Bodies of the connection that were being read when this one began, itself included.
+    pub(super) count: u32,
+}
+
+impl Uploading {
+    pub(super) fn begin(pulse: &Arc<Pulse>) -> Self {
+        Self {
+            count: pulse.uploading.fetch_add(1, Relaxed) + 1,
+            pulse: Arc::clone(pulse),
+        }
+    }
+}
+
+impl Drop for Uploading {
+    fn drop(&mut self) {
+        self.pulse.uploading.fetch_sub(1, Relaxed);
     }
 }
 

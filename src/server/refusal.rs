@@ -15,7 +15,7 @@ use tower::ServiceExt as _;
 
 use crate::{
     clock::Clock,
-    web::guard::{REQUEST_ID, Refused, request_id},
+    web::guard::{InAdvance, REQUEST_ID, Refused, request_id},
 };
 
 /// More than any error page has.
@@ -93,6 +93,7 @@ impl Face {
     async fn render(router: Router, status: StatusCode) -> Self {
         let mut request = Request::new(Body::empty());
         request.extensions_mut().insert(Refused(status));
+        request.extensions_mut().insert(InAdvance);
         let Ok(response) = router.oneshot(request).await;
         let (mut parts, body) = response.into_parts();
         let body = to_bytes(body, MOST_BYTES).await.unwrap_or_default();

@@ -71,24 +71,50 @@ impl Network {
     }
 }
 
+/// Why a list of proxies' networks is none that can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoProxies {
+    /// It is no list of networks.
+    #[error("is not a list of IP networks with commas between them")]
+    NotNetworks,
+    /// A network of every address there is.
+    #[error(
+        "has a network of all addresses (/0): everybody could claim any address by X-Forwarded-For"
+    )]
+    Everybody,
+    /// An address and a length that do not fit; the network that was perhaps meant.
+    #[error("has an address that is not the first of its network; the network is {0}")]
+    NotFirst(IpNet),
+}
+
 /// Networks whose `X-Forwarded-For` counts (`PIC_TRUSTED_PROXIES`).
 #[derive(Clone, Debug, Default)]
 pub struct Proxies(Vec<IpNet>);
 
 impl Proxies {
     /// Reads networks and addresses with commas between them, like `10.0.0.0/8, 2001:db8::1`.
-    /// `None`: one of them is none.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    ///
+    /// # Errors
+    ///
+    /// [`NoProxies`], of the first that is wrong.
+    pub fn parse(text: &str) -> Result<Self, NoProxies> {
         let network = |item: &str| {
             let item = item.trim();
-            item.parse::<IpNet>()
+            let network = item
+                .parse::<IpNet>()
                 .or_else(|_| item.parse::<IpAddr>().map(IpNet::from))
-                .ok()
+                .map_err(|_| NoProxies::NotNetworks)?;
+            if network.prefix_len() == 0 {
+                return Err(NoProxies::Everybody);
+            }
+            if network != network.trunc() {
+                return Err(NoProxies::NotFirst(network.trunc()));
+            }
+            Ok(network)
         };
         text.split(',')
             .map(network)
-            .collect::<Option<_>>()
+            .collect::<Result<_, _>>()
             .map(Self)
     }
 
@@ -98,7 +124,9 @@ impl Proxies {
         &self.0
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// Whether `address` is one of a proxy.
+    #[must_use]
+    pub fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
 
@@ -245,7 +273,7 @@ mod tests {
             "10.0.0.1,fd00::/8",
             " 10.0.0.1 , ::1/128 ",
         ] {
-            assert!(Proxies::parse(text).is_some(), "{text}");
+            assert!(Proxies::parse(text).is_ok(), "{text}");
         }
         for text in [
             "10.0.0.0/33",
@@ -254,7 +282,16 @@ mod tests {
             "10.0.0.0-10.0.0.9",
             "10.0.0.1 ::1",
         ] {
-            assert!(Proxies::parse(text).is_none(), "{text}");
+            let wrong = Proxies::parse(text).unwrap_err();
+            assert_eq!(wrong, NoProxies::NotNetworks, "{text}");
+        }
+        for text in ["0.0.0.0/0", "::/0", "10.0.0.1, 192.0.2.1/0"] {
+            let wrong = Proxies::parse(text).unwrap_err();
+            assert_eq!(wrong, NoProxies::Everybody, "{text}");
+        }
+        for (text, meant) in [("10.1.2.3/8", "10.0.0.0/8"), ("fd00::1/64", "fd00::/64")] {
+            let wrong = Proxies::parse(text).unwrap_err().to_string();
+            assert!(wrong.ends_with(meant), "{wrong}");
         }
         assert_eq!(format!("{:?}", net("192.0.2.1")), "Network(..)");
     }

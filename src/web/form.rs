@@ -1,35 +1,60 @@
 //! How do the fields of a form come in?
+//!
+//! A form is read as it comes, and no further than to the first field that it does not have: what
+//! will be refused anyway takes no memory.
+
+mod names;
 
 use axum::{
+    body::Body,
     extract::{FromRequest, Request},
     http::{StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use http_body_util::LengthLimitError;
+use http_body_util::{BodyExt as _, LengthLimitError};
 use serde::{Deserialize, de::DeserializeOwned};
 
+use self::names::Names;
 use super::guard::decoded;
 use crate::{
     error::{Error, Problem},
-    server::TooSlow,
+    server::{NoRoom, Over, TooSlow},
 };
 
 /// The most bytes of a form: 10 edges and 1,000 domains of full length, percent-encoded, fit.
 pub const MAX_BODY: usize = 512 * 1024;
 
-/// Why a body could not be read: over the limit, over its time, or the client went away.
-fn fault(error: &axum::Error) -> StatusCode {
+/// Why a body could not be read: no room, over the limit, over its time, or the client went away.
+fn fault(error: &axum::Error) -> Problem {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
+        if let Some(no_room) = error.downcast_ref::<NoRoom>() {
+            return without_room(*no_room);
+        }
         if error.is::<TooSlow>() {
-            return StatusCode::REQUEST_TIMEOUT;
+            return Problem::of(StatusCode::REQUEST_TIMEOUT);
         }
         if error.is::<LengthLimitError>() {
-            return StatusCode::PAYLOAD_TOO_LARGE;
+            return Problem::of(StatusCode::PAYLOAD_TOO_LARGE);
         }
         cause = error.source();
     }
-    StatusCode::BAD_REQUEST
+    Problem::of(StatusCode::BAD_REQUEST)
+}
+
+/// What is said where a body has no room. That one network sends too much at once is no fault of the
+/// portal's, and must not look like one to those who watch it: 429, not 503.
+pub(super) fn without_room(no_room: NoRoom) -> Problem {
+    match no_room.0 {
+        Over::All => Problem::of(StatusCode::SERVICE_UNAVAILABLE),
+        Over::Network => {
+            let mut problem = Problem::of(StatusCode::TOO_MANY_REQUESTS);
+            problem.title = "Your network sends too much at once";
+            problem.detail = "Wait until what it sends now is answered, then try again. Of this form nothing was stored.";
+            problem.retry_after = Some(Problem::BUSY_FOR);
+            problem
+        }
+    }
 }
 
 /// A form of a button and nothing else.
@@ -58,14 +83,27 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Fields<T> {
         if !is_form {
             return Err(Problem::of(StatusCode::UNSUPPORTED_MEDIA_TYPE).into_response());
         }
-        let body = axum::body::to_bytes(request.into_body(), MAX_BODY)
-            .await
-            .map_err(|error| Problem::of(fault(&error)).into_response())?;
-        if decoded(&body).is_none() {
+        let read = read(request.into_body(), Names::of::<T>()).await;
+        let form = read.map_err(|problem| (*problem).into_response())?;
+        if decoded(&form).is_none() {
             return Err(Problem::of(StatusCode::BAD_REQUEST).into_response());
         }
-        serde_html_form::from_bytes(&body)
+        serde_html_form::from_bytes(&form)
             .map(Self)
             .map_err(|_| Error::OtherFields.into_response())
     }
+}
+
+/// Reads a form with these `names` to its end, or to what no such form has.
+async fn read(mut body: Body, mut names: Names) -> Result<Vec<u8>, Box<Problem>> {
+    let mut form = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| fault(&error))?;
+        if let Ok(data) = frame.into_data() {
+            form.extend_from_slice(&data);
+            names.check(&form)?;
+        }
+    }
+    names.check_end(&form)?;
+    Ok(form)
 }

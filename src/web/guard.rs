@@ -24,6 +24,10 @@ pub const MAX_URI: usize = 8 * 1024;
 #[derive(Clone, Copy, Debug)]
 pub struct Refused(pub StatusCode);
 
+/// In the extensions of a request: no client has sent it. The front door has its face made in advance.
+#[derive(Clone, Copy, Debug)]
+pub struct InAdvance;
+
 /// Random bytes of one id.
 const ID: usize = 10;
 /// Ids whose bytes are asked for at once: a call into the system for each costs more than the rest

@@ -23,7 +23,10 @@ use axum::{
 
 use tracing::Instrument as _;
 
-use super::{guard, routes::Route};
+use super::{
+    guard::{self, InAdvance},
+    routes::Route,
+};
 use crate::{app::App, metrics::Metrics};
 
 /// Upper ends of the classes of duration, in seconds; above the last there is one more.
@@ -167,12 +170,14 @@ impl Meter {
     }
 }
 
-/// Counts an answer when its head is there; what is streamed after it takes no part.
+/// Counts an answer when its head is there; what is streamed after it takes no part. What no client
+/// has asked for is not counted: an alert on errors would see every start.
 #[derive(Debug)]
 pub(super) struct Count {
     began: Instant,
     method: Method,
     path: Option<MatchedPath>,
+    is_asked: bool,
 }
 
 impl Count {
@@ -182,11 +187,15 @@ impl Count {
             began: Instant::now(),
             method: request.method().clone(),
             path: request.extensions().get().cloned(),
+            is_asked: request.extensions().get::<InAdvance>().is_none(),
         }
     }
 
     /// It is answered.
     pub(super) fn end(self, app: &App, status: StatusCode) {
+        if !self.is_asked {
+            return;
+        }
         let path = self.path.as_ref().map_or(OTHER, MatchedPath::as_str);
         app.meter()
             .answered(path, &self.method, status, self.began.elapsed());

@@ -9,25 +9,24 @@ pub mod form;
 pub mod guard;
 pub mod limit;
 pub mod metrics;
+mod origin;
 pub mod routes;
 pub mod session;
 pub mod shell;
 
-use std::{cell::RefCell, panic::AssertUnwindSafe, time::Duration};
+use std::{cell::RefCell, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use askama::Template;
 use axum::{
     Router,
     body::{Body, Bytes, HttpBody as _},
-    extract::{Request, State},
+    extract::{ConnectInfo, Request, State},
     http::{HeaderName, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt as _;
 use http_body_util::Limited;
-use tower::ServiceBuilder;
-use tower_http::csrf::CsrfLayer;
 use tracing::Instrument as _;
 
 use crate::{
@@ -35,7 +34,14 @@ use crate::{
     db::budget,
     error::{Error, Problem},
     request::pages::view::{ErrorPage, Way},
-    web::{client::Client, constant::Constants, form::MAX_BODY, routes::Route, shell::Section},
+    server::{Bodies, Counted, Held},
+    web::{
+        client::{Client, Network},
+        constant::Constants,
+        form::MAX_BODY,
+        routes::Route,
+        shell::Section,
+    },
 };
 
 /// What a page may load and do (`ux.md`, Everywhere): nothing inline, nothing from elsewhere.
@@ -91,28 +97,22 @@ fn rendered(page: &impl Template) -> Result<Bytes, askama::Error> {
 ///
 /// When two routes have the same address.
 pub fn router(table: Vec<Route>, app: &App) -> Router {
-    let csrf = CsrfLayer::new()
-        .add_trusted_origin(app.site().public_url.as_str())
-        .expect("an origin that was looked at when the settings were read");
     let constants = Constants::default();
-    // Each layer of axum's own copies all below it for every request: so there is one, around
-    // what is there already.
-    let layers = ServiceBuilder::new()
-        .layer(middleware::from_fn_with_state(app.clone(), around))
-        .layer(csrf);
     table
         .into_iter()
         .fold(Router::new(), |router, route| {
             route.add_to(router, app, &constants)
         })
         .fallback(|| async { Error::NoPage })
-        .layer(layers)
+        // Each layer copies all below it for every request: so there is one.
+        .layer(middleware::from_fn_with_state(app.clone(), around))
         .with_state(app.clone())
 }
 
 /// What is around every handler. From the outside in: counted, an id, headers, a face for errors,
-/// no address that is none, failed tries are counted, a panic becomes a 500, the database's time is
-/// limited so that an answer comes within 5 s whatever it does, no body over the limit.
+/// no address that is none, nothing that is meant for another site or comes from one, failed tries are
+/// counted, a panic becomes a 500, the database's time is limited so that an answer comes within 5 s
+/// whatever it does, no body over the limit or without room.
 ///
 /// One future with steps before and after, and not one in another for each of them: that would be
 /// of nine kilobytes, for every request that waits.
@@ -121,12 +121,21 @@ async fn around(State(app): State<App>, request: Request, next: Next) -> Respons
     let span = name.span();
     let answer = async {
         let face = Face::wanted(&request);
-        let answered = if let Err(refused) = guard::admit(&request) {
+        let admitted = match guard::admit(&request) {
+            Ok(()) => origin::admit(&app, &request),
+            refused => refused,
+        };
+        let answered = if let Err(refused) = admitted {
             refused
         } else {
             let Client(network) = Client::of(&app, request.extensions(), request.headers());
-            let answered = match bounded(request) {
-                Ok(request) => caught(budget::sharing(DATABASE_LIMIT, next.run(request))).await,
+            let answered = match bounded(request, network) {
+                Ok((request, held)) => {
+                    let running = budget::sharing(DATABASE_LIMIT, next.run(request));
+                    let answered = caught(running).await;
+                    drop(held);
+                    answered
+                }
                 Err(refused) => refused,
             };
             limit::count_try(&app, network, answered)
@@ -147,21 +156,35 @@ async fn caught(answer: impl Future<Output = Response>) -> Response {
     answered.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 
-/// Refuses a body that is said to be over the limit, and ends one that turns out to be.
+/// Refuses a body that is said to be over the limit or has no room, and ends one that turns out to
+/// be. What it holds is needed until the answer is there.
 #[expect(
     clippy::result_large_err,
     reason = "both are what is handed on, and neither is seldom"
 )]
-fn bounded(request: Request) -> Result<Request, Response> {
+fn bounded(request: Request, client: Network) -> Result<(Request, Option<Arc<Held>>), Response> {
     let said = request.headers().get(header::CONTENT_LENGTH);
     let said = said.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if said.is_some_and(|length| length > MAX_BODY as u64) {
         return Err(Problem::of(StatusCode::PAYLOAD_TOO_LARGE).into_response());
     }
     if request.body().is_end_stream() {
-        return Ok(request);
+        return Ok((request, None));
     }
-    Ok(request.map(|body| Body::new(Limited::new(body, MAX_BODY))))
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let peer = peer.map(|ConnectInfo(peer)| peer.ip());
+    let request = request.map(|body| Limited::new(body, MAX_BODY));
+    let Some(bodies) = request.extensions().get::<Bodies>() else {
+        return Ok((request.map(Body::new), None));
+    };
+    let held = bodies
+        .begin(peer, client)
+        .map_err(|no_room| form::without_room(no_room).into_response())?;
+    let counted = request.map(|body| {
+        let held = Arc::clone(&held);
+        Body::new(Counted { body, held })
+    });
+    Ok((counted, Some(held)))
 }
 
 /// In the extensions of an answer: a program reads it, and its words stay as they are.
@@ -268,6 +291,7 @@ fn put_headers(app: &App, response: &mut Response) {
         ),
     ];
     const NO_STORE: HeaderValue = fixed("no-store");
+    // Not `includeSubDomains`: the hosts below the portal's are not the portal's to decide about.
     const HSTS: HeaderValue = fixed("max-age=31536000");
     let headers = response.headers_mut();
     // And those that come after: the id, the length, the date.

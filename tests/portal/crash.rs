@@ -3,6 +3,7 @@
 //! The short forms run with the other tests; `make soak` runs the long ones. `PIC_SEED` plays the
 //! dice of a run that failed again: the clients then want the same, though not in the same moments.
 
+mod bodies;
 mod checker;
 mod clocks;
 mod kills;

@@ -1,7 +1,9 @@
 //! Does the front door keep out what does not belong, and nobody who does?
 
+pub(crate) mod bodies;
 mod fuzz;
 mod limits;
+mod origin;
 mod routes;
 mod sockets;
 mod stop;

@@ -1,6 +1,7 @@
 //! Does the portal as a process start, stop, crash and come back as it promises?
 
 pub(crate) mod checks;
+mod journal;
 
 use std::{
     collections::HashMap,

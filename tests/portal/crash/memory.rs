@@ -35,7 +35,7 @@ const LOOKS: usize = 60;
 const SLACK_KIB: u64 = 1024;
 
 /// Resident memory of a process in KiB.
-fn resident(process: u32) -> u64 {
+pub(super) fn resident(process: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let number = line.unwrap().trim().split(' ').next().unwrap();

@@ -219,7 +219,7 @@ async fn a_body_that_is_too_large_is_not_waited_for() {
     let answer = open
         .tell(format!(
             "POST /requests/new HTTP/1.1\r\nhost: portal.test\r\ntransfer-encoding: chunked\r\n\
-            content-type: application/x-www-form-urlencoded\r\n\r\n{chunk}"
+            content-type: application/x-www-form-urlencoded\r\n\r\n8\r\ndomains=\r\n{chunk}"
         ))
         .await;
     assert_eq!(status(&answer), 413, "{answer}");

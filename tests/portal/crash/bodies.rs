@@ -1,0 +1,123 @@
+//! How much memory does a portal take while bodies that never end come in?
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use axum::http::StatusCode;
+use hyper::body::Bytes;
+use pic_portal::db::MIGRATOR;
+use tokio::{net::TcpStream, task::JoinSet};
+
+use super::{memory::resident, setting};
+use crate::{
+    front_door::bodies::{upload, uploader},
+    support::{
+        db::TestDb,
+        eventually,
+        process::{Portal, exchange, scratch},
+    },
+};
+
+/// Connections of the flood in the short form; `PIC_BODIES=256` is the long one.
+const CONNECTIONS: usize = 4;
+/// Bodies at the same time on each.
+const STREAMS: usize = 100;
+/// Bytes of a body whose last byte does not come.
+const BODY: usize = 500_000;
+/// So many of them have room at the same time, at most.
+const HELD: usize = 64 * 1024 * 1024 / BODY;
+/// Resident memory in KiB while they come.
+const MOST: u64 = 150 * 1024;
+
+/// Sends all bodies of the flood, each for the network that `client` names for its connection, and
+/// goes away when all are answered but those that are held.
+async fn flood(portal: &Portal, client: fn(usize) -> String) {
+    let connections = setting("PIC_BODIES", CONNECTIONS);
+    let body = Bytes::from(format!("domains={}", "x".repeat(BODY)));
+    let mut streams = JoinSet::new();
+    for number in 0..connections {
+        let sender = uploader(TcpStream::connect(portal.address).await.unwrap()).await;
+        for _ in 0..STREAMS {
+            let mut sender = sender.clone();
+            let request = upload("/requests/new", &client(number), body.clone());
+            streams.spawn(async move { sender.send_request(request).await });
+        }
+    }
+    while streams.len() > HELD
+        && let Some(answer) = streams.join_next().await
+    {
+        // 0: the connection was cut off. 408: the machine is slow.
+        let status = answer.unwrap().map_or(0, |answer| answer.status().as_u16());
+        assert!([0, 408, 429, 503].contains(&status), "{status}");
+    }
+}
+
+/// Asks as somebody of another network does; the statuses of a page, and of a form.
+async fn others(portal: &Portal) -> (StatusCode, StatusCode) {
+    let page = exchange(portal.address, "GET", "/requests/new", &[], "");
+    let headers = [
+        ("content-type", "application/x-www-form-urlencoded"),
+        ("x-forwarded-for", "203.0.113.1"),
+    ];
+    let form = exchange(
+        portal.address,
+        "POST",
+        "/requests/new",
+        &headers,
+        "action=change",
+    );
+    let (page, form) = (page.await.unwrap(), form.await.unwrap());
+    (page.status, form.status)
+}
+
+#[expect(clippy::print_stdout, reason = "figures for whoever asks for them")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_that_never_end_take_little_memory() {
+    let (db, scratch) = (TestDb::fresh(&MIGRATOR).await, scratch());
+    let url = db.url();
+    let settings = [
+        ("DATABASE_URL", url.as_str()),
+        ("PIC_ALLOW_UNSAFE_DATABASE", "true"),
+        ("PIC_TRUSTED_PROXIES", "127.0.0.1"),
+    ];
+    let portal = Portal::start(&settings, &scratch.path().join("log")).await;
+    let before = resident(portal.id());
+    let floods: [(&str, fn(usize) -> String); 2] = [
+        ("one network", |_| "192.0.2.1".into()),
+        ("many networks", |number| {
+            format!("10.{}.{}.1", number / 256, number % 256)
+        }),
+    ];
+    for (from, client) in floods {
+        let most = Arc::new(AtomicU64::new(before));
+        let is_one = from == "one network";
+        let watching = async {
+            loop {
+                most.fetch_max(resident(portal.id()), Ordering::Relaxed);
+                let (page, form) = others(&portal).await;
+                assert_eq!(page, StatusCode::OK, "{from}");
+                assert!(
+                    form == StatusCode::OK || !is_one && form == StatusCode::SERVICE_UNAVAILABLE,
+                    "{from}: {form}"
+                );
+            }
+        };
+        tokio::select! {
+            () = watching => {}
+            () = flood(&portal, client) => {}
+        }
+        let at_its_end = resident(portal.id());
+        let most = most.load(Ordering::Relaxed);
+        println!(
+            "from {from}: {before} KiB before, {most} KiB at most, {at_its_end} KiB at its end"
+        );
+        assert!(most <= MOST, "{most} KiB");
+        eventually("others are served as before", async || {
+            (others(&portal).await == (StatusCode::OK, StatusCode::OK)).then_some(())
+        })
+        .await;
+    }
+    portal.stop().await;
+}

@@ -1,0 +1,187 @@
+//! Is a request answered that is meant for another host, or a form that comes from another site?
+
+use std::net::SocketAddr;
+
+use axum::{
+    body::Body,
+    extract::ConnectInfo,
+    http::{Request, StatusCode},
+};
+use pic_portal::{
+    clock::Clock, config::Origin, server::Limits, web::client::Proxies, web::limit::Throttle,
+};
+
+use super::{Open, assert_has_face, status};
+use crate::support::app::{Answer, TestApp};
+
+/// A portal that people see at `origin`, behind proxies at 10.0.0.0/8.
+async fn at(origin: Origin) -> TestApp {
+    let proxies = Proxies::parse("10.0.0.0/8").unwrap();
+    TestApp::with(|site| {
+        site.public_url = origin;
+        site.throttle = Throttle::new(0, 0, proxies, &Clock::system());
+    })
+    .await
+}
+
+/// While no other is set.
+fn listened_on() -> Origin {
+    Origin::of("127.0.0.1:8080".parse().unwrap())
+}
+
+async fn get(portal: &TestApp, peer: &str, target: &str, host: &str) -> Answer {
+    let peer = SocketAddr::new(peer.parse().unwrap(), 4711);
+    let mut request = Request::get(target)
+        .header("host", host)
+        .body(Body::empty())
+        .unwrap();
+    request.extensions_mut().insert(ConnectInfo(peer));
+    portal.send(request).await
+}
+
+#[tokio::test]
+async fn a_name_that_another_can_own_is_not_answered_where_that_opens_what_is_closed() {
+    let own = at(listened_on()).await;
+    let public = at(Origin::parse("https://fed.example").unwrap()).await;
+    for (portal, peer, host, expected) in [
+        (&own, "127.0.0.1", "127.0.0.1:8080", 200),
+        (&own, "127.0.0.1", "localhost:8080", 200),
+        (&own, "::1", "[::1]:8080", 200),
+        (&own, "192.0.2.1", "192.0.2.9", 200),
+        (&own, "192.0.2.1", "portal", 200),
+        (&own, "127.0.0.1", "evil.example:8080", 421),
+        (&own, "::ffff:127.0.0.1", "evil.example", 421),
+        (&own, "192.0.2.1", "evil.example", 421),
+        (&own, "10.0.0.1", "fed.example", 200),
+        (&public, "127.0.0.1", "fed.example", 200),
+        (&public, "127.0.0.1", "FED.EXAMPLE:443", 200),
+        (&public, "127.0.0.1", "portal_backend", 200),
+        (&public, "127.0.0.1", "evil.example", 421),
+        (&public, "10.0.0.1", "evil.example", 200),
+        (&public, "192.0.2.1", "inside.contoso.com", 200),
+        (&public, "192.0.2.1", "a/b", 400),
+        (&public, "10.0.0.1", "a b", 400),
+        (&own, "127.0.0.1", "", 400),
+    ] {
+        let answer = get(portal, peer, "/", host).await;
+        assert_eq!(answer.status, expected, "{host} from {peer}");
+        assert!(answer.body.contains("<h1"));
+        // Probes tell nothing, and come by any name.
+        let alive = get(portal, peer, "/livez", host).await;
+        let expected = if expected == 400 { 400 } else { 200 };
+        assert_eq!(alive.status, expected, "{host} from {peer}");
+    }
+    let elsewhere = get(&own, "127.0.0.1", "http://evil.example/", "localhost").await;
+    assert_eq!(elsewhere.status, StatusCode::MISDIRECTED_REQUEST);
+}
+
+#[tokio::test]
+async fn a_host_that_is_none_is_refused_on_the_wire() {
+    let open = Open::with(Limits::default()).await;
+    for (host, expected) in [("a/b", 400), ("evil.example", 421), ("portal.test", 200)] {
+        let answer = open
+            .tell(format!(
+                "GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"
+            ))
+            .await;
+        assert_eq!(status(&answer), expected, "{answer}");
+        assert_has_face(&answer);
+    }
+    // HTTP/1.0 may have none.
+    let answer = open.tell("GET /livez HTTP/1.0\r\n\r\n").await;
+    assert!(answer.contains(" 200 "), "{answer}");
+}
+
+#[tokio::test]
+async fn what_the_front_door_makes_in_advance_is_not_counted() {
+    let open = Open::with(Limits::default()).await;
+    assert_eq!(status(&open.get("/livez").await), 200);
+    let answers = open.portal.app.meter().answers();
+    assert_eq!(answers.iter().map(|answer| answer.count).sum::<u64>(), 1);
+    assert_eq!(status(&open.tell("GET / HTTP/1.1\r\n\r\n").await), 400);
+    let answers = open.portal.app.meter().answers();
+    assert_eq!(
+        answers.iter().map(|answer| answer.count).sum::<u64>(),
+        2,
+        "a client's own fault is"
+    );
+}
+
+#[tokio::test]
+async fn a_form_is_taken_from_the_portals_own_pages_and_from_programs() {
+    let own = at(listened_on()).await;
+    let public = at(Origin::parse("https://fed.example").unwrap()).await;
+    for (portal, host, site, origin, is_taken) in [
+        (&public, "fed.example", "", "", true),
+        (&public, "fed.example", "", "https://fed.example", true),
+        (&public, "backend", "", "https://fed.example", true),
+        (&public, "alias.example", "", "https://alias.example", true),
+        (
+            &public,
+            "alias.example",
+            "same-origin",
+            "https://alias.example",
+            true,
+        ),
+        (&public, "fed.example", "none", "", true),
+        (&public, "fed.example", "", "http://fed.example", false),
+        (
+            &public,
+            "fed.example:8443",
+            "",
+            "https://fed.example:8443",
+            false,
+        ),
+        (&public, "alias.example", "", "http://alias.example", false),
+        (&public, "fed.example", "", "https://evil.example", false),
+        (
+            &public,
+            "fed.example",
+            "",
+            "https://fed.example.evil.example",
+            false,
+        ),
+        (&public, "fed.example", "", "null", false),
+        (
+            &public,
+            "fed.example",
+            "cross-site",
+            "https://fed.example",
+            false,
+        ),
+        (
+            &public,
+            "fed.example",
+            "same-site",
+            "https://fed.example",
+            false,
+        ),
+        (&public, "fed.example", "cross-site", "", false),
+        (
+            &public,
+            "fed.example",
+            "nonsense",
+            "https://fed.example",
+            false,
+        ),
+        (&own, "127.0.0.1:8080", "", "http://127.0.0.1:8080", true),
+        (&own, "localhost:9000", "", "http://localhost:9000", true),
+        (&own, "localhost:9000", "", "https://localhost:9000", false),
+        (&own, "localhost:9000", "", "http://localhost:9001", false),
+        (&own, "localhost:9000", "", "http://evil.example", false),
+    ] {
+        let mut request = Request::post("/requests/new")
+            .header("host", host)
+            .header("content-type", "application/x-www-form-urlencoded");
+        for (name, value) in [("sec-fetch-site", site), ("origin", origin)] {
+            if !value.is_empty() {
+                request = request.header(name, value);
+            }
+        }
+        let answer = portal
+            .send(request.body(Body::from("action=change")).unwrap())
+            .await;
+        let expected = if is_taken { 200 } else { 403 };
+        assert_eq!(answer.status, expected, "{host} {site} {origin}");
+    }
+}

@@ -1,0 +1,65 @@
+//! What stands in the journal of systemd, which others read too?
+
+use std::{
+    fs::{self, File},
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+};
+
+use axum::http::StatusCode;
+use nix::unistd::geteuid;
+
+use crate::support::{
+    eventually,
+    process::{Portal, scratch},
+};
+
+#[tokio::test]
+async fn the_set_up_link_is_in_a_file_of_its_own_and_not_in_the_journal() {
+    let scratch = scratch();
+    let (dir, log) = (scratch.path().join("data"), scratch.path().join("log"));
+    let journal = File::create(&log).unwrap().metadata().unwrap();
+    let journal = format!("{}:{}", journal.dev(), journal.ino());
+    let settings = [
+        ("PIC_DATA_DIR", dir.to_str().unwrap()),
+        ("JOURNAL_STREAM", &journal),
+    ];
+    let portal = Portal::start(&settings, &log).await;
+    let file = dir.join("set-up-link");
+    eventually("the file is named", async || {
+        portal.log().contains(file.to_str()?).then_some(())
+    })
+    .await;
+    assert!(!portal.log().contains("token="), "{}", portal.log());
+    let mode = fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let link = fs::read_to_string(&file).unwrap();
+    let (_, path) = link.trim_end().split_once("/staff/").unwrap();
+    let page = portal.get(&format!("/staff/{path}")).await.unwrap();
+    assert_eq!(page.status, StatusCode::OK);
+    let is_told = portal.log().contains("runs as root");
+    assert_eq!(is_told, geteuid().is_root(), "{}", portal.log());
+    portal.stop().await;
+
+    // The next start replaces it; what stands in a file is not changed for another's.
+    let portal = Portal::start(&settings, &log).await;
+    eventually("there is another link", async || {
+        (fs::read_to_string(&file).ok()? != link).then_some(())
+    })
+    .await;
+    let fields = [("name", "anna"), ("password", "a long enough password")];
+    let link = fs::read_to_string(&file).unwrap();
+    let (_, path) = link.trim_end().split_once("/staff/").unwrap();
+    let made = portal
+        .post(&format!("/staff/{path}"), &fields)
+        .await
+        .unwrap();
+    assert_eq!(made.status, StatusCode::SEE_OTHER, "{}", made.body);
+    portal.stop().await;
+
+    let portal = Portal::start(&settings, &log).await;
+    eventually("it goes when there is an account", async || {
+        (!file.exists()).then_some(())
+    })
+    .await;
+    portal.stop().await;
+}
