@@ -15,7 +15,10 @@ use std::time::{Duration, Instant};
 
 use pic_portal::{
     provisioning::worker::Worker,
-    readiness::engine::{AT_A_TIME, Checks, PER_SECOND},
+    readiness::{
+        ProofMode,
+        engine::{AT_A_TIME, Checks, PER_SECOND},
+    },
 };
 use support::{app::TestApp, app::WAITS, world::World};
 use tokio::time::sleep;
@@ -52,7 +55,9 @@ async fn round() -> Duration {
         world.zone(&zone);
         edges.push(world.edge(&format!("sip.{zone}"), &[]).await);
     }
-    let portal = TestApp::with(|site| site.checks = Checks::Enforce(world.asking(None))).await;
+    let portal =
+        TestApp::with(|site| site.checks = Checks::Enforce(world.asking(None), ProofMode::Held))
+            .await;
     for n in 0..REQUESTS {
         let edge = format!("sip.edge{}.example", n % EDGES);
         let domains: Vec<_> = (0..DOMAINS).map(|d| format!("r{n}d{d}.example")).collect();

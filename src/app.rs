@@ -22,7 +22,7 @@ use crate::{
     help::pages as help,
     names::SipDomain,
     provisioning::waker::{Changes, Waker},
-    readiness::{Mode, engine::Checks, pages as check},
+    readiness::{Mode, ProofMode, engine::Checks, pages as check},
     request::{
         Clocks, live,
         look_up::Readers,
@@ -79,10 +79,10 @@ impl Site {
             checks,
             ..
         } = self;
-        let mode = checks.mode();
+        let (mode, proof) = (checks.mode(), checks.proof());
         let build = env!("PIC_BUILD");
         let shown = format!(
-            "{build} {public_url:?} {provider:?} {support:?} {notice:?} {clocks:?} {mode:?}"
+            "{build} {public_url:?} {provider:?} {support:?} {notice:?} {clocks:?} {mode:?} {proof:?}"
         );
         code::encode(&Sha256::digest(shown)[..10])
     }
@@ -232,19 +232,24 @@ impl App {
     /// What stands around a page of `section`.
     #[must_use]
     pub fn shell(&self, section: Section) -> Shell<'_> {
+        let checks = &self.site().checks;
         Shell {
             provider: &self.site().provider,
             notice: self.site().notice.as_deref(),
-            checks_notice: match self.site().checks.mode() {
-                Mode::Enforce => None,
-                Mode::Advise => Some(
+            checks_notice: match (checks.mode(), checks.proof()) {
+                (Mode::Enforce, _) => None,
+                (Mode::Advise, ProofMode::Held) => Some(
                     "Readiness checks advise here: what they find is shown, and a request is provisioned all the same.",
                 ),
-                Mode::Off => Some(
+                (Mode::Advise, ProofMode::Always) => Some(
+                    "Readiness checks advise here: what they find is shown, and a request is provisioned all the same, once ownership of its domains is proven.",
+                ),
+                (Mode::Off, _) => Some(
                     "Readiness checks are off: a request is provisioned without looking at DNS or certificates.",
                 ),
             },
-            checks: self.site().checks.mode(),
+            checks: checks.mode(),
+            proof: checks.proof(),
             section,
             error: false,
         }

@@ -12,7 +12,7 @@ use crate::{
     db::Opening,
     names::{SipDomain, split_names},
     provisioning::store::Waits,
-    readiness::Mode,
+    readiness::{Mode, ProofMode},
     request::Clocks,
     web::{client::Proxies, limit},
 };
@@ -80,6 +80,12 @@ pub struct Given {
     /// [default: advise on the private PostgreSQL and a loopback address, else enforce]
     #[arg(long, env = "PIC_CHECKS", value_name = "MODE", global = true)]
     pub checks: Option<String>,
+    /// When a domain is provisioned only after the owner of its zone has published the TXT record
+    /// that names the service: `held` (the domain is in force under another service), `always`
+    /// (every domain that is not in force under the service itself). It is about ownership, so it
+    /// holds where checks advise as well; `always` cannot be where they are off [default: held]
+    #[arg(long, env = "PIC_PROOF", value_name = "WHEN", global = true)]
+    pub proof: Option<String>,
     /// Resolver that the checks ask, like `192.0.2.53:53` [default: the system's resolvers, to find
     /// the authoritative servers, and then those]
     #[arg(long, env = "PIC_DNS", value_name = "HOST:PORT", global = true)]
@@ -185,6 +191,8 @@ pub struct Config {
     pub plain_domains: Vec<SipDomain>,
     /// How strict the checks are.
     pub checks: Mode,
+    /// When ownership of a domain has to be proven; never always where nothing is looked up.
+    pub proof: ProofMode,
     /// Whom they ask and trust.
     pub checking: Checking,
     /// Promise and limit.
@@ -376,6 +384,7 @@ impl Given {
             set(self.listen.as_ref()).unwrap_or("127.0.0.1:8080"),
             "127.0.0.1:8080",
         )?;
+        let checks = self.checks(listen, &source)?;
         Ok(Config {
             opening: self.opening()?,
             listen,
@@ -411,20 +420,8 @@ impl Given {
             notice: set(self.notice.as_ref()).map(str::to_owned),
             provider: set(self.provider.as_ref()).unwrap_or("Skype").to_owned(),
             plain_domains: self.plain_domains()?,
-            checks: match set(self.checks.as_ref()) {
-                // A portal of one's own on the own machine is for trying out.
-                None if listen.ip().is_loopback() && matches!(source, Source::Private(_)) => {
-                    Mode::Advise
-                }
-                None => Mode::Enforce,
-                Some(mode) => Mode::parse(mode).ok_or_else(|| {
-                    wrong(
-                        "PIC_CHECKS",
-                        "is neither enforce, advise nor off",
-                        "enforce",
-                    )
-                })?,
-            },
+            checks,
+            proof: self.proof(checks)?,
             checking: Checking {
                 dns: self.dns()?,
                 private: yes("PIC_CHECK_PRIVATE", self.check_private.as_ref())?,
@@ -438,6 +435,35 @@ impl Given {
             sweep: duration("PIC_SWEEP", self.sweep.as_ref(), "1h")?,
             source,
         })
+    }
+
+    fn checks(&self, listen: SocketAddr, source: &Source) -> Result<Mode, Wrong> {
+        match set(self.checks.as_ref()) {
+            // A portal of one's own on the own machine is for trying out.
+            None if listen.ip().is_loopback() && matches!(source, Source::Private(_)) => {
+                Ok(Mode::Advise)
+            }
+            None => Ok(Mode::Enforce),
+            Some(mode) => Mode::parse(mode).ok_or_else(|| {
+                wrong(
+                    "PIC_CHECKS",
+                    "is neither enforce, advise nor off",
+                    "enforce",
+                )
+            }),
+        }
+    }
+
+    fn proof(&self, checks: Mode) -> Result<ProofMode, Wrong> {
+        let refused = |fault| wrong("PIC_PROOF", fault, "held");
+        let text = set(self.proof.as_ref()).unwrap_or(ProofMode::Held.as_str());
+        match ProofMode::parse(text) {
+            None => Err(refused("is neither held nor always")),
+            Some(ProofMode::Always) if checks == Mode::Off => Err(refused(
+                "is always while PIC_CHECKS is off: nothing is looked up, so nothing could be proven. Set PIC_CHECKS to enforce or advise, or take PIC_PROOF back",
+            )),
+            Some(proof) => Ok(proof),
+        }
     }
 
     fn dns(&self) -> Result<Option<String>, Wrong> {

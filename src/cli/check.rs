@@ -8,7 +8,7 @@ use crate::{
     config::{Config, Wrong},
     names::{AccessEdge, SipDomain},
     readiness::{
-        Finding, Mode, Severity,
+        Finding, Mode, ProofMode, Severity,
         dns::Dns,
         engine::{Checker, Checks},
         net::Reach,
@@ -20,6 +20,9 @@ use crate::{
 /// Nobody waits longer at a terminal.
 const BUDGET: Duration = Duration::from_secs(30);
 
+/// What is not looked up here: there is no service yet, and so no token.
+const PROOF: &str = "A request also waits for the TXT record that proves the domain (PIC_PROOF=always).\nThe administrator gets it with the receipt.\n";
+
 /// The checks that the settings ask for, by `clock`.
 ///
 /// # Errors
@@ -28,8 +31,8 @@ const BUDGET: Duration = Duration::from_secs(30);
 pub(super) async fn checks(config: &Config, clock: &Clock) -> Result<Checks, Failure> {
     Ok(match config.checks {
         Mode::Off => Checks::Off,
-        Mode::Advise => Checks::Advise(checker(config, clock).await?),
-        Mode::Enforce => Checks::Enforce(checker(config, clock).await?),
+        Mode::Advise => Checks::Advise(checker(config, clock).await?, config.proof),
+        Mode::Enforce => Checks::Enforce(checker(config, clock).await?, config.proof),
     })
 }
 
@@ -68,6 +71,9 @@ pub(super) async fn check(config: &Config, domain: &str, edge: &str) -> Result<(
     let teller = Teller::new(&config.provider, Mode::Enforce, &routes);
     for finding in &report.findings {
         say(&told(&teller, finding));
+    }
+    if config.proof == ProofMode::Always {
+        say(PROOF);
     }
     if report.proves(&routes) {
         return Ok(());

@@ -51,9 +51,18 @@ impl Doctor {
         if self.json {
             let mut report = words::report(terms, &runs, true);
             report["database"] = machine(&health, config.opening.pool);
+            report["settings"] = json!({
+                "checks": config.checks.as_str(),
+                "proof": config.proof.as_str(),
+            });
             say(&report.to_string());
         } else {
             say(&text(terms, &runs, &health, config.opening.pool));
+            say(&format!(
+                "\nThe settings, as given to this command\n  readiness checks: {}; proof of ownership: {}",
+                config.checks.as_str(),
+                config.proof.as_str()
+            ));
         }
         Ok(())
     }

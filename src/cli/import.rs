@@ -13,7 +13,9 @@ use crate::{
     retention::import::{Format, Order, Report, Step, import, keys_beside},
 };
 
-/// Bring requests and services over from an old portal's export, without the contacts in it
+/// Bring requests and services over from an old portal's export, without the contacts in it. Routes
+/// that the export has in force come into force as they are, without proof of ownership, whatever
+/// `PIC_PROOF` says
 #[derive(Args, Clone, Debug)]
 pub(super) struct Import {
     /// The export; its columns are known by their headers (README, "Bring over an old portal")

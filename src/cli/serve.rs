@@ -21,7 +21,7 @@ use crate::{
     },
     metrics::Metrics,
     provisioning::{waker::Waker, worker::Worker},
-    readiness::{Mode, engine::Checks},
+    readiness::{Mode, ProofMode, engine::Checks},
     request::{live, queue},
     retention::sweep::Sweeper,
     server::{self, Door, Limits},
@@ -158,7 +158,8 @@ async fn serve_on(
         queue::Limits::default(),
         Some(aside.clone()),
     );
-    tracing::info!("{}", in_words(checks.mode()));
+    tracing::info!("{}", in_words(checks.mode(), checks.proof()));
+    tracing::info!("{}", proof_in_words(checks.proof()));
     // Looks take all cores; settling alone is to get on beside the connections.
     let works_on = match checks.mode() {
         Mode::Off => aside.clone(),
@@ -244,12 +245,29 @@ async fn serve_metrics(listener: Option<TcpListener>, metrics: Metrics, stop: Ca
 }
 
 /// What the checks' mode means, for the log.
-const fn in_words(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Enforce => {
+const fn in_words(mode: Mode, proof: ProofMode) -> &'static str {
+    match (mode, proof) {
+        (Mode::Enforce, _) => {
             "readiness checks enforce: a request is provisioned on positive proof alone"
         }
-        Mode::Advise => "readiness checks advise: a request is provisioned whatever they find",
-        Mode::Off => "readiness checks are off: requests are provisioned without look-ups",
+        (Mode::Advise, ProofMode::Held) => {
+            "readiness checks advise: a request is provisioned whatever they find"
+        }
+        (Mode::Advise, ProofMode::Always) => {
+            "readiness checks advise: a request is provisioned whatever they find, once its domains are proven"
+        }
+        (Mode::Off, _) => "readiness checks are off: requests are provisioned without look-ups",
+    }
+}
+
+/// When ownership has to be proven, for the log.
+const fn proof_in_words(proof: ProofMode) -> &'static str {
+    match proof {
+        ProofMode::Held => {
+            "proof of ownership is asked for where another service holds a domain (PIC_PROOF=held)"
+        }
+        ProofMode::Always => {
+            "proof of ownership is asked for every domain that its service does not hold yet (PIC_PROOF=always)"
+        }
     }
 }

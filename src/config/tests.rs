@@ -74,6 +74,7 @@ fn a_wrong_value_names_its_variable_and_an_example_that_is_right() {
             &["msn", "ted@msn.com", "msn.com, co.uk", "127.0.0.1"],
         ),
         ("PIC_CHECKS", |g, v| g.checks = v, &["on", "Enforce"]),
+        ("PIC_PROOF", |g, v| g.proof = v, &["never", "Always", "txt"]),
         (
             "PIC_DNS",
             |g, v| g.dns = v,
@@ -124,6 +125,26 @@ fn a_wrong_value_names_its_variable_and_an_example_that_is_right() {
         }
         given(|g| set(g, Some(" ".into()))).expect("an empty value is none");
     }
+}
+
+#[test]
+fn proof_is_always_asked_for_only_where_something_is_looked_up() {
+    let with = |checks: Option<&str>, proof: Option<&str>| {
+        given(|g| {
+            g.checks = checks.map(str::to_owned);
+            g.proof = proof.map(str::to_owned);
+        })
+    };
+    let always = |checks| with(checks, Some("always")).map(|config| config.proof);
+    for checks in [None, Some("advise"), Some("enforce")] {
+        assert_eq!(always(checks), Ok(ProofMode::Always), "{checks:?}");
+    }
+    let message = always(Some("off")).unwrap_err().to_string();
+    assert!(
+        message.starts_with("PIC_PROOF: is always while PIC_CHECKS is off"),
+        "{message}"
+    );
+    assert_eq!(with(Some("off"), None).unwrap().proof, ProofMode::Held);
 }
 
 #[test]

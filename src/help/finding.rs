@@ -10,7 +10,7 @@ use super::{Explanation, Topic};
 use crate::{
     names::{AccessEdge, Fqdn, SipDomain},
     readiness::{
-        Code, Finding, Mode, Severity,
+        Code, Finding, Mode, ProofMode, Severity,
         words::{Teller, title},
     },
 };
@@ -36,6 +36,8 @@ const fn text(code: Code) -> Text {
         Code::RoutedToConsumer => domain::ROUTED_TO_CONSUMER,
         Code::DnsDisagrees => domain::DNS_DISAGREES,
         Code::DomainHeld => domain::DOMAIN_HELD,
+        Code::DomainUnproven => domain::DOMAIN_UNPROVEN,
+        Code::DomainProven => domain::DOMAIN_PROVEN,
         Code::ResolverUnreachable => domain::RESOLVER_UNREACHABLE,
         Code::EdgeNoAddress => edge::NO_ADDRESS,
         Code::EdgePrivateAddress => edge::PRIVATE_ADDRESS,
@@ -53,11 +55,11 @@ const fn text(code: Code) -> Text {
 }
 
 /// What there is to say about `code`, at a portal for the network `provider` whose checks are as
-/// strict as `mode` says.
+/// strict as `mode` says, and which asks for proof of ownership when `proof` says.
 #[must_use]
-pub fn explain(code: Code, provider: &str, mode: Mode) -> Explanation {
+pub fn explain(code: Code, provider: &str, mode: Mode, proof: ProofMode) -> Explanation {
     let text = text(code);
-    let notes = [text.note, strictness(code, mode)];
+    let notes = [text.note, strictness(code, mode, proof)];
     Explanation {
         title: title(code),
         means: text.means.into(),
@@ -70,8 +72,17 @@ pub fn explain(code: Code, provider: &str, mode: Mode) -> Explanation {
 }
 
 /// What the portal makes of it, where it is not strict.
-const fn strictness(code: Code, mode: Mode) -> &'static str {
+const fn strictness(code: Code, mode: Mode, proof: ProofMode) -> &'static str {
     match (mode, code, code.severity()) {
+        (_, Code::DomainUnproven | Code::DomainProven, _) => match (mode, proof) {
+            (Mode::Off, _) => {
+                "Readiness checks are off at this portal: no domain has to be proven, and the record is not looked up."
+            }
+            (_, ProofMode::Held) => {
+                "This portal asks for the record only where another service holds the domain."
+            }
+            (_, ProofMode::Always) => "",
+        },
         (Mode::Off, Code::DomainHeld, _) => {
             "Readiness checks are off at this portal, so the record is not looked up: the request waits until the other service lets go of the domain."
         }
@@ -105,6 +116,8 @@ fn example(code: Code, provider: &str, mode: Mode) -> Vec<(&'static str, String)
         | Code::RoutedToConsumer
         | Code::DnsDisagrees
         | Code::DomainHeld
+        | Code::DomainUnproven
+        | Code::DomainProven
         | Code::ResolverUnreachable => domain.as_fqdn(),
         Code::EdgeNoAddress
         | Code::EdgePrivateAddress

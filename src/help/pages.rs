@@ -220,7 +220,12 @@ pub(crate) async fn finding(
 ) -> Result<Response, Error> {
     let code = Code::parse(&code).ok_or(Error::NoPage)?;
     let site = app.site();
-    let is = finding::explain(code, &site.provider, site.checks.mode());
+    let is = finding::explain(
+        code,
+        &site.provider,
+        site.checks.mode(),
+        site.checks.proof(),
+    );
     explanation(&app, is)
 }
 

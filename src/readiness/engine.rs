@@ -26,7 +26,7 @@ use tokio::{
 };
 
 use super::{
-    Code, Finding, Mode, Severity,
+    Code, Finding, Mode, ProofMode, Severity,
     dns::{AddressFacts, Addresses, Dns, TokenFacts},
     domain, edge,
     meter::{Look, Meter},
@@ -86,16 +86,17 @@ impl Report {
     }
 }
 
-/// How strict the checks are, and what makes them.
+/// How strict the checks are, what makes them, and when ownership has to be proven: where nothing is
+/// looked up, nothing can be.
 #[derive(Clone, Debug, Default)]
 pub enum Checks {
     /// Nothing is looked up.
     #[default]
     Off,
-    /// Findings are shown; provisioned all the same, but for a domain that is held.
-    Advise(Checker),
+    /// Findings are shown; provisioned all the same, but for a domain that has to be proven.
+    Advise(Checker, ProofMode),
     /// Provisioned on positive proof alone.
-    Enforce(Checker),
+    Enforce(Checker, ProofMode),
 }
 
 impl Checks {
@@ -104,8 +105,8 @@ impl Checks {
     pub const fn mode(&self) -> Mode {
         match self {
             Self::Off => Mode::Off,
-            Self::Advise(_) => Mode::Advise,
-            Self::Enforce(_) => Mode::Enforce,
+            Self::Advise(..) => Mode::Advise,
+            Self::Enforce(..) => Mode::Enforce,
         }
     }
 
@@ -114,7 +115,16 @@ impl Checks {
     pub const fn checker(&self) -> Option<&Checker> {
         match self {
             Self::Off => None,
-            Self::Advise(checker) | Self::Enforce(checker) => Some(checker),
+            Self::Advise(checker, _) | Self::Enforce(checker, _) => Some(checker),
+        }
+    }
+
+    /// When ownership of a domain has to be proven.
+    #[must_use]
+    pub const fn proof(&self) -> ProofMode {
+        match self {
+            Self::Off => ProofMode::Held,
+            Self::Advise(_, proof) | Self::Enforce(_, proof) => *proof,
         }
     }
 }
@@ -213,27 +223,20 @@ impl Checker {
         report
     }
 
-    /// Whether the owner of the zone of `domain` has spoken for the service with this token
-    /// (`design.md`, Whose domain).
-    ///
-    /// # Errors
-    ///
-    /// The finding [`Code::DomainHeld`] with what is there instead.
-    pub async fn owner_says(&self, domain: &SipDomain, token: &str) -> Result<(), Finding> {
+    /// What the owner of the zone of `domain` says of the service with this token (`design.md`,
+    /// Whose domain). [`owner::judge`](super::owner::judge) makes a finding of it.
+    pub async fn owner_says(&self, domain: &SipDomain, token: &str) -> TokenFacts {
         let _turn = self.turn(domain.as_fqdn()).await;
         let said = self.0.dns.token(domain, token).await;
-        if said == TokenFacts::Proven {
-            self.0.meter.looked(Look::Owner, Severity::Ok);
-            return Ok(());
-        }
-        self.0.meter.looked(Look::Owner, Severity::Blocking);
-        let expected = format!("_pic-portal.{domain}. TXT \"pic-service={token}\"");
-        Err(Finding::new(
-            Code::DomainHeld,
-            domain.as_fqdn(),
-            &expected,
-            said.lines(),
-        ))
+        let found = match said {
+            TokenFacts::Proven => Severity::Ok,
+            TokenFacts::Missing
+            | TokenFacts::Other { .. }
+            | TokenFacts::Disagree { .. }
+            | TokenFacts::Unreachable(_) => Severity::Blocking,
+        };
+        self.0.meter.looked(Look::Owner, found);
+        said
     }
 
     async fn domain(&self, domain: &SipDomain, edge: &AccessEdge) -> Vec<Finding> {

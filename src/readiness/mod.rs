@@ -18,6 +18,7 @@ pub mod engine;
 mod evidence;
 pub mod meter;
 pub mod net;
+pub mod owner;
 pub(crate) mod pages;
 pub mod tls;
 pub mod words;
@@ -41,6 +42,25 @@ impl Default for Mode {
     /// The strictest.
     fn default() -> Self {
         Self::Enforce
+    }
+}
+
+named! {
+    /// When the owner of a domain's zone must have named the service that asks for the domain, by a
+    /// TXT record (`design.md`, Whose domain; `PIC_PROOF`). It is about ownership and not about
+    /// readiness, so it holds however strict the checks are.
+    ProofMode {
+        /// Where the domain is in force under another service.
+        Held = "held",
+        /// For every domain that is not in force under the service itself.
+        Always = "always",
+    }
+}
+
+impl Default for ProofMode {
+    /// The default of the setting.
+    fn default() -> Self {
+        Self::Held
     }
 }
 
@@ -83,6 +103,10 @@ named! {
         DnsDisagrees = "dns-disagrees",
         /// In force under another service.
         DomainHeld = "domain-held",
+        /// The owner of its zone has not named the service, and has to.
+        DomainUnproven = "domain-unproven",
+        /// The owner of its zone has named the service.
+        DomainProven = "domain-proven",
         /// The edge has no address.
         EdgeNoAddress = "edge-no-address",
         /// It has an address that is not globally reachable.
@@ -113,11 +137,12 @@ named! {
 }
 
 impl Code {
-    /// How grave it is where it was looked at; anything may be [`Severity::Skipped`] instead.
+    /// How grave it is where it was looked at; anything may be [`Severity::Skipped`] instead, and
+    /// [`Code::DomainUnproven`] is [`Severity::Unknown`] where nobody answered.
     #[must_use]
     pub const fn severity(self) -> Severity {
         match self {
-            Self::Srv | Self::Certificate => Severity::Ok,
+            Self::Srv | Self::DomainProven | Self::Certificate => Severity::Ok,
             Self::SrvSuffix
             | Self::DnsDisagrees
             | Self::CertificateExpiresSoon
@@ -132,6 +157,7 @@ impl Code {
             | Self::HomedOnline
             | Self::RoutedToConsumer
             | Self::DomainHeld
+            | Self::DomainUnproven
             | Self::EdgeNoAddress
             | Self::EdgePrivateAddress
             | Self::EdgeUnreachable
@@ -148,7 +174,7 @@ impl Code {
 pub struct Finding {
     /// What was found.
     pub code: Code,
-    /// What it means for the request: the code's own gravity, or skipped.
+    /// What it means for the request: see [`Code::severity`].
     pub severity: Severity,
     /// The SIP domain or Access Edge that was looked at.
     pub subject: Fqdn,

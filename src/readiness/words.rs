@@ -10,7 +10,10 @@ mod texts;
 
 use std::collections::HashMap;
 
-pub use self::texts::{called, title, who};
+pub use self::{
+    lines::proof,
+    texts::{called, title, who},
+};
 use super::{Code, Finding, Mode, Severity};
 use crate::names::{AccessEdge, SipDomain};
 
@@ -93,10 +96,17 @@ impl<'a> Teller<'a> {
             expected = "not in force under another service".into();
             found = vec!["in force under another service".into()];
         }
+        let (title, text, who) = match (code, finding.severity) {
+            (Code::DomainUnproven, Severity::Unknown) => {
+                let (title, text, who) = texts::PROOF_UNKNOWN;
+                (title, text.to_owned(), who)
+            }
+            _ => (title(code), self.text(code), who(code)),
+        };
         Words {
-            title: title(code),
-            text: self.text(code),
-            who: who(code),
+            title,
+            text,
+            who,
             expected,
             found,
             lines: self.lines(finding),
@@ -124,7 +134,9 @@ fn skipped(finding: &Finding) -> Words {
         Code::EdgeNoAddress | Code::EdgePrivateAddress | Code::EdgeUnreachable => {
             "Access Edge not looked at"
         }
-        Code::DomainHeld => "Proof of the domain not looked at",
+        Code::DomainHeld | Code::DomainUnproven | Code::DomainProven => {
+            "Proof of the domain not looked at"
+        }
         Code::Srv
         | Code::SrvMissing
         | Code::SrvMisspelt

@@ -11,7 +11,8 @@
 //! | `/calendar.ics` | an entry at the time that was promised | calendars |
 //! | `/support.txt` | all that support asks for | people, to copy or to send |
 //!
-//! None of them has a key, a token or anything of a person in it.
+//! None of them has a key or anything of a person in it, and of the service's public token no more
+//! than the records that are to be published.
 
 mod calendar;
 mod feed;

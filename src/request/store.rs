@@ -455,6 +455,31 @@ pub async fn in_force(pool: &PgPool, domain: &SipDomain) -> Result<bool, db::Err
     Ok(found)
 }
 
+/// The wanted domains of `request` that are not in force under its service, in alphabetical order.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away or a row is impossible.
+pub async fn new_domains(pool: &PgPool, request: &Request) -> Result<Vec<SipDomain>, db::Error> {
+    let names = sqlx::query_scalar!(
+        r#"SELECT d.sip_domain::text AS "name!" FROM request_route d
+           WHERE d.request_id = $1 AND NOT EXISTS (
+               SELECT FROM route x WHERE x.sip_domain = d.sip_domain AND x.service_id = $2)
+           ORDER BY d.sip_domain"#,
+        request.id,
+        request.service.0,
+    )
+    .fetch_all(pool.again())
+    .await?;
+    let impossible = |_| Impossible {
+        table: "request_route",
+        column: "sip_domain",
+        id: Some(request.id),
+    };
+    let read = |name| SipDomain::from_database(name).map_err(impossible);
+    Ok(names.into_iter().map(read).collect::<Result<_, _>>()?)
+}
+
 /// The least time between two looks at one request that somebody asks for: what an edge shows is
 /// not looked at more often anyway.
 pub const AGAIN_AFTER: std::time::Duration = crate::readiness::engine::SHARED_FOR;

@@ -1,6 +1,6 @@
 //! What stands around every page: name, navigation, notices?
 
-use crate::readiness::Mode;
+use crate::readiness::{Mode, ProofMode};
 
 /// The portal's name, in the header and at the end of every title.
 pub const NAME: &str = "Federation portal";
@@ -87,8 +87,18 @@ pub struct Shell<'a> {
     pub checks_notice: Option<&'a str>,
     /// How strict the readiness checks are.
     pub checks: Mode,
+    /// When ownership of a domain has to be proven.
+    pub proof: ProofMode,
     /// Where in the portal the page stands.
     pub section: Section,
     /// The title then begins with "Error: ".
     pub error: bool,
+}
+
+impl Shell<'_> {
+    /// Whether every domain has to be proven before it is provisioned.
+    #[must_use]
+    pub fn asks_proof(&self) -> bool {
+        self.proof == ProofMode::Always
+    }
 }

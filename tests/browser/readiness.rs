@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pic_portal::readiness::engine::Checks;
+use pic_portal::readiness::{ProofMode, engine::Checks};
 use serde_json::json;
 
 use crate::{
@@ -251,6 +251,52 @@ async fn a_held_domain_moves_by_its_zone_while_people_look() {
                 WHERE (x.sip_domain, r.id) IN
                     (('contoso.com', (SELECT max(id) FROM request)), ('it.contoso.com', (SELECT min(id) FROM request)))";
     assert_eq!(story.portal.app.number(left).await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_domain_is_proven_by_the_record_of_the_receipt() {
+    let story = Story::begin(|world| Checks::Enforce(world.checker(), ProofMode::Always)).await;
+    let page = &story.page;
+    page.open("/requests/new").await;
+    let words = story.words().await;
+    assert!(words.contains("You will publish a TXT record"), "{words}");
+    page.click("label[for=programme]").await;
+    page.fill("#number", "1234567").await;
+    page.fill("#edge-1", "sip.contoso.com").await;
+    page.fill("#domains-1", DOMAINS).await;
+    page.click("label[for=on_premises], label[for=deployment]")
+        .await;
+    page.click("label[for=terms]").await;
+    fit(page, true, "journey-proof-form").await;
+    page.press("Continue").await;
+    fit(page, true, "journey-proof-answers").await;
+    page.press("Submit request").await;
+    let shown = page
+        .eval(
+            "return ['#proof-value', '#proof-names'].map(css => document.querySelector(css).innerText)",
+        )
+        .await;
+    let (text, names) = (shown[0].as_str().unwrap(), shown[1].as_str().unwrap());
+    assert_eq!(names, "_pic-portal.contoso.com\n_pic-portal.it.contoso.com");
+    fit(page, true, "journey-proof-receipt").await;
+    page.press("See the status").await;
+    story
+        .shows("pending", &["domain-unproven", "domain-unproven"])
+        .await;
+    fit(page, true, "journey-proof-status").await;
+    // Each name gets what the receipt showed.
+    for name in names.lines() {
+        story.world.internet.set(name, &[&format!("TXT {text}")]);
+    }
+    story.later(AFTER_A_LOOK).await;
+    page.press("Check again").await;
+    story.shows("provisioned", &[]).await;
+    let words = story.words().await;
+    assert!(words.contains("you can remove it"), "{words}");
+    fit(page, true, "journey-proof-provisioned").await;
+    page.assert_quiet(&[]).await;
+    let routes = "SELECT count(*) FROM route";
+    assert_eq!(story.portal.app.number(routes).await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

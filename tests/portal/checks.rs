@@ -2,4 +2,5 @@
 
 mod limits;
 mod looked;
+mod proof;
 mod verdicts;

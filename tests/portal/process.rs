@@ -367,6 +367,7 @@ async fn a_wrong_setting_is_named_with_an_example_and_without_its_value() {
         ("PIC_LISTEN", "hunter2"),
         ("PIC_PUBLIC_URL", "https://pic:hunter2@contoso.com"),
         ("PIC_CHECKS", "hunter2"),
+        ("PIC_PROOF", "hunter2"),
         ("PIC_PROMISE", "hunter2"),
         ("PIC_EXPIRY", "hunter2"),
         ("PIC_RECHECK_FIRST", "hunter2"),

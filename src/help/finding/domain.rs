@@ -123,10 +123,37 @@ pub(super) const DOMAIN_HELD: Text = Text {
         "Ask in your organisation who else sent a request. Another department or an earlier request may hold the domain.",
         "If it is yours, have it released there. Your request then goes on by itself.",
         "If you cannot reach the other service, prove that the domain is yours: publish the TXT record that the page of your request shows, with your own token. Once we see it, the domain moves to your service. Its route is never missing on the way.",
-        "After that you can remove the record.",
+        "After that you can remove the record. Remove those of other services too: a record that is left from an earlier service lets that service take the domain back by a new request.",
     ],
     note: "",
     related: &[Topic::LostKey, Topic::EdgesAndDomains, Topic::Times],
+};
+
+pub(super) const DOMAIN_UNPROVEN: Text = Text {
+    means: "The zone of the SIP domain does not name the service of your request: the TXT record at _pic-portal and the domain is missing, is another one, or could not be looked up.",
+    why: "SRV record and certificate are public. They show where calls and messages of the domain are to go, and not who asks for it. What is published in the zone on behalf of the request shows that its owner agrees. A portal can ask for that before it provisions a domain for the first time, however right everything else is. A domain that is in force under your service already is not asked for again, and cancelling needs no proof.",
+    steps: &[
+        "Open the receipt or the page of your request. It shows the TXT record, with the token of your service. The value is the same for all domains of your service.",
+        "Publish it in the public zone of each new SIP domain, at _pic-portal and the domain.",
+        "See that it is the only record at that name that begins with pic-service=. Remove those of other services, even with yours beside them: a zone that names two services proves nothing.",
+        "Look it up from outside your network.",
+        "Come back to the page of your request. It is looked at again by itself, or at once when you press “Check again”.",
+        "Once the request is provisioned you can remove the record.",
+    ],
+    note: "Some consoles of DNS providers add the domain to a name by themselves. There the name of the record is _pic-portal and nothing else.",
+    related: &[Topic::DnsAndCertificate, Topic::Times],
+};
+
+pub(super) const DOMAIN_PROVEN: Text = Text {
+    means: "The zone of the SIP domain names the service of your request, by a TXT record at _pic-portal and the domain, and no other service.",
+    why: "It shows that the owner of the domain agrees with the request. SRV record and certificate are public, so they cannot show that.",
+    steps: &[
+        "Leave the record where it is until the request is provisioned.",
+        "Then you can remove it. A domain in force is not asked for it again.",
+        "See that no record of an earlier service is left at that name: it lets that service take the domain back by a new request.",
+    ],
+    note: "",
+    related: &[Topic::DnsAndCertificate, Topic::Times],
 };
 
 pub(super) const RESOLVER_UNREACHABLE: Text = Text {

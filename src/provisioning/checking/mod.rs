@@ -20,8 +20,9 @@ use super::store::{self as settling, Claim, Proof, Settled, Verdicts, Waits};
 use crate::{
     db::{self, PgPool},
     readiness::{
-        Finding, Mode,
+        Code, Finding, Mode, ProofMode,
         engine::{Checker, Checks},
+        owner,
     },
 };
 
@@ -44,6 +45,7 @@ pub(super) struct Desk {
     waits: Waits,
     checker: Checker,
     enforce: bool,
+    proof: ProofMode,
     looking: JoinSet<Looked>,
     at_hand: HashMap<task::Id, (Purpose, Claim)>,
 }
@@ -76,6 +78,7 @@ impl Desk {
             waits,
             checker: checks.checker()?.clone(),
             enforce: checks.mode() == Mode::Enforce,
+            proof: checks.proof(),
             looking: JoinSet::new(),
             at_hand: HashMap::new(),
         })
@@ -125,8 +128,8 @@ impl Desk {
     fn begin(&mut self, purpose: Purpose, claim: &Claim, jobs: Vec<Job>) {
         for job in jobs {
             let part = claim.of(vec![job.request]);
-            let (checker, enforce) = (self.checker.clone(), self.enforce);
-            let task = self.looking.spawn(look(checker, enforce, job));
+            let (checker, enforce, proof) = (self.checker.clone(), self.enforce, self.proof);
+            let task = self.looking.spawn(look(checker, enforce, proof, job));
             self.at_hand.insert(task.id(), (purpose, part));
         }
     }
@@ -227,7 +230,7 @@ fn verdicts(looked: Vec<Looked>) -> Verdicts {
 }
 
 /// Looks at one request. What has expired is not looked at: its last findings stay.
-async fn look(checker: Checker, enforce: bool, job: Job) -> Looked {
+async fn look(checker: Checker, enforce: bool, proof: ProofMode, job: Job) -> Looked {
     let mut looked = Looked {
         request: job.request,
         ..Looked::default()
@@ -236,12 +239,17 @@ async fn look(checker: Checker, enforce: bool, job: Job) -> Looked {
         return looked;
     }
     let budget = if enforce { BUDGET } else { ADVICE_BUDGET };
-    let owners = stream::iter(job.held)
-        .map(|domain| {
+    let mut to_prove: Vec<_> = job.held.into_iter().map(|domain| (domain, true)).collect();
+    if proof == ProofMode::Always {
+        to_prove.extend(job.free.into_iter().map(|domain| (domain, false)));
+    }
+    let owners = stream::iter(to_prove)
+        .map(|(domain, is_held)| {
             let (checker, token) = (&checker, &job.token);
             async move {
                 let said = checker.owner_says(&domain, token).await;
-                (domain, said)
+                let told = owner::judge(&domain, token, &said, is_held);
+                (domain, told)
             }
         })
         .buffer_unordered(16)
@@ -249,14 +257,21 @@ async fn look(checker: Checker, enforce: bool, job: Job) -> Looked {
     let (report, owners) = tokio::join!(checker.check(&job.routes, budget), owners);
     looked.blocked = enforce && !report.proves(&job.routes);
     let mut findings = report.findings;
-    for (domain, said) in owners {
-        match said {
-            Ok(()) => looked.proofs.push(Proof {
+    for (domain, told) in owners {
+        if told.code == Code::DomainProven {
+            looked.proofs.push(Proof {
                 request: job.request,
                 domain,
-            }),
-            Err(held) => findings.push(held),
+            });
+            if proof == ProofMode::Held {
+                continue;
+            }
+        } else {
+            // A domain that is held holds the request back when it is settled, unless it is free by
+            // then; that is not enough where every domain has to be proven.
+            looked.blocked |= proof == ProofMode::Always;
         }
+        findings.push(told);
     }
     looked.findings = Some(findings);
     looked

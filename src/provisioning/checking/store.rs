@@ -109,6 +109,8 @@ pub struct Job {
     pub routes: Vec<(AccessEdge, Vec<SipDomain>)>,
     /// Its domains that are in force under another service.
     pub held: Vec<SipDomain>,
+    /// Its domains that are in force under no service.
+    pub free: Vec<SipDomain>,
     /// Its limit has passed: there is nothing to look at any more.
     pub expired: bool,
 }
@@ -124,7 +126,8 @@ pub async fn wanted(pool: &PgPool, claim: &Claim, expiry: Duration) -> Result<Ve
         SELECT r.id, s.token, r.submitted_at + $2::interval <= pic_now() AS "expired!",
                array_agg(e.access_edge::text ORDER BY d.sip_domain) FILTER (WHERE d.sip_domain IS NOT NULL) AS edges,
                array_agg(d.sip_domain::text ORDER BY d.sip_domain) FILTER (WHERE d.sip_domain IS NOT NULL) AS domains,
-               array_agg(x.sip_domain::text) FILTER (WHERE x.service_id <> r.service_id) AS held
+               array_agg(x.sip_domain::text) FILTER (WHERE x.service_id <> r.service_id) AS held,
+               array_agg(d.sip_domain::text) FILTER (WHERE d.sip_domain IS NOT NULL AND x.sip_domain IS NULL) AS free
         FROM request r
         JOIN service s ON s.id = r.service_id
         LEFT JOIN request_route d ON d.request_id = r.id
@@ -149,6 +152,7 @@ pub async fn wanted(pool: &PgPool, claim: &Claim, expiry: Duration) -> Result<Ve
                     row.domains.unwrap_or_default(),
                 )?,
                 held: domains(row.id, row.held.unwrap_or_default())?,
+                free: domains(row.id, row.free.unwrap_or_default())?,
                 expired: row.expired,
             })
         })
@@ -188,6 +192,7 @@ pub async fn in_force(pool: &PgPool, claim: &Claim) -> Result<Vec<Job>, db::Erro
                     row.domains.unwrap_or_default(),
                 )?,
                 held: Vec::new(),
+                free: Vec::new(),
                 expired: false,
             })
         })

@@ -5,7 +5,13 @@
 //! management shell of Lync Server and Skype for Business Server.
 
 use super::{Code, Finding, Line, Teller};
-use crate::names::{AccessEdge, Fqdn, SipDomain};
+use crate::{
+    names::{AccessEdge, Fqdn, SipDomain},
+    readiness::{
+        dns::TOKEN_PREFIX,
+        owner::{record_name, record_value},
+    },
+};
 
 const ZONE: &str = "Zone line";
 const SHELL: &str = "PowerShell, on a Windows DNS server";
@@ -33,7 +39,7 @@ impl Teller<'_> {
     pub(super) fn lines(&self, finding: &Finding) -> Vec<Line> {
         let subject = &finding.subject;
         match finding.code {
-            Code::Srv | Code::Certificate | Code::SrvSuffix => Vec::new(),
+            Code::Srv | Code::DomainProven | Code::Certificate | Code::SrvSuffix => Vec::new(),
             Code::SrvMissing => self.publish(subject),
             Code::SrvMisspelt => {
                 let mut lines = self.publish(subject);
@@ -57,7 +63,7 @@ impl Teller<'_> {
                 ),
             ],
             Code::ResolverUnreachable => vec![servers(subject)],
-            Code::DomainHeld => self
+            Code::DomainHeld | Code::DomainUnproven => self
                 .token
                 .map_or_else(Vec::new, |token| proof(subject, token)),
             Code::EdgeNoAddress | Code::EdgePrivateAddress => address(subject),
@@ -150,14 +156,20 @@ fn srv(domain: &Fqdn, edge: &AccessEdge) -> String {
     format!("{SERVICE}.{domain}. 3600 IN SRV 0 0 5061 {edge}.")
 }
 
-/// The record by which a zone's owner gives a domain to a service (`design.md`, Whose domain).
-fn proof(domain: &Fqdn, token: &str) -> Vec<Line> {
-    const OWNER: &str = "_pic-portal";
-    let text = format!("pic-service={token}");
+/// The record by which the owner of a domain's zone names the service with this token
+/// (`design.md`, Whose domain), as a zone line first.
+#[must_use]
+pub fn proof(domain: &Fqdn, token: &str) -> Vec<Line> {
+    let (name, text) = (record_name(domain), record_value(token));
     vec![
-        line(ZONE, format!("{OWNER}.{domain}. 300 IN TXT \"{text}\"")),
-        add(domain, "Txt", OWNER, &format!("-DescriptiveText '{text}'")),
-        look(&format!("{OWNER}.{domain}"), "TXT"),
+        line(ZONE, format!("{name}. 300 IN TXT \"{text}\"")),
+        add(
+            domain,
+            "Txt",
+            TOKEN_PREFIX,
+            &format!("-DescriptiveText '{text}'"),
+        ),
+        look(&name, "TXT"),
     ]
 }
 

@@ -58,6 +58,8 @@ fn example(code: Code) -> Finding {
         | Code::RoutedToConsumer
         | Code::DnsDisagrees
         | Code::DomainHeld
+        | Code::DomainUnproven
+        | Code::DomainProven
         | Code::ResolverUnreachable => "contoso.com",
     };
     let wrong = ["_sipfederationtls_tcp.contoso.com 0 0 5061 sip.contoso.com"];
@@ -174,6 +176,18 @@ _pic-portal.contoso.com. 300 IN TXT "pic-service=7K3M9QTX4HWD2ZRB"
 Add-DnsServerResourceRecord -Txt -ZoneName 'contoso.com' -Name '_pic-portal' -DescriptiveText 'pic-service=7K3M9QTX4HWD2ZRB'
 [To see what others see]
 Resolve-DnsName -Name '_pic-portal.contoso.com' -Type TXT
+== domain-unproven
+# Ownership of the domain is not proven
+This portal provisions a domain only after the owner of its zone has named the service that asks for it. Publish the TXT record below in the zone of the domain. No other record at that name may begin with pic-service=: remove those of other services.
+who: Whoever looks after your DNS zones
+[Zone line]
+_pic-portal.contoso.com. 300 IN TXT "pic-service=7K3M9QTX4HWD2ZRB"
+[PowerShell, on a Windows DNS server]
+Add-DnsServerResourceRecord -Txt -ZoneName 'contoso.com' -Name '_pic-portal' -DescriptiveText 'pic-service=7K3M9QTX4HWD2ZRB'
+[To see what others see]
+Resolve-DnsName -Name '_pic-portal.contoso.com' -Type TXT
+== domain-proven
+# Ownership of the domain is proven
 == edge-no-address
 # Access Edge has no address
 Public DNS has neither an A nor an AAAA record for its name, so nobody can connect. Publish its public address.
@@ -369,6 +383,19 @@ fn a_domain_that_is_held_is_proved_by_a_record_as_long_as_somebody_looks() {
     assert!(off.text.contains("is not looked up"), "{}", off.text);
     let ended = tell(Mode::Advise, None);
     assert!(!ended.text.contains("TXT") && ended.lines.is_empty());
+}
+
+#[test]
+fn a_proof_that_no_server_answered_for_is_not_said_to_be_missing() {
+    let routes = routes();
+    let teller = Teller::new("Skype", Mode::Enforce, &routes).with_token("T");
+    let mut unknown = finding(Code::DomainUnproven, "contoso.com", "", &[]);
+    let missing = teller.tell(&unknown);
+    unknown.severity = Severity::Unknown;
+    let words = teller.tell(&unknown);
+    assert_ne!(words.title, missing.title);
+    assert!(words.text.contains("not held against"), "{}", words.text);
+    assert_eq!(words.lines, missing.lines, "the record may be missing too");
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub const fn title(code: Code) -> &'static str {
         Code::RoutedToConsumer => "SRV record leads to consumer accounts",
         Code::DnsDisagrees => "Name servers of the zone disagree",
         Code::DomainHeld => "Another service holds the domain",
+        Code::DomainUnproven => "Ownership of the domain is not proven",
+        Code::DomainProven => "Ownership of the domain is proven",
         Code::EdgeNoAddress => "Access Edge has no address",
         Code::EdgePrivateAddress => "Access Edge has no public address",
         Code::EdgeUnreachable => "Access Edge does not answer on port 5061",
@@ -48,7 +50,7 @@ pub const fn title(code: Code) -> &'static str {
 #[must_use]
 pub const fn who(code: Code) -> &'static str {
     match code {
-        Code::Srv | Code::Certificate => "",
+        Code::Srv | Code::DomainProven | Code::Certificate => "",
         Code::SrvMissing
         | Code::SrvMisspelt
         | Code::SrvPort
@@ -56,6 +58,7 @@ pub const fn who(code: Code) -> &'static str {
         | Code::HomedOnline
         | Code::RoutedToConsumer
         | Code::DnsDisagrees
+        | Code::DomainUnproven
         | Code::EdgeNoAddress
         | Code::EdgePrivateAddress => "Whoever looks after your DNS zones",
         Code::SrvSuffix => "You decide; nothing waits for it",
@@ -73,12 +76,19 @@ pub const fn who(code: Code) -> &'static str {
     }
 }
 
+/// The heading, the text and who acts where the proof of a domain could not be looked up.
+pub(super) const PROOF_UNKNOWN: (&str, &str, &str) = (
+    "The proof of the domain could not be looked up",
+    "No server answered for the TXT record that proves who owns the domain. This is not held against the domain, and it proves nothing either: we look again by ourselves. If the record below is not published yet, publish it. If it stays like this, see that the name servers of the zone answer from the internet.",
+    "Whoever looks after your DNS zones, if the record is not published yet",
+);
+
 impl Teller<'_> {
     /// Why it matters and what to do.
     pub(super) fn text(&self, code: Code) -> String {
         let provider = self.provider;
         let text = match code {
-            Code::Srv | Code::Certificate => "",
+            Code::Srv | Code::DomainProven | Code::Certificate => "",
             Code::SrvMissing => {
                 return format!(
                     "{provider} and other partners find your Access Edge by this record. Without it their calls and messages have nowhere to go. Publish it in the public zone of the domain."
@@ -106,6 +116,9 @@ impl Teller<'_> {
                 "The authoritative servers of the zone give different answers, so it depends on chance what partners see. Often one of them has not taken over the last change. Ask each, and bring them to one answer."
             }
             Code::DomainHeld => return self.held(),
+            Code::DomainUnproven => {
+                "This portal provisions a domain only after the owner of its zone has named the service that asks for it. Publish the TXT record below in the zone of the domain. No other record at that name may begin with pic-service=: remove those of other services."
+            }
             Code::EdgeNoAddress => {
                 "Public DNS has neither an A nor an AAAA record for its name, so nobody can connect. Publish its public address."
             }

@@ -14,9 +14,13 @@ use super::{address, iso};
 use crate::{
     app::App,
     error::Problem,
-    readiness::Finding,
+    readiness::{
+        Finding,
+        owner::{record_name, record_value},
+    },
     request::{
         Standing, State as Stored,
+        pages::proof::Needed,
         store::{Event, Request},
     },
 };
@@ -56,6 +60,8 @@ pub struct Status {
     pub routes: Vec<EdgeRoutes>,
     /// What the last checks found, by subject.
     pub findings: Vec<Found>,
+    /// The TXT records by which the owners of its domains have to name its service.
+    pub proof: Proof,
     /// What has happened, the oldest first.
     pub timeline: Vec<Entry>,
     /// Absolute addresses of the same request.
@@ -95,6 +101,45 @@ impl From<&Finding> for Found {
             subject: finding.subject.to_string(),
             expected: finding.expected.to_string(),
             found: finding.found.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+/// What proves that the domains of a request belong to its service.
+#[derive(Debug, Serialize)]
+pub struct Proof {
+    /// For which domains it is asked: `held` (those in force under another service) or `always`
+    /// (all that are not in force under its own service).
+    pub asked: &'static str,
+    /// The records, by domain; none once it has ended, or where nothing is looked up.
+    pub records: Vec<Record>,
+}
+
+/// A TXT record.
+#[derive(Debug, Serialize)]
+pub struct Record {
+    /// The SIP domain that it proves.
+    pub sip_domain: String,
+    /// Where it stands, without a dot at the end.
+    pub name: String,
+    /// What it says.
+    pub text: String,
+    /// Whether the last checks found it, and no other service's; `null`: not yet looked up, or no
+    /// server answered.
+    pub proven: Option<bool>,
+}
+
+impl Proof {
+    fn of(app: &App, request: &Request, needed: &[Needed]) -> Self {
+        let records = needed.iter().map(|it| Record {
+            sip_domain: it.domain.to_string(),
+            name: record_name(it.domain.as_fqdn()),
+            text: record_value(&request.token),
+            proven: it.proven,
+        });
+        Self {
+            asked: app.site().checks.proof().as_str(),
+            records: records.collect(),
         }
     }
 }
@@ -142,9 +187,9 @@ pub struct Links {
 }
 
 impl Status {
-    /// How `request` stands.
+    /// How `request` stands, which needs proof of these domains.
     #[must_use]
-    pub fn of(app: &App, request: &Request) -> Self {
+    pub(crate) fn of(app: &App, request: &Request, needed: &[Needed]) -> Self {
         let clocks = &app.site().clocks;
         let standing = Standing::of(&request.facts(), clocks, request.now);
         let (ended_at, reason) = match request.state {
@@ -178,6 +223,7 @@ impl Status {
                 })
                 .collect(),
             findings: request.findings.iter().map(Found::from).collect(),
+            proof: Proof::of(app, request, needed),
             timeline: (1..)
                 .zip(&request.events)
                 .map(|(seq, event)| Entry::of(seq, event))
@@ -194,8 +240,8 @@ impl Status {
 }
 
 /// The status as the answer to who prefers JSON.
-pub(crate) fn json(app: &App, request: &Request) -> Response {
-    let Ok(body) = serde_json::to_vec(&Status::of(app, request)) else {
+pub(crate) fn json(app: &App, request: &Request, needed: &[Needed]) -> Response {
+    let Ok(body) = serde_json::to_vec(&Status::of(app, request, needed)) else {
         return Problem::of(StatusCode::INTERNAL_SERVER_ERROR).into_response();
     };
     (

@@ -1,7 +1,8 @@
 //! What does support ask for, ready to be copied or sent?
 //!
 //! `facts.md`, What support asked for: enterprise, agreement number, access proxy, domain, network;
-//! with timeline and findings, and without any contact, key or token. In codes rather than in
+//! with timeline and findings, and without any contact or key. The only token is the public one
+//! that stands in the records to publish. In codes rather than in
 //! words, because those who read it look for them.
 //!
 //! The agreement number stands in it in full for an administrator who is signed in to the service,
@@ -18,9 +19,10 @@ use axum::{
 use super::{iso, status::Status};
 use crate::{
     app::App,
+    error::Error,
     request::{
         Deployment,
-        pages::{ReferencePath, seen},
+        pages::{ReferencePath, proof, seen},
     },
     web::{session, shell::NAME, text},
 };
@@ -52,9 +54,12 @@ pub(crate) async fn support(
 ) -> Result<Response, Response> {
     let session = session::brought(&app, &asked);
     let (request, visitor) = seen(&app, &reference, &uri, session).await?;
+    let needed = proof::needed(&app, &request)
+        .await
+        .map_err(|error| Error::Database(error).into_response())?;
     let bundle = Bundle {
         portal: NAME,
-        status: Status::of(&app, &request),
+        status: Status::of(&app, &request, &needed),
         network: &app.site().provider,
         programme: request.programme.label(),
         number_label: request.programme.number_label(),

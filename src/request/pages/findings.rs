@@ -82,6 +82,24 @@ pub struct Quiet {
     text: String,
 }
 
+impl Block {
+    /// Puts `lines` into the blocks that they belong to by what they are for.
+    pub(super) fn add(blocks: &mut Vec<Self>, lines: Vec<Line>) {
+        for line in lines {
+            match blocks.iter_mut().find(|it| it.label == line.label) {
+                Some(block) => {
+                    block.lines.push('\n');
+                    block.lines.push_str(&line.line);
+                }
+                None => blocks.push(Self {
+                    label: line.label,
+                    lines: line.line,
+                }),
+            }
+        }
+    }
+}
+
 impl Group {
     /// Subjects of which all lines stand open; those of more are folded.
     const OPEN_LINES: usize = 3;
@@ -92,18 +110,7 @@ impl Group {
 
     fn adds(&mut self, subject: Subject, lines: Vec<Line>) {
         self.subjects.push(subject);
-        for line in lines {
-            match self.lines.iter_mut().find(|it| it.label == line.label) {
-                Some(block) => {
-                    block.lines.push('\n');
-                    block.lines.push_str(&line.line);
-                }
-                None => self.lines.push(Block {
-                    label: line.label,
-                    lines: line.line,
-                }),
-            }
-        }
+        Block::add(&mut self.lines, lines);
     }
 
     /// Its lines are folded.
@@ -157,11 +164,12 @@ impl Findings {
                 });
                 continue;
             }
-            let code = finding.code.as_str();
-            if told.groups.last().is_none_or(|group| group.code != code) {
+            let (code, severity) = (finding.code.as_str(), finding.severity);
+            let same = |group: &Group| (group.code, group.severity) == (code, severity);
+            if !told.groups.last().is_some_and(same) {
                 told.groups.push(Group {
                     code,
-                    severity: finding.severity,
+                    severity,
                     title: words.title,
                     text: words.text,
                     who: words.who,

@@ -7,6 +7,7 @@ mod find;
 pub mod findings;
 mod form;
 pub mod parts;
+pub(crate) mod proof;
 pub(crate) mod receipt;
 mod status;
 mod tag;

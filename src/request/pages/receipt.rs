@@ -9,13 +9,14 @@ use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use chrono::TimeDelta;
 
 use super::{
-    ReferencePath, named, routes_of,
+    ReferencePath, named, proof, routes_of,
     view::{ReceiptPage, ReceiptText},
     when::{span, when},
 };
 use crate::{
     app::App,
     error::Error,
+    readiness::ProofMode,
     request::{Kind, look_up::Look, reference::Reference, store::Request},
     service::ManagementKey,
     web::{page, shell::Section, text},
@@ -87,8 +88,9 @@ pub(crate) async fn receipt(
     jar: CookieJar,
 ) -> Result<Response, Response> {
     let request = named(&app, &reference, &uri).await?;
-    let view = view(&app, &request, &jar);
-    page(StatusCode::OK, &view).map_err(axum::response::IntoResponse::into_response)
+    let view = view(&app, &request, &jar).await;
+    view.and_then(|view| page(StatusCode::OK, &view))
+        .map_err(axum::response::IntoResponse::into_response)
 }
 
 /// `GET /requests/{reference}/receipt.txt`.
@@ -99,8 +101,11 @@ pub(crate) async fn receipt_text(
     jar: CookieJar,
 ) -> Result<Response, Response> {
     let request = named(&app, &reference, &uri).await?;
+    let page = view(&app, &request, &jar)
+        .await
+        .map_err(axum::response::IntoResponse::into_response)?;
     let view = ReceiptText {
-        page: &view(&app, &request, &jar),
+        page: &page,
         number: request.number.to_string(),
         number_label: request.programme.number_label().into(),
         edges: routes_of(&request.routes),
@@ -108,11 +113,21 @@ pub(crate) async fn receipt_text(
     text(&view).map_err(|error: Error| axum::response::IntoResponse::into_response(error))
 }
 
-fn view<'a>(app: &'a App, request: &Request, jar: &CookieJar) -> ReceiptPage<'a> {
+async fn view<'a>(
+    app: &'a App,
+    request: &Request,
+    jar: &CookieJar,
+) -> Result<ReceiptPage<'a>, Error> {
     let clocks = &app.site().clocks;
+    // A domain that another service holds is nothing that a receipt tells of; the request's page does.
+    let proof = if app.site().checks.proof() == ProofMode::Always {
+        proof::missing(request, &proof::needed(app, request).await?)
+    } else {
+        None
+    };
     // Only this service's key is shown: a cookie is what somebody sends.
     let key = key_in(app, jar).filter(|key| request.opened_by_key(key).is_some());
-    ReceiptPage {
+    Ok(ReceiptPage {
         shell: app.shell(Section::Request),
         reference: request.reference.to_string(),
         is_new: request.kind == Kind::Initiate,
@@ -125,5 +140,6 @@ fn view<'a>(app: &'a App, request: &Request, jar: &CookieJar) -> ReceiptPage<'a>
             app.site().public_url.as_str(),
             request.reference
         ),
-    }
+        proof,
+    })
 }

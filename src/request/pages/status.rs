@@ -12,7 +12,9 @@ use serde::Deserialize;
 use super::{
     ReferencePath,
     findings::Findings,
-    named, routes_of, shown,
+    named,
+    proof::{self, Needed},
+    routes_of, shown,
     tag::Face,
     tasks::Tasks,
     view::{Event, Overdue, StatusPage, Steps, Tone, Way},
@@ -21,7 +23,7 @@ use super::{
 use crate::{
     app::App,
     error::{Error, Problem},
-    readiness::{Code, Finding, Mode, Severity, words::Teller},
+    readiness::{Code, Finding, Mode, ProofMode, Severity, words::Teller},
     request::{
         Actor, Deployment, EventCode, Reason, Standing, State as Stored, live,
         look_up::{Look, Visitor},
@@ -37,6 +39,9 @@ use crate::{
         shell::Section,
     },
 };
+
+/// What happens next, while a record has to be published that the checks have not looked up.
+const PUBLISH: &str = "Publish the TXT record below, if you have not yet. As soon as it is there and the checks pass, the routes come into force.";
 
 /// `GET /requests/{reference}`: the page, or JSON for who prefers it; or that what they have is
 /// still the same.
@@ -72,8 +77,8 @@ async fn find(app: &App, look: Look, asked: &HeaderMap) -> Result<Response, Erro
     let (request, visitor) = found.ok_or(Error::NoRequest)?;
     note_use(app, look, visitor).await?;
     let mut response = match face {
-        Face::Json => live::status::json(app, &request),
-        Face::Page => show(app, &request, visitor.is_own, None)?,
+        Face::Json => live::status::json(app, &request, &proof::needed(app, &request).await?),
+        Face::Page => show(app, &request, visitor.is_own, None).await?,
     };
     response.headers_mut().extend(face.headers());
     face.tag(app, look.reference, &request.glance(), visitor)
@@ -119,6 +124,7 @@ pub(crate) async fn withdraw(
             "That is not the management key of this service. It stands on the receipt: 26 letters and digits in groups of four"
         };
         let mut response = show(&app, &request, false, Some(message))
+            .await
             .map_err(axum::response::IntoResponse::into_response)?;
         if !form.management_key.trim().is_empty() {
             response.extensions_mut().insert(FailedTry);
@@ -136,13 +142,13 @@ pub(crate) async fn withdraw(
 }
 
 /// The request's page; 422 when the management key was wrong.
-fn show(
+async fn show(
     app: &App,
     request: &Request,
     is_own: bool,
     wrong_key: Option<&'static str>,
 ) -> Result<Response, Error> {
-    let mut view = view(app, request);
+    let mut view = view(app, request, &proof::needed(app, request).await?);
     view.is_own = is_own;
     let mut code = StatusCode::OK;
     if let Some(message) = wrong_key {
@@ -163,13 +169,17 @@ fn show(
     Ok(response)
 }
 
-fn view<'a>(app: &'a App, request: &Request) -> StatusPage<'a> {
+fn view<'a>(app: &'a App, request: &Request, needed: &[Needed]) -> StatusPage<'a> {
     let site = app.site();
     let now = request.now;
     let standing = Standing::of(&request.facts(), &site.clocks, now);
     let mut words = Words::of(standing, request, &site.provider);
     if is_at_risk(standing, &request.findings) {
         words = Words::at_risk();
+    }
+    let proof = proof_section(app, request, standing, needed);
+    if let (proof::Section::Publish(_), Standing::Checking { .. }) = (&proof, standing) {
+        words.lead = PUBLISH.into();
     }
     let can_check = can_check(app, request, standing);
     let ended = match request.state {
@@ -206,7 +216,7 @@ fn view<'a>(app: &'a App, request: &Request) -> StatusPage<'a> {
             ),
             support: site.support.clone().unwrap_or_default(),
         }),
-        tasks: Tasks::of(request, standing, site.checks.mode()),
+        tasks: Tasks::of(request, standing, &site.checks, needed.len()),
         checked: request.checked_at.map(|at| when(at, now)),
         next: request
             .due_at
@@ -214,6 +224,7 @@ fn view<'a>(app: &'a App, request: &Request) -> StatusPage<'a> {
             .map(|at| when(at, now)),
         can_check,
         findings: told_of(app, request),
+        proof,
         steps: steps(app, request, standing),
         routes: routes_of(&request.routes),
         timeline: request
@@ -240,6 +251,25 @@ fn lost(request: &Request, standing: Standing) -> String {
     } else {
         String::new()
     }
+}
+
+/// What there is to say of the records that prove its domains, besides its findings.
+fn proof_section(
+    app: &App,
+    request: &Request,
+    standing: Standing,
+    needed: &[Needed],
+) -> proof::Section {
+    let is_always = app.site().checks.proof() == ProofMode::Always;
+    let gained = |event: &store::Event| event.code == EventCode::DomainGained;
+    if standing == Standing::InForce && (is_always || request.events.iter().any(gained)) {
+        return proof::Section::NotNeeded;
+    }
+    // Where only held domains have to be proven, the finding that says so shows the record.
+    let records = is_always.then(|| proof::not_looked_up(request, needed));
+    records
+        .flatten()
+        .map_or(proof::Section::Silent, proof::Section::Publish)
 }
 
 /// The latest findings of what is in force say that it will not work, or cannot tell.

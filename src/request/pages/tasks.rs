@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::parts::{Tone, count};
 use crate::{
-    readiness::{Code, Finding, Mode, Severity, words::called},
+    readiness::{Code, Finding, Mode, ProofMode, Severity, engine::Checks, words::called},
     request::{Kind, Standing, store::Request},
 };
 
@@ -36,6 +36,9 @@ enum Area {
     Record,
     Reach,
     Certificate,
+    /// A domain that another service holds.
+    Held,
+    /// The record that proves who owns a domain.
     Proof,
 }
 
@@ -59,7 +62,8 @@ impl Area {
                     Self::Record
                 }
             }
-            Code::DomainHeld => Self::Proof,
+            Code::DomainHeld => Self::Held,
+            Code::DomainUnproven | Code::DomainProven => Self::Proof,
             Code::EdgeNoAddress | Code::EdgePrivateAddress | Code::EdgeUnreachable => Self::Reach,
             Code::Certificate
             | Code::CertificateName
@@ -75,9 +79,15 @@ impl Area {
 }
 
 impl Tasks {
-    /// What there is to do for `request`; `None` where nothing is any more, or never was.
+    /// What there is to do for `request`, which has so many domains `to_prove`; `None` where nothing is any more, or never was.
     #[must_use]
-    pub fn of(request: &Request, standing: Standing, mode: Mode) -> Option<Self> {
+    pub fn of(
+        request: &Request,
+        standing: Standing,
+        checks: &Checks,
+        to_prove: usize,
+    ) -> Option<Self> {
+        let (mode, proof) = (checks.mode(), checks.proof());
         match standing {
             Standing::Checking { .. } | Standing::NeedsAction { .. } | Standing::InForce => {}
             Standing::Superseded
@@ -124,7 +134,16 @@ impl Tasks {
                 ("Access Edge", "Access Edges"),
             ),
         ];
-        let held = side.of(Area::Proof).count();
+        let proven = side.of(Area::Proof).count();
+        if proven > 0 || (proof == ProofMode::Always && to_prove > 0) {
+            yours.push(side.task(
+                Area::Proof,
+                "TXT record that proves each new SIP domain",
+                to_prove.max(proven),
+                ("SIP domain", "SIP domains"),
+            ));
+        }
+        let held = side.of(Area::Held).count();
         if held > 0 {
             yours.push(Task {
                 name: "Domains that another service holds",
@@ -138,7 +157,7 @@ impl Tasks {
         }
         Some(Self {
             yours,
-            ours: ours(side.seen(), standing, mode),
+            ours: ours(side.seen(), standing, mode, proof),
         })
     }
 }
@@ -246,7 +265,7 @@ enum Seen {
 }
 
 /// The tasks of the portal's side.
-fn ours(seen: Seen, standing: Standing, mode: Mode) -> Vec<Task> {
+fn ours(seen: Seen, standing: Standing, mode: Mode, proof: ProofMode) -> Vec<Task> {
     let (tag, tone, hint) = match (mode, seen) {
         (Mode::Off, _) => ("Off", Tone::Neutral, "Nothing is looked up here"),
         (Mode::Advise | Mode::Enforce, Seen::Nothing) => (
@@ -278,10 +297,11 @@ fn ours(seen: Seen, standing: Standing, mode: Mode) -> Vec<Task> {
         | Standing::Withdrawn => (
             "Waiting",
             Tone::Waiting,
-            match mode {
-                Mode::Enforce => "As soon as all of your side is done",
-                Mode::Advise => "After the first look, whatever it finds",
-                Mode::Off => "",
+            match (mode, proof) {
+                (Mode::Enforce, _) => "As soon as all of your side is done",
+                (Mode::Advise, ProofMode::Held) => "After the first look, whatever it finds",
+                (Mode::Advise, ProofMode::Always) => "As soon as each new SIP domain is proven",
+                (Mode::Off, _) => "",
             },
         ),
     };
@@ -392,7 +412,7 @@ mod tests {
     #[test]
     fn our_side_waits_for_yours_and_not_the_other_way_round() {
         let tags = |seen, standing, mode| -> Vec<_> {
-            ours(seen, standing, mode)
+            ours(seen, standing, mode, ProofMode::Held)
                 .iter()
                 .map(|task| task.tag)
                 .collect()

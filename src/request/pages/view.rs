@@ -7,7 +7,11 @@
 use askama::Template;
 
 pub use super::parts::{Choice, Domain, EdgeRoutes, Field, Problem, Tone, Way, When, count};
-use super::{findings::Findings, tasks::Tasks};
+use super::{
+    findings::Findings,
+    proof::{self, Records},
+    tasks::Tasks,
+};
 use crate::web::shell::Shell;
 
 /// `GET /`: what this is, what to have at hand, three ways on.
@@ -245,6 +249,8 @@ pub struct ReceiptPage<'a> {
     pub promised: When,
     /// Absolute address of the status page, to be bookmarked.
     pub status_url: String,
+    /// The records that prove who owns its domains, where it waits for them.
+    pub proof: Option<Records>,
 }
 
 /// `GET /requests/{reference}/receipt.txt`.
@@ -333,6 +339,8 @@ pub struct StatusPage<'a> {
     pub can_check: bool,
     /// What they found.
     pub findings: Findings,
+    /// What there is to say of the records that prove who owns its domains.
+    pub proof: proof::Section,
     /// The routes are in force, and these are the commands for the own servers.
     pub steps: Option<Steps>,
     /// The routes asked for, by edge.

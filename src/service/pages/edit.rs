@@ -29,7 +29,7 @@ use crate::{
             },
             findings::{Findings, outlook},
             routes_of,
-            view::{Field, Hidden, Tone},
+            view::{Field, Hidden, Tone, count},
         },
         queue::NotStored,
         reference::SubmissionId,
@@ -320,6 +320,13 @@ fn review(
     });
     let mut shell = app.shell(Section::Service);
     shell.error = unconfirmed;
+    let added = |change: &&Change| matches!(change, Change::Added { .. });
+    let to_prove = match told.iter().filter(added).count() {
+        added if added > 0 && shell.asks_proof() => {
+            count(added, "new SIP domain", "new SIP domains")
+        }
+        _ => String::new(),
+    };
     let view = ReviewPage {
         shell,
         changes: told.iter().map(in_words).collect(),
@@ -332,6 +339,7 @@ fn review(
             .filter_map(warning)
             .collect(),
         split: checked.wanted.deployment == Deployment::Split,
+        to_prove,
         outlook,
         confirm,
         hidden: hidden(form),

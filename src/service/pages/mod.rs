@@ -24,7 +24,7 @@ use crate::{
     agreement::AgreementNumber,
     app::App,
     error::{Error, Problem},
-    readiness::{Severity, words::Teller},
+    readiness::{ProofMode, Severity, words::Teller},
     request::{
         Kind, State as Stored,
         pages::{findings::Findings, routes_of, view::Field, view::Tone, when::when},
@@ -152,6 +152,8 @@ fn hub(app: &App, service: &Service) -> Result<Response, Error> {
                 .map(|(_, domains)| domains.len())
                 .sum(),
             pending: service.pending().map(|r| line(r, service)),
+            asks_proof: site.checks.proof() == ProofMode::Always
+                && service.pending().is_some_and(|r| r.kind != Kind::Cancel),
             risks: Findings::tell(&teller, &service.risks),
             at_risk: service
                 .risks

@@ -69,6 +69,8 @@ pub struct HubPage<'a> {
     pub activated: usize,
     /// The request that is pending.
     pub pending: Option<Line>,
+    /// Its new domains have to be proven.
+    pub asks_proof: bool,
     /// What the last checks found wrong with what is in force.
     pub risks: Findings,
     /// Some of it keeps calls and messages from arriving, or could not be looked at.
@@ -149,6 +151,8 @@ pub struct ReviewPage<'a> {
     pub warnings: Vec<String>,
     /// Some users of the domains are online.
     pub split: bool,
+    /// How many domains are added and have to be proven, such as `2 new SIP domains`; or empty.
+    pub to_prove: String,
     /// What the checks say now; `None`: they are off.
     pub outlook: Option<Findings>,
     /// `confirm_edge_change`; `None` where no domain in force changes its Access Edge.

@@ -98,6 +98,7 @@ async fn the_status_as_json_is_what_it_was_for_every_program() {
         "findings": [
             { "code": "domain-held", "severity": "blocking", "subject": "contoso.com", "expected": "", "found": [] },
         ],
+        "proof": { "asked": "held", "records": [] },
         "timeline": [
             { "seq": 1, "at": "2025-05-05T14:01:00Z", "actor": "administrator", "code": "submitted", "subject": null },
             { "seq": 2, "at": "2025-05-05T14:01:00Z", "actor": "portal", "code": "held", "subject": null },

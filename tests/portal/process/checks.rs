@@ -64,6 +64,15 @@ async fn the_command_says_what_is_there_and_whether_it_proves_enough() {
     assert_eq!(good.status.code(), Some(0));
     assert!(good.stderr.is_empty());
 
+    let always = [
+        &eyes.settings()[..],
+        &[("PIC_CHECKS", ""), ("PIC_PROOF", "always")],
+    ]
+    .concat();
+    let asked = check(&always, "contoso.com", "sip.contoso.com").await;
+    assert!(printed(&asked, &edge).contains("(PIC_PROOF=always)"));
+    assert_eq!(asked.status.code(), Some(0));
+
     world.unroute("contoso.com");
     edge.behave(Mode::Reset);
     let bad = check(&eyes.settings(), "contoso.com", "sip.contoso.com").await;
@@ -136,6 +145,7 @@ async fn a_portal_provisions_what_is_ready_and_the_rest_when_it_is() {
     becomes(&unready, "provisioned srv").await;
     let log = portal.log();
     assert!(log.contains("readiness checks enforce"), "{log}");
+    assert!(log.contains("(PIC_PROOF=held)"), "{log}");
     for secret in ["contoso", "fabrikam", "127.", "NXDOMAIN"] {
         // It says where it listens on standard output.
         assert!(!log.contains(secret), "{secret}: {log}");
@@ -169,6 +179,29 @@ async fn how_strict_the_checks_are_is_said_at_the_start() {
     // Whoever can be reached by others is no trial.
     let open = [&trial[..], &[("PIC_LISTEN", "0.0.0.0:0")]].concat();
     assert_eq!(mode(&open, scratch.path()).await, "enforce");
+}
+
+#[tokio::test]
+async fn that_every_domain_has_to_be_proven_is_said_at_the_start() {
+    let scratch = scratch();
+    let db = TestDb::fresh(&MIGRATOR).await;
+    let (url, log) = (db.url(), scratch.path().join("log"));
+    let settings = [
+        ("PIC_CHECKS", "advise"),
+        ("PIC_PROOF", "always"),
+        ("PIC_DNS", "127.0.0.1:53"),
+    ];
+    let portal = Portal::start(&[&on(&url)[..], &settings].concat(), &log).await;
+    let said = portal.log();
+    portal.stop().await;
+    assert!(said.contains("(PIC_PROOF=always)"), "{said}");
+    assert!(said.contains("once its domains are proven"), "{said}");
+    // Where nothing is looked up nothing could be proven.
+    let off = [("PIC_CHECKS", "off"), ("PIC_PROOF", "always")];
+    let settings = [&on(&url)[..], &off].concat();
+    let said = refusal(&mut command(&program(), &settings)).await;
+    let fault = "pic-portal: PIC_PROOF: is always while PIC_CHECKS is off";
+    assert!(said.starts_with(fault), "{said}");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use pic_portal::{
         store::{self, Verdicts},
         waker::Waker,
     },
-    readiness::{Code, Finding},
+    readiness::{Code, Finding, ProofMode, engine::Checks},
 };
 
 use super::{JSON, ONE, ask, get, lasting};
@@ -378,6 +378,14 @@ async fn another_process_knows_the_tag_unless_its_pages_differ() {
         &|site| site.checks = world.advise(),
         &|site| site.public_url = pic_portal::config::Origin::parse("https://a.example").unwrap(),
     ];
+    let edition = |proof| {
+        let mut site = portal.app.site().clone();
+        site.checks = Checks::Advise(world.checker(), proof);
+        let app = App::new(portal.app.db().clone(), site, Waker::default());
+        app.edition().to_owned()
+    };
+    let (held, always) = (edition(ProofMode::Held), edition(ProofMode::Always));
+    assert_ne!(held, always, "when ownership is to be proven is shown too");
     for face in [("accept", "text/html"), JSON] {
         assert_eq!(beside(face, &|_| {}).await, StatusCode::NOT_MODIFIED);
         for change in changes {

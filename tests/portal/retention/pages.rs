@@ -170,6 +170,7 @@ async fn the_doctor_prints_the_rule_the_sweeps_and_the_database() {
         "fsync: ",
         "unlogged: yes",
         "statistics: yes",
+        "readiness checks: off; proof of ownership: held",
     ] {
         assert!(said.contains(words), "{words}: {said}");
     }
@@ -186,6 +187,8 @@ async fn the_doctor_prints_the_rule_the_sweeps_and_the_database() {
     );
     assert_eq!(report["database"]["legacy_contact"]["unlogged"], true);
     assert_eq!(report["database"]["pool"], 10);
+    let settings = serde_json::json!({ "checks": "off", "proof": "held" });
+    assert_eq!(report["settings"], settings);
     assert!(!said.contains("aviary"), "{said}");
     // Somebody made it an ordinary table: the doctor sees it.
     portal

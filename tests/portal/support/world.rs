@@ -5,6 +5,7 @@ use std::time::Duration;
 use pic_portal::{
     clock::Clock,
     readiness::{
+        ProofMode,
         dns::{Dns, Limits},
         engine::{Checker, Checks},
         net::Reach,
@@ -133,11 +134,11 @@ impl World {
 
     /// Provisions on positive proof alone.
     pub(crate) fn enforce(&self) -> Checks {
-        Checks::Enforce(self.checker())
+        Checks::Enforce(self.checker(), ProofMode::Held)
     }
 
     /// Shows what it finds, and provisions all the same.
     pub(crate) fn advise(&self) -> Checks {
-        Checks::Advise(self.checker())
+        Checks::Advise(self.checker(), ProofMode::Held)
     }
 }

@@ -1,0 +1,182 @@
+//! Which records must an administrator publish, so that the owners of the zones name the service?
+
+use std::collections::{HashMap, HashSet};
+
+use askama::Template;
+
+use super::{findings::Block, parts::count};
+use crate::{
+    app::App,
+    db,
+    names::SipDomain,
+    readiness::{
+        Code, Finding, Mode, ProofMode, Severity,
+        owner::{record_name, record_value},
+        words,
+    },
+    request::{
+        Kind,
+        store::{self, Request},
+    },
+};
+
+/// A domain whose owner has to name the service, or has done so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Needed {
+    pub(crate) domain: SipDomain,
+    /// Whether the last checks found the record; `None`: not yet looked up, or no server answered.
+    pub(crate) proven: Option<bool>,
+}
+
+/// The domains of `request` that are provisioned only with proof: of a pending request, where
+/// anything is looked up at all.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away: what is in force decides for an update.
+pub(crate) async fn needed(app: &App, request: &Request) -> Result<Vec<Needed>, db::Error> {
+    let checks = &app.site().checks;
+    let is_pending = request.state.pending().is_some();
+    if !is_pending || request.kind == Kind::Cancel || checks.mode() == Mode::Off {
+        return Ok(Vec::new());
+    }
+    let told: HashMap<&str, Told> = request
+        .findings
+        .iter()
+        .filter_map(|it| Some((it.subject.as_str(), Told::of(it)?)))
+        .collect();
+    let all = || request.routes.iter().flat_map(|(_, domains)| domains);
+    let domains: Vec<SipDomain> = match (checks.proof(), request.kind) {
+        (ProofMode::Held, _) => {
+            let is_held = |domain: &&SipDomain| told.contains_key(domain.as_str());
+            all().filter(is_held).cloned().collect()
+        }
+        // A new service has nothing in force.
+        (ProofMode::Always, Kind::Initiate) => all().cloned().collect(),
+        (ProofMode::Always, Kind::Update | Kind::Cancel) => {
+            store::new_domains(&app.db().pool, request).await?
+        }
+    };
+    let needed = domains.into_iter().map(|domain| Needed {
+        proven: match told.get(domain.as_str()) {
+            Some(Told::Proven) => Some(true),
+            Some(Told::Unproven) => Some(false),
+            Some(Told::Unknown) | None => None,
+        },
+        domain,
+    });
+    Ok(needed.collect())
+}
+
+/// What the last checks said of the record of a domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Proven,
+    Unproven,
+    /// No server answered.
+    Unknown,
+}
+
+impl Told {
+    /// What a finding says of the record of its subject; `None`: it is about something else.
+    fn of(finding: &Finding) -> Option<Self> {
+        match (finding.code, finding.severity) {
+            (Code::DomainProven, _) => Some(Self::Proven),
+            (Code::DomainUnproven, Severity::Unknown) => Some(Self::Unknown),
+            (Code::DomainUnproven | Code::DomainHeld, _) => Some(Self::Unproven),
+            _ => None,
+        }
+    }
+}
+
+/// What the page of a request says of the records that prove its domains.
+#[derive(Clone, Debug)]
+pub enum Section {
+    /// Nothing: its findings do, or there is nothing to prove.
+    Silent,
+    /// They are to be published; the checks have not looked them up yet.
+    Publish(Records),
+    /// They are not needed any more, and what an earlier service left is better removed.
+    NotNeeded,
+}
+
+/// The records to publish, as a part of a page.
+#[derive(Clone, Debug, Template)]
+#[template(path = "request/proof.html")]
+pub struct Records {
+    /// `the SIP domain` or `the 3 SIP domains`.
+    pub of: String,
+    /// How many domains there are.
+    pub count: usize,
+    /// The names of the records, a line each.
+    pub names: String,
+    /// The text, the same for all of them.
+    pub value: String,
+    /// All of them as zone lines and commands.
+    pub blocks: Vec<Block>,
+}
+
+impl Records {
+    /// Names that stand open; more are folded.
+    const OPEN: usize = 10;
+    /// Lines that are longer than this together, in bytes, are not broken between words alone.
+    const LONG: usize = 1_200;
+
+    /// For these domains of the service with this token; `None`: for none of them.
+    pub(crate) fn of<'a>(
+        domains: impl IntoIterator<Item = &'a SipDomain>,
+        token: &str,
+    ) -> Option<Self> {
+        let domains: Vec<_> = domains.into_iter().map(SipDomain::as_fqdn).collect();
+        let names: Vec<_> = domains.iter().map(|domain| record_name(domain)).collect();
+        let mut blocks = Vec::new();
+        for domain in &domains {
+            Block::add(&mut blocks, words::proof(domain, token));
+        }
+        let of = match domains.len() {
+            0 => return None,
+            1 => "the SIP domain".into(),
+            many => format!("the {}", count(many, "", "SIP domains")),
+        };
+        Some(Self {
+            of,
+            count: domains.len(),
+            names: names.join("\n"),
+            value: record_value(token),
+            blocks,
+        })
+    }
+
+    /// The names are folded.
+    const fn folds(&self) -> bool {
+        self.count > Self::OPEN
+    }
+
+    /// The zone lines alone, for a text.
+    pub(crate) fn zone_lines(&self) -> impl Iterator<Item = &str> {
+        self.blocks
+            .first()
+            .into_iter()
+            .flat_map(|block| block.lines.lines())
+    }
+}
+
+/// The records that are not known to be there, of those that `request` needs.
+pub(crate) fn missing(request: &Request, needed: &[Needed]) -> Option<Records> {
+    let missing = needed.iter().filter(|it| it.proven != Some(true));
+    Records::of(missing.map(|it| &it.domain), &request.token)
+}
+
+/// The records of which the checks have said nothing yet; their findings show the others.
+pub(crate) fn not_looked_up(request: &Request, needed: &[Needed]) -> Option<Records> {
+    let told: HashSet<&str> = request
+        .findings
+        .iter()
+        .filter(|it| Told::of(it).is_some())
+        .map(|it| it.subject.as_str())
+        .collect();
+    let silent = needed
+        .iter()
+        .filter(|it| !told.contains(it.domain.as_str()));
+    Records::of(silent.map(|it| &it.domain), &request.token)
+}
