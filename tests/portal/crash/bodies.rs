@@ -31,9 +31,12 @@ const HELD: usize = 64 * 1024 * 1024 / BODY;
 /// Resident memory in KiB while they come.
 const MOST: u64 = 150 * 1024;
 
+/// The address of the client that a proxy names for a connection of the flood.
+type Client = fn(usize) -> String;
+
 /// Sends all bodies of the flood, each for the network that `client` names for its connection, and
 /// goes away when all are answered but those that are held.
-async fn flood(portal: &Portal, client: fn(usize) -> String) {
+async fn flood(portal: &Portal, client: Client) {
     let connections = setting("PIC_BODIES", CONNECTIONS);
     let body = Bytes::from(format!("domains={}", "x".repeat(BODY)));
     let mut streams = JoinSet::new();
@@ -84,7 +87,7 @@ async fn bodies_that_never_end_take_little_memory() {
     ];
     let portal = Portal::start(&settings, &scratch.path().join("log")).await;
     let before = resident(portal.id());
-    let floods: [(&str, fn(usize) -> String); 2] = [
+    let floods: [(&str, Client); 2] = [
         ("one network", |_| "192.0.2.1".into()),
         ("many networks", |number| {
             format!("10.{}.{}.1", number / 256, number % 256)

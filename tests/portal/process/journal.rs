@@ -49,11 +49,11 @@ async fn the_set_up_link_is_in_a_file_of_its_own_and_not_in_the_journal() {
     let fields = [("name", "anna"), ("password", "a long enough password")];
     let link = fs::read_to_string(&file).unwrap();
     let (_, path) = link.trim_end().split_once("/staff/").unwrap();
-    let made = portal
+    let account = portal
         .post(&format!("/staff/{path}"), &fields)
         .await
         .unwrap();
-    assert_eq!(made.status, StatusCode::SEE_OTHER, "{}", made.body);
+    assert_eq!(account.status, StatusCode::SEE_OTHER, "{}", account.body);
     portal.stop().await;
 
     let portal = Portal::start(&settings, &log).await;
