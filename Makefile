@@ -18,6 +18,7 @@ soak: tools-test ## Run the long forms of the tests, for an hour or so
 	PIC_FUZZ=100000 PIC_SLOW=300 cargo test --locked --test portal front_door
 	PIC_KILLS=60 PIC_DATABASE_KILLS=25 cargo test --locked --test portal crash::kills -- --nocapture
 	PIC_TEST_ROUNDS=20 cargo test --locked --test portal faults:: -- --nocapture
+	PIC_EVIDENCE_DOMAINS=1000 cargo test --locked --test portal bounds:: -- --nocapture
 	PIC_EVERY_FAULT=1 cargo test --locked --test portal crash::statements
 	PIC_SOAK_SECONDS=$${PIC_SOAK_SECONDS:-600} cargo test --locked --test portal crash::memory -- --nocapture
 

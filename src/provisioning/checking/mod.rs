@@ -23,7 +23,7 @@ use super::{
 use crate::{
     db::{self, PgPool},
     readiness::{
-        Finding, Mode,
+        Finding, Mode, bound,
         engine::{Checker, Checks},
     },
 };
@@ -261,6 +261,7 @@ async fn look(checker: Checker, enforce: bool, job: Job) -> Looked {
             Err(held) => findings.push(held),
         }
     }
+    bound(&mut findings);
     looked.findings = Some(findings);
     looked
 }
