@@ -31,6 +31,7 @@ soak: tools-test ## Run the long forms of the tests, for an hour or so
 	PIC_TRIES=1000 cargo test --locked --test portal tries::passwords -- --nocapture
 	PIC_KILLS=60 PIC_DATABASE_KILLS=25 cargo test --locked --test portal crash::kills -- --nocapture
 	PIC_TEST_ROUNDS=20 cargo test --locked --test portal faults:: -- --nocapture
+	PIC_EVIDENCE_DOMAINS=1000 cargo test --locked --test portal bounds:: -- --nocapture
 	PIC_EVERY_FAULT=1 cargo test --locked --test portal crash::statements
 	PIC_EVERY_LIMIT=1 cargo test --locked --test portal readiness_tls::constraints
 	PIC_BODIES=256 cargo test --locked --test portal crash::bodies -- --nocapture

@@ -76,6 +76,38 @@ impl Error {
     pub fn breaks(&self, name: &str) -> bool {
         matches!(self, Self::Refused(Fault::Answer { constraint: Some(broken), .. }) if broken == name)
     }
+
+    /// Whether a part of what was asked may be at fault, so that the other parts may be done without
+    /// it: neither that others changed the same rows, nor that the database is away or overloaded.
+    #[must_use]
+    pub fn may_be_a_part(&self) -> bool {
+        match self {
+            Self::Refused(_) | Self::Impossible(_) => true,
+            Self::Conflict(_) => false,
+            Self::Unavailable(_) => self.took_too_long(),
+        }
+    }
+
+    /// Whether it was given up because it took too long.
+    #[must_use]
+    pub fn took_too_long(&self) -> bool {
+        match self {
+            Self::Unavailable(Fault::Answer { code, .. }) => code == "57014",
+            Self::Unavailable(Fault::Connection(kind)) => *kind == std::io::ErrorKind::TimedOut,
+            _ => false,
+        }
+    }
+
+    /// PostgreSQL's code for it, five characters; empty where it gave none.
+    #[must_use]
+    pub fn sqlstate(&self) -> &str {
+        match self {
+            Self::Unavailable(Fault::Answer { code, .. })
+            | Self::Conflict(Fault::Answer { code, .. })
+            | Self::Refused(Fault::Answer { code, .. }) => code,
+            _ => "",
+        }
+    }
 }
 
 impl fmt::Debug for Error {

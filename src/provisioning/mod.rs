@@ -1,9 +1,10 @@
 //! How does a pending request become a provisioned one?
 //!
 //! [`store`] has the steps, each one statement; [`checking`] looks at what is due, `plain` settles it
-//! where nothing is looked up; [`worker`] is the loop that takes the steps, [`waker`] what wakes it
+//! where nothing is looked up; `apart` keeps one that fails from the others; [`worker`] is the loop that takes the steps, [`waker`] what wakes it
 //! (`design.md`, The background task); [`meter`] counts what it does.
 
+mod apart;
 pub mod checking;
 pub mod meter;
 mod plain;

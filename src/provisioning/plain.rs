@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    apart::Batch,
     meter::Meter,
     store::{self, Look, Settled, Verdicts, Waits},
     waker::Waker,
@@ -80,9 +81,8 @@ impl Settler {
             ..Settled::default()
         };
         if !look.rest.is_empty() {
-            settled +=
-                store::settle_surely(&self.pool, &look.rest, &self.waits, &Verdicts::default())
-                    .await?;
+            let batch = Batch::Pending(Verdicts::default());
+            settled += batch.settle(&self.pool, &look.rest, &self.waits).await?;
         }
         if settled != Settled::default() {
             self.meter.settled(settled);
@@ -111,13 +111,27 @@ impl Settler {
                 }
                 // Somebody else got on in the meantime, so this ends.
                 Err(db::Error::Conflict(_)) => {}
-                Err(error) => {
-                    // A batch of requests of a thousand domains each may not come to its end in time.
-                    self.most.store((most / 2).max(1), Relaxed);
+                // A batch of requests of a thousand domains each may not come to its end in time.
+                Err(error) if most > 1 && !matches!(error, db::Error::Refused(_)) => {
+                    self.most.store(most / 2, Relaxed);
                     return Err(error);
                 }
+                Err(error) if error.may_be_a_part() => return self.all_the_rest(most).await,
+                Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Claims what is due, and leaves all of it to [`Batch::settle`], which can settle each alone.
+    async fn all_the_rest(&self, most: u32) -> Result<Look, db::Error> {
+        let rest = store::claim(&self.pool, most, LEASE).await?;
+        Ok(Look {
+            provisioned: 0,
+            full: rest.len() >= usize::try_from(most).unwrap_or(usize::MAX),
+            rest,
+            next_since: None,
+            idle: None,
+        })
     }
 
     /// Batches until no more is due since then. When there is a queue, two at a time: one is computed

@@ -221,19 +221,29 @@ pub async fn settle(
     })
 }
 
-/// Settles, and again when somebody else was faster: they got on in the meantime, so this ends.
-pub(super) async fn settle_surely(
-    pool: &PgPool,
-    claim: &Claim,
-    waits: &Waits,
-    verdicts: &Verdicts,
-) -> Result<Settled, db::Error> {
-    loop {
-        match settle(pool, claim, waits, verdicts).await {
-            Err(db::Error::Conflict(_)) => {}
-            settled => return settled,
-        }
-    }
+/// Gives back what `claim` still holds and could not be settled: it is due after a wait that doubles
+/// each time, or after the longest one where it is in force.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away; then the leases run out.
+pub async fn put_off(pool: &PgPool, claim: &Claim, waits: &Waits) -> Result<(), db::Error> {
+    sqlx::query!(
+        "WITH watched AS (
+            UPDATE watch SET due_at = pic_now() + $4::interval, lease_token = NULL, lease_until = NULL
+            WHERE request_id = ANY ($1) AND lease_token = $2
+         )
+         UPDATE work SET due_at = pic_now() + pic_back_off(attempts, $3::interval, $4::interval),
+                         attempts = least(attempts + 1, 32000), lease_token = NULL, lease_until = NULL
+         WHERE request_id = ANY ($1) AND lease_token = $2",
+        &claim.requests,
+        claim.token,
+        interval(waits.first),
+        interval(waits.longest),
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
 }
 
 /// What one look at what is due came to, see [`settle_plain`].

@@ -26,7 +26,7 @@ use tokio::{
 };
 
 use super::{
-    Code, Finding, Mode, ProofMode, Severity,
+    Code, Finding, Mode, ProofMode, Severity, bound,
     dns::{AddressFacts, Addresses, Dns, TokenFacts},
     domain, edge,
     meter::{Look, Meter},
@@ -57,7 +57,8 @@ const SPREAD: Duration = Duration::from_millis(50);
 /// What the checks of a set of routes found.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// One or more for every edge and every domain that was looked at, the gravest first.
+    /// One or more for every edge and every domain that was looked at, the gravest first, with as much
+    /// evidence as one request may have.
     pub findings: Vec<Finding>,
     /// Edges and domains that were not done within the budget.
     pub unfinished: usize,
@@ -217,9 +218,7 @@ impl Checker {
             report.findings.extend(findings);
             report.unfinished -= 1;
         }
-        report.findings.sort_by(|a, b| {
-            (b.severity, &a.subject, a.code).cmp(&(a.severity, &b.subject, b.code))
-        });
+        bound(&mut report.findings);
         report
     }
 

@@ -1,16 +1,26 @@
 //! What was found somewhere out there, fit to be stored and shown.
+//!
+//! The owner of a zone or of a certificate decides how much is found there. So it is bounded: each line,
+//! the lines of a finding, and the lines of all findings of a request together.
 
 use std::fmt;
 
+use super::{Finding, Severity};
+
 /// The longest line, in bytes.
-const LONGEST: usize = 300;
-/// The most lines of one finding.
-const MOST: usize = 40;
+const LONGEST: usize = 256;
+/// The most lines of one finding; then one that says how many more there are.
+const MOST: usize = 8;
+/// What all lines of a request's findings may be long together, in bytes.
+pub const MOST_IN_ALL: usize = 64 * 1024;
 /// Stands where something was left out.
 const LEFT_OUT: &str = "[left out]";
+/// Stands for the lines of a finding for which there was no room.
+const NO_ROOM: &str = "not kept: too much";
 
-/// A line of evidence: printable ASCII, 300 bytes at most, and nothing that looks like an address
-/// of a person, whoever put it into a zone or a certificate. SQL holds it to the same.
+/// A line of evidence: printable ASCII, 256 bytes at most, and nothing that looks like an address
+/// of a person, whoever put it into a zone or a certificate. SQL holds it to 300 bytes, which
+/// versions before stored, and to the same in all else.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Evidence(String);
 
@@ -36,19 +46,19 @@ impl Evidence {
         Self(kept)
     }
 
-    /// Several lines; when there are too many, the last says how many more there are.
+    /// Several lines; when there are more than eight, a ninth says how many. They come in an order
+    /// that does not depend on that of an answer, so that the same answer is the same evidence.
     #[must_use]
     pub fn lines(lines: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<Self> {
         let mut lines = lines.into_iter();
         let mut kept: Vec<_> = lines
             .by_ref()
-            .take(MOST - 1)
+            .take(MOST)
             .map(|line| Self::new(line.as_ref()))
             .collect();
-        match (lines.next(), lines.count()) {
-            (None, _) => {}
-            (Some(last), 0) => kept.push(Self::new(last.as_ref())),
-            (Some(_), more) => kept.push(Self::new(&format!("and {} more", more + 1))),
+        let more = lines.count();
+        if more > 0 {
+            kept.push(Self::new(&format!("and {more} more")));
         }
         kept
     }
@@ -57,6 +67,25 @@ impl Evidence {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// Puts the findings of a request in order, the gravest first, and leaves evidence out for which there
+/// is no room in [`MOST_IN_ALL`]; a line says so. A short line is kept, since that one is no shorter.
+pub fn bound(findings: &mut [Finding]) {
+    findings
+        .sort_by(|a, b| (b.severity, &a.subject, a.code).cmp(&(a.severity, &b.subject, b.code)));
+    let mut room = MOST_IN_ALL;
+    for finding in findings {
+        let length: usize = finding.found.iter().map(|line| line.0.len()).sum();
+        // The cause of what was skipped is no evidence.
+        if finding.severity == Severity::Skipped || length <= NO_ROOM.len() {
+            continue;
+        }
+        match room.checked_sub(length) {
+            Some(left) => room = left,
+            None => finding.found = vec![Evidence::new(NO_ROOM)],
+        }
     }
 }
 
@@ -71,6 +100,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{names::Fqdn, readiness::Code};
 
     #[test]
     fn addresses_are_left_out() {
@@ -86,11 +116,44 @@ mod tests {
     }
 
     #[test]
-    fn two_hundred_records_are_forty_lines() {
-        let lines = Evidence::lines((0..200).map(|n| n.to_string()));
-        assert_eq!(lines.len(), MOST);
-        assert_eq!(lines.last().map(Evidence::as_str), Some("and 161 more"));
-        assert_eq!(Evidence::lines((0..40).map(|n| n.to_string())).len(), 40);
+    fn two_hundred_records_are_eight_lines_and_how_many_more() {
+        let lines = |many: u32| Evidence::lines((0..many).map(|n| n.to_string()));
+        let last = |many| lines(many).last().unwrap().to_string();
+        assert_eq!((lines(200).len(), last(200)), (9, "and 192 more".into()));
+        assert_eq!((lines(9).len(), last(9)), (9, "and 1 more".into()));
+        assert_eq!((lines(8).len(), last(8)), (8, "7".into()));
+    }
+
+    #[test]
+    fn evidence_in_all_is_bounded_and_what_is_left_out_is_told() {
+        let of = |code, n: usize, line: &str| {
+            let name = Fqdn::parse(&format!("d{n:04}.example")).unwrap();
+            Finding::new(code, &name, "", [line; 20])
+        };
+        let long = "x".repeat(250);
+        let mut findings: Vec<_> = (0..1_000).map(|n| of(Code::SrvTarget, n, &long)).collect();
+        findings.reverse();
+        // Graver and short: it is kept whatever else there is.
+        findings.insert(
+            500,
+            Finding::new(Code::DomainHeld, &findings[0].subject.clone(), "", ["none"]),
+        );
+        bound(&mut findings);
+        let length =
+            |finding: &Finding| finding.found.iter().map(|line| line.0.len()).sum::<usize>();
+        assert!(findings.iter().map(length).sum::<usize>() <= MOST_IN_ALL + 1_000 * NO_ROOM.len());
+        assert_eq!(findings[0].subject.as_str(), "d0000.example");
+        assert_eq!(findings[0].found.len(), 9);
+        let held = findings
+            .iter()
+            .find(|it| it.code == Code::DomainHeld)
+            .unwrap();
+        assert_eq!(held.found[0].as_str(), "none");
+        assert_eq!(findings[998].found, [Evidence::new(NO_ROOM)]);
+        // Bounded again it is the same.
+        let once = findings.clone();
+        bound(&mut findings);
+        assert_eq!(findings, once);
     }
 
     proptest! {

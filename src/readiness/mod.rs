@@ -23,7 +23,7 @@ pub(crate) mod pages;
 pub mod tls;
 pub mod words;
 
-pub use self::evidence::Evidence;
+pub use self::evidence::{Evidence, MOST_IN_ALL, bound};
 use crate::{named::named, names::Fqdn};
 
 named! {
@@ -180,7 +180,7 @@ pub struct Finding {
     pub subject: Fqdn,
     /// What should be there.
     pub expected: Evidence,
-    /// All that is there, a line each; for a skipped one the code that it depends on.
+    /// What is there, a line each, within bounds; for a skipped one the code that it depends on.
     pub found: Vec<Evidence>,
 }
 

@@ -49,7 +49,7 @@ pub struct Glance {
     /// What its standing is derived from.
     pub facts: Facts,
     /// Place of the last entry in its timeline, from 1.
-    pub seq: u16,
+    pub seq: u32,
     /// Its findings.
     pub findings: Counts,
     /// When its checks last ran; none: not yet.
@@ -66,8 +66,7 @@ impl Request {
     pub fn glance(&self) -> Glance {
         Glance {
             facts: self.facts(),
-            // A timeline has no gaps: it is append-only, each place one more than the last.
-            seq: u16::try_from(self.events.len()).unwrap_or(u16::MAX),
+            seq: self.events.last().map_or(0, |event| event.seq),
             findings: self.findings.iter().map(|f| f.severity).collect(),
             checked_at: self.checked_at,
             due_at: self.due_at,

@@ -34,7 +34,12 @@ pub(crate) use self::{
     stream::{Events, answer, hello, no_room, of_request, stream},
     support::support,
 };
-use super::{Clocks, Standing, follow::Glance, reference::Reference, store::Request};
+use super::{
+    Clocks, Standing,
+    follow::Glance,
+    reference::Reference,
+    store::{Event, Request},
+};
 use crate::{app::App, code};
 
 /// How long and how many live streams may be.
@@ -96,9 +101,9 @@ fn address(app: &App, reference: Reference) -> String {
 }
 
 /// A UUID for something of a request: the same for ever, wherever the portal is reached, and it
-/// does not tell the reference. `place`: of the event in the timeline, 0 for the request itself.
-fn stable_id(request: &Request, place: usize) -> uuid::Uuid {
-    let hash = Sha256::digest(format!("pic-portal live {} {place}", request.reference));
+/// does not tell the reference. `what`: names an event of the timeline, or `0` the request itself.
+fn stable_id(request: &Request, what: &str) -> uuid::Uuid {
+    let hash = Sha256::digest(format!("pic-portal live {} {what}", request.reference));
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&hash[..16]);
     uuid::Builder::from_custom_bytes(bytes).into_uuid()
@@ -114,5 +119,5 @@ fn last_event(request: &Request) -> DateTime<Utc> {
     request
         .events
         .last()
-        .map_or(request.submitted_at, |event| event.at)
+        .map_or(request.submitted_at, Event::latest)
 }

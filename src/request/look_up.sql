@@ -11,8 +11,9 @@ SELECT a.place AS "place!",
            AS "superseded!",
        ARRAY(SELECT e.access_edge::text FROM request_edge e WHERE e.request_id = r.id ORDER BY e.ordinal) AS "edges!",
        d.edges AS "domain_edges!", d.domains AS "domains!",
-       e.times AS "event_times!", e.actors AS "event_actors!", e.codes AS "event_codes!",
-       e.subjects AS "event_subjects!: Vec<Option<String>>",
+       e.all_of_them AS "events!: Json<Vec<StoredEvent>>",
+       ARRAY(SELECT l.subject::text FROM event l WHERE l.request_id = r.id AND l.code = 'domain-lost' ORDER BY l.subject)
+           AS "lost!",
        f.all_of_them AS "findings!: Json<Vec<StoredFinding>>",
        coalesce(w.due_at, h.due_at) AS "due_at?",
        coalesce(w.checked_at, h.checked_at, f.at) AS "checked_at?",
@@ -35,9 +36,9 @@ CROSS JOIN LATERAL (
     FROM (SELECT edge, sip_domain FROM request_route WHERE request_id = r.id ORDER BY edge, sip_domain) o
 ) d
 CROSS JOIN LATERAL (
-    SELECT coalesce(array_agg(at), '{}') AS times, coalesce(array_agg(actor), '{}') AS actors,
-           coalesce(array_agg(code), '{}') AS codes, coalesce(array_agg(subject::text), '{}') AS subjects
-    FROM (SELECT at, actor, code, subject FROM event WHERE request_id = r.id ORDER BY seq) o
+    -- The last ones, the last first: `MOST_EVENTS`.
+    SELECT coalesce(jsonb_agg(jsonb_build_array(seq, at, last_at, times, actor, code, subject)), '[]') AS all_of_them
+    FROM (SELECT * FROM event WHERE request_id = r.id ORDER BY seq DESC LIMIT 100) o
 ) e
 CROSS JOIN LATERAL (
     SELECT max(at) AS at,

@@ -28,6 +28,9 @@ use crate::{
 pub const MAX_EDGES: usize = 10;
 /// The most SIP domains that a request may have, over all its edges.
 pub const MAX_DOMAINS: usize = 1_000;
+/// The most entries of a timeline that are read and shown: the last ones. `look_up.sql`, the desk's
+/// `request.sql` and the timelines of the streams have the same number.
+pub const MOST_EVENTS: usize = 100;
 
 named! {
     /// What is asked of the service.

@@ -1,14 +1,18 @@
 //! How do requests get into the database, and how are they read again?
 
+mod timeline;
+
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sqlx::PgConnection;
 
+pub(crate) use self::timeline::StoredEvent;
+pub use self::timeline::{Event, earlier};
 pub use super::look_up::store::look_up;
 use super::{
-    Actor, Asked, Deployment, EventCode, Facts, Kind, ServiceId, State,
+    Actor, Asked, Deployment, Facts, Kind, ServiceId, State,
     reference::{Reference, SubmissionId},
 };
 use crate::{
@@ -320,19 +324,6 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// One entry of a timeline.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// When it happened.
-    pub at: DateTime<Utc>,
-    /// Who caused it.
-    pub actor: Actor,
-    /// What happened.
-    pub code: EventCode,
-    /// The domain that it is about, where it is about one.
-    pub subject: Option<SipDomain>,
-}
-
 /// A stored request with all that its pages tell.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -356,8 +347,10 @@ pub struct Request {
     pub token: String,
     /// The wanted routes, by edge in the order given.
     pub routes: Vec<(AccessEdge, Vec<SipDomain>)>,
-    /// The timeline, oldest first.
+    /// The last [`MOST_EVENTS`](super::MOST_EVENTS) entries of the timeline, oldest first.
     pub events: Vec<Event>,
+    /// Its domains that went over to another service, in alphabetical order.
+    pub lost: Vec<String>,
     /// What the last checks found, by subject.
     pub findings: Vec<Finding>,
     /// When they last ran; none: not yet.
@@ -413,7 +406,7 @@ impl StoredFinding {
             severity: Severity::parse(&self.1)?,
             subject: Fqdn::from_database(self.2).ok()?,
             expected: Evidence::new(&self.3),
-            found: Evidence::lines(&self.4),
+            found: self.4.iter().map(|line| Evidence::new(line)).collect(),
         })
     }
 }

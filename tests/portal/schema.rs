@@ -255,9 +255,31 @@ const BREAKS: &[(&str, &str)] = &[
         "UPDATE event SET code = 'withdrawn'",
         "the timeline is append-only",
     ),
+    ("UPDATE event SET at = at", "the timeline is append-only"),
     (
-        "UPDATE event SET at = at WHERE false",
+        "UPDATE event SET seq = 2, times = 3, last_at = at",
         "the timeline is append-only",
+    ),
+    (
+        "UPDATE event SET seq = 2, times = 2, last_at = at, code = 'held'",
+        "the timeline is append-only",
+    ),
+    (
+        "UPDATE event SET times = 2, last_at = at",
+        "the timeline is append-only",
+    ),
+    (
+        "INSERT INTO event (request_id, seq, at, actor, code, times) VALUES (1, 2, pic_now(), 'portal', 'held', 0)",
+        "event_times",
+    ),
+    (
+        "INSERT INTO event (request_id, seq, at, actor, code, times) VALUES (1, 2, pic_now(), 'portal', 'held', 2)",
+        "event_again",
+    ),
+    (
+        "INSERT INTO event (request_id, seq, at, actor, code, times, last_at)
+         VALUES (1, 2, pic_now(), 'portal', 'held', 2, pic_now() - interval '1 s')",
+        "event_in_order",
     ),
     (
         "INSERT INTO event VALUES (1, 1, pic_now(), 'portal', 'held')",
@@ -665,8 +687,27 @@ async fn migrations_follow_each_other_onto_data() {
         if place == 0 {
             sqlx::raw_sql(DATA).execute(&mut *connection).await.unwrap();
         }
+        if migration.version == 13 {
+            // As much as versions before the next one stored.
+            sqlx::raw_sql(
+                "INSERT INTO finding (request_id, code, subject, severity, at, found)
+                 SELECT 3, 'srv-target', 'd' || n || '.example', 'blocking', pic_now(),
+                        array_fill(repeat('x', 300), ARRAY[40])
+                 FROM generate_series(1, 40) AS n",
+            )
+            .execute(&mut *connection)
+            .await
+            .unwrap();
+        }
     }
     drop(connection);
+    let found =
+        "SELECT count(*) || ' ' || found[cardinality(found)] FROM finding WHERE request_id = 3
+                 GROUP BY found ORDER BY 1";
+    assert_eq!(
+        texts(db.pool(), found).await,
+        ["13 not kept: too much", "27 and 32 more"]
+    );
     let data =
         "SELECT (SELECT count(*) FROM service)::text UNION ALL SELECT count(*)::text FROM request
                 UNION ALL SELECT count(*)::text FROM route";

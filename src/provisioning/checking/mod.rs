@@ -16,11 +16,14 @@ use futures_util::{StreamExt as _, stream};
 use tokio::task::{self, JoinSet};
 
 use self::store::Job;
-use super::store::{self as settling, Claim, Proof, Settled, Verdicts, Waits};
+use super::{
+    apart::Batch,
+    store::{self as settling, Claim, Proof, Settled, Verdicts, Waits},
+};
 use crate::{
     db::{self, PgPool},
     readiness::{
-        Code, Finding, Mode, ProofMode,
+        Code, Finding, Mode, ProofMode, bound,
         engine::{Checker, Checks},
         owner,
     },
@@ -168,12 +171,12 @@ impl Desk {
         }
         let mut sum = Settled::default();
         for ((watched, _), (claim, looked)) in done {
-            sum += if watched {
-                let checked = looked.into_iter().filter_map(findings).collect::<Vec<_>>();
-                store::store_watched(&self.pool, &claim, &checked).await?
+            let batch = if watched {
+                Batch::Watched(looked.into_iter().filter_map(findings).collect())
             } else {
-                settling::settle_surely(&self.pool, &claim, &self.waits, &verdicts(looked)).await?
+                Batch::Pending(verdicts(looked))
             };
+            sum += batch.settle(&self.pool, &claim, &self.waits).await?;
         }
         Ok(sum)
     }
@@ -273,6 +276,7 @@ async fn look(checker: Checker, enforce: bool, proof: ProofMode, job: Job) -> Lo
         }
         findings.push(told);
     }
+    bound(&mut findings);
     looked.findings = Some(findings);
     looked
 }

@@ -7,9 +7,12 @@ use chrono::{DateTime, Utc};
 use super::{Counts, Glance, RequestId};
 use crate::{
     db::{self, Impossible, PgPool},
-    names::SipDomain,
     readiness::Severity,
-    request::{Actor, EventCode, Facts, Kind, State, reference::Reference, store::Event},
+    request::{
+        Facts, Kind, MOST_EVENTS, State,
+        reference::Reference,
+        store::{Event, StoredEvent},
+    },
 };
 
 /// The request with this name; `None` when there is none.
@@ -105,7 +108,7 @@ impl Columns {
         };
         Ok(Glance {
             facts,
-            seq: u16::try_from(self.seq).map_err(|_| impossible("event", "seq"))?,
+            seq: u32::try_from(self.seq).map_err(|_| impossible("event", "seq"))?,
             findings,
             checked_at: self.checked_at,
             due_at: self.due_at,
@@ -114,7 +117,7 @@ impl Columns {
     }
 }
 
-/// The timelines of `requests`, each from its first entry on, in one round trip.
+/// The last [`MOST_EVENTS`] entries of the timelines of `requests`, oldest first, in one round trip.
 ///
 /// # Errors
 ///
@@ -125,33 +128,28 @@ pub async fn timelines(
 ) -> Result<HashMap<RequestId, Vec<Event>>, db::Error> {
     let ids: Vec<i64> = requests.iter().map(|request| request.0).collect();
     let rows = sqlx::query!(
-        r#"SELECT request_id, at, actor, code, subject::text AS "subject?" FROM event
-           WHERE request_id = ANY ($1) ORDER BY request_id, seq"#,
-        &ids
+        r#"SELECT r.id AS "id!", e.seq, e.at, e.last_at, e.times, e.actor, e.code, e.subject::text AS "subject?"
+           FROM unnest($1::bigint[]) AS r (id)
+           CROSS JOIN LATERAL (SELECT * FROM event WHERE request_id = r.id ORDER BY seq DESC LIMIT $2) e
+           ORDER BY r.id, e.seq"#,
+        &ids,
+        i64::try_from(MOST_EVENTS).unwrap_or(i64::MAX),
     )
     .fetch_all(pool.again())
     .await?;
     let mut timelines: HashMap<RequestId, Vec<Event>> = HashMap::new();
     for row in rows {
-        let impossible = |column| Impossible {
-            table: "event",
-            column,
-            id: Some(row.request_id),
-        };
-        let event = Event {
-            at: row.at,
-            actor: Actor::parse(&row.actor).ok_or(impossible("actor"))?,
-            code: EventCode::parse(&row.code).ok_or(impossible("code"))?,
-            subject: row
-                .subject
-                .map(SipDomain::from_database)
-                .transpose()
-                .map_err(|_| impossible("subject"))?,
-        };
-        timelines
-            .entry(RequestId(row.request_id))
-            .or_default()
-            .push(event);
+        let stored = StoredEvent(
+            row.seq,
+            row.at,
+            row.last_at,
+            row.times,
+            row.actor,
+            row.code,
+            row.subject,
+        );
+        let timeline = timelines.entry(RequestId(row.id)).or_default();
+        timeline.push(stored.read(row.id)?);
     }
     Ok(timelines)
 }

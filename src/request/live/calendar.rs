@@ -82,7 +82,7 @@ fn entry(app: &App, request: &Request) -> String {
     file.line("REFRESH-INTERVAL;VALUE=DURATION", "PT1H");
     file.line("X-PUBLISHED-TTL", "PT1H");
     file.line("BEGIN", "VEVENT");
-    file.line("UID", &stable_id(request, 0).to_string());
+    file.line("UID", &stable_id(request, "0").to_string());
     file.line("DTSTAMP", &modified);
     file.line("LAST-MODIFIED", &modified);
     file.line("SEQUENCE", if ended.is_some() { "1" } else { "0" });

@@ -1,7 +1,8 @@
 //! How does a feed reader follow a request?
 //!
-//! An Atom feed (RFC 4287) with an entry for each event of the timeline, in the words of the page.
-//! The ids are the same for ever, so that nothing is shown as new twice.
+//! An Atom feed (RFC 4287) with an entry for each of the last events of the timeline, in the words of
+//! the page. The ids are the same for ever, so that nothing is shown as new twice; what happens again
+//! is an entry with a later time.
 
 use askama::Template;
 use axum::{
@@ -14,7 +15,11 @@ use super::{address, iso, last_event, stable_id};
 use crate::{
     app::App,
     error::Error,
-    request::pages::{ReferencePath, named, told},
+    request::{
+        EventCode,
+        pages::{ReferencePath, earlier_events, named, told},
+        store::Event,
+    },
     web::{conditional, shell::NAME},
 };
 
@@ -29,6 +34,8 @@ struct Feed {
     /// Address of the request's page.
     page: String,
     updated: String,
+    /// How many events there were before those that it has, or empty.
+    earlier: String,
     /// The newest first.
     entries: Vec<Entry>,
 }
@@ -38,7 +45,30 @@ struct Entry {
     id: uuid::Uuid,
     title: String,
     text: String,
-    at: String,
+    published: String,
+    updated: String,
+}
+
+/// Names an event for ever. What may happen again moves to another place in the timeline.
+fn name(event: &Event) -> String {
+    match event.code {
+        EventCode::Submitted
+        | EventCode::Provisioned
+        | EventCode::Rejected
+        | EventCode::Withdrawn => event.seq.to_string(),
+        EventCode::Held
+        | EventCode::Blocked
+        | EventCode::DomainGained
+        | EventCode::DomainLost
+        | EventCode::KeyReplaced
+        | EventCode::AtRisk
+        | EventCode::Recovered
+        | EventCode::CheckAsked => {
+            let (code, subject) = (event.code.as_str(), event.subject.as_ref());
+            let subject = subject.map_or("", |domain| domain.as_str());
+            format!("{code} {subject} {}", event.at.timestamp_micros())
+        }
+    }
 }
 
 /// `GET /requests/{reference}/feed.atom`.
@@ -49,24 +79,25 @@ pub(crate) async fn feed(
     headers: HeaderMap,
 ) -> Result<Response, Response> {
     let request = named(&app, &reference, &uri).await?;
-    let entry = |(seq, event)| {
+    let entry = |event: &Event| {
         let words = told(event, &app.site().provider, request.now);
         Entry {
-            id: stable_id(&request, seq),
+            id: stable_id(&request, &name(event)),
             title: words.title,
             text: words.text,
-            at: iso(event.at),
+            published: iso(event.at),
+            updated: iso(event.latest()),
         }
     };
-    let mut entries: Vec<_> = (1..).zip(&request.events).map(entry).collect();
-    entries.reverse();
+    let entries = request.events.iter().rev().map(entry).collect();
     let updated = last_event(&request);
     let feed = Feed {
-        id: stable_id(&request, 0),
+        id: stable_id(&request, "0"),
         author: NAME,
         reference: request.reference.to_string(),
         page: address(&app, request.reference),
         updated: iso(updated),
+        earlier: earlier_events(&request.events),
         entries,
     };
     let body = feed

@@ -40,7 +40,7 @@ const FAILURE_WAIT: Duration = Duration::from_secs(1);
 pub(super) struct News {
     pub(super) glance: Glance,
     pub(super) standing: Standing,
-    /// As long as the glance says.
+    /// Its last entries, up to the place that the glance says.
     pub(super) timeline: Arc<[Event]>,
     pub(super) version: String,
 }
@@ -179,7 +179,7 @@ impl Hub {
             .then(|| followed.topics.keys().copied().collect())
     }
 
-    /// The timeline that is known already, if it is as long as the glance says.
+    /// The timeline that is known already, if it ends where the glance says.
     fn known(&self, request: RequestId, glance: &Glance) -> Option<Arc<[Event]>> {
         let followed = self.lock();
         let news = followed.topics.get(&request)?.borrow().clone()?;
@@ -305,7 +305,7 @@ async fn read(app: &App, requests: &[RequestId]) -> Result<(), db::Error> {
         };
         let timeline = timelines.remove(&request).map(|mut timeline| {
             // It may have grown since the glance.
-            timeline.truncate(glance.seq.into());
+            timeline.retain(|event| event.seq <= glance.seq);
             timeline.into()
         });
         let news = News {

@@ -21,7 +21,7 @@ use crate::{
     request::{
         Standing, State as Stored,
         pages::proof::Needed,
-        store::{Event, Request},
+        store::{Event, Request, earlier},
     },
 };
 
@@ -62,8 +62,10 @@ pub struct Status {
     pub findings: Vec<Found>,
     /// The TXT records by which the owners of its domains have to name its service.
     pub proof: Proof,
-    /// What has happened, the oldest first.
+    /// What has happened, the oldest first; the last 100 entries.
     pub timeline: Vec<Entry>,
+    /// How many events there were before those in `timeline`.
+    pub earlier_events: u32,
     /// Absolute addresses of the same request.
     pub links: Links,
 }
@@ -147,10 +149,15 @@ impl Proof {
 /// An entry of the timeline; the data of a `timeline` event of the stream too.
 #[derive(Debug, Serialize)]
 pub struct Entry {
-    /// Its place in the timeline, from 1; the id of its event.
-    pub seq: usize,
-    /// When it happened.
+    /// Its place in the timeline, from 1; the id of its event. What happens again within a day is
+    /// counted in the entry that there is, which then takes the place after the last.
+    pub seq: u32,
+    /// When it happened, the first time where it happened several times.
     pub at: String,
+    /// How often it happened.
+    pub times: u32,
+    /// When it happened last; `null` where it happened once.
+    pub last_at: Option<String>,
     /// Who caused it: `administrator`, `staff` or `portal`. Never a name.
     pub actor: &'static str,
     /// What happened, such as `submitted` or `provisioned`.
@@ -160,10 +167,12 @@ pub struct Entry {
 }
 
 impl Entry {
-    pub(super) fn of(seq: usize, event: &Event) -> Self {
+    pub(super) fn of(event: &Event) -> Self {
         Self {
-            seq,
+            seq: event.seq,
             at: iso(event.at),
+            times: event.times,
+            last_at: event.last_at.map(iso),
             actor: event.actor.as_str(),
             code: event.code.as_str(),
             subject: event.subject.as_ref().map(ToString::to_string),
@@ -224,10 +233,8 @@ impl Status {
                 .collect(),
             findings: request.findings.iter().map(Found::from).collect(),
             proof: Proof::of(app, request, needed),
-            timeline: (1..)
-                .zip(&request.events)
-                .map(|(seq, event)| Entry::of(seq, event))
-                .collect(),
+            timeline: request.events.iter().map(Entry::of).collect(),
+            earlier_events: earlier(&request.events),
             links: Links {
                 stream: link("stream"),
                 feed: link("feed.atom"),

@@ -35,6 +35,7 @@ use crate::{
         follow::{Counts, store},
         pages::{ReferencePath, shown},
         reference::Reference,
+        store::earlier,
     },
     web::client::Client,
 };
@@ -111,7 +112,7 @@ pub(crate) fn answer(app: &App, events: Events) -> Response {
 }
 
 /// The place of the last entry that the reader has; none: it begins here and now.
-fn last_event_id(headers: &HeaderMap) -> Option<u16> {
+fn last_event_id(headers: &HeaderMap) -> Option<u32> {
     let id = headers.get("last-event-id")?.to_str().ok()?;
     id.trim().parse().ok()
 }
@@ -149,7 +150,7 @@ struct Reader {
     follower: Follower,
     news: Option<Arc<News>>,
     /// Place of the last entry that was told; none: the entries there are need not be.
-    told: Option<u16>,
+    told: Option<u32>,
     told_status: bool,
     begun: bool,
 }
@@ -176,10 +177,9 @@ impl Reader {
         let seq = news.glance.seq;
         // From the future: of a database that was put back, say.
         let told = self.told.unwrap_or(seq).min(seq);
-        if let Some(entry) = news.timeline.get(usize::from(told)) {
-            let place = told + 1;
-            self.told = Some(place);
-            return Some(event("timeline", place, &Entry::of(place.into(), entry)));
+        if let Some(entry) = news.timeline.iter().find(|entry| entry.seq > told) {
+            self.told = Some(entry.seq);
+            return Some(event("timeline", entry.seq, &Entry::of(entry)));
         }
         self.told = Some(told);
         (!std::mem::replace(&mut self.told_status, true))
@@ -187,7 +187,7 @@ impl Reader {
     }
 }
 
-fn event(name: &str, id: u16, data: &impl Serialize) -> Event {
+fn event(name: &str, id: u32, data: &impl Serialize) -> Event {
     // JSON of numbers and strings without line breaks: it cannot fail.
     let data = serde_json::to_string(data).unwrap_or_default();
     Event::default().event(name).id(id.to_string()).data(data)
@@ -202,7 +202,9 @@ struct Now<'a> {
     overdue: bool,
     reason: Option<&'static str>,
     /// Place of the last entry of the timeline, from 1.
-    seq: u16,
+    seq: u32,
+    /// How many events there were before the last 100 entries, which alone are told.
+    earlier_events: u32,
     checked_at: Option<String>,
     due_at: Option<String>,
     /// How many findings there are, by severity.
@@ -224,6 +226,7 @@ impl<'a> Now<'a> {
                 Stored::Pending(_) | Stored::Provisioned { .. } | Stored::Withdrawn { .. } => None,
             },
             seq: glance.seq,
+            earlier_events: earlier(&news.timeline),
             checked_at: glance.checked_at.map(iso),
             due_at: glance.due_at.map(iso),
             findings: glance.findings,

@@ -11,10 +11,10 @@ use crate::{
     db::{self, Impossible, PgPool, together::Question},
     names::{AccessEdge, SipDomain},
     request::{
-        Actor, Deployment, EventCode, Kind, ServiceId, State,
+        Deployment, Kind, ServiceId, State,
         follow::{Glance, store::Columns},
         reference::Reference,
-        store::{Event, Request, StoredFinding},
+        store::{Request, StoredEvent, StoredFinding},
     },
     service::store::{ABSOLUTE_END, IDLE_END},
 };
@@ -75,10 +75,9 @@ struct Row {
     edges: Vec<String>,
     domain_edges: Vec<i16>,
     domains: Vec<String>,
-    event_times: Vec<DateTime<Utc>>,
-    event_actors: Vec<String>,
-    event_codes: Vec<String>,
-    event_subjects: Vec<Option<String>>,
+    /// The last first.
+    events: Json<Vec<StoredEvent>>,
+    lost: Vec<String>,
     findings: Json<Vec<StoredFinding>>,
     due_at: Option<DateTime<Utc>>,
     checked_at: Option<DateTime<Utc>>,
@@ -145,22 +144,9 @@ impl Row {
                 .1
                 .push(domain);
         }
-        let events = row
-            .event_times
-            .iter()
-            .zip(row.event_actors.iter().zip(&row.event_codes))
-            .zip(row.event_subjects)
-            .map(|((&at, (actor, code)), subject)| {
-                Ok(Event {
-                    at,
-                    subject: subject
-                        .map(SipDomain::from_database)
-                        .transpose()
-                        .map_err(|_| impossible("event", "subject"))?,
-                    actor: Actor::parse(actor).ok_or(impossible("event", "actor"))?,
-                    code: EventCode::parse(code).ok_or(impossible("event", "code"))?,
-                })
-            })
+        let events = row.events.0.into_iter().rev();
+        let events = events
+            .map(|stored| stored.read(id))
             .collect::<Result<Vec<_>, Impossible>>()?;
         let visitor = Visitor {
             is_own: row.own,
@@ -188,6 +174,7 @@ impl Row {
             token: row.token,
             routes,
             events,
+            lost: row.lost,
             findings: row
                 .findings
                 .0

@@ -50,6 +50,8 @@ pub struct Group {
     pub subjects: Vec<Subject>,
     /// What mends it, the lines of all subjects together under what they are for.
     pub lines: Vec<Block>,
+    /// Subjects whose lines found no room.
+    without_lines: usize,
 }
 
 /// An edge or a domain, and what was found of it.
@@ -107,9 +109,22 @@ impl Group {
     const LONG: usize = 1_200;
     /// Subjects that stand open.
     const OPEN_SUBJECTS: usize = 10;
+    /// Subjects of which is told what was expected and found; the others are named.
+    const MOST_COMPARED: usize = 100;
 
-    fn adds(&mut self, subject: Subject, lines: Vec<Line>) {
+    /// Adds a subject. Of its lines there is told what fits into so much `room`, in bytes.
+    fn adds(&mut self, mut subject: Subject, lines: Vec<Line>, room: &mut usize) {
+        if self.subjects.len() >= Self::MOST_COMPARED {
+            subject.expected.clear();
+            subject.found.clear();
+        }
         self.subjects.push(subject);
+        let length = lines.iter().map(|it| it.line.len()).sum();
+        let Some(left) = room.checked_sub(length) else {
+            self.without_lines += 1;
+            return;
+        };
+        *room = left;
         Block::add(&mut self.lines, lines);
     }
 
@@ -123,7 +138,41 @@ impl Group {
         called(self.severity)
     }
 
-    fn tone(&self) -> Tone {
+    /// What it means for the request, as programs read it.
+    pub(crate) const fn severity(&self) -> &'static str {
+        self.severity.as_str()
+    }
+
+    /// The one name that it is about, or how many there are.
+    pub(crate) fn whose(&self) -> String {
+        match self.subjects.as_slice() {
+            [one] => one.name.clone(),
+            more => count(more.len(), "name", "names"),
+        }
+    }
+
+    /// What is left out of a long list, in a sentence.
+    pub(crate) fn cut(&self) -> Option<String> {
+        (self.subjects.len() > Self::MOST_COMPARED).then(|| {
+            let first = Self::MOST_COMPARED;
+            format!("What was expected and found stands with the first {first} names.")
+        })
+    }
+
+    /// Whose lines there are, where they are folded.
+    fn lines_of(&self) -> String {
+        match (self.subjects.len(), self.without_lines) {
+            (1, _) => "The lines to copy".to_owned(),
+            (all, 0) => format!("The lines for all {}", count(all, "name", "names")),
+            (all, without) => format!(
+                "The lines for {} of {}",
+                count(all - without, "", "").trim(),
+                count(all, "name", "names")
+            ),
+        }
+    }
+
+    pub(crate) fn tone(&self) -> Tone {
         match self.severity {
             Severity::Blocking => Tone::Bad,
             Severity::Warning => Tone::Action,
@@ -140,6 +189,10 @@ impl Quiet {
 }
 
 impl Findings {
+    /// The most that lines to copy may be long on one page, all together, in bytes: enough for the
+    /// records of 1,000 domains.
+    const MOST_LINES: usize = 384 * 1024;
+
     /// `findings` in the words of `teller`.
     #[must_use]
     pub fn tell<'f>(teller: &Teller<'_>, findings: impl IntoIterator<Item = &'f Finding>) -> Self {
@@ -151,6 +204,7 @@ impl Findings {
                 .then_with(|| a.subject.cmp(&b.subject))
         });
         let mut told = Self::default();
+        let mut room = Self::MOST_LINES;
         for finding in findings {
             let words = teller.tell(finding);
             let name = finding.subject.to_string();
@@ -175,6 +229,7 @@ impl Findings {
                     who: words.who,
                     subjects: Vec::new(),
                     lines: Vec::new(),
+                    without_lines: 0,
                 });
             }
             if let Some(group) = told.groups.last_mut() {
@@ -183,7 +238,7 @@ impl Findings {
                     expected: words.expected,
                     found: words.found,
                 };
-                group.adds(subject, words.lines);
+                group.adds(subject, words.lines, &mut room);
             }
         }
         told

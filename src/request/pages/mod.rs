@@ -28,7 +28,7 @@ pub(crate) use self::{
     find::find,
     form::{form, send_form},
     receipt::{receipt, receipt_text},
-    status::{status, told, withdraw},
+    status::{earlier_events, how_often, status, told, withdraw},
 };
 use super::{
     look_up::{Look, Visitor},

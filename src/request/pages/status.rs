@@ -1,12 +1,11 @@
 //! How does a request stand, what happens next, and who must act?
 
-use std::collections::BTreeSet;
-
 use axum::{
     extract::{OriginalUri, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
     response::{IntoResponse, Redirect, Response},
 };
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::{
@@ -17,7 +16,7 @@ use super::{
     routes_of, shown,
     tag::Face,
     tasks::Tasks,
-    view::{Event, Overdue, StatusPage, Steps, Tone, Way},
+    view::{Event, Overdue, StatusPage, Steps, Tone, Way, count},
     when::{between, span, when},
 };
 use crate::{
@@ -203,7 +202,11 @@ fn view<'a>(app: &'a App, request: &Request, needed: &[Needed]) -> StatusPage<'a
         headline: words.headline,
         lead: words.lead,
         help: help(standing),
-        lost: lost(request, standing),
+        lost: if standing == Standing::InForce {
+            request.lost.join(", ")
+        } else {
+            String::new()
+        },
         submitted: when(request.submitted_at, now),
         elapsed: span(between(request.submitted_at, ended.unwrap_or(now))),
         promised: pending.then(|| when(promised_by, now)),
@@ -233,23 +236,11 @@ fn view<'a>(app: &'a App, request: &Request, needed: &[Needed]) -> StatusPage<'a
             .rev()
             .map(|event| told(event, &site.provider, now))
             .collect(),
+        earlier: earlier_events(&request.events),
         version: live::version(&request.glance(), &site.clocks),
         can_withdraw: request.state.pending().is_some(),
         is_own: false,
         withdraw_errors: Vec::new(),
-    }
-}
-
-/// The domains of what is in force that have moved to another service since.
-fn lost(request: &Request, standing: Standing) -> String {
-    let moved = |event: &&store::Event| event.code == EventCode::DomainLost;
-    let events = request.events.iter().filter(moved);
-    let names = events.filter_map(|event| event.subject.as_ref());
-    let names: BTreeSet<_> = names.map(ToString::to_string).collect();
-    if standing == Standing::InForce {
-        Vec::from_iter(names).join(", ")
-    } else {
-        String::new()
     }
 }
 
@@ -431,12 +422,32 @@ fn rejected(reason: Reason) -> &'static str {
     }
 }
 
+/// How many events there were before `events`, which are all that is shown, in a sentence; or empty.
+pub(crate) fn earlier_events(events: &[store::Event]) -> String {
+    match usize::try_from(store::earlier(events)).unwrap_or(usize::MAX) {
+        0 => String::new(),
+        more => format!(
+            "{} not shown.",
+            count(more, "earlier event is", "earlier events are")
+        ),
+    }
+}
+
+/// How often something happened, in a sentence after a space; empty where it happened once.
+pub(crate) fn how_often(event: &store::Event) -> String {
+    let at = |at: DateTime<Utc>| at.format("%-d %B %Y at %H:%M UTC");
+    event.last_at.map_or_else(String::new, |last_at| {
+        format!(
+            " It happened {} times, first on {}, last on {}.",
+            event.times,
+            at(event.at),
+            at(last_at)
+        )
+    })
+}
+
 /// An entry of the timeline.
-pub(crate) fn told(
-    event: &store::Event,
-    provider: &str,
-    now: chrono::DateTime<chrono::Utc>,
-) -> Event {
+pub(crate) fn told(event: &store::Event, provider: &str, now: DateTime<Utc>) -> Event {
     let by = match event.actor {
         Actor::Administrator => "By you",
         Actor::Staff => "By support",
@@ -487,8 +498,8 @@ pub(crate) fn told(
         ),
     };
     Event {
-        when: when(event.at, now),
+        when: when(event.latest(), now),
         title: title.into(),
-        text: format!("{by}. {text}"),
+        text: format!("{by}. {text}{}", how_often(event)),
     }
 }

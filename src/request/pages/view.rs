@@ -347,6 +347,8 @@ pub struct StatusPage<'a> {
     pub routes: Vec<EdgeRoutes>,
     /// The newest first.
     pub timeline: Vec<Event>,
+    /// How many events there were before those, or empty.
+    pub earlier: String,
     /// Names what is shown: a `status` event with the same has nothing new.
     pub version: String,
     /// The request may be withdrawn now.

@@ -1,8 +1,9 @@
 -- What the desk sees of one request beyond what its administrator sees, in one round trip.
 SELECT r.id, r.service_id, w.attempts AS "attempts?", w.lease_until,
        coalesce(w.lease_until > pic_now(), false) AS "leased!",
-       ARRAY(SELECT st.name FROM event e LEFT JOIN staff st ON st.id = e.staff_id
-             WHERE e.request_id = r.id ORDER BY e.seq) AS "event_staff!: Vec<Option<String>>",
+       (SELECT coalesce(jsonb_agg(jsonb_build_array(e.seq, st.name)), '[]')
+        FROM (SELECT seq, staff_id FROM event WHERE request_id = r.id ORDER BY seq DESC LIMIT 100) e
+        JOIN staff st ON st.id = e.staff_id) AS "event_staff!: Json<Vec<(u32, String)>>",
        (SELECT coalesce(jsonb_agg(jsonb_build_array(c.sip_domain, c.service_id, c.number, c.since) ORDER BY c.sip_domain), '[]')
         FROM (SELECT x.sip_domain, x.service_id, s.number, x.since
               FROM request_route d

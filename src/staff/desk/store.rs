@@ -4,6 +4,8 @@
 //! not done. What agents do is done by functions of the database
 //! (`migrations/0005_staff.sql`), under the lock that settling takes.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sqlx::types::Json;
@@ -43,8 +45,8 @@ pub struct Insight {
     pub attempts: Option<i16>,
     /// A background task is at it until then.
     pub leased_until: Option<DateTime<Utc>>,
-    /// Who of the staff did what the timeline tells, in its order.
-    pub event_staff: Vec<Option<Name>>,
+    /// Who of the staff did what the timeline tells, by its place there.
+    pub event_staff: HashMap<u32, Name>,
     /// Domains that other services have.
     pub holders: Vec<Holder>,
     /// Pending requests that want one of its domains too.
@@ -108,9 +110,9 @@ pub async fn insight(pool: &PgPool, reference: Reference) -> Result<Insight, db:
         });
     let rivals = row.rivals.0.into_iter();
     let rivals = rivals.map(|(name, rival)| Ok((domain(name)?, reference(&rival)?)));
-    let event_staff = row.event_staff.into_iter().map(|name| {
-        name.map(|name| Name::parse(&name).map_err(|_| impossible("staff", "name")))
-            .transpose()
+    let event_staff = row.event_staff.0.into_iter().map(|(seq, name)| {
+        let name = Name::parse(&name).map_err(|_| impossible("staff", "name"))?;
+        Ok((seq, name))
     });
     Ok(Insight {
         service: row.service_id,

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::{
     desk, refused_by,
     session::{Agent, Reader, SignedIn},
-    view::{DeskFinding, Happened, HolderLine, May, RequestPage, Tab},
+    view::{Happened, HolderLine, May, RequestPage, Tab},
     words::{self, Said},
 };
 use crate::{
@@ -22,15 +22,17 @@ use crate::{
     request::{
         Actor, Deployment, EventCode, Reason, Standing, State as Stored, live,
         pages::{
-            routes_of,
-            view::{Choice, Field, Tone, count},
+            earlier_events,
+            findings::{Findings, Group},
+            how_often, routes_of,
+            view::{Choice, Field, count},
             when::when,
         },
         reference::Reference,
         store::{self as requests, Event, Request},
     },
     staff::{
-        REFUSALS, Role,
+        Name, REFUSALS, Role,
         desk::store::{self, Insight},
     },
     web::{
@@ -207,8 +209,8 @@ fn view<'a>(
     let is_agent = signed_in.account.role == Role::Agent;
     let is_pending = request.state.pending().is_some();
     let in_force = Standing::of(&facts, &site.clocks, now) == Standing::InForce;
-    let (findings, quiet) = findings(app, &request.findings, &request.routes, &request.token);
-    let who = request.events.iter().zip(&insight.event_staff);
+    let findings = findings(app, &request.findings, &request.routes, &request.token);
+    let quiet = request.findings.iter().filter(|it| !is_loud(it)).count();
     let reasons = REFUSALS.map(|reason| Choice {
         value: reason.as_str().into(),
         label: words::reason(reason).into(),
@@ -246,10 +248,13 @@ fn view<'a>(
             .collect(),
         routes: routes_of(&request.routes),
         others: insight.others.iter().map(ToString::to_string).collect(),
-        timeline: who
+        timeline: request
+            .events
+            .iter()
             .rev()
-            .map(|(event, name)| happened(event, name.as_ref().map(ToString::to_string), now))
+            .map(|event| happened(event, insight.event_staff.get(&event.seq), now))
             .collect(),
+        earlier: earlier_events(&request.events),
         may: May {
             check: is_agent && (is_pending || (in_force && request.due_at.is_some())),
             end: is_agent && is_pending,
@@ -320,49 +325,25 @@ fn times(
     said.collect()
 }
 
-/// The findings that matter, the gravest first, and how many others there are.
+/// Whether a finding matters to the desk.
+fn is_loud(finding: &Finding) -> bool {
+    !matches!(finding.severity, Severity::Ok | Severity::Skipped)
+}
+
+/// The findings that matter, the gravest first, those of one code together.
 pub(super) fn findings(
     app: &App,
     findings: &[Finding],
     routes: &[(AccessEdge, Vec<SipDomain>)],
     token: &str,
-) -> (Vec<DeskFinding>, usize) {
+) -> Vec<Group> {
     let teller = Teller::new(&app.site().provider, app.site().checks.mode(), routes);
     let teller = teller.with_token(token);
-    let mut loud: Vec<&Finding> = findings
-        .iter()
-        .filter(|finding| !matches!(finding.severity, Severity::Ok | Severity::Skipped))
-        .collect();
-    loud.sort_by(|a, b| b.severity.cmp(&a.severity).then(a.code.cmp(&b.code)));
-    let quiet = findings.len() - loud.len();
-    let told = loud.into_iter().map(|finding| {
-        let words = teller.tell(finding);
-        DeskFinding {
-            code: finding.code.as_str(),
-            severity: finding.severity.as_str(),
-            tone: match finding.severity {
-                Severity::Ok => Tone::Good,
-                Severity::Skipped | Severity::Unknown => Tone::Neutral,
-                Severity::Warning => Tone::Action,
-                Severity::Blocking => Tone::Bad,
-            },
-            subject: finding.subject.to_string(),
-            title: words.title,
-            who: words.who,
-            expected: words.expected,
-            found: words.found,
-            lines: words
-                .lines
-                .into_iter()
-                .map(|it| (it.label, it.line))
-                .collect(),
-        }
-    });
-    (told.collect(), quiet)
+    Findings::tell(&teller, findings.iter().filter(|it| is_loud(it))).groups
 }
 
 /// A line of the timeline.
-fn happened(event: &Event, name: Option<String>, now: DateTime<Utc>) -> Happened {
+fn happened(event: &Event, name: Option<&Name>, now: DateTime<Utc>) -> Happened {
     let title = match event.code {
         EventCode::Submitted => "Submitted",
         EventCode::Held => "Held back: a domain is in force under another service",
@@ -388,8 +369,11 @@ fn happened(event: &Event, name: Option<String>, now: DateTime<Utc>) -> Happened
         .as_ref()
         .map_or(String::new(), |domain| format!(": {domain}"));
     Happened {
-        when: when(event.at, now),
+        when: when(event.latest(), now),
         title,
-        text: format!("{by}{about}"),
+        text: match how_often(event) {
+            once if once.is_empty() => format!("{by}{about}"),
+            often => format!("{by}{about}.{often}"),
+        },
     }
 }

@@ -124,7 +124,7 @@ async fn view<'a>(
         .iter()
         .map(|(_, domains)| domains.len())
         .sum();
-    let (findings, _) = findings(app, &history.findings, &service.routes, &history.token);
+    let findings = findings(app, &history.findings, &service.routes, &history.token);
     let may_cancel =
         signed_in.account.role == Role::Agent && domains > 0 && service.pending().is_none();
     Ok(ServicePage {

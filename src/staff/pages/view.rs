@@ -3,7 +3,10 @@
 use askama::Template;
 
 use crate::{
-    request::pages::view::{Choice, EdgeRoutes, Field, Problem, Tone, When},
+    request::pages::{
+        findings::Group,
+        view::{Choice, EdgeRoutes, Field, Problem, Tone, When},
+    },
     web::shell::Shell,
 };
 
@@ -224,29 +227,6 @@ pub struct Happened {
     pub text: String,
 }
 
-/// A finding at the desk.
-#[derive(Clone, Debug)]
-pub struct DeskFinding {
-    /// Its name.
-    pub code: &'static str,
-    /// Its gravity.
-    pub severity: &'static str,
-    /// The tone of that.
-    pub tone: Tone,
-    /// The domain or Access Edge.
-    pub subject: String,
-    /// What was found.
-    pub title: &'static str,
-    /// Who must act, or empty.
-    pub who: &'static str,
-    /// What should be there, or empty.
-    pub expected: String,
-    /// What is there.
-    pub found: Vec<String>,
-    /// What mends it: what each line is for, and the line.
-    pub lines: Vec<(&'static str, String)>,
-}
-
 /// A domain that another service has.
 #[derive(Clone, Debug)]
 pub struct HolderLine {
@@ -298,7 +278,7 @@ pub struct RequestPage<'a> {
     /// The service, for its own page.
     pub service: i64,
     /// Findings that matter, the gravest first.
-    pub findings: Vec<DeskFinding>,
+    pub findings: Vec<Group>,
     /// How many more are fine or were skipped.
     pub quiet: usize,
     /// Domains that other services have.
@@ -311,6 +291,8 @@ pub struct RequestPage<'a> {
     pub others: Vec<String>,
     /// The newest first.
     pub timeline: Vec<Happened>,
+    /// How many events there were before those, or empty.
+    pub earlier: String,
     /// What may be done.
     pub may: May,
     /// `reason` of a refusal.
@@ -403,7 +385,7 @@ pub struct ServicePage<'a> {
     /// How many domains that is.
     pub domains: usize,
     /// What the checks of it have found since.
-    pub findings: Vec<DeskFinding>,
+    pub findings: Vec<Group>,
     /// Who held its domains when.
     pub spells: Vec<SpellLine>,
     /// Its requests, newest first.

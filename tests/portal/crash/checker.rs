@@ -61,7 +61,7 @@ async fn every_rule_is_broken_by_what_breaks_it() {
         ("a lease has a holder and an end", "ALTER TABLE work DROP CONSTRAINT work_lease; UPDATE work SET lease_until = pic_now()".into()),
         ("a timeline begins with the only submission", format!("INSERT INTO event (request_id, seq, at, actor, code) VALUES ({held}, 3, pic_now(), 'administrator', 'submitted')")),
         ("a timeline begins with the only submission", format!("DELETE FROM event WHERE request_id = {held}")),
-        ("a timeline has no gap", format!("UPDATE event SET seq = 9 WHERE request_id = {held} AND seq = 2")),
+        ("the places of a timeline count what has happened", format!("UPDATE event SET seq = 9 WHERE request_id = {held} AND seq = 2")),
         ("a timeline is in order of time", format!("UPDATE event SET at = at - interval '1 h' WHERE request_id = {held} AND seq = 2")),
         ("a request ends once, and its timeline says how and when", format!("DELETE FROM event WHERE request_id = {last} AND code = 'provisioned'")),
         ("a request ends once, and its timeline says how and when", format!("INSERT INTO event (request_id, seq, at, actor, code) SELECT request_id, 3, at, actor, code FROM event WHERE request_id = {last} AND code = 'provisioned'")),

@@ -100,9 +100,10 @@ async fn the_status_as_json_is_what_it_was_for_every_program() {
         ],
         "proof": { "asked": "held", "records": [] },
         "timeline": [
-            { "seq": 1, "at": "2025-05-05T14:01:00Z", "actor": "administrator", "code": "submitted", "subject": null },
-            { "seq": 2, "at": "2025-05-05T14:01:00Z", "actor": "portal", "code": "held", "subject": null },
+            { "seq": 1, "at": "2025-05-05T14:01:00Z", "times": 1, "last_at": null, "actor": "administrator", "code": "submitted", "subject": null },
+            { "seq": 2, "at": "2025-05-05T14:01:00Z", "times": 1, "last_at": null, "actor": "portal", "code": "held", "subject": null },
         ],
+        "earlier_events": 0,
         "links": {
             "page": whole,
             "stream": format!("{whole}/stream"),
@@ -130,7 +131,7 @@ async fn the_status_as_json_is_what_it_was_for_every_program() {
         expected[name] = value;
     }
     let events = expected["timeline"].as_array_mut().unwrap();
-    events.push(json!({ "seq": 3, "at": "2025-05-08T00:00:00Z", "actor": "administrator", "code": "withdrawn", "subject": null }));
+    events.push(json!({ "seq": 3, "at": "2025-05-08T00:00:00Z", "times": 1, "last_at": null, "actor": "administrator", "code": "withdrawn", "subject": null }));
     assert_eq!(json().await, expected);
 }
 

@@ -60,6 +60,7 @@ async fn a_stream_begins_with_how_things_stand() {
             "overdue": false,
             "reason": null,
             "seq": 1,
+            "earlier_events": 0,
             "checked_at": null,
             "findings": { "ok": 0, "skipped": 0, "warning": 0, "unknown": 0, "blocking": 0 },
         })
@@ -112,8 +113,40 @@ async fn who_comes_back_is_told_what_happened_meanwhile() {
     let at = held["at"].as_str().unwrap();
     assert_eq!(
         held,
-        json!({ "seq": 2, "at": at, "actor": "portal", "code": "held", "subject": null })
+        json!({ "seq": 2, "at": at, "times": 1, "last_at": null, "actor": "portal", "code": "held", "subject": null })
     );
+}
+
+#[tokio::test]
+async fn what_happens_again_is_told_again_and_of_a_long_timeline_its_end() {
+    let portal = TestApp::new().await;
+    let (reference, _) = portal.submit(ONE).await;
+    let mut stream = Stream::open(&portal.router, &reference, &[]).await;
+    assert_eq!(stream.until_status().await, ["1 status checking"]);
+    for round in 0..3 {
+        portal
+            .run("SELECT pic_append_event(ARRAY[1]::bigint[], pic_now(), 'portal', 'blocked')")
+            .await;
+        portal.app.changed();
+        let told = stream.event().await;
+        assert_eq!(told.brief(), format!("{} timeline blocked", round + 2));
+        assert_eq!(told.json()["times"], round + 1);
+        stream.until_status().await;
+    }
+    portal
+        .run(
+            "INSERT INTO event (request_id, seq, at, actor, code)
+             SELECT 1, n, pic_now(), 'administrator', 'key-replaced' FROM generate_series(5, 1000) AS n",
+        )
+        .await;
+    // Whoever comes next is not told what this one has heard.
+    drop(stream);
+    let all = [("last-event-id", "0")];
+    let mut stream = Stream::open(&portal.router, &reference, &all).await;
+    let told = stream.until_status().await;
+    assert_eq!(told.len(), 100 + 1, "the last hundred and how it stands");
+    assert_eq!(told[0], "901 timeline key-replaced");
+    assert_eq!(told[100], "1000 status checking");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

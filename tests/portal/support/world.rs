@@ -30,8 +30,13 @@ pub(crate) struct World {
 impl World {
     /// With one authoritative server, and nothing else.
     pub(crate) async fn start() -> Self {
+        Self::with_servers(1).await
+    }
+
+    /// With so many authoritative servers, and nothing else.
+    pub(crate) async fn with_servers(many: usize) -> Self {
         Self {
-            internet: Internet::start(1).await,
+            internet: Internet::start(many).await,
             root: Authority::root(),
             limits: (Limits::default(), tls::Limits::default()),
         }

@@ -91,6 +91,12 @@ impl Operation for Step {
         }
     }
 
+    async fn tidy(&self, portal: &TestApp) {
+        // Settled one by one after a failure, a batch goes further than at once.
+        portal.worker().drain().await.unwrap();
+        Drain.tidy(portal).await;
+    }
+
     async fn recover(&self, portal: &TestApp) {
         portal.advance(LEASE).await;
     }

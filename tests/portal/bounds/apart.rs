@@ -1,0 +1,94 @@
+//! Does one request that cannot be settled leave the others alone?
+
+use std::time::Duration;
+
+use crate::support::{
+    app::{TestApp, WAITS},
+    world::World,
+};
+
+/// Request 2 can have no event of the kind that a settlement brings.
+const POISON: &str = "CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF NEW.request_id = 2 AND NEW.code IN ('provisioned', 'at-risk') THEN
+            RAISE EXCEPTION 'no' USING ERRCODE = 'numeric_value_out_of_range';
+        END IF;
+        RETURN NEW;
+    END $$;
+    CREATE TRIGGER poison BEFORE INSERT ON event FOR EACH ROW EXECUTE FUNCTION poison()";
+const CURE: &str = "DROP TRIGGER poison ON event";
+
+/// How often request 2 was put off, and that it is free and waits.
+async fn put_off(portal: &TestApp) -> i64 {
+    portal
+        .number(
+            "SELECT attempts::bigint FROM work
+             WHERE request_id = 2 AND lease_token IS NULL AND due_at > pic_now() + interval '20 s'",
+        )
+        .await
+}
+
+/// A portal on zones and edges that are fine for three requests.
+async fn three(world: &World, edges: &mut Vec<crate::support::edge::Edge>) -> TestApp {
+    let checks = world.enforce();
+    let portal = TestApp::with(|site| site.checks = checks).await;
+    for name in ["a", "b", "c"] {
+        let domain = format!("{name}.example");
+        edges.push(world.ready(&domain).await);
+        portal
+            .store_one(&[(&format!("sip.{domain}"), &domain)])
+            .await;
+    }
+    portal
+}
+
+#[tokio::test]
+async fn one_that_fails_stops_no_other_where_nothing_is_looked_up() {
+    let portal = TestApp::new().await;
+    portal.store(4).await;
+    portal.run(POISON).await;
+    assert_eq!(portal.work().await.provisioned, 3);
+    assert_eq!(put_off(&portal).await, 1);
+    // It waits longer each time, and others go on meanwhile.
+    portal.advance(WAITS.first).await;
+    portal.store(1).await;
+    assert_eq!(portal.work().await.provisioned, 1);
+    assert_eq!(put_off(&portal).await, 2);
+    portal.run(CURE).await;
+    portal.advance(WAITS.first * 2).await;
+    assert_eq!(portal.work().await.provisioned, 1);
+    assert_eq!(portal.number("SELECT count(*) FROM work").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_fails_stops_no_other_that_was_looked_at() {
+    let (world, mut edges) = (World::start().await, Vec::new());
+    let portal = three(&world, &mut edges).await;
+    portal.run(POISON).await;
+    assert_eq!(portal.work().await.provisioned, 2);
+    assert_eq!(put_off(&portal).await, 1);
+    portal.run(CURE).await;
+    portal.advance(WAITS.first).await;
+    assert_eq!(portal.work().await.provisioned, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_fails_stops_no_other_that_is_in_force() {
+    let (world, mut edges) = (World::start().await, Vec::new());
+    let portal = three(&world, &mut edges).await;
+    assert_eq!(portal.work().await.provisioned, 3);
+    for domain in ["a.example", "b.example", "c.example"] {
+        world.unroute(domain);
+    }
+    portal.run(POISON).await;
+    portal.advance(Duration::from_hours(24)).await;
+    assert_eq!(portal.work().await.watched, 2);
+    let at_risk = "SELECT count(*) FROM event WHERE code = 'at-risk'";
+    assert_eq!(portal.number(at_risk).await, 2);
+    let waits = "SELECT count(*) FROM watch WHERE request_id = 2 AND lease_token IS NULL
+                 AND due_at BETWEEN pic_now() + interval '59 minutes' AND pic_now() + interval '61 minutes'";
+    assert_eq!(portal.number(waits).await, 1);
+    portal.run(CURE).await;
+    portal.advance(WAITS.longest).await;
+    assert_eq!(portal.work().await.watched, 1);
+    assert_eq!(portal.number(at_risk).await, 3);
+}
