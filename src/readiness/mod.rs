@@ -19,6 +19,7 @@ mod evidence;
 pub mod meter;
 pub mod net;
 pub(crate) mod pages;
+mod silence;
 pub mod tls;
 pub mod words;
 

@@ -25,6 +25,9 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 
+pub mod domains;
+
+use self::domains::Domains;
 use super::client::{Client, Network, Proxies};
 use crate::{app::App, clock::Clock, error::Error};
 
@@ -179,6 +182,8 @@ impl Seen {
 pub struct Throttle {
     /// `PIC_SUBMIT_LIMIT`.
     pub submits: Arc<Limiter>,
+    /// The domains of these submits; none where there is no limit of submits.
+    pub domains: Arc<Domains>,
     /// `PIC_TRY_LIMIT`.
     pub tries: Arc<Limiter>,
     /// Look-ups that somebody waits for: `/check`, and a look at the answers.
@@ -194,6 +199,11 @@ impl Throttle {
         Self {
             checks: Arc::new(Limiter::new(CHECKS, clock.clone())),
             submits: Arc::new(Limiter::new(submits, clock.clone())),
+            domains: Arc::new(Domains::new(if submits == 0 {
+                0
+            } else {
+                domains::AN_HOUR
+            })),
             tries: Arc::new(Limiter::new(tries, clock.clone())),
             proxies: Arc::new(proxies),
         }

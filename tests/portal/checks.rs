@@ -2,4 +2,6 @@
 
 mod limits;
 mod looked;
+mod spared;
+mod turns;
 mod verdicts;
