@@ -35,6 +35,7 @@ soak: tools-test ## Run the long forms of the tests, for an hour or so
 	PIC_EVERY_FAULT=1 cargo test --locked --test portal crash::statements
 	PIC_EVERY_LIMIT=1 cargo test --locked --test portal readiness_tls::constraints
 	PIC_BODIES=256 cargo test --locked --test portal crash::bodies -- --nocapture
+	PIC_STARVE=560 cargo test --locked --test portal checks::turns::silent_zones -- --nocapture
 	PIC_SOAK_SECONDS=$${PIC_SOAK_SECONDS:-600} cargo test --locked --test portal crash::memory -- --nocapture
 
 check: ## What CI checks before the tests: format, lints, documentation, dependencies, queries; no tests

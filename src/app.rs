@@ -206,6 +206,12 @@ impl App {
         self.0.waker.changed();
     }
 
+    /// How many domains were pending when the background task last counted them.
+    #[must_use]
+    pub fn pending_domains(&self) -> u64 {
+        self.0.waker.pending_domains()
+    }
+
     /// The changes from now on, of every process on the database.
     #[must_use]
     pub fn changes(&self) -> Changes {

@@ -50,7 +50,8 @@ impl Claim {
 }
 
 /// Claims up to `most` pending requests that are due and free, oldest first, for the time of
-/// `lease`.
+/// `lease`; without those whose last turn of a check was slow, see
+/// [`claim_slow`](super::checking::store::claim_slow).
 ///
 /// # Errors
 ///
@@ -59,10 +60,13 @@ pub async fn claim(pool: &PgPool, most: u32, lease: Duration) -> Result<Claim, d
     let token = Uuid::new_v4();
     let requests = sqlx::query_scalar!(
         r#"
-        UPDATE work SET lease_token = $1, lease_until = pic_now() + $2::interval, again = false
+        UPDATE work SET lease_token = $1, lease_until = pic_now() + $2::interval,
+            -- The wish for another look lasts until the check that is going on has ended.
+            again = again AND EXISTS (SELECT FROM check_progress p WHERE p.request_id = work.request_id)
         WHERE request_id IN (
             SELECT request_id FROM work
             WHERE due_at <= pic_now() AND (lease_until IS NULL OR lease_until <= pic_now())
+              AND NOT EXISTS (SELECT FROM check_progress p WHERE p.request_id = work.request_id AND p.slow)
             ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
         )
         RETURNING request_id

@@ -6,7 +6,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -47,6 +47,7 @@ struct Wakes {
     others_of_changes: Notify,
     /// Whether wake-ups from other processes arrive.
     listening: AtomicBool,
+    pending_domains: AtomicU64,
 }
 
 impl Waker {
@@ -54,6 +55,18 @@ impl Waker {
     pub fn wake(&self) {
         self.0.own.notify_one();
         self.0.others.notify_one();
+    }
+
+    /// How many domains were pending when the background task last counted them, for those who take
+    /// more; 0 before that.
+    #[must_use]
+    pub fn pending_domains(&self) -> u64 {
+        self.0.pending_domains.load(Relaxed)
+    }
+
+    /// So many domains are pending.
+    pub fn tell_pending_domains(&self, count: u64) {
+        self.0.pending_domains.store(count, Relaxed);
     }
 
     /// Returns when there is something to do; a wake-up that comes while nobody waits is kept.

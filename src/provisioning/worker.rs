@@ -11,7 +11,10 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    checking::{self, Desk, store::WATCH_EVERY},
+    checking::{
+        self, Desk, Places,
+        store::{WATCH_EVERY, progress},
+    },
     meter::Meter,
     plain::{Pace, Settler},
     store::{self, Settled, Waits},
@@ -42,6 +45,7 @@ pub struct Worker {
     waits: Waits,
     waker: Waker,
     checks: Checks,
+    places: Places,
     meter: Meter,
     /// Told what time it is by the database.
     clock: Clock,
@@ -58,6 +62,7 @@ impl Worker {
             waits,
             waker,
             checks: Checks::Off,
+            places: Places::default(),
             meter: Meter::new(Clock::system()),
             clock: Clock::told(),
             instance: Uuid::new_v4(),
@@ -80,6 +85,12 @@ impl Worker {
     #[must_use]
     pub fn with_checks(self, checks: Checks) -> Self {
         Self { checks, ..self }
+    }
+
+    /// The same, with so many places for requests that are looked at.
+    #[must_use]
+    pub fn with_places(self, places: Places) -> Self {
+        Self { places, ..self }
     }
 
     /// One batch, settled without look-ups. `None`: nothing was due. The tests step the queue by this.
@@ -120,7 +131,7 @@ impl Worker {
     }
 
     fn desk(&self) -> Option<Desk> {
-        Desk::new(&self.pool, self.waits, &self.checks)
+        Desk::new(&self.pool, self.waits, &self.checks, self.places)
     }
 
     /// Works until `stop`; a claim in hand is settled first.
@@ -154,7 +165,8 @@ impl Worker {
         }
     }
 
-    /// Tells once that this process is there, and the clock what time it is.
+    /// Tells once that this process is there, and the clock what time it is; counts what waits to be
+    /// looked at.
     ///
     /// # Errors
     ///
@@ -163,6 +175,10 @@ impl Worker {
         let (started, worked) = (self.meter.since_start(), self.meter.since_turn());
         let now = store::show_instance(&self.pool, self.instance, started, worked).await?;
         self.clock.tell(now);
+        if self.checks.checker().is_some() {
+            let pending = progress::pending_domains(&self.pool).await?;
+            self.waker.tell_pending_domains(pending);
+        }
         Ok(())
     }
 
@@ -201,6 +217,9 @@ impl Worker {
                 }
                 if let Some(after) = newcomers {
                     newcomers = checking::store::begin_to_watch(&self.pool, after).await?;
+                    if newcomers.is_none() {
+                        progress::forget(&self.pool).await?;
+                    }
                 }
                 if due <= Instant::now() {
                     let all = desk.fill().await?;

@@ -2,9 +2,11 @@
 //!
 //! SRV and TXT records are asked of every authoritative server of their zone, so that a mend is
 //! seen at once and servers that disagree are noticed; where none of those can be reached from here,
-//! and where a resolver is configured (`PIC_DNS`), the resolver's answer counts. Addresses come from
-//! the resolver. Nothing is remembered between look-ups, nothing is logged, the hosts file is not
-//! read, and whatever comes over the wire, a look-up ends within [`Limits::look_up`].
+//! and where a resolver is configured (`PIC_DNS`), the resolver's answer counts; but for the owner's
+//! word, which the zone's own servers have to say. Addresses come from the resolver. Of what was
+//! answered nothing is remembered between look-ups; which addresses were asked, and were silent, is
+//! (`spare`). Nothing is logged, the hosts file is not read, and whatever comes over the wire, a
+//! look-up ends within [`Limits::look_up`].
 //!
 //! Facts alone come out of here: [`super::domain`] judges them (`facts.md`, DNS, certificate,
 //! transport).
@@ -14,11 +16,12 @@ mod authorities;
 mod facts;
 mod reply;
 mod resolvers;
+mod spare;
 mod wire;
 
-use std::{fmt, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use futures_util::future::{Either, join_all, ready, select};
+use futures_util::future::{Either, join, join_all, ready, select};
 use hickory_resolver::{
     proto::rr::{Name, RecordType},
     system_conf::read_system_conf,
@@ -32,7 +35,7 @@ pub use self::facts::{
     AddressFacts, Addresses, ServerAnswer, SrvAnswer, SrvFacts, SrvRecord, TokenFacts, Trouble,
     Variant,
 };
-use self::{authorities::Authorities, reply::Reply, resolvers::Resolvers};
+use self::{authorities::Authorities, reply::Reply, resolvers::Resolvers, spare::Urgency};
 use super::net::Reach;
 use crate::names::{Fqdn, SipDomain};
 
@@ -188,15 +191,13 @@ impl Dns {
     }
 
     /// Whether the owner of `domain` says `pic-service=<token>` at `_pic-portal.<domain>`: every
-    /// server that answers has this token there and no other service's.
+    /// server that answers has this token there and no other service's. Without a configured resolver
+    /// the zone's own servers have to say it.
     pub async fn token(&self, domain: &SipDomain, token: &str) -> TokenFacts {
         let Some(owner) = wire::name(&format!("{TOKEN_PREFIX}.{domain}")) else {
             return TokenFacts::Missing;
         };
-        match self
-            .everyone(&owner, RecordType::TXT, self.deadline())
-            .await
-        {
+        match self.owners(&owner, RecordType::TXT, self.deadline()).await {
             Ok(said) => TokenFacts::of(said.iter().map(|(_server, reply)| reply.texts()), token),
             Err(trouble) => TokenFacts::Unreachable(trouble),
         }
@@ -207,27 +208,69 @@ impl Dns {
     }
 
     /// Asks the zone's servers and, at the same time, the resolver, whose answer counts where none
-    /// of the former can be had.
+    /// of the former can be had. Those that are asked for too much are waited for where the resolver
+    /// knows of no such record, which may be old.
     async fn everyone(&self, name: &Name, kind: RecordType, deadline: Instant) -> Said {
-        let resolver = pin!(async {
-            timeout_at(deadline, self.resolvers.look_up(name, kind))
-                .await
-                .unwrap_or(Err(Trouble::Silent))
-        });
+        let resolver = pin!(self.resolver(name, kind, deadline));
         let of_resolver = |reply| vec![(None, reply)];
         let Some(authorities) = &self.authorities else {
             return resolver.await.map(of_resolver);
         };
-        let own = pin!(authorities.look_up(name, kind, deadline));
+        let own = pin!(authorities.look_up(name, kind, Urgency::Now, deadline));
         let (own, resolver) = match select(own, resolver).await {
             Either::Left((own, resolver)) => (own, Either::Left(resolver)),
             Either::Right((reply, own)) => (own.await, Either::Right(ready(reply))),
         };
-        if own.is_empty() {
-            return resolver.await.map(of_resolver);
+        if !own.replies.is_empty() {
+            return Ok(named(own.replies));
         }
-        let named = |(server, reply)| (Some(server), reply);
-        Ok(own.into_iter().map(named).collect())
+        let of_others = resolver.await;
+        if own.busy.is_empty() || of_others.as_ref().is_ok_and(|it| !it.records.is_empty()) {
+            return of_others.map(of_resolver);
+        }
+        let until = Urgency::Until(deadline);
+        let own = authorities.ask(own.busy, name, kind, until, deadline).await;
+        if own.replies.is_empty() {
+            return of_others.map(of_resolver);
+        }
+        Ok(named(own.replies))
+    }
+
+    /// Asks the zone's own servers alone, unless a resolver is configured, which is trusted: what
+    /// proves ownership is not taken from others.
+    async fn owners(&self, name: &Name, kind: RecordType, deadline: Instant) -> Said {
+        let Some(authorities) = &self.authorities else {
+            let reply = self.resolver(name, kind, deadline).await?;
+            return Ok(vec![(None, reply)]);
+        };
+        let until = Urgency::Until(deadline);
+        let (own, resolver) = join(
+            authorities.look_up(name, kind, until, deadline),
+            self.resolver(name, kind, deadline),
+        )
+        .await;
+        if own.replies.is_empty() {
+            // Where the resolver is in trouble, the zone's servers could not be found.
+            resolver?;
+            return Err(if own.busy.is_empty() {
+                Trouble::Unanswered
+            } else {
+                Trouble::Busy
+            });
+        }
+        Ok(named(own.replies))
+    }
+
+    /// What the resolver says until `deadline`.
+    async fn resolver(
+        &self,
+        name: &Name,
+        kind: RecordType,
+        deadline: Instant,
+    ) -> Result<Reply, Trouble> {
+        timeout_at(deadline, self.resolvers.look_up(name, kind))
+            .await
+            .unwrap_or(Err(Trouble::Silent))
     }
 
     /// Which of the [misspelt names](facts::misspelt) have SRV records. The resolver knows them
@@ -242,4 +285,9 @@ impl Dns {
         });
         join_all(look_ups).await.into_iter().flatten().collect()
     }
+}
+
+fn named(replies: BTreeMap<String, Reply>) -> Vec<(Option<String>, Reply)> {
+    let named = |(server, reply)| (Some(server), reply);
+    replies.into_iter().map(named).collect()
 }

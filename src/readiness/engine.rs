@@ -1,9 +1,13 @@
 //! How are many checks made side by side, without hammering anybody?
 //!
 //! Form, background task, `/check` and `pic-portal check` share one [`Checker`] a process. It keeps
-//! to limits however many ask: so many look-ups at a time, so many a second in all, for one zone and
-//! for one address. What an edge shows is shared for some seconds. A request's look-ups take turns
-//! with those of others, a few at a time, so that one of a thousand domains starves nobody.
+//! to limits however many ask: so many look-ups at a time and for each [`Lane`], so many a second in
+//! all, for one zone and for one address. What an edge shows is shared for some seconds; a zone that
+//! was silent several times in a row is not asked for a minute. [`pace`] says how the names of one
+//! request or page take turns.
+
+mod pace;
+mod slots;
 
 use std::{
     collections::BTreeSet,
@@ -17,20 +21,22 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
 use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Jitter, Quota};
 use moka::future::Cache;
-use tokio::{
-    sync::Semaphore,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout};
 
+use self::slots::{Slot, Slots};
+pub use self::{
+    pace::{Hours, Name, Paced},
+    slots::{AT_A_TIME, Lane},
+};
 use super::{
     Code, Finding, Mode, ProofMode, Severity, bound,
-    dns::{AddressFacts, Addresses, Dns, TokenFacts},
+    dns::{AddressFacts, Addresses, Dns, SrvFacts, TokenFacts, Trouble},
     domain, edge,
     meter::{Look, Meter},
     net::Reach,
+    silence::Silence,
     tls::{Tls, TlsFacts},
 };
 use crate::{
@@ -38,10 +44,6 @@ use crate::{
     names::{AccessEdge, Fqdn, SipDomain},
 };
 
-/// Look-ups that are under way at a time, in all.
-pub const AT_A_TIME: usize = 256;
-/// The same for one request.
-const AT_A_TIME_EACH: usize = 16;
 /// Look-ups a second, and how many may come at once after a pause.
 pub const PER_SECOND: (u32, u32) = (1_000, 1_000);
 /// The same for the names of one zone, and for connections to one address.
@@ -53,6 +55,11 @@ pub const SHARED_FOR: Duration = Duration::from_secs(5);
 const MOST_EDGES: u64 = 10_000;
 /// Whoever is over a limit comes back within this of the others.
 const SPREAD: Duration = Duration::from_millis(50);
+/// A zone that did not answer so often in a row is not asked again for a minute.
+const TOO_SILENT: u32 = 5;
+/// An edge whose addresses are connected to too often is waited for so long; then its certificate
+/// counts as not looked at.
+const ADDRESS_WAIT: Duration = Duration::from_secs(10);
 
 /// What the checks of a set of routes found.
 #[derive(Clone, Debug, Default)]
@@ -69,22 +76,23 @@ impl Report {
     /// blocking or unknown: the positive proof that `enforce` asks for.
     #[must_use]
     pub fn proves(&self, routes: &[(AccessEdge, Vec<SipDomain>)]) -> bool {
-        let fine: BTreeSet<(Code, &Fqdn)> = self
-            .findings
-            .iter()
-            .filter(|finding| finding.severity == Severity::Ok)
-            .map(|finding| (finding.code, &finding.subject))
-            .collect();
-        let good = |f: &Finding| matches!(f.severity, Severity::Ok | Severity::Warning);
-        self.unfinished == 0
-            && self.findings.iter().all(good)
-            && routes.iter().all(|(edge, domains)| {
-                fine.contains(&(Code::Certificate, edge.as_fqdn()))
-                    && domains
-                        .iter()
-                        .all(|domain| fine.contains(&(Code::Srv, domain.as_fqdn())))
-            })
+        let domains = routes.iter().map(|(_, domains)| domains.len()).sum();
+        self.unfinished == 0 && proves(&self.findings, routes.len(), domains)
     }
+}
+
+/// Whether what was found of so many edges and domains, and of nothing else, says that each is fine
+/// and that nothing is blocking or unknown.
+#[must_use]
+pub fn proves(findings: &[Finding], edges: usize, domains: usize) -> bool {
+    let fine = |code| {
+        let fine = findings
+            .iter()
+            .filter(|f| f.severity == Severity::Ok && f.code == code);
+        fine.map(|f| &f.subject).collect::<BTreeSet<_>>().len()
+    };
+    let good = |f: &Finding| matches!(f.severity, Severity::Ok | Severity::Warning);
+    findings.iter().all(good) && fine(Code::Certificate) == edges && fine(Code::Srv) == domains
 }
 
 /// How strict the checks are, what makes them, and when ownership has to be proven: where nothing is
@@ -139,13 +147,15 @@ struct Inner {
     tls: Tls,
     reach: Reach,
     clock: Clock,
-    under_way: Semaphore,
+    slots: Slots,
     all: DefaultDirectRateLimiter,
     zones: DefaultKeyedRateLimiter<String>,
     addresses: DefaultKeyedRateLimiter<IpAddr>,
     /// Counts look-ups, to forget now and then whom nobody asks for any more.
     asked: AtomicU32,
     edges: Cache<AccessEdge, Arc<Shown>>,
+    /// By zone.
+    silence: Silence<String>,
     meter: Meter,
 }
 
@@ -157,7 +167,7 @@ impl fmt::Debug for Checker {
 }
 
 /// What an edge shows.
-struct Shown {
+pub struct Shown {
     addresses: AddressFacts,
     tls: Option<TlsFacts>,
 }
@@ -176,7 +186,7 @@ impl Checker {
             tls,
             reach,
             clock,
-            under_way: Semaphore::new(AT_A_TIME),
+            slots: Slots::new(),
             all: DefaultDirectRateLimiter::direct(quota(PER_SECOND)),
             zones: DefaultKeyedRateLimiter::keyed(quota(PER_ZONE)),
             addresses: DefaultKeyedRateLimiter::keyed(quota(PER_ADDRESS)),
@@ -185,6 +195,7 @@ impl Checker {
                 .max_capacity(MOST_EDGES)
                 .time_to_live(SHARED_FOR)
                 .build(),
+            silence: Silence::new(TOO_SILENT),
             meter: Meter::default(),
         }))
     }
@@ -195,29 +206,40 @@ impl Checker {
         &self.0.meter
     }
 
-    /// Looks at every edge and every domain of `routes`, for `budget` at most.
+    /// Looks at every edge and every domain of `routes` for somebody who waits, for `budget` at most.
     pub async fn check(&self, routes: &[(AccessEdge, Vec<SipDomain>)], budget: Duration) -> Report {
-        let deadline = Instant::now() + budget;
-        let mut looks = Vec::<BoxFuture<'static, Vec<Finding>>>::new();
-        for (edge, domains) in routes {
-            let (checker, edge, domains) = (self.clone(), edge.clone(), domains.clone());
-            looks.push(async move { checker.edge(&edge, &domains).await }.boxed());
+        let end = Instant::now() + budget;
+        let mut names = Vec::new();
+        for (edge, _) in routes {
+            names.push(Name::Edge(edge.clone()));
         }
         for (edge, domains) in routes {
             for domain in domains {
-                let (checker, edge, domain) = (self.clone(), edge.clone(), domain.clone());
-                looks.push(async move { checker.domain(&domain, &edge).await }.boxed());
+                names.push(Name::Domain(domain.clone(), edge.clone()));
             }
         }
-        let mut report = Report {
-            findings: Vec::new(),
-            unfinished: looks.len(),
+        let all = names.len();
+        let look = |name, slot| async move {
+            match name {
+                Name::Edge(edge) => {
+                    let shown = self.shown(&edge, Lane::People).await;
+                    let own = routes.iter().find(|(other, _)| *other == edge);
+                    let domains = own.map_or(&[][..], |(_, domains)| domains);
+                    self.edge(&edge, domains, &shown)
+                }
+                Name::Domain(domain, edge) => self.domain(&domain, &edge, slot).await,
+            }
         };
-        let mut done = stream::iter(looks).buffer_unordered(AT_A_TIME_EACH);
-        while let Ok(Some(findings)) = timeout_at(deadline, done.next()).await {
-            report.findings.extend(findings);
-            report.unfinished -= 1;
-        }
+        let hours = Hours { begin: end, end };
+        let paced = self.paced(Lane::People, names, hours, look).await;
+        let mut report = Report {
+            unfinished: all - paced.done.len(),
+            findings: paced
+                .done
+                .into_iter()
+                .flat_map(|(_, found)| found)
+                .collect(),
+        };
         bound(&mut report.findings);
         report
     }
@@ -225,8 +247,10 @@ impl Checker {
     /// What the owner of the zone of `domain` says of the service with this token (`design.md`,
     /// Whose domain). [`owner::judge`](super::owner::judge) makes a finding of it.
     pub async fn owner_says(&self, domain: &SipDomain, token: &str) -> TokenFacts {
-        let _turn = self.turn(domain.as_fqdn()).await;
-        let said = self.0.dns.token(domain, token).await;
+        let said = match self.turn(Lane::Rest, domain.as_fqdn()).await {
+            Some(_slot) => self.0.dns.token(domain, token).await,
+            None => TokenFacts::Unreachable(Trouble::Silent),
+        };
         let found = match said {
             TokenFacts::Proven => Severity::Ok,
             TokenFacts::Missing
@@ -238,77 +262,123 @@ impl Checker {
         said
     }
 
-    async fn domain(&self, domain: &SipDomain, edge: &AccessEdge) -> Vec<Finding> {
-        let _turn = self.turn(domain.as_fqdn()).await;
-        let findings = domain::judge(domain, edge, &self.0.dns.srv(domain).await);
+    /// What is found of a domain; without the right to look it up, that its zone is silent.
+    pub(crate) async fn domain(
+        &self,
+        domain: &SipDomain,
+        edge: &AccessEdge,
+        slot: Option<Slot>,
+    ) -> Vec<Finding> {
+        let facts = match slot {
+            Some(_slot) => {
+                let facts = self.0.dns.srv(domain).await;
+                self.learn(domain.as_fqdn(), facts.trouble).await;
+                facts
+            }
+            None => SrvFacts::unanswered(Trouble::Silent),
+        };
+        let findings = domain::judge(domain, edge, &facts);
         self.0.meter.looked(Look::Domain, gravest(&findings));
         findings
     }
 
-    async fn edge(&self, edge: &AccessEdge, domains: &[SipDomain]) -> Vec<Finding> {
-        let findings = self.judged(edge, domains).await;
+    /// What is found of an edge that shows this, and the domains that are to be routed to it.
+    pub(crate) fn edge(
+        &self,
+        edge: &AccessEdge,
+        domains: &[SipDomain],
+        shown: &Shown,
+    ) -> Vec<Finding> {
+        let findings = match &shown.addresses.outcome {
+            Addresses::Found(addresses) => edge::judge(
+                edge,
+                domains,
+                addresses,
+                self.0.reach,
+                shown.tls.as_ref(),
+                self.0.clock.now(),
+            ),
+            _ => edge::without_address(edge, &shown.addresses),
+        };
         self.0.meter.looked(Look::Edge, gravest(&findings));
         findings
     }
 
-    async fn judged(&self, edge: &AccessEdge, domains: &[SipDomain]) -> Vec<Finding> {
-        let shown = self
-            .0
-            .edges
-            .get_with(edge.clone(), async { Arc::new(self.look_at(edge).await) })
-            .await;
-        let Addresses::Found(addresses) = &shown.addresses.outcome else {
-            return edge::without_address(edge, &shown.addresses);
-        };
-        edge::judge(
-            edge,
-            domains,
-            addresses,
-            self.0.reach,
-            shown.tls.as_ref(),
-            self.0.clock.now(),
-        )
+    /// What an edge shows, or showed some seconds ago.
+    pub(crate) async fn shown(&self, edge: &AccessEdge, lane: Lane) -> Arc<Shown> {
+        let look = async { Arc::new(self.look_at(edge, lane).await) };
+        self.0.edges.get_with(edge.clone(), look).await
     }
 
-    async fn look_at(&self, edge: &AccessEdge) -> Shown {
-        let turn = self.turn(edge.as_fqdn()).await;
-        let addresses = self.0.dns.addresses(edge.as_fqdn()).await;
-        drop(turn);
+    async fn look_at(&self, edge: &AccessEdge, lane: Lane) -> Shown {
+        let addresses = match self.turn(lane, edge.as_fqdn()).await {
+            Some(_slot) => {
+                let facts = self.0.dns.addresses(edge.as_fqdn()).await;
+                let trouble = match facts.outcome {
+                    Addresses::Unreachable(trouble) => Some(trouble),
+                    Addresses::Found(_) | Addresses::None { .. } => None,
+                };
+                self.learn(edge.as_fqdn(), trouble).await;
+                facts
+            }
+            None => AddressFacts::unreachable(Trouble::Silent),
+        };
         let found = match &addresses.outcome {
             Addresses::Found(found) => found.as_slice(),
             Addresses::None { .. } | Addresses::Unreachable(_) => &[],
         };
         let mut allowed = found.to_vec();
         allowed.retain(|&address| self.0.reach.allows(address));
-        let tls = if allowed.is_empty() {
+        let tls = if allowed.is_empty() || !self.may_connect(&allowed).await {
             None
         } else {
-            for address in &allowed {
-                let limit = &self.0.addresses;
-                limit
-                    .until_key_ready_with_jitter(address, Jitter::up_to(SPREAD))
-                    .await;
-            }
-            let _turn = self.slot().await;
+            let _slot = self.slot(lane).await;
             Some(self.0.tls.probe(edge, &allowed).await)
         };
         Shown { addresses, tls }
     }
 
-    /// Waits until it is our turn to ask for a name.
-    async fn turn(&self, name: &Fqdn) -> Option<tokio::sync::SemaphorePermit<'_>> {
-        // Before a slot is taken: who waits for a zone keeps nobody from another.
+    /// Waits, without a slot, until all of `addresses` may be connected to; whether they may.
+    async fn may_connect(&self, addresses: &[IpAddr]) -> bool {
+        let limit = &self.0.addresses;
+        let all = async {
+            for address in addresses {
+                limit
+                    .until_key_ready_with_jitter(address, Jitter::up_to(SPREAD))
+                    .await;
+            }
+        };
+        timeout(ADDRESS_WAIT, all).await.is_ok()
+    }
+
+    /// Remembers whether the zone of `name` was silent.
+    async fn learn(&self, name: &Fqdn, trouble: Option<Trouble>) {
         let zone = zone(name);
+        if trouble == Some(Trouble::Silent) {
+            self.0.silence.silent(&zone).await;
+        } else {
+            self.0.silence.answered(&zone).await;
+        }
+    }
+
+    /// Waits until it is our turn to ask for a name; `None`: its zone is known to be silent.
+    async fn turn(&self, lane: Lane, name: &Fqdn) -> Option<Slot> {
+        let zone = zone(name);
+        if self.0.silence.is_silent(&zone) {
+            return None;
+        }
+        // Before a slot is taken: who waits for a zone keeps nobody from another.
         self.0
             .zones
             .until_key_ready_with_jitter(&zone, Jitter::up_to(SPREAD))
             .await;
-        self.slot().await
+        let slot = self.slot(lane).await;
+        // Others may have found out while we waited.
+        slot.filter(|_| !self.0.silence.is_silent(&zone))
     }
 
-    async fn slot(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
-        // Nobody closes the semaphore.
-        let slot = self.0.under_way.acquire().await.ok();
+    async fn slot(&self, lane: Lane) -> Option<Slot> {
+        let slot = self.0.slots.take(lane).await;
         self.0
             .all
             .until_ready_with_jitter(Jitter::up_to(SPREAD))

@@ -20,6 +20,7 @@ pub mod meter;
 pub mod net;
 pub mod owner;
 pub(crate) mod pages;
+mod silence;
 pub mod tls;
 pub mod words;
 

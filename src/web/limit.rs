@@ -22,6 +22,7 @@
 //! reference is looked up first, and one that does not exist is a failed try afterwards. Over the
 //! limit the answer to it is 429 and not 404.
 
+pub mod domains;
 mod limiter;
 
 use std::{sync::Arc, time::Duration};
@@ -33,6 +34,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 
+use self::domains::Domains;
 pub use self::limiter::{Counted, HIGHEST, Limiter, Taken, TooMany};
 use super::client::{Client, Network, Proxies};
 use crate::{app::App, clock::Clock, error::Error, request::ServiceId};
@@ -52,6 +54,8 @@ const KEYS_OF_A_SERVICE: u32 = 5;
 pub struct Throttle {
     /// `PIC_SUBMIT_LIMIT`.
     pub submits: Arc<Limiter>,
+    /// The domains of these submits; none where there is no limit of submits.
+    pub domains: Arc<Domains>,
     /// `PIC_TRY_LIMIT`.
     pub tries: Arc<Limiter>,
     /// Look-ups that somebody waits for: `/check`, and a look at the answers.
@@ -81,6 +85,11 @@ impl Throttle {
             keys_of_a_service: Arc::new(hourly(KEYS_OF_A_SERVICE)),
             submits: by_minute(submits),
             tries: by_minute(tries),
+            domains: Arc::new(Domains::new(if submits == 0 {
+                0
+            } else {
+                domains::AN_HOUR
+            })),
             proxies: Arc::new(proxies),
             clock: clock.clone(),
         }
@@ -97,6 +106,7 @@ impl Throttle {
             keys: none(),
             keys_of_a_service: Arc::new(Limiter::new(0, clock.clone())),
             submits: none(),
+            domains: Arc::new(Domains::new(0)),
             tries: none(),
             proxies: Arc::default(),
             clock: clock.clone(),

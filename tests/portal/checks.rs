@@ -3,4 +3,6 @@
 mod limits;
 mod looked;
 mod proof;
+mod spared;
+mod turns;
 mod verdicts;

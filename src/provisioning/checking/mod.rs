@@ -2,44 +2,56 @@
 //!
 //! What is due is claimed while there is room; each request is looked at by a task of its own,
 //! outside any transaction, while its lease is renewed. Whatever is done by the time that the
-//! database is free is settled together. A request of a thousand domains keeps its task busy for
-//! long and nobody else: the [`Checker`] serves them in turn.
+//! database is free is settled together.
+//!
+//! A check goes in turns: some of a request's names, for some seconds. A request that is not done
+//! then goes to the end of the queue, and what was found is kept ([`store::progress`]). What was slow
+//! has few places of its own, so that it keeps nothing from anybody else, however much of it waits.
 
+mod places;
 pub mod store;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Duration,
+use std::{collections::BTreeMap, time::Duration};
+
+use tokio::{
+    task::{self, JoinSet},
+    time::Instant,
 };
 
-use futures_util::{StreamExt as _, stream};
-use tokio::task::{self, JoinSet};
-
-use self::store::Job;
+pub use self::places::Places;
+use self::{
+    places::{AtHand, Place},
+    store::{
+        jobs::{self, Job},
+        progress::{self, SoFar, Turn},
+    },
+};
 use super::{
     apart::Batch,
     store::{self as settling, Claim, Proof, Settled, Verdicts, Waits},
 };
 use crate::{
     db::{self, PgPool},
+    names::SipDomain,
     readiness::{
         Code, Finding, Mode, ProofMode, bound,
-        engine::{Checker, Checks},
+        engine::{Checker, Checks, Hours, Lane, Name, proves},
         owner,
     },
 };
 
-/// The most requests that one process looks at at a time.
-const MOST: usize = 512;
-/// The most of these that are in force already: they can wait.
-const MOST_WATCHED: usize = 64;
 /// How long a claim lasts unless it is renewed.
 pub(super) const LEASE: Duration = Duration::from_secs(30);
-/// Look-ups have limits of their own; this is for the sum of them. A request of 1,000 domains whose
-/// servers are all silent stays within it.
-const BUDGET: Duration = Duration::from_mins(10);
-/// Where checks only advise nobody waits for them longer than this.
+/// No name is begun after so much of a turn.
+const TURN: Duration = Duration::from_secs(5);
+/// What a turn has begun is waited for so long: a look-up has limits of its own, which are shorter.
+const TURN_END: Duration = Duration::from_secs(25);
+/// Where checks only advise, a request that has waited so long waits for no more turns.
 const ADVICE_BUDGET: Duration = Duration::from_secs(15);
+/// The most requests of one claim.
+const MOST_CLAIMED: usize = 256;
+/// The most names of requests that are settled by one statement, and are in memory for it.
+const MOST_SETTLED: usize = 4_000;
 
 /// The requests that are being looked at.
 #[derive(Debug)]
@@ -49,25 +61,20 @@ pub(super) struct Desk {
     checker: Checker,
     enforce: bool,
     proof: ProofMode,
+    places: Places,
     looking: JoinSet<Looked>,
-    at_hand: HashMap<task::Id, (Purpose, Claim)>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Purpose {
-    /// It is pending, and may be provisioned.
-    Pending,
-    /// It is in force, and nothing is taken away.
-    Watched,
+    at_hand: AtHand,
 }
 
 /// What the look at one request came to.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Looked {
-    request: i64,
-    findings: Option<Vec<Finding>>,
-    proofs: Vec<Proof>,
-    blocked: bool,
+    job: Job,
+    /// How many of its names are done now.
+    names_done: usize,
+    is_slow: bool,
+    findings: Vec<Finding>,
+    proven: Vec<SipDomain>,
 }
 
 /// A look that is done.
@@ -75,15 +82,21 @@ pub(super) struct Done(Result<(task::Id, Looked), task::JoinError>);
 
 impl Desk {
     /// An empty one; `None` where nothing is looked up.
-    pub(super) fn new(pool: &PgPool, waits: Waits, checks: &Checks) -> Option<Self> {
+    pub(super) fn new(
+        pool: &PgPool,
+        waits: Waits,
+        checks: &Checks,
+        places: Places,
+    ) -> Option<Self> {
         Some(Self {
             pool: pool.clone(),
             waits,
             checker: checks.checker()?.clone(),
             enforce: checks.mode() == Mode::Enforce,
             proof: checks.proof(),
+            places,
             looking: JoinSet::new(),
-            at_hand: HashMap::new(),
+            at_hand: AtHand::default(),
         })
     }
 
@@ -95,46 +108,65 @@ impl Desk {
     /// Claims what is due while there is room, and begins to look at it. Whether there was room for
     /// all of it.
     pub(super) async fn fill(&mut self) -> Result<bool, db::Error> {
-        loop {
-            let room = MOST.saturating_sub(self.looking.len());
-            if room == 0 {
-                return Ok(false);
+        let mut all = true;
+        for place in Place::ALL {
+            if place == Place::Fresh && all {
+                // There was room for everything among the others.
+                continue;
             }
-            let most = u32::try_from(room).unwrap_or(u32::MAX);
-            let claim = settling::claim(&self.pool, most, LEASE).await?;
-            if claim.is_empty() {
-                break;
+            loop {
+                let room = self
+                    .places
+                    .most(place)
+                    .saturating_sub(self.at_hand.count(place));
+                if room == 0 {
+                    all = false;
+                    break;
+                }
+                let most = room.min(MOST_CLAIMED);
+                let claim = self
+                    .claim(place, u32::try_from(most).unwrap_or(u32::MAX))
+                    .await?;
+                if claim.is_empty() {
+                    break;
+                }
+                self.begin(place, &claim).await?;
+                if claim.len() < most {
+                    break;
+                }
             }
-            let jobs = store::wanted(&self.pool, &claim, self.waits.expiry).await?;
-            self.begin(Purpose::Pending, &claim, jobs);
         }
-        let watched = self
-            .at_hand
-            .values()
-            .filter(|(purpose, _)| *purpose == Purpose::Watched)
-            .count();
-        let room = MOST_WATCHED
-            .saturating_sub(watched)
-            .min(MOST.saturating_sub(self.looking.len()));
-        if room == 0 {
-            return Ok(false);
-        }
-        let most = u32::try_from(room).unwrap_or(u32::MAX);
-        let claim = store::claim_watched(&self.pool, most, LEASE).await?;
-        if !claim.is_empty() {
-            let jobs = store::in_force(&self.pool, &claim).await?;
-            self.begin(Purpose::Watched, &claim, jobs);
-        }
-        Ok(claim.len() < room)
+        Ok(all)
     }
 
-    fn begin(&mut self, purpose: Purpose, claim: &Claim, jobs: Vec<Job>) {
+    async fn claim(&self, place: Place, most: u32) -> Result<Claim, db::Error> {
+        let pool = &self.pool;
+        match place {
+            Place::Pending => settling::claim(pool, most, LEASE).await,
+            Place::Fresh => store::claim_fresh(pool, most, LEASE).await,
+            Place::Slow => store::claim_slow(pool, most, LEASE).await,
+            Place::Watched => store::claim_watched(pool, most, LEASE).await,
+            Place::WatchedSlow => store::claim_watched_slow(pool, most, LEASE).await,
+        }
+    }
+
+    async fn begin(&mut self, place: Place, claim: &Claim) -> Result<(), db::Error> {
+        let size = self.places.turn;
+        let jobs = if place.is_in_force() {
+            jobs::in_force(&self.pool, claim, size).await?
+        } else {
+            let after = (self.waits.expiry, ADVICE_BUDGET);
+            jobs::wanted(&self.pool, claim, after, size).await?
+        };
         for job in jobs {
             let part = claim.of(vec![job.request]);
-            let (checker, enforce, proof) = (self.checker.clone(), self.enforce, self.proof);
-            let task = self.looking.spawn(look(checker, enforce, proof, job));
-            self.at_hand.insert(task.id(), (purpose, part));
+            let (checker, pool) = (self.checker.clone(), self.pool.clone());
+            let task = self
+                .looking
+                .spawn(look(checker, pool, place, self.proof, job));
+            self.at_hand.insert(task.id(), place, part);
         }
+        Ok(())
     }
 
     /// Waits until a look is done; for ever while there is none. Nothing is lost when it is dropped
@@ -153,130 +185,245 @@ impl Desk {
         while let Some(ended) = next {
             match ended {
                 Ok((id, looked)) => {
-                    if let Some((purpose, claim)) = self.at_hand.remove(&id) {
-                        done.entry((purpose == Purpose::Watched, claim.token))
-                            .and_modify(|(all, _)| all.requests.extend(&claim.requests))
-                            .or_insert_with(|| (claim, Vec::new()))
-                            .1
-                            .push(looked);
+                    if let Some((place, claim)) = self.at_hand.remove(id) {
+                        let key = (place.is_in_force(), claim.token);
+                        let (_, all) = done.entry(key).or_insert_with(|| (claim, Vec::new()));
+                        all.push(looked);
                     }
                 }
                 Err(error) => {
                     // Its lease runs out, and it is looked at again.
                     tracing::error!("a readiness check panicked");
-                    self.at_hand.remove(&error.id());
+                    self.at_hand.remove(error.id());
                 }
             }
             next = self.looking.try_join_next_with_id();
         }
         let mut sum = Settled::default();
-        for ((watched, _), (claim, looked)) in done {
-            let batch = if watched {
-                Batch::Watched(looked.into_iter().filter_map(findings).collect())
-            } else {
-                Batch::Pending(verdicts(looked))
-            };
-            sum += batch.settle(&self.pool, &claim, &self.waits).await?;
+        for ((is_in_force, _), (claim, looked)) in done {
+            let is_waited_for = self.enforce || self.proof == ProofMode::Always || is_in_force;
+            let goes_on = |looked: &Looked| looked.goes_on(is_waited_for);
+            let (going_on, ended): (Vec<_>, Vec<_>) = looked.into_iter().partition(goes_on);
+            self.put_back(&claim, going_on).await?;
+            for part in portions(ended) {
+                let requests = part.iter().map(|looked| looked.job.request).collect();
+                sum += self.end(&claim.of(requests), is_in_force, part).await?;
+            }
         }
         Ok(sum)
     }
 
+    /// Puts requests whose checks go on at the end of the queue.
+    async fn put_back(&self, claim: &Claim, looked: Vec<Looked>) -> Result<(), db::Error> {
+        if looked.is_empty() {
+            return Ok(());
+        }
+        let claim = claim.of(looked.iter().map(|looked| looked.job.request).collect());
+        let turns: Vec<_> = looked.into_iter().map(Looked::turn).collect();
+        progress::put_back(&self.pool, &claim, &turns).await
+    }
+
+    /// Settles requests whose checks have come to their end.
+    async fn end(
+        &self,
+        claim: &Claim,
+        is_in_force: bool,
+        looked: Vec<Looked>,
+    ) -> Result<Settled, db::Error> {
+        let mut so_far = progress::take(&self.pool, claim).await?;
+        let mut verdicts = Verdicts::default();
+        for mut one in looked {
+            let request = one.job.request;
+            if one.job.is_expired {
+                continue;
+            }
+            if let Some(before) = so_far.remove(&request)
+                && one.job.names_done > 0
+            {
+                one.goes_on_from(before);
+            }
+            bound(&mut one.findings);
+            let is_unproven = self.proof == ProofMode::Always && one.lacks_proof();
+            if is_unproven || (self.enforce && !one.proves()) {
+                verdicts.blocked.push(request);
+            }
+            let proof = |domain| Proof { request, domain };
+            verdicts.proofs.extend(one.proven.into_iter().map(proof));
+            verdicts.checked.push((request, one.findings));
+        }
+        let batch = if is_in_force {
+            Batch::Watched(verdicts.checked)
+        } else {
+            Batch::Pending(verdicts)
+        };
+        batch.settle(&self.pool, claim, &self.waits).await
+    }
+
     /// Keeps what is being looked at.
     pub(super) async fn renew(&self) -> Result<(), db::Error> {
-        settling_claims(&self.at_hand, async |claims| {
-            store::renew(&self.pool, &claims, LEASE).await
-        })
-        .await
+        let claims = self.at_hand.claims();
+        if claims.is_empty() {
+            return Ok(());
+        }
+        store::renew(&self.pool, &claims, LEASE).await
     }
 
     /// Stops looking, and leaves to others what was not done.
     pub(super) async fn abandon(&mut self) -> Result<(), db::Error> {
         self.looking.abort_all();
-        settling_claims(&self.at_hand, async |claims| {
-            store::release(&self.pool, &claims).await
-        })
-        .await?;
-        self.at_hand.clear();
+        let claims = self.at_hand.claims();
+        if !claims.is_empty() {
+            store::release(&self.pool, &claims).await?;
+        }
+        self.at_hand = AtHand::default();
         self.looking = JoinSet::new();
         Ok(())
     }
 }
 
-/// Calls `with` for all claims at hand, if there are any.
-async fn settling_claims(
-    at_hand: &HashMap<task::Id, (Purpose, Claim)>,
-    with: impl AsyncFnOnce(Vec<Claim>) -> Result<(), db::Error>,
-) -> Result<(), db::Error> {
-    if at_hand.is_empty() {
-        return Ok(());
-    }
-    let all = |(_, claim): &(Purpose, Claim)| claim.of(claim.requests.clone());
-    with(at_hand.values().map(all).collect()).await
-}
-
-fn findings(looked: Looked) -> Option<(i64, Vec<Finding>)> {
-    looked.findings.map(|findings| (looked.request, findings))
-}
-
-fn verdicts(looked: Vec<Looked>) -> Verdicts {
-    let mut verdicts = Verdicts::default();
+/// Parts of `looked` that have not too many names together, but one request at least.
+fn portions(looked: Vec<Looked>) -> Vec<Vec<Looked>> {
+    let (mut portions, mut names) = (Vec::<Vec<_>>::new(), usize::MAX);
     for one in looked {
-        if one.blocked {
-            verdicts.blocked.push(one.request);
-        }
-        verdicts.proofs.extend(one.proofs);
-        if let Some(findings) = one.findings {
-            verdicts.checked.push((one.request, findings));
+        let more = one.job.name_count();
+        names = names.saturating_add(more);
+        match portions.last_mut() {
+            Some(last) if names <= MOST_SETTLED => last.push(one),
+            _ => {
+                portions.push(vec![one]);
+                names = more;
+            }
         }
     }
-    verdicts
+    portions
 }
 
-/// Looks at one request. What has expired is not looked at: its last findings stay.
-async fn look(checker: Checker, enforce: bool, proof: ProofMode, job: Job) -> Looked {
-    let mut looked = Looked {
-        request: job.request,
-        ..Looked::default()
+impl Looked {
+    /// Whether its check needs another turn. Where it `is_waited_for` it comes to its end; else one
+    /// that is slow, or has taken long, ends with what was found by then.
+    fn goes_on(&self, is_waited_for: bool) -> bool {
+        let is_done = self.job.is_expired || self.names_done >= self.job.name_count();
+        let may_end = !is_waited_for && (self.is_slow || self.job.is_urgent);
+        !is_done && !may_end
+    }
+
+    fn turn(mut self) -> Turn {
+        bound(&mut self.findings);
+        Turn {
+            request: self.job.request,
+            names_done: (self.job.names_done, self.names_done),
+            is_slow: self.is_slow,
+            findings: self.findings,
+            proven: self.proven,
+        }
+    }
+
+    /// Adds what the turns before found.
+    fn goes_on_from(&mut self, before: SoFar) {
+        self.findings.extend(before.findings);
+        self.proven.extend(before.proven);
+    }
+
+    /// Whether everything of the request is fine, apart from what is said of its owner.
+    fn proves(&self) -> bool {
+        let of_checks: Vec<_> = self
+            .findings
+            .iter()
+            .filter(|finding| !matches!(finding.code, Code::DomainHeld | Code::DomainUnproven))
+            .cloned()
+            .collect();
+        proves(&of_checks, self.job.edges.len(), self.job.domain_count)
+    }
+
+    /// Whether an owner did not speak for the service, or was not asked yet. A domain that is held
+    /// holds the request back when it is settled, unless it is free by then; that is not enough where
+    /// every domain has to be proven.
+    fn lacks_proof(&self) -> bool {
+        let unproven = |it: &Finding| matches!(it.code, Code::DomainHeld | Code::DomainUnproven);
+        self.names_done < self.job.name_count() || self.findings.iter().any(unproven)
+    }
+}
+
+/// What one look-up came to: findings, and the domain if its owner has spoken for the service.
+type Outcome = Result<(Vec<Finding>, Option<SipDomain>), db::Error>;
+
+/// One turn of a request's check. What has expired is not looked at: its last findings stay.
+async fn look(checker: Checker, pool: PgPool, place: Place, proof: ProofMode, job: Job) -> Looked {
+    let lane = job.lane;
+    let now = Instant::now();
+    let hours = Hours {
+        begin: now + TURN,
+        end: now + TURN_END,
     };
-    if job.expired {
-        return looked;
-    }
-    let budget = if enforce { BUDGET } else { ADVICE_BUDGET };
-    let mut to_prove: Vec<_> = job.held.into_iter().map(|domain| (domain, true)).collect();
-    if proof == ProofMode::Always {
-        to_prove.extend(job.free.into_iter().map(|domain| (domain, false)));
-    }
-    let owners = stream::iter(to_prove)
-        .map(|(domain, is_held)| {
-            let (checker, token) = (&checker, &job.token);
-            async move {
-                let said = checker.owner_says(&domain, token).await;
-                let told = owner::judge(&domain, token, &said, is_held);
-                (domain, told)
+    let names = if job.is_expired {
+        Vec::new()
+    } else {
+        job.names()
+    };
+    let (checker, pool, job) = (&checker, &pool, job);
+    let of = &job;
+    let paced = checker
+        .paced(lane, names, hours, |name, slot| async move {
+            match name {
+                Name::Edge(edge) => {
+                    let shown = checker.shown(&edge, lane).await;
+                    let domains = if of.is_whole() {
+                        of.domains_at(&edge)
+                    } else {
+                        jobs::domains_at(pool, of.request, &edge, place.is_in_force()).await?
+                    };
+                    Ok((checker.edge(&edge, &domains, &shown), None))
+                }
+                Name::Domain(domain, edge) => {
+                    let found = checker.domain(&domain, &edge, slot);
+                    let Some(is_held) = of.asks_owner(&domain, proof) else {
+                        return Ok((found.await, None));
+                    };
+                    let said = checker.owner_says(&domain, &of.token);
+                    let (mut findings, said) = tokio::join!(found, said);
+                    let told = owner::judge(&domain, &of.token, &said, is_held);
+                    let is_proven = told.code == Code::DomainProven;
+                    if !is_proven || proof == ProofMode::Always {
+                        findings.push(told);
+                    }
+                    Ok((findings, is_proven.then_some(domain)))
+                }
             }
         })
-        .buffer_unordered(16)
-        .collect::<Vec<_>>();
-    let (report, owners) = tokio::join!(checker.check(&job.routes, budget), owners);
-    looked.blocked = enforce && !report.proves(&job.routes);
-    let mut findings = report.findings;
-    for (domain, told) in owners {
-        if told.code == Code::DomainProven {
-            looked.proofs.push(Proof {
-                request: job.request,
-                domain,
-            });
-            if proof == ProofMode::Held {
-                continue;
-            }
-        } else {
-            // A domain that is held holds the request back when it is settled, unless it is free by
-            // then; that is not enough where every domain has to be proven.
-            looked.blocked |= proof == ProofMode::Always;
-        }
-        findings.push(told);
-    }
-    bound(&mut findings);
-    looked.findings = Some(findings);
+        .await;
+    let is_slow = match paced.begun {
+        0 => lane == Lane::Slow,
+        begun => paced.slow * 2 >= begun && paced.slow > 0,
+    };
+    let mut looked = Looked {
+        names_done: job.names_done,
+        is_slow,
+        findings: Vec::new(),
+        proven: Vec::new(),
+        job,
+    };
+    looked.takes(paced.done);
     looked
+}
+
+impl Looked {
+    /// Takes what came of the names up to the first that is not done: the others are in the next
+    /// turn.
+    fn takes(&mut self, done: Vec<(usize, Outcome)>) {
+        let mut done: BTreeMap<_, _> = done.into_iter().collect();
+        for place in 0.. {
+            match done.remove(&place) {
+                Some(Ok((findings, proven))) => {
+                    self.findings.extend(findings);
+                    self.proven.extend(proven);
+                    self.names_done += 1;
+                }
+                Some(Err(error)) => {
+                    tracing::debug!(%error, "the check goes on in the next turn");
+                    break;
+                }
+                None => break,
+            }
+        }
+    }
 }

@@ -1,12 +1,14 @@
-//! What is there to look at in a request, and what was found of what is in force?
+//! Who looks at which requests, and what was found of what is in force?
 
-use std::{collections::BTreeMap, time::Duration};
+pub mod jobs;
+pub mod progress;
+
+use std::time::Duration;
 
 use uuid::Uuid;
 
 use crate::{
-    db::{self, Impossible, PgPool, interval},
-    names::{AccessEdge, SipDomain},
+    db::{self, PgPool, interval},
     provisioning::store::{Claim, Columns, Settled},
     readiness::Finding,
 };
@@ -15,8 +17,63 @@ use crate::{
 /// its own.
 pub const WATCH_EVERY: Duration = Duration::from_hours(24);
 
+/// Claims up to `most` pending requests that were never looked at, as
+/// [`claim`](crate::provisioning::store::claim) does: for where it is full of others.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away.
+pub async fn claim_fresh(pool: &PgPool, most: u32, lease: Duration) -> Result<Claim, db::Error> {
+    let token = Uuid::new_v4();
+    let requests = sqlx::query_scalar!(
+        r#"
+        UPDATE work SET lease_token = $1, lease_until = pic_now() + $2::interval, again = false
+        WHERE request_id IN (
+            SELECT request_id FROM work
+            WHERE due_at <= pic_now() AND (lease_until IS NULL OR lease_until <= pic_now())
+              AND checked_at IS NULL
+              AND NOT EXISTS (SELECT FROM check_progress p WHERE p.request_id = work.request_id)
+            ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
+        )
+        RETURNING request_id
+        "#,
+        token,
+        interval(lease),
+        i64::from(most),
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(Claim { token, requests })
+}
+
+/// Claims up to `most` pending requests whose last turn of a check was slow.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away.
+pub async fn claim_slow(pool: &PgPool, most: u32, lease: Duration) -> Result<Claim, db::Error> {
+    let token = Uuid::new_v4();
+    let requests = sqlx::query_scalar!(
+        r#"
+        UPDATE work SET lease_token = $1, lease_until = pic_now() + $2::interval
+        WHERE request_id IN (
+            SELECT w.request_id FROM check_progress p JOIN work w ON w.request_id = p.request_id
+            WHERE p.slow AND w.due_at <= pic_now() AND (w.lease_until IS NULL OR w.lease_until <= pic_now())
+            ORDER BY w.due_at LIMIT $3 FOR UPDATE OF w SKIP LOCKED
+        )
+        RETURNING request_id
+        "#,
+        token,
+        interval(lease),
+        i64::from(most),
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(Claim { token, requests })
+}
+
 /// Claims up to `most` requests whose routes are in force and which are due and free, oldest first,
-/// for the time of `lease`.
+/// for the time of `lease`; without those whose last turn of a check was slow.
 ///
 /// # Errors
 ///
@@ -25,11 +82,43 @@ pub async fn claim_watched(pool: &PgPool, most: u32, lease: Duration) -> Result<
     let token = Uuid::new_v4();
     let requests = sqlx::query_scalar!(
         r#"
-        UPDATE watch SET lease_token = $1, lease_until = pic_now() + $2::interval, again = false
+        UPDATE watch SET lease_token = $1, lease_until = pic_now() + $2::interval,
+            again = again AND EXISTS (SELECT FROM check_progress p WHERE p.request_id = watch.request_id)
         WHERE request_id IN (
             SELECT request_id FROM watch
             WHERE due_at <= pic_now() AND (lease_until IS NULL OR lease_until <= pic_now())
+              AND NOT EXISTS (SELECT FROM check_progress p WHERE p.request_id = watch.request_id AND p.slow)
             ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
+        )
+        RETURNING request_id
+        "#,
+        token,
+        interval(lease),
+        i64::from(most),
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(Claim { token, requests })
+}
+
+/// Claims up to `most` requests whose routes are in force, and whose last turn of a check was slow.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away.
+pub async fn claim_watched_slow(
+    pool: &PgPool,
+    most: u32,
+    lease: Duration,
+) -> Result<Claim, db::Error> {
+    let token = Uuid::new_v4();
+    let requests = sqlx::query_scalar!(
+        r#"
+        UPDATE watch SET lease_token = $1, lease_until = pic_now() + $2::interval
+        WHERE request_id IN (
+            SELECT a.request_id FROM check_progress p JOIN watch a ON a.request_id = p.request_id
+            WHERE p.slow AND a.due_at <= pic_now() AND (a.lease_until IS NULL OR a.lease_until <= pic_now())
+            ORDER BY a.due_at LIMIT $3 FOR UPDATE OF a SKIP LOCKED
         )
         RETURNING request_id
         "#,
@@ -96,137 +185,6 @@ fn pairs(claims: &[Claim]) -> (Vec<Uuid>, Vec<i64>) {
         requests.map(move |&id| (token, id)).collect::<Vec<_>>()
     };
     claims.iter().flat_map(of).unzip()
-}
-
-/// What there is to look at in one request.
-#[derive(Clone, Debug)]
-pub struct Job {
-    /// Internal number of the request.
-    pub request: i64,
-    /// Its service's token, which proves a domain to be its own.
-    pub token: String,
-    /// The routes by edge, those wanted or those in force; a cancel has none.
-    pub routes: Vec<(AccessEdge, Vec<SipDomain>)>,
-    /// Its domains that are in force under another service.
-    pub held: Vec<SipDomain>,
-    /// Its domains that are in force under no service.
-    pub free: Vec<SipDomain>,
-    /// Its limit has passed: there is nothing to look at any more.
-    pub expired: bool,
-}
-
-/// What there is to look at in the pending requests of `claim`.
-///
-/// # Errors
-///
-/// [`db::Error`] when the database is away or a row is impossible.
-pub async fn wanted(pool: &PgPool, claim: &Claim, expiry: Duration) -> Result<Vec<Job>, db::Error> {
-    let rows = sqlx::query!(
-        r#"
-        SELECT r.id, s.token, r.submitted_at + $2::interval <= pic_now() AS "expired!",
-               array_agg(e.access_edge::text ORDER BY d.sip_domain) FILTER (WHERE d.sip_domain IS NOT NULL) AS edges,
-               array_agg(d.sip_domain::text ORDER BY d.sip_domain) FILTER (WHERE d.sip_domain IS NOT NULL) AS domains,
-               array_agg(x.sip_domain::text) FILTER (WHERE x.service_id <> r.service_id) AS held,
-               array_agg(d.sip_domain::text) FILTER (WHERE d.sip_domain IS NOT NULL AND x.sip_domain IS NULL) AS free
-        FROM request r
-        JOIN service s ON s.id = r.service_id
-        LEFT JOIN request_route d ON d.request_id = r.id
-        LEFT JOIN request_edge e ON e.request_id = r.id AND e.ordinal = d.edge
-        LEFT JOIN route x ON x.sip_domain = d.sip_domain
-        WHERE r.id = ANY ($1)
-        GROUP BY r.id, s.id
-        "#,
-        &claim.requests,
-        interval(expiry),
-    )
-    .fetch_all(pool.again())
-    .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(Job {
-                request: row.id,
-                token: row.token,
-                routes: by_edge(
-                    row.id,
-                    row.edges.unwrap_or_default(),
-                    row.domains.unwrap_or_default(),
-                )?,
-                held: domains(row.id, row.held.unwrap_or_default())?,
-                free: domains(row.id, row.free.unwrap_or_default())?,
-                expired: row.expired,
-            })
-        })
-        .collect()
-}
-
-/// What there is to look at in what `claim` holds of what is in force. A service that has lost all
-/// its domains has nothing to look at.
-///
-/// # Errors
-///
-/// [`db::Error`] when the database is away or a row is impossible.
-pub async fn in_force(pool: &PgPool, claim: &Claim) -> Result<Vec<Job>, db::Error> {
-    let rows = sqlx::query!(
-        r#"
-        SELECT r.id, s.token,
-               array_agg(x.access_edge::text ORDER BY x.sip_domain) FILTER (WHERE x.sip_domain IS NOT NULL) AS edges,
-               array_agg(x.sip_domain::text ORDER BY x.sip_domain) FILTER (WHERE x.sip_domain IS NOT NULL) AS domains
-        FROM request r
-        JOIN service s ON s.id = r.service_id
-        LEFT JOIN route x ON x.service_id = r.service_id
-        WHERE r.id = ANY ($1)
-        GROUP BY r.id, s.id
-        "#,
-        &claim.requests,
-    )
-    .fetch_all(pool.again())
-    .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(Job {
-                request: row.id,
-                token: row.token,
-                routes: by_edge(
-                    row.id,
-                    row.edges.unwrap_or_default(),
-                    row.domains.unwrap_or_default(),
-                )?,
-                held: Vec::new(),
-                free: Vec::new(),
-                expired: false,
-            })
-        })
-        .collect()
-}
-
-fn domains(id: i64, names: Vec<String>) -> Result<Vec<SipDomain>, Impossible> {
-    let impossible = |_| Impossible {
-        table: "request_route",
-        column: "sip_domain",
-        id: Some(id),
-    };
-    names
-        .into_iter()
-        .map(|name| SipDomain::from_database(name).map_err(impossible))
-        .collect()
-}
-
-fn by_edge(
-    id: i64,
-    edges: Vec<String>,
-    names: Vec<String>,
-) -> Result<Vec<(AccessEdge, Vec<SipDomain>)>, Impossible> {
-    let impossible = |_| Impossible {
-        table: "request_edge",
-        column: "access_edge",
-        id: Some(id),
-    };
-    let mut routes = BTreeMap::<AccessEdge, Vec<SipDomain>>::new();
-    for (edge, domain) in edges.into_iter().zip(domains(id, names)?) {
-        let edge = AccessEdge::from_database(edge).map_err(impossible)?;
-        routes.entry(edge).or_default().push(domain);
-    }
-    Ok(routes.into_iter().collect())
 }
 
 /// Stores what was found of what is in force, and when it is looked at next. Nothing in force is

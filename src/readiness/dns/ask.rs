@@ -21,7 +21,11 @@ use hickory_resolver::{
 use tokio::time::timeout;
 use tracing::{instrument::WithSubscriber as _, subscriber::NoSubscriber};
 
-use super::{Limits, facts::Trouble};
+use super::{
+    Limits,
+    facts::Trouble,
+    spare::{Exchange, Spare, Urgency},
+};
 
 /// What is asked, and how.
 #[derive(Clone, Copy, Debug)]
@@ -32,22 +36,39 @@ pub(super) struct Question<'a> {
     pub(super) recursive: bool,
 }
 
+/// What a server that is not ours is asked, and how soon.
+pub(super) type Sparing<'a> = (&'a Spare, Urgency);
+
 /// Asks over UDP, and over TCP when the answer is too long for that. What comes from anybody else,
-/// or answers another question, is no answer.
+/// or answers another question, is no answer. `sparing`: the packets to the server are counted, and
+/// limited.
 pub(super) async fn ask(
     server: SocketAddr,
     question: Question<'_>,
     limits: Limits,
+    sparing: Option<Sparing<'_>>,
 ) -> Result<Message, Trouble> {
-    let answer = exchanged(server, question, true, limits).await?;
+    let answer = exchanged(server, question, true, limits, sparing).await?;
     if matches!(
         answer.response_code,
         ResponseCode::FormErr | ResponseCode::NotImp
     ) {
         // An old server, or a box in front of it, that does not know EDNS.
-        return exchanged(server, question, false, limits).await;
+        return exchanged(server, question, false, limits, sparing).await;
     }
     Ok(answer)
+}
+
+/// Waits until `exchange` with the server may begin.
+async fn turn(
+    server: SocketAddr,
+    exchange: Exchange,
+    sparing: Option<Sparing<'_>>,
+) -> Result<(), Trouble> {
+    match sparing {
+        Some((spare, urgency)) => spare.turn(server.ip(), exchange, urgency).await,
+        None => Ok(()),
+    }
 }
 
 async fn exchanged(
@@ -55,7 +76,9 @@ async fn exchanged(
     question: Question<'_>,
     edns: bool,
     limits: Limits,
+    sparing: Option<Sparing<'_>>,
 ) -> Result<Message, Trouble> {
+    turn(server, Exchange::Udp, sparing).await?;
     let query = Query::query(question.name.clone(), question.kind);
     let mut options = DnsRequestOptions::default();
     options.use_edns = edns;
@@ -63,8 +86,16 @@ async fn exchanged(
     options.retry_interval = limits.query / 2;
 
     let request = || DnsRequest::from_query(query.clone(), options);
-    let answer = in_time(over_udp(server, request(), limits), limits).await?;
+    let answer = in_time(over_udp(server, request(), limits), limits).await;
+    if let Some((spare, _)) = sparing {
+        let learnt = answer.as_ref().map(|answer| answer.authoritative);
+        spare
+            .learn(server.ip(), learnt.map_err(|trouble| *trouble))
+            .await;
+    }
+    let answer = answer?;
     let answer = if answer.truncation {
+        turn(server, Exchange::Tcp, sparing).await?;
         in_time(over_tcp(server, request(), limits), limits).await?
     } else {
         answer

@@ -1,6 +1,9 @@
 //! What do the servers say that the zone's owner runs?
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+};
 
 use futures_util::{
     future::join_all,
@@ -15,61 +18,94 @@ use super::{
     facts::{Addresses, Trouble},
     reply::Reply,
     resolvers::Resolvers,
+    spare::{Spare, Urgency},
     wire,
 };
 use crate::readiness::net::Reach;
 
 /// No more servers of a zone than this are asked.
 const MOST_SERVERS: usize = 8;
+/// A zone is looked for in no more steps than this.
+const MOST_STEPS: usize = 8;
+
+/// A server of a zone: its name, and the addresses that no server before it has.
+type Server = (String, Vec<SocketAddr>);
+
+/// What a zone's own servers say.
+#[derive(Debug, Default)]
+pub(super) struct Own {
+    /// By the server's name. Lame and silent ones are left out, and those that are not asked now.
+    pub(super) replies: BTreeMap<String, Reply>,
+    /// Those that were not asked, because they are asked for too much.
+    pub(super) busy: Vec<Server>,
+}
 
 /// Finds a zone's authoritative servers and asks all of them.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Authorities {
     resolvers: Resolvers,
     port: u16,
     reach: Reach,
     limits: Limits,
+    spare: Spare,
 }
 
 impl Authorities {
-    pub(super) const fn new(resolvers: Resolvers, port: u16, reach: Reach, limits: Limits) -> Self {
+    pub(super) fn new(resolvers: Resolvers, port: u16, reach: Reach, limits: Limits) -> Self {
         Self {
             resolvers,
             port,
             reach,
             limits,
+            spare: Spare::new(),
         }
     }
 
-    /// What each of the servers answers, by its name. Lame and silent ones are left out, and so are
-    /// those that have not answered by the deadline.
+    /// What each of the servers of the zone in which `name` is answers.
     pub(super) async fn look_up(
         &self,
         name: &Name,
         kind: RecordType,
+        urgency: Urgency,
         deadline: Instant,
-    ) -> BTreeMap<String, Reply> {
-        let mut replies = BTreeMap::new();
-        let Ok(Some(servers)) = timeout_at(deadline, self.servers(name)).await else {
-            return replies;
-        };
-        let mut asked: FuturesUnordered<_> =
-            servers
-                .into_iter()
-                .map(|(server, addresses)| async move {
-                    (server, self.one(&addresses, name, kind).await)
-                })
-                .collect();
-        while let Ok(Some((server, reply))) = timeout_at(deadline, asked.next()).await {
-            if let Ok(reply) = reply {
-                replies.insert(server, reply);
+    ) -> Own {
+        match timeout_at(deadline, self.servers(name)).await {
+            Ok(Some(servers)) => self.ask(servers, name, kind, urgency, deadline).await,
+            Ok(None) | Err(_) => Own::default(),
+        }
+    }
+
+    /// What each of `servers` answers until `deadline`.
+    pub(super) async fn ask(
+        &self,
+        servers: Vec<Server>,
+        name: &Name,
+        kind: RecordType,
+        urgency: Urgency,
+        deadline: Instant,
+    ) -> Own {
+        let mut own = Own::default();
+        let mut asked: FuturesUnordered<_> = servers
+            .into_iter()
+            .map(|(server, addresses)| async move {
+                let reply = self.one(&addresses, name, kind, urgency).await;
+                (server, addresses, reply)
+            })
+            .collect();
+        while let Ok(Some((server, addresses, reply))) = timeout_at(deadline, asked.next()).await {
+            match reply {
+                Ok(reply) => {
+                    own.replies.insert(server, reply);
+                }
+                Err(Trouble::Busy) => own.busy.push((server, addresses)),
+                Err(_) => {}
             }
         }
-        replies
+        own
     }
 
     /// The names and addresses of the servers of the zone in which `name` is.
-    async fn servers(&self, name: &Name) -> Option<Vec<(String, Vec<SocketAddr>)>> {
+    async fn servers(&self, name: &Name) -> Option<Vec<Server>> {
         let zone = self.zone(name).await?;
         let reply = self.resolvers.look_up(&zone, RecordType::NS).await.ok()?;
         let mut names: Vec<_> = reply.servers().collect();
@@ -77,11 +113,13 @@ impl Authorities {
         names.dedup();
         names.truncate(MOST_SERVERS);
         let found = join_all(names.iter().map(|name| self.resolvers.addresses(name))).await;
+        let mut seen = BTreeSet::new();
         let servers = names.iter().zip(found).filter_map(|(name, facts)| {
             let Addresses::Found(all) = facts.outcome else {
                 return None;
             };
-            // One of each family: they are the same server.
+            // One of each family: they are the same server. And each address once, however many
+            // names lead to it.
             let mut ways = Vec::new();
             for is_v4 in [true, false] {
                 let allowed = |ip: &&_| self.reach.allows(**ip);
@@ -90,6 +128,7 @@ impl Authorities {
             }
             let ways: Vec<_> = ways
                 .into_iter()
+                .filter(|ip| seen.insert(*ip))
                 .map(|ip| SocketAddr::new(ip, self.port))
                 .collect();
             (!ways.is_empty()).then(|| (wire::text(name), ways))
@@ -101,7 +140,10 @@ impl Authorities {
     /// into other zones: hence label by label.
     async fn zone(&self, name: &Name) -> Option<Name> {
         let mut at = name.clone();
-        while !at.is_root() {
+        for _ in 0..MOST_STEPS {
+            if at.is_root() {
+                break;
+            }
             match self.resolvers.look_up(&at, RecordType::SOA).await {
                 Ok(reply) => {
                     let is_own = |zone: &Name| !zone.is_root() && zone.zone_of(&at);
@@ -124,7 +166,9 @@ impl Authorities {
         addresses: &[SocketAddr],
         name: &Name,
         kind: RecordType,
+        urgency: Urgency,
     ) -> Result<Reply, Trouble> {
+        let sparing = Some((&self.spare, urgency));
         let question = Question {
             name,
             kind,
@@ -132,7 +176,7 @@ impl Authorities {
         };
         let mut trouble = Trouble::Silent;
         for &address in addresses {
-            match ask(address, question, self.limits).await {
+            match ask(address, question, self.limits, sparing).await {
                 Ok(message) if message.authoritative => {
                     let reply = Reply::read(&message, name, kind)?;
                     if !reply.is_open() {
@@ -143,6 +187,8 @@ impl Authorities {
                     return Ok(reply.followed(rest, name));
                 }
                 Ok(_) => trouble = Trouble::Lame,
+                // Later it may answer by this address.
+                Err(Trouble::Busy) => return Err(Trouble::Busy),
                 Err(fault) => trouble = fault,
             }
         }

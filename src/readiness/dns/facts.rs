@@ -17,6 +17,10 @@ pub enum Trouble {
     Garbled,
     /// It answers for others' names what it does not know itself.
     Lame,
+    /// None of the zone's own name servers gave an answer, and a resolver's word is not enough.
+    Unanswered,
+    /// The zone's own name servers are asked for so much that this has to wait.
+    Busy,
 }
 
 impl fmt::Display for Trouble {
@@ -27,6 +31,13 @@ impl fmt::Display for Trouble {
             Self::Failed => "the resolver could not find out (SERVFAIL)",
             Self::Garbled => "the resolver's answer cannot be read",
             Self::Lame => "the resolver does not look names up for others",
+            Self::Unanswered => {
+                "could not check: none of the zone's own name servers gave an answer, and a \
+                 resolver's answer alone does not prove ownership"
+            }
+            Self::Busy => {
+                "could not check now: too many questions to the zone's name servers are waiting"
+            }
         })
     }
 }

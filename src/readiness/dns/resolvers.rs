@@ -58,7 +58,7 @@ impl Resolvers {
             recursive: true,
         };
         let one = |server: SocketAddr| async move {
-            let message = ask(server, question, self.limits).await?;
+            let message = ask(server, question, self.limits, None).await?;
             Reply::read(&message, name, kind)
         };
         let mut others = self.servers.iter().copied().take(MOST_RESOLVERS);

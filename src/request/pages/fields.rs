@@ -14,7 +14,7 @@ use crate::{
         form::{self, FieldError, Note, RequestForm},
         queue::NotStored,
     },
-    web::{limit::TooMany, page, shell::Section},
+    web::{client::Network, limit::TooMany, page, shell::Section},
 };
 
 /// The most edges of one form that are shown again: no browser has sent more than ten.
@@ -150,6 +150,25 @@ impl PutOff {
             ),
         }
     }
+}
+
+/// The most domains that may wait to be looked at, in all.
+const MOST_PENDING: u64 = 1_000_000;
+
+/// Whether `network` may ask for so many domains now. Where nothing is looked up it always may.
+///
+/// # Errors
+///
+/// Why not, and nothing is counted.
+pub(crate) fn admit(app: &App, network: Network, domains: usize) -> Result<(), PutOff> {
+    if app.site().checks.checker().is_none() {
+        return Ok(());
+    }
+    if app.pending_domains() >= MOST_PENDING {
+        return Err(PutOff::NotStored(NotStored::Full));
+    }
+    let domains = app.site().throttle.domains.take(network, domains);
+    domains.map_err(PutOff::TooMany)
 }
 
 /// How a form that cannot be taken now is sent again.

@@ -75,7 +75,13 @@ pub(crate) async fn send_form(
                 let outlook = outlook(&app, network, checked.wanted.routes.edges()).await;
                 answers(&app, &form, checked, outlook)
             }
-            Ok(checked) => submit(&app, &form, checked).await,
+            Ok(checked) => {
+                let domains = checked.wanted.routes.domain_count();
+                match fields::admit(&app, network, domains) {
+                    Ok(()) => submit(&app, &form, checked).await,
+                    Err(why) => later(&app, &form, why),
+                }
+            }
         },
     }
 }

@@ -202,6 +202,9 @@ async fn decide(
         let outlook = outlook(app, network, checked.wanted.routes.edges()).await;
         return review(app, service, form, &checked, &told, sending, outlook);
     }
+    if let Err(why) = fields::admit(app, network, checked.wanted.routes.domain_count()) {
+        return later(app, form, confirmed, why);
+    }
     let submission = Submission {
         id: checked.submission,
         asked: Asked::Update {

@@ -5,7 +5,10 @@ use std::time::Duration;
 use pic_portal::{
     names::Fqdn,
     provisioning::{
-        checking,
+        checking::{
+            self,
+            store::jobs::{self, TurnSize},
+        },
         store::{self, Claim, Settled, Verdicts},
     },
     readiness::{Code, Finding, Severity},
@@ -140,13 +143,12 @@ async fn the_limit_rejects_with_the_last_findings() {
     settle(&portal, &[missing()], true).await;
     portal.advance(WAITS.expiry).await;
     let claim = claim(&portal).await;
-    let [job] = &checking::store::wanted(portal.pool(), &claim, WAITS.expiry)
+    let after = (WAITS.expiry, WAITS.expiry);
+    let jobs = jobs::wanted(portal.pool(), &claim, after, TurnSize::default())
         .await
-        .unwrap()[..]
-    else {
-        panic!("one request");
-    };
-    assert!(job.expired, "there is nothing to look at any more");
+        .unwrap();
+    assert_eq!(jobs.len(), 1);
+    assert!(jobs[0].is_expired, "there is nothing to look at any more");
     let settled = store::settle(portal.pool(), &claim, &WAITS, &Verdicts::default())
         .await
         .unwrap();
@@ -212,11 +214,11 @@ async fn what_is_in_force_is_watched_until_something_else_is() {
     let look = async |findings: &[Finding]| {
         portal.advance(Duration::from_hours(24)).await;
         let claim = watched().await;
-        let jobs = checking::store::in_force(portal.pool(), &claim)
+        let jobs = jobs::in_force(portal.pool(), &claim, TurnSize::default())
             .await
             .unwrap();
         assert_eq!(jobs.len(), 1);
-        assert_eq!(jobs[0].routes.len(), 1);
+        assert_eq!(jobs[0].edges.len(), 1);
         let checked = [(jobs[0].request, findings.to_vec())];
         checking::store::store_watched(portal.pool(), &claim, &checked)
             .await

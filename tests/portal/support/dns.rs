@@ -48,6 +48,8 @@ pub(crate) enum Manner {
     Honest,
     /// Not at all.
     Silent,
+    /// Not at all for names that end like this, and else as it should.
+    SilentFor(&'static str),
     /// Always with this code.
     Code(ResponseCode),
     /// UDP answers are always cut, and empty.
@@ -196,6 +198,11 @@ impl State {
         };
         match manner {
             Manner::Silent => return None,
+            Manner::SilentFor(end)
+                if query.name().to_ascii().trim_end_matches('.').ends_with(end) =>
+            {
+                return None;
+            }
             Manner::TruncateOnly if over_tcp => return None,
             Manner::Truncate | Manner::TruncateOnly | Manner::WrongQuestionByTcp if !over_tcp => {
                 answer = answer.truncate();
@@ -221,7 +228,11 @@ impl State {
                 }
                 return Some(bytes);
             }
-            Manner::Honest | Manner::Truncate | Manner::TruncateOnly | Manner::WrongSource => {}
+            Manner::Honest
+            | Manner::SilentFor(_)
+            | Manner::Truncate
+            | Manner::TruncateOnly
+            | Manner::WrongSource => {}
         }
         let bytes = answer.to_vec().unwrap();
         if !over_tcp && bytes.len() > usize::from(longest) {
