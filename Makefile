@@ -19,7 +19,7 @@ soak: tools-test ## Run the long forms of the tests, for an hour or so
 	PIC_KILLS=60 PIC_DATABASE_KILLS=25 cargo test --locked --test portal crash::kills -- --nocapture
 	PIC_TEST_ROUNDS=20 cargo test --locked --test portal faults:: -- --nocapture
 	PIC_EVERY_FAULT=1 cargo test --locked --test portal crash::statements
-	PIC_BODIES=256 cargo test --locked --test portal crash::bodies -- --nocapture
+	PIC_BODIES=16 cargo test --locked --test portal crash::bodies -- --nocapture
 	PIC_SOAK_SECONDS=$${PIC_SOAK_SECONDS:-600} cargo test --locked --test portal crash::memory -- --nocapture
 
 check: ## What CI looks at before the tests: format, lints, documentation, dependencies, queries
