@@ -100,6 +100,8 @@ async fn read(mut body: Body, mut names: Names) -> Result<Vec<u8>, Box<Problem>>
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| fault(&error))?;
         if let Ok(data) = frame.into_data() {
+            // No more than what is counted: a vector that doubles would take up to twice that.
+            form.reserve_exact(data.len());
             form.extend_from_slice(&data);
             names.check(&form)?;
         }

@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// Connections of the flood in the short form; `PIC_BODIES=256` is the long one.
+/// Connections of the flood in the short form; `PIC_BODIES=16` is the long one.
 const CONNECTIONS: usize = 4;
 /// Bodies at the same time on each.
 const STREAMS: usize = 100;
