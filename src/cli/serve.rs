@@ -31,11 +31,6 @@ use crate::{
 /// Runs the portal until SIGINT or SIGTERM: no request is cut off, and a private PostgreSQL is
 /// stopped with it.
 pub(super) async fn serve(config: Config, aside: &Handle) -> Result<(), Failure> {
-    if nix::unistd::geteuid().is_root() {
-        tracing::warn!(
-            "runs as root, which it does not need: start it as a user of its own, as deploy/pic-portal.service does"
-        );
-    }
     let stop = CancellationToken::new();
     // Before anything is started, so that a signal during the start stops it in good order too.
     let (mut terminate, mut interrupt) = (
@@ -189,6 +184,11 @@ async fn serve_on(
     // A restored backup may have brought contacts back: nobody is answered before they are gone.
     sweeper.make_clean().await;
     let sweeper = tokio::spawn(sweeper.run());
+    if nix::unistd::geteuid().is_root() {
+        tracing::warn!(
+            "runs as root, which it does not need: start it as a user of its own, as deploy/pic-portal.service does"
+        );
+    }
     say(&format!("listening on http://{address}"));
     if let Source::Private(dir) = &config.source {
         set_up::offer(&app, dir).await;

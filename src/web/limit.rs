@@ -73,23 +73,21 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    /// `submits` and failed `tries` a minute and network, 0 for no limit; the others are fixed.
+    /// `submits` and failed `tries` a minute and network, 0 for no limit; the others are fixed, and
+    /// there are none where that limit is none which they belong to.
     #[must_use]
     pub fn new(submits: u32, tries: u32, proxies: Proxies, clock: &Clock) -> Self {
         let hourly = |most| Limiter::within(Duration::from_hours(1), most, clock.clone());
+        let unless_none = |limit, most| if limit == 0 { 0 } else { most };
         let by_minute = |most| Arc::new(Limiter::new(most, clock.clone()));
         Self {
             checks: by_minute(CHECKS),
-            sign_ins: by_minute(SIGN_INS),
-            keys: by_minute(KEYS),
-            keys_of_a_service: Arc::new(hourly(KEYS_OF_A_SERVICE)),
+            sign_ins: by_minute(unless_none(tries, SIGN_INS)),
+            keys: by_minute(unless_none(tries, KEYS)),
+            keys_of_a_service: Arc::new(hourly(unless_none(tries, KEYS_OF_A_SERVICE))),
             submits: by_minute(submits),
             tries: by_minute(tries),
-            domains: Arc::new(Domains::new(if submits == 0 {
-                0
-            } else {
-                domains::AN_HOUR
-            })),
+            domains: Arc::new(Domains::new(unless_none(submits, domains::AN_HOUR))),
             proxies: Arc::new(proxies),
             clock: clock.clone(),
         }

@@ -147,7 +147,9 @@ async fn whoever_asks_for_a_strangers_domain_never_gets_it() {
     world.speak_for("contoso.com", &token(&portal, &owner).await);
     portal.advance(WAITS.longest).await;
     let settled = portal.work().await;
-    assert_eq!((settled.provisioned, settled.waiting), (1, 1));
+    // Whichever is settled first: the other one lacks the proof, or meets a domain that is held.
+    assert_eq!(settled.provisioned, 1);
+    assert_eq!(settled.waiting + settled.held, 1);
     assert_eq!(portal.state(&owner).await, "provisioned");
     portal.advance(WAITS.longest).await;
     assert_eq!(portal.work().await.held, 1);

@@ -56,8 +56,8 @@ async fn a_submit_whose_commit_is_not_heard_of_is_stored_once() {
     let reference = submit().await.reference();
     assert_eq!(
         proxy.cost().1 - statements,
-        4,
-        "it was carried out twice, a new connection was set up, and what had been stored was found"
+        5,
+        "it was carried out twice, a new connection was set up, what had been stored was found, and whether the key is still shown"
     );
     assert_eq!(stored(&portal).await, (before.0 + 1, before.1 + 1));
 

@@ -67,7 +67,7 @@ async fn of_many_references_at_once_no_more_than_the_limit_are_denied() {
 #[tokio::test]
 async fn new_keys_are_bounded_by_service_and_by_network() {
     const KEY: &str = "/service/key";
-    let (portal, clock) = portal(0).await;
+    let (portal, clock) = portal(1_000).await;
     let mut browsers = Vec::new();
     for domain in ["a.example", "b.example", "c.example"] {
         let (_, key) = portal.submit(&[("sip.contoso.com", domain)]).await;
@@ -116,7 +116,7 @@ async fn new_keys_are_bounded_by_service_and_by_network() {
 
 #[tokio::test]
 async fn successful_sign_ins_of_a_network_are_bounded() {
-    let (portal, clock) = portal(0).await;
+    let (portal, clock) = portal(1_000).await;
     let (_, key) = portal.submit(ONE).await;
     let fields = [("number", "1234567"), ("management_key", key.as_str())];
     let wrong = [("number", "1234567"), ("management_key", "wrong")];
