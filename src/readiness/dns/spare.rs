@@ -37,7 +37,8 @@ const MOST_PROVEN: u64 = 50_000;
 /// An address that was silent so often in a row is not asked again for a minute.
 const TOO_SILENT: u32 = 3;
 
-/// What an exchange of messages may send to a server, in packets.
+/// What an exchange of messages may send to a server. It counts in packets, but for a connection to a
+/// server that has proven to be one: that is one more question to it.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Exchange {
     /// The question, and once more when nothing comes back.
@@ -111,7 +112,7 @@ impl Spare {
             let (limiter, packets) = match (is_proven, exchange) {
                 (true, Exchange::Udp) => (&it.known, 1),
                 (false, Exchange::Udp) => (&it.strangers, 2),
-                (true, Exchange::Tcp) => (&it.known, 4),
+                (true, Exchange::Tcp) => (&it.known, 1),
                 (false, Exchange::Tcp) => (&it.strangers, 4),
             };
             let packets = NonZeroU32::new(packets).unwrap_or(NonZeroU32::MIN);
