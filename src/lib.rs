@@ -21,7 +21,7 @@
 //! | [`staff`] | the support desk: accounts, the queue, looking up, acting for an administrator |
 //! | [`provisioning`] | the background task: claim what is due, look at it, settle it; watch what is in force |
 //! | [`retention`] | no contact information is kept: the rule, the sweep, `/privacy`, purging an old portal's tables, importing its export |
-//! | [`help`] | what administrators have to know, a page a topic; the address tool |
+//! | [`help`], [`topic`] | what administrators have to know, a page a topic; the address tool |
 //! | [`db`] | opening and migrating the database, its connections with a limit for each statement, questions asked together, its faults without values; the private PostgreSQL |
 //! | [`web`] | what every answer has: the table's routes, headers, faces of errors, page shell, assets, forms, sessions, limits |
 //! | [`app`], [`server`] | what handlers share and the route table; the front door |
@@ -81,4 +81,5 @@ pub mod server;
 pub mod service;
 pub mod staff;
 pub mod telemetry;
+pub mod topic;
 pub mod web;

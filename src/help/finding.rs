@@ -3,71 +3,26 @@
 //! One text a code (`design.md`, Contract), with the lines that [`words`](crate::readiness::words)
 //! has for it, filled in for `contoso.com`. Source: `facts.md` (DNS, certificate, transport).
 
-mod domain;
-mod edge;
-
-use super::{Explanation, Topic};
+use super::Explanation;
 use crate::{
     names::{AccessEdge, Fqdn, SipDomain},
-    readiness::{
-        Code, Finding, Mode, ProofMode, Severity,
-        words::{Teller, title},
-    },
+    readiness::{Code, Finding, Mode, ProofMode, Severity, words::Teller},
 };
-
-/// What there is to say about a code, besides its lines.
-struct Text {
-    means: &'static str,
-    why: &'static str,
-    steps: &'static [&'static str],
-    note: &'static str,
-    related: &'static [Topic],
-}
-
-const fn text(code: Code) -> Text {
-    match code {
-        Code::Srv => domain::SRV,
-        Code::SrvMissing => domain::SRV_MISSING,
-        Code::SrvMisspelt => domain::SRV_MISSPELT,
-        Code::SrvPort => domain::SRV_PORT,
-        Code::SrvTarget => domain::SRV_TARGET,
-        Code::SrvSuffix => domain::SRV_SUFFIX,
-        Code::HomedOnline => domain::HOMED_ONLINE,
-        Code::RoutedToConsumer => domain::ROUTED_TO_CONSUMER,
-        Code::DnsDisagrees => domain::DNS_DISAGREES,
-        Code::DomainHeld => domain::DOMAIN_HELD,
-        Code::DomainUnproven => domain::DOMAIN_UNPROVEN,
-        Code::DomainProven => domain::DOMAIN_PROVEN,
-        Code::ResolverUnreachable => domain::RESOLVER_UNREACHABLE,
-        Code::EdgeNoAddress => edge::NO_ADDRESS,
-        Code::EdgePrivateAddress => edge::PRIVATE_ADDRESS,
-        Code::EdgeUnreachable => edge::UNREACHABLE,
-        Code::Certificate => edge::CERTIFICATE,
-        Code::CertificateName => edge::NAME,
-        Code::CertificateExpired => edge::EXPIRED,
-        Code::CertificateNotYetValid => edge::NOT_YET_VALID,
-        Code::CertificateUntrusted => edge::UNTRUSTED,
-        Code::CertificateExpiresSoon => edge::EXPIRES_SOON,
-        Code::CertificateCnOnly => edge::CN_ONLY,
-        Code::CertificateWildcard => edge::WILDCARD,
-        Code::CertificateDomainSan => edge::DOMAIN_SAN,
-    }
-}
 
 /// What there is to say about `code`, at a portal for the network `provider` whose checks are as
 /// strict as `mode` says, and which asks for proof of ownership when `proof` says.
 #[must_use]
 pub fn explain(code: Code, provider: &str, mode: Mode, proof: ProofMode) -> Explanation {
-    let text = text(code);
-    let notes = [text.note, strictness(code, mode, proof)];
+    let help = &code.entry().help;
+    let notes = [help.note, strictness(code, mode, proof)];
     Explanation {
-        title: title(code),
-        means: text.means.into(),
-        why: text.why.into(),
-        steps: text.steps,
+        title: code.title(),
+        means: help.means.into(),
+        why: help.why.into(),
+        steps: help.steps,
         lines: example(code, provider, mode),
         note: notes.join(" ").trim().to_owned().into(),
-        related: text.related,
+        related: help.related,
     }
 }
 
@@ -105,32 +60,10 @@ fn example(code: Code, provider: &str, mode: Mode) -> Vec<(&'static str, String)
     ) else {
         return Vec::new();
     };
-    let subject: &Fqdn = match code {
-        Code::Srv
-        | Code::SrvMissing
-        | Code::SrvMisspelt
-        | Code::SrvPort
-        | Code::SrvTarget
-        | Code::SrvSuffix
-        | Code::HomedOnline
-        | Code::RoutedToConsumer
-        | Code::DnsDisagrees
-        | Code::DomainHeld
-        | Code::DomainUnproven
-        | Code::DomainProven
-        | Code::ResolverUnreachable => domain.as_fqdn(),
-        Code::EdgeNoAddress
-        | Code::EdgePrivateAddress
-        | Code::EdgeUnreachable
-        | Code::Certificate
-        | Code::CertificateName
-        | Code::CertificateExpired
-        | Code::CertificateNotYetValid
-        | Code::CertificateUntrusted
-        | Code::CertificateExpiresSoon
-        | Code::CertificateCnOnly
-        | Code::CertificateWildcard
-        | Code::CertificateDomainSan => edge.as_fqdn(),
+    let subject: &Fqdn = if code.entry().area.is_of_edge() {
+        edge.as_fqdn()
+    } else {
+        domain.as_fqdn()
     };
     let found = (code == Code::SrvMisspelt).then_some("_sipfederationtls_tcp.contoso.com");
     let finding = Finding::new(code, subject, "", found);

@@ -18,7 +18,7 @@ use crate::{
     app::App,
     error::{Error, FieldProblem, Problem},
     names::SipDomain,
-    readiness::{Code, Severity, words::title},
+    readiness::{Code, Severity},
     request::{
         MAX_DOMAINS, MAX_EDGES, Reason,
         pages::{view::Field, when::span},
@@ -119,7 +119,7 @@ fn findings() -> Vec<(&'static str, Vec<(String, &'static str)>)> {
         let codes = Code::ALL.iter();
         codes
             .filter(|code| grave.contains(&code.severity()))
-            .map(|code| (format!("/help/findings/{}", code.as_str()), title(*code)))
+            .map(|code| (format!("/help/findings/{}", code.as_str()), code.title()))
             .collect()
     };
     vec![

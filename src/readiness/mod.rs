@@ -2,8 +2,8 @@
 //!
 //! [`dns`] asks and [`domain`] judges the answers for a SIP domain; [`tls`] asks and [`edge`]
 //! judges for an Access Edge. [`engine`] puts them together, within limits, for the form, the
-//! background task, `/check` and `pic-portal check` alike; [`words`] says it to people, and `pages`
-//! has the form of `/check`. What is looked for stands in `facts.md` (DNS, certificate, transport),
+//! background task, `/check` and `pic-portal check` alike; [`catalogue`] has an entry for each code, [`words`] says it to people, and
+//! `pages` has the form of `/check`. What is looked for stands in `facts.md` (DNS, certificate, transport),
 //! what it is called in `design.md` (Contract, the findings).
 //!
 //! A check says what is there and decides nothing. Whether a request waits for it is up to
@@ -11,6 +11,7 @@
 //! to [`crate::provisioning`]. Nothing here stores or logs anything, and [`net`] says where a
 //! connection may go at all.
 
+pub mod catalogue;
 pub mod dns;
 pub mod domain;
 pub mod edge;
@@ -24,7 +25,10 @@ mod silence;
 pub mod tls;
 pub mod words;
 
-pub use self::evidence::{Evidence, MOST_IN_ALL, bound};
+pub use self::{
+    catalogue::Code,
+    evidence::{Evidence, MOST_IN_ALL, bound},
+};
 use crate::{named::named, names::Fqdn};
 
 named! {
@@ -78,95 +82,6 @@ named! {
         Unknown = "unknown",
         /// Federation cannot work like this.
         Blocking = "blocking",
-    }
-}
-
-named! {
-    /// What a readiness check may find (`design.md`, Contract).
-    Code {
-        /// The right SRV record is there.
-        Srv = "srv",
-        /// There is no SRV record.
-        SrvMissing = "srv-missing",
-        /// There is one under a name that nobody asks for.
-        SrvMisspelt = "srv-misspelt",
-        /// It names another port than 5061.
-        SrvPort = "srv-port",
-        /// No record of the lowest priority number names the requested edge.
-        SrvTarget = "srv-target",
-        /// The edge is not one label in front of the domain (the rule of 2019).
-        SrvSuffix = "srv-suffix",
-        /// The domain is homed online.
-        HomedOnline = "homed-online",
-        /// The domain is routed to consumer accounts.
-        RoutedToConsumer = "routed-to-consumer",
-        /// The zone's authoritative servers give different answers.
-        DnsDisagrees = "dns-disagrees",
-        /// In force under another service.
-        DomainHeld = "domain-held",
-        /// The owner of its zone has not named the service, and has to.
-        DomainUnproven = "domain-unproven",
-        /// The owner of its zone has named the service.
-        DomainProven = "domain-proven",
-        /// The edge has no address.
-        EdgeNoAddress = "edge-no-address",
-        /// It has an address that is not globally reachable.
-        EdgePrivateAddress = "edge-private-address",
-        /// Port 5061 is closed, or does not speak TLS.
-        EdgeUnreachable = "edge-unreachable",
-        /// The certificate is fine.
-        Certificate = "certificate",
-        /// The certificate is for other names.
-        CertificateName = "certificate-name",
-        /// It has expired.
-        CertificateExpired = "certificate-expired",
-        /// It is not valid yet.
-        CertificateNotYetValid = "certificate-not-yet-valid",
-        /// It does not lead to a root that is trusted.
-        CertificateUntrusted = "certificate-untrusted",
-        /// It expires within 30 days.
-        CertificateExpiresSoon = "certificate-expires-soon",
-        /// The FQDN stands in the subject alone.
-        CertificateCnOnly = "certificate-cn-only",
-        /// The name that fits is a wildcard.
-        CertificateWildcard = "certificate-wildcard",
-        /// `sip.` and the domain is not among its names.
-        CertificateDomainSan = "certificate-domain-san",
-        /// Nobody answers for the domain: it could not be looked at.
-        ResolverUnreachable = "resolver-unreachable",
-    }
-}
-
-impl Code {
-    /// How grave it is where it was looked at; anything may be [`Severity::Skipped`] instead, and
-    /// [`Code::DomainUnproven`] is [`Severity::Unknown`] where nobody answered.
-    #[must_use]
-    pub const fn severity(self) -> Severity {
-        match self {
-            Self::Srv | Self::DomainProven | Self::Certificate => Severity::Ok,
-            Self::SrvSuffix
-            | Self::DnsDisagrees
-            | Self::CertificateExpiresSoon
-            | Self::CertificateCnOnly
-            | Self::CertificateWildcard
-            | Self::CertificateDomainSan => Severity::Warning,
-            Self::ResolverUnreachable => Severity::Unknown,
-            Self::SrvMissing
-            | Self::SrvMisspelt
-            | Self::SrvPort
-            | Self::SrvTarget
-            | Self::HomedOnline
-            | Self::RoutedToConsumer
-            | Self::DomainHeld
-            | Self::DomainUnproven
-            | Self::EdgeNoAddress
-            | Self::EdgePrivateAddress
-            | Self::EdgeUnreachable
-            | Self::CertificateName
-            | Self::CertificateExpired
-            | Self::CertificateNotYetValid
-            | Self::CertificateUntrusted => Severity::Blocking,
-        }
     }
 }
 

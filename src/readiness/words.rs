@@ -6,16 +6,31 @@
 //! transport; Whose domain in `design.md`).
 
 mod lines;
-mod texts;
 
 use std::collections::HashMap;
 
-pub use self::{
-    lines::proof,
-    texts::{called, title, who},
-};
+pub use self::lines::proof;
 use super::{Code, Finding, Mode, Severity};
 use crate::names::{AccessEdge, SipDomain};
+
+/// The heading, the text and who acts where the proof of a domain could not be looked up.
+const PROOF_UNKNOWN: (&str, &str, &str) = (
+    "The proof of the domain could not be looked up",
+    "No server answered for the TXT record that proves who owns the domain. This is not held against the domain, and it proves nothing either: we look again by ourselves. If the record below is not published yet, publish it. If it stays like this, see that the name servers of the zone answer from the internet.",
+    "Whoever looks after your DNS zones, if the record is not published yet",
+);
+
+/// What a severity is called, on pages and at a terminal.
+#[must_use]
+pub const fn called(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Ok => "Fine",
+        Severity::Skipped => "Not checked",
+        Severity::Warning => "Worth a look",
+        Severity::Unknown => "Could not check",
+        Severity::Blocking => "To be mended",
+    }
+}
 
 /// A line to copy: into a zone, a shell, or an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,10 +113,10 @@ impl<'a> Teller<'a> {
         }
         let (title, text, who) = match (code, finding.severity) {
             (Code::DomainUnproven, Severity::Unknown) => {
-                let (title, text, who) = texts::PROOF_UNKNOWN;
+                let (title, text, who) = PROOF_UNKNOWN;
                 (title, text.to_owned(), who)
             }
-            _ => (title(code), self.text(code), who(code)),
+            _ => (code.title(), self.text(code), code.entry().owner.as_str()),
         };
         Words {
             title,
@@ -114,42 +129,33 @@ impl<'a> Teller<'a> {
     }
 }
 
+impl Teller<'_> {
+    /// Why it matters and what to do.
+    fn text(&self, code: Code) -> String {
+        let mut text = code.entry().text.replace("{provider}", self.provider);
+        if code == Code::DomainHeld && self.token.is_some() {
+            text.push_str(match self.mode {
+                Mode::Enforce | Mode::Advise => {
+                    " Or prove that its zone is yours: publish the TXT record below. Once we see it, the domain moves to this service, and its route is never missing."
+                }
+                Mode::Off => {
+                    " Readiness checks are off here, so the TXT record below is not looked up: the request waits until the holder lets go."
+                }
+            });
+        }
+        text
+    }
+}
+
 /// What was not looked at, because of something that has to be mended first.
 fn skipped(finding: &Finding) -> Words {
     let cause = finding
         .found
         .first()
         .and_then(|it| Code::parse(it.as_str()));
-    let cause = cause.map_or("an earlier finding", title);
-    let what = match finding.code {
-        Code::Certificate
-        | Code::CertificateName
-        | Code::CertificateExpired
-        | Code::CertificateNotYetValid
-        | Code::CertificateUntrusted
-        | Code::CertificateExpiresSoon
-        | Code::CertificateCnOnly
-        | Code::CertificateWildcard
-        | Code::CertificateDomainSan => "Certificate not looked at",
-        Code::EdgeNoAddress | Code::EdgePrivateAddress | Code::EdgeUnreachable => {
-            "Access Edge not looked at"
-        }
-        Code::DomainHeld | Code::DomainUnproven | Code::DomainProven => {
-            "Proof of the domain not looked at"
-        }
-        Code::Srv
-        | Code::SrvMissing
-        | Code::SrvMisspelt
-        | Code::SrvPort
-        | Code::SrvTarget
-        | Code::SrvSuffix
-        | Code::HomedOnline
-        | Code::RoutedToConsumer
-        | Code::DnsDisagrees
-        | Code::ResolverUnreachable => "SRV record not looked at",
-    };
+    let cause = cause.map_or("an earlier finding", Code::title);
     Words {
-        title: what,
+        title: finding.code.entry().area.not_looked_at(),
         text: format!("Not looked at, because of: {cause}."),
         who: "",
         expected: String::new(),

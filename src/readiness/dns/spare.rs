@@ -110,9 +110,8 @@ impl Spare {
         loop {
             let is_proven = it.proven.contains_key(&address);
             let (limiter, packets) = match (is_proven, exchange) {
-                (true, Exchange::Udp) => (&it.known, 1),
+                (true, Exchange::Udp | Exchange::Tcp) => (&it.known, 1),
                 (false, Exchange::Udp) => (&it.strangers, 2),
-                (true, Exchange::Tcp) => (&it.known, 1),
                 (false, Exchange::Tcp) => (&it.strangers, 4),
             };
             let packets = NonZeroU32::new(packets).unwrap_or(NonZeroU32::MIN);

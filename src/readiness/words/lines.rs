@@ -4,11 +4,12 @@
 //! Cmdlets and their parameters as Microsoft documents them for Windows DNS and for the
 //! management shell of Lync Server and Skype for Business Server.
 
-use super::{Code, Finding, Line, Teller};
+use super::{Finding, Line, Teller};
 use crate::{
     names::{AccessEdge, Fqdn, SipDomain},
     readiness::{
-        dns::TOKEN_PREFIX,
+        catalogue::Line as Kind,
+        dns::{SRV_PREFIX as SERVICE, TOKEN_PREFIX},
         owner::{record_name, record_value},
     },
 };
@@ -27,8 +28,6 @@ const NAMES: &str = "Names for the certificate";
 const NAMES_FIRST: &str = "Names for the certificate, the first 100";
 const ORDER: &str = "Management shell on the Edge Server, to write the order for the authority";
 
-/// The name under which the record of a domain stands (`facts.md`, DNS).
-const SERVICE: &str = "_sipfederationtls._tcp";
 /// What people publish instead, because vendor pages printed it.
 const MISSPELT: [&str; 2] = ["_sipfederationtls_tcp", "_sipfederationtls.tcp"];
 /// The most names of a certificate that are written out; few authorities take more.
@@ -37,87 +36,82 @@ const MOST_NAMES: usize = 100;
 impl Teller<'_> {
     /// The lines of a finding that was looked at.
     pub(super) fn lines(&self, finding: &Finding) -> Vec<Line> {
-        let subject = &finding.subject;
-        match finding.code {
-            Code::Srv | Code::DomainProven | Code::Certificate | Code::SrvSuffix => Vec::new(),
-            Code::SrvMissing => self.publish(subject),
-            Code::SrvMisspelt => {
-                let mut lines = self.publish(subject);
-                lines.extend(misspelt(finding));
-                lines
-            }
-            Code::SrvPort | Code::SrvTarget | Code::HomedOnline | Code::RoutedToConsumer => {
-                let mut lines = self.publish(subject);
-                if !lines.is_empty() {
-                    lines.insert(1, remove(SHELL_REMOVE, subject, SERVICE));
-                }
-                lines
-            }
-            Code::DnsDisagrees => vec![
-                servers(subject),
-                line(
-                    "To ask one of them",
-                    format!(
-                        "Resolve-DnsName -Name '{SERVICE}.{subject}' -Type SRV -Server 'NAME-SERVER'"
-                    ),
-                ),
-            ],
-            Code::ResolverUnreachable => vec![servers(subject)],
-            Code::DomainHeld | Code::DomainUnproven => self
-                .token
-                .map_or_else(Vec::new, |token| proof(subject, token)),
-            Code::EdgeNoAddress | Code::EdgePrivateAddress => address(subject),
-            Code::EdgeUnreachable => vec![
-                line(
-                    CONNECT,
-                    format!("Test-NetConnection -ComputerName '{subject}' -Port 5061"),
-                ),
-                handshake(subject),
-            ],
-            Code::CertificateUntrusted => {
-                let mut lines = vec![handshake(subject)];
-                lines.extend(self.order(subject));
-                lines
-            }
-            Code::CertificateExpired
-            | Code::CertificateNotYetValid
-            | Code::CertificateExpiresSoon => {
-                let mut lines = self.order(subject);
-                lines.push(line(
-                    DATES,
-                    format!("openssl s_client -connect {subject}:5061 -servername {subject} < /dev/null | openssl x509 -noout -dates"),
-                ));
-                lines
-            }
-            Code::CertificateName
-            | Code::CertificateCnOnly
-            | Code::CertificateWildcard
-            | Code::CertificateDomainSan => self.order(subject),
-        }
+        let kinds = finding.code.entry().lines.iter();
+        kinds
+            .flat_map(|kind| self.lines_of(*kind, finding))
+            .collect()
     }
 
-    /// The right SRV record of a domain, as zone line first; nothing where its edge is not known.
-    fn publish(&self, domain: &Fqdn) -> Vec<Line> {
-        let Some((edge, _)) = self.homes.get(domain.as_str()) else {
-            return Vec::new();
+    /// The lines of one kind; none where a name that it needs is not known.
+    fn lines_of(&self, kind: Kind, finding: &Finding) -> Vec<Line> {
+        let subject = &finding.subject;
+        let edge = self.homes.get(subject.as_str()).map(|(edge, _)| edge);
+        let one = match kind {
+            Kind::SrvZone => edge.map(|edge| line(ZONE, srv(subject, edge))),
+            Kind::SrvRemove => edge.map(|_| remove(SHELL_REMOVE, subject, SERVICE)),
+            Kind::SrvAdd => edge.map(|edge| {
+                let data = format!("-DomainName '{edge}' -Priority 0 -Weight 0 -Port 5061");
+                add(subject, "Srv", SERVICE, &data)
+            }),
+            Kind::SrvLook => edge.map(|_| look(&format!("{SERVICE}.{subject}"), "SRV")),
+            Kind::MisspeltRemove => return misspelt(finding),
+            Kind::NameServers => Some(servers(subject)),
+            Kind::AskOneServer => Some(line(
+                "To ask one of them",
+                format!(
+                    "Resolve-DnsName -Name '{SERVICE}.{subject}' -Type SRV -Server 'NAME-SERVER'"
+                ),
+            )),
+            Kind::Proof => {
+                return self
+                    .token
+                    .map_or_else(Vec::new, |token| proof(subject, token));
+            }
+            Kind::AddressZone => {
+                Some(line(ZONE, format!("{subject}. 3600 IN A PUBLIC-ADDRESS")))
+            }
+            Kind::AddressAdd => {
+                let (zone, host) = zone_of_host(subject);
+                Some(line(
+                    SHELL,
+                    format!(
+                        "Add-DnsServerResourceRecord -A -ZoneName '{zone}' -Name '{host}' -IPv4Address 'PUBLIC-ADDRESS'"
+                    ),
+                ))
+            }
+            Kind::AddressLook => Some(look(subject.as_str(), "A")),
+            Kind::Connect => Some(line(
+                CONNECT,
+                format!("Test-NetConnection -ComputerName '{subject}' -Port 5061"),
+            )),
+            Kind::Handshake => Some(line(
+                HANDSHAKE,
+                format!(
+                    "openssl s_client -connect {subject}:5061 -servername {subject} -showcerts < /dev/null"
+                ),
+            )),
+            Kind::CertificateNames => self
+                .certificate_names(subject)
+                .map(|(label, names)| line(label, names)),
+            Kind::CertificateRequest => self.certificate_names(subject).map(|(_, names)| {
+                line(
+                    ORDER,
+                    format!(
+                        "Request-CsCertificate -New -Type AccessEdgeExternal -DomainName '{names}' -Output 'C:\\access-edge.req'"
+                    ),
+                )
+            }),
+            Kind::CertificateDates => Some(line(
+                DATES,
+                format!("openssl s_client -connect {subject}:5061 -servername {subject} < /dev/null | openssl x509 -noout -dates"),
+            )),
         };
-        vec![
-            line(ZONE, srv(domain, edge)),
-            add(
-                domain,
-                "Srv",
-                SERVICE,
-                &format!("-DomainName '{edge}' -Priority 0 -Weight 0 -Port 5061"),
-            ),
-            look(&format!("{SERVICE}.{domain}"), "SRV"),
-        ]
+        one.into_iter().collect()
     }
 
     /// What to ask of the certificate authority: the edge, and `sip.` of each of its domains.
-    fn order(&self, subject: &Fqdn) -> Vec<Line> {
-        let Some((edge, domains)) = self.homes.get(subject.as_str()) else {
-            return Vec::new();
-        };
+    fn certificate_names(&self, subject: &Fqdn) -> Option<(&'static str, String)> {
+        let (edge, domains) = self.homes.get(subject.as_str())?;
         let mut names = vec![edge.to_string()];
         for domain in domains {
             let name = format!("sip.{domain}");
@@ -131,16 +125,7 @@ impl Teller<'_> {
             NAMES
         };
         names.truncate(MOST_NAMES);
-        let names = names.join(",");
-        vec![
-            line(label, names.clone()),
-            line(
-                ORDER,
-                format!(
-                    "Request-CsCertificate -New -Type AccessEdgeExternal -DomainName '{names}' -Output 'C:\\access-edge.req'"
-                ),
-            ),
-        ]
+        Some((label, names.join(",")))
     }
 }
 
@@ -170,20 +155,6 @@ pub fn proof(domain: &Fqdn, token: &str) -> Vec<Line> {
             &format!("-DescriptiveText '{text}'"),
         ),
         look(&name, "TXT"),
-    ]
-}
-
-fn address(edge: &Fqdn) -> Vec<Line> {
-    let (zone, host) = zone_of_host(edge);
-    vec![
-        line(ZONE, format!("{edge}. 3600 IN A PUBLIC-ADDRESS")),
-        line(
-            SHELL,
-            format!(
-                "Add-DnsServerResourceRecord -A -ZoneName '{zone}' -Name '{host}' -IPv4Address 'PUBLIC-ADDRESS'"
-            ),
-        ),
-        look(edge.as_str(), "A"),
     ]
 }
 
@@ -253,11 +224,4 @@ fn look(name: &str, kind: &str) -> Line {
 fn servers(domain: &Fqdn) -> Line {
     let (zone, _) = zone_of(domain);
     line(SERVERS, format!("Resolve-DnsName -Name '{zone}' -Type NS"))
-}
-
-fn handshake(edge: &Fqdn) -> Line {
-    line(
-        HANDSHAKE,
-        format!("openssl s_client -connect {edge}:5061 -servername {edge} -showcerts < /dev/null"),
-    )
 }

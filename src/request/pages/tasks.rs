@@ -4,7 +4,9 @@ use std::collections::HashSet;
 
 use super::parts::{Tone, count};
 use crate::{
-    readiness::{Code, Finding, Mode, ProofMode, Severity, engine::Checks, words::called},
+    readiness::{
+        Code, Finding, Mode, ProofMode, Severity, catalogue::Area, engine::Checks, words::called,
+    },
     request::{Kind, Standing, store::Request},
 };
 
@@ -30,51 +32,11 @@ pub struct Tasks {
     pub ours: Vec<Task>,
 }
 
-/// What a finding is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Area {
-    Record,
-    Reach,
-    Certificate,
-    /// A domain that another service holds.
-    Held,
-    /// The record that proves who owns a domain.
-    Proof,
-}
-
-impl Area {
-    /// The area of a finding; `is_edge`: it is about an Access Edge.
-    const fn of(code: Code, is_edge: bool) -> Self {
-        match code {
-            Code::Srv
-            | Code::SrvMissing
-            | Code::SrvMisspelt
-            | Code::SrvPort
-            | Code::SrvTarget
-            | Code::SrvSuffix
-            | Code::HomedOnline
-            | Code::RoutedToConsumer
-            | Code::DnsDisagrees => Self::Record,
-            Code::ResolverUnreachable => {
-                if is_edge {
-                    Self::Reach
-                } else {
-                    Self::Record
-                }
-            }
-            Code::DomainHeld => Self::Held,
-            Code::DomainUnproven | Code::DomainProven => Self::Proof,
-            Code::EdgeNoAddress | Code::EdgePrivateAddress | Code::EdgeUnreachable => Self::Reach,
-            Code::Certificate
-            | Code::CertificateName
-            | Code::CertificateExpired
-            | Code::CertificateNotYetValid
-            | Code::CertificateUntrusted
-            | Code::CertificateExpiresSoon
-            | Code::CertificateCnOnly
-            | Code::CertificateWildcard
-            | Code::CertificateDomainSan => Self::Certificate,
-        }
+/// What a finding is about; one about a name that could not be looked up, about what the name is.
+fn area(code: Code, is_edge: bool) -> Area {
+    match code {
+        Code::ResolverUnreachable if is_edge => Area::Reach,
+        code => code.entry().area,
     }
 }
 
@@ -175,7 +137,7 @@ impl<'a> Side<'a> {
         let edges = self.edges;
         self.findings
             .iter()
-            .filter(move |it| Area::of(it.code, edges.contains(it.subject.as_str())) == area)
+            .filter(move |it| self::area(it.code, edges.contains(it.subject.as_str())) == area)
     }
 
     fn seen(&self) -> Seen {

@@ -14,7 +14,6 @@ use crate::{
     app::App,
     error::Error,
     metrics::store::{Gauges, MOST, gauges},
-    readiness::words::title,
     request::pages::{
         view::{Tone, When, count},
         when::{between, span, when},
@@ -245,7 +244,7 @@ fn findings(seen: &Overview) -> Vec<Found> {
     let most = seen.findings.first().map_or(1, |(_, most)| *most).max(1);
     let found = seen.findings.iter().map(|&(code, requests)| Found {
         code: code.as_str(),
-        title: title(code),
+        title: code.title(),
         value: so_far(requests, MOST_FOUND),
         length: (requests * 100 / most).max(1),
     });

@@ -21,7 +21,7 @@ use crate::{
     agreement::Programme,
     app::App,
     error::Error,
-    readiness::{Code, Severity, words::title},
+    readiness::{Code, Severity},
     request::{
         Clocks, State as Stored,
         pages::{
@@ -204,7 +204,7 @@ fn choices(query: &queue::Query) -> Choices {
     let codes = Code::ALL
         .iter()
         .filter(|code| code.severity() != Severity::Ok)
-        .map(|code| choice(code.as_str(), title(*code)));
+        .map(|code| choice(code.as_str(), code.title()));
     Choices {
         programme: (query.programme.clone(), programmes.to_vec()),
         age: (query.age.clone(), ages.collect()),
@@ -224,7 +224,7 @@ fn line(row: &Row, clocks: &Clocks) -> QueueLine {
         age: said.age,
         against: said.against,
         submitted: when(row.facts.submitted_at, row.now),
-        worst: row.worst.map_or("", title),
+        worst: row.worst.map_or("", Code::title),
         worst_code: row.worst.map_or("", Code::as_str),
         programme: words::programme(row.programme),
         number: row.number.to_string(),

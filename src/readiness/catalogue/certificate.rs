@@ -1,0 +1,193 @@
+//! The findings about the certificate of an Access Edge.
+
+use super::{Area, Entry, Help, Line, Owner};
+use crate::{readiness::Severity, topic::Topic};
+
+pub(super) static CERTIFICATE: Entry = Entry {
+    severity: Severity::Ok,
+    area: Area::Certificate,
+    owner: Owner::None,
+    title: "Certificate is fine",
+    text: "",
+    lines: &[],
+    help: Help {
+        means: "The Access Edge shows a certificate on port 5061 that partners accept: trusted, in its time, and for its own name.",
+        why: "Both sides of federation prove by certificates who they are.",
+        steps: &["There is nothing to do. Renew it in time, and keep all its names when you do."],
+        note: "",
+        related: &[Topic::DnsAndCertificate, Topic::EdgesAndDomains],
+    },
+};
+
+pub(super) static CERTIFICATE_NAME: Entry = Entry {
+    severity: Severity::Blocking,
+    area: Area::Certificate,
+    owner: Owner::Certificates,
+    title: "Certificate is for other names",
+    text: "Partners connect to the FQDN of the Access Edge and refuse a certificate for any other name. Ask your certificate authority for one with all names below as subject alternative names, and assign it to the external interface.",
+    lines: &[Line::CertificateNames, Line::CertificateRequest],
+    help: Help {
+        means: "The certificate on port 5061 does not have the FQDN of the Access Edge among its names. A name in the subject counts only where the certificate has no subject alternative names at all, and no authority above it is limited to certain names.",
+        why: "A partner connects to the FQDN and accepts a certificate for exactly this name. With any other it breaks the connection off. Where there are alternative names, the subject is not read.",
+        steps: &[
+            "Ask your certificate authority for a certificate with the FQDN of the Access Edge as subject and as subject alternative name, and sip. with each SIP domain as further alternative names.",
+            "Import it on every Edge Server of the pool, with its private key.",
+            "Assign it to the external interface: Set-CsCertificate -Type AccessEdgeExternal with its thumbprint.",
+            "Restart the Access Edge service, then press “Check again” on the page of your request.",
+        ],
+        note: "If the certificate is right on the server and another one is seen from outside, something in front of the server answers with its own.",
+        related: &[Topic::DnsAndCertificate, Topic::EdgesAndDomains],
+    },
+};
+
+pub(super) static CERTIFICATE_EXPIRED: Entry = Entry {
+    severity: Severity::Blocking,
+    area: Area::Certificate,
+    owner: Owner::Certificates,
+    title: "Certificate has expired",
+    text: "Partners refuse the connection. Renew the certificate with all names below as subject alternative names, and assign it to the external interface.",
+    lines: &[
+        Line::CertificateNames,
+        Line::CertificateRequest,
+        Line::CertificateDates,
+    ],
+    help: Help {
+        means: "The last day of the certificate on port 5061 has passed.",
+        why: "Every partner refuses an expired certificate. What is in force stays in force, but no connection comes about.",
+        steps: &[
+            "Renew the certificate with the same names. The list below has all that your request needs.",
+            "Import it on every Edge Server of the pool and assign it to the external interface: Set-CsCertificate -Type AccessEdgeExternal with its thumbprint.",
+            "Restart the Access Edge service.",
+        ],
+        note: "If a new certificate is installed already, it may not be assigned to the external interface yet.",
+        related: &[Topic::DnsAndCertificate, Topic::EdgesAndDomains],
+    },
+};
+
+pub(super) static CERTIFICATE_NOT_YET_VALID: Entry = Entry {
+    severity: Severity::Blocking,
+    area: Area::Certificate,
+    owner: Owner::Certificates,
+    title: "Certificate is not valid yet",
+    text: "Partners refuse the connection until its first day. If that is near, wait: we look again. Otherwise assign another certificate; the names that it needs are below.",
+    lines: &[
+        Line::CertificateNames,
+        Line::CertificateRequest,
+        Line::CertificateDates,
+    ],
+    help: Help {
+        means: "The first day of the certificate on port 5061 lies ahead.",
+        why: "Partners refuse it until then.",
+        steps: &[
+            "If its first day is near, wait. We look again by ourselves.",
+            "Otherwise assign the earlier certificate again until the day has come.",
+            "If it should be valid already, compare the dates in it with what you ordered.",
+        ],
+        note: "",
+        related: &[Topic::DnsAndCertificate, Topic::EdgesAndDomains],
+    },
+};
+
+pub(super) static CERTIFICATE_UNTRUSTED: Entry = Entry {
+    severity: Severity::Blocking,
+    area: Area::Certificate,
+    owner: Owner::Certificates,
+    title: "Certificate is not trusted",
+    text: "It does not lead to a public certificate authority. Either a private authority issued it, or the server does not send the certificates in between. Install what is missing, or ask a public authority for one with the names below.",
+    lines: &[
+        Line::Handshake,
+        Line::CertificateNames,
+        Line::CertificateRequest,
+    ],
+    help: Help {
+        means: "The certificate on port 5061 does not lead to a public certificate authority.",
+        why: "Partners trust public authorities and not the one inside your organisation. They know the roots only: the certificates in between have to be sent by your server.",
+        steps: &[
+            "See which certificates your server sends, with the command below. There has to be one for each step up to, and without, the root.",
+            "If some are missing, install those of your authority into the intermediate certification authorities of the computer, on every Edge Server, and restart the Access Edge service.",
+            "If your own authority issued it, ask a public one for the external interface. Inside your network you can keep your own.",
+        ],
+        note: "",
+        related: &[Topic::DnsAndCertificate, Topic::EdgesAndDomains],
+    },
+};
+
+pub(super) static CERTIFICATE_EXPIRES_SOON: Entry = Entry {
+    severity: Severity::Warning,
+    area: Area::Certificate,
+    owner: Owner::Certificates,
+    title: "Certificate expires soon",
+    text: "It has less than 30 days left. On its last day federation stops. Renew it in time, with all names below as subject alternative names.",
+    lines: &[
+        Line::CertificateNames,
+        Line::CertificateRequest,
+        Line::CertificateDates,
+    ],
+    help: Help {
+        means: "The certificate on port 5061 expires within a month.",
+        why: "On its last day federation stops for all SIP domains of this Access Edge. We cannot write to you when the day comes. Nothing is held back by it.",
+        steps: &[
+            "Renew the certificate now, with the same names. The list below has all that your request needs.",
+            "Import it on every Edge Server of the pool and assign it to the external interface: Set-CsCertificate -Type AccessEdgeExternal with its thumbprint.",
+        ],
+        note: "",
+        related: &[Topic::DnsAndCertificate, Topic::EdgesAndDomains],
+    },
+};
+
+pub(super) static CERTIFICATE_CN_ONLY: Entry = Entry {
+    severity: Severity::Warning,
+    area: Area::Certificate,
+    owner: Owner::Certificates,
+    title: "Certificate has the name in its subject alone",
+    text: "The FQDN stands in the subject and not among the subject alternative names. Many partners look at the alternative names alone. Have it added with the next certificate.",
+    lines: &[Line::CertificateNames, Line::CertificateRequest],
+    help: Help {
+        means: "The FQDN of the Access Edge stands in the subject of the certificate, which has no subject alternative names.",
+        why: "Many programs look at the alternative names alone and refuse the certificate. Others still read the subject. So it works with some partners and not with others.",
+        steps: &[
+            "Ask your certificate authority to issue it again, with the FQDN in both places. Most do so without a fee.",
+            "Assign the new one to the external interface.",
+        ],
+        note: "",
+        related: &[Topic::DnsAndCertificate, Topic::EdgesAndDomains],
+    },
+};
+
+pub(super) static CERTIFICATE_WILDCARD: Entry = Entry {
+    severity: Severity::Warning,
+    area: Area::Certificate,
+    owner: Owner::Certificates,
+    title: "Certificate fits by a wildcard alone",
+    text: "Some partners do not accept a wildcard for federation. With the next certificate have each name written out.",
+    lines: &[Line::CertificateNames, Line::CertificateRequest],
+    help: Help {
+        means: "The certificate fits the FQDN of the Access Edge by a wildcard alone, such as *.contoso.com.",
+        why: "Some partners do not accept a wildcard between servers, and some server versions do not support one on the Access Edge.",
+        steps: &[
+            "With the next certificate have each name written out. The list below has all that your request needs.",
+            "Assign it to the external interface.",
+        ],
+        note: "",
+        related: &[Topic::DnsAndCertificate, Topic::EdgesAndDomains],
+    },
+};
+
+pub(super) static CERTIFICATE_DOMAIN_SAN: Entry = Entry {
+    severity: Severity::Warning,
+    area: Area::Certificate,
+    owner: Owner::Certificates,
+    title: "Certificate lacks the sip. name of the domain",
+    text: "Some clients and partners expect the name sip. and the SIP domain among the subject alternative names. Have it added with the next certificate.",
+    lines: &[Line::CertificateNames, Line::CertificateRequest],
+    help: Help {
+        means: "The certificate does not have sip. and the SIP domain among its subject alternative names, such as sip.contoso.com for contoso.com.",
+        why: "Some clients and partners look for this name. The Access Edge itself is reached without it, so nothing is held back.",
+        steps: &[
+            "With the next certificate have the name added for each SIP domain. The list below has all that your request needs.",
+            "Assign it to the external interface.",
+        ],
+        note: "With many SIP domains the authority may ask for a certificate of another kind. Ask it how many names it takes.",
+        related: &[Topic::DnsAndCertificate, Topic::EdgesAndDomains],
+    },
+};
