@@ -27,7 +27,7 @@ const NAMES: &str = "Names for the certificate";
 const NAMES_FIRST: &str = "Names for the certificate, the first 100";
 const ORDER: &str = "Management shell on the Edge Server, to write the order for the authority";
 
-/// The name under which the record of a domain stands (`facts.md`, DNS).
+/// The name under which the record of a domain stands (`docs/field.md#dns-certificate-transport`).
 const SERVICE: &str = "_sipfederationtls._tcp";
 /// What people publish instead, because vendor pages printed it.
 const MISSPELT: [&str; 2] = ["_sipfederationtls_tcp", "_sipfederationtls.tcp"];
@@ -157,7 +157,7 @@ fn srv(domain: &Fqdn, edge: &AccessEdge) -> String {
 }
 
 /// The record by which the owner of a domain's zone names the service with this token
-/// (`design.md`, Whose domain), as a zone line first.
+/// (`docs/design.md#whose-domain`), as a zone line first.
 #[must_use]
 pub fn proof(domain: &Fqdn, token: &str) -> Vec<Line> {
     let (name, text) = (record_name(domain), record_value(token));
