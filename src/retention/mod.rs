@@ -236,7 +236,7 @@ pub const KEPT: &[Kept] = &[
     ),
     kept(
         "How often a client network has sent or tried something",
-        Until::Memory(Duration::from_mins(1)),
+        Until::Memory(Duration::from_hours(1)),
     ),
     kept(
         "That a process of the portal runs: a random number, its version, when it was seen",
