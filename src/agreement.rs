@@ -8,7 +8,7 @@
 //! `Debug` of everything here hides the number, and `Display` of a problem tells the kind of fault
 //! alone, so that neither brings into a log what a person typed.
 //!
-//! Source of the rules: `facts.md`, Agreement numbers.
+//! Source of the rules: `docs/field.md#agreement-numbers`.
 
 mod contact;
 mod warning;
@@ -27,7 +27,7 @@ const MAX_TYPED: usize = 200;
 /// More than any number has once its spaces and hyphens are gone.
 const MAX_NUMBER: usize = 32;
 
-/// The licensing programmes that the portal takes on, exactly four (`facts.md`, The original).
+/// The licensing programmes that the portal takes on, exactly four (`docs/field.md#the-original`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Programme {
     /// Microsoft Volume Licensing: Select, Enterprise and Open agreements.
@@ -310,7 +310,7 @@ impl NumberProblem {
         }
     }
 
-    /// The sentence beside the form field: what is wrong, and what to type (`ux.md`, Forms).
+    /// The sentence beside the form field: what is wrong, and what to type (`docs/pages.md#forms`).
     /// It may hold the number, so it belongs on the page and nowhere else.
     #[must_use]
     pub fn message(&self) -> String {

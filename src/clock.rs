@@ -1,7 +1,7 @@
 //! What time is it, where the database is not asked?
 //!
 //! Limits count by this clock; the times of requests and sessions come from the database
-//! (`design.md`, The house). What must not go wrong with the operating system's clock, such as
+//! (`docs/design.md#the-house`). What must not go wrong with the operating system's clock, such as
 //! whether a certificate has expired, goes by a [`Clock::told`]. The tests move a [`Clock::mock`]
 //! instead of waiting.
 

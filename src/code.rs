@@ -1,7 +1,7 @@
 //! How are random codes written so that people can read them out and type them in?
 //!
 //! Crockford's base32: no `I`, `L`, `O` or `U`; whoever types `O` for `0`, or `i` or `l` for `1`,
-//! is understood, and spaces, hyphens and case do not matter (`design.md`, Words).
+//! is understood, and spaces, hyphens and case do not matter (`docs/design.md#words`).
 
 use std::sync::LazyLock;
 

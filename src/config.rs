@@ -1,7 +1,8 @@
 //! Which settings are in force, and are they right?
 //!
-//! Every setting is an environment variable and a flag of the same name (`design.md`, Contract).
-//! They are read once; a wrong value stops the start with the variable, the fault and an example.
+//! Every setting is an environment variable and a flag of the same name
+//! (`docs/design.md#contract`). They are read once; a wrong value stops the start with the
+//! variable, the fault and an example.
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr as _, time::Duration};
 

@@ -30,7 +30,9 @@
 //!
 //! `templates/` mirrors `src/`. `migrations/` is the schema; a request changes routes in
 //! `pic_conclude` (`0004_readiness.sql`), and, where nothing stands against it and nothing is looked
-//! up, in `pic_settle_plain` (`0009_speed.sql`), nowhere else. `static/` holds built assets and their sources.
+//! up, in `pic_settle_plain` (`0009_speed.sql`). Besides them only the import inserts routes
+//! (`src/retention/import/stage/routes.sql`), of requests that were in force in an old portal.
+//! `static/` holds built assets and their sources.
 //!
 //! # A submission, from end to end
 //!
@@ -56,10 +58,12 @@
 //! # Words and sources
 //!
 //! The words (programme, agreement number, Access Edge, SIP domain, route, service, request,
-//! reference, management key, finding, event) mean in code, tables and pages what `design.md`
-//! says. `facts.md`, `design.md`, `ux.md` and `limits.md` in documentation comments are the
-//! project's papers on the field, the contract, the pages and the limits measured; they are kept
-//! beside the code, not in it.
+//! reference, management key, finding, event) mean in code, tables and pages what
+//! `docs/design.md#words` says. The papers in `docs/` are the contract and its sources:
+//! `docs/field.md` on the field, `docs/design.md` on the design, `docs/pages.md` on the pages,
+//! `docs/performance.md` on what was measured, `docs/decisions/README.md` on why it is built like
+//! this. Comments refer to them by file and section, as in `docs/field.md#edges-and-domains`;
+//! `tests/portal/papers.rs` follows each reference.
 
 pub mod agreement;
 pub mod app;

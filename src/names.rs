@@ -9,7 +9,7 @@
 //! error tells the kind of fault alone, and nothing is `Serialize`. Names that passed are public DNS
 //! names, so their own `Display` shows them.
 //!
-//! Source of the rules: `facts.md`, Edges and domains.
+//! Source of the rules: `docs/field.md#edges-and-domains`.
 
 mod parse;
 mod problem;
@@ -29,12 +29,12 @@ pub use problem::{NameError, NameProblem, Role};
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fqdn(String);
 
-/// The FQDN of a server that runs the Access Edge service (`facts.md`, Edges and domains).
+/// The FQDN of a server that runs the Access Edge service (`docs/field.md#edges-and-domains`).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccessEdge(Fqdn);
 
 /// What stands after the `@` of a SIP URI: `user1@contoso.com` has `contoso.com`
-/// (`facts.md`, Edges and domains). Sub-domains are fine.
+/// (`docs/field.md#edges-and-domains`). Sub-domains are fine.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SipDomain(Fqdn);
 
@@ -92,7 +92,7 @@ impl AccessEdge {
     /// Whether partner discovery as it is since 2019 accepts this server for `domain`: its name is
     /// one label, a dot and the SIP domain. `sip.contoso.com` is for `contoso.com`,
     /// `sip.it.contoso.com` is not. A mismatch deserves a warning, never a refusal
-    /// (`facts.md`, DNS, certificate, transport).
+    /// (`docs/field.md#dns-certificate-transport`).
     #[must_use]
     pub fn is_discoverable_for(&self, domain: &SipDomain) -> bool {
         self.as_str()
@@ -112,7 +112,7 @@ impl SipDomain {
     }
 
     /// Whether this is the Access Edge's own name, which is never a SIP domain
-    /// (`facts.md`, Edges and domains).
+    /// (`docs/field.md#edges-and-domains`).
     #[must_use]
     pub fn is_host(&self, edge: &AccessEdge) -> bool {
         self.0 == edge.0

@@ -1,7 +1,7 @@
 //! How are connections taken in, and how do they end?
 //!
 //! An accept loop of our own: `axum::serve` sets no timer for a client that says nothing, or
-//! never ends saying it (`limits.md`, Traps met). Every wait for a client has a limit
+//! never ends saying it (`docs/performance.md#traps-met`). Every wait for a client has a limit
 //! ([`Limits`]); waits for our own handlers have none.
 
 mod admission;

@@ -82,7 +82,7 @@ pub(crate) async fn fill(pool: &PgPool, requests: i64) {
         for (place, part) in sql.split("-- next\n").enumerate() {
             run(&mut connection, part.to_owned()).await;
             // Without figures of the parents, the children's plans are those for empty tables
-            // (`limits.md`, trap 9).
+            // (`docs/performance.md#traps-met`, trap 9).
             if first == 1 && place > 0 {
                 run(&mut connection, format!("ANALYZE {}", TABLES[place - 1])).await;
             }

@@ -1,9 +1,9 @@
 //! Does the portal stay as quick as its tables grow?
 //!
-//! On a durable private PostgreSQL of its own, a database of each size is filled first. Then every job
-//! is done in turn on each of them, round after round, in one run: only the ratios count
-//! (`limits.md`, P7). Then what is particular to a size: updates without an entry in any index, looks
-//! while somebody holds an old snapshot open, and a long queue drained.
+//! On a durable private PostgreSQL of its own, a database of each size is filled first. Then every
+//! job is done in turn on each of them, round after round, in one run: only the ratios count
+//! (`docs/performance.md#goals`, P7). Then what is particular to a size: updates without an entry
+//! in any index, looks while somebody holds an old snapshot open, and a long queue drained.
 //!
 //! `cargo bench --bench growth -- 10000 1000000 10000000 pending=1000000`; without words, small. Ten
 //! million take half an hour to fill and 25 GB: with `dir=` and a directory they stay there, and are

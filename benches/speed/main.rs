@@ -1,10 +1,10 @@
 //! How fast is the portal, beside what PostgreSQL, the disk and a bare server do on this machine?
 //!
-//! `cargo bench --bench speed` measures the goals of `limits.md`, each beside its yardstick in the
-//! same run, in turn, as the median of three pairs or more: machines are shared and noisy, so only
-//! ratios count. `-- p1 p4` measures some of them, `-- --million` drains a million requests too. The
-//! portal is the real process on a durable PostgreSQL; every answer is looked at, and what was
-//! acknowledged is counted in the database.
+//! `cargo bench --bench speed` measures the goals of `docs/performance.md#goals`, each beside its
+//! yardstick in the same run, in turn, as the median of three pairs or more: machines are shared
+//! and noisy, so only ratios count. `-- p1 p4` measures some of them, `-- --million` drains a
+//! million requests too. The portal is the real process on a durable PostgreSQL; every answer is
+//! looked at, and what was acknowledged is counted in the database.
 //!
 //! `cargo test --bench speed` runs the short form: everything once, so that it cannot rot; its
 //! figures say nothing.

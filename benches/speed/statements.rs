@@ -139,7 +139,8 @@ pub(crate) async fn fill(pool: &PgPool, requests: usize) {
             .execute(&mut *connection)
             .await
             .expect("stored");
-        // Without figures the plans are those for empty tables (`limits.md`, trap 9).
+        // Without figures the plans are those for empty tables (`docs/performance.md#traps-met`,
+        // trap 9).
         if first == 1 || first % (100 * STEP) == 1 {
             sqlx::raw_sql("ANALYZE")
                 .execute(&mut *connection)

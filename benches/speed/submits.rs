@@ -239,7 +239,8 @@ impl Yardstick<'_> {
     }
 }
 
-/// Requests of a call, and connections, for the most that PostgreSQL stores (`limits.md`).
+/// Requests of a call, and connections, for the most that PostgreSQL stores
+/// (`docs/performance.md`).
 const MEMBERS: usize = 64;
 const WRITERS: usize = 8;
 

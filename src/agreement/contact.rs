@@ -1,8 +1,9 @@
 //! Was a name or a telephone number typed in place of an agreement number?
 //!
-//! No shape of a real number is refused (`facts.md`, Agreement numbers): all that are known have seven,
-//! eight or fifteen characters, digits among them, and at most three letters in a row. What looks like
-//! a telephone number in its digits alone is asked about and not refused, see [`super::warnings`].
+//! No shape of a real number is refused (`docs/field.md#agreement-numbers`): all that are known
+//! have seven, eight or fifteen characters, digits among them, and at most three letters in a row.
+//! What looks like a telephone number in its digits alone is asked about and not refused, see
+//! [`super::warnings`].
 
 #[cfg(test)]
 mod tests;

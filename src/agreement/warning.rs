@@ -24,9 +24,9 @@ pub enum NumberWarning {
 
 /// What is odd about `number` as a number of `programme`; mostly nothing.
 ///
-/// The shapes come from `facts.md`, Agreement numbers: seven digits for Select, Enterprise and SPLA
-/// enrollments and for partner IDs, 15 letters and digits for an Open authorization, eight digits
-/// for an Open license. For High Volume Services none is known, so none is strange.
+/// The shapes come from `docs/field.md#agreement-numbers`: seven digits for Select, Enterprise and
+/// SPLA enrollments and for partner IDs, 15 letters and digits for an Open authorization, eight
+/// digits for an Open license. For High Volume Services none is known, so none is strange.
 #[must_use]
 pub fn warnings(programme: Programme, number: &AgreementNumber) -> Vec<NumberWarning> {
     if let Some(without) = without_word(number) {

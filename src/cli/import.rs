@@ -18,7 +18,7 @@ use crate::{
 /// `PIC_PROOF` says
 #[derive(Args, Clone, Debug)]
 pub(super) struct Import {
-    /// The export; its columns are known by their headers (README, "Bring over an old portal")
+    /// The export; its columns are known by their headers (`docs/moving-in.md#columns`)
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// How it is written [default: json for .json, .jsonl and .ndjson, else csv]

@@ -20,7 +20,7 @@ use crate::{app::App, staff};
 const FILE: &str = "set-up-link";
 
 /// Says where the first account of the support desk is made, while there is none: on the private
-/// PostgreSQL, in `data_dir`, who starts the portal is the operator (`design.md`, Contract).
+/// PostgreSQL, in `data_dir`, who starts the portal is the operator (`docs/design.md#contract`).
 #[expect(
     clippy::print_stderr,
     reason = "for the operator alone: a link that makes an account is no log line"

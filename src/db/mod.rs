@@ -28,7 +28,7 @@ const fn migrator() -> Migrator {
     migrator
 }
 
-/// The oldest major version of PostgreSQL that will do (`design.md`, Contract).
+/// The oldest major version of PostgreSQL that will do (`docs/design.md#contract`).
 pub const OLDEST_MAJOR: i32 = 15;
 
 /// How long a start waits for a database that does not answer.

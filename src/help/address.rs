@@ -1,8 +1,9 @@
 //! How is an address written so that it reaches a Microsoft account?
 //!
 //! A Microsoft account at a domain that Microsoft does not run is written `local(domain)@msn.com`;
-//! at a few domains it stays plain (`facts.md`, Address format). What is typed here is a person's
-//! address: nothing in this module is `Display`, `Debug` hides it, and no error carries it.
+//! at a few domains it stays plain (`docs/field.md#address-format`). What is typed here is a
+//! person's address: nothing in this module is `Display`, `Debug` hides it, and no error carries
+//! it.
 
 use std::fmt;
 

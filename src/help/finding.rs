@@ -1,7 +1,8 @@
 //! What does a finding mean, and how is it mended?
 //!
-//! One text a code (`design.md`, Contract), with the lines that [`words`](crate::readiness::words)
-//! has for it, filled in for `contoso.com`. Source: `facts.md` (DNS, certificate, transport).
+//! One text a code (`docs/design.md#contract`), with the lines that
+//! [`words`](crate::readiness::words) has for it, filled in for `contoso.com`. Source:
+//! `docs/field.md#dns-certificate-transport`.
 
 use super::Explanation;
 use crate::{

@@ -2,7 +2,7 @@
 //!
 //! A [`Topic`] is a page of its own under `/help`, written in `templates/help`. Each reason of a
 //! rejection and each finding has a page too, made of one [`Explanation`]. Source of it all:
-//! `facts.md`.
+//! `docs/field.md`.
 
 pub mod address;
 pub mod finding;

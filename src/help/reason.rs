@@ -3,7 +3,7 @@
 use super::{Explanation, Terms, Topic};
 use crate::request::Reason;
 
-/// What there is to say about a reason (`design.md`, State machine).
+/// What there is to say about a reason (`docs/design.md#state-machine`).
 #[must_use]
 pub fn explain(reason: Reason, terms: Terms<'_>) -> Explanation {
     match reason {

@@ -191,7 +191,7 @@ impl NameError {
         self.suggestion.as_deref()
     }
 
-    /// The sentence beside the form field: what is wrong, and what to type (`ux.md`, Forms).
+    /// The sentence beside the form field: what is wrong, and what to type (`docs/pages.md#forms`).
     /// It holds the suggestion, so it belongs on the page and nowhere else.
     #[must_use]
     pub fn message(&self, role: Role) -> String {

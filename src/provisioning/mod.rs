@@ -1,8 +1,9 @@
 //! How does a pending request become a provisioned one?
 //!
-//! [`store`] has the steps, each one statement; [`checking`] looks at what is due, `plain` settles it
-//! where nothing is looked up; `apart` keeps one that fails from the others; [`worker`] is the loop that takes the steps, [`waker`] what wakes it
-//! (`design.md`, The background task); [`meter`] counts what it does.
+//! [`store`] has the steps, each one statement; [`checking`] looks at what is due, `plain` settles
+//! it where nothing is looked up; `apart` keeps one that fails from the others; [`worker`] is the
+//! loop that takes the steps, [`waker`] what wakes it (`docs/design.md#the-background-task`);
+//! [`meter`] counts what it does.
 
 mod apart;
 pub mod checking;

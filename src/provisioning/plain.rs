@@ -25,7 +25,8 @@ use super::{
 };
 use crate::db::{self, PgPool};
 
-/// The most requests in one claim: larger ones gained nothing (`limits.md`).
+/// The most requests in one claim: larger ones gained nothing
+/// (`docs/performance.md#where-the-limits-lie`).
 const MOST: u32 = 500;
 /// How long a claim lasts on what is not plain; it is settled at once, which takes a fraction of it.
 const LEASE: Duration = Duration::from_secs(30);
@@ -273,7 +274,10 @@ mod tests {
         let mut pace = Pace::new();
         assert_eq!(pace.since(), None, "the first look is at everything");
         pace.keep(None, &turn(false, None), POLL);
-        assert!(wait(&pace) > Duration::from_secs(5), "limits.md, P6");
+        assert!(
+            wait(&pace) > Duration::from_secs(5),
+            "docs/performance.md#goals, P6"
+        );
         assert!(wait(&pace) <= POLL);
         // Woken: from where the last look ended. However often that is, everything is looked at in
         // time.

@@ -116,8 +116,8 @@ impl std::ops::AddAssign for Settled {
     }
 }
 
-/// Proof that the owner of a domain's zone has spoken for a request's service (`design.md`, Whose
-/// domain): when the request is settled, the domain moves to that service.
+/// Proof that the owner of a domain's zone has spoken for a request's service
+/// (`docs/design.md#whose-domain`): when the request is settled, the domain moves to that service.
 #[derive(Clone, Debug)]
 pub struct Proof {
     /// Internal number of the request.
@@ -336,7 +336,7 @@ pub const CHANNEL: &str = "pic_work";
 pub const STATUS_CHANNEL: &str = "pic_status";
 
 /// Tells all processes that listen on `channel`, this one too. Not for use inside a transaction
-/// that stores something (`limits.md`).
+/// that stores something (`docs/decisions/04-notify-outside-the-transaction.md`).
 ///
 /// # Errors
 ///

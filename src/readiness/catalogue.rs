@@ -1,10 +1,10 @@
 //! The catalogue of findings: for each code its severity, who acts on it, and all that is said of it.
 //!
-//! To add a finding, write its line in the list of [`Code`] and its [`Entry`] in the file it belongs
-//! to, add the code to the two checks of the table `finding` in a new migration, and produce it in
-//! [`domain`](super::domain) or [`edge`](super::edge). Pages, `pic-portal check`, the support bundle,
-//! the desk and the help pages read all else from here. Source: `facts.md` (DNS, certificate,
-//! transport).
+//! To add a finding, write its line in the list of [`Code`] and its [`Entry`] in the file it
+//! belongs to, add the code to the two checks of the table `finding` in a new migration, and
+//! produce it in [`domain`](super::domain) or [`edge`](super::edge). Pages, `pic-portal check`, the
+//! support bundle, the desk and the help pages read all else from here. Source:
+//! `docs/field.md#dns-certificate-transport`.
 
 mod certificate;
 mod edge;
@@ -174,7 +174,7 @@ macro_rules! codes {
 }
 
 codes! {
-    /// What a readiness check may find (`design.md`, Contract).
+    /// What a readiness check may find (`docs/design.md#contract`).
     Code {
         /// The right SRV record is there.
         Srv = "srv" => record::SRV,

@@ -8,8 +8,8 @@
 //! (`spare`). Nothing is logged, the hosts file is not read, and whatever comes over the wire, a
 //! look-up ends within [`Limits::look_up`].
 //!
-//! Facts alone come out of here: [`super::domain`] judges them (`facts.md`, DNS, certificate,
-//! transport).
+//! Facts alone come out of here: [`super::domain`] judges them
+//! (`docs/field.md#dns-certificate-transport`).
 
 mod ask;
 mod authorities;
@@ -41,7 +41,7 @@ use crate::names::{Fqdn, SipDomain};
 
 /// In front of a SIP domain: the owner name of its SRV record.
 pub const SRV_PREFIX: &str = "_sipfederationtls._tcp";
-/// In front of a SIP domain: where its owner's word stands (`design.md`, Whose domain).
+/// In front of a SIP domain: where its owner's word stands (`docs/design.md#whose-domain`).
 pub const TOKEN_PREFIX: &str = "_pic-portal";
 /// What the TXT record says before the token.
 pub const TOKEN_KEY: &str = "pic-service=";

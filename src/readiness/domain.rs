@@ -1,7 +1,8 @@
 //! Do the answers of the DNS lead calls for a SIP domain to its Access Edge?
 //!
 //! Partners use the records of the lowest priority number, so these alone count. Where servers
-//! disagree the worst answer counts: some partners get it (`facts.md`, DNS, certificate, transport).
+//! disagree the worst answer counts: some partners get it
+//! (`docs/field.md#dns-certificate-transport`).
 
 #[cfg(test)]
 mod tests;

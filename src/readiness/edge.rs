@@ -1,6 +1,6 @@
 //! Will partners accept the Access Edge?
 //!
-//! Source of the rules: `facts.md`, DNS, certificate, transport. Nothing of what is found depends
+//! Source of the rules: `docs/field.md#dns-certificate-transport`. Nothing of what is found depends
 //! on the hour, so that a check that is made again finds the same until something changes.
 
 mod certificate;

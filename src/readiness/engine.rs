@@ -244,8 +244,9 @@ impl Checker {
         report
     }
 
-    /// What the owner of the zone of `domain` says of the service with this token (`design.md`,
-    /// Whose domain). [`owner::judge`](super::owner::judge) makes a finding of it.
+    /// What the owner of the zone of `domain` says of the service with this token
+    /// (`docs/design.md#whose-domain`). [`owner::judge`](super::owner::judge) makes a finding of
+    /// it.
     pub async fn owner_says(&self, domain: &SipDomain, token: &str) -> TokenFacts {
         let said = match self.turn(Lane::Rest, domain.as_fqdn()).await {
             Some(_slot) => self.0.dns.token(domain, token).await,

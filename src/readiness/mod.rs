@@ -2,9 +2,10 @@
 //!
 //! [`dns`] asks and [`domain`] judges the answers for a SIP domain; [`tls`] asks and [`edge`]
 //! judges for an Access Edge. [`engine`] puts them together, within limits, for the form, the
-//! background task, `/check` and `pic-portal check` alike; [`catalogue`] has an entry for each code, [`words`] says it to people, and
-//! `pages` has the form of `/check`. What is looked for stands in `facts.md` (DNS, certificate, transport),
-//! what it is called in `design.md` (Contract, the findings).
+//! background task, `/check` and `pic-portal check` alike; [`catalogue`] has an entry for each
+//! code, [`words`] says it to people, and `pages` has the form of `/check`. What is looked for
+//! stands in `docs/field.md#dns-certificate-transport`, what it is called in
+//! `docs/readiness.md#all-findings`.
 //!
 //! A check says what is there and decides nothing. Whether a request waits for it is up to
 //! [`engine::Report::proves`] and the [`Mode`]; when it is looked at again, and what becomes of it,
@@ -32,7 +33,7 @@ pub use self::{
 use crate::{named::named, names::Fqdn};
 
 named! {
-    /// How strict the checks are (`design.md`, Contract, `PIC_CHECKS`).
+    /// How strict the checks are (`docs/readiness.md#modes`).
     Mode {
         /// Provisioned on positive proof alone.
         Enforce = "enforce",
@@ -52,7 +53,7 @@ impl Default for Mode {
 
 named! {
     /// When the owner of a domain's zone must have named the service that asks for the domain, by a
-    /// TXT record (`design.md`, Whose domain; `PIC_PROOF`). It is about ownership and not about
+    /// TXT record (`docs/design.md#whose-domain`; `PIC_PROOF`). It is about ownership and not about
     /// readiness, so it holds however strict the checks are.
     ProofMode {
         /// Where the domain is in force under another service.

@@ -1,5 +1,5 @@
-//! Has the owner of a domain's zone named the service that asks for the domain (`design.md`, Whose
-//! domain)?
+//! Has the owner of a domain's zone named the service that asks for the domain
+//! (`docs/design.md#whose-domain`)?
 //!
 //! By a TXT record: `_pic-portal.<domain>` says `pic-service=<token of the service>`, and names no
 //! other service.

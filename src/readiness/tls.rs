@@ -3,7 +3,7 @@
 //! A probe shakes hands as a partner's server would, but shows no certificate of its own. Whatever
 //! certificate comes is let pass, so that it can be told later what is wrong with it, once the peer
 //! has proven that it holds the key. After that proof the peer may do as it likes: with mutual TLS
-//! it resets (`facts.md`, DNS, certificate, transport).
+//! it resets (`docs/field.md#dns-certificate-transport`).
 //!
 //! It goes to addresses that were looked up before and vetted, never to a name, so that an answer
 //! that changes in between gains nothing; and to port 5061 alone.
@@ -25,7 +25,7 @@ pub use self::{attempt::Outcome, roots::TlsError, trust::Trust};
 use super::net::Reach;
 use crate::{clock::Clock, names::AccessEdge};
 
-/// Where federation is spoken (`facts.md`, DNS, certificate, transport).
+/// Where federation is spoken (`docs/field.md#dns-certificate-transport`).
 pub const PORT: u16 = 5061;
 /// The most addresses of an edge that are tried.
 pub const MOST_ADDRESSES: usize = 4;

@@ -2,8 +2,8 @@
 //!
 //! One wording for pages, `pic-portal check`, the support bundle and the support desk. No I/O and
 //! no markup here. A title and a text belong to the code and not to the subject, so that a finding
-//! that forty domains have is said once, with forty lines. Source: `facts.md` (DNS, certificate,
-//! transport; Whose domain in `design.md`).
+//! that forty domains have is said once, with forty lines. Source:
+//! `docs/field.md#dns-certificate-transport`, `docs/design.md#whose-domain`.
 
 mod lines;
 

@@ -21,8 +21,8 @@ use crate::{
     names::{AccessEdge, Role, SipDomain},
 };
 
-/// The fields of `POST /requests/new` as they were sent (`design.md`, Contract). Any other field
-/// is refused: nobody can send contact data, not even by mistake.
+/// The fields of `POST /requests/new` as they were sent (`docs/design.md#contract`). Any other
+/// field is refused: nobody can send contact data, not even by mistake.
 #[derive(Clone, Default, Deserialize, Validate)]
 #[serde(deny_unknown_fields, default)]
 pub struct RequestForm {
@@ -152,7 +152,7 @@ pub enum Note {
     /// The number has an odd shape.
     Number(NumberWarning),
     /// Partners that discover by the rule of 2019 will not find these domains' edge
-    /// (`facts.md`, DNS): its name is not one label and then the domain.
+    /// (`docs/field.md#dns-certificate-transport`): its name is not one label and then the domain.
     NotDiscoverable {
         /// The edge.
         edge: AccessEdge,

@@ -1,6 +1,6 @@
 //! How does somebody who waits for a request learn what becomes of it?
 //!
-//! Nobody can be e-mailed, so the portal itself must tell (`design.md`, In one paragraph). Five
+//! Nobody can be e-mailed, so the portal itself must tell (`docs/design.md#in-one-paragraph`). Five
 //! addresses below that of a request's page, for whoever holds its reference:
 //!
 //! | address | what it is | for |

@@ -1,7 +1,8 @@
 //! What did an administrator ask for, and how does it stand?
 //!
-//! [`State`] owns the state machine of `design.md`; [`Standing`] is the one place where what
-//! people are told ("overdue", "needs your action", "superseded") is derived from it.
+//! [`State`] owns the state machine of `docs/design.md#state-machine`; [`Standing`] is the one
+//! place where what people are told ("overdue", "needs your action", "superseded") is derived from
+//! it.
 
 pub mod follow;
 pub mod form;
@@ -24,7 +25,7 @@ use crate::{
     names::{AccessEdge, SipDomain},
 };
 
-/// The most Access Edge FQDNs that a request may have (`facts.md`, Edges and domains).
+/// The most Access Edge FQDNs that a request may have (`docs/field.md#edges-and-domains`).
 pub const MAX_EDGES: usize = 10;
 /// The most SIP domains that a request may have, over all its edges.
 pub const MAX_DOMAINS: usize = 1_000;
@@ -45,7 +46,7 @@ named! {
 }
 
 named! {
-    /// Where the users of the SIP domains are homed (`facts.md`, Split-domain).
+    /// Where the users of the SIP domains are homed (`docs/field.md#split-domain`).
     Deployment {
         /// All on the organisation's own servers.
         OnPremises = "on_premises",
@@ -115,7 +116,7 @@ named! {
 // ---------------------------------------------------------------------------------------------
 // What is asked
 
-/// Why a set of routes cannot be (`facts.md`, Edges and domains). Places count from 0.
+/// Why a set of routes cannot be (`docs/field.md#edges-and-domains`). Places count from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RoutesProblem {
     /// There is no Access Edge.

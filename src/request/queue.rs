@@ -20,7 +20,8 @@
 //! What waits is bounded, in number, in rows and in time. Who finds the line full, or so slow that
 //! it would wait in vain, is told so at once ([`NotStored::Full`]); who waits is told within
 //! [`Limits::patience`]. Then it may be stored or not: the submission id makes sending it again
-//! harmless, which is also what makes a lost answer to a COMMIT harmless (`limits.md`, Traps met).
+//! harmless, which is also what makes a lost answer to a COMMIT harmless
+//! (`docs/performance.md#traps-met`).
 
 mod line;
 pub mod meter;

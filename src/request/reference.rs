@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::code;
 
 /// The public, unguessable name of a request: `PIC-7K3M-9QTX-4HWD-2ZRB`, 80 random bits in
-/// Crockford base32 (`design.md`, Words). Whoever holds it may see the request.
+/// Crockford base32 (`docs/design.md#words`). Whoever holds it may see the request.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Reference([u8; 10]);
 

@@ -8,8 +8,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Kind, Reason};
 
-/// The state of a request. Only [`Pending`] has edges, so one that `design.md` does not draw
-/// does not compile.
+/// The state of a request. Only [`Pending`] has edges (`docs/design.md#state-machine`).
+///
+/// The edges that move rows are in SQL functions, which change a row only while it is pending
+/// (`tests/portal/model.rs` compares what they do with a model). Those here describe them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// Waiting for its checks.
@@ -115,7 +117,7 @@ impl State {
 // ---------------------------------------------------------------------------------------------
 // What people are told
 
-/// How long things take, from the settings (`facts.md`, Time).
+/// How long things take, from the settings (`docs/field.md#time`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clocks {
     /// Overdue after this (`PIC_PROMISE`).

@@ -433,7 +433,7 @@ pub async fn withdraw(pool: &PgPool, request: &Request, _: Opened) -> Result<boo
     Ok(done)
 }
 
-/// Whether `domain` is in force; nothing else is told of a domain (`design.md`, Contract).
+/// Whether `domain` is in force; nothing else is told of a domain (`docs/design.md#contract`).
 ///
 /// # Errors
 ///

@@ -3,7 +3,7 @@
 //! # The rule
 //!
 //! Since April 2019 contact information is neither collected nor retained, and what was entered
-//! before is purged (`facts.md`). Here that means:
+//! before is purged (`docs/field.md#the-original`). Here that means:
 //!
 //! 1. **Nothing comes in.** No page, field, header, query or JSON member takes a person's name, e-mail
 //!    address or telephone number, and there is no free text. Fields with other names are refused
@@ -236,7 +236,7 @@ pub const KEPT: &[Kept] = &[
     ),
     kept(
         "How often a client network has sent or tried something",
-        Until::Memory(Duration::from_mins(1)),
+        Until::Memory(Duration::from_hours(1)),
     ),
     kept(
         "That a process of the portal runs: a random number, its version, when it was seen",

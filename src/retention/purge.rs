@@ -1,7 +1,8 @@
 //! How are contacts emptied out of an old portal's tables, so that no byte of them is left?
 //!
 //! Setting a column to `NULL` leaves the old rows in the table's files, in its indexes, in what the
-//! planner knows of the column and in the write-ahead log (`limits.md`, trap 2). So it goes in steps:
+//! planner knows of the column and in the write-ahead log (`docs/performance.md#traps-met`,
+//! trap 2). So it goes in steps:
 //!
 //! 1. [`survey()`] looks at what is there, and refuses what must not or cannot be emptied;
 //! 2. [`carry_out`] empties the columns a few pages at a time, each batch a short transaction of its

@@ -79,7 +79,7 @@ impl Change {
     }
 
     /// Whether a domain in force gets another Access Edge FQDN: that may interrupt the service
-    /// (`facts.md`, Edges and domains), so it is confirmed.
+    /// (`docs/field.md#edges-and-domains`), so it is confirmed.
     #[must_use]
     pub const fn is_edge_change(&self) -> bool {
         match self {

@@ -46,7 +46,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The 128-bit secret of a service, shown with its first receipt (`design.md`, Words). With the
+/// The 128-bit secret of a service, shown with its first receipt (`docs/design.md#words`). With the
 /// agreement number it opens the service; with a reference it withdraws the request.
 #[derive(Clone, Copy)]
 pub struct ManagementKey([u8; 16]);
@@ -137,7 +137,7 @@ impl fmt::Debug for SessionToken {
 }
 
 /// The public token of a service: a TXT record that names it gives a domain to the service
-/// (`design.md`, Whose domain). 80 random bits in Crockford base32.
+/// (`docs/design.md#whose-domain`). 80 random bits in Crockford base32.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token(String);
 

@@ -1,7 +1,7 @@
 //! Who works at the support desk, and what may each do?
 //!
 //! Staff look requests up, see whose turn it is and act for an administrator who telephones
-//! (`design.md`, Words: staff). There is nothing here by which a customer could be written to: no
+//! (`docs/design.md#words`). There is nothing here by which a customer could be written to: no
 //! contact information, no free text, and never a management key.
 //!
 //! | room | question |

@@ -1,9 +1,9 @@
 //! Has this network done this too often, and what counts as a try?
 //!
-//! Limits by network (`design.md`, Contract): `PIC_SUBMIT_LIMIT` counts submits, `PIC_TRY_LIMIT`
-//! *failed* tries at anything that can be guessed. Others are fixed ([`Throttle`]). All hold for
-//! every span of their length, not just for those that begin with a full minute, and live in the
-//! memory of the process, which is bounded whoever comes ([`Limiter`]).
+//! Limits by network (`docs/design.md#contract`): `PIC_SUBMIT_LIMIT` counts submits,
+//! `PIC_TRY_LIMIT` *failed* tries at anything that can be guessed. Others are fixed ([`Throttle`]).
+//! All hold for every span of their length, not just for those that begin with a full minute, and
+//! live in the memory of the process, which is bounded whoever comes ([`Limiter`]).
 //!
 //! A try at a key or a password is taken before anything is looked up, compared or hashed, and
 //! given back when it was no wrong guess. So of any number of tries that a network sends at once

@@ -44,7 +44,8 @@ use crate::{
     },
 };
 
-/// What a page may load and do (`ux.md`, Everywhere): nothing inline, nothing from elsewhere.
+/// What a page may load and do (`docs/pages.md#everywhere`): nothing inline, nothing from
+/// elsewhere.
 const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 

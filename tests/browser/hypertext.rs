@@ -15,7 +15,7 @@ use crate::{
     support::html::assert_valid,
 };
 
-/// What a first visit may weigh (`ux.md`, Assets).
+/// What a first visit may weigh (`docs/pages.md#assets`).
 const FIRST_LOAD: usize = 60 * 1024;
 
 #[tokio::test]

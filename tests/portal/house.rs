@@ -1,6 +1,6 @@
 //! Does every file import only what its place in the house allows?
 //!
-//! The rules are those of `design.md`, The house. A file is judged by what its production code
+//! The rules are those of `docs/design.md#the-house`. A file is judged by what its production code
 //! names: `use` lines and paths alike, up to its tests.
 
 use std::{

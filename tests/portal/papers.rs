@@ -28,6 +28,10 @@ const PLACES: [&str; 15] = [
     "SECURITY.md",
 ];
 
+/// Applied migrations never change. In this one a paper has the name that it had before; the comment
+/// that named it was replaced by a later migration.
+const BEFORE: (&str, &str) = ("migrations/0001_requests.sql", "facts.md");
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -123,8 +127,10 @@ fn lost(path: &Path, text: &str) -> Vec<String> {
         }
     }
     for target in named(text) {
-        let near = is_markdown(path) && is_there(folder, target);
-        if target.contains('/') && !near && !is_there(Path::new(""), target) {
+        // The text of a link may be a file's bare name: what it leads to is what counts.
+        let near = is_markdown(path) && (!target.contains('/') || is_there(folder, target));
+        let is_before = (path, target) == (Path::new(BEFORE.0), BEFORE.1);
+        if !near && !is_before && !is_there(Path::new(""), target) {
             lost.push(target.to_owned());
         }
     }
@@ -157,7 +163,11 @@ fn a_reference_that_leads_nowhere_is_found() {
     ] {
         assert_eq!(lost(code, good), Vec::<String>::new(), "{good}");
     }
-    for bad in ["`docs/nothing.md`", "(docs/design.md#nobodys-domain)"] {
+    for bad in [
+        "`docs/nothing.md`",
+        "(docs/design.md#nobodys-domain)",
+        "`design.md`, Words",
+    ] {
         assert_eq!(lost(code, bad).len(), 1, "{bad}");
     }
     let paper = Path::new("docs/design.md");

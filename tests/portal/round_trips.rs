@@ -18,7 +18,7 @@ use crate::support::{
 /// Round trips and statements.
 type Cost = (u64, u64);
 
-/// What each job may cost (`limits.md`, P2 and P4).
+/// What each job may cost (`docs/performance.md#goals`, P2 and P4).
 const SUBMIT: Cost = (1, 1);
 const BATCH: Cost = (1, 1);
 const STATUS_PAGE: Cost = (1, 1);

@@ -1,7 +1,7 @@
 //! How does the portal run a PostgreSQL of its own?
 //!
 //! Real server binaries, started as a child of the portal on a Unix socket that nobody else can
-//! reach; `design.md`, "The private PostgreSQL". What each file answers:
+//! reach; `docs/design.md#the-private-postgresql`. What each file answers:
 //!
 //! | file | question |
 //! |---|---|
@@ -48,7 +48,7 @@ use self::{child::Stop, cluster::Cluster};
 pub const PORTAL_USER: &str = "portal";
 /// The database in which the portal keeps its tables.
 pub const PORTAL_DATABASE: &str = "portal";
-/// The oldest major version of PostgreSQL the portal works with (`design.md`, `DATABASE_URL`).
+/// The oldest major version of PostgreSQL the portal works with (`docs/configuration.md#database`).
 pub const MINIMUM_MAJOR: u32 = 15;
 /// Only names the socket file: the server listens on no network address.
 const PORT: u16 = 5432;
@@ -206,9 +206,9 @@ pub fn connect_to_running(dir: &Path) -> Option<PgConnectOptions> {
     ))
 }
 
-/// Where the private cluster lives unless `PIC_DATA_DIR` says otherwise (`design.md`, settings):
-/// `/var/lib/pic-portal` for root, whose home the server's own user could not enter; else
-/// `pic-portal` in the user's data directory.
+/// Where the private cluster lives unless `PIC_DATA_DIR` says otherwise
+/// (`docs/configuration.md#database`): `/var/lib/pic-portal` for root, whose home the server's own
+/// user could not enter; else `pic-portal` in the user's data directory.
 #[must_use]
 pub fn default_dir() -> PathBuf {
     place::default_dir(

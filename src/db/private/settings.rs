@@ -3,9 +3,10 @@
 use super::{Durability, PORT};
 
 /// What a person typed must not reach the server's log. A log line could carry it in a statement,
-/// in a parameter, in DETAIL or CONTEXT (`terse` drops both, `limits.md`, trap 3), or in the
-/// message itself (`invalid input syntax for type integer: "..."`): so errors of statements are not
-/// logged at all, the portal gets them anyway. Only the server's own start, stop and troubles are.
+/// in a parameter, in DETAIL or CONTEXT (`terse` drops both, `docs/performance.md#traps-met`,
+/// trap 3), or in the message itself (`invalid input syntax for type integer: "..."`): so errors of
+/// statements are not logged at all, the portal gets them anyway. Only the server's own start, stop
+/// and troubles are.
 const PRIVACY: &[(&str, &str)] = &[
     ("log_min_messages", "log"),
     ("log_error_verbosity", "terse"),
@@ -40,7 +41,7 @@ const MODEST: &[(&str, &str)] = &[
     ("shared_buffers", "64MB"),
     ("max_wal_size", "512MB"),
     // A file of the write-ahead log that is done with is removed and not used again: what `purge`
-    // has emptied is gone with it (`limits.md`, trap 2).
+    // has emptied is gone with it (`docs/performance.md#traps-met`, trap 2).
     ("wal_recycle", "off"),
     // So each is a new one. Filling it with zeros first, 16 MB for every 7,000 submits, held up all
     // that were being stored: the slowest of a hundred took 35 to 95 ms, and 20 to 35 without.

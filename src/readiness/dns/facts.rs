@@ -123,9 +123,9 @@ impl SrvFacts {
     }
 }
 
-/// The names under which the record is published by mistake: what vendor pages printed (`facts.md`,
-/// DNS, certificate, transport), slips of the keyboard, and what becomes of a name without a trailing
-/// dot in a zone file.
+/// The names under which the record is published by mistake: what vendor pages printed
+/// (`docs/field.md#dns-certificate-transport`), slips of the keyboard, and what becomes of a name
+/// without a trailing dot in a zone file.
 pub(super) fn misspelt(domain: &SipDomain) -> impl Iterator<Item = String> {
     let wrong = [
         "_sipfederationtls_tcp",

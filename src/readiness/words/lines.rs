@@ -142,7 +142,7 @@ fn srv(domain: &Fqdn, edge: &AccessEdge) -> String {
 }
 
 /// The record by which the owner of a domain's zone names the service with this token
-/// (`design.md`, Whose domain), as a zone line first.
+/// (`docs/design.md#whose-domain`), as a zone line first.
 #[must_use]
 pub fn proof(domain: &Fqdn, token: &str) -> Vec<Line> {
     let (name, text) = (record_name(domain), record_value(token));

@@ -1,9 +1,9 @@
 //! What does support ask for, ready to be copied or sent?
 //!
-//! `facts.md`, What support asked for: enterprise, agreement number, access proxy, domain, network;
-//! with timeline and findings, and without any contact or key. The only token is the public one
-//! that stands in the records to publish. In codes rather than in
-//! words, because those who read it look for them.
+//! `docs/field.md#what-support-asked-for`: enterprise, agreement number, access proxy, domain,
+//! network; with timeline and findings, and without any contact or key. The only token is the
+//! public one that stands in the records to publish. In codes rather than in words, because those
+//! who read it look for them.
 //!
 //! The agreement number stands in it in full for an administrator who is signed in to the service,
 //! and masked for others who hold the reference: the request's page does not show it to them

@@ -22,7 +22,7 @@ use crate::{
     web::{page, shell::Section, text},
 };
 
-/// How long the management key can be seen (`design.md`, Contract).
+/// How long the management key can be seen (`docs/design.md#contract`).
 const KEY_SHOWN_FOR: time::Duration = time::Duration::minutes(15);
 
 /// For how long after a request was sent the very same form, sent again, shows the management key

@@ -40,7 +40,7 @@ impl Face {
 
     /// The tag of what is shown of a request that stands like this. Everything that is not of the
     /// request is in the [edition](App::edition). A weak one: within a minute the page's words for
-    /// times may differ, and still mean the same (`limits.md`, What to reach).
+    /// times may differ, and still mean the same (`docs/performance.md#goals`).
     pub(super) fn tag(
         self,
         app: &App,

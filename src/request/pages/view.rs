@@ -97,7 +97,7 @@ pub struct FormPage<'a> {
 }
 
 impl FormPage<'_> {
-    /// Access Edge FQDNs in a request (`facts.md`).
+    /// Access Edge FQDNs in a request (`docs/field.md#edges-and-domains`).
     pub const MOST_EDGES: usize = 10;
     /// Where the buttons of the edges lead.
     const ACTION: &'static str = "/requests/new";

@@ -27,7 +27,7 @@ named! {
     }
 }
 
-/// The headers by which each field is known (README, "Bring over an old portal").
+/// The headers by which each field is known (`docs/moving-in.md#columns`).
 pub const HEADERS: &[(Field, &[&str])] = &[
     (
         Field::Id,

@@ -44,7 +44,7 @@ use crate::{
     },
 };
 
-/// The fields of `POST /service/edit` (`design.md`, Contract): those of a request without
+/// The fields of `POST /service/edit` (`docs/design.md#contract`): those of a request without
 /// programme, number and terms.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -104,7 +104,7 @@ pub struct EditPage<'a> {
 impl EditPage<'_> {
     /// Where the buttons of the edges lead.
     const ACTION: &'static str = "/service/edit";
-    /// Access Edge FQDNs in a request (`facts.md`).
+    /// Access Edge FQDNs in a request (`docs/field.md#edges-and-domains`).
     const MOST_EDGES: usize = crate::request::MAX_EDGES;
 
     fn problems(&self) -> Vec<Problem> {

@@ -26,7 +26,7 @@ use crate::support::{
 /// A domain whose submit has its answer cut off.
 const CUT: &str = "cut-off.example";
 
-/// `limits.md`, Traps met: whoever loses the answer to a COMMIT does not know.
+/// `docs/performance.md#traps-met`: whoever loses the answer to a COMMIT does not know.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_whose_answer_is_lost_is_found_by_the_portal_itself() {
     let (portal, lost, _proxy) = losing(1).await;

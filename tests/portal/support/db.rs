@@ -1,7 +1,7 @@
 //! How does each test get a database of its own?
 //!
 //! [`TestDb::fresh`] clones a migrated template on a throw-away server that all test processes
-//! share (`design.md`, "The private PostgreSQL"); `DATABASE_URL` names another server to use. One
+//! share (`docs/design.md#the-private-postgresql`); `DATABASE_URL` names another server to use. One
 //! background thread a process makes and drops the databases. Its connection carries the process's
 //! token, and so do the names of its databases: what is left of processes whose connection is gone,
 //! the next one drops.
