@@ -34,7 +34,7 @@ use crate::{
     service::pages as service,
     staff::{gate::Gate, pages as staff},
     web::{
-        self, Plain, assets,
+        self, ErrorPages, Plain, assets,
         limit::Throttle,
         metrics,
         routes::{Kind, Route},
@@ -99,6 +99,7 @@ struct Inner {
     waker: Waker,
     readers: Readers,
     blank_form: OnceLock<pages::BlankForm>,
+    error_pages: ErrorPages,
     edition: String,
     queue: Queue,
     live: live::Hub,
@@ -128,6 +129,7 @@ impl App {
             live: live::Hub::new(site.live),
             readers: Readers::new(&db.pool),
             blank_form: OnceLock::new(),
+            error_pages: ErrorPages::default(),
             edition: site.edition(),
             queue: Queue::new(db.pool.clone(), waker.clone(), limits, runtime),
             gate: Gate::new(site.throttle.clock.clone()),
@@ -160,6 +162,11 @@ impl App {
     /// The empty form, once it has been made.
     pub(crate) fn blank_form(&self) -> &OnceLock<pages::BlankForm> {
         &self.0.blank_form
+    }
+
+    /// Pages of errors that were shown before.
+    pub(crate) fn error_pages(&self) -> &ErrorPages {
+        &self.0.error_pages
     }
 
     /// Names all that pages show without the database: another build or other settings have

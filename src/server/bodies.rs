@@ -25,8 +25,9 @@ use super::{
 };
 use crate::web::client::Network;
 
-/// What a body counts besides its bytes, in bytes: its request waits in memory with it. Measured:
-/// some 12 KiB for a request whose first byte has come.
+/// What a body counts besides its bytes, in bytes: its request waits in memory with it. Measured
+/// with 4,000 requests of which one byte of the body had come, 100 to a connection: 9 to 10 KiB
+/// each, their connections included, without optimisation.
 const EACH: usize = 12 * 1024;
 
 /// Counts the bytes of bodies that are in memory. In the extensions of every request that came

@@ -134,7 +134,9 @@ impl Server {
         let socket = Socket::new(stream, first, Arc::clone(&pulse), None);
         let service = service_fn(|request| {
             let (server, pulse) = (Arc::clone(&self), Arc::clone(&pulse));
-            async move { server.answer(request, peer, &pulse).await }
+            // On the heap, and not before it runs: all streams of all connections may begin at
+            // once, and what is refused never waits.
+            async move { Box::pin(server.answer(request, peer, &pulse)).await }
         });
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())

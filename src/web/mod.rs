@@ -14,7 +14,14 @@ pub mod routes;
 pub mod session;
 pub mod shell;
 
-use std::{cell::RefCell, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    net::SocketAddr,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use askama::Template;
 use axum::{
@@ -192,6 +199,26 @@ fn bounded(request: Request, client: Network) -> Result<(Request, Option<Arc<Hel
 #[derive(Clone, Copy, Debug)]
 pub struct Plain;
 
+/// Error pages by what they show: the status, the heading, what to do, the way back, and whether for
+/// staff. A page is the same for everybody, so the answers that wait to be sent share its bytes:
+/// one client can have thousands of them waiting. All words are the program's own, so they are few.
+#[derive(Debug, Default)]
+pub(crate) struct ErrorPages(Mutex<HashMap<Words, Bytes>>);
+
+type Words = (
+    StatusCode,
+    &'static str,
+    &'static str,
+    Option<(&'static str, &'static str)>,
+    bool,
+);
+
+impl ErrorPages {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Words, Bytes>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// How an error is shown to who asked: as a page, or as `application/problem+json`.
 #[derive(Clone, Copy, Debug)]
 struct Face {
@@ -209,10 +236,7 @@ impl Face {
 
     /// Gives an error its face; everything else stays.
     fn put_on(self, app: &App, mut response: Response) -> Response {
-        let Self {
-            wants_json,
-            at_desk,
-        } = self;
+        let wants_json = self.wants_json;
         let status = response.status();
         if !status.is_client_error() && !status.is_server_error() {
             return response;
@@ -234,29 +258,10 @@ impl Face {
             let body = serde_json::to_vec(&problem).unwrap_or_default();
             ([(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
         } else {
-            // Staff have no business with the pages of administrators.
-            let way = match problem.way {
-                Some((href, _)) if at_desk && !href.starts_with("/staff/") => None,
-                way => way,
-            };
-            let back = Some(("/staff/requests", "Back to the requests")).filter(|_| at_desk);
-            let way = way.or(back).map(|(href, label)| Way {
-                href: href.into(),
-                label: label.into(),
-            });
-            let face = ErrorPage {
-                shell: app.shell(if at_desk {
-                    Section::Staff
-                } else {
-                    Section::None
-                }),
-                status: status.as_u16(),
-                title: problem.title.into(),
-                lines: vec![problem.detail.into()],
-                ways: way.into_iter().collect(),
-                incident: problem.incident.clone(),
-            };
-            page(status, &face).unwrap_or_else(|_| problem.title.into_response())
+            self.page(app, status, &problem).map_or_else(
+                |_| problem.title.into_response(),
+                |page| ([(header::CONTENT_TYPE, HTML)], page).into_response(),
+            )
         };
         *faced.status_mut() = status;
         for name in [header::RETRY_AFTER, header::ALLOW] {
@@ -265,6 +270,48 @@ impl Face {
             }
         }
         faced
+    }
+
+    /// The page of `problem`, shared with all others that show the same one.
+    fn page(
+        self,
+        app: &App,
+        status: StatusCode,
+        problem: &Problem,
+    ) -> Result<Bytes, askama::Error> {
+        let at_desk = self.at_desk;
+        let words = (status, problem.title, problem.detail, problem.way, at_desk);
+        if problem.incident.is_none()
+            && let Some(page) = app.error_pages().lock().get(&words)
+        {
+            return Ok(page.clone());
+        }
+        // Staff have no business with the pages of administrators.
+        let way = match problem.way {
+            Some((href, _)) if at_desk && !href.starts_with("/staff/") => None,
+            way => way,
+        };
+        let back = Some(("/staff/requests", "Back to the requests")).filter(|_| at_desk);
+        let way = way.or(back).map(|(href, label)| Way {
+            href: href.into(),
+            label: label.into(),
+        });
+        let page = rendered(&ErrorPage {
+            shell: app.shell(if at_desk {
+                Section::Staff
+            } else {
+                Section::None
+            }),
+            status: status.as_u16(),
+            title: problem.title.into(),
+            lines: vec![problem.detail.into()],
+            ways: way.into_iter().collect(),
+            incident: problem.incident.clone(),
+        })?;
+        if problem.incident.is_none() {
+            app.error_pages().lock().insert(words, page.clone());
+        }
+        Ok(page)
     }
 }
 

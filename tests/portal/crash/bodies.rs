@@ -1,16 +1,14 @@
 //! How much memory does a portal take while bodies that never end come in?
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
-
 use axum::http::StatusCode;
 use hyper::body::Bytes;
 use pic_portal::db::MIGRATOR;
 use tokio::{net::TcpStream, task::JoinSet};
 
-use super::{memory::resident, setting};
+use super::{
+    memory::{most_resident, resident},
+    setting,
+};
 use crate::{
     front_door::bodies::{upload, uploader},
     support::{
@@ -20,16 +18,18 @@ use crate::{
     },
 };
 
-/// Connections of the flood in the short form; `PIC_BODIES=16` is the long one.
+/// Connections of the flood in the short form; `PIC_BODIES=256` is the long one, as
+/// many as one network may have.
 const CONNECTIONS: usize = 4;
 /// Bodies at the same time on each.
 const STREAMS: usize = 100;
 /// Bytes of a body whose last byte does not come.
 const BODY: usize = 500_000;
 /// So many of them have room at the same time, at most.
-const HELD: usize = 64 * 1024 * 1024 / BODY;
-/// Resident memory in KiB while they come.
+const HELD: usize = 48 * 1024 * 1024 / BODY;
+/// Resident memory in KiB while they come, and a minute after they have gone.
 const MOST: u64 = 150 * 1024;
+const MOST_AFTERWARDS: u64 = 60 * 1024;
 
 /// The address of the client that a proxy names for a connection of the flood.
 type Client = fn(usize) -> String;
@@ -94,11 +94,9 @@ async fn bodies_that_never_end_take_little_memory() {
         }),
     ];
     for (from, client) in floods {
-        let most = Arc::new(AtomicU64::new(before));
         let is_one = from == "one network";
         let watching = async {
             loop {
-                most.fetch_max(resident(portal.id()), Ordering::Relaxed);
                 let (page, form) = others(&portal).await;
                 assert_eq!(page, StatusCode::OK, "{from}");
                 assert!(
@@ -111,8 +109,7 @@ async fn bodies_that_never_end_take_little_memory() {
             () = watching => {}
             () = flood(&portal, client) => {}
         }
-        let at_its_end = resident(portal.id());
-        let most = most.load(Ordering::Relaxed);
+        let (most, at_its_end) = (most_resident(portal.id()), resident(portal.id()));
         println!(
             "from {from}: {before} KiB before, {most} KiB at most, {at_its_end} KiB at its end"
         );
@@ -122,5 +119,11 @@ async fn bodies_that_never_end_take_little_memory() {
         })
         .await;
     }
+    let afterwards = eventually("the memory is given back", async || {
+        let now = resident(portal.id());
+        (now <= MOST_AFTERWARDS).then_some(now)
+    })
+    .await;
+    println!("afterwards: {afterwards} KiB");
     portal.stop().await;
 }

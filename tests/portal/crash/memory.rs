@@ -36,8 +36,17 @@ const SLACK_KIB: u64 = 1024;
 
 /// Resident memory of a process in KiB.
 pub(super) fn resident(process: u32) -> u64 {
+    kib(process, "VmRSS:")
+}
+
+/// The most that it has been since the process began, in KiB.
+pub(super) fn most_resident(process: u32) -> u64 {
+    kib(process, "VmHWM:")
+}
+
+fn kib(process: u32, field: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
     let number = line.unwrap().trim().split(' ').next().unwrap();
     number.parse().unwrap()
 }
