@@ -3,7 +3,7 @@
 //! Form, background task, `/check` and `pic-portal check` share one [`Checker`] a process. It keeps
 //! to limits however many ask: so many look-ups at a time and for each [`Lane`], so many a second in
 //! all, for one zone and for one address. What an edge shows is shared for some seconds; a zone that
-//! was silent several times in a row is not asked for a minute. [`pace`] says how the names of one
+//! was silent several times in a row is not asked for a minute. `pace` says how the names of one
 //! request or page take turns.
 
 mod pace;
