@@ -22,7 +22,7 @@ use axum::{
     http::{Request, StatusCode, header},
 };
 use http_body_util::BodyExt as _;
-use pic_portal::{code, service::ManagementKey};
+use pic_portal::{code, secret::ManagementKey};
 use support::app::TestApp;
 use tower::ServiceExt as _;
 

@@ -13,6 +13,10 @@
 mod contact;
 mod warning;
 
+/// The internal number of a service, for asking something of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ServiceId(pub(crate) i64);
+
 #[cfg(test)]
 mod tests;
 

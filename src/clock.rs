@@ -118,6 +118,37 @@ fn systems() -> DateTime<Utc> {
     Utc::now()
 }
 
+/// How long things take, from the settings (`docs/field.md#time`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clocks {
+    /// Overdue after this (`PIC_PROMISE`).
+    pub promise: Duration,
+    /// Rejected as expired after this (`PIC_EXPIRY`).
+    pub expiry: Duration,
+}
+
+impl Clocks {
+    /// Until when the provider promises to have it done.
+    #[must_use]
+    pub fn promised_by(&self, submitted_at: DateTime<Utc>) -> DateTime<Utc> {
+        later(submitted_at, self.promise)
+    }
+
+    /// When the request ends as expired.
+    #[must_use]
+    pub fn expires_at(&self, submitted_at: DateTime<Utc>) -> DateTime<Utc> {
+        later(submitted_at, self.expiry)
+    }
+}
+
+/// `at` and `by` after it; the end of time where that lies beyond.
+fn later(at: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
+    TimeDelta::from_std(by)
+        .ok()
+        .and_then(|by| at.checked_add_signed(by))
+        .unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,18 +3,15 @@
 //! One table: [`Error`] -> [`Problem`] (status, title, what to do) -> a page, or
 //! `application/problem+json` (RFC 9457). Causes go to the log, never to the visitor.
 
+use std::time::Duration;
+
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
 
-use crate::{
-    code, db,
-    request::queue::NotStored,
-    staff::password::HashFault,
-    web::limit::{FailedTry, TooMany},
-};
+use crate::{code, db};
 
 /// Why a handler has no page to show.
 #[derive(Debug, thiserror::Error)]
@@ -58,15 +55,19 @@ pub enum Error {
     /// There is no such service.
     #[error("no such service")]
     NoService,
-    /// A password could not be hashed.
-    #[error(transparent)]
-    Hash(#[from] HashFault),
+    /// Too many passwords wait to be hashed.
+    #[error("too many passwords wait to be hashed")]
+    Crowded,
+    /// There is too much to do, or nobody knows whether it was done: it may be sent again. The cause
+    /// is in the log already.
+    #[error("too much to do")]
+    Busy,
     /// The database failed.
     #[error(transparent)]
     Database(#[from] db::Error),
-    /// A submission was not stored, or nobody knows whether it was.
-    #[error(transparent)]
-    NotStored(#[from] NotStored),
+    /// What should not fail has failed.
+    #[error("{0}")]
+    Internal(&'static str),
     /// A page could not be rendered.
     #[error("a page could not be rendered")]
     Render(#[from] askama::Error),
@@ -77,6 +78,25 @@ impl From<TooMany> for Error {
         Self::TooMany(too_many)
     }
 }
+
+/// Not now, but after this long, provided that nothing else comes in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooMany {
+    /// At most the span of the limit: a minute or an hour.
+    pub retry_after: Duration,
+}
+
+impl TooMany {
+    /// Full seconds, at least one: after them it is true.
+    #[must_use]
+    pub fn seconds(&self) -> u16 {
+        u16::try_from(self.retry_after.as_millis().div_ceil(1_000).max(1)).unwrap_or(u16::MAX)
+    }
+}
+
+/// In the extensions of an answer: somebody tried something that can be guessed, and failed.
+#[derive(Clone, Copy, Debug)]
+pub struct FailedTry;
 
 /// A fault in words, the same for pages and programs.
 #[derive(Clone, Debug, Serialize)]
@@ -331,25 +351,20 @@ impl From<Error> for Problem {
                 problem.way = Some(("/staff/requests", "Find a request"));
                 problem
             }
-            Error::Hash(HashFault::Busy) => {
+            Error::Crowded => {
                 let mut problem = Self::of(StatusCode::SERVICE_UNAVAILABLE);
                 problem.title = "Too many are signing in at this moment";
                 problem.detail = "The password was not looked at, and nothing was stored. Send it again in a few seconds.";
                 problem.retry_after = Some(Self::CROWDED_FOR);
                 problem
             }
-            Error::Hash(fault @ HashFault::Failed) => Self::internal(&fault),
+            Error::Internal(cause) => Self::internal(&cause),
             Error::Database(error @ (db::Error::Unavailable(_) | db::Error::Conflict(_))) => {
                 tracing::warn!(%error, "no answer");
                 Self::of(StatusCode::SERVICE_UNAVAILABLE)
             }
-            // Whoever could not store it has told the log.
-            Error::NotStored(NotStored::Full | NotStored::Late | NotStored::Away) => {
-                Self::of(StatusCode::SERVICE_UNAVAILABLE)
-            }
-            Error::Database(error) | Error::NotStored(NotStored::Refused(error)) => {
-                Self::internal(&error)
-            }
+            Error::Busy => Self::of(StatusCode::SERVICE_UNAVAILABLE),
+            Error::Database(error) => Self::internal(&error),
             Error::Render(_) => Self::internal(&"a page could not be rendered"),
         }
     }
@@ -366,7 +381,7 @@ impl Problem {
     }
 }
 
-/// An answer that has a status and a [`Problem`], and no face yet: `web::faces` gives it one.
+/// An answer that has a status and a [`Problem`], and no face yet: `web::error_page` gives it one.
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.status.into_response();

@@ -39,7 +39,7 @@
 //! `request::pages` takes the fields, [`request::form::RequestForm::check`] makes a
 //! [`request::Wanted`] of them or says by the field what is wrong, [`request::queue::Queue`] stores
 //! it by one statement with those that come in at the same time; before that, the page with the
-//! answers shows what a short look by [`readiness::engine::Checker`] found, as advice. The [`provisioning::waker::Waker`] wakes the
+//! answers shows what a short look by [`readiness::engine::Checker`] found, as advice. The [`db::notify::Notifier`] wakes the
 //! [`provisioning::worker::Worker`], which claims what is due. [`provisioning::checking`] looks at
 //! it with the same checker, outside any transaction; [`provisioning::store::settle`] stores the
 //! findings and, where nothing holds the request back, puts its routes in force, in one
@@ -81,8 +81,11 @@ pub mod provisioning;
 pub mod readiness;
 pub mod request;
 pub mod retention;
+pub mod routes;
+pub mod secret;
 pub mod server;
 pub mod service;
+pub mod session;
 pub mod staff;
 pub mod telemetry;
 pub mod topic;

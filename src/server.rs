@@ -9,9 +9,11 @@ mod bodies;
 mod body;
 mod connection;
 mod limits;
+pub mod network;
 mod preface;
 mod pulse;
-mod refusal;
+pub mod refusal;
+pub mod request_id;
 mod shares;
 mod socket;
 

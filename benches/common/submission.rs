@@ -11,7 +11,7 @@ use std::{
 use pic_portal::{
     db::Database,
     request::{Asked, form::RequestForm, reference::SubmissionId, store::Submission},
-    service::ManagementKey,
+    secret::ManagementKey,
 };
 
 static NEXT: AtomicUsize = AtomicUsize::new(0);
@@ -35,7 +35,7 @@ pub(crate) fn submission(db: &Database) -> Submission {
     let id = SubmissionId::random();
     Submission {
         asked: Asked::Initiate(form.check().expect("a whole form").wanted),
-        key: ManagementKey::derive(&db.secret, &id),
+        key: ManagementKey::derive(&db.secret, id.as_bytes()),
         id,
     }
 }

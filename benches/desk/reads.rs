@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use pic_portal::db::PgPool;
 use pic_portal::{
-    db::Database,
-    request::{reference::Reference, store::look_up},
+    db::{Database, PgPool},
+    request::{look_up::store::look_up, reference::Reference},
     staff::{
         desk::store as desk,
         queue::{Filter, Query, store},

@@ -4,10 +4,7 @@ use std::time::{Duration, Instant};
 
 use pic_portal::{
     provisioning::store::settle_plain,
-    request::{
-        reference::Reference,
-        store::{look_up, submit},
-    },
+    request::{look_up::store::look_up, reference::Reference, store::submit},
     staff::queue::{Filter, Query, store as desk},
 };
 

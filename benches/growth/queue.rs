@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use pic_portal::{
+    db::notify::Notifier,
     provisioning::{
         checking::store as checking,
         store::{Look, claim, settle_plain},
-        waker::Waker,
         worker::Worker,
     },
     request::store::submit,
@@ -36,7 +36,7 @@ async fn look(sized: &Sized, since: Option<chrono::DateTime<chrono::Utc>>) -> (L
 }
 
 pub(crate) fn worker(sized: &Sized) -> Worker {
-    Worker::new(sized.db.pool.clone(), WAITS, Waker::default())
+    Worker::new(sized.db.pool.clone(), WAITS, Notifier::default())
 }
 
 /// Drains `pending` requests, twice: once while somebody holds a snapshot from before open.

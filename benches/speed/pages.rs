@@ -2,7 +2,10 @@
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
-use pic_portal::provisioning::{store::Waits, waker::Waker, worker::Worker};
+use pic_portal::{
+    db::notify::Notifier,
+    provisioning::{store::Waits, worker::Worker},
+};
 
 use super::{
     Bench,
@@ -105,7 +108,7 @@ pub(crate) async fn measure(bench: &Bench) -> Vec<Line> {
     let pool = bench.pool("p4").await;
     fill(&pool, requests).await;
     let db = bench.server.open("p4", 3).await;
-    let worker = Worker::new(db.pool.clone(), WAITS, Waker::default());
+    let worker = Worker::new(db.pool.clone(), WAITS, Notifier::default());
     let settled = worker.drain().await.expect("the database is there");
     assert_eq!(settled.provisioned, requests);
     db.pool.close().await;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use pic_portal::provisioning::{waker::Waker, worker::Worker};
+use pic_portal::{db::notify::Notifier, provisioning::worker::Worker};
 use sqlx::{AssertSqlSafe, PgPool};
 
 use super::{
@@ -67,7 +67,7 @@ async fn assert_settled(pool: &PgPool, requests: usize) {
 /// All that is pending by the portal's own background task; how many a second.
 async fn by_worker(bench: &Bench, database: &str, requests: usize) -> f64 {
     let db = bench.server.open(database, 10).await;
-    let worker = Worker::new(db.pool.clone(), WAITS, Waker::default());
+    let worker = Worker::new(db.pool.clone(), WAITS, Notifier::default());
     let began = Instant::now();
     let settled = worker.drain().await.expect("the database is there");
     let rate = figure(requests) / began.elapsed().as_secs_f64();

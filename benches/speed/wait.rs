@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use pic_portal::provisioning::store::{CHANNEL, STATUS_CHANNEL};
+use pic_portal::db::notify::{STATUS_CHANNEL, WORK_CHANNEL};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection, postgres::PgListener};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -149,7 +149,7 @@ async fn by_another(portal: &Submitting, listener: &mut PgListener, n: u32) -> D
         .await
         .expect("stored");
     sqlx::query("SELECT pg_notify($1, '')")
-        .bind(CHANNEL)
+        .bind(WORK_CHANNEL)
         .execute(&mut *connection)
         .await
         .expect("told");

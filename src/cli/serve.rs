@@ -12,20 +12,26 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Failure, check, say, set_up};
 use crate::{
-    app::{App, Site},
+    app::App,
     clock::Clock,
-    config::{Config, Origin, Source},
+    config::{Config, Source},
     db::{
         Database, OpenError,
+        notify::Notifier,
         private::{self, PORTAL_DATABASE, PrivatePostgres},
     },
-    metrics::Metrics,
-    provisioning::{waker::Waker, worker::Worker},
+    metrics::{Metrics, endpoint},
+    provisioning::worker::Worker,
     readiness::{Mode, ProofMode, engine::Checks},
-    request::{live, queue},
+    request::queue,
     retention::sweep::Sweeper,
+    routes,
     server::{self, Door, Limits},
-    web::{limit::Throttle, metrics::router},
+    web::{
+        limit::Throttle,
+        origin::Origin,
+        site::{Site, StreamLimits},
+    },
 };
 
 /// Runs the portal until SIGINT or SIGTERM: no request is cut off, and a private PostgreSQL is
@@ -125,7 +131,7 @@ fn site(config: &Config, address: SocketAddr, checks: Checks) -> Site {
         plain_domains: config.plain_domains.clone(),
         sweep: config.sweep,
         checks,
-        live: live::Limits::default(),
+        live: StreamLimits::default(),
     }
 }
 
@@ -140,7 +146,7 @@ async fn serve_on(
     stop: CancellationToken,
 ) -> Result<(), Failure> {
     let address = listener.local_addr()?;
-    let waker = Waker::default();
+    let notifier = Notifier::default();
     let mut limits = Limits::default().within_open_files();
     limits
         .exempt
@@ -149,7 +155,7 @@ async fn serve_on(
     let app = App::with_queue(
         db,
         site(config, address, checks.clone()),
-        waker.clone(),
+        notifier.clone(),
         queue::Limits::default(),
         Some(aside.clone()),
     );
@@ -160,7 +166,7 @@ async fn serve_on(
         Mode::Off => aside.clone(),
         Mode::Advise | Mode::Enforce => Handle::current(),
     };
-    let worker = Worker::new(pool.clone(), config.waits, waker)
+    let worker = Worker::new(pool.clone(), config.waits, notifier)
         .with_checks(checks)
         .with_clock(clock);
     // Before anything is looked at: it tells the checks what time it is.
@@ -201,7 +207,7 @@ async fn serve_on(
             app.stop();
         }
     });
-    let server = door.serve(listener, app.router(), stop.clone());
+    let server = door.serve(listener, routes::router(&app), stop.clone());
     let ended = async {
         match private {
             Some(server) => server.ended().await,
@@ -240,7 +246,7 @@ async fn serve_metrics(listener: Option<TcpListener>, metrics: Metrics, stop: Ca
         ..Limits::default()
     };
     Door::new(limits)
-        .serve(listener, router(metrics), stop)
+        .serve(listener, endpoint::router(metrics), stop)
         .await;
 }
 

@@ -1,5 +1,6 @@
 //! Which database is it, is it fit for the portal, and what went wrong with it?
 
+pub mod notify;
 mod pool;
 pub mod private;
 pub mod together;
@@ -14,7 +15,7 @@ use sqlx::{
 use tokio::time::{sleep, timeout};
 
 pub use self::pool::{Again, Held, PgPool, Transaction, budget};
-use crate::service::Secret;
+use crate::secret::Secret;
 
 /// The schema, in order; applied files never change. Each works with the portal before it and the
 /// portal after it (expand, then contract).

@@ -7,6 +7,7 @@ use axum::{
     response::Response,
 };
 use serde::Deserialize;
+use std::sync::Arc;
 
 use super::{
     CONTENTS, Explanation, Terms, Topic,
@@ -15,18 +16,17 @@ use super::{
 };
 use crate::{
     agreement::Programme,
-    app::App,
     error::{Error, FieldProblem, Problem},
     names::SipDomain,
     readiness::{Code, Severity},
-    request::{
-        MAX_DOMAINS, MAX_EDGES, Reason,
-        pages::{view::Field, when::span},
-    },
+    request::{MAX_DOMAINS, MAX_EDGES, Reason},
     web::{
         form::Fields,
         page,
+        parts::Field,
         shell::{Section, Shell},
+        site::Site,
+        when::span,
     },
 };
 
@@ -93,13 +93,13 @@ struct ExplanationPage<'a> {
 }
 
 /// `GET /help`.
-pub(crate) async fn contents(State(app): State<App>) -> Result<Response, Error> {
-    let limit = span(app.site().clocks.expiry);
+pub(crate) async fn contents(State(site): State<Arc<Site>>) -> Result<Response, Error> {
+    let limit = span(site.clocks.expiry);
     let terms = Terms { limit: &limit };
     page(
         StatusCode::OK,
         &ContentsPage {
-            shell: app.shell(Section::Help),
+            shell: site.shell(Section::Help),
             contents: CONTENTS,
             findings: findings(),
             reasons: Reason::ALL
@@ -132,11 +132,10 @@ fn findings() -> Vec<(&'static str, Vec<(String, &'static str)>)> {
     ]
 }
 
-fn topic_page(app: &App, topic: Topic) -> TopicPage<'_> {
-    let site = app.site();
+fn topic_page(site: &Site, topic: Topic) -> TopicPage<'_> {
     let plain: Vec<&str> = site.plain_domains.iter().map(SipDomain::as_str).collect();
     TopicPage {
-        shell: app.shell(Section::Help),
+        shell: site.shell(Section::Help),
         topic,
         promise: span(site.clocks.promise),
         limit: span(site.clocks.expiry),
@@ -149,16 +148,16 @@ fn topic_page(app: &App, topic: Topic) -> TopicPage<'_> {
 
 /// `GET /help/{topic}`.
 pub(crate) async fn topic(
-    State(app): State<App>,
+    State(site): State<Arc<Site>>,
     Path(slug): Path<String>,
 ) -> Result<Response, Error> {
     let topic = Topic::parse(&slug).ok_or(Error::NoPage)?;
-    page(StatusCode::OK, &topic_page(&app, topic))
+    page(StatusCode::OK, &topic_page(&site, topic))
 }
 
 /// `GET /help/address`: the empty tool.
-pub(crate) async fn address(State(app): State<App>) -> Result<Response, Error> {
-    page(StatusCode::OK, &topic_page(&app, Topic::Address))
+pub(crate) async fn address(State(site): State<Arc<Site>>) -> Result<Response, Error> {
+    page(StatusCode::OK, &topic_page(&site, Topic::Address))
 }
 
 /// The field of the tool. Not `Debug`: a person's address.
@@ -171,11 +170,11 @@ pub(crate) struct AddressForm {
 /// `POST /help/address`: the same page with the answer. A POST, so that the address stands in no
 /// log of addresses and in no history; it is used for this answer and nothing else.
 pub(crate) async fn write_address(
-    State(app): State<App>,
+    State(site): State<Arc<Site>>,
     Fields(form): Fields<AddressForm>,
 ) -> Result<Response, Error> {
-    let mut view = topic_page(&app, Topic::Address);
-    let plain = &app.site().plain_domains;
+    let mut view = topic_page(&site, Topic::Address);
+    let plain = &site.plain_domains;
     let read = Address::parse(&form.address);
     view.address.value = form.address;
     match read {
@@ -205,31 +204,30 @@ pub(crate) async fn write_address(
 
 /// `GET /help/reasons/{reason}`.
 pub(crate) async fn reason(
-    State(app): State<App>,
+    State(site): State<Arc<Site>>,
     Path(reason): Path<String>,
 ) -> Result<Response, Error> {
     let reason = Reason::parse(&reason).ok_or(Error::NoPage)?;
-    let limit = span(app.site().clocks.expiry);
-    explanation(&app, reason::explain(reason, Terms { limit: &limit }))
+    let limit = span(site.clocks.expiry);
+    explanation(&site, reason::explain(reason, Terms { limit: &limit }))
 }
 
 /// `GET /help/findings/{code}`.
 pub(crate) async fn finding(
-    State(app): State<App>,
+    State(site): State<Arc<Site>>,
     Path(code): Path<String>,
 ) -> Result<Response, Error> {
     let code = Code::parse(&code).ok_or(Error::NoPage)?;
-    let site = app.site();
     let is = finding::explain(
         code,
         &site.provider,
         site.checks.mode(),
         site.checks.proof(),
     );
-    explanation(&app, is)
+    explanation(&site, is)
 }
 
-fn explanation(app: &App, is: Explanation) -> Result<Response, Error> {
-    let shell = app.shell(Section::Help);
+fn explanation(site: &Site, is: Explanation) -> Result<Response, Error> {
+    let shell = site.shell(Section::Help);
     page(StatusCode::OK, &ExplanationPage { shell, is })
 }

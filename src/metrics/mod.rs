@@ -5,17 +5,14 @@
 //! it is away says so. Labels are ours: patterns of routes, names of states. Nothing that anybody
 //! typed is in any, nor a name, an address or a reference.
 
-pub mod store;
+pub mod endpoint;
 mod text;
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::Mutex, time::timeout};
 
-use self::{
-    store::{Gauges, MOST},
-    text::{Kind, Text},
-};
+use self::text::{Kind, Text};
 use crate::{
     app::App,
     provisioning,
@@ -23,6 +20,7 @@ use crate::{
     request::queue::meter::{self as queue, Why},
     retention,
     server::Door,
+    staff::overview::store::gauges::{Gauges, MOST, gauges},
     web::metrics::BUCKETS,
 };
 
@@ -87,7 +85,7 @@ impl Metrics {
     async fn gauges(&self) -> Option<Gauges> {
         let _turn = self.turn.lock().await;
         let promise = self.app.site().clocks.promise;
-        match store::gauges(&self.app.db().pool, promise, PATIENCE).await {
+        match gauges(&self.app.db().pool, promise, PATIENCE).await {
             Ok(gauges) => Some(gauges),
             Err(error) => {
                 tracing::debug!(%error, "a scrape without the database");

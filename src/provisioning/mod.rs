@@ -2,7 +2,7 @@
 //!
 //! [`store`] has the steps, each one statement; [`checking`] looks at what is due, `plain` settles
 //! it where nothing is looked up; `apart` keeps one that fails from the others; [`worker`] is the
-//! loop that takes the steps, [`waker`] what wakes it (`docs/design.md#the-background-task`);
+//! loop that takes the steps, [`crate::db::notify`] what wakes it (`docs/design.md#the-background-task`);
 //! [`meter`] counts what it does.
 
 mod apart;
@@ -10,5 +10,4 @@ pub mod checking;
 pub mod meter;
 mod plain;
 pub mod store;
-pub mod waker;
 pub mod worker;

@@ -21,9 +21,8 @@ use super::{
     apart::Batch,
     meter::Meter,
     store::{self, Look, Settled, Verdicts, Waits},
-    waker::Waker,
 };
-use crate::db::{self, PgPool};
+use crate::db::{self, PgPool, notify::Notifier};
 
 /// The most requests in one claim: larger ones gained nothing
 /// (`docs/performance.md#where-the-limits-lie`).
@@ -43,7 +42,7 @@ const LONGEST_REST: Duration = Duration::from_millis(50);
 pub(super) struct Settler {
     pool: PgPool,
     waits: Waits,
-    waker: Waker,
+    notifier: Notifier,
     meter: Meter,
     /// How many to take next: fewer after a batch that took too long.
     most: Arc<AtomicU32>,
@@ -64,11 +63,11 @@ pub(super) struct Turn {
 }
 
 impl Settler {
-    pub(super) fn new(pool: &PgPool, waits: Waits, waker: &Waker, meter: &Meter) -> Self {
+    pub(super) fn new(pool: &PgPool, waits: Waits, notifier: &Notifier, meter: &Meter) -> Self {
         Self {
             pool: pool.clone(),
             waits,
-            waker: waker.clone(),
+            notifier: notifier.clone(),
             meter: meter.clone(),
             most: Arc::new(AtomicU32::new(MOST)),
         }
@@ -87,7 +86,7 @@ impl Settler {
         }
         if settled != Settled::default() {
             self.meter.settled(settled);
-            self.waker.changed();
+            self.notifier.changed();
         }
         self.meter.turned();
         Ok(Turn {
@@ -251,7 +250,7 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provisioning::waker::POLL;
+    use crate::db::notify::POLL;
 
     fn turn(more: bool, idle: Option<Duration>) -> Turn {
         Turn {

@@ -12,6 +12,10 @@ use crate::{
     readiness::{Evidence, Finding},
 };
 
+/// What is in force is looked at again after this, or up to a quarter earlier: each at a time of
+/// its own.
+pub const WATCH_EVERY: Duration = Duration::from_hours(24);
+
 /// A claim on requests: while its lease lasts nobody else looks at them. It ends by [`settle`], or by
 /// [`store_watched`](super::checking::store::store_watched); when its holder dies, by running out.
 #[derive(Debug)]
@@ -201,7 +205,7 @@ pub async fn settle(
         interval(waits.expiry),
         interval(waits.first),
         interval(waits.longest),
-        interval(super::checking::store::WATCH_EVERY),
+        interval(WATCH_EVERY),
         &proven_by,
         &proven_domain as _,
         &verdicts.blocked,
@@ -328,24 +332,6 @@ pub async fn idle_for(pool: &PgPool, watching: bool) -> Result<Option<Duration>,
     .await?;
     let until = |due: DateTime<Utc>| (due - row.now).to_std().unwrap_or_default();
     Ok(row.due_at.map(until))
-}
-
-/// The channel on which processes wake each other's background task.
-pub const CHANNEL: &str = "pic_work";
-/// The channel on which they tell each other that some request has changed.
-pub const STATUS_CHANNEL: &str = "pic_status";
-
-/// Tells all processes that listen on `channel`, this one too. Not for use inside a transaction
-/// that stores something (`docs/decisions/04-notify-outside-the-transaction.md`).
-///
-/// # Errors
-///
-/// [`db::Error`] when the database is away.
-pub async fn notify(pool: &PgPool, channel: &str, payload: &str) -> Result<(), db::Error> {
-    sqlx::query!("SELECT pg_notify($1, $2)", channel, payload)
-        .execute(pool)
-        .await?;
-    Ok(())
 }
 
 /// Notes that a process is there, for how long, and when its background task last got through a

@@ -11,28 +11,24 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    checking::{
-        self, Desk, Places,
-        store::{WATCH_EVERY, progress},
-    },
+    checking::{self, Desk, Places, store::progress},
     meter::Meter,
     plain::{Pace, Settler},
     store::{self, Settled, Waits},
-    waker::{POLL, Waker},
 };
 use crate::{
     clock::Clock,
-    db::{self, PgPool},
+    db::{
+        self, PgPool,
+        notify::{FAILURE_WAIT, Notifier, POLL},
+    },
+    provisioning::store::WATCH_EVERY,
     readiness::engine::Checks,
 };
 
 /// How long a statement may take: to settle 500 takes some ten milliseconds, and a lease on what is
 /// left over lasts longer.
 const LIMIT: Duration = Duration::from_secs(10);
-/// Wait after a failure of the database: the first, and the longest.
-pub(super) const FAILURE_WAIT: (Duration, Duration) =
-    (Duration::from_millis(100), Duration::from_secs(5));
-
 /// How often a process tells that it is there.
 const SHOW: Duration = Duration::from_mins(1);
 /// How long a process that stops may take to tell that it goes.
@@ -43,7 +39,7 @@ const HIDE_LIMIT: Duration = Duration::from_secs(1);
 pub struct Worker {
     pool: PgPool,
     waits: Waits,
-    waker: Waker,
+    notifier: Notifier,
     checks: Checks,
     places: Places,
     meter: Meter,
@@ -54,13 +50,13 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker on `pool` that `waker` wakes, and that looks nothing up.
+    /// A worker on `pool` that `notifier` wakes, and that looks nothing up.
     #[must_use]
-    pub fn new(pool: PgPool, waits: Waits, waker: Waker) -> Self {
+    pub fn new(pool: PgPool, waits: Waits, notifier: Notifier) -> Self {
         Self {
             pool: pool.within(LIMIT),
             waits,
-            waker,
+            notifier,
             checks: Checks::Off,
             places: Places::default(),
             meter: Meter::new(Clock::system()),
@@ -127,7 +123,7 @@ impl Worker {
     }
 
     fn settler(&self) -> Settler {
-        Settler::new(&self.pool, self.waits, &self.waker, &self.meter)
+        Settler::new(&self.pool, self.waits, &self.notifier, &self.meter)
     }
 
     fn desk(&self) -> Option<Desk> {
@@ -143,7 +139,7 @@ impl Worker {
                     None => self.work(&stop).await,
                 }
             },
-            stop.run_until_cancelled(self.waker.keep_in_touch(&self.pool)),
+            stop.run_until_cancelled(self.notifier.keep_in_touch(&self.pool)),
             self.show(&stop),
         );
     }
@@ -177,7 +173,7 @@ impl Worker {
         self.clock.tell(now);
         if self.checks.checker().is_some() {
             let pending = progress::pending_domains(&self.pool).await?;
-            self.waker.tell_pending_domains(pending);
+            self.notifier.tell_pending_domains(pending);
         }
         Ok(())
     }
@@ -195,7 +191,7 @@ impl Worker {
             let mut done = None;
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = self.waker.woken() => due = Instant::now(),
+                () = self.notifier.woken() => due = Instant::now(),
                 () = sleep_until(due) => {}
                 _ = renewal.tick() => {}
                 looked = desk.next() => done = Some(looked),
@@ -250,14 +246,14 @@ impl Worker {
     /// For how long to wait, if nobody wakes us.
     async fn idle(&self) -> Result<Duration, db::Error> {
         let due = store::idle_for(&self.pool, self.checks.checker().is_some()).await?;
-        Ok(due.unwrap_or(Duration::MAX).min(self.waker.poll()))
+        Ok(due.unwrap_or(Duration::MAX).min(self.notifier.poll()))
     }
 
     /// Says what was done: how many in the log, never what; that it was, to those who follow.
     fn report(&self, settled: Settled) {
         if settled != Settled::default() {
             log(settled);
-            self.waker.changed();
+            self.notifier.changed();
         }
     }
 
@@ -273,7 +269,7 @@ impl Worker {
                 Ok(turn) => {
                     failure_wait = FAILURE_WAIT.0;
                     log(turn.settled);
-                    pace.keep(since, &turn, self.waker.poll());
+                    pace.keep(since, &turn, self.notifier.poll());
                     sleep_or(stop, Pace::rest(&turn, began.elapsed())).await;
                 }
                 Err(error) => {
@@ -287,7 +283,7 @@ impl Worker {
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.waker.woken() => {}
+                () = self.notifier.woken() => {}
                 () = sleep_until(pace.at()) => {}
             }
         }

@@ -19,7 +19,7 @@ mod resolvers;
 mod spare;
 mod wire;
 
-use std::{collections::BTreeMap, fmt, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, io, net::SocketAddr, pin::pin, sync::Arc};
 
 use futures_util::future::{Either, join, join_all, ready, select};
 use hickory_resolver::{
@@ -31,42 +31,20 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+pub use self::ask::Limits;
 pub use self::facts::{
-    AddressFacts, Addresses, ServerAnswer, SrvAnswer, SrvFacts, SrvRecord, TokenFacts, Trouble,
-    Variant,
+    AddressFacts, Addresses, SRV_PREFIX, ServerAnswer, SrvAnswer, SrvFacts, SrvRecord, TOKEN_KEY,
+    TokenFacts, Trouble, Variant,
 };
 use self::{authorities::Authorities, reply::Reply, resolvers::Resolvers, spare::Urgency};
 use super::net::Reach;
 use crate::names::{Fqdn, SipDomain};
 
-/// In front of a SIP domain: the owner name of its SRV record.
-pub const SRV_PREFIX: &str = "_sipfederationtls._tcp";
 /// In front of a SIP domain: where its owner's word stands (`docs/design.md#whose-domain`).
 pub const TOKEN_PREFIX: &str = "_pic-portal";
-/// What the TXT record says before the token.
-pub const TOKEN_KEY: &str = "pic-service=";
 
 /// The port of authoritative servers.
 const DNS_PORT: u16 = 53;
-
-/// How long to wait for answers.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// For one server and one question; after half of it the question is sent once more.
-    pub query: Duration,
-    /// For everything that a method of [`Dns`] does.
-    pub look_up: Duration,
-}
-
-impl Default for Limits {
-    /// 2 seconds a query, 5 seconds a look-up: a page waits for it.
-    fn default() -> Self {
-        Self {
-            query: Duration::from_secs(2),
-            look_up: Duration::from_secs(5),
-        }
-    }
-}
 
 /// Why no resolver can be asked. Tells nothing of the setting's contents.
 #[derive(Debug, thiserror::Error)]

@@ -21,7 +21,6 @@ mod evidence;
 pub mod meter;
 pub mod net;
 pub mod owner;
-pub(crate) mod pages;
 mod silence;
 pub mod tls;
 pub mod words;

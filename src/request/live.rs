@@ -21,8 +21,6 @@ pub mod status;
 mod stream;
 mod support;
 
-use std::time::Duration;
-
 use chrono::{DateTime, SecondsFormat, Utc};
 use sha2::{Digest as _, Sha256};
 
@@ -35,48 +33,12 @@ pub(crate) use self::{
     support::support,
 };
 use super::{
-    Clocks, Standing,
+    Standing,
     follow::Glance,
     reference::Reference,
     store::{Event, Request},
 };
-use crate::{app::App, code};
-
-/// How long and how many live streams may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Between two signs of life on a stream, so that nobody on the way thinks it dead.
-    /// Default: 15 s.
-    pub heartbeat: Duration,
-    /// After this, and up to a fifth more, a stream ends and its reader comes back by itself: one
-    /// that is not read any more does not last. Default: 1 h.
-    pub lifetime: Duration,
-    /// Between two looks at what is followed, however often something changes. Default: 50 ms.
-    pub gap: Duration,
-    /// Streams of one client network, or of one account of the staff; then `429`. Default: 10.
-    pub share: usize,
-    /// Between two looks whether a member of the staff is still signed in, if nothing happens
-    /// meanwhile. Default: 30 s.
-    pub session: Duration,
-    /// Between two words to the staff's queue that something has changed. Default: 2 s.
-    pub queue_gap: Duration,
-    /// Streams in all; then `503`. Default: 2,000.
-    pub in_all: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            heartbeat: Duration::from_secs(15),
-            lifetime: Duration::from_hours(1),
-            gap: Duration::from_millis(50),
-            share: 10,
-            session: Duration::from_secs(30),
-            queue_gap: Duration::from_secs(2),
-            in_all: 2_000,
-        }
-    }
-}
+use crate::{clock::Clocks, code, web::site::Site};
 
 /// Names what a page or an event of the stream shows, in 8 letters and digits: while it is the
 /// same there is nothing new to see, times that pass left out.
@@ -96,8 +58,8 @@ pub(crate) fn version(glance: &Glance, clocks: &Clocks) -> String {
 }
 
 /// The absolute address of a request's page, as people see it.
-fn address(app: &App, reference: Reference) -> String {
-    format!("{}/requests/{reference}", app.site().public_url.as_str())
+fn address(site: &Site, reference: Reference) -> String {
+    format!("{}/requests/{reference}", site.public_url.as_str())
 }
 
 /// A UUID for something of a request: the same for ever, wherever the portal is reached, and it

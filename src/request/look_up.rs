@@ -8,7 +8,7 @@ pub mod store;
 use super::{follow::Glance, reference::Reference, store::Request};
 use crate::{
     db::{self, PgPool, together::Together},
-    service::SessionToken,
+    secret::SessionToken,
 };
 
 /// What somebody wants to see.

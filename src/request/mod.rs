@@ -18,9 +18,10 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
-pub use self::state::{Clocks, Contradiction, Facts, Pending, Standing, State};
+pub use self::state::{Contradiction, Facts, Pending, Standing, State};
+pub use crate::clock::Clocks;
 use crate::{
-    agreement::{AgreementNumber, Programme},
+    agreement::{AgreementNumber, Programme, ServiceId},
     named::named,
     names::{AccessEdge, SipDomain},
 };
@@ -246,10 +247,6 @@ pub struct Wanted {
     /// The routes to put in force.
     pub routes: Routes,
 }
-
-/// The internal number of a service, for asking something of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ServiceId(pub(crate) i64);
 
 /// What is asked, and of whom.
 #[derive(Clone, Debug, PartialEq, Eq)]

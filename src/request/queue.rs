@@ -45,8 +45,8 @@ use self::{
 };
 use super::store::{Submission, Submitted};
 use crate::{
-    db::{self, PgPool},
-    provisioning::waker::Waker,
+    db::{self, PgPool, notify::Notifier},
+    error::Error,
 };
 
 /// The most writers, each with a connection of the pool while it works.
@@ -114,6 +114,15 @@ pub enum NotStored {
     Refused(db::Error),
 }
 
+impl From<NotStored> for Error {
+    fn from(why: NotStored) -> Self {
+        match why {
+            NotStored::Full | NotStored::Late | NotStored::Away => Self::Busy,
+            NotStored::Refused(error) => Self::Database(error),
+        }
+    }
+}
+
 /// What a writer tells of one submission.
 type Answer = Result<Submitted, NotStored>;
 
@@ -123,7 +132,7 @@ pub struct Queue(Arc<Inner>);
 
 struct Inner {
     pool: PgPool,
-    waker: Waker,
+    notifier: Notifier,
     limits: Limits,
     runtime: Option<Handle>,
     line: Mutex<Line>,
@@ -140,13 +149,13 @@ impl fmt::Debug for Queue {
 }
 
 impl Queue {
-    /// An empty line whose writers use `pool`, and wake the background task through `waker` after
+    /// An empty line whose writers use `pool`, and wake the background task through `notifier` after
     /// each commit that stored something. They run on `runtime`; `None`: on that of whoever submits.
     #[must_use]
-    pub fn new(pool: PgPool, waker: Waker, limits: Limits, runtime: Option<Handle>) -> Self {
+    pub fn new(pool: PgPool, notifier: Notifier, limits: Limits, runtime: Option<Handle>) -> Self {
         Self(Arc::new(Inner {
             pool,
-            waker,
+            notifier,
             limits,
             runtime,
             line: Mutex::default(),

@@ -106,6 +106,25 @@ impl fmt::Debug for SubmissionId {
     }
 }
 
+/// The public token of a service: a TXT record that names it gives a domain to the service
+/// (`docs/design.md#whose-domain`). 80 random bits in Crockford base32.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceToken(String);
+
+impl ServiceToken {
+    /// A new one.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(code::encode(&code::random::<10>()))
+    }
+
+    /// The 16 symbols.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

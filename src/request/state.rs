@@ -2,9 +2,9 @@
 //!
 //! [`State`] owns the state machine; [`Standing`] is derived from it.
 
-use std::time::Duration;
+use crate::clock::Clocks;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::{Kind, Reason};
 
@@ -116,37 +116,6 @@ impl State {
 
 // ---------------------------------------------------------------------------------------------
 // What people are told
-
-/// How long things take, from the settings (`docs/field.md#time`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Clocks {
-    /// Overdue after this (`PIC_PROMISE`).
-    pub promise: Duration,
-    /// Rejected as expired after this (`PIC_EXPIRY`).
-    pub expiry: Duration,
-}
-
-impl Clocks {
-    /// Until when the provider promises to have it done.
-    #[must_use]
-    pub fn promised_by(&self, submitted_at: DateTime<Utc>) -> DateTime<Utc> {
-        later(submitted_at, self.promise)
-    }
-
-    /// When the request ends as expired.
-    #[must_use]
-    pub fn expires_at(&self, submitted_at: DateTime<Utc>) -> DateTime<Utc> {
-        later(submitted_at, self.expiry)
-    }
-}
-
-/// `at` and `by` after it; the end of time where that lies beyond.
-fn later(at: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
-    TimeDelta::from_std(by)
-        .ok()
-        .and_then(|by| at.checked_add_signed(by))
-        .unwrap_or(DateTime::<Utc>::MAX_UTC)
-}
 
 /// What a standing is derived from.
 #[derive(Clone, Copy, Debug)]

@@ -10,17 +10,17 @@ use sqlx::PgConnection;
 
 pub(crate) use self::timeline::StoredEvent;
 pub use self::timeline::{Event, earlier};
-pub use super::look_up::store::look_up;
 use super::{
-    Actor, Asked, Deployment, Facts, Kind, ServiceId, State,
+    Actor, Asked, Deployment, Facts, Kind, State,
     reference::{Reference, SubmissionId},
 };
 use crate::{
-    agreement::{AgreementNumber, Programme},
+    agreement::{AgreementNumber, Programme, ServiceId},
     db::{self, Fault, Impossible, PgPool},
     names::{AccessEdge, Fqdn, SipDomain},
     readiness::{Code, Evidence, Finding, Severity},
-    service::{ManagementKey, Token},
+    request::reference::ServiceToken,
+    secret::ManagementKey,
 };
 
 /// One filled-in form, ready to be stored.
@@ -301,7 +301,9 @@ impl<'a> Columns<'a> {
             columns
                 .number
                 .push(new.map(|wanted| wanted.number.as_str()));
-            columns.token.push(Token::random().as_str().to_owned());
+            columns
+                .token
+                .push(ServiceToken::random().as_str().to_owned());
             columns.key_hash.push(submission.key.hash());
             columns.reference.push(reference.to_string());
             columns

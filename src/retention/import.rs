@@ -19,6 +19,7 @@
 //! keeps its key, which is not written a second time.
 
 mod csv;
+mod error;
 pub mod fields;
 mod group;
 mod json;
@@ -27,26 +28,23 @@ mod reader;
 mod row;
 mod stage;
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use sqlx::PgConnection;
 
+pub use self::{
+    error::{Error, Step},
+    reader::Format,
+    row::{Problem, Problems},
+};
 use self::{
-    fields::Field,
     group::Grouping,
     keys::KeysFile,
     reader::{Export, Fault},
     row::{Read, Values},
     stage::Staging,
 };
-pub use self::{
-    reader::Format,
-    row::{Problem, Problems},
-};
-use crate::{db, service::Secret};
+use crate::secret::Secret;
 
 /// What is imported, and how.
 #[derive(Clone, Debug)]
@@ -62,19 +60,6 @@ pub struct Order {
     /// The agreement numbers that could be telephone numbers were checked and are none; else they are
     /// refused.
     pub numbers_checked: bool,
-}
-
-/// A step on the way, for whoever watches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Bytes of the file read, of how many.
-    Reading(u64, u64),
-    /// Requests put together and looked at, of how many.
-    Looking(i64, i64),
-    /// Requests stored, of how many.
-    Storing(i64, i64),
-    /// Routes coming into force.
-    Routes,
 }
 
 /// What came over, or would.
@@ -96,66 +81,6 @@ pub struct Report {
     pub dropped: Vec<(String, u64)>,
     /// The file with the management keys, if there are any.
     pub keys: Option<PathBuf>,
-}
-
-/// Why nothing was imported.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The file cannot be read.
-    #[error("cannot read {}: {}", file.display(), fault.kind())]
-    File {
-        /// The file.
-        file: PathBuf,
-        /// What the system says.
-        fault: io::Error,
-    },
-    /// A column that every request needs is missing.
-    #[error(
-        "the first line has no column for the {}. It is known by these headers: {}. Give the column one of them", .0.as_str(), headers(*.0)
-    )]
-    Missing(Field),
-    /// Lines are wrong.
-    #[error("the file is not right.\n{0}")]
-    Lines(Problems),
-    /// The keys file cannot be written.
-    #[error(
-        "cannot write the management keys to {}: {}. Nothing was imported. Name another file with --keys; keep one that is there until an import says that it stored its requests or that they had been imported before", file.display(), fault.kind()
-    )]
-    Keys {
-        /// The file.
-        file: PathBuf,
-        /// What the system says.
-        fault: io::Error,
-    },
-    /// A domain of the file came into force in the meantime.
-    #[error(
-        "a SIP domain of the file came into force under another service in this moment. Nothing was imported: run this again, and it says at which line"
-    )]
-    Meanwhile,
-    /// The connection was lost in the very end.
-    #[error(
-        "the database did not say whether it stored the file ({fault}). Keep {} and run this again with another --keys. If that says that the requests had been imported before, the keys in the first file are right; if it brings them over, those in the new file are, and the first opens nothing", keys.display()
-    )]
-    Unsure {
-        /// What went wrong.
-        fault: db::Error,
-        /// The file with the keys.
-        keys: PathBuf,
-    },
-    /// The database is away, or refuses.
-    #[error("nothing was imported: {0}")]
-    Database(#[from] db::Error),
-}
-
-impl From<sqlx::Error> for Error {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Database(error.into())
-    }
-}
-
-fn headers(field: Field) -> String {
-    let known = fields::HEADERS.iter().find(|(f, _)| *f == field);
-    known.map_or_else(String::new, |(_, headers)| headers.join(", "))
 }
 
 /// Imports an export, or says what would come of it; `tell` hears of each step.

@@ -49,7 +49,10 @@ pub mod words;
 
 use std::time::Duration;
 
-use crate::{named::named, service, staff};
+use crate::{
+    named::named,
+    secret::{SERVICE_SESSIONS, STAFF_SESSIONS},
+};
 
 /// Withdrawn and rejected requests are kept for so long after they ended.
 pub const ENDED_REQUESTS: Duration = Duration::from_hours(90 * 24);
@@ -198,16 +201,16 @@ pub const KEPT: &[Kept] = &[
         "Being signed in to a service: a fingerprint of the cookie, and when it was used",
         Until::Unused(
             Kind::Sessions,
-            service::store::IDLE_END,
-            service::store::ABSOLUTE_END,
+            SERVICE_SESSIONS.idle,
+            SERVICE_SESSIONS.absolute,
         ),
     ),
     kept(
         "Being signed in to the support desk",
         Until::Unused(
             Kind::StaffSessions,
-            staff::store::IDLE_END,
-            staff::store::ABSOLUTE_END,
+            STAFF_SESSIONS.idle,
+            STAFF_SESSIONS.absolute,
         ),
     ),
     kept(

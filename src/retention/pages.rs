@@ -6,21 +6,21 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
+use std::sync::Arc;
 
 use super::{
     KEPT, RULE, Run, store,
     words::{self, Terms},
 };
 use crate::{
-    app::App,
+    db::PgPool,
     error::Error,
-    request::pages::{
-        view::When,
-        when::{between, span, when},
-    },
     web::{
         accept, page,
+        parts::When,
         shell::{Section, Shell},
+        site::Site,
+        when::{between, span, when},
     },
 };
 
@@ -80,12 +80,16 @@ fn took(time: std::time::Duration) -> String {
 
 /// `GET /privacy`: the rule, what is kept and how long, the last sweeps; the same for programs that
 /// ask for JSON.
-pub(crate) async fn privacy(State(app): State<App>, headers: HeaderMap) -> Result<Response, Error> {
+pub(crate) async fn privacy(
+    State(site): State<Arc<Site>>,
+    State(pool): State<PgPool>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
     let terms = Terms {
-        sweep: app.site().sweep,
-        expiry: app.site().clocks.expiry,
+        sweep: site.sweep,
+        expiry: site.clocks.expiry,
     };
-    let (runs, now) = store::runs_and_now(&app.db().pool, RUNS).await?;
+    let (runs, now) = store::runs_and_now(&pool, RUNS).await?;
     let answer = if accept::prefers_json(&headers) {
         let report = words::report(terms, &runs, false).to_string();
         ([(header::CONTENT_TYPE, "application/json")], report).into_response()
@@ -93,7 +97,7 @@ pub(crate) async fn privacy(State(app): State<App>, headers: HeaderMap) -> Resul
         page(
             StatusCode::OK,
             &PrivacyPage {
-                shell: app.shell(Section::Privacy),
+                shell: site.shell(Section::Privacy),
                 rule: RULE,
                 kept: KEPT
                     .iter()

@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
 use super::{Cause, Fault, KEPT, Kind, Outcome, RULE, Run, Until};
-use crate::request::pages::{parts::count, when::span};
+use crate::web::{parts::count, when::span};
 
 /// What the settings say, for the durations that are theirs.
 #[derive(Clone, Copy, Debug)]

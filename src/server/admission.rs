@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use super::{limits::Limits, shares::Shares};
-use crate::web::client::Network;
+use crate::server::network::Network;
 
 /// Counts the connections, in all and by client network. Bounded by the connections themselves.
 #[derive(Debug)]

@@ -23,7 +23,7 @@ use super::{
     limits::Limits,
     shares::{Over, Shares},
 };
-use crate::web::client::Network;
+use crate::server::network::Network;
 
 /// What a body counts besides its bytes, in bytes: its request waits in memory with it. Measured
 /// with 4,000 requests of which one byte of the body had come, 100 to a connection: 9 to 10 KiB

@@ -40,7 +40,7 @@ use super::{
     refusal::Refusals,
     socket::Socket,
 };
-use crate::web::guard::Refused;
+use crate::server::refusal::Refused;
 
 /// Who has connected when a stop begins has this long for the first word.
 const LATE_WORD: Duration = Duration::from_secs(1);

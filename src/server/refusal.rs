@@ -15,11 +15,19 @@ use tower::ServiceExt as _;
 
 use crate::{
     clock::Clock,
-    web::guard::{InAdvance, REQUEST_ID, Refused, request_id},
+    server::request_id::{REQUEST_ID, request_id},
 };
 
 /// More than any error page has.
 const MOST_BYTES: usize = 256 * 1024;
+
+/// In the extensions of a request: the front door has refused it, and only its face is wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Refused(pub StatusCode);
+
+/// In the extensions of a request: no client has sent it. The front door has its face made in advance.
+#[derive(Clone, Copy, Debug)]
+pub struct InAdvance;
 
 /// Answers that no handler gives.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use crate::web::client::Network;
+use crate::server::network::Network;
 
 /// Counts what is held, in all and by network. An IPv6 network is counted with the blocks around
 /// it, which may hold more ([`Network::enclosing`]). Its size is bounded by what is held.

@@ -28,7 +28,7 @@ use super::{
     Name,
     password::{Hashed, Hasher},
 };
-use crate::{clock::Clock, code, service::Secret, web::limit::TooMany};
+use crate::{clock::Clock, code, error::TooMany, secret::Secret};
 
 /// Tries at an account that are let through at once.
 const BURST: u64 = 10;
@@ -144,13 +144,13 @@ fn key(name: &str) -> [u8; 16] {
 pub fn mark(secret: &Secret, name: &Name, password: &Hashed) -> String {
     // No name has a NUL.
     let account = format!("{}\0{}", name.as_str(), password.0);
-    let mac = secret.stand_in(b"pic-portal staff browser\0", account.as_bytes());
+    let mac = secret.mac(b"pic-portal staff browser\0", account.as_bytes());
     named_by(secret, name) + &code::encode(&mac[..20])
 }
 
 /// The first half of a [`mark`].
 fn named_by(secret: &Secret, name: &Name) -> String {
-    let mac = secret.stand_in(
+    let mac = secret.mac(
         b"pic-portal staff browser's name\0",
         name.as_str().as_bytes(),
     );

@@ -28,9 +28,7 @@ pub mod turns;
 
 use std::fmt;
 
-use sha2::{Digest as _, Sha256};
-
-use crate::{code, named::named, request::Reason};
+use crate::{named::named, request::Reason};
 
 named! {
     /// What an account may do.
@@ -156,53 +154,6 @@ pub struct Account {
     pub role: Role,
 }
 
-/// The secret of one browser that is signed in: 160 random bits in a cookie; SQL keeps its hash.
-#[derive(Clone, Copy)]
-pub struct SessionToken([u8; 20]);
-
-/// The secret of the set-up link: 128 random bits; SQL keeps its hash.
-#[derive(Clone, Copy)]
-pub struct SetUpToken([u8; 16]);
-
-/// What the two secrets have in common.
-macro_rules! secret {
-    ($($name:ident),*) => {$(
-        impl $name {
-            /// A new one.
-            #[must_use]
-            pub fn random() -> Self {
-                Self(code::random())
-            }
-
-            /// Reads what came back. `None`: it is no such secret.
-            #[must_use]
-            pub fn parse(value: &str) -> Option<Self> {
-                code::decode(value).map(Self)
-            }
-
-            /// SHA-256 of its bytes: what SQL keeps.
-            #[must_use]
-            pub fn hash(&self) -> [u8; 32] {
-                Sha256::digest(self.0).into()
-            }
-
-            /// The text for who is to have it, and for nothing else.
-            #[must_use]
-            pub fn reveal(&self) -> String {
-                code::encode(&self.0)
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(concat!(stringify!($name), "(..)"))
-            }
-        }
-    )*};
-}
-
-secret!(SessionToken, SetUpToken);
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,14 +181,5 @@ mod tests {
         ] {
             assert_eq!(Name::parse(typed), Err(NameProblem::Form), "{typed:?}");
         }
-    }
-
-    #[test]
-    fn a_secret_is_read_as_it_is_shown_and_does_not_show_itself() {
-        let token = SessionToken::random();
-        let read = SessionToken::parse(&token.reveal()).unwrap();
-        assert_eq!(read.hash(), token.hash());
-        assert_eq!(format!("{token:?}"), "SessionToken(..)");
-        assert!(SetUpToken::parse(&token.reveal()).is_none());
     }
 }

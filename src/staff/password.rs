@@ -5,6 +5,7 @@
 //! it, and how many, is up to [`Turns`]. A name that there is not costs the same as a wrong
 //! password.
 
+use crate::error::Error;
 use std::fmt;
 
 use argon2::{
@@ -101,6 +102,15 @@ pub enum HashFault {
     /// The machine is out of memory or randomness.
     #[error("a password could not be hashed")]
     Failed,
+}
+
+impl From<HashFault> for Error {
+    fn from(fault: HashFault) -> Self {
+        match fault {
+            HashFault::Busy => Self::Crowded,
+            HashFault::Failed => Self::Internal("a password could not be hashed"),
+        }
+    }
 }
 
 impl From<Full> for HashFault {

@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::{Account, Action, Name, Role, SessionToken, SetUpToken, StaffId, password::Hashed};
-use crate::db::{self, Impossible, PgPool, interval};
+use super::{Account, Action, Name, Role, StaffId, password::Hashed};
+use crate::{
+    db::{self, Impossible, PgPool, interval},
+    secret::{STAFF_SESSIONS, SessionToken, SetUpToken},
+};
 
-/// A session ends when it has not been used for so long.
-pub const IDLE_END: Duration = Duration::from_mins(30);
-/// A session ends so long after it began, used or not.
-pub const ABSOLUTE_END: Duration = Duration::from_hours(12);
 /// The set-up link dies after this.
 pub const SET_UP_END: Duration = Duration::from_hours(1);
 
@@ -268,8 +267,8 @@ pub async fn sign_in(
         staff.0,
         password.0,
         &token.hash(),
-        interval(ABSOLUTE_END),
-        interval(IDLE_END),
+        interval(STAFF_SESSIONS.absolute),
+        interval(STAFF_SESSIONS.idle),
         MOST_SESSIONS,
     )
     .fetch_one(pool)
@@ -300,8 +299,8 @@ pub async fn session(
         SELECT id, name, role FROM live JOIN staff ON id = staff_id WHERE disabled_at IS NULL
         "#,
         &token.hash(),
-        interval(ABSOLUTE_END),
-        interval(IDLE_END),
+        interval(STAFF_SESSIONS.absolute),
+        interval(STAFF_SESSIONS.idle),
         in_use,
     )
     .fetch_optional(pool.again())
@@ -324,8 +323,8 @@ pub async fn is_signed_in(pool: &PgPool, token: &SessionToken) -> Result<bool, d
                WHERE token_hash = $1::bytea AND disabled_at IS NULL
                  AND began_at > pic_now() - $2::interval AND seen_at > pic_now() - $3::interval) AS "live!""#,
         &token.hash(),
-        interval(ABSOLUTE_END),
-        interval(IDLE_END),
+        interval(STAFF_SESSIONS.absolute),
+        interval(STAFF_SESSIONS.idle),
     )
     .fetch_one(pool.again())
     .await?;
@@ -374,8 +373,8 @@ pub async fn sessions(pool: &PgPool, staff: StaffId) -> Result<i64, db::Error> {
         r#"SELECT count(*) AS "count!" FROM staff_session
            WHERE staff_id = $1 AND began_at > pic_now() - $2::interval AND seen_at > pic_now() - $3::interval"#,
         staff.0,
-        interval(ABSOLUTE_END),
-        interval(IDLE_END),
+        interval(STAFF_SESSIONS.absolute),
+        interval(STAFF_SESSIONS.idle),
     )
     .fetch_one(pool.again())
     .await?;

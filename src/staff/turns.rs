@@ -19,7 +19,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use crate::web::client::Network;
+use crate::server::network::Network;
 
 /// How many have their turn at a time.
 const AT_A_TIME: usize = 2;

@@ -4,7 +4,7 @@
 //! here with a 4xx, before anything reads it. Every request gets its id here, and its line in the
 //! log, which has nothing that a client typed.
 
-use std::{cell::RefCell, time::Instant};
+use std::time::Instant;
 
 use axum::{
     extract::{MatchedPath, Request},
@@ -13,47 +13,20 @@ use axum::{
 };
 use tracing::Span;
 
-use crate::{code, error::Problem};
+use crate::{
+    error::Problem,
+    server::{
+        refusal::Refused,
+        request_id::{REQUEST_ID, request_id},
+    },
+};
 
-/// The header with a request's id. A client's own is never looked at.
-pub const REQUEST_ID: &str = "x-request-id";
 /// The longest address, path and query together, in bytes.
 pub const MAX_URI: usize = 8 * 1024;
 
-/// In the extensions of a request: the front door has refused it, and only its face is wanted.
-#[derive(Clone, Copy, Debug)]
-pub struct Refused(pub StatusCode);
-
-/// In the extensions of a request: no client has sent it. The front door has its face made in advance.
-#[derive(Clone, Copy, Debug)]
-pub struct InAdvance;
-
-/// Random bytes of one id.
-const ID: usize = 10;
-/// Ids whose bytes are asked for at once: a call into the system for each costs more than the rest
-/// of an id. They name requests and open nothing.
-const IDS: usize = 64;
-
-thread_local! {
-    /// Bytes for ids to come; from where on they are unused.
-    static BYTES: RefCell<([u8; ID * IDS], usize)> = const { RefCell::new(([0; ID * IDS], ID * IDS)) };
-}
-
-/// A new id: 80 random bits, 16 letters and digits.
-#[must_use]
-pub fn request_id() -> String {
-    BYTES.with_borrow_mut(|(bytes, used)| {
-        if *used == bytes.len() {
-            (*bytes, *used) = (code::random(), 0);
-        }
-        *used += ID;
-        code::encode(&bytes[*used - ID..*used])
-    })
-}
-
 /// The id of a request: in the answer's header, and in every line that is logged meanwhile.
 #[derive(Debug)]
-pub(super) struct Name {
+pub(crate) struct Name {
     id: String,
     began: Instant,
     method: &'static str,
@@ -62,7 +35,7 @@ pub(super) struct Name {
 
 impl Name {
     /// A new one.
-    pub(super) fn new(request: &Request) -> Self {
+    pub(crate) fn new(request: &Request) -> Self {
         Self {
             id: request_id(),
             began: Instant::now(),
@@ -73,12 +46,12 @@ impl Name {
 
     /// What the request is answered in. At `error`, so that the id stands beside grave lines also
     /// where the log has no others.
-    pub(super) fn span(&self) -> Span {
+    pub(crate) fn span(&self) -> Span {
         tracing::error_span!("request", id = self.id)
     }
 
     /// Puts it on the answer, and the request's line in the log: within the [`Name::span`].
-    pub(super) fn put_on(self, response: &mut Response) {
+    pub(crate) fn put_on(self, response: &mut Response) {
         tracing::debug!(
             method = self.method,
             route = self.route.as_ref().map_or("none", MatchedPath::as_str),
@@ -112,7 +85,7 @@ fn known(method: &Method) -> &'static str {
     clippy::result_large_err,
     reason = "an answer, which is handed on as it is"
 )]
-pub(super) fn admit(request: &Request) -> Result<(), Response> {
+pub(crate) fn admit(request: &Request) -> Result<(), Response> {
     if let Some(Refused(status)) = request.extensions().get() {
         return Err(Problem::of(*status).into_response());
     }
@@ -183,12 +156,5 @@ mod tests {
             let encoded = serde_html_form::to_string([("q", text)]).unwrap();
             prop_assert!(decoded(encoded.as_bytes()).is_some());
         }
-    }
-
-    #[test]
-    fn an_id_is_new_each_time() {
-        let id = request_id();
-        assert_eq!(id.len(), 16);
-        assert_ne!(id, request_id());
     }
 }

@@ -27,17 +27,9 @@ mod limiter;
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{
-    extract::{Request, State},
-    http::Method,
-    middleware::Next,
-    response::{IntoResponse as _, Response},
-};
-
 use self::domains::Domains;
-pub use self::limiter::{Counted, HIGHEST, Limiter, Taken, TooMany};
-use super::client::{Client, Network, Proxies};
-use crate::{app::App, clock::Clock, error::Error, request::ServiceId};
+pub use self::limiter::{Counted, HIGHEST, Limiter, Taken};
+use crate::{agreement::ServiceId, clock::Clock, server::network::Proxies};
 
 /// Look-ups a minute and network: each asks other people's servers.
 const CHECKS: u32 = 10;
@@ -110,42 +102,4 @@ impl Throttle {
             clock: clock.clone(),
         }
     }
-}
-
-/// In the extensions of an answer: somebody tried something that can be guessed, and failed.
-#[derive(Clone, Copy, Debug)]
-pub struct FailedTry;
-
-/// Whether this answers a failed try; it is counted by who asks.
-fn has_failed(answered: &mut Response) -> bool {
-    answered.extensions_mut().remove::<FailedTry>().is_some()
-}
-
-/// Counts a failed try of `network` at what is not guarded; over the limit the answer is 429,
-/// whatever it would have been.
-pub(super) fn count_try(app: &App, network: Network, mut answered: Response) -> Response {
-    if has_failed(&mut answered)
-        && let Err(too_many) = app.site().throttle.tries.take(network)
-    {
-        return Error::TooMany(too_many).into_response();
-    }
-    answered
-}
-
-/// Takes a try before a guarded `POST` does anything, and gives it back unless it failed. Only
-/// `POST`: that is where keys and passwords come in.
-pub(super) async fn guard_tries(State(app): State<App>, request: Request, next: Next) -> Response {
-    if request.method() != Method::POST {
-        return next.run(request).await;
-    }
-    let Client(network) = Client::of(&app, request.extensions(), request.headers());
-    let taken = match app.site().throttle.tries.take(network) {
-        Ok(taken) => taken,
-        Err(too_many) => return Error::TooMany(too_many).into_response(),
-    };
-    let mut answered = next.run(request).await;
-    if !has_failed(&mut answered) {
-        taken.give_back();
-    }
-    answered
 }

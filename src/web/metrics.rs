@@ -1,33 +1,25 @@
-//! What is counted of every answer, and where is it read?
+//! Counters of the answers.
 //!
 //! By method, pattern of the route and class of the status: all of them from the route table, so
 //! that nothing that a client sent gets into a label, and every counter is there before the first
-//! request. They are read on a listener of their own (`PIC_METRICS_LISTEN`), never on the public one.
+//! request.
 
 use std::{
     collections::HashMap,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
 
 use axum::{
-    Router,
-    extract::{MatchedPath, Request, State},
-    http::{Method, StatusCode, Uri, header},
-    middleware::{self, Next},
-    response::{IntoResponse, Response},
+    extract::{MatchedPath, Request},
+    http::{Method, StatusCode},
 };
 
-use tracing::Instrument as _;
-
-use super::{
-    guard::{self, InAdvance},
-    routes::Route,
-};
-use crate::{app::App, metrics::Metrics};
+use super::routes::Route;
+use crate::server::refusal::InAdvance;
 
 /// Upper ends of the classes of duration, in seconds; above the last there is one more.
 pub const BUCKETS: [f64; 6] = [0.005, 0.025, 0.1, 0.5, 2.5, 10.0];
@@ -39,8 +31,8 @@ const METHODS: [&str; 5] = ["GET", "HEAD", "POST", "OPTIONS", OTHER];
 const OTHER: &str = "other";
 
 /// The counters of one process. Cheap to clone; clones count together.
-#[derive(Clone, Debug)]
-pub struct Meter(Arc<Table>);
+#[derive(Clone, Debug, Default)]
+pub struct Meter(Arc<OnceLock<Table>>);
 
 #[derive(Debug)]
 struct Table {
@@ -96,23 +88,31 @@ pub struct Durations {
 }
 
 impl Meter {
-    /// Counters for the routes of `table`, and one line for everything else.
-    #[must_use]
-    pub fn new(table: &[Route]) -> Self {
-        let lines = table
-            .iter()
-            .map(|route| Line::new(route.path(), route.methods()));
-        let lines: Vec<_> = lines.chain([Line::new(OTHER, &[])]).collect();
-        let places = lines.iter().enumerate().map(|(at, line)| (line.path, at));
-        Self(Arc::new(Table {
-            places: places.collect(),
-            lines,
-        }))
+    /// From now on answers of the routes of `table` are counted, and those of everything else on
+    /// one line.
+    pub(super) fn know<S: Clone + Send + Sync + 'static>(&self, table: &[Route<S>]) {
+        self.0.get_or_init(|| {
+            let lines = table
+                .iter()
+                .map(|route| Line::new(route.path(), route.methods()));
+            let lines: Vec<_> = lines.chain([Line::new(OTHER, &[])]).collect();
+            let places = lines.iter().enumerate().map(|(at, line)| (line.path, at));
+            Table {
+                places: places.collect(),
+                lines,
+            }
+        });
+    }
+
+    fn lines(&self) -> &[Line] {
+        self.0.get().map_or(&[], |table| &table.lines)
     }
 
     fn answered(&self, path: &str, method: &Method, status: StatusCode, took: Duration) {
-        let place = self.0.places.get(path).copied();
-        let Some(line) = self.0.lines.get(place.unwrap_or(self.0.lines.len() - 1)) else {
+        let place = |table: &Table| table.places.get(path).copied();
+        let place = self.0.get().and_then(place);
+        let lines = self.lines();
+        let Some(line) = lines.get(place.unwrap_or(lines.len().saturating_sub(1))) else {
             return;
         };
         let method = METHODS.iter().position(|name| method.as_str() == *name);
@@ -129,7 +129,7 @@ impl Meter {
     #[must_use]
     pub fn answers(&self) -> Vec<Answers> {
         let mut answers = Vec::new();
-        for line in &self.0.lines {
+        for line in self.lines() {
             for (at, method) in METHODS.into_iter().enumerate() {
                 // A HEAD of what has POST alone, say, or a method that nobody offers.
                 let never = line.answers[at]
@@ -154,7 +154,7 @@ impl Meter {
     /// How long all answers so far took (a histogram), by route.
     #[must_use]
     pub fn durations(&self) -> Vec<Durations> {
-        let lines = self.0.lines.iter().map(|line| {
+        let lines = self.lines().iter().map(|line| {
             let mut all = 0;
             let counts = line.durations.each_ref().map(|count| {
                 all += count.load(Relaxed);
@@ -192,49 +192,11 @@ impl Count {
     }
 
     /// It is answered.
-    pub(super) fn end(self, app: &App, status: StatusCode) {
+    pub(super) fn end(self, meter: &Meter, status: StatusCode) {
         if !self.is_asked {
             return;
         }
         let path = self.path.as_ref().map_or(OTHER, MatchedPath::as_str);
-        app.meter()
-            .answered(path, &self.method, status, self.began.elapsed());
+        meter.answered(path, &self.method, status, self.began.elapsed());
     }
-}
-
-/// `GET /metrics`, and nothing else: no route of the portal's table is on that listener.
-pub fn router(metrics: Metrics) -> Router {
-    Router::new()
-        .fallback(scrape)
-        .layer(middleware::from_fn(around))
-        .with_state(metrics)
-}
-
-/// An id, and no address that is none.
-async fn around(request: Request, next: Next) -> Response {
-    let name = guard::Name::new(&request);
-    let span = name.span();
-    let answer = async {
-        let mut response = match guard::admit(&request) {
-            Ok(()) => next.run(request).await,
-            Err(refused) => refused,
-        };
-        name.put_on(&mut response);
-        response
-    };
-    answer.instrument(span).await
-}
-
-async fn scrape(State(metrics): State<Metrics>, method: Method, uri: Uri) -> Response {
-    if uri.path() != "/metrics" || !matches!(method, Method::GET | Method::HEAD) {
-        return (StatusCode::NOT_FOUND, "only /metrics is here\n").into_response();
-    }
-    let headers = [
-        (
-            header::CONTENT_TYPE,
-            "text/plain; version=0.0.4; charset=utf-8",
-        ),
-        (header::CACHE_CONTROL, "no-store"),
-    ];
-    (headers, metrics.text().await).into_response()
 }

@@ -1,33 +1,32 @@
-//! What is the same for every answer: headers, faces of errors, page shell, assets?
+//! What is the same for every answer: headers, faces of errors, page shell, assets.
 
 pub mod accept;
 pub mod assets;
 pub mod client;
 pub(crate) mod conditional;
 mod constant;
+pub(crate) mod cookie;
+mod error_page;
 pub mod form;
 pub mod guard;
 pub mod limit;
 pub mod metrics;
-mod origin;
+pub mod origin;
+pub mod parts;
 pub mod routes;
-pub mod session;
+mod same_site;
 pub mod shell;
+pub mod site;
+mod tries;
+pub(crate) mod when;
 
-use std::{
-    cell::RefCell,
-    collections::HashMap,
-    net::SocketAddr,
-    panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{cell::RefCell, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use askama::Template;
 use axum::{
     Router,
     body::{Body, Bytes, HttpBody as _},
-    extract::{ConnectInfo, Request, State},
+    extract::{ConnectInfo, FromRef, Request, State},
     http::{HeaderName, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -36,19 +35,19 @@ use futures_util::FutureExt as _;
 use http_body_util::Limited;
 use tracing::Instrument as _;
 
+pub use self::error_page::Plain;
+use self::{
+    client::Client,
+    constant::Constants,
+    error_page::{ErrorPages, Face},
+    form::MAX_BODY,
+    routes::Route,
+    site::Site,
+};
 use crate::{
-    app::App,
     db::budget,
     error::{Error, Problem},
-    request::pages::view::{ErrorPage, Way},
-    server::{Bodies, Counted, Held},
-    web::{
-        client::{Client, Network},
-        constant::Constants,
-        form::MAX_BODY,
-        routes::Route,
-        shell::Section,
-    },
+    server::{Bodies, Counted, Held, network::Network},
 };
 
 /// What a page may load and do (`docs/pages.md#everywhere`): nothing inline, nothing from
@@ -99,22 +98,56 @@ fn rendered(page: &impl Template) -> Result<Bytes, askama::Error> {
     written.map(|()| bytes)
 }
 
-/// A router of the `table`, with what every answer needs around it.
+/// What is around every handler, and what it needs. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Around(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    site: Arc<Site>,
+    error_pages: ErrorPages,
+    meter: metrics::Meter,
+}
+
+impl Around {
+    /// What is around the handlers of a portal with these settings.
+    #[must_use]
+    pub fn new(site: &Arc<Site>) -> Self {
+        Self(Arc::new(Parts {
+            site: Arc::clone(site),
+            error_pages: ErrorPages::default(),
+            meter: metrics::Meter::default(),
+        }))
+    }
+
+    /// Counts answers.
+    #[must_use]
+    pub fn meter(&self) -> &metrics::Meter {
+        &self.0.meter
+    }
+}
+
+/// A router of the `table` on `state`, with what every answer needs around it.
 ///
 /// # Panics
 ///
 /// When two routes have the same address.
-pub fn router(table: Vec<Route>, app: &App) -> Router {
+pub fn router<S>(table: Vec<Route<S>>, state: &S, around: &Around) -> Router
+where
+    S: Clone + Send + Sync + 'static,
+    Arc<Site>: FromRef<S>,
+{
     let constants = Constants::default();
+    around.0.meter.know(&table);
     table
         .into_iter()
         .fold(Router::new(), |router, route| {
-            route.add_to(router, app, &constants)
+            route.add_to(router, &around.0.site, &constants)
         })
         .fallback(|| async { Error::NoPage })
         // Each layer copies all below it for every request: so there is one.
-        .layer(middleware::from_fn_with_state(app.clone(), around))
-        .with_state(app.clone())
+        .layer(middleware::from_fn_with_state(around.clone(), answer))
+        .with_state(state.clone())
 }
 
 /// What is around every handler. From the outside in: counted, an id, headers, a face for errors,
@@ -124,19 +157,24 @@ pub fn router(table: Vec<Route>, app: &App) -> Router {
 ///
 /// One future with steps before and after, and not one in another for each of them: that would be
 /// of nine kilobytes, for every request that waits.
-async fn around(State(app): State<App>, request: Request, next: Next) -> Response {
+async fn answer(State(around): State<Around>, request: Request, next: Next) -> Response {
+    let Parts {
+        site,
+        error_pages,
+        meter,
+    } = &*around.0;
     let (count, name) = (metrics::Count::begin(&request), guard::Name::new(&request));
     let span = name.span();
     let answer = async {
         let face = Face::wanted(&request);
         let admitted = match guard::admit(&request) {
-            Ok(()) => origin::admit(&app, &request),
+            Ok(()) => same_site::admit(site, &request),
             refused => refused,
         };
         let answered = if let Err(refused) = admitted {
             refused
         } else {
-            let Client(network) = Client::of(&app, request.extensions(), request.headers());
+            let Client(network) = Client::of(site, request.extensions(), request.headers());
             let answered = match bounded(request, network) {
                 Ok((request, held)) => {
                     let running = budget::sharing(DATABASE_LIMIT, next.run(request));
@@ -146,15 +184,15 @@ async fn around(State(app): State<App>, request: Request, next: Next) -> Respons
                 }
                 Err(refused) => refused,
             };
-            limit::count_try(&app, network, answered)
+            tries::count_try(site, network, answered)
         };
-        let mut response = face.put_on(&app, answered);
-        put_headers(&app, &mut response);
+        let mut response = face.put_on(site, error_pages, answered);
+        put_headers(site, &mut response);
         name.put_on(&mut response);
         response
     };
     let response = answer.instrument(span).await;
-    count.end(&app, response.status());
+    count.end(meter, response.status());
     response
 }
 
@@ -195,128 +233,8 @@ fn bounded(request: Request, client: Network) -> Result<(Request, Option<Arc<Hel
     Ok((counted, Some(held)))
 }
 
-/// In the extensions of an answer: a program reads it, and its words stay as they are.
-#[derive(Clone, Copy, Debug)]
-pub struct Plain;
-
-/// Error pages by what they show: the status, the heading, what to do, the way back, and whether for
-/// staff. A page is the same for everybody, so the answers that wait to be sent share its bytes:
-/// one client can have thousands of them waiting. All words are the program's own, so they are few.
-#[derive(Debug, Default)]
-pub(crate) struct ErrorPages(Mutex<HashMap<Words, Bytes>>);
-
-type Words = (
-    StatusCode,
-    &'static str,
-    &'static str,
-    Option<(&'static str, &'static str)>,
-    bool,
-);
-
-impl ErrorPages {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Words, Bytes>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// How an error is shown to who asked: as a page, or as `application/problem+json`.
-#[derive(Clone, Copy, Debug)]
-struct Face {
-    wants_json: bool,
-    at_desk: bool,
-}
-
-impl Face {
-    fn wanted(request: &Request) -> Self {
-        Self {
-            wants_json: accept::prefers_json(request.headers()),
-            at_desk: request.uri().path().starts_with("/staff/"),
-        }
-    }
-
-    /// Gives an error its face; everything else stays.
-    fn put_on(self, app: &App, mut response: Response) -> Response {
-        let wants_json = self.wants_json;
-        let status = response.status();
-        if !status.is_client_error() && !status.is_server_error() {
-            return response;
-        }
-        if response.extensions().get::<Plain>().is_some() {
-            return response;
-        }
-        let problem = response.extensions_mut().remove::<Problem>();
-        // A form shown again with its errors has a page already.
-        let has_page = response
-            .headers()
-            .get(header::CONTENT_TYPE)
-            .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
-        if has_page && !wants_json {
-            return response;
-        }
-        let problem = problem.unwrap_or_else(|| Problem::of(status));
-        let mut faced = if wants_json {
-            let body = serde_json::to_vec(&problem).unwrap_or_default();
-            ([(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
-        } else {
-            self.page(app, status, &problem).map_or_else(
-                |_| problem.title.into_response(),
-                |page| ([(header::CONTENT_TYPE, HTML)], page).into_response(),
-            )
-        };
-        *faced.status_mut() = status;
-        for name in [header::RETRY_AFTER, header::ALLOW] {
-            if let Some(value) = response.headers_mut().remove(&name) {
-                faced.headers_mut().insert(name, value);
-            }
-        }
-        faced
-    }
-
-    /// The page of `problem`, shared with all others that show the same one.
-    fn page(
-        self,
-        app: &App,
-        status: StatusCode,
-        problem: &Problem,
-    ) -> Result<Bytes, askama::Error> {
-        let at_desk = self.at_desk;
-        let words = (status, problem.title, problem.detail, problem.way, at_desk);
-        if problem.incident.is_none()
-            && let Some(page) = app.error_pages().lock().get(&words)
-        {
-            return Ok(page.clone());
-        }
-        // Staff have no business with the pages of administrators.
-        let way = match problem.way {
-            Some((href, _)) if at_desk && !href.starts_with("/staff/") => None,
-            way => way,
-        };
-        let back = Some(("/staff/requests", "Back to the requests")).filter(|_| at_desk);
-        let way = way.or(back).map(|(href, label)| Way {
-            href: href.into(),
-            label: label.into(),
-        });
-        let page = rendered(&ErrorPage {
-            shell: app.shell(if at_desk {
-                Section::Staff
-            } else {
-                Section::None
-            }),
-            status: status.as_u16(),
-            title: problem.title.into(),
-            lines: vec![problem.detail.into()],
-            ways: way.into_iter().collect(),
-            incident: problem.incident.clone(),
-        })?;
-        if problem.incident.is_none() {
-            app.error_pages().lock().insert(words, page.clone());
-        }
-        Ok(page)
-    }
-}
-
 /// Headers on every answer, whatever it is. What a handler has set itself stays.
-fn put_headers(app: &App, response: &mut Response) {
+fn put_headers(site: &Site, response: &mut Response) {
     const fn fixed(text: &'static str) -> HeaderValue {
         HeaderValue::from_static(text)
     }
@@ -346,7 +264,7 @@ fn put_headers(app: &App, response: &mut Response) {
     headers.reserve(FIXED.len() + 5);
     headers.extend(FIXED);
     headers.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
-    if app.site().public_url.is_https() {
+    if site.public_url.is_https() {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
     }
 }

@@ -1,9 +1,10 @@
 //! How does a line of the route table become a route with everything it needs?
 //!
-//! The table ([`App::routes`](crate::app::App::routes)) is data: a test walks through it and asks
+//! The table (`src/routes.rs`) is data: a test walks through it and asks
 //! every route for its headers and limits, so a new one cannot be forgotten. This is the one
 //! module that adds routes to a router.
 
+use super::site::Site;
 use axum::routing::MethodFilter;
 use axum::{
     Router,
@@ -13,12 +14,12 @@ use axum::{
     response::{IntoResponse as _, Redirect},
     routing::{MethodRouter, on},
 };
+use std::sync::Arc;
 
 use super::{
     constant::{self, Constants},
-    limit,
+    tries,
 };
-use crate::app::App;
 
 /// What kind of answer a route gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,15 +37,15 @@ pub enum Kind {
 
 /// A line of the route table.
 #[derive(Debug)]
-pub struct Route {
+pub struct Route<S> {
     path: &'static str,
     kind: Kind,
     methods: Vec<Method>,
-    handlers: MethodRouter<App>,
+    handlers: MethodRouter<S>,
     guarded: bool,
 }
 
-impl Route {
+impl<S: Clone + Send + Sync + 'static> Route<S> {
     /// An address that nothing is done at yet. `path` is axum's pattern.
     #[must_use]
     pub fn new(kind: Kind, path: &'static str) -> Self {
@@ -59,7 +60,7 @@ impl Route {
 
     /// `GET`, and with it `HEAD`.
     #[must_use]
-    pub fn get<T: 'static>(mut self, handler: impl Handler<T, App>) -> Self {
+    pub fn get<T: 'static>(mut self, handler: impl Handler<T, S>) -> Self {
         self.methods.extend([Method::GET, Method::HEAD]);
         self.handlers = self.handlers.get(handler);
         self
@@ -67,7 +68,7 @@ impl Route {
 
     /// `POST`.
     #[must_use]
-    pub fn post<T: 'static>(mut self, handler: impl Handler<T, App>) -> Self {
+    pub fn post<T: 'static>(mut self, handler: impl Handler<T, S>) -> Self {
         self.methods.push(Method::POST);
         self.handlers = self.handlers.post(handler);
         self
@@ -108,10 +109,10 @@ impl Route {
     /// Adds the route to `router`; a page's address with a slash at its end leads to the page.
     pub(super) fn add_to(
         self,
-        router: Router<App>,
-        app: &App,
+        router: Router<S>,
+        site: &Arc<Site>,
         constants: &Constants,
-    ) -> Router<App> {
+    ) -> Router<S> {
         let names: Vec<&str> = self.methods.iter().map(Method::as_str).collect();
         let allow = format!("{}, OPTIONS", names.join(", "));
         let allow = HeaderValue::from_str(&allow).expect("names of methods are letters");
@@ -121,7 +122,7 @@ impl Route {
             handlers = handlers.layer(from_fn_with_state(constants.clone(), constant::answer));
         }
         if self.guarded {
-            handlers = handlers.layer(from_fn_with_state(app.clone(), limit::guard_tries));
+            handlers = handlers.layer(from_fn_with_state(Arc::clone(site), tries::guard_tries));
         }
         let is_page = matches!(self.kind, Kind::Open | Kind::Page);
         let router = router.route(self.path, handlers);

@@ -51,7 +51,7 @@ impl Story {
     /// Moves the clock on, and lets the background task see it.
     async fn later(&self, by: Duration) {
         self.portal.app.advance(by).await;
-        self.portal.app.app.wake();
+        self.portal.app.app.notifier().wake();
     }
 
     /// Submits `domains` by other means; the path of the request, and its key.

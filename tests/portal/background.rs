@@ -5,9 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pic_portal::db::PgPool;
 use pic_portal::{
-    db,
+    db::{self, PgPool},
     provisioning::store::{self, Claim, Settled, Verdicts},
 };
 use sqlx::Row as _;
@@ -430,7 +429,7 @@ async fn a_worker_that_is_stopped_ends_and_leaves_nothing_claimed() {
         let stop = CancellationToken::new();
         let running = tokio::spawn(portal.own_worker().run(stop.clone()));
         portal.store(40).await;
-        portal.app.wake();
+        portal.app.notifier().wake();
         stop.cancel();
         timeout(PATIENCE, running).await.expect("it ends").unwrap();
         let claimed = "SELECT count(*) FROM work WHERE lease_token IS NOT NULL";

@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use chrono::DateTime;
-use pic_portal::{
-    clock::Clock,
-    web::{client::Proxies, limit::Throttle},
-};
+use pic_portal::{clock::Clock, server::network::Proxies, web::limit::Throttle};
 
 use crate::support::{
     app::{Answer, TestApp, escaped, everything, request, submission_id},

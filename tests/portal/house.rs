@@ -1,12 +1,35 @@
 //! Does every file import only what its place in the house allows?
 //!
 //! The rules are those of `docs/design.md#the-house`. A file is judged by what its production code
-//! names: `use` lines and paths alike, up to its tests.
+//! names: `use` lines and paths alike, up to its tests. Where a module hands a name on (`pub use`), an
+//! import of that name counts as one of the file that has it.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
+
+/// The rooms of `src`, from the ground up: each may import those that stand before it, and no
+/// other.
+const FLOORS: &[&[&str]] = &[
+    &["clock", "code", "named", "topic"],
+    &["names", "secret"],
+    &["agreement", "readiness", "server"],
+    &["db"],
+    &["error"],
+    &["web"],
+    &["session"],
+    &["request"],
+    &["help", "provisioning", "retention", "service"],
+    &["staff"],
+    &["app", "config"],
+    &["metrics", "routes", "telemetry"],
+    &["cli"],
+];
+
+/// Files that import each other in a circle: no more than so many.
+const LONGEST_CIRCLE: usize = 3;
 
 /// One file, without comments and tests.
 struct Source {
@@ -26,6 +49,36 @@ impl Source {
             what.to_owned()
         };
         has_word(&self.code, &written) || self.uses(&path)
+    }
+
+    /// What other files call it.
+    fn module(&self) -> String {
+        let path = self.path.trim_end_matches(".rs").trim_end_matches("/mod");
+        path.replace('/', "::")
+    }
+
+    /// All paths that it names from `crate`, `self` or `super` on, and whether it hands them on.
+    fn paths(&self) -> Vec<(String, bool)> {
+        let mut paths = Vec::new();
+        let mut statements = self.code.split(';');
+        for statement in &mut statements {
+            let lines: Vec<&str> = statement.lines().collect();
+            let used = lines.iter().rposition(|line| {
+                let line = line.trim_start();
+                line.starts_with("use ") || (line.starts_with("pub") && line.contains(" use "))
+            });
+            let (before, used) = lines.split_at(used.unwrap_or(lines.len()));
+            for line in before {
+                paths.extend(inline_paths(line).map(|path| (path, false)));
+            }
+            let tree = used.join(" ");
+            if let Some((visibility, tree)) = tree.split_once("use ") {
+                let is_handed_on = visibility.contains("pub");
+                let trees = imports(tree).into_iter();
+                paths.extend(trees.map(|path| (path.replace("::self", ""), is_handed_on)));
+            }
+        }
+        paths
     }
 
     /// Whether a `use` line leads to `path`.
@@ -74,6 +127,24 @@ fn imports(tree: &str) -> Vec<String> {
         .collect()
 }
 
+/// The paths in a line of code that begin with `crate`, `self` or `super`.
+fn inline_paths(line: &str) -> impl Iterator<Item = String> {
+    ["crate::", "self::", "super::"]
+        .into_iter()
+        .flat_map(move |stem| {
+            line.match_indices(stem).filter_map(move |(at, _)| {
+                let part = |c: char| c.is_alphanumeric() || c == '_';
+                let before = line[..at].chars().next_back();
+                let end = line[at..].find(|c: char| !part(c) && c != ':');
+                let path = &line[at..end.map_or(line.len(), |end| at + end)];
+                let is_start = !before.is_some_and(|c| part(c) || c == ':' || c == '$');
+                // A visibility, `pub(in super::super)`, is no import.
+                let is_path = is_start && !line[..at].ends_with("pub(in ");
+                is_path.then(|| path.trim_end_matches(':').to_owned())
+            })
+        })
+}
+
 fn has_word(code: &str, word: &str) -> bool {
     code.match_indices(word).any(|(at, _)| {
         let before = code[..at].chars().next_back();
@@ -119,6 +190,132 @@ fn is_in(path: &str, places: &[&str]) -> bool {
     places
         .iter()
         .any(|place| path == *place || (place.ends_with('/') && path.starts_with(place)))
+}
+
+/// Which file of `src` imports which, by their modules, such as `request::pages::form`.
+struct Arrows(BTreeMap<String, BTreeSet<String>>);
+
+impl Arrows {
+    fn read() -> Self {
+        let sources = sources();
+        let modules: BTreeSet<String> = sources.iter().map(Source::module).collect();
+        let mut handed_on = BTreeMap::new();
+        let mut imported = Vec::new();
+        for source in &sources {
+            let own = source.module();
+            for (path, is_handed_on) in source.paths() {
+                let Some(path) = absolute(&own, &path) else {
+                    continue;
+                };
+                let name = path.rsplit("::").next().unwrap_or_default();
+                if is_handed_on && path.starts_with(&format!("{own}::")) {
+                    let handed_name = format!("{own}::{name}");
+                    // A function may be called like its module, which is found by its path anyway.
+                    if !modules.contains(&handed_name) {
+                        handed_on.insert(handed_name, path);
+                    }
+                } else {
+                    imported.push((own.clone(), path));
+                }
+            }
+        }
+        let mut arrows = BTreeMap::<_, BTreeSet<_>>::new();
+        for (from, mut path) in imported {
+            // Such as `request::State`, which is `request::state::State`, and what is in it.
+            while let Some((name, true_name)) = handed_on
+                .iter()
+                .find(|(name, _)| path == **name || path.starts_with(&format!("{name}::")))
+            {
+                path = format!("{true_name}{}", &path[name.len()..]);
+            }
+            let mut to = std::iter::successors(Some(path.as_str()), |path| {
+                path.rsplit_once("::").map(|(before, _)| before)
+            });
+            let to = to.find(|to| modules.contains(*to));
+            if let Some(to) = to.filter(|to| *to != from) {
+                arrows.entry(from).or_default().insert(to.to_owned());
+            }
+        }
+        Self(arrows)
+    }
+
+    fn of(&self, module: &str) -> impl Iterator<Item = &String> {
+        self.0.get(module).into_iter().flatten()
+    }
+
+    /// All that can be reached from `module`.
+    fn reached(&self, module: &str) -> BTreeSet<&str> {
+        let (mut reached, mut open) = (BTreeSet::new(), vec![module]);
+        while let Some(module) = open.pop() {
+            for next in self.of(module) {
+                if reached.insert(next.as_str()) {
+                    open.push(next);
+                }
+            }
+        }
+        reached
+    }
+}
+
+/// `path` as it is called from the crate, if it is of this crate.
+fn absolute(own: &str, path: &str) -> Option<String> {
+    let mut base: Vec<&str> = own.split("::").collect();
+    let mut parts = path.split("::").peekable();
+    match parts.next()? {
+        "crate" => base.clear(),
+        "self" => {}
+        "super" => {
+            base.pop();
+        }
+        _ => return None,
+    }
+    while parts.next_if_eq(&"super").is_some() {
+        base.pop();
+    }
+    Some(base.into_iter().chain(parts).collect::<Vec<_>>().join("::"))
+}
+
+#[test]
+fn nobody_imports_upwards() {
+    let floor = |module: &str| {
+        let room = module.split("::").next().unwrap_or_default();
+        let floor = FLOORS.iter().position(|rooms| rooms.contains(&room));
+        (room.to_owned(), floor)
+    };
+    let mut faults = Vec::new();
+    for (from, to) in &Arrows::read().0 {
+        if ["lib", "main"].contains(&from.as_str()) {
+            continue;
+        }
+        let (room, own) = floor(from);
+        let own = own.unwrap_or_else(|| panic!("{room} has no floor: add it to FLOORS"));
+        for to in to {
+            let (other, below) = floor(to);
+            if other != room && below.is_none_or(|below| below >= own) {
+                faults.push(format!("{from} imports {to}"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "upwards:\n{}", faults.join("\n"));
+}
+
+#[test]
+fn circles_are_small() {
+    let arrows = Arrows::read();
+    let mut circles = BTreeSet::new();
+    for module in arrows.0.keys() {
+        let back = |other: &&str| arrows.reached(other).contains(module.as_str());
+        let circle: Vec<_> = arrows.reached(module).into_iter().filter(back).collect();
+        if circle.len() > LONGEST_CIRCLE {
+            let inside = |from: &&str| {
+                let to = arrows.of(from).filter(|to| circle.contains(&to.as_str()));
+                format!("{from} -> {}", to.cloned().collect::<Vec<_>>().join(", "))
+            };
+            circles.insert(circle.iter().map(inside).collect::<Vec<_>>().join("\n"));
+        }
+    }
+    let circles: Vec<_> = circles.into_iter().collect();
+    assert!(circles.is_empty(), "circles:\n{}", circles.join("\n\n"));
 }
 
 /// No file that `is_bound` holds for may name any of `forbidden`; there must be such files.

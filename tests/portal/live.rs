@@ -14,8 +14,8 @@ use axum::{
 use futures_util::StreamExt as _;
 use pic_portal::{
     app::App,
-    db::{Database, Opening},
-    provisioning::{waker::Waker, worker::Worker},
+    db::{Database, Opening, notify::Notifier},
+    provisioning::worker::Worker,
 };
 use serde_json::Value;
 use tokio::{task::JoinHandle, time::timeout};
@@ -134,7 +134,7 @@ impl Stream {
 struct Instance {
     app: App,
     router: Router,
-    waker: Waker,
+    waker: Notifier,
     _stopped: DropGuard,
     _running: JoinHandle<()>,
 }
@@ -148,12 +148,12 @@ impl Instance {
         let db = Database::open(portal.db().options(), &opening)
             .await
             .unwrap();
-        let (waker, stop) = (Waker::default(), CancellationToken::new());
+        let (waker, stop) = (Notifier::default(), CancellationToken::new());
         let worker = Worker::new(db.pool.clone(), WAITS, waker.clone())
             .with_checks(portal.app.site().checks.clone());
         let app = App::new(db, portal.app.site().clone(), waker.clone());
         Self {
-            router: app.router(),
+            router: pic_portal::routes::router(&app),
             app,
             waker,
             _running: tokio::spawn(worker.run(stop.clone())),

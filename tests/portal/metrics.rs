@@ -14,15 +14,6 @@ use axum::{
     http::{Method, Request, StatusCode},
 };
 use http_body_util::BodyExt as _;
-use pic_portal::{
-    app::App,
-    metrics::Metrics,
-    provisioning::worker::Worker,
-    readiness::{Severity, meter::Look},
-    retention,
-    server::{Door, Limits},
-    web::metrics::{CLASSES, router},
-};
 use tower::ServiceExt as _;
 
 use crate::support::{
@@ -31,7 +22,15 @@ use crate::support::{
     eventually,
     process::{Portal, exchange, scratch},
 };
-use pic_portal::db::MIGRATOR;
+use pic_portal::{
+    db::MIGRATOR,
+    metrics::{Metrics, endpoint},
+    provisioning::worker::Worker,
+    readiness::{Severity, meter::Look},
+    retention,
+    server::{Door, Limits},
+    web::metrics::CLASSES,
+};
 
 const INSTALL: &str = "promtool is missing; run `make test`, or: apt-get install -y --no-install-recommends prometheus";
 
@@ -61,7 +60,7 @@ impl Watched {
         Self {
             portal,
             worker,
-            router: router(metrics),
+            router: endpoint::router(metrics),
         }
     }
 
@@ -146,7 +145,7 @@ async fn every_counter_is_there_before_anything_has_happened() {
         assert!(of_it.iter().all(|(_, value)| *value == "0"), "{of_it:?}");
     }
     let mut expected = BTreeSet::new();
-    for route in App::routes() {
+    for route in pic_portal::routes::table() {
         for method in route.methods() {
             for class in CLASSES {
                 expected.insert(answers(method.as_str(), route.path(), class));

@@ -11,9 +11,11 @@ use axum::{
     http::{Request, StatusCode},
 };
 use pic_portal::{
+    agreement::ServiceId,
     db::{PgPool, Transaction},
     request::{
-        Asked, ServiceId,
+        Asked,
+        look_up::store::look_up,
         queue::{Limits, NotStored, meter::Why},
         reference::{Reference, SubmissionId},
         store::{self, Submission, Submitted},
@@ -144,7 +146,7 @@ fn submit(
     submission: Submission,
 ) -> JoinHandle<Result<Submitted, NotStored>> {
     let app = portal.app.clone();
-    tokio::spawn(async move { app.submit(submission).await })
+    tokio::spawn(async move { app.queue().submit(submission).await })
 }
 
 async fn all<T: 'static>(tasks: Vec<JoinHandle<T>>) -> Vec<T> {
@@ -246,7 +248,7 @@ async fn service(portal: &TestApp) -> ServiceId {
         .await;
     portal.work().await;
     let reference = Reference::parse(&reference).unwrap();
-    let request = store::look_up(portal.pool(), reference).await.unwrap();
+    let request = look_up(portal.pool(), reference).await.unwrap();
     request.unwrap().service
 }
 
@@ -347,7 +349,7 @@ async fn nobody_is_forgotten_when_a_writer_goes() {
             for n in 0..100 {
                 let (id, domain) = (SubmissionId::random(), format!("d{client}-{n}.example"));
                 let submission = portal.submission(id, &[("sip.contoso.net", &domain)]);
-                let stored = portal.app.submit(submission).await.unwrap();
+                let stored = portal.app.queue().submit(submission).await.unwrap();
                 assert!(stored.is_new());
             }
         });

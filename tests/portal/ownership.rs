@@ -96,14 +96,17 @@ const RULES: &[(&str, &str, Rule)] = &[
 
 /// Methods and paths of the route table. `HEAD` goes with `GET`.
 fn routes() -> BTreeSet<(String, String)> {
-    let methods = |route: &Route| {
+    let methods = |route: &Route<App>| {
         let path = route.path().to_owned();
         let methods = route.methods().iter().filter(|&m| m != Method::HEAD);
         methods
             .map(|m| (m.to_string(), path.clone()))
             .collect::<Vec<_>>()
     };
-    App::routes().iter().flat_map(methods).collect()
+    pic_portal::routes::table()
+        .iter()
+        .flat_map(methods)
+        .collect()
 }
 
 #[test]

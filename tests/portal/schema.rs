@@ -1,7 +1,6 @@
 //! Does SQL itself hold the rules, whoever writes?
 
-use pic_portal::db::MIGRATOR;
-use pic_portal::db::PgPool;
+use pic_portal::db::{MIGRATOR, PgPool};
 use sqlx::{
     AssertSqlSafe, Connection as _, PgConnection, Row as _, migrate::Migrator,
     postgres::PgDatabaseError,
@@ -716,7 +715,7 @@ async fn migrations_follow_each_other_onto_data() {
     let worker = pic_portal::provisioning::worker::Worker::new(
         db.pool().clone(),
         WAITS,
-        pic_portal::provisioning::waker::Waker::default(),
+        pic_portal::db::notify::Notifier::default(),
     );
     assert_eq!(worker.drain().await.unwrap().provisioned, 1);
     let row = sqlx::query("SELECT string_agg(state, ' ' ORDER BY id) FROM request")

@@ -10,11 +10,12 @@ use axum::{body::Body, extract::ConnectInfo, http::Request};
 use chrono::DateTime;
 use pic_portal::{
     clock::Clock,
+    server::network::Proxies,
     staff::{
         password::Lane,
         turns::{Turn, Turns},
     },
-    web::{client::Proxies, limit::Throttle},
+    web::limit::Throttle,
 };
 use tokio::task::JoinHandle;
 

@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use super::{MINIMUM_MAJOR, StartError, child, user::ServerUser};
+use super::{child, error::StartError, options::MINIMUM_MAJOR, user::ServerUser};
 
 /// Where packages put the server: a directory, what its entries begin with, and the way on from
 /// there. Most of it is not on anybody's `PATH`.

@@ -12,9 +12,10 @@ use std::{
 };
 
 use super::{
-    Durability, Options, PORTAL_USER, StartError,
     binaries::Binaries,
     child::{self, Stop},
+    error::StartError,
+    options::{Durability, Options, PORTAL_USER},
     orphans,
     place::{self, Place, unwritable},
     settings,

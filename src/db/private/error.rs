@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, process::ExitStatus, time::Duration};
 
-use super::MINIMUM_MAJOR;
+use super::options::MINIMUM_MAJOR;
 
 /// Why the private PostgreSQL did not start. Each text is one line: what is wrong, and the way out.
 #[derive(Debug, thiserror::Error)]

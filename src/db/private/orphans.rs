@@ -11,10 +11,10 @@ use nix::{
 };
 
 use super::{
-    StartError,
     child::Stop,
+    error::StartError,
+    options::unless_missing,
     place::{socket_file, socket_lock_file, unwritable},
-    unless_missing,
 };
 
 /// How often to look whether they are gone.

@@ -14,7 +14,8 @@ use nix::{fcntl::OFlag, unistd::geteuid};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    PORT, StartError,
+    error::StartError,
+    options::PORT,
     user::{self, ServerUser},
 };
 

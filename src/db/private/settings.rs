@@ -1,6 +1,6 @@
 //! With which settings does the private server run?
 
-use super::{Durability, PORT};
+use super::options::{Durability, PORT};
 
 /// What a person typed must not reach the server's log. A log line could carry it in a statement,
 /// in a parameter, in DETAIL or CONTEXT (`terse` drops both, `docs/performance.md#traps-met`,

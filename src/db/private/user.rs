@@ -6,7 +6,7 @@ use std::{
 
 use nix::unistd::{Gid, Uid, User, geteuid};
 
-use super::StartError;
+use super::error::StartError;
 
 /// The user of the server's processes: the portal's own, or another one where that is root, which
 /// PostgreSQL refuses.

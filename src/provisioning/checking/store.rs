@@ -9,13 +9,9 @@ use uuid::Uuid;
 
 use crate::{
     db::{self, PgPool, interval},
-    provisioning::store::{Claim, Columns, Settled},
+    provisioning::store::{Claim, Columns, Settled, WATCH_EVERY},
     readiness::Finding,
 };
-
-/// What is in force is looked at again after this, or up to a quarter earlier: each at a time of
-/// its own.
-pub const WATCH_EVERY: Duration = Duration::from_hours(24);
 
 /// Claims up to `most` pending requests that were never looked at, as
 /// [`claim`](crate::provisioning::store::claim) does: for where it is full of others.

@@ -1,5 +1,6 @@
 //! How is one server asked one question?
 
+use std::time::Duration;
 use std::{future::Future, net::SocketAddr, pin::pin};
 
 use futures_util::future::{Either, select};
@@ -22,10 +23,28 @@ use tokio::time::timeout;
 use tracing::{instrument::WithSubscriber as _, subscriber::NoSubscriber};
 
 use super::{
-    Limits,
     facts::Trouble,
     spare::{Exchange, Spare, Urgency},
 };
+
+/// How long to wait for answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// For one server and one question; after half of it the question is sent once more.
+    pub query: Duration,
+    /// For everything that a method of [`Dns`] does.
+    pub look_up: Duration,
+}
+
+impl Default for Limits {
+    /// 2 seconds a query, 5 seconds a look-up: a page waits for it.
+    fn default() -> Self {
+        Self {
+            query: Duration::from_secs(2),
+            look_up: Duration::from_secs(5),
+        }
+    }
+}
 
 /// What is asked, and how.
 #[derive(Clone, Copy, Debug)]

@@ -13,8 +13,7 @@ use hickory_resolver::proto::rr::{Name, RecordType};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Limits,
-    ask::{Question, ask},
+    ask::{Limits, Question, ask},
     facts::{Addresses, Trouble},
     reply::Reply,
     resolvers::Resolvers,

@@ -4,6 +4,11 @@ use std::{fmt, net::IpAddr, time::Duration};
 
 use crate::names::SipDomain;
 
+/// In front of a SIP domain: the owner name of its SRV record.
+pub const SRV_PREFIX: &str = "_sipfederationtls._tcp";
+/// What the TXT record says before the token.
+pub const TOKEN_KEY: &str = "pic-service=";
+
 /// Why somebody who was asked gave no answer that counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
@@ -135,7 +140,7 @@ pub(super) fn misspelt(domain: &SipDomain) -> impl Iterator<Item = String> {
         "_sipfederation._tcp",
         "_sipfederationtls._tls",
     ];
-    let doubled = format!("{}.{domain}.{domain}", super::SRV_PREFIX);
+    let doubled = format!("{}.{domain}.{domain}", SRV_PREFIX);
     wrong
         .into_iter()
         .map(move |wrong| format!("{wrong}.{domain}"))
@@ -230,10 +235,7 @@ impl TokenFacts {
 
     /// What the texts of one server say.
     fn one(texts: &[Vec<u8>], token: &str) -> Self {
-        let said = |text: &Vec<u8>| {
-            text.strip_prefix(super::TOKEN_KEY.as_bytes())
-                .map(<[u8]>::to_vec)
-        };
+        let said = |text: &Vec<u8>| text.strip_prefix(TOKEN_KEY.as_bytes()).map(<[u8]>::to_vec);
         let tokens: Vec<_> = texts.iter().filter_map(said).collect();
         let is_own = |said: &&Vec<u8>| said.as_slice() == token.as_bytes();
         let own = tokens.iter().any(|said| is_own(&said));

@@ -10,8 +10,7 @@ use hickory_resolver::proto::rr::{Name, RecordType};
 use tokio::time::sleep;
 
 use super::{
-    Limits,
-    ask::{Question, ask},
+    ask::{Limits, Question, ask},
     facts::{AddressFacts, Addresses, Trouble},
     reply::{MOST_ALIASES, Reply},
     wire,

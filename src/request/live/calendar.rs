@@ -6,7 +6,7 @@
 //! was), and `METHOD:CANCEL` needs an organizer, who would be a person.
 
 use axum::{
-    extract::{OriginalUri, State},
+    extract::OriginalUri,
     http::{HeaderMap, HeaderValue, header},
     response::Response,
 };
@@ -14,13 +14,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{address, last_event, stable_id};
 use crate::{
-    app::App,
     request::{
         State as Stored,
-        pages::{ReferencePath, named},
+        pages::{ReferencePath, Requests},
         store::Request,
     },
-    web::{conditional, shell::NAME},
+    web::{conditional, shell::NAME, site::Site},
 };
 
 /// The longest line in octets, its end not counted (RFC 5545, 3.1).
@@ -30,13 +29,13 @@ const LENGTH: TimeDelta = TimeDelta::minutes(15);
 
 /// `GET /requests/{reference}/calendar.ics`.
 pub(crate) async fn calendar(
-    State(app): State<App>,
+    requests: Requests,
     reference: ReferencePath,
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
 ) -> Result<Response, Response> {
-    let request = named(&app, &reference, &uri).await?;
-    let body = entry(&app, &request);
+    let request = requests.named(&reference, &uri).await?;
+    let body = entry(&requests.site, &request);
     let (kind, modified) = ("text/calendar; charset=utf-8", last_event(&request));
     let mut response = conditional::answer(&headers, kind, modified, request.now, body);
     let name = format!("attachment; filename=\"{}.ics\"", request.reference);
@@ -48,10 +47,10 @@ pub(crate) async fn calendar(
     Ok(response)
 }
 
-fn entry(app: &App, request: &Request) -> String {
+fn entry(site: &Site, request: &Request) -> String {
     let reference = request.reference;
-    let page = address(app, reference);
-    let at = app.site().clocks.promised_by(request.submitted_at);
+    let page = address(site, reference);
+    let at = site.clocks.promised_by(request.submitted_at);
     let until = at.checked_add_signed(LENGTH).unwrap_or(at);
     let ended = match request.state {
         Stored::Pending(_) => None,

@@ -6,18 +6,17 @@
 
 use askama::Template;
 use axum::{
-    extract::{OriginalUri, State},
+    extract::OriginalUri,
     http::HeaderMap,
     response::{IntoResponse as _, Response},
 };
 
 use super::{address, iso, last_event, stable_id};
 use crate::{
-    app::App,
     error::Error,
     request::{
         EventCode,
-        pages::{ReferencePath, earlier_events, named, told},
+        pages::{ReferencePath, Requests, earlier_events, told},
         store::Event,
     },
     web::{conditional, shell::NAME},
@@ -73,14 +72,14 @@ fn name(event: &Event) -> String {
 
 /// `GET /requests/{reference}/feed.atom`.
 pub(crate) async fn feed(
-    State(app): State<App>,
+    requests: Requests,
     reference: ReferencePath,
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
 ) -> Result<Response, Response> {
-    let request = named(&app, &reference, &uri).await?;
+    let request = requests.named(&reference, &uri).await?;
     let entry = |event: &Event| {
-        let words = told(event, &app.site().provider, request.now);
+        let words = told(event, &requests.site.provider, request.now);
         Entry {
             id: stable_id(&request, &name(event)),
             title: words.title,
@@ -95,7 +94,7 @@ pub(crate) async fn feed(
         id: stable_id(&request, "0"),
         author: NAME,
         reference: request.reference.to_string(),
-        page: address(&app, request.reference),
+        page: address(&requests.site, request.reference),
         updated: iso(updated),
         earlier: earlier_events(&request.events),
         entries,

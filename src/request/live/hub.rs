@@ -18,18 +18,22 @@ use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep, sleep_until},
 };
+use tokio_util::sync::CancellationToken;
 
-use super::{Limits, version};
+use super::version;
 use crate::{
-    app::App,
-    db,
+    clock::Clocks,
+    db::{
+        self, PgPool,
+        notify::{Changes, Notifier},
+    },
     request::{
-        Clocks, Standing,
+        Standing,
         follow::{Glance, RequestId, store},
         store::Event,
     },
-    staff::StaffId,
-    web::client::Network,
+    server::network::Network,
+    web::site::{Site, StreamLimits},
 };
 
 /// Wait after a failure of the database.
@@ -48,10 +52,17 @@ pub(super) struct News {
 /// What followers of one request listen to. Nothing in it: nobody has looked yet.
 type Topic = watch::Sender<Option<Arc<News>>>;
 
-/// The followers of requests in this process.
+/// The followers of requests in this process. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Hub(Arc<Inner>);
+
 #[derive(Debug)]
-pub struct Hub {
-    limits: Limits,
+struct Inner {
+    pool: PgPool,
+    clocks: Clocks,
+    notifier: Notifier,
+    stopping: CancellationToken,
+    limits: StreamLimits,
     /// Somebody new follows.
     joined: Notify,
     looks: AtomicU64,
@@ -73,7 +84,7 @@ pub(crate) enum Who {
     /// A client's network: who it is nobody knows.
     Network(Network),
     /// An account of the staff, by its number: a whole desk may sit in one network.
-    Staff(StaffId),
+    Staff(i64),
 }
 
 /// Why nobody more may follow.
@@ -88,27 +99,26 @@ pub(crate) enum Full {
 /// Room for one stream, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Seat {
-    app: App,
+    hub: Hub,
     who: Who,
 }
 
 impl Seat {
     /// Takes room for a stream for `who`, if there is some.
-    pub(crate) fn take(app: &App, who: Who) -> Result<Self, Full> {
-        let hub = app.live();
+    pub(crate) fn take(hub: &Hub, who: Who) -> Result<Self, Full> {
         let mut followed = hub.lock();
-        if followed.all >= hub.limits.in_all {
+        if followed.all >= hub.0.limits.in_all {
             return Err(Full::All);
         }
         let count = followed.by_who.entry(who).or_default();
-        if *count >= hub.limits.share {
+        if *count >= hub.0.limits.share {
             return Err(Full::Share(who));
         }
         *count += 1;
         followed.all += 1;
         drop(followed);
         Ok(Self {
-            app: app.clone(),
+            hub: hub.clone(),
             who,
         })
     }
@@ -116,7 +126,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut followed = self.app.live().lock();
+        let mut followed = self.hub.lock();
         followed.all -= 1;
         if let Some(count) = followed.by_who.get_mut(&self.who) {
             *count -= 1;
@@ -139,19 +149,38 @@ pub(super) struct Follower {
 impl Hub {
     /// Nobody follows anything yet.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
-        Self {
-            limits,
+    pub fn new(
+        pool: &PgPool,
+        site: &Site,
+        notifier: &Notifier,
+        stopping: &CancellationToken,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            pool: pool.clone(),
+            clocks: site.clocks,
+            notifier: notifier.clone(),
+            stopping: stopping.clone(),
+            limits: site.live,
             joined: Notify::new(),
             looks: AtomicU64::default(),
             followed: Mutex::default(),
-        }
+        }))
+    }
+
+    /// Ends when the portal stops, and every stream with it.
+    pub(crate) fn stopping(&self) -> &CancellationToken {
+        &self.0.stopping
+    }
+
+    /// The changes from now on, of every process on the database.
+    pub(crate) fn changes(&self) -> Changes {
+        self.0.notifier.changes()
     }
 
     /// How long and how many streams may be.
     #[must_use]
-    pub fn limits(&self) -> &Limits {
-        &self.limits
+    pub fn limits(&self) -> &StreamLimits {
+        &self.0.limits
     }
 
     /// Streams that are open now.
@@ -163,11 +192,14 @@ impl Hub {
     /// How often the task has looked; each time one query, or two.
     #[must_use]
     pub fn looks(&self) -> u64 {
-        self.looks.load(Relaxed)
+        self.0.looks.load(Relaxed)
     }
 
     fn lock(&self) -> MutexGuard<'_, Followed> {
-        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .followed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Everything that is followed; `None`: nobody follows, and whoever asks looks no more.
@@ -207,16 +239,16 @@ impl Hub {
 
 /// Follows `request` from now on, in this seat.
 pub(super) fn follow(seat: Seat, request: RequestId) -> Follower {
-    let hub = seat.app.live();
+    let hub = &seat.hub;
     let mut followed = hub.lock();
     let mut news = followed.topics.entry(request).or_default().subscribe();
     // What is known already is news to this one.
     news.mark_changed();
     if !std::mem::replace(&mut followed.looking, true) {
-        tokio::spawn(look(seat.app.clone()));
+        tokio::spawn(look(hub.clone()));
     }
     drop(followed);
-    hub.joined.notify_one();
+    hub.0.joined.notify_one();
     Follower {
         seat,
         request,
@@ -242,7 +274,7 @@ impl Follower {
 impl Drop for Follower {
     fn drop(&mut self) {
         drop(self.news.take());
-        let mut followed = self.seat.app.live().lock();
+        let mut followed = self.seat.hub.lock();
         if let Some(topic) = followed.topics.get(&self.request)
             && topic.receiver_count() == 0
         {
@@ -252,13 +284,12 @@ impl Drop for Follower {
 }
 
 /// Looks at what is followed until nobody follows or the portal stops.
-async fn look(app: App) {
-    let hub = app.live();
+async fn look(hub: Hub) {
     // From before the first look: nothing that changes meanwhile is missed.
-    let mut changes = app.changes();
+    let mut changes = hub.changes();
     while let Some(requests) = hub.all_followed() {
-        let next = Instant::now() + hub.limits.gap;
-        let failed = read(&app, &requests).await.is_err_and(|error| {
+        let next = Instant::now() + hub.0.limits.gap;
+        let failed = read(&hub, &requests).await.is_err_and(|error| {
             // The streams live on.
             tracing::debug!(%error, "the live streams wait for the database");
             true
@@ -267,11 +298,11 @@ async fn look(app: App) {
             sleep_until(next).await;
             tokio::select! {
                 _ = changes.next() => {}
-                () = hub.joined.notified() => {}
+                () = hub.0.joined.notified() => {}
                 () = sleep(FAILURE_WAIT), if failed => {}
             }
         };
-        if app
+        if hub
             .stopping()
             .run_until_cancelled(look_again)
             .await
@@ -283,10 +314,9 @@ async fn look(app: App) {
 }
 
 /// One look at all `requests`.
-async fn read(app: &App, requests: &[RequestId]) -> Result<(), db::Error> {
-    let (hub, pool) = (app.live(), &app.db().pool);
-    let clocks: &Clocks = &app.site().clocks;
-    hub.looks.fetch_add(1, Relaxed);
+async fn read(hub: &Hub, requests: &[RequestId]) -> Result<(), db::Error> {
+    let (pool, clocks) = (&hub.0.pool, &hub.0.clocks);
+    hub.0.looks.fetch_add(1, Relaxed);
     let glances: HashMap<_, _> = store::glances(pool, requests).await?.into_iter().collect();
     let grown: Vec<_> = glances
         .iter()

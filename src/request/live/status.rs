@@ -12,7 +12,6 @@ use serde::Serialize;
 
 use super::{address, iso};
 use crate::{
-    app::App,
     error::Problem,
     readiness::{
         Finding,
@@ -23,6 +22,7 @@ use crate::{
         pages::proof::Needed,
         store::{Event, Request, earlier},
     },
+    web::site::Site,
 };
 
 /// The status of a request.
@@ -132,7 +132,7 @@ pub struct Record {
 }
 
 impl Proof {
-    fn of(app: &App, request: &Request, needed: &[Needed]) -> Self {
+    fn of(site: &Site, request: &Request, needed: &[Needed]) -> Self {
         let records = needed.iter().map(|it| Record {
             sip_domain: it.domain.to_string(),
             name: record_name(it.domain.as_fqdn()),
@@ -140,7 +140,7 @@ impl Proof {
             proven: it.proven,
         });
         Self {
-            asked: app.site().checks.proof().as_str(),
+            asked: site.checks.proof().as_str(),
             records: records.collect(),
         }
     }
@@ -198,15 +198,15 @@ pub struct Links {
 impl Status {
     /// How `request` stands, which needs proof of these domains.
     #[must_use]
-    pub(crate) fn of(app: &App, request: &Request, needed: &[Needed]) -> Self {
-        let clocks = &app.site().clocks;
+    pub(crate) fn of(site: &Site, request: &Request, needed: &[Needed]) -> Self {
+        let clocks = &site.clocks;
         let standing = Standing::of(&request.facts(), clocks, request.now);
         let (ended_at, reason) = match request.state {
             Stored::Pending(_) => (None, None),
             Stored::Provisioned { at } | Stored::Withdrawn { at } => (Some(at), None),
             Stored::Rejected { at, reason } => (Some(at), Some(reason.as_str())),
         };
-        let page = address(app, request.reference);
+        let page = address(site, request.reference);
         let link = |rest| format!("{page}/{rest}");
         Self {
             reference: request.reference.to_string(),
@@ -232,7 +232,7 @@ impl Status {
                 })
                 .collect(),
             findings: request.findings.iter().map(Found::from).collect(),
-            proof: Proof::of(app, request, needed),
+            proof: Proof::of(site, request, needed),
             timeline: request.events.iter().map(Entry::of).collect(),
             earlier_events: earlier(&request.events),
             links: Links {
@@ -247,8 +247,8 @@ impl Status {
 }
 
 /// The status as the answer to who prefers JSON.
-pub(crate) fn json(app: &App, request: &Request, needed: &[Needed]) -> Response {
-    let Ok(body) = serde_json::to_vec(&Status::of(app, request, needed)) else {
+pub(crate) fn json(site: &Site, request: &Request, needed: &[Needed]) -> Response {
+    let Ok(body) = serde_json::to_vec(&Status::of(site, request, needed)) else {
         return Problem::of(StatusCode::INTERNAL_SERVER_ERROR).into_response();
     };
     (

@@ -22,13 +22,13 @@ use serde::Serialize;
 use tokio::time::sleep;
 
 use super::{
-    hub::{Follower, Full, News, Seat, Who, follow},
+    hub::{Follower, Full, Hub, News, Seat, Who, follow},
     iso,
     status::Entry,
 };
 use crate::{
-    app::App,
     code,
+    db::PgPool,
     error::{Error, Problem},
     request::{
         State as Stored,
@@ -51,29 +51,31 @@ pub(crate) type Events = BoxStream<'static, Result<Event, Infallible>>;
 
 /// `GET /requests/{reference}/stream`.
 pub(crate) async fn stream(
-    State(app): State<App>,
+    State(pool): State<PgPool>,
+    State(hub): State<Hub>,
     reference: ReferencePath,
     OriginalUri(uri): OriginalUri,
     Client(network): Client,
     headers: HeaderMap,
 ) -> Result<Response, Response> {
     let reference = shown(&reference, &uri).map_err(IntoResponse::into_response)?;
-    let events = of_request(&app, reference, Who::Network(network), &headers).await?;
-    Ok(answer(&app, events))
+    let events = of_request(&pool, &hub, reference, Who::Network(network), &headers).await?;
+    Ok(answer(&hub, events))
 }
 
 /// The events of a request's stream, for `who` has `headers` of an earlier one perhaps.
 pub(crate) async fn of_request(
-    app: &App,
+    pool: &PgPool,
+    hub: &Hub,
     reference: Reference,
     who: Who,
     headers: &HeaderMap,
 ) -> Result<Events, Response> {
-    let request = store::find(&app.db().pool, reference)
+    let request = store::find(pool, reference)
         .await
         .map_err(|error| Error::Database(error).into_response())?
         .ok_or_else(|| Error::NoRequest.into_response())?;
-    let seat = Seat::take(app, who).map_err(|full| no_room(full).into_response())?;
+    let seat = Seat::take(hub, who).map_err(|full| no_room(full).into_response())?;
     let reader = Reader {
         reference,
         follower: follow(seat, request),
@@ -91,9 +93,9 @@ pub(crate) fn hello() -> Event {
 }
 
 /// A stream of `events` that shows that it lives, and ends when its time is over or the portal stops.
-pub(crate) fn answer(app: &App, events: Events) -> Response {
-    let limits = *app.live().limits();
-    let stopping = app.stopping().clone();
+pub(crate) fn answer(hub: &Hub, events: Events) -> Response {
+    let limits = *hub.limits();
+    let stopping = hub.stopping().clone();
     let end = async move {
         let lifetime = sleep(up_to(limits.lifetime, limits.lifetime / 5));
         tokio::select! { () = stopping.cancelled() => {}, () = lifetime => {} }

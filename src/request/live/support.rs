@@ -11,20 +11,20 @@
 
 use askama::Template;
 use axum::{
-    extract::{OriginalUri, State},
+    extract::OriginalUri,
     http::{HeaderMap, HeaderName, HeaderValue, header},
     response::{IntoResponse, Response},
 };
 
 use super::{iso, status::Status};
 use crate::{
-    app::App,
     error::Error,
     request::{
         Deployment,
-        pages::{ReferencePath, proof, seen},
+        pages::{ReferencePath, Requests, proof},
     },
-    web::{session, shell::NAME, text},
+    session,
+    web::{shell::NAME, text},
 };
 
 /// The support bundle of a request.
@@ -47,20 +47,20 @@ struct Bundle<'a> {
 
 /// `GET /requests/{reference}/support.txt`. Shown by a browser, and named when it is saved.
 pub(crate) async fn support(
-    State(app): State<App>,
+    requests: Requests,
     reference: ReferencePath,
     OriginalUri(uri): OriginalUri,
     asked: HeaderMap,
 ) -> Result<Response, Response> {
-    let session = session::brought(&app, &asked);
-    let (request, visitor) = seen(&app, &reference, &uri, session).await?;
-    let needed = proof::needed(&app, &request)
+    let session = session::brought(&requests.site, &asked);
+    let (request, visitor) = requests.seen(&reference, &uri, session).await?;
+    let needed = proof::needed(&requests, &request)
         .await
         .map_err(|error| Error::Database(error).into_response())?;
     let bundle = Bundle {
         portal: NAME,
-        status: Status::of(&app, &request, &needed),
-        network: &app.site().provider,
+        status: Status::of(&requests.site, &request, &needed),
+        network: &requests.site.provider,
         programme: request.programme.label(),
         number_label: request.programme.number_label(),
         number: if visitor.is_own {
@@ -70,7 +70,7 @@ pub(crate) async fn support(
         },
         masked: !visitor.is_own,
         deployment: request.deployment.map_or("", Deployment::as_str),
-        checks: app.site().checks.mode().as_str(),
+        checks: requests.site.checks.mode().as_str(),
         now: iso(request.now),
     };
     let mut response = text(&bundle).map_err(IntoResponse::into_response)?;

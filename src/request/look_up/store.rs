@@ -7,16 +7,16 @@ use sqlx::types::Json;
 
 use super::{AtGlance, Look, Visitor, Whole};
 use crate::{
-    agreement::AgreementNumber,
+    agreement::{AgreementNumber, ServiceId},
     db::{self, Impossible, PgPool, together::Question},
     names::{AccessEdge, SipDomain},
     request::{
-        Deployment, Kind, ServiceId, State,
+        Deployment, Kind, State,
         follow::{Glance, store::Columns},
         reference::Reference,
         store::{Request, StoredEvent, StoredFinding},
     },
-    service::store::{ABSOLUTE_END, IDLE_END},
+    secret::SERVICE_SESSIONS,
 };
 
 /// The request with this name; `None` when there is none.
@@ -98,8 +98,8 @@ impl Question for Whole {
             "src/request/look_up.sql",
             &names,
             &sessions as _,
-            db::interval(ABSOLUTE_END),
-            db::interval(IDLE_END),
+            db::interval(SERVICE_SESSIONS.absolute),
+            db::interval(SERVICE_SESSIONS.idle),
         )
         .fetch_all(pool.again())
         .await?;
@@ -204,8 +204,8 @@ impl Question for AtGlance {
             "src/request/look_up/glance.sql",
             &names,
             &sessions as _,
-            db::interval(ABSOLUTE_END),
-            db::interval(IDLE_END),
+            db::interval(SERVICE_SESSIONS.absolute),
+            db::interval(SERVICE_SESSIONS.idle),
         )
         .fetch_all(pool.again())
         .await?;

@@ -5,9 +5,9 @@ use axum::{
     response::{IntoResponse as _, Redirect, Response},
 };
 
-use super::{ReferencePath, named};
+use super::load::{ReferencePath, Requests};
 use crate::{
-    app::App,
+    db::notify::Notifier,
     error::Error,
     request::store,
     web::{
@@ -20,23 +20,24 @@ use crate::{
 /// page. Limited by network, and for one request to once in [`store::AGAIN_AFTER`]; a press that
 /// comes too early for that changes nothing.
 pub(crate) async fn check_again(
-    State(app): State<App>,
+    requests: Requests,
+    State(notifier): State<Notifier>,
     reference: ReferencePath,
     OriginalUri(uri): OriginalUri,
     Client(network): Client,
     Fields(NoFields {}): Fields<NoFields>,
 ) -> Result<Response, Response> {
-    let request = named(&app, &reference, &uri).await?;
+    let request = requests.named(&reference, &uri).await?;
     if request.due_at.is_none() {
         return Err(Error::Ended.into_response());
     }
-    if let Err(too_many) = app.site().throttle.checks.take(network) {
+    if let Err(too_many) = requests.site.throttle.checks.take(network) {
         return Err(Error::TooMany(too_many).into_response());
     }
-    match store::check_again(&app.db().pool, &request).await {
+    match store::check_again(&requests.pool, &request).await {
         Ok(queued) => {
             if queued {
-                app.wake();
+                notifier.wake();
             }
             Ok(Redirect::to(&format!("/requests/{}", request.reference)).into_response())
         }

@@ -5,6 +5,8 @@
 //! compressed: two visitors with one id would be taken for one, and the form that comes back with
 //! what was typed must not tell it by its length (BREACH).
 
+use std::sync::{Arc, OnceLock};
+
 use askama::Template as _;
 use axum::{
     http::header,
@@ -13,20 +15,23 @@ use axum::{
 
 use super::form;
 use crate::{
-    app::App,
     error::Error,
     request::{form::RequestForm, reference::SubmissionId},
-    web::HTML,
+    web::{HTML, site::Site},
 };
 
-/// The empty form, rendered, without its submission id.
+/// The empty form, once it has been rendered. Cheap to clone; clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BlankForm(Arc<OnceLock<Halves>>);
+
+/// The page before its submission id, and after it.
 #[derive(Debug)]
-pub(crate) struct BlankForm {
+struct Halves {
     before: String,
     after: String,
 }
 
-impl BlankForm {
+impl Halves {
     /// What stands around the one place of `id` in `page`.
     fn around(id: &str, page: &str) -> Option<Self> {
         let (before, after) = page.split_once(id)?;
@@ -42,19 +47,21 @@ impl BlankForm {
     }
 }
 
-/// The empty form with a submission id of its own.
-pub(super) fn show(app: &App) -> Result<Response, Error> {
-    let body = if let Some(blank) = app.blank_form().get() {
-        blank.with(&SubmissionId::random().to_field())
-    } else {
-        let form = RequestForm::blank();
-        let page = form::view(app, &form, &[]).render()?;
-        if let Some(blank) = BlankForm::around(&form.submission_id, &page) {
-            app.blank_form().get_or_init(|| blank);
-        }
-        page
-    };
-    Ok(([(header::CONTENT_TYPE, HTML)], body).into_response())
+impl BlankForm {
+    /// The empty form with a submission id of its own.
+    pub(super) fn show(&self, site: &Site) -> Result<Response, Error> {
+        let body = if let Some(blank) = self.0.get() {
+            blank.with(&SubmissionId::random().to_field())
+        } else {
+            let form = RequestForm::blank();
+            let page = form::view(site, &form, &[]).render()?;
+            if let Some(blank) = Halves::around(&form.submission_id, &page) {
+                self.0.get_or_init(|| blank);
+            }
+            page
+        };
+        Ok(([(header::CONTENT_TYPE, HTML)], body).into_response())
+    }
 }
 
 #[cfg(test)]
@@ -63,9 +70,9 @@ mod tests {
 
     #[test]
     fn one_place_is_found_or_none() {
-        let blank = BlankForm::around("id", "<id>").unwrap();
+        let blank = Halves::around("id", "<id>").unwrap();
         assert_eq!(blank.with("another"), "<another>");
-        assert!(BlankForm::around("id", "<>").is_none());
-        assert!(BlankForm::around("id", "<id id>").is_none());
+        assert!(Halves::around("id", "<>").is_none());
+        assert!(Halves::around("id", "<id id>").is_none());
     }
 }

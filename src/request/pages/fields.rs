@@ -6,15 +6,19 @@ use axum::{
     response::Response,
 };
 
-use super::view::{AlreadySentPage, EdgeFields, Field, Hidden, LaterPage, Problem as Line, count};
+use super::view::{AlreadySentPage, EdgeFields, Hidden, LaterPage};
 use crate::{
-    app::App,
-    error::{Error, FieldProblem, Problem},
+    error::{Error, FieldProblem, Problem, TooMany},
     request::{
         form::{self, FieldError, Note, RequestForm},
         queue::NotStored,
     },
-    web::{client::Network, limit::TooMany, page, shell::Section},
+    web::{
+        page,
+        parts::{Field, Problem as Line, count},
+        shell::Section,
+        site::Site,
+    },
 };
 
 /// The most edges of one form that are shown again: no browser has sent more than ten.
@@ -116,11 +120,11 @@ pub(crate) fn warning(note: &Note) -> Option<String> {
 
 /// 409: other content was sent under this submission id. Which request that was is not told: the
 /// id alone, which stands in pages and in the logs of programs, shall not lead to it.
-pub(crate) fn already_sent(app: &App, section: Section) -> Result<Response, Error> {
+pub(crate) fn already_sent(site: &Site, section: Section) -> Result<Response, Error> {
     let mut response = page(
         StatusCode::CONFLICT,
         &AlreadySentPage {
-            shell: app.shell(section),
+            shell: site.shell(section),
             of_service: section == Section::Service,
         },
     )?;
@@ -152,25 +156,6 @@ impl PutOff {
     }
 }
 
-/// The most domains that may wait to be looked at, in all.
-const MOST_PENDING: u64 = 1_000_000;
-
-/// Whether `network` may ask for so many domains now. Where nothing is looked up it always may.
-///
-/// # Errors
-///
-/// Why not, and nothing is counted.
-pub(crate) fn admit(app: &App, network: Network, domains: usize) -> Result<(), PutOff> {
-    if app.site().checks.checker().is_none() {
-        return Ok(());
-    }
-    if app.pending_domains() >= MOST_PENDING {
-        return Err(PutOff::NotStored(NotStored::Full));
-    }
-    let domains = app.site().throttle.domains.take(network, domains);
-    domains.map_err(PutOff::TooMany)
-}
-
 /// How a form that cannot be taken now is sent again.
 pub(crate) struct Again {
     /// Where it stands.
@@ -184,9 +169,9 @@ pub(crate) struct Again {
 }
 
 /// A form that cannot be taken now, with all that was typed.
-pub(crate) fn later(app: &App, again: Again, why: PutOff) -> Result<Response, Error> {
+pub(crate) fn later(site: &Site, again: Again, why: PutOff) -> Result<Response, Error> {
     let view = LaterPage {
-        shell: app.shell(again.section),
+        shell: site.shell(again.section),
         action: again.action,
         message: why.message(),
         hidden: again.hidden,
@@ -199,7 +184,7 @@ impl From<PutOff> for Error {
     fn from(why: PutOff) -> Self {
         match why {
             PutOff::TooMany(too_many) => Self::TooMany(too_many),
-            PutOff::NotStored(why) => Self::NotStored(why),
+            PutOff::NotStored(why) => why.into(),
         }
     }
 }

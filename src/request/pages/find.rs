@@ -6,17 +6,18 @@ use axum::{
     response::{IntoResponse as _, Redirect, Response},
 };
 use serde::Deserialize;
+use std::sync::Arc;
 
 use super::{
     domain_of,
-    view::{DomainAnswer, Field, FindPage},
+    view::{DomainAnswer, FindPage},
 };
 use crate::{
-    app::App,
+    db::PgPool,
     error::{Error, FieldProblem, Problem},
     names::{Role, SipDomain},
     request::{reference::Reference, store},
-    web::{page, shell::Section},
+    web::{page, parts::Field, shell::Section, site::Site},
 };
 
 /// The query of `GET /status`.
@@ -29,12 +30,13 @@ pub(crate) struct Asked {
 /// `GET /status?q=`: a reference leads to its request; of a SIP domain only whether it is in
 /// force is told.
 pub(crate) async fn find(
-    State(app): State<App>,
+    State(site): State<Arc<Site>>,
+    State(pool): State<PgPool>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Error> {
     let Query(Asked { q }) = asked.map_err(|_| Error::OtherQuery)?;
     let mut view = FindPage {
-        shell: app.shell(Section::Status),
+        shell: site.shell(Section::Status),
         q: Field::new("q"),
         answer: None,
     };
@@ -47,7 +49,7 @@ pub(crate) async fn find(
     view.q.value.clone_from(&q);
     match SipDomain::parse(&q) {
         Ok(domain) => {
-            let in_force = store::in_force(&app.db().pool, &domain).await?;
+            let in_force = store::in_force(&pool, &domain).await?;
             view.answer = Some(DomainAnswer {
                 domain: domain_of(&domain),
                 in_force,

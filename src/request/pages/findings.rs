@@ -7,16 +7,18 @@ use std::time::Duration;
 
 use askama::Template;
 
-use super::parts::{Tone, count};
 use crate::{
-    app::App,
     names::{AccessEdge, SipDomain},
     readiness::{
         Finding, Severity,
         engine::Report,
         words::{Line, Teller, called},
     },
-    web::client::Network,
+    server::network::Network,
+    web::{
+        parts::{Tone, count},
+        site::Site,
+    },
 };
 
 /// How long somebody who has pressed a button waits for a look at the answers.
@@ -295,11 +297,10 @@ impl Findings {
 /// What the checks say of routes that nobody has asked for yet: advice, in three seconds at most.
 /// `None`: nothing is looked up here.
 pub(crate) async fn outlook(
-    app: &App,
+    site: &Site,
     network: Network,
     routes: &[(AccessEdge, Vec<SipDomain>)],
 ) -> Option<Findings> {
-    let site = app.site();
     let checker = site.checks.checker()?;
     if site.throttle.checks.take(network).is_err() {
         return Some(Findings {

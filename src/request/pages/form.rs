@@ -5,96 +5,79 @@ use axum::{
     http::{StatusCode, header},
     response::{AppendHeaders, IntoResponse as _, Redirect, Response},
 };
+use std::sync::Arc;
 
 use super::{
-    blank, domain_of,
+    blank::BlankForm,
+    domain_of,
     fields::{
         self, Again, PutOff, already_sent, edge_fields, field, form_problem, general, hidden_edges,
         warning,
     },
     findings::{Findings, outlook},
+    flow::{FormFlow, Step},
+    load::Requests,
     receipt,
-    view::{AnswerEdge, AnswersPage, Choice, EdgeRoutes, FormPage, Hidden, Normalised},
+    view::{AnswerEdge, AnswersPage, FormPage, Hidden, Normalised},
 };
 use crate::{
     agreement::Programme,
-    app::App,
     error::Error,
     request::{
         Asked, Deployment,
-        form::{self, Action, Checked, FieldError, Note, RequestForm},
+        form::{self, Checked, FieldError, Note, RequestForm},
         queue::NotStored,
-        reference::SubmissionId,
         store::{Submission, Submitted},
     },
-    service::ManagementKey,
-    web::{client::Client, form::Fields, page, shell::Section},
+    secret::{ManagementKey, Secret},
+    web::{
+        form::Fields,
+        page,
+        parts::{Choice, EdgeRoutes},
+        shell::Section,
+        site::Site,
+    },
 };
 
 /// `GET /requests/new`: an empty form with a submission id of its own.
-pub(crate) async fn form(State(app): State<App>) -> Result<Response, Error> {
-    blank::show(&app)
+pub(crate) async fn form(
+    State(site): State<Arc<Site>>,
+    State(blank): State<BlankForm>,
+) -> Result<Response, Error> {
+    blank.show(&site)
 }
 
 /// `POST /requests/new`: what the pressed button says.
 pub(crate) async fn send_form(
-    State(app): State<App>,
-    Client(network): Client,
+    State(secret): State<Secret>,
+    flow: FormFlow,
+    requests: Requests,
     Fields(mut form): Fields<RequestForm>,
 ) -> Result<Response, Error> {
-    let Some(action) = Action::parse(&form.action) else {
-        return Err(Error::OtherFields);
-    };
-    if action == Action::Submit {
-        if let Err(too_many) = app.site().throttle.submits.take(network) {
-            return later(&app, &form, PutOff::TooMany(too_many));
+    let site = &flow.site;
+    match flow.step(&mut form)? {
+        Step::Show(errors) => show(site, &form, &errors),
+        Step::Later(why) => later(site, &form, why),
+        Step::Review(checked) => {
+            let outlook = outlook(site, flow.network, checked.wanted.routes.edges()).await;
+            answers(site, &form, checked, outlook)
         }
-        if let Err(full) = app.queue().admit() {
-            return later(&app, &form, PutOff::NotStored(full));
-        }
-    }
-    match action {
-        Action::Change => show(&app, &form, &[]),
-        Action::AddEdge => {
-            form.add_edge();
-            show(&app, &form, &[])
-        }
-        Action::RemoveEdge(place) => {
-            form.remove_edge(place);
-            show(&app, &form, &[])
-        }
-        Action::Review | Action::Submit => match form.check() {
-            Err(errors) => {
-                // A damaged number is replaced, so that the next press works.
-                if SubmissionId::parse(&form.submission_id).is_none() {
-                    form.submission_id = SubmissionId::random().to_field();
-                }
-                show(&app, &form, &errors)
-            }
-            Ok(checked) if action == Action::Review => {
-                let outlook = outlook(&app, network, checked.wanted.routes.edges()).await;
-                answers(&app, &form, checked, outlook)
-            }
-            Ok(checked) => {
-                let domains = checked.wanted.routes.domain_count();
-                match fields::admit(&app, network, domains) {
-                    Ok(()) => submit(&app, &form, checked).await,
-                    Err(why) => later(&app, &form, why),
-                }
-            }
+        Step::Submit(checked) => match flow.admit(checked.wanted.routes.domain_count()) {
+            Ok(()) => submit(&flow, &requests, &secret, &form, checked).await,
+            Err(why) => later(site, &form, why),
         },
     }
 }
 
 /// Everything that was typed, to be sent again later.
-fn later(app: &App, form: &RequestForm, why: PutOff) -> Result<Response, Error> {
+fn later(site: &Site, form: &RequestForm, why: PutOff) -> Result<Response, Error> {
     let again = Again {
         section: Section::Request,
         action: "/requests/new",
         hidden: hidden(form),
         cancels: false,
     };
-    fields::later(app, again, why)
+    fields::later(site, again, why)
 }
 
 /// Everything that was typed, in hidden fields.
@@ -113,38 +96,47 @@ fn hidden(form: &RequestForm) -> Vec<Hidden> {
 }
 
 /// Stores the request, and leads to its receipt with the key in a cookie of that address.
-async fn submit(app: &App, form: &RequestForm, checked: Checked) -> Result<Response, Error> {
-    let key = ManagementKey::derive(&app.db().secret, &checked.submission);
+async fn submit(
+    flow: &FormFlow,
+    requests: &Requests,
+    secret: &Secret,
+    form: &RequestForm,
+    checked: Checked,
+) -> Result<Response, Error> {
+    let site = &flow.site;
+    let key = ManagementKey::derive(secret, checked.submission.as_bytes());
     let submission = Submission {
         id: checked.submission,
         asked: Asked::Initiate(checked.wanted),
         key,
     };
-    let submitted = match app.submit(submission).await {
+    let submitted = match flow.queue.submit(submission).await {
         Ok(submitted) => submitted,
         Err(NotStored::Refused(error)) => return Err(error.into()),
-        Err(why) => return later(app, form, PutOff::NotStored(why)),
+        Err(why) => return later(site, form, PutOff::NotStored(why)),
     };
     match submitted {
         Submitted::Stored { reference, created } => {
             let address = format!("/requests/{reference}/receipt");
-            if !created && !receipt::shows_key_again(app, reference).await? {
+            if !created && !receipt::shows_key_again(requests, reference).await? {
                 return Ok(Redirect::to(&address).into_response());
             }
             // Not by a jar: it holds one cookie of a name, and these differ by their path alone.
-            let cookies = receipt::key_cookies(app, &address, &key)
-                .map(|c| (header::SET_COOKIE, c.to_string()));
+            let cookies = [address.clone(), format!("{address}.txt")].map(|path| {
+                let cookie = receipt::COOKIE.set(site, Some(path), key.reveal());
+                (header::SET_COOKIE, cookie.to_string())
+            });
             Ok((AppendHeaders(cookies), Redirect::to(&address)).into_response())
         }
-        Submitted::AlreadySent { .. } => already_sent(app, Section::Request),
+        Submitted::AlreadySent { .. } => already_sent(site, Section::Request),
         // A new service has no other request.
         Submitted::Pending { .. } => Err(Error::Pending),
     }
 }
 
 /// The form with everything that was typed; 422 when there are errors.
-fn show(app: &App, form: &RequestForm, errors: &[FieldError]) -> Result<Response, Error> {
-    let view = view(app, form, errors);
+fn show(site: &Site, form: &RequestForm, errors: &[FieldError]) -> Result<Response, Error> {
+    let view = view(site, form, errors);
     if errors.is_empty() {
         return page(StatusCode::OK, &view);
     }
@@ -154,9 +146,9 @@ fn show(app: &App, form: &RequestForm, errors: &[FieldError]) -> Result<Response
 }
 
 /// The page with everything that was typed, and what is wrong with it.
-pub(super) fn view<'a>(app: &'a App, form: &RequestForm, errors: &[FieldError]) -> FormPage<'a> {
+pub(super) fn view<'a>(site: &'a Site, form: &RequestForm, errors: &[FieldError]) -> FormPage<'a> {
     let field = |at, value: &str| field(errors, at, value);
-    let mut shell = app.shell(Section::Request);
+    let mut shell = site.shell(Section::Request);
     shell.error = !errors.is_empty();
     FormPage {
         shell,
@@ -179,7 +171,7 @@ pub(super) fn view<'a>(app: &'a App, form: &RequestForm, errors: &[FieldError]) 
 
 /// *Check your answers*: what will be stored, what was changed on the way, what looks odd.
 fn answers(
-    app: &App,
+    site: &Site,
     form: &RequestForm,
     checked: Checked,
     outlook: Option<Findings>,
@@ -224,7 +216,7 @@ fn answers(
     page(
         StatusCode::OK,
         &AnswersPage {
-            shell: app.shell(Section::Request),
+            shell: site.shell(Section::Request),
             programme: checked.wanted.programme.label().into(),
             number_label: checked.wanted.programme.number_label().into(),
             number: checked.wanted.number.to_string(),

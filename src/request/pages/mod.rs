@@ -2,116 +2,60 @@
 
 mod again;
 mod blank;
+mod check;
 pub(crate) mod fields;
 mod find;
 pub mod findings;
+pub(crate) mod flow;
 mod form;
-pub mod parts;
+mod load;
 pub(crate) mod proof;
 pub(crate) mod receipt;
 mod status;
 mod tag;
 pub mod tasks;
 pub mod view;
-pub(crate) mod when;
 
-use axum::{
-    extract::{Path, State},
-    http::{StatusCode, Uri},
-    response::{IntoResponse, Redirect, Response},
-};
+use std::sync::Arc;
 
-use self::view::{Domain, EdgeRoutes, StartPage};
+use axum::{extract::State, http::StatusCode, response::Response};
+
+use self::view::StartPage;
 pub(crate) use self::{
     again::check_again,
     blank::BlankForm,
+    check::{check, form as check_form},
     find::find,
     form::{form, send_form},
+    load::{ReferencePath, Requests, shown},
     receipt::{receipt, receipt_text},
     status::{earlier_events, how_often, status, told, withdraw},
-};
-use super::{
-    look_up::{Look, Visitor},
-    reference::Reference,
-    store::Request,
+    tag::Edition,
 };
 use crate::{
-    app::App,
     error::Error,
     names::{AccessEdge, SipDomain},
-    service::SessionToken,
-    web::{page, shell::Section},
+    web::{
+        page,
+        parts::{Domain, EdgeRoutes},
+        shell::Section,
+        site::Site,
+        when,
+    },
 };
 
 /// `GET /`: what this is, what to have at hand, three ways on.
-pub(crate) async fn start(State(app): State<App>) -> Result<Response, Error> {
-    let clocks = &app.site().clocks;
+pub(crate) async fn start(State(site): State<Arc<Site>>) -> Result<Response, Error> {
+    let clocks = &site.clocks;
     page(
         StatusCode::OK,
         &StartPage {
-            shell: app.shell(Section::Start),
+            shell: site.shell(Section::Start),
             promise: when::span(clocks.promise),
             limit: when::span(clocks.expiry),
         },
     )
 }
-
-/// Why an address does not name a request as it is shown.
-pub(crate) enum Misnamed {
-    /// That is no reference.
-    NotAtAll,
-    /// It is written in another way: this is the address.
-    Otherwise(String),
-}
-
-impl IntoResponse for Misnamed {
-    fn into_response(self) -> Response {
-        match self {
-            Self::NotAtAll => Error::NoRequest.into_response(),
-            Self::Otherwise(address) => Redirect::permanent(&address).into_response(),
-        }
-    }
-}
-
-/// The reference in an address. Whoever types it otherwise than it is shown is led to the address
-/// that is, with all that follows the reference there.
-pub(crate) fn shown(reference: &str, uri: &Uri) -> Result<Reference, Misnamed> {
-    let parsed = Reference::parse(reference).ok_or(Misnamed::NotAtAll)?;
-    let shown = parsed.to_string();
-    if shown != reference {
-        let rest = uri
-            .path()
-            .splitn(4, '/')
-            .nth(3)
-            .map(|rest| format!("/{rest}"))
-            .unwrap_or_default();
-        return Err(Misnamed::Otherwise(format!("/requests/{shown}{rest}")));
-    }
-    Ok(parsed)
-}
-
-/// The request that an address names.
-pub(crate) async fn named(app: &App, reference: &str, uri: &Uri) -> Result<Request, Response> {
-    let (request, _) = seen(app, reference, uri, None).await?;
-    Ok(request)
-}
-
-/// The request that an address names, and what whoever brings this session has to do with it.
-pub(crate) async fn seen(
-    app: &App,
-    reference: &str,
-    uri: &Uri,
-    session: Option<SessionToken>,
-) -> Result<(Request, Visitor), Response> {
-    let reference = shown(reference, uri).map_err(IntoResponse::into_response)?;
-    match app.readers().whole(Look { reference, session }).await {
-        Ok(found) => found.ok_or_else(|| Error::NoRequest.into_response()),
-        Err(error) => Err(Error::Database(error).into_response()),
-    }
-}
-
-/// A reference as it stands in an address.
-pub(crate) type ReferencePath = Path<String>;
 
 pub(crate) fn routes_of<'a>(
     routes: impl IntoIterator<Item = &'a (AccessEdge, Vec<SipDomain>)>,

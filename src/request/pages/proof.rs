@@ -4,9 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use askama::Template;
 
-use super::{findings::Block, parts::count};
+use super::{findings::Block, load::Requests};
 use crate::{
-    app::App,
     db,
     names::SipDomain,
     readiness::{
@@ -18,6 +17,7 @@ use crate::{
         Kind,
         store::{self, Request},
     },
+    web::parts::count,
 };
 
 /// A domain whose owner has to name the service, or has done so.
@@ -34,8 +34,11 @@ pub(crate) struct Needed {
 /// # Errors
 ///
 /// [`db::Error`] when the database is away: what is in force decides for an update.
-pub(crate) async fn needed(app: &App, request: &Request) -> Result<Vec<Needed>, db::Error> {
-    let checks = &app.site().checks;
+pub(crate) async fn needed(
+    requests: &Requests,
+    request: &Request,
+) -> Result<Vec<Needed>, db::Error> {
+    let checks = &requests.site.checks;
     let is_pending = request.state.pending().is_some();
     if !is_pending || request.kind == Kind::Cancel || checks.mode() == Mode::Off {
         return Ok(Vec::new());
@@ -54,7 +57,7 @@ pub(crate) async fn needed(app: &App, request: &Request) -> Result<Vec<Needed>, 
         // A new service has nothing in force.
         (ProofMode::Always, Kind::Initiate) => all().cloned().collect(),
         (ProofMode::Always, Kind::Update | Kind::Cancel) => {
-            store::new_domains(&app.db().pool, request).await?
+            store::new_domains(&requests.pool, request).await?
         }
     };
     let needed = domains.into_iter().map(|domain| Needed {

@@ -9,33 +9,33 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::{
-    ReferencePath,
     findings::Findings,
-    named,
+    load::{ReferencePath, Requests, shown},
     proof::{self, Needed},
-    routes_of, shown,
-    tag::Face,
+    routes_of,
+    tag::{Edition, Face},
     tasks::Tasks,
-    view::{Event, Overdue, StatusPage, Steps, Tone, Way, count},
-    when::{between, span, when},
+    view::{Event, Overdue, StatusPage, Steps},
 };
 use crate::{
-    app::App,
-    error::{Error, Problem},
+    db::{PgPool, notify::Notifier},
+    error::{Error, FailedTry, Problem},
     readiness::{Code, Finding, Mode, ProofMode, Severity, words::Teller},
     request::{
         Actor, Deployment, EventCode, Reason, Standing, State as Stored, live,
         look_up::{Look, Visitor},
         store::{self, Request},
     },
-    service::{ManagementKey, store as sessions},
+    secret::ManagementKey,
+    session::{self, SignedIn, store as sessions},
     web::{
         conditional,
         form::Fields,
-        limit::FailedTry,
         page,
-        session::{self, SignedIn},
+        parts::{Tone, Way, count},
         shell::Section,
+        site::Site,
+        when::{between, span, when},
     },
 };
 
@@ -49,46 +49,68 @@ const PUBLISH: &str = "Publish the TXT record below, if you have not yet. As soo
 /// fraction of the look-up, and is much less than what the right ones save. What is shown is
 /// named by what was read with it, whatever happens in between.
 pub(crate) async fn status(
-    State(app): State<App>,
+    requests: Requests,
+    State(edition): State<Edition>,
     reference: ReferencePath,
     OriginalUri(uri): OriginalUri,
     asked: HeaderMap,
 ) -> Result<Response, Response> {
     let reference = shown(&reference, &uri).map_err(IntoResponse::into_response)?;
-    let session = session::brought(&app, &asked);
-    find(&app, Look { reference, session }, &asked)
+    let session = session::brought(&requests.site, &asked);
+    find(&requests, &edition, Look { reference, session }, &asked)
         .await
         .map_err(IntoResponse::into_response)
 }
 
-async fn find(app: &App, look: Look, asked: &HeaderMap) -> Result<Response, Error> {
+async fn find(
+    requests: &Requests,
+    edition: &Edition,
+    look: Look,
+    asked: &HeaderMap,
+) -> Result<Response, Error> {
     let face = Face::preferred(asked);
     if conditional::names_any(asked) {
-        let found = app.readers().glance(look).await?;
+        let found = requests.readers.glance(look).await?;
         let (glance, visitor) = found.ok_or(Error::NoRequest)?;
-        note_use(app, look, visitor).await?;
-        let tag = face.tag(app, look.reference, &glance, visitor);
+        note_use(&requests.pool, look, visitor).await?;
+        let tag = face.tag(
+            edition,
+            &requests.site.clocks,
+            look.reference,
+            &glance,
+            visitor,
+        );
         if tag.is_known(asked) {
             return Ok(tag.not_modified(face.headers()));
         }
     }
-    let found = app.readers().whole(look).await?;
+    let found = requests.readers.whole(look).await?;
     let (request, visitor) = found.ok_or(Error::NoRequest)?;
-    note_use(app, look, visitor).await?;
+    note_use(&requests.pool, look, visitor).await?;
     let mut response = match face {
-        Face::Json => live::status::json(app, &request, &proof::needed(app, &request).await?),
-        Face::Page => show(app, &request, visitor.is_own, None).await?,
+        Face::Json => live::status::json(
+            &requests.site,
+            &request,
+            &proof::needed(requests, &request).await?,
+        ),
+        Face::Page => show(requests, &request, visitor.is_own, None).await?,
     };
     response.headers_mut().extend(face.headers());
-    face.tag(app, look.reference, &request.glance(), visitor)
-        .put(&mut response);
+    face.tag(
+        edition,
+        &requests.site.clocks,
+        look.reference,
+        &request.glance(),
+        visitor,
+    )
+    .put(&mut response);
     Ok(response)
 }
 
 /// A session that is used goes on; that is noted once a minute.
-async fn note_use(app: &App, look: Look, visitor: Visitor) -> Result<(), Error> {
+async fn note_use(pool: &PgPool, look: Look, visitor: Visitor) -> Result<(), Error> {
     if let Some(token) = look.session.filter(|_| visitor.is_due) {
-        sessions::session(&app.db().pool, &token).await?;
+        sessions::live(pool, &token).await?;
     }
     Ok(())
 }
@@ -103,13 +125,14 @@ pub(crate) struct WithdrawForm {
 /// `POST /requests/{reference}/withdraw`, for whoever is signed in to its service or has the
 /// management key.
 pub(crate) async fn withdraw(
-    State(app): State<App>,
+    requests: Requests,
+    State(notifier): State<Notifier>,
     reference: ReferencePath,
     OriginalUri(uri): OriginalUri,
     signed_in: Option<SignedIn>,
     Fields(form): Fields<WithdrawForm>,
 ) -> Result<Response, Response> {
-    let request = named(&app, &reference, &uri).await?;
+    let request = requests.named(&reference, &uri).await?;
     if request.state.pending().is_none() {
         return Err(Error::Ended.into_response());
     }
@@ -122,7 +145,7 @@ pub(crate) async fn withdraw(
         } else {
             "That is not the management key of this service. It stands on the receipt: 26 letters and digits in groups of four"
         };
-        let mut response = show(&app, &request, false, Some(message))
+        let mut response = show(&requests, &request, false, Some(message))
             .await
             .map_err(axum::response::IntoResponse::into_response)?;
         if !form.management_key.trim().is_empty() {
@@ -130,9 +153,9 @@ pub(crate) async fn withdraw(
         }
         return Ok(response);
     };
-    match store::withdraw(&app.db().pool, &request, opened).await {
+    match store::withdraw(&requests.pool, &request, opened).await {
         Ok(true) => {
-            app.changed();
+            notifier.changed();
             Ok(Redirect::to(&format!("/requests/{}", request.reference)).into_response())
         }
         Ok(false) => Err(Error::Ended.into_response()),
@@ -142,12 +165,16 @@ pub(crate) async fn withdraw(
 
 /// The request's page; 422 when the management key was wrong.
 async fn show(
-    app: &App,
+    requests: &Requests,
     request: &Request,
     is_own: bool,
     wrong_key: Option<&'static str>,
 ) -> Result<Response, Error> {
-    let mut view = view(app, request, &proof::needed(app, request).await?);
+    let mut view = view(
+        &requests.site,
+        request,
+        &proof::needed(requests, request).await?,
+    );
     view.is_own = is_own;
     let mut code = StatusCode::OK;
     if let Some(message) = wrong_key {
@@ -168,19 +195,18 @@ async fn show(
     Ok(response)
 }
 
-fn view<'a>(app: &'a App, request: &Request, needed: &[Needed]) -> StatusPage<'a> {
-    let site = app.site();
+fn view<'a>(site: &'a Site, request: &Request, needed: &[Needed]) -> StatusPage<'a> {
     let now = request.now;
     let standing = Standing::of(&request.facts(), &site.clocks, now);
     let mut words = Words::of(standing, request, &site.provider);
     if is_at_risk(standing, &request.findings) {
         words = Words::at_risk();
     }
-    let proof = proof_section(app, request, standing, needed);
+    let proof = proof_section(site, request, standing, needed);
     if let (proof::Section::Publish(_), Standing::Checking { .. }) = (&proof, standing) {
         words.lead = PUBLISH.into();
     }
-    let can_check = can_check(app, request, standing);
+    let can_check = can_check(site, request, standing);
     let ended = match request.state {
         Stored::Pending(_) => None,
         Stored::Provisioned { at } | Stored::Rejected { at, .. } | Stored::Withdrawn { at } => {
@@ -194,7 +220,7 @@ fn view<'a>(app: &'a App, request: &Request, needed: &[Needed]) -> StatusPage<'a
         Standing::Checking { overdue: true } | Standing::NeedsAction { overdue: true }
     );
     StatusPage {
-        shell: app.shell(Section::Status),
+        shell: site.shell(Section::Status),
         reference: request.reference.to_string(),
         state: request.state.as_str().into(),
         tag: words.tag.into(),
@@ -226,9 +252,9 @@ fn view<'a>(app: &'a App, request: &Request, needed: &[Needed]) -> StatusPage<'a
             .filter(|at| *at > now && can_check)
             .map(|at| when(at, now)),
         can_check,
-        findings: told_of(app, request),
+        findings: told_of(site, request),
         proof,
-        steps: steps(app, request, standing),
+        steps: steps(site, request, standing),
         routes: routes_of(&request.routes),
         timeline: request
             .events
@@ -246,12 +272,12 @@ fn view<'a>(app: &'a App, request: &Request, needed: &[Needed]) -> StatusPage<'a
 
 /// What there is to say of the records that prove its domains, besides its findings.
 fn proof_section(
-    app: &App,
+    site: &Site,
     request: &Request,
     standing: Standing,
     needed: &[Needed],
 ) -> proof::Section {
-    let is_always = app.site().checks.proof() == ProofMode::Always;
+    let is_always = site.checks.proof() == ProofMode::Always;
     let gained = |event: &store::Event| event.code == EventCode::DomainGained;
     if standing == Standing::InForce && (is_always || request.events.iter().any(gained)) {
         return proof::Section::NotNeeded;
@@ -271,8 +297,7 @@ fn is_at_risk(standing: Standing, findings: &[Finding]) -> bool {
 
 /// The findings of a request in words. The record that proves a domain is shown as long as it
 /// helps this request.
-fn told_of(app: &App, request: &Request) -> Findings {
-    let site = app.site();
+fn told_of(site: &Site, request: &Request) -> Findings {
     let teller = Teller::new(&site.provider, site.checks.mode(), &request.routes);
     let teller = match request.state.pending() {
         Some(_) => teller.with_token(&request.token),
@@ -282,11 +307,11 @@ fn told_of(app: &App, request: &Request) -> Findings {
 }
 
 /// Whether looking again helps: it waits or is in force, and somebody looks.
-fn can_check(app: &App, request: &Request, standing: Standing) -> bool {
+fn can_check(site: &Site, request: &Request, standing: Standing) -> bool {
     match standing {
         Standing::Checking { .. } | Standing::NeedsAction { .. } | Standing::InForce => {
             let held = |it: &Finding| it.code == Code::DomainHeld;
-            app.site().checks.mode() != Mode::Off || request.findings.iter().any(held)
+            site.checks.mode() != Mode::Off || request.findings.iter().any(held)
         }
         Standing::Superseded
         | Standing::Cancelled
@@ -296,9 +321,9 @@ fn can_check(app: &App, request: &Request, standing: Standing) -> bool {
 }
 
 /// What is left to do on the own servers once the routes are in force.
-fn steps(app: &App, request: &Request, standing: Standing) -> Option<Steps> {
+fn steps(site: &Site, request: &Request, standing: Standing) -> Option<Steps> {
     (standing == Standing::InForce).then(|| Steps {
-        identity: format!("'{}'", app.site().provider.replace('\'', "''")),
+        identity: format!("'{}'", site.provider.replace('\'', "''")),
         edges: request
             .routes
             .iter()

@@ -1,15 +1,29 @@
 //! Is what somebody has of a request still what its address shows?
 
+use std::sync::Arc;
+
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::{
-    app::App,
+    clock::Clocks,
     request::{follow::Glance, live, look_up::Visitor, reference::Reference},
     web::{
         accept,
         conditional::{ASK_AGAIN, Tag},
+        site::Site,
     },
 };
+
+/// [`Site::edition`] of this process. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Edition(Arc<str>);
+
+impl Edition {
+    /// That of `site`.
+    pub(crate) fn of(site: &Site) -> Self {
+        Self(site.edition().into())
+    }
+}
 
 /// What the address of a request shows, to whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,17 +53,18 @@ impl Face {
     }
 
     /// The tag of what is shown of a request that stands like this. Everything that is not of the
-    /// request is in the [edition](App::edition). A weak one: within a minute the page's words for
+    /// request is in the [`Edition`]. A weak one: within a minute the page's words for
     /// times may differ, and still mean the same (`docs/performance.md#goals`).
     pub(super) fn tag(
         self,
-        app: &App,
+        edition: &Edition,
+        clocks: &Clocks,
         reference: Reference,
         glance: &Glance,
         visitor: Visitor,
     ) -> Tag {
-        let edition = app.edition();
-        let version = live::version(glance, &app.site().clocks);
+        let edition = &edition.0;
+        let version = live::version(glance, clocks);
         let shown = match self {
             Self::Page => {
                 let minute = glance.now.timestamp().div_euclid(60);

@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use super::parts::{Tone, count};
 use crate::{
     readiness::{
         Code, Finding, Mode, ProofMode, Severity, catalogue::Area, engine::Checks, words::called,
     },
     request::{Kind, Standing, store::Request},
+    web::parts::{Tone, count},
 };
 
 /// A task with its tag.

@@ -6,13 +6,15 @@
 
 use askama::Template;
 
-pub use super::parts::{Choice, Domain, EdgeRoutes, Field, Problem, Tone, Way, When, count};
 use super::{
     findings::Findings,
     proof::{self, Records},
     tasks::Tasks,
 };
-use crate::web::shell::Shell;
+use crate::web::{
+    parts::{Choice, Domain, EdgeRoutes, Field, Problem, Tone, Way, When},
+    shell::Shell,
+};
 
 /// `GET /`: what this is, what to have at hand, three ways on.
 #[derive(Clone, Debug, Template)]
@@ -24,24 +26,6 @@ pub struct StartPage<'a> {
     pub promise: String,
     /// The limit in words, such as `30 days`.
     pub limit: String,
-}
-
-/// An error's page. Says what to do next; never what broke inside.
-#[derive(Clone, Debug, Template)]
-#[template(path = "error.html")]
-pub struct ErrorPage<'a> {
-    /// What stands around the page.
-    pub shell: Shell<'a>,
-    /// The HTTP status code.
-    pub status: u16,
-    /// The heading, such as "Page not found".
-    pub title: String,
-    /// What happened and what to do, a paragraph each.
-    pub lines: Vec<String>,
-    /// Ways on; the start page is always offered.
-    pub ways: Vec<Way>,
-    /// What support needs to find the fault in the log.
-    pub incident: Option<String>,
 }
 
 /// An Access Edge's part of the form.

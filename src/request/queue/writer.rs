@@ -98,7 +98,7 @@ impl Writer {
                 Ok(told) => {
                     self.queue.0.meter.stored(part.len());
                     if told.iter().any(Submitted::is_new) {
-                        self.queue.0.waker.wake();
+                        self.queue.0.notifier.wake();
                     }
                     return Ok(told);
                 }

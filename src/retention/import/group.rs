@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::{
-    Error, Step,
+    error::{Error, Step},
     fields::Field,
     row::{Problem, Problems},
     stage::{self, NewRequest, Requests, StagedRow},
@@ -18,7 +18,7 @@ use crate::{
         Asked, Deployment, MAX_DOMAINS, MAX_EDGES, Routes, RoutesProblem, Wanted,
         reference::SubmissionId,
     },
-    service::Secret,
+    secret::Secret,
 };
 
 /// What a submission id is derived under.
@@ -27,7 +27,7 @@ const SUBMISSION: &[u8] = b"pic-portal imported submission\0";
 /// The submission that stands for a group of lines: the same one each time the file is read.
 fn submission(secret: &Secret, group: &[u8]) -> SubmissionId {
     let mut bytes = [0; 16];
-    bytes.copy_from_slice(&secret.stand_in(SUBMISSION, group)[..16]);
+    bytes.copy_from_slice(&secret.mac(SUBMISSION, group)[..16]);
     SubmissionId::of(bytes)
 }
 

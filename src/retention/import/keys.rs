@@ -7,8 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::Error;
-use crate::service::ManagementKey;
+use super::error::Error;
+use crate::secret::ManagementKey;
 
 /// A new file that its owner alone may read. It is removed again unless it is kept.
 pub(super) struct KeysFile {

@@ -10,18 +10,17 @@ use sqlx::{FromRow, PgConnection, Row as _, postgres::PgRow};
 
 pub(super) use self::columns::{NewRequest, Requests, Staging};
 use super::{
-    Error, Step,
+    error::{Error, Step},
     fields::Field,
     keys::KeysFile,
     row::{Problem, Problems},
 };
 use crate::{
     agreement::{AgreementNumber, Programme},
-    db::{self, Impossible},
+    db::{self, Impossible, notify::WORK_CHANNEL},
     names::{AccessEdge, SipDomain},
-    provisioning::store::CHANNEL,
     request::Deployment,
-    service::ManagementKey,
+    secret::ManagementKey,
 };
 
 /// Rows fetched at a time.
@@ -284,7 +283,7 @@ pub(super) async fn finish(connection: &mut PgConnection) {
         sqlx::raw_sql("ANALYZE service, request, request_edge, request_route, route, event, work")
             .execute(&mut *connection)
             .await?;
-        sqlx::query!("SELECT pg_notify($1, '')", CHANNEL)
+        sqlx::query!("SELECT pg_notify($1, '')", WORK_CHANNEL)
             .execute(&mut *connection)
             .await
     };

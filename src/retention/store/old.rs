@@ -8,7 +8,7 @@ use super::Halt;
 use crate::{
     db::interval,
     retention::{Kind, Until},
-    service::store::{ABSOLUTE_END, IDLE_END},
+    secret::SERVICE_SESSIONS,
 };
 
 /// The most rows of a kind in one transaction: some ten milliseconds.
@@ -58,8 +58,8 @@ async fn forget_requests(
         r#"SELECT requests AS "requests!", services AS "services!"
            FROM pic_forget_requests($1::interval, $2::interval, $3::interval, $4)"#,
         interval(kept_for),
-        interval(IDLE_END),
-        interval(ABSOLUTE_END),
+        interval(SERVICE_SESSIONS.idle),
+        interval(SERVICE_SESSIONS.absolute),
         SERVICES,
     )
     .fetch_one(connection)

@@ -6,41 +6,43 @@ use axum::{
     response::{IntoResponse as _, Redirect, Response},
 };
 use serde::Deserialize;
+use std::sync::Arc;
 
 use super::{
     super::{
-        ManagementKey,
         change::{Change, changes},
         store::{self, Service},
     },
     view::{ChangeLine, EditPage, ReviewPage},
 };
 use crate::{
-    app::App,
+    db::PgPool,
     error::{Error, Problem},
     names::{AccessEdge, SipDomain},
     request::{
         Asked, Deployment,
-        form::{Action, Checked, Field as At, FieldError, Note, RequestForm},
+        form::{Checked, Field as At, FieldError, Note, RequestForm},
         pages::{
             fields::{
                 self, Again, PutOff, already_sent, edge_fields, field, form_problem, general,
                 hidden_edges, warning,
             },
             findings::{Findings, outlook},
+            flow::{FormFlow, Step},
             routes_of,
-            view::{Field, Hidden, Tone, count},
+            view::Hidden,
         },
         queue::NotStored,
-        reference::SubmissionId,
         store::{Submission, Submitted, was_sent},
     },
+    secret::ManagementKey,
+    session::SignedIn,
     web::{
-        client::{Client, Network},
         form::Fields,
         page,
-        session::SignedIn,
+        parts::{Field, Tone, count},
         shell::Section,
+        site::Site,
     },
 };
 
@@ -75,8 +77,12 @@ impl EditForm {
 }
 
 /// `GET /service/edit`: the form with what is in force.
-pub(crate) async fn edit(State(app): State<App>, signed_in: SignedIn) -> Result<Response, Error> {
-    let service = store::look_up(&app.db().pool, signed_in.service).await?;
+pub(crate) async fn edit(
+    State(site): State<Arc<Site>>,
+    State(pool): State<PgPool>,
+    signed_in: SignedIn,
+) -> Result<Response, Error> {
+    let service = store::look_up(&pool, signed_in.service).await?;
     let mut form = RequestForm::blank();
     if !service.routes.is_empty() {
         form.edge = service
@@ -92,9 +98,9 @@ pub(crate) async fn edit(State(app): State<App>, signed_in: SignedIn) -> Result<
     }
     form.deployment = service.deployment.map_or("", Deployment::as_str).into();
     if service.pending().is_some() {
-        return in_the_way(&app, &service, &form);
+        return in_the_way(&site, &service, &form);
     }
-    show(&app, &service, &form, StatusCode::OK, &[])
+    show(&site, &service, &form, &[])
 }
 
 fn lines(domains: &[SipDomain]) -> String {
@@ -107,103 +113,41 @@ fn lines(domains: &[SipDomain]) -> String {
 
 /// `POST /service/edit`: what the pressed button says.
 pub(crate) async fn send_edit(
-    State(app): State<App>,
+    State(pool): State<PgPool>,
     signed_in: SignedIn,
-    Client(network): Client,
+    flow: FormFlow,
     Fields(form): Fields<EditForm>,
 ) -> Result<Response, Error> {
-    let action = Action::parse(&form.action).ok_or(Error::OtherFields)?;
+    let site = &flow.site;
     let confirmed = match form.confirm_edge_change.as_str() {
         "" => false,
         "on" => true,
         _ => return Err(Error::OtherFields),
     };
-    let service = store::look_up(&app.db().pool, signed_in.service).await?;
+    let service = store::look_up(&pool, signed_in.service).await?;
     let mut form = form.into_request(&service);
-    if action == Action::Submit
-        && let Err(too_many) = app.site().throttle.submits.take(network)
-    {
-        return later(&app, &form, confirmed, PutOff::TooMany(too_many));
-    }
-    match action {
-        Action::Change => show(&app, &service, &form, StatusCode::OK, &[]),
-        Action::AddEdge => {
-            form.add_edge();
-            show(&app, &service, &form, StatusCode::OK, &[])
-        }
-        Action::RemoveEdge(place) => {
-            form.remove_edge(place);
-            show(&app, &service, &form, StatusCode::OK, &[])
-        }
-        Action::Review | Action::Submit => match form.check() {
-            Err(errors) => {
-                if SubmissionId::parse(&form.submission_id).is_none() {
-                    form.submission_id = SubmissionId::random().to_field();
-                }
-                show(
-                    &app,
-                    &service,
-                    &form,
-                    StatusCode::UNPROCESSABLE_ENTITY,
-                    &errors,
-                )
-            }
-            Ok(checked) => {
-                let decision = Decision {
-                    checked,
-                    action,
-                    confirmed,
-                    network,
-                };
-                decide(&app, &service, &form, decision).await
-            }
-        },
-    }
-}
-
-/// An edit that keeps all rules, and what is to be done with it.
-struct Decision {
-    checked: Checked,
-    action: Action,
-    confirmed: bool,
-    network: Network,
-}
-
-/// Reviews or sends an edit that keeps all rules of a request.
-async fn decide(
-    app: &App,
-    service: &Service,
-    form: &RequestForm,
-    Decision {
-        checked,
-        action,
-        confirmed,
-        network,
-    }: Decision,
-) -> Result<Response, Error> {
+    let (checked, sending) = match flow.step(&mut form)? {
+        Step::Show(errors) => return show(site, &service, &form, &errors),
+        Step::Later(why) => return later(site, &form, confirmed, why),
+        Step::Review(checked) => (checked, false),
+        Step::Submit(checked) => (checked, true),
+    };
     let told = changes(&service.routes, checked.wanted.routes.edges());
-    let edge_change = told.iter().any(Change::is_edge_change);
-    let sending = action == Action::Submit;
     // A retry of what was sent already finds its changes in force, and is answered all the same.
-    if told.is_empty() && !(sending && was_sent(&app.db().pool, &checked.submission).await?) {
+    if told.is_empty() && !(sending && was_sent(&pool, &checked.submission).await?) {
         let nothing = FieldError {
             field: At::Form,
             message: "Nothing would change: these routes are in force already".into(),
         };
-        return show(
-            app,
-            service,
-            form,
-            StatusCode::UNPROCESSABLE_ENTITY,
-            &[nothing],
-        );
+        return show(site, &service, &form, &[nothing]);
     }
+    let edge_change = told.iter().any(Change::is_edge_change);
     if !sending || (edge_change && !confirmed) {
-        let outlook = outlook(app, network, checked.wanted.routes.edges()).await;
-        return review(app, service, form, &checked, &told, sending, outlook);
+        let outlook = outlook(site, flow.network, checked.wanted.routes.edges()).await;
+        return review(site, &service, &form, &checked, &told, sending, outlook);
     }
-    if let Err(why) = fields::admit(app, network, checked.wanted.routes.domain_count()) {
-        return later(app, form, confirmed, why);
+    if let Err(why) = flow.admit(checked.wanted.routes.domain_count()) {
+        return later(site, &form, confirmed, why);
     }
     let submission = Submission {
         id: checked.submission,
@@ -214,25 +158,22 @@ async fn decide(
         },
         key: ManagementKey::random(),
     };
-    let submitted = match app.submit(submission).await {
-        Ok(submitted) => submitted,
-        Err(NotStored::Refused(error)) => return Err(error.into()),
-        Err(why) => return later(app, form, confirmed, PutOff::NotStored(why)),
-    };
-    match submitted {
-        Submitted::Stored { reference, .. } => {
+    match flow.queue.submit(submission).await {
+        Ok(Submitted::Stored { reference, .. }) => {
             Ok(Redirect::to(&format!("/requests/{reference}/receipt")).into_response())
         }
-        Submitted::AlreadySent { .. } => already_sent(app, Section::Service),
-        Submitted::Pending { .. } => {
-            let service = store::look_up(&app.db().pool, service.id).await?;
-            in_the_way(app, &service, form)
+        Ok(Submitted::AlreadySent { .. }) => already_sent(site, Section::Service),
+        Ok(Submitted::Pending { .. }) => {
+            let service = store::look_up(&pool, service.id).await?;
+            in_the_way(site, &service, &form)
         }
+        Err(NotStored::Refused(error)) => Err(error.into()),
+        Err(why) => later(site, &form, confirmed, PutOff::NotStored(why)),
     }
 }
 
 /// Everything that was typed and confirmed, to be sent again later.
-fn later(app: &App, form: &RequestForm, confirmed: bool, why: PutOff) -> Result<Response, Error> {
+fn later(site: &Site, form: &RequestForm, confirmed: bool, why: PutOff) -> Result<Response, Error> {
     let mut hidden = hidden(form);
     if confirmed {
         hidden.push(Hidden::new("confirm_edge_change", "on"));
@@ -243,7 +184,7 @@ fn later(app: &App, form: &RequestForm, confirmed: bool, why: PutOff) -> Result<
         hidden,
         cancels: false,
     };
-    fields::later(app, again, why)
+    fields::later(site, again, why)
 }
 
 /// Everything that was typed, in hidden fields.
@@ -256,26 +197,26 @@ fn hidden(form: &RequestForm) -> Vec<Hidden> {
     hidden
 }
 
-/// The form with everything that was typed.
+/// The form with everything that was typed; 422 when there are errors.
 fn show(
-    app: &App,
+    site: &Site,
     service: &Service,
     form: &RequestForm,
-    status: StatusCode,
     errors: &[FieldError],
 ) -> Result<Response, Error> {
-    let mut view = view(app, service, form, errors);
-    view.shell.error = !errors.is_empty();
-    let mut response = page(status, &view)?;
-    if !errors.is_empty() {
-        response.extensions_mut().insert(form_problem(errors));
+    let mut view = view(site, service, form, errors);
+    if errors.is_empty() {
+        return page(StatusCode::OK, &view);
     }
+    view.shell.error = true;
+    let mut response = page(StatusCode::UNPROCESSABLE_ENTITY, &view)?;
+    response.extensions_mut().insert(form_problem(errors));
     Ok(response)
 }
 
 /// 409: a request of the service is pending, and there can be only one. Everything typed stays.
-fn in_the_way(app: &App, service: &Service, form: &RequestForm) -> Result<Response, Error> {
-    let mut view = view(app, service, form, &[]);
+fn in_the_way(site: &Site, service: &Service, form: &RequestForm) -> Result<Response, Error> {
+    let mut view = view(site, service, form, &[]);
     view.pending = service
         .pending()
         .map(|request| request.reference.to_string());
@@ -285,13 +226,13 @@ fn in_the_way(app: &App, service: &Service, form: &RequestForm) -> Result<Respon
 }
 
 fn view<'a>(
-    app: &'a App,
+    site: &'a Site,
     service: &Service,
     form: &RequestForm,
     errors: &[FieldError],
 ) -> EditPage<'a> {
     EditPage {
-        shell: app.shell(Section::Service),
+        shell: site.shell(Section::Service),
         number: service.number.to_string(),
         submission_id: form.submission_id.clone(),
         edges: edge_fields(form, errors),
@@ -304,7 +245,7 @@ fn view<'a>(
 /// *Check your changes*: now, after, each change in words. 422 when it was sent without the
 /// confirmation that a change of an Access Edge FQDN needs.
 fn review(
-    app: &App,
+    site: &Site,
     service: &Service,
     form: &RequestForm,
     checked: &Checked,
@@ -321,7 +262,7 @@ fn review(
         },
         ..Field::new("confirm_edge_change")
     });
-    let mut shell = app.shell(Section::Service);
+    let mut shell = site.shell(Section::Service);
     shell.error = unconfirmed;
     let added = |change: &&Change| matches!(change, Change::Added { .. });
     let to_prove = match told.iter().filter(added).count() {

@@ -7,38 +7,49 @@ use axum::{
 };
 use axum_extra::extract::cookie::{Cookie, CookieJar};
 use serde::Deserialize;
+use std::sync::Arc;
 
 use super::{
-    super::{
-        ManagementKey,
-        store::{self, Service},
-    },
+    super::store::{self, Service},
     view::{CancelPage, KeyPage},
 };
 use crate::{
-    app::App,
-    error::{Error, Problem},
+    db::{PgPool, notify::Notifier},
+    error::{Error, Problem, TooMany},
     request::{
         Asked,
         pages::{
             fields::{Again, PutOff, already_sent, later, put_off},
             receipt, routes_of,
-            view::{Field, Hidden, Problem as Line, count},
+            view::Hidden,
         },
-        queue::NotStored,
+        queue::{NotStored, Queue},
         reference::{NOT_AN_ID, SubmissionId},
         store::{Submission, Submitted, was_sent},
     },
-    web::{client::Client, form::Fields, limit::TooMany, page, session::SignedIn, shell::Section},
+    secret::ManagementKey,
+    session::SignedIn,
+    web::{
+        client::Client,
+        form::Fields,
+        page,
+        parts::{Field, Problem as Line, count},
+        shell::Section,
+        site::Site,
+    },
 };
 
 /// `GET /service/cancel`: what stops.
-pub(crate) async fn cancel(State(app): State<App>, signed_in: SignedIn) -> Result<Response, Error> {
-    let service = store::look_up(&app.db().pool, signed_in.service).await?;
+pub(crate) async fn cancel(
+    State(site): State<Arc<Site>>,
+    State(pool): State<PgPool>,
+    signed_in: SignedIn,
+) -> Result<Response, Error> {
+    let service = store::look_up(&pool, signed_in.service).await?;
     if let Some(error) = in_the_way(&service) {
         return Err(error);
     }
-    cancel_page(&app, &service, &SubmissionId::random().to_field(), None)
+    cancel_page(&site, &service, &SubmissionId::random().to_field(), None)
 }
 
 /// The fields of `POST /service/cancel`. Programs may leave the submission id out; then a retry is not
@@ -52,7 +63,9 @@ pub(crate) struct CancelForm {
 
 /// `POST /service/cancel`: a request of its own, with receipt and timeline.
 pub(crate) async fn send_cancel(
-    State(app): State<App>,
+    State(site): State<Arc<Site>>,
+    State(pool): State<PgPool>,
+    State(queue): State<Queue>,
     signed_in: SignedIn,
     Fields(form): Fields<CancelForm>,
 ) -> Result<Response, Error> {
@@ -63,19 +76,18 @@ pub(crate) async fn send_cancel(
             None => return Ok(Problem::field("submission_id", NOT_AN_ID).into_response()),
         },
     };
-    let pool = &app.db().pool;
-    let service = store::look_up(pool, signed_in.service).await?;
+    let service = store::look_up(&pool, signed_in.service).await?;
     let id_again = id.to_field();
     let confirmed = form.confirm == "on";
     // A retry of what was sent already is in its own way, and is answered all the same.
     if let Some(error) = in_the_way(&service)
-        && !(confirmed && was_sent(pool, &id).await?)
+        && !(confirmed && was_sent(&pool, &id).await?)
     {
         return Err(error);
     }
     if !confirmed {
         let unconfirmed = Some("Tick the box to cancel the service");
-        return cancel_page(&app, &service, &id_again, unconfirmed);
+        return cancel_page(&site, &service, &id_again, unconfirmed);
     }
     let submission = Submission {
         id,
@@ -84,11 +96,11 @@ pub(crate) async fn send_cancel(
         },
         key: ManagementKey::random(),
     };
-    match app.submit(submission).await {
+    match queue.submit(submission).await {
         Ok(Submitted::Stored { reference, .. }) => {
             Ok(Redirect::to(&format!("/requests/{reference}/receipt")).into_response())
         }
-        Ok(Submitted::AlreadySent { .. }) => already_sent(&app, Section::Service),
+        Ok(Submitted::AlreadySent { .. }) => already_sent(&site, Section::Service),
         Ok(Submitted::Pending { .. }) => Err(Error::Pending),
         Err(NotStored::Refused(error)) => Err(error.into()),
         Err(why) => {
@@ -101,7 +113,7 @@ pub(crate) async fn send_cancel(
                 ],
                 cancels: true,
             };
-            later(&app, again, PutOff::NotStored(why))
+            later(&site, again, PutOff::NotStored(why))
         }
     }
 }
@@ -118,12 +130,12 @@ fn in_the_way(service: &Service) -> Option<Error> {
 }
 
 fn cancel_page(
-    app: &App,
+    site: &Site,
     service: &Service,
     submission_id: &str,
     unconfirmed: Option<&'static str>,
 ) -> Result<Response, Error> {
-    let mut shell = app.shell(Section::Service);
+    let mut shell = site.shell(Section::Service);
     shell.error = unconfirmed.is_some();
     let view = CancelPage {
         shell,
@@ -154,34 +166,36 @@ fn cancel_page(
 const KEY_PAGE: &str = "/service/key";
 
 /// The cookie that takes the new key's cookie away.
-pub(super) fn key_removal(app: &App) -> Cookie<'static> {
-    receipt::removal(app, KEY_PAGE.to_owned())
+pub(super) fn key_removal(site: &Site) -> Cookie<'static> {
+    receipt::COOKIE.remove(site, Some(KEY_PAGE.to_owned()))
 }
 
 /// `GET /service/key`.
 pub(crate) async fn key(
-    State(app): State<App>,
+    State(site): State<Arc<Site>>,
+    State(pool): State<PgPool>,
     signed_in: SignedIn,
     jar: CookieJar,
 ) -> Result<Response, Error> {
-    key_page(&app, signed_in, &jar, None).await
+    key_page(&site, &pool, signed_in, &jar, None).await
 }
 
 /// The key that a browser brings, or the button for a new one; with `problem`, why there is none.
 async fn key_page(
-    app: &App,
+    site: &Site,
+    pool: &PgPool,
     signed_in: SignedIn,
     jar: &CookieJar,
     problem: Option<Line>,
 ) -> Result<Response, Error> {
-    let service = store::look_up(&app.db().pool, signed_in.service).await?;
-    let key = receipt::key_in(app, jar);
+    let service = store::look_up(pool, signed_in.service).await?;
+    let key = receipt::key_in(site, jar);
     // Only the key in force is shown: a cookie is what somebody sends.
     let key = match key {
-        Some(key) if store::opens(&app.db().pool, service.id, &key).await? => Some(key.reveal()),
+        Some(key) if store::opens(pool, service.id, &key).await? => Some(key.reveal()),
         _ => None,
     };
-    let mut shell = app.shell(Section::Service);
+    let mut shell = site.shell(Section::Service);
     shell.error = problem.is_some();
     page(
         StatusCode::OK,
@@ -201,34 +215,37 @@ pub(crate) struct KeyForm {}
 
 /// `POST /service/key`: a new key. The old one dies at once, and with it every other session.
 pub(crate) async fn send_key(
-    State(app): State<App>,
+    State(site): State<Arc<Site>>,
+    State(pool): State<PgPool>,
+    State(notifier): State<Notifier>,
     signed_in: SignedIn,
     Client(network): Client,
     jar: CookieJar,
     Fields(KeyForm {}): Fields<KeyForm>,
 ) -> Result<Response, Error> {
-    let throttle = &app.site().throttle;
+    let throttle = &site.throttle;
     let by_network = match throttle.keys.take(network) {
         Ok(taken) => taken,
-        Err(too_many) => return key_later(&app, signed_in, &jar, too_many).await,
+        Err(too_many) => return key_later(&site, &pool, signed_in, &jar, too_many).await,
     };
     let by_service = match throttle.keys_of_a_service.take(signed_in.service) {
         Ok(taken) => taken,
         Err(too_many) => {
             by_network.give_back();
-            return key_later(&app, signed_in, &jar, too_many).await;
+            return key_later(&site, &pool, signed_in, &jar, too_many).await;
         }
     };
     let key = ManagementKey::random();
-    let pool = &app.db().pool;
-    if !store::replace_key(pool, signed_in.service, &key, &signed_in.token).await? {
+    if !store::replace_key(&pool, signed_in.service, &key, &signed_in.token).await? {
         by_network.give_back();
         by_service.give_back();
         // Another browser has replaced the key since this one asked.
         return Ok(Redirect::to("/service").into_response());
     }
-    app.changed();
-    let cookie = receipt::key_cookie(&app, KEY_PAGE.to_owned(), &key).to_string();
+    notifier.changed();
+    let cookie = receipt::COOKIE
+        .set(&site, Some(KEY_PAGE.to_owned()), key.reveal())
+        .to_string();
     Ok((
         AppendHeaders([(header::SET_COOKIE, cookie)]),
         Redirect::to(KEY_PAGE),
@@ -238,7 +255,8 @@ pub(crate) async fn send_key(
 
 /// 429: the page as it was, with when to try again. The key in force stays.
 async fn key_later(
-    app: &App,
+    site: &Site,
+    pool: &PgPool,
     signed_in: SignedIn,
     jar: &CookieJar,
     too_many: TooMany,
@@ -251,6 +269,6 @@ async fn key_later(
             count(minutes, "minute", "minutes")
         ),
     };
-    let shown = key_page(app, signed_in, jar, Some(problem)).await?;
+    let shown = key_page(site, pool, signed_in, jar, Some(problem)).await?;
     Ok(put_off(shown, Error::TooManyKeys(too_many)))
 }

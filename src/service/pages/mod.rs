@@ -10,32 +10,33 @@ use axum::{
     response::{AppendHeaders, IntoResponse as _, Redirect, Response},
 };
 use serde::Deserialize;
+use std::sync::Arc;
 
 use self::view::{HubPage, Line, SignInPage};
 pub(crate) use self::{
     edit::{edit, send_edit},
     end::{cancel, key, send_cancel, send_key},
 };
-use super::{
-    ManagementKey,
-    store::{self, Listed, Service},
-};
+use super::store::{self, Listed, Service};
 use crate::{
     agreement::AgreementNumber,
-    app::App,
-    error::{Error, Problem},
+    db::PgPool,
+    error::{Error, FailedTry, Problem},
     readiness::{ProofMode, Severity, words::Teller},
     request::{
         Kind, State as Stored,
-        pages::{findings::Findings, routes_of, view::Field, view::Tone, when::when},
+        pages::{findings::Findings, routes_of},
     },
+    secret::ManagementKey,
+    session::{self, SignedIn, store as sessions},
     web::{
         client::Client,
         form::{Fields, NoFields},
-        limit::FailedTry,
         page,
-        session::{self, SignedIn},
+        parts::{Field, Tone},
         shell::Section,
+        site::Site,
+        when::when,
     },
 };
 
@@ -45,15 +46,13 @@ const NOT_OPENED: &str =
 
 /// `GET /service`: the hub for who is signed in, the form for who is not.
 pub(crate) async fn service(
-    State(app): State<App>,
+    State(site): State<Arc<Site>>,
+    State(pool): State<PgPool>,
     signed_in: Option<SignedIn>,
 ) -> Result<Response, Error> {
     match signed_in {
-        Some(signed_in) => hub(
-            &app,
-            &store::look_up(&app.db().pool, signed_in.service).await?,
-        ),
-        None => sign_in_page(&app, "", None),
+        Some(signed_in) => hub(&site, &store::look_up(&pool, signed_in.service).await?),
+        None => sign_in_page(&site, "", None),
     }
 }
 
@@ -67,24 +66,25 @@ pub(crate) struct SignInForm {
 
 /// `POST /service`: sign in with the agreement number and the management key.
 pub(crate) async fn sign_in(
-    State(app): State<App>,
+    State(site): State<Arc<Site>>,
+    State(pool): State<PgPool>,
     earlier: Option<SignedIn>,
     Client(network): Client,
     Fields(form): Fields<SignInForm>,
 ) -> Result<Response, Error> {
-    let success = app.site().throttle.sign_ins.take(network)?;
+    let success = site.throttle.sign_ins.take(network)?;
     let number = AgreementNumber::parse_to_find(&form.number).ok();
     let key = ManagementKey::parse(&form.management_key);
-    let opened = store::sign_in(&app.db().pool, number.as_ref(), key.as_ref()).await?;
+    let opened = sessions::open(&pool, number.as_ref(), key.as_ref()).await?;
     let Some(token) = opened else {
         success.give_back();
-        return sign_in_page(&app, &form.number, Some(NOT_OPENED));
+        return sign_in_page(&site, &form.number, Some(NOT_OPENED));
     };
     // The browser forgets its earlier session, so nobody else shall have it.
     if let Some(earlier) = earlier {
-        store::sign_out(&app.db().pool, &earlier.token).await?;
+        sessions::end(&pool, &earlier.token).await?;
     }
-    let cookie = session::cookie(&app, &token).to_string();
+    let cookie = session::COOKIE.set(&site, None, token.reveal()).to_string();
     Ok((
         AppendHeaders([(header::SET_COOKIE, cookie)]),
         Redirect::to("/service"),
@@ -92,8 +92,12 @@ pub(crate) async fn sign_in(
         .into_response())
 }
 
-fn sign_in_page(app: &App, number: &str, problem: Option<&'static str>) -> Result<Response, Error> {
-    let mut shell = app.shell(Section::Service);
+fn sign_in_page(
+    site: &Site,
+    number: &str,
+    problem: Option<&'static str>,
+) -> Result<Response, Error> {
+    let mut shell = site.shell(Section::Service);
     shell.error = problem.is_some();
     let view = SignInPage {
         shell,
@@ -118,15 +122,16 @@ fn sign_in_page(app: &App, number: &str, problem: Option<&'static str>) -> Resul
 
 /// `POST /service/sign-out`.
 pub(crate) async fn sign_out(
-    State(app): State<App>,
+    State(site): State<Arc<Site>>,
+    State(pool): State<PgPool>,
     signed_in: Option<SignedIn>,
     Fields(NoFields {}): Fields<NoFields>,
 ) -> Result<Response, Error> {
     if let Some(signed_in) = signed_in {
-        store::sign_out(&app.db().pool, &signed_in.token).await?;
+        sessions::end(&pool, &signed_in.token).await?;
     }
     // A new key that was just shown goes along: the next at this browser is somebody else.
-    let cookies = [session::removal(&app), end::key_removal(&app)];
+    let cookies = [session::COOKIE.remove(&site, None), end::key_removal(&site)];
     Ok((
         AppendHeaders(cookies.map(|cookie| (header::SET_COOKIE, cookie.to_string()))),
         Redirect::to("/service"),
@@ -134,14 +139,13 @@ pub(crate) async fn sign_out(
         .into_response())
 }
 
-fn hub(app: &App, service: &Service) -> Result<Response, Error> {
-    let site = app.site();
+fn hub(site: &Site, service: &Service) -> Result<Response, Error> {
     let teller = Teller::new(&site.provider, site.checks.mode(), &service.routes);
     let lines: Vec<Line> = service.requests.iter().map(|r| line(r, service)).collect();
     page(
         StatusCode::OK,
         &HubPage {
-            shell: app.shell(Section::Service),
+            shell: site.shell(Section::Service),
             programme: service.programme.label().into(),
             number_label: service.programme.number_label().into(),
             number: service.number.to_string(),
@@ -192,10 +196,10 @@ fn line(request: &Listed, service: &Service) -> Line {
 /// `GET /service/routes.csv`: the routes in force, for a spreadsheet or a script. Names of hosts
 /// and domains begin with a letter or a digit, so no cell is taken for a formula.
 pub(crate) async fn routes_csv(
-    State(app): State<App>,
+    State(pool): State<PgPool>,
     signed_in: SignedIn,
 ) -> Result<Response, Error> {
-    let service = store::look_up(&app.db().pool, signed_in.service).await?;
+    let service = store::look_up(&pool, signed_in.service).await?;
     let mut csv = String::from("sip_domain,access_edge\r\n");
     for (edge, domains) in &service.routes {
         for domain in domains {

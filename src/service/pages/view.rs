@@ -5,9 +5,12 @@ use askama::Template;
 use crate::{
     request::pages::{
         findings::Findings,
-        view::{Choice, EdgeFields, EdgeRoutes, Field, Hidden, Problem, Tone, When, deployments},
+        view::{EdgeFields, Hidden, deployments},
     },
-    web::shell::Shell,
+    web::{
+        parts::{Choice, EdgeRoutes, Field, Problem, Tone, When},
+        shell::Shell,
+    },
 };
 
 /// `GET /service`: sign in.

@@ -11,12 +11,12 @@ use serde::Deserialize;
 use sqlx::types::Json;
 
 use crate::{
-    agreement::AgreementNumber,
+    agreement::{AgreementNumber, ServiceId},
     db::{self, Impossible, PgPool},
     names::SipDomain,
     readiness::Finding,
     request::{
-        Asked, Reason, ServiceId,
+        Asked, Reason,
         reference::{Reference, SubmissionId},
         store::StoredFinding,
     },

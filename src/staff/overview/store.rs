@@ -1,5 +1,7 @@
 //! What has been provisioned of late, what was found, and who is at work?
 
+pub mod gauges;
+
 use std::time::Duration;
 
 use super::{DAYS, Instance, MOST_FOUND, MOST_TIMED, Overview};

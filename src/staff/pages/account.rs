@@ -6,6 +6,7 @@ use axum::{
     response::{AppendHeaders, IntoResponse as _, Redirect, Response},
 };
 use serde::Deserialize;
+use std::sync::Arc;
 
 use super::{
     desk,
@@ -13,15 +14,15 @@ use super::{
     view::{AccountPage, Tab},
 };
 use crate::{
-    app::App,
-    error::{Error, Problem},
-    request::pages::view::Field,
+    db::PgPool,
+    error::{Error, FailedTry, Problem},
+    secret::Secret,
     staff::{
-        gate,
+        gate::{self, Gate},
         password::{Lane, Password},
         store,
     },
-    web::{form::Fields, limit::FailedTry, page, shell::Section},
+    web::{form::Fields, page, parts::Field, shell::Section, site::Site},
 };
 
 /// The query after a change.
@@ -33,20 +34,25 @@ pub(crate) struct After {
 
 /// `GET /staff/account`.
 pub(crate) async fn account(
-    State(app): State<App>,
+    State(site): State<Arc<Site>>,
+    State(pool): State<PgPool>,
     Reader(signed_in): Reader,
     after: Result<Query<After>, QueryRejection>,
 ) -> Result<Response, Error> {
     let Query(after) = after.map_err(|_| Error::OtherQuery)?;
-    let mut view = view(&app, &signed_in).await?;
+    let mut view = view(&site, &pool, &signed_in).await?;
     view.changed = !after.changed.is_empty();
     page(StatusCode::OK, &view)
 }
 
-async fn view<'a>(app: &'a App, signed_in: &SignedIn) -> Result<AccountPage<'a>, Error> {
-    let sessions = store::sessions(&app.db().pool, signed_in.account.id).await?;
+async fn view<'a>(
+    site: &'a Site,
+    pool: &PgPool,
+    signed_in: &SignedIn,
+) -> Result<AccountPage<'a>, Error> {
+    let sessions = store::sessions(pool, signed_in.account.id).await?;
     Ok(AccountPage {
-        shell: app.shell(Section::Staff),
+        shell: site.shell(Section::Staff),
         desk: desk(signed_in, Tab::Account),
         old: Field::new("old"),
         new: Field::new("new"),
@@ -65,22 +71,25 @@ pub(crate) struct PasswordForm {
 
 /// `POST /staff/account`: another password. Every other session ends.
 pub(crate) async fn send_password(
-    State(app): State<App>,
+    State(site): State<Arc<Site>>,
+    State(pool): State<PgPool>,
+    State(secret): State<Secret>,
+    State(gate): State<Arc<Gate>>,
     Reader(signed_in): Reader,
     Fields(form): Fields<PasswordForm>,
 ) -> Result<Response, Error> {
-    let (account, pool) = (&signed_in.account, &app.db().pool);
+    let account = &signed_in.account;
     let new = match Password::new(form.new, &account.name) {
         Ok(new) => new,
-        Err(problem) => return refuse(&app, &signed_in, "new", &problem.to_string()).await,
+        Err(problem) => return refuse(&site, &pool, &signed_in, "new", &problem.to_string()).await,
     };
-    let kept = store::password(pool, Some(&account.name)).await?;
+    let kept = store::password(&pool, Some(&account.name)).await?;
     let old = kept.map(|(_, hashed)| hashed);
     // A browser that somebody has left open is no licence to guess. What others try elsewhere is
     // not held against it.
-    let paid = app.gate().known.take(account.name.as_str());
+    let paid = gate.known.take(account.name.as_str());
     let paid = paid.map_err(Error::AccountBusy)?;
-    let hasher = &app.gate().hasher;
+    let hasher = &gate.hasher;
     let typed = Password::typed(form.old);
     let right = match hasher.matches(typed, old.clone(), Lane::Known).await {
         Ok(right) => right,
@@ -91,18 +100,18 @@ pub(crate) async fn send_password(
     };
     let (Some(old), true) = (old, right) else {
         let message = "That is not your password. Enter the one you have signed in with";
-        let mut response = refuse(&app, &signed_in, "old", message).await?;
+        let mut response = refuse(&site, &pool, &signed_in, "old", message).await?;
         response.extensions_mut().insert(FailedTry);
         return Ok(response);
     };
     paid.give_back();
     let new = hasher.hash(new, Lane::Known).await?;
-    if !store::change_password(pool, account, &old, &new, &signed_in.token).await? {
+    if !store::change_password(&pool, account, &old, &new, &signed_in.token).await? {
         // Changed elsewhere in the same moment; this session has ended with it.
         return Ok(Redirect::to(DOOR).into_response());
     }
-    let mark = gate::mark(&app.db().secret, &account.name, &new);
-    let cookie = session::mark(&app, mark).to_string();
+    let mark = gate::mark(&secret, &account.name, &new);
+    let cookie = session::KNOWN.set(&site, None, mark).to_string();
     Ok((
         AppendHeaders([(header::SET_COOKIE, cookie)]),
         Redirect::to("/staff/account?changed=yes"),
@@ -111,12 +120,13 @@ pub(crate) async fn send_password(
 }
 
 async fn refuse(
-    app: &App,
+    site: &Site,
+    pool: &PgPool,
     signed_in: &SignedIn,
     field: &str,
     message: &str,
 ) -> Result<Response, Error> {
-    let mut view = view(app, signed_in).await?;
+    let mut view = view(site, pool, signed_in).await?;
     view.shell.error = true;
     let at = if field == "old" {
         &mut view.old
@@ -133,11 +143,12 @@ async fn refuse(
 
 /// `POST /staff/account/sign-out`: ends every session of the account, this one too.
 pub(crate) async fn sign_out_everywhere(
-    State(app): State<App>,
+    State(site): State<Arc<Site>>,
+    State(pool): State<PgPool>,
     Reader(signed_in): Reader,
 ) -> Result<Response, Error> {
-    store::sign_out_everywhere(&app.db().pool, signed_in.account.id).await?;
-    let cookie = session::removal(&app).to_string();
+    store::sign_out_everywhere(&pool, signed_in.account.id).await?;
+    let cookie = session::COOKIE.remove(&site, None).to_string();
     Ok((
         AppendHeaders([(header::SET_COOKIE, cookie)]),
         Redirect::to(DOOR),

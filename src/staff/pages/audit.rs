@@ -6,6 +6,7 @@ use axum::{
     response::Response,
 };
 use serde::Deserialize;
+use std::sync::Arc;
 
 use super::{
     desk,
@@ -14,11 +15,10 @@ use super::{
     words,
 };
 use crate::{
-    app::App,
+    db::PgPool,
     error::Error,
-    request::pages::when::when,
     staff::desk::store,
-    web::{page, shell::Section},
+    web::{page, shell::Section, site::Site, when::when},
 };
 
 /// Lines on a page.
@@ -33,13 +33,14 @@ pub(crate) struct From {
 
 /// `GET /staff/audit`, for agents.
 pub(crate) async fn audit(
-    State(app): State<App>,
+    State(site): State<Arc<Site>>,
+    State(pool): State<PgPool>,
     Agent(signed_in): Agent,
     from: Result<Query<From>, QueryRejection>,
 ) -> Result<Response, Error> {
     let Query(from) = from.map_err(|_| Error::OtherQuery)?;
     let before = from.after.unwrap_or(i64::MAX);
-    let (mut entries, now) = store::audit(&app.db().pool, before, PAGE + 1).await?;
+    let (mut entries, now) = store::audit(&pool, before, PAGE + 1).await?;
     let more = entries.len() > PAGE;
     entries.truncate(PAGE);
     let next = entries.last().filter(|_| more);
@@ -55,7 +56,7 @@ pub(crate) async fn audit(
     page(
         StatusCode::OK,
         &AuditPage {
-            shell: app.shell(Section::Staff),
+            shell: site.shell(Section::Staff),
             desk: desk(&signed_in, Tab::Audit),
             lines: lines.collect(),
             next,

@@ -1,12 +1,17 @@
 //! How do staff get in and out, and how is the first account made?
 
 use axum::{
+    extract::{FromRef, FromRequestParts},
+    http::request::Parts,
+};
+use axum::{
     extract::{Query, State, rejection::QueryRejection},
     http::{StatusCode, header},
     response::{AppendHeaders, IntoResponse as _, Redirect, Response},
 };
 use axum_extra::extract::cookie::CookieJar;
 use serde::Deserialize;
+use std::{convert::Infallible, sync::Arc};
 
 use super::{
     QUEUE,
@@ -14,21 +19,18 @@ use super::{
     view::{SetUpPage, SignInPage},
 };
 use crate::{
-    app::App,
+    db::PgPool,
     error::{Error, FieldProblem, Problem},
-    request::pages::view::Field,
+    secret::{Secret, SessionToken, SetUpToken},
+    server::network::Network,
     staff::{
-        Name, SessionToken, SetUpToken, StaffId,
-        gate::{self, Paid},
+        Name, StaffId,
+        gate::{self, Gate, Paid},
         password::{Hashed, Lane, Password},
         store,
     },
     web::{
-        client::{Client, Network},
-        form::Fields,
-        limit::Taken,
-        page,
-        shell::Section,
+        client::Client, form::Fields, limit::Taken, page, parts::Field, shell::Section, site::Site,
     },
 };
 
@@ -44,7 +46,7 @@ pub(crate) struct Wanted {
 
 /// `GET /staff/sign-in`: whoever is signed in already goes on.
 pub(crate) async fn sign_in(
-    State(app): State<App>,
+    State(site): State<Arc<Site>>,
     signed_in: Option<SignedIn>,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Response, Error> {
@@ -53,7 +55,7 @@ pub(crate) async fn sign_in(
     if signed_in.is_some() {
         return Ok(on(next));
     }
-    sign_in_page(&app, "", next, None)
+    sign_in_page(&site, "", next, None)
 }
 
 /// The fields of `POST /staff/sign-in`.
@@ -77,12 +79,12 @@ struct Attempt<'a> {
 impl<'a> Attempt<'a> {
     /// Takes it, or says why not; then nothing is taken.
     fn take(
-        app: &'a App,
+        door: &'a Door,
         network: Network,
         name: Option<&Name>,
         is_known: bool,
     ) -> Result<Self, Error> {
-        let (throttle, gate) = (&app.site().throttle, app.gate());
+        let (throttle, gate) = (&door.site.throttle, &door.gate);
         let success = throttle.sign_ins.take(network)?;
         let tried = if is_known {
             Ok(None)
@@ -135,22 +137,22 @@ impl<'a> Attempt<'a> {
 /// known once: so many who try at once do not keep the database busy, and who is refused learns
 /// nothing of the account.
 pub(crate) async fn send_sign_in(
-    State(app): State<App>,
+    door: Door,
     Client(network): Client,
     jar: CookieJar,
     Fields(form): Fields<SignInForm>,
 ) -> Result<Response, Error> {
     let next = own_path(&form.next).unwrap_or_default();
     let name = Name::parse(&form.name).ok();
-    let is_known = is_known(&app, &session::shown_mark(&app, &jar), name.as_ref()).await?;
-    let attempt = Attempt::take(&app, network, name.as_ref(), is_known)?;
+    let is_known = door.is_known(&jar, name.as_ref()).await?;
+    let attempt = Attempt::take(&door, network, name.as_ref(), is_known)?;
     let lane = if is_known {
         Lane::Known
     } else {
         Lane::Of(network)
     };
     let typed = Password::typed(form.password);
-    let (kept, right) = match compare(&app, name.as_ref(), typed, lane).await {
+    let (kept, right) = match door.compare(name.as_ref(), typed, lane).await {
         Ok(compared) => compared,
         Err(error) => {
             attempt.give_back();
@@ -159,8 +161,8 @@ pub(crate) async fn send_sign_in(
     };
     let opened = match (kept, name) {
         (Some((staff, password)), Some(name)) if right => {
-            let earlier = session::token_in(&app, &jar);
-            open(&app, staff, &name, &password, next, earlier).await?
+            let earlier = session::token_in(&door.site, &jar);
+            door.open(staff, &name, &password, next, earlier).await?
         }
         _ => None,
     };
@@ -169,53 +171,89 @@ pub(crate) async fn send_sign_in(
         return Ok(response);
     }
     attempt.failed();
-    sign_in_page(&app, &form.name, next, Some(NOT_OPENED))
+    sign_in_page(&door.site, &form.name, next, Some(NOT_OPENED))
 }
 
-/// Whether `shown` is the mark of the account of this name.
-async fn is_known(app: &App, shown: &str, name: Option<&Name>) -> Result<bool, Error> {
-    let secret = &app.db().secret;
-    let Some(name) = name.filter(|name| gate::was_marked(shown, secret, name)) else {
-        return Ok(false);
-    };
-    let kept = store::password(&app.db().pool, Some(name)).await?;
-    Ok(kept.is_some_and(|(_, password)| gate::is_marked(shown, secret, name, &password)))
+/// What signing in takes.
+pub(crate) struct Door {
+    site: Arc<Site>,
+    pool: PgPool,
+    secret: Secret,
+    gate: Arc<Gate>,
 }
 
-/// The account of this name, if it can be used, and whether `typed` is its password.
-async fn compare(
-    app: &App,
-    name: Option<&Name>,
-    typed: Password,
-    lane: Lane,
-) -> Result<(Option<(StaffId, Hashed)>, bool), Error> {
-    let kept = store::password(&app.db().pool, name).await?;
-    let hashed = kept.as_ref().map(|(_, hashed)| hashed.clone());
-    let right = app.gate().hasher.matches(typed, hashed, lane).await?;
-    Ok((kept, right))
-}
+impl<S> FromRequestParts<S> for Door
+where
+    Arc<Site>: FromRef<S>,
+    PgPool: FromRef<S>,
+    Secret: FromRef<S>,
+    Arc<Gate>: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Infallible;
 
-/// Opens a session and leads on; `None`: the account was changed meanwhile.
-async fn open(
-    app: &App,
-    staff: StaffId,
-    name: &Name,
-    password: &Hashed,
-    next: &str,
-    earlier: Option<SessionToken>,
-) -> Result<Option<Response>, Error> {
-    let pool = &app.db().pool;
-    let Some(token) = store::sign_in(pool, staff, password).await? else {
-        return Ok(None);
-    };
-    // The browser forgets its earlier session, so nobody else shall have it.
-    if let Some(earlier) = earlier {
-        store::sign_out(pool, &earlier).await?;
+    async fn from_request_parts(_: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        Ok(Self {
+            site: Arc::from_ref(state),
+            pool: PgPool::from_ref(state),
+            secret: Secret::from_ref(state),
+            gate: Arc::from_ref(state),
+        })
     }
-    let mark = gate::mark(&app.db().secret, name, password);
-    let cookies = [session::cookie(app, &token), session::mark(app, mark)];
-    let cookies = cookies.map(|cookie| (header::SET_COOKIE, cookie.to_string()));
-    Ok(Some((AppendHeaders(cookies), on(next)).into_response()))
+}
+
+impl Door {
+    /// Whether the browser shows the mark of the account of this name.
+    async fn is_known(&self, jar: &CookieJar, name: Option<&Name>) -> Result<bool, Error> {
+        let shown = session::KNOWN.value(&self.site, jar).unwrap_or_default();
+        let Some(name) = name.filter(|name| gate::was_marked(&shown, &self.secret, name)) else {
+            return Ok(false);
+        };
+        let kept = store::password(&self.pool, Some(name)).await?;
+        Ok(
+            kept.is_some_and(|(_, password)| {
+                gate::is_marked(&shown, &self.secret, name, &password)
+            }),
+        )
+    }
+
+    /// The account of this name, if it can be used, and whether `typed` is its password.
+    async fn compare(
+        &self,
+        name: Option<&Name>,
+        typed: Password,
+        lane: Lane,
+    ) -> Result<(Option<(StaffId, Hashed)>, bool), Error> {
+        let kept = store::password(&self.pool, name).await?;
+        let hashed = kept.as_ref().map(|(_, hashed)| hashed.clone());
+        let right = self.gate.hasher.matches(typed, hashed, lane).await?;
+        Ok((kept, right))
+    }
+
+    /// Opens a session and leads on; `None`: the account was changed meanwhile.
+    async fn open(
+        &self,
+        staff: StaffId,
+        name: &Name,
+        password: &Hashed,
+        next: &str,
+        earlier: Option<SessionToken>,
+    ) -> Result<Option<Response>, Error> {
+        let Some(token) = store::sign_in(&self.pool, staff, password).await? else {
+            return Ok(None);
+        };
+        // The browser forgets its earlier session, so nobody else shall have it.
+        if let Some(earlier) = earlier {
+            store::sign_out(&self.pool, &earlier).await?;
+        }
+        let mark = gate::mark(&self.secret, name, password);
+        let cookies = [
+            session::COOKIE.set(&self.site, None, token.reveal()),
+            session::KNOWN.set(&self.site, None, mark),
+        ];
+        let cookies = cookies.map(|cookie| (header::SET_COOKIE, cookie.to_string()));
+        Ok(Some((AppendHeaders(cookies), on(next)).into_response()))
+    }
 }
 
 /// To the page that was wanted, or to the queue.
@@ -224,12 +262,12 @@ fn on(next: &str) -> Response {
 }
 
 fn sign_in_page(
-    app: &App,
+    site: &Site,
     name: &str,
     next: &str,
     problem: Option<&'static str>,
 ) -> Result<Response, Error> {
-    let mut shell = app.shell(Section::Staff);
+    let mut shell = site.shell(Section::Staff);
     shell.error = problem.is_some();
     let view = SignInPage {
         shell,
@@ -253,13 +291,14 @@ fn sign_in_page(
 
 /// `POST /staff/sign-out`. The mark stays: it is the browser that is known by it, not a session.
 pub(crate) async fn sign_out(
-    State(app): State<App>,
+    State(site): State<Arc<Site>>,
+    State(pool): State<PgPool>,
     signed_in: Option<SignedIn>,
 ) -> Result<Response, Error> {
     if let Some(signed_in) = signed_in {
-        store::sign_out(&app.db().pool, &signed_in.token).await?;
+        store::sign_out(&pool, &signed_in.token).await?;
     }
-    let cookie = session::removal(&app).to_string();
+    let cookie = session::COOKIE.remove(&site, None).to_string();
     Ok((
         AppendHeaders([(header::SET_COOKIE, cookie)]),
         Redirect::to(DOOR),
@@ -276,10 +315,10 @@ pub(crate) struct Link {
 
 impl Link {
     /// The token, if the link is alive.
-    async fn open(&self, app: &App) -> Result<SetUpToken, Error> {
+    async fn open(&self, pool: &PgPool) -> Result<SetUpToken, Error> {
         // Whoever has no link at all has guessed nothing.
         let token = SetUpToken::parse(&self.token).ok_or(Error::SetUpOver)?;
-        if store::set_up_is_open(&app.db().pool, &token).await? {
+        if store::set_up_is_open(pool, &token).await? {
             return Ok(token);
         }
         Err(Error::SetUpOver)
@@ -288,12 +327,13 @@ impl Link {
 
 /// `GET /staff/set-up?token=`: the form for the first account.
 pub(crate) async fn set_up(
-    State(app): State<App>,
+    State(site): State<Arc<Site>>,
+    State(pool): State<PgPool>,
     link: Result<Query<Link>, QueryRejection>,
 ) -> Result<Response, Error> {
     let Query(link) = link.map_err(|_| Error::OtherQuery)?;
-    let token = link.open(&app).await?;
-    set_up_page(&app, &token, "", [None, None])
+    let token = link.open(&pool).await?;
+    set_up_page(&site, &token, "", [None, None])
 }
 
 /// The fields of `POST /staff/set-up`.
@@ -306,36 +346,46 @@ pub(crate) struct SetUpForm {
 
 /// `POST /staff/set-up?token=`: makes the first account, an agent, and signs it in.
 pub(crate) async fn send_set_up(
-    State(app): State<App>,
+    door: Door,
     Client(network): Client,
     link: Result<Query<Link>, QueryRejection>,
     Fields(form): Fields<SetUpForm>,
 ) -> Result<Response, Error> {
     let Query(link) = link.map_err(|_| Error::OtherQuery)?;
-    let token = link.open(&app).await?;
+    let token = link.open(&door.pool).await?;
     let name = match Name::parse(&form.name) {
         Ok(name) => name,
         Err(problem) => {
-            return set_up_page(&app, &token, &form.name, [Some(problem.to_string()), None]);
+            return set_up_page(
+                &door.site,
+                &token,
+                &form.name,
+                [Some(problem.to_string()), None],
+            );
         }
     };
     let password = match Password::new(form.password, &name) {
         Ok(password) => password,
         Err(problem) => {
-            return set_up_page(&app, &token, &form.name, [None, Some(problem.to_string())]);
+            return set_up_page(
+                &door.site,
+                &token,
+                &form.name,
+                [None, Some(problem.to_string())],
+            );
         }
     };
     let lane = Lane::Of(network);
-    let hashed = app.gate().hasher.hash(password, lane).await?;
-    let staff = store::set_up(&app.db().pool, &token, &name, &hashed).await?;
+    let hashed = door.gate.hasher.hash(password, lane).await?;
+    let staff = store::set_up(&door.pool, &token, &name, &hashed).await?;
     let staff = staff.ok_or(Error::SetUpOver)?;
-    let opened = open(&app, staff, &name, &hashed, "", None).await?;
+    let opened = door.open(staff, &name, &hashed, "", None).await?;
     Ok(opened.unwrap_or_else(|| Redirect::to(DOOR).into_response()))
 }
 
 /// The form, with what is wrong with name and password.
 fn set_up_page(
-    app: &App,
+    site: &Site,
     token: &SetUpToken,
     typed: &str,
     problems: [Option<String>; 2],
@@ -350,7 +400,7 @@ fn set_up_page(
             })
         })
         .collect();
-    let mut shell = app.shell(Section::Staff);
+    let mut shell = site.shell(Section::Staff);
     shell.error = !wrong.is_empty();
     let [name, password] = problems.map(|problem| problem.into_iter().collect());
     let view = SetUpPage {

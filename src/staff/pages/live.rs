@@ -15,10 +15,10 @@ use tokio::time::{Duration, Instant, sleep, sleep_until};
 
 use super::session::{Reader, SignedIn};
 use crate::{
-    app::App,
+    db::PgPool,
     error::Error,
     request::{
-        live::{self, Events, Seat, Who},
+        live::{self, Events, Hub, Seat, Who},
         reference::Reference,
     },
     staff::store,
@@ -30,27 +30,29 @@ const ALL_THE_SAME: Duration = Duration::from_secs(30);
 
 /// `GET /staff/requests/{reference}/stream`.
 pub(crate) async fn request_stream(
-    State(app): State<App>,
+    State(pool): State<PgPool>,
+    State(hub): State<Hub>,
     Reader(signed_in): Reader,
     Path(reference): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Response> {
     let reference = Reference::parse(&reference).ok_or_else(|| Error::NoRequest.into_response())?;
-    let who = Who::Staff(signed_in.account.id);
-    let events = live::of_request(&app, reference, who, &headers).await?;
-    Ok(live::answer(&app, guarded(&app, &signed_in, events)))
+    let who = Who::Staff(signed_in.account.id.0);
+    let events = live::of_request(&pool, &hub, reference, who, &headers).await?;
+    Ok(live::answer(&hub, guarded(&pool, &hub, &signed_in, events)))
 }
 
 /// `GET /staff/requests/stream`.
 pub(crate) async fn queue_stream(
-    State(app): State<App>,
+    State(pool): State<PgPool>,
+    State(hub): State<Hub>,
     Reader(signed_in): Reader,
 ) -> Result<Response, Response> {
-    let seat = Seat::take(&app, Who::Staff(signed_in.account.id))
+    let seat = Seat::take(&hub, Who::Staff(signed_in.account.id.0))
         .map_err(|full| live::no_room(full).into_response())?;
-    let gap = app.live().limits().queue_gap;
+    let gap = hub.limits().queue_gap;
     // `said`: when the page was told something; `None`: nothing yet.
-    let begun = (app.changes(), None::<Instant>, seat);
+    let begun = (hub.changes(), None::<Instant>, seat);
     let events = unfold(begun, move |(mut changes, said, seat)| async move {
         let event = match said {
             None => live::hello(),
@@ -65,23 +67,23 @@ pub(crate) async fn queue_stream(
         Some((Ok(event), (changes, Some(Instant::now()), seat)))
     });
     Ok(live::answer(
-        &app,
-        guarded(&app, &signed_in, events.boxed()),
+        &hub,
+        guarded(&pool, &hub, &signed_in, events.boxed()),
     ))
 }
 
 /// `events` as long as the session lasts: looked at before each of them, and now and then.
-fn guarded(app: &App, signed_in: &SignedIn, events: Events) -> Events {
-    let (app, token) = (app.clone(), signed_in.token);
+fn guarded(pool: &PgPool, hub: &Hub, signed_in: &SignedIn, events: Events) -> Events {
+    let (pool, token, session) = (pool.clone(), signed_in.token, hub.limits().session);
     unfold(events, move |mut events| {
-        let app = app.clone();
+        let pool = pool.clone();
         async move {
             // When the database is away nobody can say: the browser comes back and asks again.
-            let lasts = async || store::is_signed_in(&app.db().pool, &token).await;
+            let lasts = async || store::is_signed_in(&pool, &token).await;
             loop {
                 let event = tokio::select! {
                     event = events.next() => Some(event?),
-                    () = sleep(app.live().limits().session) => None,
+                    () = sleep(session) => None,
                 };
                 if !matches!(lasts().await, Ok(true)) {
                     return None;

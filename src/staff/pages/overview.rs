@@ -1,5 +1,6 @@
 //! How is the portal doing, on one page?
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use askama::Template;
@@ -11,18 +12,22 @@ use super::{
     view::{Desk, Tab},
 };
 use crate::{
-    app::App,
+    db::PgPool,
     error::Error,
-    metrics::store::{Gauges, MOST, gauges},
-    request::pages::{
-        view::{Tone, When, count},
-        when::{between, span, when},
-    },
     retention::{self, Run, words},
-    staff::overview::{DAYS, Instance, MOST_FOUND, MOST_TIMED, Overview, store},
+    staff::overview::{
+        DAYS, Instance, MOST_FOUND, MOST_TIMED, Overview,
+        store::{
+            self,
+            gauges::{Gauges, MOST, gauges},
+        },
+    },
     web::{
         page,
+        parts::{Tone, When, count},
         shell::{Section, Shell},
+        site::Site,
+        when::{between, span, when},
     },
 };
 
@@ -108,10 +113,11 @@ struct Sweep {
 
 /// `GET /staff`: how the portal is doing.
 pub(crate) async fn overview(
-    State(app): State<App>,
+    State(site): State<Arc<Site>>,
+    State(pool): State<PgPool>,
     Reader(signed_in): Reader,
 ) -> Result<Response, Error> {
-    let (pool, clocks) = (&app.db().pool, &app.site().clocks);
+    let (pool, clocks) = (&pool, &site.clocks);
     let counted = gauges(pool, clocks.promise, PATIENCE).await?;
     let seen = store::overview(pool).await?;
     let run = retention::store::last_runs(pool, 1)
@@ -119,7 +125,7 @@ pub(crate) async fn overview(
         .into_iter()
         .next();
     let view = OverviewPage {
-        shell: app.shell(Section::Staff),
+        shell: site.shell(Section::Staff),
         desk: desk(&signed_in, Tab::Overview),
         facts: facts(&counted, &seen, clocks.promise),
         chart: Chart::of(&seen),

@@ -1,5 +1,6 @@
 //! How is the queue shown, searched and taken along?
 
+use std::sync::Arc;
 use std::{collections::VecDeque, fmt::Write as _};
 
 use axum::{
@@ -19,16 +20,11 @@ use super::{
 };
 use crate::{
     agreement::Programme,
-    app::App,
+    clock::Clocks,
+    db::PgPool,
     error::Error,
     readiness::{Code, Severity},
-    request::{
-        Clocks, State as Stored,
-        pages::{
-            view::{Choice, Field, count},
-            when::{span, when},
-        },
-    },
+    request::State as Stored,
     staff::{
         desk::store as desk_store,
         queue::{
@@ -36,7 +32,13 @@ use crate::{
             store::{self, Counts, Export, MOST_COUNTED, MOST_FOUND, MOST_LOOKED_AT, Row},
         },
     },
-    web::{page, shell::Section},
+    web::{
+        page,
+        parts::{Choice, Field, count},
+        shell::Section,
+        site::Site,
+        when::{span, when},
+    },
 };
 
 /// The query as it stands in the address, and what it means.
@@ -50,12 +52,13 @@ fn read(
 
 /// `GET /staff/requests`.
 pub(crate) async fn queue(
-    State(app): State<App>,
+    State(site): State<Arc<Site>>,
+    State(pool): State<PgPool>,
     Reader(signed_in): Reader,
     query: Result<Query<queue::Query>, QueryRejection>,
 ) -> Result<Response, Error> {
     let (query, filter) = read(query)?;
-    let (pool, clocks) = (&app.db().pool, &app.site().clocks);
+    let (pool, clocks) = (&pool, &site.clocks);
     let found = store::page(pool, &filter, clocks.promise).await?;
     let counts = store::counts(pool, clocks.promise).await?;
     let taken_for = match &filter.search {
@@ -72,7 +75,7 @@ pub(crate) async fn queue(
         })
     });
     let view = QueuePage {
-        shell: app.shell(Section::Staff),
+        shell: site.shell(Section::Staff),
         desk: desk(&signed_in, Tab::Requests),
         q: Field {
             value: query.q.clone(),
@@ -238,24 +241,25 @@ const HEADINGS: &str = "reference,kind,state,reason,standing,whose_turn,programm
 /// `GET /staff/requests.csv`: all that the filter means, as it is read: a million lines take no
 /// more memory than a few hundred.
 pub(crate) async fn export(
-    State(app): State<App>,
+    State(site): State<Arc<Site>>,
+    State(pool): State<PgPool>,
     Reader(signed_in): Reader,
     query: Result<Query<queue::Query>, QueryRejection>,
 ) -> Result<Response, Error> {
     let (_, filter) = read(query)?;
-    let clocks = app.site().clocks;
-    desk_store::export(&app.db().pool, signed_in.account.id).await?;
-    let parts = Export::begin(&app.db().pool, filter, clocks.promise).await?;
-    let begun = (app, parts, VecDeque::from([HEADINGS.to_owned()]));
-    let body = stream::try_unfold(begun, move |(app, mut parts, mut ready)| async move {
+    let clocks = site.clocks;
+    desk_store::export(&pool, signed_in.account.id).await?;
+    let parts = Export::begin(&pool, filter, clocks.promise).await?;
+    let begun = (pool, parts, VecDeque::from([HEADINGS.to_owned()]));
+    let body = stream::try_unfold(begun, move |(pool, mut parts, mut ready)| async move {
         if let Some(text) = ready.pop_front() {
-            return Ok(Some((text, (app, parts, ready))));
+            return Ok(Some((text, (pool, parts, ready))));
         }
         // The connection is cut when the database fails: half a file must not look whole.
-        let rows = parts.next(&app.db().pool).await?;
+        let rows = parts.next(&pool).await?;
         Ok::<_, crate::db::Error>(rows.map(|rows| {
             let text = rows.iter().map(|row| csv(row, &clocks)).collect();
-            (text, (app, parts, ready))
+            (text, (pool, parts, ready))
         }))
     });
     let headers = [

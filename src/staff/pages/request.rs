@@ -7,6 +7,7 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
+use std::sync::Arc;
 
 use super::{
     desk, refused_by,
@@ -15,21 +16,20 @@ use super::{
     words::{self, Said},
 };
 use crate::{
-    app::App,
+    db::{PgPool, notify::Notifier},
     error::{Error, FieldProblem, Problem},
     names::{AccessEdge, SipDomain},
     readiness::{Finding, Severity, words::Teller},
     request::{
         Actor, Deployment, EventCode, Reason, Standing, State as Stored, live,
+        look_up::store::look_up,
         pages::{
             earlier_events,
             findings::{Findings, Group},
             how_often, routes_of,
-            view::{Choice, Field, count},
-            when::when,
         },
         reference::Reference,
-        store::{self as requests, Event, Request},
+        store::{Event, Request},
     },
     staff::{
         Name, REFUSALS, Role,
@@ -38,34 +38,37 @@ use crate::{
     web::{
         form::{Fields, NoFields},
         page,
+        parts::{Choice, Field, count},
         shell::Section,
+        site::Site,
+        when::when,
     },
 };
 
 /// The request that an address names, once it is recorded that somebody looks at it.
 async fn looked_at(
-    app: &App,
+    pool: &PgPool,
     signed_in: &SignedIn,
     reference: &str,
 ) -> Result<(Request, Insight), Error> {
-    let pool = &app.db().pool;
     let reference = Reference::parse(reference).ok_or(Error::NoRequest)?;
     if !store::look_at_request(pool, signed_in.account.id, reference).await? {
         return Err(Error::NoRequest);
     }
-    let request = requests::look_up(pool, reference).await?;
+    let request = look_up(pool, reference).await?;
     let request = request.ok_or(Error::NoRequest)?;
     Ok((request, store::insight(pool, reference).await?))
 }
 
 /// `GET /staff/requests/{reference}`.
 pub(crate) async fn request(
-    State(app): State<App>,
+    State(site): State<Arc<Site>>,
+    State(pool): State<PgPool>,
     Reader(signed_in): Reader,
     Path(reference): Path<String>,
 ) -> Result<Response, Error> {
-    let (request, insight) = looked_at(&app, &signed_in, &reference).await?;
-    page(StatusCode::OK, &view(&app, &signed_in, &request, &insight))
+    let (request, insight) = looked_at(&pool, &signed_in, &reference).await?;
+    page(StatusCode::OK, &view(&site, &signed_in, &request, &insight))
 }
 
 fn back(reference: Reference) -> Response {
@@ -74,24 +77,25 @@ fn back(reference: Reference) -> Response {
 
 /// `POST /staff/requests/{reference}/check-again`.
 pub(crate) async fn check_again(
-    State(app): State<App>,
+    State(pool): State<PgPool>,
+    State(notifier): State<Notifier>,
     Agent(signed_in): Agent,
     Path(reference): Path<String>,
     Fields(NoFields {}): Fields<NoFields>,
 ) -> Result<Response, Error> {
     let reference = Reference::parse(&reference).ok_or(Error::NoRequest)?;
-    let done = store::check_again(&app.db().pool, signed_in.account.id, reference).await;
+    let done = store::check_again(&pool, signed_in.account.id, reference).await;
     if !refused_by(done)? {
-        return Err(gone(&app, reference).await?);
+        return Err(gone(&pool, reference).await?);
     }
-    app.wake();
-    app.changed();
+    notifier.wake();
+    notifier.changed();
     Ok(back(reference))
 }
 
 /// Why nothing was done to it: it has ended, or there is no such request.
-async fn gone(app: &App, reference: Reference) -> Result<Error, Error> {
-    let found = requests::look_up(&app.db().pool, reference).await?;
+async fn gone(pool: &PgPool, reference: Reference) -> Result<Error, Error> {
+    let found = look_up(pool, reference).await?;
     Ok(found.map_or(Error::NoRequest, |_| Error::Ended))
 }
 
@@ -105,7 +109,9 @@ pub(crate) struct RefuseForm {
 
 /// `POST /staff/requests/{reference}/refuse`: for good, for a reason of the list.
 pub(crate) async fn refuse(
-    State(app): State<App>,
+    State(site): State<Arc<Site>>,
+    State(pool): State<PgPool>,
+    State(notifier): State<Notifier>,
     Agent(signed_in): Agent,
     Path(reference): Path<String>,
     Fields(form): Fields<RefuseForm>,
@@ -122,14 +128,14 @@ pub(crate) async fn refuse(
                 "Tick the box: a refused request cannot be taken up again",
             ));
         }
-        return again(&app, &signed_in, &reference, &form.reason, &wrong).await;
+        return again(&site, &pool, &signed_in, &reference, &form.reason, &wrong).await;
     };
     let reference = Reference::parse(&reference).ok_or(Error::NoRequest)?;
-    let done = store::refuse(&app.db().pool, signed_in.account.id, reference, reason).await;
+    let done = store::refuse(&pool, signed_in.account.id, reference, reason).await;
     if !refused_by(done)? {
-        return Err(gone(&app, reference).await?);
+        return Err(gone(&pool, reference).await?);
     }
-    app.changed();
+    notifier.changed();
     Ok(back(reference))
 }
 
@@ -142,7 +148,9 @@ pub(crate) struct WithdrawForm {
 
 /// `POST /staff/requests/{reference}/withdraw`, for the administrator who asks for it.
 pub(crate) async fn withdraw(
-    State(app): State<App>,
+    State(site): State<Arc<Site>>,
+    State(pool): State<PgPool>,
+    State(notifier): State<Notifier>,
     Agent(signed_in): Agent,
     Path(reference): Path<String>,
     Fields(form): Fields<WithdrawForm>,
@@ -152,30 +160,31 @@ pub(crate) async fn withdraw(
             "confirm-withdraw",
             "Tick the box: a withdrawn request cannot be taken up again",
         )];
-        return again(&app, &signed_in, &reference, "", &wrong).await;
+        return again(&site, &pool, &signed_in, &reference, "", &wrong).await;
     }
     let reference = Reference::parse(&reference).ok_or(Error::NoRequest)?;
-    let done = store::withdraw(&app.db().pool, signed_in.account.id, reference).await;
+    let done = store::withdraw(&pool, signed_in.account.id, reference).await;
     if !refused_by(done)? {
-        return Err(gone(&app, reference).await?);
+        return Err(gone(&pool, reference).await?);
     }
-    app.changed();
+    notifier.changed();
     Ok(back(reference))
 }
 
 /// The page again, with what is wrong with the form; 409 where nothing can be done any more.
 async fn again(
-    app: &App,
+    site: &Site,
+    pool: &PgPool,
     signed_in: &SignedIn,
     reference: &str,
     reason: &str,
     wrong: &[(&'static str, &'static str)],
 ) -> Result<Response, Error> {
-    let (request, insight) = looked_at(app, signed_in, reference).await?;
+    let (request, insight) = looked_at(pool, signed_in, reference).await?;
     if request.state.pending().is_none() {
         return Err(Error::Ended);
     }
-    let mut view = view(app, signed_in, &request, &insight);
+    let mut view = view(site, signed_in, &request, &insight);
     view.shell.error = true;
     reason.clone_into(&mut view.reason.value);
     for (field, message) in wrong {
@@ -198,18 +207,18 @@ async fn again(
 }
 
 fn view<'a>(
-    app: &'a App,
+    site: &'a Site,
     signed_in: &SignedIn,
     request: &Request,
     insight: &Insight,
 ) -> RequestPage<'a> {
-    let (site, now) = (app.site(), request.now);
+    let now = request.now;
     let facts = request.facts();
     let said = Said::of(&facts, &site.clocks, now);
     let is_agent = signed_in.account.role == Role::Agent;
     let is_pending = request.state.pending().is_some();
     let in_force = Standing::of(&facts, &site.clocks, now) == Standing::InForce;
-    let findings = findings(app, &request.findings, &request.routes, &request.token);
+    let findings = findings(site, &request.findings, &request.routes, &request.token);
     let quiet = request.findings.iter().filter(|it| !is_loud(it)).count();
     let reasons = REFUSALS.map(|reason| Choice {
         value: reason.as_str().into(),
@@ -217,7 +226,7 @@ fn view<'a>(
         hint: String::new(),
     });
     RequestPage {
-        shell: app.shell(Section::Staff),
+        shell: site.shell(Section::Staff),
         desk: desk(signed_in, Tab::Requests),
         reference: request.reference.to_string(),
         version: live::version(&request.glance(), &site.clocks),
@@ -227,7 +236,7 @@ fn view<'a>(
         turn: said.turn,
         age: format!("{}, {}", said.age, said.against),
         facts: told(request, insight),
-        times: times(app, request, insight),
+        times: times(site, request, insight),
         service: insight.service,
         findings,
         quiet,
@@ -298,11 +307,11 @@ fn told(request: &Request, insight: &Insight) -> Vec<(&'static str, String)> {
 
 /// The moments of a request, each under its name.
 fn times(
-    app: &App,
+    site: &Site,
     request: &Request,
     insight: &Insight,
-) -> Vec<(&'static str, crate::request::pages::view::When)> {
-    let (clocks, submitted) = (&app.site().clocks, request.submitted_at);
+) -> Vec<(&'static str, crate::web::parts::When)> {
+    let (clocks, submitted) = (&site.clocks, request.submitted_at);
     let mut times = vec![("Submitted", submitted)];
     match request.state {
         Stored::Pending(_) => times.extend([
@@ -332,12 +341,12 @@ fn is_loud(finding: &Finding) -> bool {
 
 /// The findings that matter, the gravest first, those of one code together.
 pub(super) fn findings(
-    app: &App,
+    site: &Site,
     findings: &[Finding],
     routes: &[(AccessEdge, Vec<SipDomain>)],
     token: &str,
 ) -> Vec<Group> {
-    let teller = Teller::new(&app.site().provider, app.site().checks.mode(), routes);
+    let teller = Teller::new(&site.provider, site.checks.mode(), routes);
     let teller = teller.with_token(token);
     Findings::tell(&teller, findings.iter().filter(|it| is_loud(it))).groups
 }

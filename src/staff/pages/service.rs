@@ -6,6 +6,7 @@ use axum::{
     response::{IntoResponse as _, Redirect, Response},
 };
 use serde::Deserialize;
+use std::sync::Arc;
 
 use super::{
     desk, refused_by,
@@ -15,22 +16,23 @@ use super::{
     words,
 };
 use crate::{
-    app::App,
+    agreement::ServiceId,
+    db::{PgPool, notify::Notifier},
     error::{Error, FieldProblem, Problem},
-    request::{
-        ServiceId,
-        pages::{
-            routes_of,
-            view::{Choice, Field},
-            when::when,
-        },
-    },
+    request::pages::routes_of,
     service::store as services,
     staff::{
         CancelReason, Role,
         desk::store::{self, Cancelled},
     },
-    web::{form::Fields, page, shell::Section},
+    web::{
+        form::Fields,
+        page,
+        parts::{Choice, Field},
+        shell::Section,
+        site::Site,
+        when::when,
+    },
 };
 
 fn named(service: &str) -> Result<ServiceId, Error> {
@@ -39,13 +41,14 @@ fn named(service: &str) -> Result<ServiceId, Error> {
 
 /// `GET /staff/services/{service}`.
 pub(crate) async fn service(
-    State(app): State<App>,
+    State(site): State<Arc<Site>>,
+    State(pool): State<PgPool>,
     Reader(signed_in): Reader,
     Path(service): Path<String>,
 ) -> Result<Response, Error> {
     page(
         StatusCode::OK,
-        &view(&app, &signed_in, named(&service)?).await?,
+        &view(&site, &pool, &signed_in, named(&service)?).await?,
     )
 }
 
@@ -59,7 +62,9 @@ pub(crate) struct CancelForm {
 
 /// `POST /staff/services/{service}/cancel`: a request of its own, as when its owner cancels it.
 pub(crate) async fn cancel(
-    State(app): State<App>,
+    State(site): State<Arc<Site>>,
+    State(pool): State<PgPool>,
+    State(notifier): State<Notifier>,
     Agent(signed_in): Agent,
     Path(service): Path<String>,
     Fields(form): Fields<CancelForm>,
@@ -67,7 +72,7 @@ pub(crate) async fn cancel(
     let service = named(&service)?;
     let reason = CancelReason::parse(&form.reason);
     let (Some(reason), "on") = (reason, form.confirm.as_str()) else {
-        let mut view = view(&app, &signed_in, service).await?;
+        let mut view = view(&site, &pool, &signed_in, service).await?;
         view.shell.error = true;
         view.reason.value = form.reason;
         let mut wrong = Vec::new();
@@ -96,10 +101,10 @@ pub(crate) async fn cancel(
             .insert(Problem::form(wrong.collect()));
         return Ok(response);
     };
-    let done = store::cancel(&app.db().pool, signed_in.account.id, service, reason).await;
+    let done = store::cancel(&pool, signed_in.account.id, service, reason).await;
     match refused_by(done)? {
         Cancelled::Stored(reference) => {
-            app.wake();
+            notifier.wake();
             Ok(Redirect::to(&format!("/staff/requests/{reference}")).into_response())
         }
         Cancelled::NothingInForce => Err(Error::NothingInForce),
@@ -108,11 +113,11 @@ pub(crate) async fn cancel(
 }
 
 async fn view<'a>(
-    app: &'a App,
+    site: &'a Site,
+    pool: &PgPool,
     signed_in: &SignedIn,
     id: ServiceId,
 ) -> Result<ServicePage<'a>, Error> {
-    let pool = &app.db().pool;
     if !store::look_at_service(pool, signed_in.account.id, id).await? {
         return Err(Error::NoService);
     }
@@ -124,11 +129,11 @@ async fn view<'a>(
         .iter()
         .map(|(_, domains)| domains.len())
         .sum();
-    let findings = findings(app, &history.findings, &service.routes, &history.token);
+    let findings = findings(site, &history.findings, &service.routes, &history.token);
     let may_cancel =
         signed_in.account.role == Role::Agent && domains > 0 && service.pending().is_none();
     Ok(ServicePage {
-        shell: app.shell(Section::Staff),
+        shell: site.shell(Section::Staff),
         desk: desk(signed_in, Tab::Requests),
         id: id.0,
         programme: service.programme.label(),

@@ -1,16 +1,20 @@
 //! Who is asking: which member of the staff is this browser signed in as?
 
+use std::sync::Arc;
+
 use axum::{
-    extract::{FromRequestParts, OptionalFromRequestParts},
+    extract::{FromRef, FromRequestParts, OptionalFromRequestParts},
     http::{Method, Uri, request::Parts},
     response::{IntoResponse as _, Redirect, Response},
 };
-use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
+use axum_extra::extract::cookie::CookieJar;
 
 use crate::{
-    app::App,
+    db::PgPool,
     error::Error,
-    staff::{Account, Role, SessionToken, store},
+    secret::SessionToken,
+    staff::{Account, Role, store},
+    web::{cookie, site::Site},
 };
 
 /// Where staff sign in.
@@ -20,54 +24,23 @@ const BY_ITSELF: &str = "x-pic-live";
 /// How long a browser is known again (`staff::gate`).
 const MARK_LASTS: time::Duration = time::Duration::days(90);
 
-/// The name of a cookie. Over https it demands that it was set over https, for this host alone and
-/// for all of it.
-fn cookie_name(app: &App, name: &'static str) -> String {
-    let prefix = if app.site().public_url.is_https() {
-        "__Host-"
-    } else {
-        ""
-    };
-    format!("{prefix}{name}")
-}
-
-fn build(app: &App, name: &'static str, value: String) -> cookie::CookieBuilder<'static> {
-    Cookie::build((cookie_name(app, name), value))
-        .path("/")
-        .http_only(true)
-        .secure(app.site().public_url.is_https())
-        .same_site(SameSite::Lax)
-}
-
 /// The cookie that keeps a browser signed in until it is closed or the session ends.
-pub(super) fn cookie(app: &App, token: &SessionToken) -> Cookie<'static> {
-    build(app, "pic_staff", token.reveal()).build()
-}
+pub(super) const COOKIE: cookie::Kind = cookie::Kind {
+    name: "pic_staff",
+    everywhere: true,
+    lasts: None,
+};
 
-/// The cookie that takes the session's cookie away.
-pub(super) fn removal(app: &App) -> Cookie<'static> {
-    build(app, "pic_staff", String::new())
-        .max_age(time::Duration::ZERO)
-        .build()
-}
-
-/// The cookie by which a browser is known again.
-pub(super) fn mark(app: &App, mark: String) -> Cookie<'static> {
-    build(app, "pic_staff_known", mark)
-        .max_age(MARK_LASTS)
-        .build()
-}
-
-/// What the browser shows to be known again, or nothing.
-pub(super) fn shown_mark(app: &App, jar: &CookieJar) -> String {
-    jar.get(&cookie_name(app, "pic_staff_known"))
-        .map(|cookie| cookie.value().to_owned())
-        .unwrap_or_default()
-}
+/// The cookie by which a browser is known again (`staff::gate`).
+pub(super) const KNOWN: cookie::Kind = cookie::Kind {
+    name: "pic_staff_known",
+    everywhere: true,
+    lasts: Some(MARK_LASTS),
+};
 
 /// The session that a browser brings, if it brings one: it may have ended.
-pub(super) fn token_in(app: &App, jar: &CookieJar) -> Option<SessionToken> {
-    SessionToken::parse(jar.get(&cookie_name(app, "pic_staff"))?.value())
+pub(super) fn token_in(site: &Site, jar: &CookieJar) -> Option<SessionToken> {
+    SessionToken::parse(&COOKIE.value(site, jar)?)
 }
 
 /// A browser in which somebody is signed in to the support desk.
@@ -79,15 +52,23 @@ pub(crate) struct SignedIn {
     pub(crate) token: SessionToken,
 }
 
-impl OptionalFromRequestParts<App> for SignedIn {
+impl<S> OptionalFromRequestParts<S> for SignedIn
+where
+    Arc<Site>: FromRef<S>,
+    PgPool: FromRef<S>,
+    S: Send + Sync,
+{
     type Rejection = Error;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Option<Self>, Error> {
-        let Some(token) = token_in(app, &CookieJar::from_headers(&parts.headers)) else {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Error> {
+        let Some(token) = token_in(
+            &Arc::<Site>::from_ref(state),
+            &CookieJar::from_headers(&parts.headers),
+        ) else {
             return Ok(None);
         };
         let in_use = !parts.headers.contains_key(BY_ITSELF);
-        let account = store::session(&app.db().pool, &token, in_use).await?;
+        let account = store::session(&PgPool::from_ref(state), &token, in_use).await?;
         Ok(account.map(|account| Self { account, token }))
     }
 }
@@ -96,11 +77,16 @@ impl OptionalFromRequestParts<App> for SignedIn {
 #[derive(Clone, Debug)]
 pub(crate) struct Reader(pub(crate) SignedIn);
 
-impl FromRequestParts<App> for Reader {
+impl<S> FromRequestParts<S> for Reader
+where
+    Arc<Site>: FromRef<S>,
+    PgPool: FromRef<S>,
+    S: Send + Sync,
+{
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
-        match <SignedIn as OptionalFromRequestParts<App>>::from_request_parts(parts, app).await {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        match <SignedIn as OptionalFromRequestParts<S>>::from_request_parts(parts, state).await {
             Ok(Some(signed_in)) => Ok(Self(signed_in)),
             Ok(None) => Err(Redirect::to(&way_in(&parts.method, &parts.uri)).into_response()),
             Err(error) => Err(error.into_response()),
@@ -112,11 +98,16 @@ impl FromRequestParts<App> for Reader {
 #[derive(Clone, Debug)]
 pub(crate) struct Agent(pub(crate) SignedIn);
 
-impl FromRequestParts<App> for Agent {
+impl<S> FromRequestParts<S> for Agent
+where
+    Arc<Site>: FromRef<S>,
+    PgPool: FromRef<S>,
+    S: Send + Sync,
+{
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
-        let Reader(signed_in) = Reader::from_request_parts(parts, app).await?;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        let Reader(signed_in) = Reader::from_request_parts(parts, state).await?;
         match signed_in.account.role {
             Role::Agent => Ok(Self(signed_in)),
             Role::Reader => Err(Error::NotAgent.into_response()),

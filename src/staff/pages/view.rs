@@ -3,11 +3,11 @@
 use askama::Template;
 
 use crate::{
-    request::pages::{
-        findings::Group,
-        view::{Choice, EdgeRoutes, Field, Problem, Tone, When},
+    request::pages::findings::Group,
+    web::{
+        parts::{Choice, EdgeRoutes, Field, Problem, Tone, When},
+        shell::Shell,
     },
-    web::shell::Shell,
 };
 
 /// The part of the desk that a page belongs to.

@@ -4,14 +4,13 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     agreement::Programme,
-    request::{
-        Clocks, Facts, Kind, Reason, Standing, State,
-        pages::{
-            view::Tone,
-            when::{between, span},
-        },
-    },
+    clock::Clocks,
+    request::{Facts, Kind, Reason, Standing, State},
     staff::{Action, CancelReason},
+    web::{
+        parts::Tone,
+        when::{between, span},
+    },
 };
 
 /// How a request stands, in the desk's words.

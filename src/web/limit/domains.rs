@@ -12,7 +12,7 @@ use std::{
 
 use governor::{DefaultKeyedRateLimiter, Quota, clock::Clock as _};
 
-use super::{super::client::Network, TooMany};
+use crate::{error::TooMany, server::network::Network};
 
 /// Domains an hour and network.
 pub const AN_HOUR: u32 = 20_000;

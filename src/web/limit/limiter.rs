@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{clock::Clock, request::ServiceId, web::client::Network};
+use crate::{agreement::ServiceId, clock::Clock, error::TooMany, server::network::Network};
 
 /// The highest limit: what is remembered of a network is bounded by it.
 pub const HIGHEST: u32 = 10_000;
@@ -22,21 +22,6 @@ pub const HIGHEST: u32 = 10_000;
 const MOST_KEYS: usize = 8_192;
 /// Times that are remembered, likewise.
 const MOST_STAMPS: usize = 262_144;
-
-/// Not now, but after this long, provided that nothing else comes in between.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooMany {
-    /// At most the span of the limit: a minute or an hour.
-    pub retry_after: Duration,
-}
-
-impl TooMany {
-    /// Full seconds, at least one: after them it is true.
-    #[must_use]
-    pub fn seconds(&self) -> u16 {
-        u16::try_from(self.retry_after.as_millis().div_ceil(1_000).max(1)).unwrap_or(u16::MAX)
-    }
-}
 
 /// What a [`Limiter`] can count by.
 pub trait Counted: Copy + Eq + Hash {

@@ -4,9 +4,8 @@ use std::net::SocketAddr;
 
 use axum::{Router, response::Html};
 use pic_portal::{
-    app::Site,
-    config::Origin,
     server::{Door, Limits},
+    web::{origin::Origin, site::Site},
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};

@@ -7,7 +7,6 @@ use std::{
 };
 
 use axum::http::{Method, StatusCode};
-use pic_portal::app::App;
 
 use crate::support::{
     app::{Answer, Fields, request, submission_id},
@@ -177,7 +176,7 @@ impl Places<'_> {
         );
         let long = format!("domains={}", encoded(typed).repeat(100));
         let malformed = format!("{typed}&&=%zz&{typed}");
-        for route in App::routes() {
+        for route in pic_portal::routes::table() {
             if !route.methods().contains(&Method::POST) {
                 continue;
             }
@@ -324,7 +323,7 @@ impl Places<'_> {
     /// What everybody, and who is signed in, sees afterwards.
     pub(super) async fn pages(&self) -> Vec<String> {
         let mut pages = Vec::new();
-        for route in App::routes() {
+        for route in pic_portal::routes::table() {
             let path = route.path().replace("{reference}", self.reference);
             if !route.methods().contains(&Method::GET) || path.contains('{') {
                 continue;

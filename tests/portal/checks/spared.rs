@@ -9,10 +9,8 @@ use pic_portal::{
     clock::Clock,
     names::SipDomain,
     readiness::dns::{TokenFacts, Trouble},
-    web::{
-        client::Proxies,
-        limit::{Throttle, domains::Domains},
-    },
+    server::network::Proxies,
+    web::limit::{Throttle, domains::Domains},
 };
 
 use crate::support::{

@@ -9,9 +9,9 @@ use std::{
 
 use hickory_resolver::proto::rr::RecordType;
 use pic_portal::{
+    db::notify::Notifier,
     provisioning::{
         checking::{Places, store::jobs::TurnSize},
-        waker::Waker,
         worker::Worker,
     },
     readiness::engine::Checks,
@@ -295,7 +295,7 @@ async fn a_zone_that_is_silent_is_found_out_once_for_all_its_names() {
     assert_eq!(portal.number(told).await, 60, "all of them are told of");
     // Its neighbour is none the worse.
     portal.store_one(ONE).await;
-    let waker = Waker::default();
+    let waker = Notifier::default();
     let worker = Worker::new(portal.pool().clone(), WAITS, waker);
     let worker = worker.with_checks(portal.app.site().checks.clone());
     assert_eq!(worker.drain().await.unwrap().provisioned, 1);

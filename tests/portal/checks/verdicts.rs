@@ -12,10 +12,7 @@ use pic_portal::{
         store::{self, Claim, Settled, Verdicts},
     },
     readiness::{Code, Finding, Severity},
-    request::{
-        reference::Reference,
-        store::{check_again, look_up},
-    },
+    request::{look_up::store::look_up, reference::Reference, store::check_again},
 };
 
 use crate::{

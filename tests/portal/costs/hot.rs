@@ -165,7 +165,7 @@ async fn a_request_is_updated_once_in_its_life() {
     let worker = pic_portal::provisioning::worker::Worker::new(
         pool.clone(),
         WAITS,
-        pic_portal::provisioning::waker::Waker::default(),
+        pic_portal::db::notify::Notifier::default(),
     );
     let all = i64::try_from(MANY).unwrap();
     let requests = counted(&pool, "request", async || {

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use pic_portal::{
-    db::PgPool,
-    provisioning::{waker::Waker, worker::Worker},
+    db::{PgPool, notify::Notifier},
+    provisioning::worker::Worker,
 };
 use tokio::{task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -46,7 +46,7 @@ fn instances(portal: &TestApp, count: usize, stop: &CancellationToken) -> JoinSe
                 Worker::new(
                     PgPool::new(portal.db().options(), 4),
                     WAITS,
-                    Waker::default(),
+                    Notifier::default(),
                 )
             };
             worker.run(stop.clone())

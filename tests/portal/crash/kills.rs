@@ -21,7 +21,7 @@ use pic_portal::{
         private::{Options, PORTAL_DATABASE, PrivatePostgres, ensure_database},
     },
     request::reference::SubmissionId,
-    service::ManagementKey,
+    secret::ManagementKey,
 };
 use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
 use tokio::task::spawn_blocking;

@@ -10,10 +10,9 @@ use axum::http::{Method, Request, StatusCode};
 use hyper::body::{Bytes, Frame};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use pic_portal::{
-    app::App,
     clock::Clock,
-    server::Limits,
-    web::{client::Proxies, limit::Throttle},
+    server::{Limits, network::Proxies},
+    web::limit::Throttle,
 };
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
@@ -225,7 +224,7 @@ async fn few_bodies_come_at_a_time_on_one_http_2_connection() {
 async fn what_will_be_refused_is_not_waited_for() {
     let open = Open::with(Limits::default()).await;
     let client = uploader(open.connect().await).await;
-    for route in App::routes() {
+    for route in pic_portal::routes::table() {
         let path = route
             .path()
             .replace("{reference}", "PIC-0000-0000-0000-0000");

@@ -6,10 +6,7 @@ use axum::{
     http::{Request, StatusCode},
 };
 use chrono::DateTime;
-use pic_portal::{
-    clock::Clock,
-    web::{client::Proxies, limit::Throttle},
-};
+use pic_portal::{clock::Clock, server::network::Proxies, web::limit::Throttle};
 use std::{net::SocketAddr, time::Duration};
 
 use crate::{

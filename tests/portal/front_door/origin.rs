@@ -8,7 +8,9 @@ use axum::{
     http::{Request, StatusCode},
 };
 use pic_portal::{
-    clock::Clock, config::Origin, server::Limits, web::client::Proxies, web::limit::Throttle,
+    clock::Clock,
+    server::{Limits, network::Proxies},
+    web::{limit::Throttle, origin::Origin},
 };
 
 use super::{Open, assert_has_face, status};

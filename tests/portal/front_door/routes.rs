@@ -23,7 +23,7 @@ const EDGES: &[(&str, &str)] = &[("sip.contoso.com", "contoso.com")];
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A line of the table, and an address of it that there is something at.
-type Table = Vec<(Route, String)>;
+type Table = Vec<(Route<App>, String)>;
 
 /// A portal, its table, and the cookie of somebody who has signed in.
 async fn table() -> (TestApp, Table, String) {
@@ -36,7 +36,7 @@ async fn table() -> (TestApp, Table, String) {
     let staff = crate::staff::signed_in(&portal, "anna", Role::Agent).await;
     let cookie = format!("{cookie}; {staff}");
     let file = assets::url("app.css").strip_prefix("/static/").unwrap();
-    let address = |route: Route| {
+    let address = |route: Route<App>| {
         let path = route
             .path()
             .replace("{reference}", &reference)
@@ -48,7 +48,10 @@ async fn table() -> (TestApp, Table, String) {
         assert!(!path.contains('{'), "teach this test about {path}");
         (route, path)
     };
-    let table = App::routes().into_iter().map(address).collect();
+    let table = pic_portal::routes::table()
+        .into_iter()
+        .map(address)
+        .collect();
     (portal, table, cookie)
 }
 

@@ -10,7 +10,7 @@ use crate::{
 };
 use pic_portal::{
     request::reference::SubmissionId,
-    service::{ManagementKey, Secret},
+    secret::{ManagementKey, Secret},
 };
 
 /// Two services, one under the old portal's number and one without.
@@ -26,8 +26,8 @@ SPLA,7654321,sip.tailspin.example,tailspin.example,Activated
 /// What stands for an old number, or for an agreement, in this database: a version 4 UUID of bytes that
 /// its secret gives.
 fn submission(secret: &Secret, label: &[u8], what: &str) -> SubmissionId {
-    let group = secret.stand_in(label, what.as_bytes());
-    let bytes = secret.stand_in(b"pic-portal imported submission\0", &group);
+    let group = secret.mac(label, what.as_bytes());
+    let bytes = secret.mac(b"pic-portal imported submission\0", &group);
     let id = uuid::Builder::from_random_bytes(bytes[..16].try_into().unwrap()).into_uuid();
     SubmissionId::parse(&id.to_string()).unwrap()
 }
@@ -70,7 +70,7 @@ async fn what_sql_holds_computes_no_key_of_an_imported_service() {
                 .await
                 .unwrap();
         assert_eq!(known, 1);
-        let computed = ManagementKey::derive(&secret, id);
+        let computed = ManagementKey::derive(&secret, id.as_bytes());
         assert!(!hashes.iter().any(|hash| computed.matches(hash)));
         for number in ["1234567", "7654321"] {
             let fields = [("number", number), ("management_key", &computed.reveal())];

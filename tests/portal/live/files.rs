@@ -265,7 +265,8 @@ async fn ids_do_not_change_with_the_address_and_differ_by_request() {
     let here = portal.get(&format!("/requests/{one}/feed.atom")).await.body;
     let there = {
         let mut site = portal.app.site().clone();
-        site.public_url = pic_portal::config::Origin::parse("http://elsewhere.example").unwrap();
+        site.public_url =
+            pic_portal::web::origin::Origin::parse("http://elsewhere.example").unwrap();
         let opening = pic_portal::db::Opening {
             pool: 2,
             allow_unsafe: true,
@@ -276,7 +277,7 @@ async fn ids_do_not_change_with_the_address_and_differ_by_request() {
         let app = pic_portal::app::App::new(db, site, portal.waker.clone());
         let request = Request::get(format!("/requests/{one}/feed.atom"));
         let request = request.body(Body::empty()).unwrap();
-        let answer = tower::ServiceExt::oneshot(app.router(), request)
+        let answer = tower::ServiceExt::oneshot(pic_portal::routes::router(&app), request)
             .await
             .unwrap();
         let body = axum::body::to_bytes(answer.into_body(), 1 << 20)

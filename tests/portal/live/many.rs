@@ -113,7 +113,7 @@ async fn one_look_serves_all_streams() {
     }
     portal.work().await;
     let before = portal.app.live().looks();
-    portal.app.changed();
+    portal.app.notifier().changed();
     for stream in &mut streams {
         assert_eq!(
             stream.until_status().await,

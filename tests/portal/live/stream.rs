@@ -7,9 +7,8 @@ use axum::{
     http::{Request, StatusCode},
 };
 use pic_portal::{
-    request::live::Limits,
-    server::{Door, listen},
-    web::client::Proxies,
+    server::{Door, listen, network::Proxies},
+    web::site::StreamLimits,
 };
 use serde_json::json;
 use tokio::{
@@ -69,7 +68,7 @@ async fn a_stream_begins_with_how_things_stand() {
     assert_eq!(page.attribute("data-live-version"), version.as_str());
 
     portal.work().await;
-    portal.app.changed();
+    portal.app.notifier().changed();
     assert_eq!(
         stream.until_status().await,
         ["2 timeline provisioned", "2 status in-force"]
@@ -127,7 +126,7 @@ async fn what_happens_again_is_told_again_and_of_a_long_timeline_its_end() {
         portal
             .run("SELECT pic_append_event(ARRAY[1]::bigint[], pic_now(), 'portal', 'blocked')")
             .await;
-        portal.app.changed();
+        portal.app.notifier().changed();
         let told = stream.event().await;
         assert_eq!(told.brief(), format!("{} timeline blocked", round + 2));
         assert_eq!(told.json()["times"], round + 1);
@@ -171,7 +170,7 @@ async fn what_one_process_does_is_on_the_streams_of_another() {
     portal
         .post_with("/service/cancel", &[("confirm", "on")], &cookie)
         .await;
-    one.app.wake();
+    one.app.notifier().wake();
     for stream in &mut streams {
         let mut told = Vec::new();
         // That it is looked at again at once is news too.
@@ -209,7 +208,7 @@ async fn what_the_checks_of_one_process_find_is_on_the_streams_of_another() {
     // two looks.
     world.unroute("it.contoso.com");
     portal.advance(WAITS.first).await;
-    one.app.wake();
+    one.app.notifier().wake();
     for stream in &mut streams {
         while stream.event().await.json()["findings"]["blocking"] != 2 {}
     }
@@ -217,7 +216,7 @@ async fn what_the_checks_of_one_process_find_is_on_the_streams_of_another() {
     world.route("contoso.com", "sip.contoso.com");
     world.route("it.contoso.com", "sip.contoso.com");
     portal.advance(WAITS.longest).await;
-    one.app.wake();
+    one.app.notifier().wake();
     for stream in &mut streams {
         while stream.event().await.json()["standing"] != "in-force" {}
     }
@@ -234,7 +233,7 @@ async fn a_change_wakes_the_other_processes_without_any_data() {
     );
     let mut spy = portal.db().pool().listener().await.unwrap();
     spy.listen("pic_status").await.unwrap();
-    let mut changes = other.app.changes();
+    let mut changes = other.app.notifier().changes();
     // Until it listens it polls once a second.
     let began = Instant::now();
     let mut waits = Vec::new();
@@ -378,10 +377,10 @@ async fn ask(portal: &TestApp, reference: &str, network: &str) -> axum::response
 async fn streams_are_counted_by_network_and_in_all() {
     let portal = TestApp::with(|site| {
         site.throttle.proxies = Proxies::parse("10.0.0.0/8").unwrap().into();
-        site.live = Limits {
+        site.live = StreamLimits {
             share: 2,
             in_all: 5,
-            ..Limits::default()
+            ..StreamLimits::default()
         };
     })
     .await;
@@ -451,10 +450,10 @@ async fn a_request_that_is_gone_ends_its_streams() {
         .execute(portal.pool())
         .await
         .unwrap();
-    portal.app.changed();
+    portal.app.notifier().changed();
     assert_eq!(one.block().await, None);
     portal.work().await;
-    portal.app.changed();
+    portal.app.notifier().changed();
     assert_eq!(
         other.until_status().await,
         ["2 timeline provisioned", "2 status in-force"]

@@ -32,15 +32,19 @@ async fn bytes(portal: &TestApp, path: &str, accept: &str) -> (Option<String>, B
 
 /// One address of each route whose pages are the same for everybody.
 fn paths() -> Vec<String> {
-    let open = |route: &Route| route.kind() == Kind::Open;
-    let path = |route: Route| {
+    let open = |route: &Route<App>| route.kind() == Kind::Open;
+    let path = |route: Route<App>| {
         route
             .path()
             .replace("{topic}", "times")
             .replace("{reason}", "expired")
             .replace("{code}", "srv-missing")
     };
-    let paths: Vec<_> = App::routes().into_iter().filter(open).map(path).collect();
+    let paths: Vec<_> = pic_portal::routes::table()
+        .into_iter()
+        .filter(open)
+        .map(path)
+        .collect();
     assert!(paths.len() > 4 && paths.iter().all(|path| !path.contains('{')));
     paths
 }

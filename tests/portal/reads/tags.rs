@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
 use pic_portal::{
-    app::{App, Site},
+    app::App,
+    db::notify::Notifier,
     names::Fqdn,
-    provisioning::{
-        store::{self, Verdicts},
-        waker::Waker,
-    },
+    provisioning::store::{self, Verdicts},
     readiness::{Code, Finding, ProofMode, engine::Checks},
+    web::site::Site,
 };
 
 use super::{JSON, ONE, ask, get, lasting};
@@ -361,11 +360,11 @@ async fn another_process_knows_the_tag_unless_its_pages_differ() {
         let tag = tag.header("etag").to_owned();
         let mut site = portal.app.site().clone();
         change(&mut site);
-        let app = App::new(portal.app.db().clone(), site, Waker::default());
+        let app = App::new(portal.app.db().clone(), site, Notifier::default());
         let request = axum::http::Request::get(&path).header("if-none-match", &tag);
         let request = request.header(name, value);
         let request = request.body(axum::body::Body::empty()).unwrap();
-        let answer = tower::ServiceExt::oneshot(app.router(), request).await;
+        let answer = tower::ServiceExt::oneshot(pic_portal::routes::router(&app), request).await;
         answer.unwrap().status()
     };
     let world = World::start().await;
@@ -376,13 +375,14 @@ async fn another_process_knows_the_tag_unless_its_pages_differ() {
         &|site| site.clocks.promise = Duration::from_hours(24),
         &|site| site.clocks.expiry = Duration::from_hours(24),
         &|site| site.checks = world.advise(),
-        &|site| site.public_url = pic_portal::config::Origin::parse("https://a.example").unwrap(),
+        &|site| {
+            site.public_url = pic_portal::web::origin::Origin::parse("https://a.example").unwrap();
+        },
     ];
     let edition = |proof| {
         let mut site = portal.app.site().clone();
         site.checks = Checks::Advise(world.checker(), proof);
-        let app = App::new(portal.app.db().clone(), site, Waker::default());
-        app.edition().to_owned()
+        site.edition()
     };
     let (held, always) = (edition(ProofMode::Held), edition(ProofMode::Always));
     assert_ne!(held, always, "when ownership is to be proven is shown too");

@@ -4,7 +4,6 @@ use axum::{
     body::Body,
     http::{Method, Request, StatusCode},
 };
-use pic_portal::app::App;
 use serde_json::Value;
 
 use crate::{
@@ -40,7 +39,7 @@ async fn forms() -> (TestApp, Vec<String>, String) {
     portal.work().await;
     let (reference, _) = portal.submit(&[("sip.contoso.com", "contoso.com")]).await;
     let cookie = sign_in(&portal, &key).await;
-    let posts = App::routes()
+    let posts = pic_portal::routes::table()
         .into_iter()
         .filter(|route| route.methods().contains(&Method::POST));
     let paths = posts

@@ -3,7 +3,10 @@
 use std::{process::Stdio, time::Duration};
 
 use axum::http::StatusCode;
-use pic_portal::staff::{Role, SetUpToken, store};
+use pic_portal::{
+    secret::SetUpToken,
+    staff::{Role, store},
+};
 use tokio::io::AsyncWriteExt as _;
 
 use super::{PASSWORD, account, sign_in, signed_in};

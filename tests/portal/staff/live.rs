@@ -98,7 +98,7 @@ async fn many_changes_within_the_gap_are_one() {
     let began = tokio::time::Instant::now();
     for _ in 0..3 {
         for _ in 0..100 {
-            portal.app.changed();
+            portal.app.notifier().changed();
         }
         queue.block().await.unwrap();
     }
@@ -125,7 +125,7 @@ async fn a_request_is_followed_at_the_desk_until_the_session_ends() {
             "{first}"
         );
         portal.work().await;
-        portal.app.changed();
+        portal.app.notifier().changed();
         let mut told = String::new();
         while !told.contains("\"provisioned\"") {
             told = stream.block().await.unwrap();

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use axum::http::{Method, StatusCode};
-use pic_portal::{app::App, staff::Role};
+use pic_portal::staff::Role;
 use sqlx::AssertSqlSafe;
 
 use super::{account, sign_in, signed_in};
@@ -87,7 +87,7 @@ const RULES: &[(&str, &str, Rule, Fields)] = &[
 #[test]
 fn every_route_of_the_desk_has_a_rule() {
     let mut routes = BTreeSet::new();
-    for route in App::routes() {
+    for route in pic_portal::routes::table() {
         for method in route
             .methods()
             .iter()

@@ -110,7 +110,7 @@ async fn no_filter_and_no_search_reads_a_whole_table() {
             of_desk!("overview/findings.sql"),
             "ARRAY['srv-port', 'srv-suffix', 'domain-held'], 1001".to_owned(),
         ),
-        (of_desk!("../metrics/gauges.sql"), "'48h', 10001".to_owned()),
+        (of_desk!("overview/gauges.sql"), "'48h', 10001".to_owned()),
     ];
     for filter in [
         "'pending', NULL, NULL, NULL, NULL, false, false",

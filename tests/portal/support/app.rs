@@ -8,27 +8,29 @@ use axum::{
     http::{HeaderMap, Request, StatusCode, header},
 };
 use http_body_util::BodyExt as _;
-use pic_portal::db::PgPool;
 use pic_portal::{
-    app::{App, Site},
-    config::Origin,
-    db::{Database, MIGRATOR, Opening},
+    app::App,
+    clock::Clocks,
+    db::{Database, MIGRATOR, Opening, PgPool, notify::Notifier},
     names::SipDomain,
     provisioning::{
         store::{Settled, Waits},
-        waker::Waker,
         worker::Worker,
     },
     readiness::engine::Checks,
     request::{
-        Asked, Clocks,
+        Asked,
         form::RequestForm,
-        live, queue,
+        queue,
         reference::SubmissionId,
         store::{self, Submission, Submitted},
     },
-    service::ManagementKey,
-    web::limit::Throttle,
+    secret::ManagementKey,
+    web::{
+        limit::Throttle,
+        origin::Origin,
+        site::{Site, StreamLimits},
+    },
 };
 use sqlx::{AssertSqlSafe, migrate::Migrator, postgres::PgConnectOptions};
 use tower::ServiceExt as _;
@@ -61,7 +63,7 @@ pub(crate) static EMPTY: Migrator = Migrator {
 pub(crate) struct TestApp {
     pub(crate) app: App,
     pub(crate) router: Router,
-    pub(crate) waker: Waker,
+    pub(crate) waker: Notifier,
     db: TestDb,
 }
 
@@ -289,12 +291,12 @@ impl TestApp {
                 .into(),
             sweep: Duration::from_hours(1),
             checks: Checks::Off,
-            live: live::Limits::default(),
+            live: StreamLimits::default(),
         };
         change(&mut site);
-        let waker = Waker::default();
+        let waker = Notifier::default();
         let app = App::with_queue(database, site, waker.clone(), limits, None);
-        let router = app.router();
+        let router = pic_portal::routes::router(&app);
         Self {
             app,
             router,
@@ -314,7 +316,7 @@ impl TestApp {
 
     /// One background task on the database; a test may have several.
     pub(crate) fn worker(&self) -> Worker {
-        Worker::new(self.pool().clone(), WAITS, Waker::default())
+        Worker::new(self.pool().clone(), WAITS, Notifier::default())
             .with_checks(self.app.site().checks.clone())
     }
 
@@ -442,7 +444,7 @@ impl TestApp {
             action: "submit".into(),
         };
         let checked = form.check().expect("a form that is a request");
-        let key = ManagementKey::derive(&self.app.db().secret, &checked.submission);
+        let key = ManagementKey::derive(&self.app.db().secret, checked.submission.as_bytes());
         Submission {
             id: checked.submission,
             asked: Asked::Initiate(checked.wanted),

@@ -6,7 +6,8 @@ use axum::http::StatusCode;
 use futures_util::future::join_all;
 use pic_portal::{
     agreement::AgreementNumber,
-    service::{ManagementKey, store as services},
+    secret::ManagementKey,
+    session::store as sessions,
     staff::{Name, Role, store as staff},
 };
 
@@ -153,17 +154,17 @@ async fn the_oldest_of_too_many_sessions_ends() {
     let number = AgreementNumber::parse("1234567").unwrap();
     let opened = async |key: &str| {
         let key = ManagementKey::parse(key).unwrap();
-        let token = services::sign_in(portal.pool(), Some(&number), Some(&key)).await;
+        let token = sessions::open(portal.pool(), Some(&number), Some(&key)).await;
         token.unwrap().expect("the key opens it")
     };
     let alive = async |token| {
-        let service = services::session(portal.pool(), &token).await;
+        let service = sessions::live(portal.pool(), &token).await;
         service.unwrap().is_some()
     };
     let others = opened(&other).await;
     let first = opened(&key).await;
     let mut last = first;
-    for _ in 1..services::MOST_SESSIONS {
+    for _ in 1..sessions::MOST_SESSIONS {
         last = opened(&key).await;
     }
     assert!(alive(first).await && alive(last).await);
@@ -173,7 +174,7 @@ async fn the_oldest_of_too_many_sessions_ends() {
     // Also of those who sign in at the same moment.
     join_all((0..60).map(|_| opened(&key))).await;
     let count = portal.number("SELECT count(*) FROM session").await;
-    assert_eq!(count, services::MOST_SESSIONS + 1);
+    assert_eq!(count, sessions::MOST_SESSIONS + 1);
     assert!(alive(others).await, "the other service's");
 
     account(&portal, "anna", Role::Agent).await;

@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
-use pic_portal::staff::{Role, SetUpToken, store};
+use pic_portal::{
+    secret::SetUpToken,
+    staff::{Role, store},
+};
 
 use super::{ELSEWHERE, HERE, all, at_rest, hold, portal, post, sent, settled, turns};
 use crate::{

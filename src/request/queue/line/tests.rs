@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     request::{Asked, form::RequestForm, reference::SubmissionId},
-    service::ManagementKey,
+    secret::ManagementKey,
 };
 
 const LIMITS: Limits = Limits {

@@ -5,14 +5,14 @@ use super::{
     super::{Limits, line::tests::submission},
     *,
 };
-use crate::{db::PgPool, provisioning::waker::Waker};
+use crate::db::{PgPool, notify::Notifier};
 
 /// A line on a database that is not there.
 fn queue() -> Queue {
     let options = PgConnectOptions::new_without_pgpass().socket("/nowhere");
     Queue::new(
         PgPool::new(options, 2),
-        Waker::default(),
+        Notifier::default(),
         Limits::default(),
         None,
     )

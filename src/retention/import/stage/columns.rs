@@ -9,10 +9,13 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use data_encoding::HEXLOWER;
 use sqlx::PgConnection;
 
-use super::super::{Error, row::Row};
+use super::super::{error::Error, row::Row};
 use crate::{
-    request::{Asked, Deployment, reference::Reference},
-    service::{Secret, Token},
+    request::{
+        Asked, Deployment,
+        reference::{Reference, ServiceToken},
+    },
+    secret::Secret,
 };
 
 /// A block is sent when it has this many bytes.
@@ -38,10 +41,10 @@ impl<'a> Staging<'a> {
     pub(in super::super) fn add(&mut self, row: &Row) {
         let (programme, number) = (row.programme.as_str(), row.number.as_str());
         let group = match &row.id {
-            Some(id) => self.secret.stand_in(BY_ID, id.as_bytes()),
+            Some(id) => self.secret.mac(BY_ID, id.as_bytes()),
             None => self
                 .secret
-                .stand_in(BY_AGREEMENT, format!("{programme}\0{number}").as_bytes()),
+                .mac(BY_AGREEMENT, format!("{programme}\0{number}").as_bytes()),
         };
         for domain in &row.domains {
             // Writing to a String cannot fail.
@@ -122,7 +125,7 @@ impl Requests {
             moment(request.submitted_at),
             bytes(&request.submission_hash),
             bytes(&asked.content_hash()),
-            Token::random().as_str(),
+            ServiceToken::random().as_str(),
             Reference::random(),
         );
         for (ordinal, (edge, domains)) in (1_u32..).zip(wanted.routes.edges()) {

@@ -5,8 +5,9 @@ use std::marker::PhantomData;
 use axum::http::StatusCode;
 use pic_portal::request::{
     Asked,
+    look_up::store::look_up,
     reference::SubmissionId,
-    store::{Submission, Submitted, look_up, submit},
+    store::{Submission, Submitted, submit},
 };
 
 use super::{Operation, fail_everywhere};

@@ -1,4 +1,5 @@
-//! How does one process learn that there is something to do, or that something has changed?
+//! LISTEN and NOTIFY: tells the background task, in this process and in others, that there is work,
+//! and tells live pages that a request has changed.
 //!
 //! In memory from its own handlers, and from other processes through NOTIFY. A wake-up carries no
 //! data. Where none arrives, because a pooler is in the way, everybody polls.
@@ -18,14 +19,19 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{store, worker::FAILURE_WAIT};
-use crate::{
-    code,
-    db::{self, PgPool},
-};
+use super::{Error, PgPool};
+use crate::code;
+
+/// The channel on which processes wake each other's background task.
+pub const WORK_CHANNEL: &str = "pic_work";
+/// The channel on which they tell each other that some request has changed.
+pub const STATUS_CHANNEL: &str = "pic_status";
+/// Wait after a failure of the database: the first, and the longest.
+pub(crate) const FAILURE_WAIT: (Duration, Duration) =
+    (Duration::from_millis(100), Duration::from_secs(5));
 
 /// The safety net where wake-ups from other processes arrive, and where they do not.
-pub(super) const POLL: Duration = Duration::from_secs(10);
+pub(crate) const POLL: Duration = Duration::from_secs(10);
 const POLL_ALONE: Duration = Duration::from_secs(1);
 /// Between two NOTIFYs of one process: the first goes at once, then at most 20 a second.
 const NOTIFY_GAP: Duration = Duration::from_millis(50);
@@ -37,7 +43,7 @@ const PROBE_LIMIT: Duration = Duration::from_secs(2);
 /// Wakes the background task of this process and whoever follows requests in it, and through NOTIFY
 /// those of the other processes.
 #[derive(Clone, Debug, Default)]
-pub struct Waker(Arc<Wakes>);
+pub struct Notifier(Arc<Wakes>);
 
 #[derive(Debug, Default)]
 struct Wakes {
@@ -50,7 +56,7 @@ struct Wakes {
     pending_domains: AtomicU64,
 }
 
-impl Waker {
+impl Notifier {
     /// There is something to do: called after a commit, never inside a transaction.
     pub fn wake(&self) {
         self.0.own.notify_one();
@@ -70,7 +76,7 @@ impl Waker {
     }
 
     /// Returns when there is something to do; a wake-up that comes while nobody waits is kept.
-    pub(super) async fn woken(&self) {
+    pub(crate) async fn woken(&self) {
         self.0.own.notified().await;
     }
 
@@ -91,13 +97,13 @@ impl Waker {
     }
 
     /// How often to look without being woken: the safety net.
-    pub(super) fn poll(&self) -> Duration {
+    pub(crate) fn poll(&self) -> Duration {
         self.0.poll()
     }
 
     /// Another process has told of something to do.
     fn hear(&self, channel: &str) {
-        if channel == store::STATUS_CHANNEL {
+        if channel == STATUS_CHANNEL {
             self.0.changes.send_replace(());
         } else {
             self.0.own.notify_one();
@@ -111,7 +117,7 @@ impl Waker {
     }
 
     /// Tells other processes and hears them, for as long as it is polled.
-    pub(super) async fn keep_in_touch(&self, pool: &PgPool) {
+    pub(crate) async fn keep_in_touch(&self, pool: &PgPool) {
         tokio::join!(self.tell_others(pool), self.listen(pool));
     }
 
@@ -119,8 +125,8 @@ impl Waker {
     /// at once, then coalesced.
     async fn tell_others(&self, pool: &PgPool) {
         tokio::join!(
-            tell(pool, &self.0.others, store::CHANNEL),
-            tell(pool, &self.0.others_of_changes, store::STATUS_CHANNEL),
+            tell(pool, &self.0.others, WORK_CHANNEL),
+            tell(pool, &self.0.others_of_changes, STATUS_CHANNEL),
         );
     }
 
@@ -147,11 +153,11 @@ impl Waker {
 
     /// Returns when a wake-up that we sent ourselves does not arrive. One connection hears both
     /// channels.
-    async fn hear_others(&self, pool: &PgPool) -> Result<(), db::Error> {
+    async fn hear_others(&self, pool: &PgPool) -> Result<(), Error> {
         let mut listener = pool.clone().within(PROBE_LIMIT).listener().await?;
-        answered(listener.listen_all([store::CHANNEL, store::STATUS_CHANNEL])).await?;
+        answered(listener.listen_all([WORK_CHANNEL, STATUS_CHANNEL])).await?;
         let probe = Uuid::new_v4().to_string();
-        store::notify(pool, store::CHANNEL, &probe).await?;
+        notify(pool, WORK_CHANNEL, &probe).await?;
         let arrives = async {
             loop {
                 let heard = listener.recv().await?;
@@ -228,11 +234,24 @@ async fn tell(pool: &PgPool, something: &Notify, channel: &str) {
         something.notified().await;
         sleep_until(next).await;
         next = Instant::now() + NOTIFY_GAP;
-        if let Err(error) = store::notify(pool, channel, "").await {
+        if let Err(error) = notify(pool, channel, "").await {
             // They poll.
             tracing::debug!(%error, "the other processes were not told");
         }
     }
+}
+
+/// Tells all processes that listen on `channel`, this one too. Not for use inside a transaction
+/// that stores something (`docs/decisions/04-notify-outside-the-transaction.md`).
+///
+/// # Errors
+///
+/// [`Error`] when the database is away.
+pub async fn notify(pool: &PgPool, channel: &str, payload: &str) -> Result<(), Error> {
+    sqlx::query!("SELECT pg_notify($1, $2)", channel, payload)
+        .execute(pool)
+        .await?;
+    Ok(())
 }
 
 /// `wait` and up to a fifth more, so that processes do not poll in step.

@@ -3,6 +3,7 @@
 //! `GET /check` shows the form and looks nothing up, so that a link to it costs nobody anything;
 //! `POST /check` looks. Nothing of it is stored or logged.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use askama::Template;
@@ -13,26 +14,26 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{Mode, words::Teller};
 use crate::{
-    app::App,
-    error::Error,
+    error::{Error, TooMany},
     names::{AccessEdge, SipDomain},
+    readiness::{Mode, words::Teller},
     request::{
         form::{Field as At, FieldError, Note, RequestForm},
         pages::{
             fields::{field, form_problem, general, put_off, warning},
             findings::Findings,
-            view::{Field, Hidden, Problem, count},
+            view::Hidden,
         },
         reference::SubmissionId,
     },
     web::{
         client::Client,
         form::Fields,
-        limit::TooMany,
         page,
+        parts::{Field, Problem, count},
         shell::{Section, Shell},
+        site::Site,
     },
 };
 
@@ -101,34 +102,33 @@ impl CheckPage<'_> {
 
 /// `GET /check?domains=&edge=`: the form, filled in. Looks nothing up.
 pub(crate) async fn form(
-    State(app): State<App>,
+    State(site): State<Arc<Site>>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Error> {
     let Query(Asked { domains, edge }) = asked.map_err(|_| Error::OtherQuery)?;
-    show(&app, &CheckForm { domains, edge }, &[])
+    show(&site, &CheckForm { domains, edge }, &[])
 }
 
 /// `POST /check`: what the checks find.
 pub(crate) async fn check(
-    State(app): State<App>,
+    State(site): State<Arc<Site>>,
     Client(network): Client,
     Fields(form): Fields<CheckForm>,
 ) -> Result<Response, Error> {
-    let site = app.site();
     let Some(checker) = site.checks.checker() else {
-        return show(&app, &form, &[]);
+        return show(&site, &form, &[]);
     };
     let (routes, notes) = match parsed(&form) {
         Ok(parsed) => parsed,
-        Err(errors) => return show(&app, &form, &errors),
+        Err(errors) => return show(&site, &form, &errors),
     };
     if let Err(too_many) = site.throttle.checks.take(network) {
-        let shown = show(&app, &form, &[too_often(too_many)])?;
+        let shown = show(&site, &form, &[too_often(too_many)])?;
         return Ok(put_off(shown, too_many));
     }
     let report = checker.check(&routes, PATIENCE).await;
     let teller = Teller::new(&site.provider, site.checks.mode(), &routes);
-    let mut view = view(&app, &form, &[]);
+    let mut view = view(&site, &form, &[]);
     let domains: Vec<&str> = routes
         .iter()
         .flat_map(|(_, domains)| domains)
@@ -196,8 +196,8 @@ fn too_often(too_many: TooMany) -> FieldError {
     }
 }
 
-fn view<'a>(app: &'a App, form: &CheckForm, errors: &[FieldError]) -> CheckPage<'a> {
-    let mut shell = app.shell(Section::None);
+fn view<'a>(site: &'a Site, form: &CheckForm, errors: &[FieldError]) -> CheckPage<'a> {
+    let mut shell = site.shell(Section::None);
     shell.error = !errors.is_empty();
     CheckPage {
         shell,
@@ -209,8 +209,8 @@ fn view<'a>(app: &'a App, form: &CheckForm, errors: &[FieldError]) -> CheckPage<
 }
 
 /// The form with everything that was typed; 422 when there are errors.
-fn show(app: &App, form: &CheckForm, errors: &[FieldError]) -> Result<Response, Error> {
-    let view = view(app, form, errors);
+fn show(site: &Site, form: &CheckForm, errors: &[FieldError]) -> Result<Response, Error> {
+    let view = view(site, form, errors);
     if errors.is_empty() {
         return page(StatusCode::OK, &view);
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use super::view::{When, count};
+use crate::web::parts::{When, count};
 
 /// A length of time in its largest unit that leaves little out: `48 hours`, `30 days`, `1 minute`.
 #[must_use]

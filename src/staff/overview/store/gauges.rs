@@ -48,7 +48,7 @@ pub async fn gauges(
     sqlx::query!("SELECT set_config('statement_timeout', $1, true)", limit)
         .fetch_one(&mut *transaction)
         .await?;
-    let row = sqlx::query_file!("src/metrics/gauges.sql", interval(promise), MOST)
+    let row = sqlx::query_file!("src/staff/overview/gauges.sql", interval(promise), MOST)
         .fetch_one(&mut *transaction)
         .await?;
     transaction.commit().await?;

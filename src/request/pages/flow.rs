@@ -1,0 +1,120 @@
+//! What the buttons of a form with edges do, the request's and the service's alike.
+
+use std::{convert::Infallible, sync::Arc};
+
+use axum::{
+    extract::{FromRef, FromRequestParts},
+    http::request::Parts,
+};
+
+use super::fields::PutOff;
+use crate::{
+    db::notify::Notifier,
+    error::Error,
+    request::{
+        form::{Action, Checked, FieldError, RequestForm},
+        queue::{NotStored, Queue},
+        reference::SubmissionId,
+    },
+    server::network::Network,
+    web::{client::Client, site::Site},
+};
+
+/// The most domains that may wait to be looked at, in all.
+const MOST_PENDING: u64 = 1_000_000;
+
+/// Takes a form from button to button.
+pub(crate) struct FormFlow {
+    pub(crate) site: Arc<Site>,
+    pub(crate) queue: Queue,
+    pub(crate) network: Network,
+    notifier: Notifier,
+}
+
+/// What is to be done with a form.
+pub(crate) enum Step {
+    /// Show it again, with these errors.
+    Show(Vec<FieldError>),
+    /// Show it again to be sent later: there is no room for it now.
+    Later(PutOff),
+    /// Show the answers.
+    Review(Checked),
+    /// Store it.
+    Submit(Checked),
+}
+
+impl FormFlow {
+    /// What the pressed button says; the form has an edge more or less then.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OtherFields`] for a button that the form does not have.
+    pub(crate) fn step(&self, form: &mut RequestForm) -> Result<Step, Error> {
+        let action = Action::parse(&form.action).ok_or(Error::OtherFields)?;
+        if action == Action::Submit {
+            if let Err(too_many) = self.site.throttle.submits.take(self.network) {
+                return Ok(Step::Later(PutOff::TooMany(too_many)));
+            }
+            // Before the form is checked: what cannot be stored costs as little as can be.
+            if let Err(full) = self.queue.admit() {
+                return Ok(Step::Later(PutOff::NotStored(full)));
+            }
+        }
+        match action {
+            Action::Change => {}
+            Action::AddEdge => form.add_edge(),
+            Action::RemoveEdge(place) => form.remove_edge(place),
+            Action::Review | Action::Submit => {
+                return Ok(match form.check() {
+                    Ok(checked) if action == Action::Review => Step::Review(checked),
+                    Ok(checked) => Step::Submit(checked),
+                    Err(errors) => {
+                        // A damaged id is replaced, so that the next press works.
+                        if SubmissionId::parse(&form.submission_id).is_none() {
+                            form.submission_id = SubmissionId::random().to_field();
+                        }
+                        Step::Show(errors)
+                    }
+                });
+            }
+        }
+        Ok(Step::Show(Vec::new()))
+    }
+
+    /// Whether the network may ask for so many domains now. Where nothing is looked up it always
+    /// may.
+    ///
+    /// # Errors
+    ///
+    /// Why not, and nothing is counted.
+    pub(crate) fn admit(&self, domains: usize) -> Result<(), PutOff> {
+        if self.site.checks.checker().is_none() {
+            return Ok(());
+        }
+        if self.notifier.pending_domains() >= MOST_PENDING {
+            return Err(PutOff::NotStored(NotStored::Full));
+        }
+        let taken = self.site.throttle.domains.take(self.network, domains);
+        taken.map_err(PutOff::TooMany)
+    }
+}
+
+impl<S> FromRequestParts<S> for FormFlow
+where
+    Arc<Site>: FromRef<S>,
+    Queue: FromRef<S>,
+    Notifier: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let Client(network) = Client::from_request_parts(parts, state).await?;
+        Ok(Self {
+            site: Arc::from_ref(state),
+            queue: Queue::from_ref(state),
+            network,
+            notifier: Notifier::from_ref(state),
+        })
+    }
+}

@@ -1,0 +1,105 @@
+//! The request that an address names.
+
+use std::{convert::Infallible, sync::Arc};
+
+use axum::{
+    extract::{FromRef, FromRequestParts, Path},
+    http::{Uri, request::Parts},
+    response::{IntoResponse, Redirect, Response},
+};
+
+use crate::{
+    db::PgPool,
+    error::Error,
+    request::{
+        look_up::{Look, Readers, Visitor},
+        reference::Reference,
+        store::Request,
+    },
+    secret::SessionToken,
+    web::site::Site,
+};
+
+/// Why an address does not name a request as it is shown.
+pub(crate) enum Misnamed {
+    /// That is no reference.
+    NotAtAll,
+    /// It is written in another way: this is the address.
+    Otherwise(String),
+}
+
+impl IntoResponse for Misnamed {
+    fn into_response(self) -> Response {
+        match self {
+            Self::NotAtAll => Error::NoRequest.into_response(),
+            Self::Otherwise(address) => Redirect::permanent(&address).into_response(),
+        }
+    }
+}
+
+/// The reference in an address. Whoever types it otherwise than it is shown is led to the address
+/// that is, with all that follows the reference there.
+pub(crate) fn shown(reference: &str, uri: &Uri) -> Result<Reference, Misnamed> {
+    let parsed = Reference::parse(reference).ok_or(Misnamed::NotAtAll)?;
+    let shown = parsed.to_string();
+    if shown != reference {
+        let rest = uri
+            .path()
+            .splitn(4, '/')
+            .nth(3)
+            .map(|rest| format!("/{rest}"))
+            .unwrap_or_default();
+        return Err(Misnamed::Otherwise(format!("/requests/{shown}{rest}")));
+    }
+    Ok(parsed)
+}
+
+/// Loads requests, for pages that show them.
+pub(crate) struct Requests {
+    pub(crate) site: Arc<Site>,
+    pub(crate) pool: PgPool,
+    pub(crate) readers: Readers,
+}
+
+impl Requests {
+    /// The request that an address names.
+    pub(crate) async fn named(&self, reference: &str, uri: &Uri) -> Result<Request, Response> {
+        let (request, _) = self.seen(reference, uri, None).await?;
+        Ok(request)
+    }
+
+    /// The request that an address names, and what whoever brings this session has to do with it.
+    pub(crate) async fn seen(
+        &self,
+        reference: &str,
+        uri: &Uri,
+        session: Option<SessionToken>,
+    ) -> Result<(Request, Visitor), Response> {
+        let reference = shown(reference, uri).map_err(IntoResponse::into_response)?;
+        match self.readers.whole(Look { reference, session }).await {
+            Ok(found) => found.ok_or_else(|| Error::NoRequest.into_response()),
+            Err(error) => Err(Error::Database(error).into_response()),
+        }
+    }
+}
+
+impl<S> FromRequestParts<S> for Requests
+where
+    Arc<Site>: FromRef<S>,
+    PgPool: FromRef<S>,
+    Readers: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Infallible;
+
+    async fn from_request_parts(_: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        Ok(Self {
+            site: Arc::from_ref(state),
+            pool: PgPool::from_ref(state),
+            readers: Readers::from_ref(state),
+        })
+    }
+}
+
+/// A reference as it stands in an address.
+pub(crate) type ReferencePath = Path<String>;

@@ -1,0 +1,43 @@
+//! The id of a request, which its answer and its lines in the log have.
+
+use std::cell::RefCell;
+
+use crate::code;
+
+/// The header with a request's id. A client's own is never looked at.
+pub const REQUEST_ID: &str = "x-request-id";
+
+/// Random bytes of one id.
+const ID: usize = 10;
+/// Ids whose bytes are asked for at once: a call into the system for each costs more than the rest
+/// of an id. They name requests and open nothing.
+const IDS: usize = 64;
+
+thread_local! {
+    /// Bytes for ids to come; from where on they are unused.
+    static BYTES: RefCell<([u8; ID * IDS], usize)> = const { RefCell::new(([0; ID * IDS], ID * IDS)) };
+}
+
+/// A new id: 80 random bits, 16 letters and digits.
+#[must_use]
+pub fn request_id() -> String {
+    BYTES.with_borrow_mut(|(bytes, used)| {
+        if *used == bytes.len() {
+            (*bytes, *used) = (code::random(), 0);
+        }
+        *used += ID;
+        code::encode(&bytes[*used - ID..*used])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_new_each_time() {
+        let id = request_id();
+        assert_eq!(id.len(), 16);
+        assert_ne!(id, request_id());
+    }
+}

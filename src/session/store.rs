@@ -1,0 +1,79 @@
+//! Sessions in the database.
+
+use crate::{
+    agreement::{AgreementNumber, ServiceId},
+    db::{self, PgPool, interval},
+    secret::{ManagementKey, SERVICE_SESSIONS, SessionToken},
+};
+
+/// Live sessions of one service; who signs in beyond that ends the oldest.
+pub const MOST_SESSIONS: i64 = 20;
+
+/// Opens a session on the service that bears `number` and is opened by `key`. `None`: there is
+/// none. A number that is wrong, a key that is wrong, and what is neither number nor key at all
+/// take the same one statement. A key that is being replaced is waited for, and opens nothing then.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away.
+pub async fn open(
+    pool: &PgPool,
+    number: Option<&AgreementNumber>,
+    key: Option<&ManagementKey>,
+) -> Result<Option<SessionToken>, db::Error> {
+    let token = SessionToken::random();
+    let key_hash = key.map_or([0; 32], ManagementKey::hash);
+    let opened = sqlx::query_scalar!(
+        r#"SELECT pic_open_session($1, $2::bytea, $3::bytea, $4, $5, $6) AS "opened!""#,
+        number.map_or("", AgreementNumber::as_str),
+        &key_hash,
+        &token.hash(),
+        interval(SERVICE_SESSIONS.absolute),
+        interval(SERVICE_SESSIONS.idle),
+        MOST_SESSIONS,
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(opened.then_some(token))
+}
+
+/// The service that the session with this token opens; `None` when it has ended or never was.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away.
+pub async fn live(pool: &PgPool, token: &SessionToken) -> Result<Option<ServiceId>, db::Error> {
+    let service = sqlx::query_scalar!(
+        r#"
+        WITH live AS (
+            SELECT token_hash, service_id, seen_at FROM session
+            WHERE token_hash = $1::bytea AND began_at > pic_now() - $2::interval AND seen_at > pic_now() - $3::interval
+        ), seen AS (
+            UPDATE session s SET seen_at = pic_now() FROM live
+            WHERE s.token_hash = live.token_hash AND live.seen_at < pic_now() - interval '1 minute'
+        )
+        SELECT service_id FROM live
+        "#,
+        &token.hash(),
+        interval(SERVICE_SESSIONS.absolute),
+        interval(SERVICE_SESSIONS.idle),
+    )
+    .fetch_optional(pool.again())
+    .await?;
+    Ok(service.map(ServiceId))
+}
+
+/// Ends a session for good.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is away; the session goes on then.
+pub async fn end(pool: &PgPool, token: &SessionToken) -> Result<(), db::Error> {
+    sqlx::query!(
+        "DELETE FROM session WHERE token_hash = $1::bytea",
+        &token.hash()
+    )
+    .execute(pool.again())
+    .await?;
+    Ok(())
+}

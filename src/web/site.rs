@@ -1,0 +1,127 @@
+//! The settings that pages show or go by.
+
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    limit::Throttle,
+    origin::Origin,
+    shell::{Section, Shell},
+};
+use crate::{
+    clock::Clocks,
+    code,
+    names::SipDomain,
+    readiness::{Mode, ProofMode, engine::Checks},
+};
+
+/// What is the same on every page.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// Origin that people see.
+    pub public_url: Origin,
+    /// Name of the network that people are provisioned for.
+    pub provider: String,
+    /// Where to turn past the promise.
+    pub support: Option<String>,
+    /// A notice on every page.
+    pub notice: Option<String>,
+    /// Promise and limit.
+    pub clocks: Clocks,
+    /// Limits by network, and who may speak for others.
+    pub throttle: Throttle,
+    /// Domains whose addresses the address tool leaves as they are.
+    pub plain_domains: Vec<SipDomain>,
+    /// How often the retention sweep runs.
+    pub sweep: Duration,
+    /// How strict the readiness checks are, and what makes them.
+    pub checks: Checks,
+    /// How long and how many live streams may be.
+    pub live: StreamLimits,
+}
+
+impl Site {
+    /// Names all that pages show without the database: another build or other settings have
+    /// another. It is computed anew at each call.
+    #[must_use]
+    pub fn edition(&self) -> String {
+        let Self {
+            public_url,
+            provider,
+            support,
+            notice,
+            clocks,
+            checks,
+            ..
+        } = self;
+        let (mode, proof) = (checks.mode(), checks.proof());
+        let build = env!("PIC_BUILD");
+        let shown = format!(
+            "{build} {public_url:?} {provider:?} {support:?} {notice:?} {clocks:?} {mode:?} {proof:?}"
+        );
+        code::encode(&Sha256::digest(shown)[..10])
+    }
+
+    /// What stands around a page of `section`.
+    #[must_use]
+    pub fn shell(&self, section: Section) -> Shell<'_> {
+        let checks = &self.checks;
+        Shell {
+            provider: &self.provider,
+            notice: self.notice.as_deref(),
+            checks_notice: match (checks.mode(), checks.proof()) {
+                (Mode::Enforce, _) => None,
+                (Mode::Advise, ProofMode::Held) => Some(
+                    "Readiness checks advise here: what they find is shown, and a request is provisioned all the same.",
+                ),
+                (Mode::Advise, ProofMode::Always) => Some(
+                    "Readiness checks advise here: what they find is shown, and a request is provisioned all the same, once ownership of its domains is proven.",
+                ),
+                (Mode::Off, _) => Some(
+                    "Readiness checks are off: a request is provisioned without looking at DNS or certificates.",
+                ),
+            },
+            checks: checks.mode(),
+            proof: checks.proof(),
+            section,
+            error: false,
+        }
+    }
+}
+
+/// How long and how many live streams may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamLimits {
+    /// Between two signs of life on a stream, so that nobody on the way thinks it dead.
+    /// Default: 15 s.
+    pub heartbeat: Duration,
+    /// After this, and up to a fifth more, a stream ends and its reader comes back by itself: one
+    /// that is not read any more does not last. Default: 1 h.
+    pub lifetime: Duration,
+    /// Between two looks at what is followed, however often something changes. Default: 50 ms.
+    pub gap: Duration,
+    /// Streams of one client network, or of one account of the staff; then `429`. Default: 10.
+    pub share: usize,
+    /// Between two looks whether a member of the staff is still signed in, if nothing happens
+    /// meanwhile. Default: 30 s.
+    pub session: Duration,
+    /// Between two words to the staff's queue that something has changed. Default: 2 s.
+    pub queue_gap: Duration,
+    /// Streams in all; then `503`. Default: 2,000.
+    pub in_all: usize,
+}
+
+impl Default for StreamLimits {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_secs(15),
+            lifetime: Duration::from_hours(1),
+            gap: Duration::from_millis(50),
+            share: 10,
+            session: Duration::from_secs(30),
+            queue_gap: Duration::from_secs(2),
+            in_all: 2_000,
+        }
+    }
+}
