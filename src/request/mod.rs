@@ -4,6 +4,7 @@
 //! place where what people are told ("overdue", "needs your action", "superseded") is derived from
 //! it.
 
+pub mod events;
 pub mod follow;
 pub mod form;
 pub mod live;
@@ -18,6 +19,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
+pub use self::events::EventCode;
 pub use self::state::{Contradiction, Facts, Pending, Standing, State};
 pub use crate::clock::Clocks;
 use crate::{
@@ -81,36 +83,6 @@ named! {
         Staff = "staff",
         /// The portal itself.
         Portal = "portal",
-    }
-}
-
-named! {
-    /// What an entry of the timeline tells.
-    EventCode {
-        /// The request was stored.
-        Submitted = "submitted",
-        /// One of its domains is in force under another service.
-        Held = "held",
-        /// Its checks found something to mend.
-        Blocked = "blocked",
-        /// Its routes came into force.
-        Provisioned = "provisioned",
-        /// It ended without its routes.
-        Rejected = "rejected",
-        /// The administrator, or staff for them, took it back.
-        Withdrawn = "withdrawn",
-        /// A domain came over from another service, whose zone's owner spoke for this one.
-        DomainGained = "domain-gained",
-        /// A domain went over to another service, for the same reason.
-        DomainLost = "domain-lost",
-        /// The service's management key was replaced.
-        KeyReplaced = "key-replaced",
-        /// Its routes are in force, and a later check found something to mend.
-        AtRisk = "at-risk",
-        /// That has been mended.
-        Recovered = "recovered",
-        /// Somebody asked for another check at once.
-        CheckAsked = "check-asked",
     }
 }
 

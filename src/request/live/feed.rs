@@ -15,7 +15,6 @@ use super::{address, iso, last_event, stable_id};
 use crate::{
     error::Error,
     request::{
-        EventCode,
         pages::{ReferencePath, Requests, earlier_events, told},
         store::Event,
     },
@@ -50,24 +49,12 @@ struct Entry {
 
 /// Names an event for ever. What may happen again moves to another place in the timeline.
 fn name(event: &Event) -> String {
-    match event.code {
-        EventCode::Submitted
-        | EventCode::Provisioned
-        | EventCode::Rejected
-        | EventCode::Withdrawn => event.seq.to_string(),
-        EventCode::Held
-        | EventCode::Blocked
-        | EventCode::DomainGained
-        | EventCode::DomainLost
-        | EventCode::KeyReplaced
-        | EventCode::AtRisk
-        | EventCode::Recovered
-        | EventCode::CheckAsked => {
-            let (code, subject) = (event.code.as_str(), event.subject.as_ref());
-            let subject = subject.map_or("", |domain| domain.as_str());
-            format!("{code} {subject} {}", event.at.timestamp_micros())
-        }
+    if !event.code.entry().repeats {
+        return event.seq.to_string();
     }
+    let (code, subject) = (event.code.as_str(), event.subject.as_ref());
+    let subject = subject.map_or("", |domain| domain.as_str());
+    format!("{code} {subject} {}", event.at.timestamp_micros())
 }
 
 /// `GET /requests/{reference}/feed.atom`.

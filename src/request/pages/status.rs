@@ -478,53 +478,12 @@ pub(crate) fn told(event: &store::Event, provider: &str, now: DateTime<Utc>) -> 
         Actor::Staff => "By support",
         Actor::Portal => "By the portal",
     };
-    let about = event.subject.as_ref().map_or("", |domain| domain.as_str());
-    let (title, text) = match event.code {
-        EventCode::Submitted => ("Submitted", "The request was stored.".to_owned()),
-        EventCode::Held => (
-            "Held back",
-            "One of its SIP domains is in force under another service.".to_owned(),
-        ),
-        EventCode::Blocked => (
-            "Waiting for you",
-            "The checks found something to mend.".to_owned(),
-        ),
-        EventCode::AtRisk => (
-            "At risk",
-            "A later check found something to mend. Its routes stay in force.".to_owned(),
-        ),
-        EventCode::Recovered => (
-            "Well again",
-            "What a later check had found is mended.".to_owned(),
-        ),
-        EventCode::Provisioned => (
-            "Provisioned",
-            format!("Its routes came into force for {provider}."),
-        ),
-        EventCode::Rejected => ("Rejected", "It ended without its routes.".to_owned()),
-        EventCode::Withdrawn => ("Withdrawn", "It was taken back.".to_owned()),
-        EventCode::DomainGained => (
-            "Domain moved here",
-            format!("The owner of the zone of {about} has proved that it belongs to this service."),
-        ),
-        EventCode::DomainLost => (
-            "Domain moved away",
-            format!(
-                "The owner of the zone of {about} has proved that it belongs to another service."
-            ),
-        ),
-        EventCode::KeyReplaced => (
-            "New management key",
-            "The service's management key was replaced.".to_owned(),
-        ),
-        EventCode::CheckAsked => (
-            "Another check",
-            "It was put up to be looked at again at once.".to_owned(),
-        ),
-    };
+    let domain = event.subject.as_ref().map_or("", |domain| domain.as_str());
+    let entry = event.code.entry();
+    let text = entry.text(provider, domain);
     Event {
         when: when(event.latest(), now),
-        title: title.into(),
+        title: entry.title.into(),
         text: format!("{by}. {text}{}", how_often(event)),
     }
 }

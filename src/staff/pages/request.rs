@@ -21,7 +21,7 @@ use crate::{
     names::{AccessEdge, SipDomain},
     readiness::{Finding, Severity, words::Teller},
     request::{
-        Actor, Deployment, EventCode, Reason, Standing, State as Stored, live,
+        Actor, Deployment, Reason, Standing, State as Stored, live,
         look_up::store::look_up,
         pages::{
             earlier_events,
@@ -353,20 +353,6 @@ pub(super) fn findings(
 
 /// A line of the timeline.
 fn happened(event: &Event, name: Option<&Name>, now: DateTime<Utc>) -> Happened {
-    let title = match event.code {
-        EventCode::Submitted => "Submitted",
-        EventCode::Held => "Held back: a domain is in force under another service",
-        EventCode::Blocked => "Held back: the checks found something to mend",
-        EventCode::Provisioned => "Provisioned",
-        EventCode::Rejected => "Rejected",
-        EventCode::Withdrawn => "Withdrawn",
-        EventCode::DomainGained => "A domain came over from another service",
-        EventCode::DomainLost => "A domain went over to another service",
-        EventCode::KeyReplaced => "The management key was replaced",
-        EventCode::AtRisk => "At risk: a later check found something to mend",
-        EventCode::Recovered => "Mended: not at risk any more",
-        EventCode::CheckAsked => "Another check was asked for",
-    };
     let by = match (event.actor, name) {
         (Actor::Administrator, _) => "By the administrator".to_owned(),
         (Actor::Staff, Some(name)) => format!("By {name}, support"),
@@ -379,7 +365,7 @@ fn happened(event: &Event, name: Option<&Name>, now: DateTime<Utc>) -> Happened 
         .map_or(String::new(), |domain| format!(": {domain}"));
     Happened {
         when: when(event.latest(), now),
-        title,
+        title: event.code.entry().staff_title,
         text: match how_often(event) {
             once if once.is_empty() => format!("{by}{about}"),
             often => format!("{by}{about}.{often}"),

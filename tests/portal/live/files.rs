@@ -218,7 +218,7 @@ async fn a_feed_reader_sees_each_event_once() {
     assert_eq!(
         told,
         [
-            words("Withdrawn", "By you. It was taken back.", "15:00"),
+            words("Withdrawn", "By you. It was withdrawn.", "15:00"),
             words(
                 "Held back",
                 "By the portal. One of its SIP domains is in force under another service.",

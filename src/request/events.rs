@@ -1,0 +1,130 @@
+//! The catalogue of events: what an entry of a timeline is called, and what is said of it to
+//! administrators and to support staff.
+
+use crate::named::named;
+
+named! {
+    /// What an entry of the timeline tells. The database has the same list (`event_code`).
+    EventCode {
+        /// The request was stored.
+        Submitted = "submitted",
+        /// One of its domains is in force under another service.
+        Held = "held",
+        /// Its checks found something that needs fixing.
+        Blocked = "blocked",
+        /// Its routes came into force.
+        Provisioned = "provisioned",
+        /// It ended without its routes.
+        Rejected = "rejected",
+        /// The administrator, or staff for them, withdrew it.
+        Withdrawn = "withdrawn",
+        /// A domain came over from another service: the zone's owner published this one's token.
+        DomainGained = "domain-gained",
+        /// A domain went over to another service, for the same reason.
+        DomainLost = "domain-lost",
+        /// The service's management key was replaced.
+        KeyReplaced = "key-replaced",
+        /// Its routes are in force, and a later check found something that needs fixing.
+        AtRisk = "at-risk",
+        /// What a later check had found is fixed.
+        Recovered = "recovered",
+        /// Another check was asked for.
+        CheckAsked = "check-asked",
+    }
+}
+
+/// What is said of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The heading on the request's page and in its feed.
+    pub title: &'static str,
+    /// The sentence for the administrator; see [`Entry::text`].
+    text: &'static str,
+    /// The line for support staff.
+    pub staff_title: &'static str,
+    /// Whether it can happen again in a request's life.
+    pub repeats: bool,
+}
+
+impl Entry {
+    const fn once(title: &'static str, text: &'static str, staff_title: &'static str) -> Self {
+        Self {
+            title,
+            text,
+            staff_title,
+            repeats: false,
+        }
+    }
+
+    const fn repeated(title: &'static str, text: &'static str, staff_title: &'static str) -> Self {
+        Self {
+            repeats: true,
+            ..Self::once(title, text, staff_title)
+        }
+    }
+
+    /// The sentence for the administrator, about `domain`, or empty, and the network of this name.
+    #[must_use]
+    pub fn text(&self, provider: &str, domain: &str) -> String {
+        self.text
+            .replace("{domain}", domain)
+            .replace("{provider}", provider)
+    }
+}
+
+impl EventCode {
+    /// The event's entry in the catalogue.
+    #[must_use]
+    pub const fn entry(self) -> Entry {
+        match self {
+            Self::Submitted => Entry::once("Submitted", "The request was stored.", "Submitted"),
+            Self::Held => Entry::repeated(
+                "Held back",
+                "One of its SIP domains is in force under another service.",
+                "Held back: a domain is in force under another service",
+            ),
+            Self::Blocked => Entry::repeated(
+                "Waiting for you",
+                "The checks found something that needs fixing.",
+                "Held back: the checks found something that needs fixing",
+            ),
+            Self::Provisioned => Entry::once(
+                "Provisioned",
+                "Its routes came into force for {provider}.",
+                "Provisioned",
+            ),
+            Self::Rejected => Entry::once("Rejected", "It ended without its routes.", "Rejected"),
+            Self::Withdrawn => Entry::once("Withdrawn", "It was withdrawn.", "Withdrawn"),
+            Self::DomainGained => Entry::repeated(
+                "Domain moved here",
+                "The owner of the zone of {domain} has proved that it belongs to this service.",
+                "A domain moved here from another service",
+            ),
+            Self::DomainLost => Entry::repeated(
+                "Domain moved away",
+                "The owner of the zone of {domain} has proved that it belongs to another service.",
+                "A domain moved to another service",
+            ),
+            Self::KeyReplaced => Entry::repeated(
+                "New management key",
+                "The service's management key was replaced.",
+                "The management key was replaced",
+            ),
+            Self::AtRisk => Entry::repeated(
+                "At risk",
+                "A later check found something that needs fixing. Its routes stay in force.",
+                "At risk: a later check found something that needs fixing",
+            ),
+            Self::Recovered => Entry::repeated(
+                "Recovered",
+                "What a later check had found is fixed.",
+                "Recovered: no longer at risk",
+            ),
+            Self::CheckAsked => Entry::repeated(
+                "Another check",
+                "Another check was asked for.",
+                "Another check was asked for",
+            ),
+        }
+    }
+}
