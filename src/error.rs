@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
+    response::{IntoResponse, Redirect, Response},
 };
 use serde::Serialize;
 
@@ -65,6 +65,12 @@ pub enum Error {
     /// The database failed.
     #[error(transparent)]
     Database(#[from] db::Error),
+    /// The address is written in another way: this one.
+    #[error("moved")]
+    Moved(String),
+    /// A fault in words of its own.
+    #[error("{}", .0.title)]
+    Told(Box<Problem>),
     /// What should not fail has failed.
     #[error("{0}")]
     Internal(&'static str),
@@ -273,7 +279,8 @@ impl Problem {
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
-            Error::NoPage => Self::of(StatusCode::NOT_FOUND),
+            // A moved address is answered by a redirect before this.
+            Error::NoPage | Error::Moved(_) => Self::of(StatusCode::NOT_FOUND),
             Error::NoRequest => {
                 let mut problem = Self::new(
                     StatusCode::NOT_FOUND,
@@ -363,6 +370,7 @@ impl From<Error> for Problem {
                 tracing::warn!(%error, "no answer");
                 Self::of(StatusCode::SERVICE_UNAVAILABLE)
             }
+            Error::Told(problem) => *problem,
             Error::Busy => Self::of(StatusCode::SERVICE_UNAVAILABLE),
             Error::Database(error) => Self::internal(&error),
             Error::Render(_) => Self::internal(&"a page could not be rendered"),
@@ -397,7 +405,10 @@ impl IntoResponse for Problem {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        // Whoever asks for what is not there may be guessing.
+        if let Self::Moved(address) = self {
+            return Redirect::permanent(&address).into_response();
+        }
+        // A client that asks for what is not there may be guessing.
         let failed = matches!(self, Error::NoRequest | Error::SetUpOver);
         let mut response = Problem::from(self).into_response();
         if failed {

@@ -29,7 +29,7 @@ pub(crate) use self::{
     calendar::calendar,
     feed::feed,
     hub::{Seat, Who},
-    stream::{Events, answer, hello, no_room, of_request, stream},
+    stream::{Events, answer, hello, of_request, stream},
     support::support,
 };
 use super::{

@@ -8,6 +8,7 @@
 mod commands;
 mod places;
 
+use std::time::Duration;
 use std::{
     fs,
     path::Path,
@@ -172,7 +173,7 @@ async fn into_legacy_contact(pool: &PgPool, canary: &Canary) {
 /// Writes everything that PostgreSQL has in memory to disk, what is unlogged too.
 async fn flush(pool: &PgPool) {
     sqlx::raw_sql("CREATE DATABASE flush TEMPLATE template0 STRATEGY FILE_COPY")
-        .execute(pool)
+        .execute(&pool.clone().within(Duration::from_mins(2)))
         .await
         .unwrap();
     sqlx::raw_sql("DROP DATABASE flush")

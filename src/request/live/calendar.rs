@@ -5,6 +5,7 @@
 //! not cancelled: calendars disagree on `STATUS:CANCELLED` (some hide the entry, some show it as it
 //! was), and `METHOD:CANCEL` needs an organizer, who would be a person.
 
+use crate::error::Error;
 use axum::{
     extract::OriginalUri,
     http::{HeaderMap, HeaderValue, header},
@@ -33,7 +34,7 @@ pub(crate) async fn calendar(
     reference: ReferencePath,
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
-) -> Result<Response, Response> {
+) -> Result<Response, Error> {
     let request = requests.named(&reference, &uri).await?;
     let body = entry(&requests.site, &request);
     let (kind, modified) = ("text/calendar; charset=utf-8", last_event(&request));

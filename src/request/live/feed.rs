@@ -5,11 +5,7 @@
 //! is an entry with a later time.
 
 use askama::Template;
-use axum::{
-    extract::OriginalUri,
-    http::HeaderMap,
-    response::{IntoResponse as _, Response},
-};
+use axum::{extract::OriginalUri, http::HeaderMap, response::Response};
 
 use super::{address, iso, last_event, stable_id};
 use crate::{
@@ -63,7 +59,7 @@ pub(crate) async fn feed(
     reference: ReferencePath,
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
-) -> Result<Response, Response> {
+) -> Result<Response, Error> {
     let request = requests.named(&reference, &uri).await?;
     let entry = |event: &Event| {
         let words = told(event, &requests.site.provider, request.now);
@@ -86,9 +82,7 @@ pub(crate) async fn feed(
         earlier: earlier_events(&request.events),
         entries,
     };
-    let body = feed
-        .render()
-        .map_err(|error| Error::Render(error).into_response())?;
+    let body = feed.render()?;
     let kind = "application/atom+xml; charset=utf-8";
     Ok(conditional::answer(
         &headers,

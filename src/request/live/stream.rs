@@ -57,8 +57,8 @@ pub(crate) async fn stream(
     OriginalUri(uri): OriginalUri,
     Client(network): Client,
     headers: HeaderMap,
-) -> Result<Response, Response> {
-    let reference = shown(&reference, &uri).map_err(IntoResponse::into_response)?;
+) -> Result<Response, Error> {
+    let reference = shown(&reference, &uri)?;
     let events = of_request(&pool, &hub, reference, Who::Network(network), &headers).await?;
     Ok(answer(&hub, events))
 }
@@ -70,12 +70,11 @@ pub(crate) async fn of_request(
     reference: Reference,
     who: Who,
     headers: &HeaderMap,
-) -> Result<Events, Response> {
+) -> Result<Events, Error> {
     let request = store::find(pool, reference)
-        .await
-        .map_err(|error| Error::Database(error).into_response())?
-        .ok_or_else(|| Error::NoRequest.into_response())?;
-    let seat = Seat::take(hub, who).map_err(|full| no_room(full).into_response())?;
+        .await?
+        .ok_or(Error::NoRequest)?;
+    let seat = Seat::take(hub, who)?;
     let reader = Reader {
         reference,
         follower: follow(seat, request),
@@ -119,26 +118,27 @@ fn last_event_id(headers: &HeaderMap) -> Option<u32> {
     id.trim().parse().ok()
 }
 
-/// The answer to who finds no room.
-pub(crate) fn no_room(full: Full) -> Problem {
-    let mut problem = match full {
-        Full::Share(who) => {
-            let mut problem = Problem::of(StatusCode::TOO_MANY_REQUESTS);
-            problem.title = match who {
-                Who::Network(_) => "Too many live pages are open in your network",
-                Who::Staff(_) => "Too many live pages are open with your account",
-            };
-            problem
-        }
-        Full::All => {
-            let mut problem = Problem::of(StatusCode::SERVICE_UNAVAILABLE);
-            problem.title = "There is no room for another live page";
-            problem
-        }
-    };
-    problem.detail = "The page itself shows the same: load it again now and then.";
-    problem.retry_after = Some(NO_ROOM);
-    problem
+impl From<Full> for Error {
+    fn from(full: Full) -> Self {
+        let mut problem = match full {
+            Full::Share(who) => {
+                let mut problem = Problem::of(StatusCode::TOO_MANY_REQUESTS);
+                problem.title = match who {
+                    Who::Network(_) => "Too many live pages are open in your network",
+                    Who::Staff(_) => "Too many live pages are open with your account",
+                };
+                problem
+            }
+            Full::All => {
+                let mut problem = Problem::of(StatusCode::SERVICE_UNAVAILABLE);
+                problem.title = "There is no room for another live page";
+                problem
+            }
+        };
+        problem.detail = "The page itself shows the same: load it again now and then.";
+        problem.retry_after = Some(NO_ROOM);
+        Self::Told(Box::new(problem))
+    }
 }
 
 /// `least` and up to `more` on top.

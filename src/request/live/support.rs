@@ -13,7 +13,7 @@ use askama::Template;
 use axum::{
     extract::OriginalUri,
     http::{HeaderMap, HeaderName, HeaderValue, header},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 
 use super::{iso, status::Status};
@@ -51,12 +51,10 @@ pub(crate) async fn support(
     reference: ReferencePath,
     OriginalUri(uri): OriginalUri,
     asked: HeaderMap,
-) -> Result<Response, Response> {
+) -> Result<Response, Error> {
     let session = session::brought(&requests.site, &asked);
     let (request, visitor) = requests.seen(&reference, &uri, session).await?;
-    let needed = proof::needed(&requests, &request)
-        .await
-        .map_err(|error| Error::Database(error).into_response())?;
+    let needed = proof::needed(&requests, &request).await?;
     let bundle = Bundle {
         portal: NAME,
         status: Status::of(&requests.site, &request, &needed),
@@ -73,7 +71,7 @@ pub(crate) async fn support(
         checks: requests.site.checks.mode().as_str(),
         now: iso(request.now),
     };
-    let mut response = text(&bundle).map_err(IntoResponse::into_response)?;
+    let mut response = text(&bundle)?;
     let name = format!("inline; filename=\"{}.txt\"", request.reference);
     let headers = response.headers_mut();
     if let Ok(name) = HeaderValue::from_str(&name) {

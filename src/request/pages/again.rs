@@ -26,21 +26,14 @@ pub(crate) async fn check_again(
     OriginalUri(uri): OriginalUri,
     Client(network): Client,
     Fields(NoFields {}): Fields<NoFields>,
-) -> Result<Response, Response> {
+) -> Result<Response, Error> {
     let request = requests.named(&reference, &uri).await?;
     if request.due_at.is_none() {
-        return Err(Error::Ended.into_response());
+        return Err(Error::Ended);
     }
-    if let Err(too_many) = requests.site.throttle.checks.take(network) {
-        return Err(Error::TooMany(too_many).into_response());
+    requests.site.throttle.checks.take(network)?;
+    if store::check_again(&requests.pool, &request).await? {
+        notifier.wake();
     }
-    match store::check_again(&requests.pool, &request).await {
-        Ok(queued) => {
-            if queued {
-                notifier.wake();
-            }
-            Ok(Redirect::to(&format!("/requests/{}", request.reference)).into_response())
-        }
-        Err(error) => Err(Error::Database(error).into_response()),
-    }
+    Ok(Redirect::to(&format!("/requests/{}", request.reference)).into_response())
 }

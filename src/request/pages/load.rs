@@ -5,7 +5,6 @@ use std::{convert::Infallible, sync::Arc};
 use axum::{
     extract::{FromRef, FromRequestParts, Path},
     http::{Uri, request::Parts},
-    response::{IntoResponse, Redirect, Response},
 };
 
 use crate::{
@@ -20,27 +19,10 @@ use crate::{
     web::site::Site,
 };
 
-/// Why an address does not name a request as it is shown.
-pub(crate) enum Misnamed {
-    /// That is no reference.
-    NotAtAll,
-    /// It is written in another way: this is the address.
-    Otherwise(String),
-}
-
-impl IntoResponse for Misnamed {
-    fn into_response(self) -> Response {
-        match self {
-            Self::NotAtAll => Error::NoRequest.into_response(),
-            Self::Otherwise(address) => Redirect::permanent(&address).into_response(),
-        }
-    }
-}
-
 /// The reference in an address. Whoever types it otherwise than it is shown is led to the address
 /// that is, with all that follows the reference there.
-pub(crate) fn shown(reference: &str, uri: &Uri) -> Result<Reference, Misnamed> {
-    let parsed = Reference::parse(reference).ok_or(Misnamed::NotAtAll)?;
+pub(crate) fn shown(reference: &str, uri: &Uri) -> Result<Reference, Error> {
+    let parsed = Reference::parse(reference).ok_or(Error::NoRequest)?;
     let shown = parsed.to_string();
     if shown != reference {
         let rest = uri
@@ -49,7 +31,7 @@ pub(crate) fn shown(reference: &str, uri: &Uri) -> Result<Reference, Misnamed> {
             .nth(3)
             .map(|rest| format!("/{rest}"))
             .unwrap_or_default();
-        return Err(Misnamed::Otherwise(format!("/requests/{shown}{rest}")));
+        return Err(Error::Moved(format!("/requests/{shown}{rest}")));
     }
     Ok(parsed)
 }
@@ -63,7 +45,7 @@ pub(crate) struct Requests {
 
 impl Requests {
     /// The request that an address names.
-    pub(crate) async fn named(&self, reference: &str, uri: &Uri) -> Result<Request, Response> {
+    pub(crate) async fn named(&self, reference: &str, uri: &Uri) -> Result<Request, Error> {
         let (request, _) = self.seen(reference, uri, None).await?;
         Ok(request)
     }
@@ -74,12 +56,10 @@ impl Requests {
         reference: &str,
         uri: &Uri,
         session: Option<SessionToken>,
-    ) -> Result<(Request, Visitor), Response> {
-        let reference = shown(reference, uri).map_err(IntoResponse::into_response)?;
-        match self.readers.whole(Look { reference, session }).await {
-            Ok(found) => found.ok_or_else(|| Error::NoRequest.into_response()),
-            Err(error) => Err(Error::Database(error).into_response()),
-        }
+    ) -> Result<(Request, Visitor), Error> {
+        let reference = shown(reference, uri)?;
+        let found = self.readers.whole(Look { reference, session }).await?;
+        found.ok_or(Error::NoRequest)
     }
 }
 

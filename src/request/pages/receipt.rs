@@ -62,11 +62,10 @@ pub(crate) async fn receipt(
     reference: ReferencePath,
     OriginalUri(uri): OriginalUri,
     jar: CookieJar,
-) -> Result<Response, Response> {
+) -> Result<Response, Error> {
     let request = requests.named(&reference, &uri).await?;
     let view = view(&requests, &request, &jar).await;
     view.and_then(|view| page(StatusCode::OK, &view))
-        .map_err(axum::response::IntoResponse::into_response)
 }
 
 /// `GET /requests/{reference}/receipt.txt`.
@@ -75,18 +74,16 @@ pub(crate) async fn receipt_text(
     reference: ReferencePath,
     OriginalUri(uri): OriginalUri,
     jar: CookieJar,
-) -> Result<Response, Response> {
+) -> Result<Response, Error> {
     let request = requests.named(&reference, &uri).await?;
-    let page = view(&requests, &request, &jar)
-        .await
-        .map_err(axum::response::IntoResponse::into_response)?;
+    let page = view(&requests, &request, &jar).await?;
     let view = ReceiptText {
         page: &page,
         number: request.number.to_string(),
         number_label: request.programme.number_label().into(),
         edges: routes_of(&request.routes),
     };
-    text(&view).map_err(|error: Error| axum::response::IntoResponse::into_response(error))
+    text(&view)
 }
 
 async fn view<'a>(

@@ -54,12 +54,10 @@ pub(crate) async fn status(
     reference: ReferencePath,
     OriginalUri(uri): OriginalUri,
     asked: HeaderMap,
-) -> Result<Response, Response> {
-    let reference = shown(&reference, &uri).map_err(IntoResponse::into_response)?;
+) -> Result<Response, Error> {
+    let reference = shown(&reference, &uri)?;
     let session = session::brought(&requests.site, &asked);
-    find(&requests, &edition, Look { reference, session }, &asked)
-        .await
-        .map_err(IntoResponse::into_response)
+    find(&requests, &edition, Look { reference, session }, &asked).await
 }
 
 async fn find(
@@ -131,10 +129,10 @@ pub(crate) async fn withdraw(
     OriginalUri(uri): OriginalUri,
     signed_in: Option<SignedIn>,
     Fields(form): Fields<WithdrawForm>,
-) -> Result<Response, Response> {
+) -> Result<Response, Error> {
     let request = requests.named(&reference, &uri).await?;
     if request.state.pending().is_none() {
-        return Err(Error::Ended.into_response());
+        return Err(Error::Ended);
     }
     let opened = signed_in
         .and_then(|signed_in| request.opened_by_service(signed_in.service))
@@ -145,22 +143,17 @@ pub(crate) async fn withdraw(
         } else {
             "That is not the management key of this service. It stands on the receipt: 26 letters and digits in groups of four"
         };
-        let mut response = show(&requests, &request, false, Some(message))
-            .await
-            .map_err(axum::response::IntoResponse::into_response)?;
+        let mut response = show(&requests, &request, false, Some(message)).await?;
         if !form.management_key.trim().is_empty() {
             response.extensions_mut().insert(FailedTry);
         }
         return Ok(response);
     };
-    match store::withdraw(&requests.pool, &request, opened).await {
-        Ok(true) => {
-            notifier.changed();
-            Ok(Redirect::to(&format!("/requests/{}", request.reference)).into_response())
-        }
-        Ok(false) => Err(Error::Ended.into_response()),
-        Err(error) => Err(Error::Database(error).into_response()),
+    if !store::withdraw(&requests.pool, &request, opened).await? {
+        return Err(Error::Ended);
     }
+    notifier.changed();
+    Ok(Redirect::to(&format!("/requests/{}", request.reference)).into_response())
 }
 
 /// The request's page; 422 when the management key was wrong.

@@ -8,7 +8,7 @@
 use axum::{
     extract::{Path, State},
     http::HeaderMap,
-    response::{IntoResponse as _, Response, sse::Event},
+    response::{Response, sse::Event},
 };
 use futures_util::{StreamExt as _, stream::unfold};
 use tokio::time::{Duration, Instant, sleep, sleep_until};
@@ -35,8 +35,8 @@ pub(crate) async fn request_stream(
     Reader(signed_in): Reader,
     Path(reference): Path<String>,
     headers: HeaderMap,
-) -> Result<Response, Response> {
-    let reference = Reference::parse(&reference).ok_or_else(|| Error::NoRequest.into_response())?;
+) -> Result<Response, Error> {
+    let reference = Reference::parse(&reference).ok_or(Error::NoRequest)?;
     let who = Who::Staff(signed_in.account.id.0);
     let events = live::of_request(&pool, &hub, reference, who, &headers).await?;
     Ok(live::answer(&hub, guarded(&pool, &hub, &signed_in, events)))
@@ -47,9 +47,8 @@ pub(crate) async fn queue_stream(
     State(pool): State<PgPool>,
     State(hub): State<Hub>,
     Reader(signed_in): Reader,
-) -> Result<Response, Response> {
-    let seat = Seat::take(&hub, Who::Staff(signed_in.account.id.0))
-        .map_err(|full| live::no_room(full).into_response())?;
+) -> Result<Response, Error> {
+    let seat = Seat::take(&hub, Who::Staff(signed_in.account.id.0))?;
     let gap = hub.limits().queue_gap;
     // `said`: when the page was told something; `None`: nothing yet.
     let begun = (hub.changes(), None::<Instant>, seat);

@@ -5,6 +5,7 @@ use std::{
     os::unix::{fs::MetadataExt as _, process::CommandExt as _},
     path::Path,
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use pic_portal::db::PgPool;
@@ -195,9 +196,9 @@ async fn a_base_backup_holds_no_contacts_and_starts_clean() {
         .unwrap()
         .reference();
     plant(&pool, "backedup", 500).await;
-    // Only this kind of checkpoint writes what is unlogged to disk.
+    // Only this kind of checkpoint writes what is unlogged to disk; it takes long on a busy disk.
     sqlx::raw_sql("CREATE DATABASE flush TEMPLATE template0 STRATEGY FILE_COPY")
-        .execute(&pool)
+        .execute(&pool.clone().within(Duration::from_mins(2)))
         .await
         .unwrap();
     assert!(!files(&dir, "backedup").is_empty(), "the eye is sharp");
