@@ -14,6 +14,7 @@ pub mod queue;
 pub mod reference;
 mod state;
 pub mod store;
+pub(crate) mod wording;
 
 use std::collections::BTreeMap;
 

@@ -22,9 +22,10 @@ use crate::{
     error::{Error, FailedTry, Problem},
     readiness::{Code, Finding, Mode, ProofMode, Severity, words::Teller},
     request::{
-        Actor, Deployment, EventCode, Reason, Standing, State as Stored, live,
+        Actor, Deployment, EventCode, Standing, State as Stored, live,
         look_up::{Look, Visitor},
         store::{self, Request},
+        wording::{self, Words},
     },
     secret::ManagementKey,
     session::{self, SignedIn, store as sessions},
@@ -32,7 +33,7 @@ use crate::{
         conditional,
         form::Fields,
         page,
-        parts::{Tone, Way, count},
+        parts::count,
         shell::Section,
         site::Site,
         when::{between, span, when},
@@ -191,7 +192,11 @@ async fn show(
 fn view<'a>(site: &'a Site, request: &Request, needed: &[Needed]) -> StatusPage<'a> {
     let now = request.now;
     let standing = Standing::of(&request.facts(), &site.clocks, now);
-    let mut words = Words::of(standing, request, &site.provider);
+    let mut words = Words::of(
+        standing,
+        request.deployment == Some(Deployment::Split),
+        &site.provider,
+    );
     if is_at_risk(standing, &request.findings) {
         words = Words::at_risk();
     }
@@ -220,7 +225,7 @@ fn view<'a>(site: &'a Site, request: &Request, needed: &[Needed]) -> StatusPage<
         tone: words.tone,
         headline: words.headline,
         lead: words.lead,
-        help: help(standing),
+        help: wording::help(standing),
         lost: if standing == Standing::InForce {
             request.lost.join(", ")
         } else {
@@ -324,120 +329,6 @@ fn steps(site: &Site, request: &Request, standing: Standing) -> Option<Steps> {
             .collect(),
         split: request.deployment == Some(Deployment::Split),
     })
-}
-
-/// How a standing is said.
-struct Words {
-    tag: &'static str,
-    tone: Tone,
-    headline: String,
-    lead: String,
-}
-
-impl Words {
-    fn at_risk() -> Self {
-        Self {
-            tag: "At risk",
-            tone: Tone::Action,
-            headline: "Your routes are in force, and something is wrong".into(),
-            lead: "Nothing is taken away. But the checks found something that keeps calls and messages from arriving, or could not look. It is listed below, with what to do.".into(),
-        }
-    }
-
-    fn of(standing: Standing, request: &Request, provider: &str) -> Self {
-        let split = request.deployment == Some(Deployment::Split);
-        let (tag, tone, headline, lead): (_, _, &str, String) = match standing {
-            Standing::Checking { overdue } => (
-                if overdue { "Overdue" } else { "In progress" },
-                if overdue { Tone::Action } else { Tone::Waiting },
-                "Your request is being checked",
-                "There is nothing you have to do. As soon as its checks pass, its routes come into force.".into(),
-            ),
-            Standing::NeedsAction { overdue } => (
-                if overdue { "Overdue" } else { "Needs your action" },
-                Tone::Action,
-                "Your request is waiting for you",
-                "What holds it back is listed below, with what to do. It is looked at again by itself.".into(),
-            ),
-            Standing::InForce => (
-                "Provisioned",
-                Tone::Good,
-                "Your routes are in force",
-                if split {
-                    format!("Now turn on external communications online for your split domains, and enable {provider} on your own servers.")
-                } else {
-                    format!("Now enable {provider} on your own servers. Then your users can add contacts.")
-                },
-            ),
-            Standing::Superseded => (
-                "Superseded",
-                Tone::Neutral,
-                "A later request has replaced this one",
-                "It was provisioned, and the service has been changed since.".into(),
-            ),
-            Standing::Cancelled => (
-                "Cancelled",
-                Tone::Neutral,
-                "The service is cancelled",
-                "None of its SIP domains is in force any more.".into(),
-            ),
-            Standing::Rejected(reason) => ("Rejected", Tone::Bad, "This request was rejected", rejected(reason).into()),
-            Standing::Withdrawn => (
-                "Withdrawn",
-                Tone::Neutral,
-                "This request was withdrawn",
-                "Nothing was changed by it. You can make a new request at any time.".into(),
-            ),
-        };
-        Self {
-            tag,
-            tone,
-            headline: headline.into(),
-            lead,
-        }
-    }
-}
-
-/// Where the help has more about a standing. A finding leads to its own page.
-fn help(standing: Standing) -> Option<Way> {
-    let (href, label) = match standing {
-        Standing::Checking { .. } => ("/help/times".into(), "How long it takes"),
-        Standing::InForce => (
-            "/help/after-provisioning".into(),
-            "The commands for your own servers",
-        ),
-        Standing::Rejected(reason) => (
-            format!("/help/reasons/{}", reason.as_str()),
-            "What this means and what to do",
-        ),
-        Standing::NeedsAction { .. }
-        | Standing::Superseded
-        | Standing::Cancelled
-        | Standing::Withdrawn => return None,
-    };
-    Some(Way {
-        href,
-        label: label.into(),
-    })
-}
-
-/// What a rejection means, and what to do.
-fn rejected(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Expired => {
-            "Its time limit passed before everything held. Mend what is listed below and make a new request."
-        }
-        Reason::NotEligible => {
-            "The organisation or its servers are not eligible. Check your licences and server versions before you make a new request."
-        }
-        Reason::Duplicate => {
-            "The same routes were asked for by another request. Look at that one instead."
-        }
-        Reason::WrongInformation => {
-            "The agreement number or a name in it is wrong. Check them against your agreement and make a new request."
-        }
-        Reason::Policy => "The provider's policy does not allow it.",
-    }
 }
 
 /// How many events there were before `events`, which are all that is shown, in a sentence; or empty.

@@ -26,6 +26,7 @@ use crate::{
     request::{
         Kind, State as Stored,
         pages::{findings::Findings, routes_of},
+        wording,
     },
     secret::ManagementKey,
     session::{self, SignedIn, store as sessions},
@@ -181,11 +182,7 @@ fn line(request: &Listed, service: &Service) -> Line {
     };
     Line {
         reference: request.reference.to_string(),
-        kind: match request.kind {
-            Kind::Initiate => "New service",
-            Kind::Update => "Update",
-            Kind::Cancel => "Cancel",
-        },
+        kind: wording::kind(request.kind),
         state: request.state.as_str(),
         tag,
         tone,

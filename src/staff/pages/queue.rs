@@ -24,7 +24,7 @@ use crate::{
     db::PgPool,
     error::Error,
     readiness::{Code, Severity},
-    request::State as Stored,
+    request::{State as Stored, wording},
     staff::{
         desk::store as desk_store,
         queue::{
@@ -220,7 +220,7 @@ fn line(row: &Row, clocks: &Clocks) -> QueueLine {
     QueueLine {
         reference: row.reference.to_string(),
         state: row.facts.state.as_str(),
-        kind: words::kind(row.facts.kind),
+        kind: wording::kind(row.facts.kind),
         tag: said.tag,
         tone: said.tone,
         turn: said.turn,

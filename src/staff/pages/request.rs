@@ -30,6 +30,7 @@ use crate::{
         },
         reference::Reference,
         store::{Event, Request},
+        wording,
     },
     staff::{
         Name, REFUSALS, Role,
@@ -278,7 +279,7 @@ fn view<'a>(
 /// What is known of a request, each under its name.
 fn told(request: &Request, insight: &Insight) -> Vec<(&'static str, String)> {
     let mut told = vec![
-        ("Kind", words::kind(request.kind).to_owned()),
+        ("Kind", wording::kind(request.kind).to_owned()),
         ("Programme", request.programme.label().to_owned()),
         (request.programme.number_label(), request.number.to_string()),
     ];

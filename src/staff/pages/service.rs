@@ -19,7 +19,7 @@ use crate::{
     agreement::ServiceId,
     db::{PgPool, notify::Notifier},
     error::{Error, FieldProblem, Problem},
-    request::pages::routes_of,
+    request::{pages::routes_of, wording},
     service::store as services,
     staff::{
         CancelReason, Role,
@@ -161,7 +161,7 @@ async fn view<'a>(
             .iter()
             .map(|request| ServiceLine {
                 reference: request.reference.to_string(),
-                kind: words::kind(request.kind),
+                kind: wording::kind(request.kind),
                 state: request.state.as_str(),
                 submitted: when(request.submitted_at, now),
             })

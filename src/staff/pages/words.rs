@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::{
     agreement::Programme,
     clock::Clocks,
-    request::{Facts, Kind, Reason, Standing, State},
+    request::{Facts, Reason, Standing, State},
     staff::{Action, CancelReason},
     web::{
         parts::Tone,
@@ -73,15 +73,6 @@ impl Said {
             age,
             against,
         }
-    }
-}
-
-/// What was asked, in a word or two.
-pub(super) const fn kind(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Initiate => "New service",
-        Kind::Update => "Update",
-        Kind::Cancel => "Cancel",
     }
 }
 
