@@ -1,4 +1,4 @@
-//! The request that an address names.
+//! Loads the request that an address names.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -20,11 +20,11 @@ use crate::{
     web::site::Site,
 };
 
-/// Why an address does not name a request as it is shown.
+/// Why an address does not lead to a request.
 pub(crate) enum Misnamed {
-    /// That is no reference.
+    /// The text is no reference.
     NotAtAll,
-    /// It is written in another way: this is the address.
+    /// The reference is written in another form: this is the canonical address.
     Otherwise(String),
 }
 
@@ -37,8 +37,8 @@ impl IntoResponse for Misnamed {
     }
 }
 
-/// The reference in an address. Whoever types it otherwise than it is shown is led to the address
-/// that is, with all that follows the reference there.
+/// Parses the reference in an address. A reference in another form than the canonical one is an
+/// error with the canonical address, including the rest of the path and the query.
 pub(crate) fn shown(reference: &str, uri: &Uri) -> Result<Reference, Misnamed> {
     let parsed = Reference::parse(reference).ok_or(Misnamed::NotAtAll)?;
     let shown = parsed.to_string();
@@ -62,13 +62,14 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    /// The request that an address names.
+    /// Loads the request that an address names.
     pub(crate) async fn named(&self, reference: &str, uri: &Uri) -> Result<Request, Response> {
         let (request, _) = self.seen(reference, uri, None).await?;
         Ok(request)
     }
 
-    /// The request that an address names, and what whoever brings this session has to do with it.
+    /// Loads the request that an address names, with the rights of the client that sent this
+    /// session.
     pub(crate) async fn seen(
         &self,
         reference: &str,
@@ -101,5 +102,5 @@ where
     }
 }
 
-/// A reference as it stands in an address.
+/// A reference in the path of an address.
 pub(crate) type ReferencePath = Path<String>;
