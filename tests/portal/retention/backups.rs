@@ -1,4 +1,4 @@
-//! Is a database that brings contacts back clean before the portal answers anybody?
+//! Checks that contacts in a restored database are deleted before the portal answers any request.
 
 use std::{
     fs,
@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// The database as the tools of PostgreSQL want it named: without what only our client knows.
+/// The database's URL for PostgreSQL's own tools: without options that only our client knows.
 fn for_tools(db: &TestDb) -> String {
     let mut url = url::Url::parse(&db.url()).unwrap();
     let known: Vec<(String, String)> = url
@@ -69,7 +69,7 @@ async fn contacts_in_a_dump_are_gone_before_the_first_answer() {
                 .contains("dumped")
     );
 
-    // Into a database with nothing in it at all.
+    // Restores into a completely empty database.
     sqlx::raw_sql("DROP TABLE _sqlx_migrations")
         .execute(after.pool())
         .await
@@ -99,7 +99,8 @@ async fn contacts_in_a_dump_are_gone_before_the_first_answer() {
         100
     );
 
-    // Somebody reads the table while the portal starts: it answers nobody until that is over.
+    // Another session reads the table while the portal starts: it answers no request until that
+    // ends.
     let mut reader = after.pool().begin().await.unwrap();
     sqlx::raw_sql("LOCK TABLE legacy_contact IN ACCESS SHARE MODE")
         .execute(&mut *reader)
@@ -195,7 +196,7 @@ async fn a_base_backup_holds_no_contacts_and_starts_clean() {
         .unwrap()
         .reference();
     plant(&pool, "backedup", 500).await;
-    // Only this kind of checkpoint writes what is unlogged to disk.
+    // Only this kind of checkpoint writes unlogged tables to disk.
     sqlx::raw_sql("CREATE DATABASE flush TEMPLATE template0 STRATEGY FILE_COPY")
         .execute(&pool)
         .await
