@@ -78,8 +78,8 @@ fn is_telephone(plain: &str) -> bool {
             || (several && digits >= 9 && rest.starts_with('0')))
 }
 
-/// Whether a number in its normal form is words and no number: no digit, or more letters in a row than
-/// any number has.
+/// Whether a number in its normal form is words and no number: no digit, or more letters in a row
+/// than any number has.
 pub(super) fn is_words(normal: &str) -> bool {
     let letters = normal.split(|c: char| c.is_ascii_digit());
     !normal.contains(|c: char| c.is_ascii_digit())

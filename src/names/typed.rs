@@ -32,7 +32,8 @@ pub(crate) fn is_quote(c: char) -> bool {
     )
 }
 
-/// The ASCII character for its full-width form, which East Asian keyboards type; any other as it is.
+/// The ASCII character for its full-width form, which East Asian keyboards type; any other as it
+/// is.
 pub(crate) fn narrow(c: char) -> char {
     match c {
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),

@@ -58,7 +58,7 @@ impl Readers {
     ///
     /// # Errors
     ///
-    /// [`db::Error`] when the database is away or a row is impossible; within 4 s.
+    /// [`db::Error`] when the database is unreachable or a row is invalid; within 4 s.
     pub async fn whole(&self, look: Look) -> Result<Option<(Request, Visitor)>, db::Error> {
         self.whole.ask(Whole(look)).await
     }

@@ -135,7 +135,7 @@ pub async fn submit_on(
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away.
+/// [`db::Error`] when the database is unreachable.
 pub async fn was_sent(pool: &PgPool, id: &SubmissionId) -> Result<bool, db::Error> {
     let sent = sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT FROM request WHERE submission_hash = $1::bytea) AS "sent!""#,
@@ -441,7 +441,7 @@ pub async fn withdraw(pool: &PgPool, request: &Request, _: Opened) -> Result<boo
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away.
+/// [`db::Error`] when the database is unreachable.
 pub async fn in_force(pool: &PgPool, domain: &SipDomain) -> Result<bool, db::Error> {
     let found = sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT FROM route WHERE sip_domain = $1::text) AS "found!""#,
@@ -456,7 +456,7 @@ pub async fn in_force(pool: &PgPool, domain: &SipDomain) -> Result<bool, db::Err
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away or a row is impossible.
+/// [`db::Error`] when the database is unreachable or a row is invalid.
 pub async fn new_domains(pool: &PgPool, request: &Request) -> Result<Vec<SipDomain>, db::Error> {
     let names = sqlx::query_scalar!(
         r#"SELECT d.sip_domain::text AS "name!" FROM request_route d

@@ -180,8 +180,8 @@ const fn kept(what: &'static str, until: Until) -> Kept {
     Kept { what, until }
 }
 
-/// Everything that is kept. The sweep goes through it in this order: sessions before the services that
-/// they would go with, so that they are counted.
+/// Everything that is kept. The sweep goes through it in this order: sessions before the services
+/// that they would go with, so that they are counted.
 pub const KEPT: &[Kept] = &[
     kept(
         "Names, email addresses, phone numbers, free text",

@@ -67,8 +67,8 @@ async fn cost(connection: &mut PgConnection, sql: &str) -> Option<Cost> {
     })
 }
 
-/// Values for `submit.sql`: `many` requests numbered from `first`, one edge and two domains each, as
-/// long as usual.
+/// Values for `submit.sql`: `many` requests numbered from `first`, one edge and two domains each,
+/// as long as usual.
 fn submissions(first: u64, many: u64) -> String {
     let numbers = first..first + many;
     let array = |kind: &str, of: &dyn Fn(u64) -> String| {

@@ -151,8 +151,8 @@ fn connect_options(sockets: &Path, database: &str) -> PgConnectOptions {
         .application_name("pic-portal")
 }
 
-/// How to connect to the server that another portal runs in `dir`, so that a command can work beside
-/// it. `None`: none is running, or its files may not be read.
+/// How to connect to the server that another portal runs in `dir`, so that a command can work
+/// beside it. `None`: none is running, or its files may not be read.
 #[must_use]
 pub fn connect_to_running(dir: &Path) -> Option<PgConnectOptions> {
     // The server writes the socket's directory into the fifth line.

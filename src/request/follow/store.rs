@@ -19,7 +19,7 @@ use crate::{
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away.
+/// [`db::Error`] when the database is unreachable.
 pub async fn find(pool: &PgPool, reference: Reference) -> Result<Option<RequestId>, db::Error> {
     let id = sqlx::query_scalar!(
         "SELECT id FROM request WHERE reference = $1",
@@ -117,11 +117,12 @@ impl Columns {
     }
 }
 
-/// The last [`MOST_EVENTS`] entries of the timelines of `requests`, oldest first, in one round trip.
+/// The last [`MOST_EVENTS`] entries of the timelines of `requests`, oldest first, in one round
+/// trip.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away or a row is impossible.
+/// [`db::Error`] when the database is unreachable or a row is invalid.
 pub async fn timelines(
     pool: &PgPool,
     requests: &[RequestId],

@@ -23,7 +23,7 @@ use crate::{
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away or a row is impossible.
+/// [`db::Error`] when the database is unreachable or a row is invalid.
 pub async fn look_up(pool: &PgPool, reference: Reference) -> Result<Option<Request>, db::Error> {
     let look = Look {
         reference,

@@ -36,7 +36,7 @@ pub struct Gauges {
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away or too slow.
+/// [`db::Error`] when the database is unreachable or too slow.
 pub async fn gauges(
     pool: &PgPool,
     promise: Duration,
