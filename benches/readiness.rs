@@ -1,8 +1,8 @@
-//! How fast are many pending requests looked at, against what the limits on look-ups allow?
+//! Measures how fast pending requests are checked, compared with what the limits on lookups allow.
 //!
 //! 500 requests of 5 domains each, a resolver that takes 50 ms for every answer, ten Access Edges.
-//! The yardstick is arithmetic: what so many look-ups take at least, by how many may be under way,
-//! and by how many may begin a second.
+//! The yardstick is calculated: the least time for that many lookups, given how many may run at the
+//! same time, and how many may begin in a second.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on ends")]

@@ -1,8 +1,8 @@
-//! Does a sweep get in the way of submits, and how long does it take?
+//! Measures how much a sweep slows down submits, and how long it takes.
 //!
-//! On a durable private PostgreSQL of its own: submits at a steady pace, alone and then while a million
-//! contact rows are emptied and requests that have had their time are removed. Their times side by
-//! side, of the same run: machines are shared and noisy, so only the ratios count.
+//! On a durable private PostgreSQL: submits at a steady rate, alone and then while a million
+//! contact rows are emptied and old requests are deleted. The times are compared within the same
+//! run: machines are shared and noisy, so only the ratios count.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
@@ -33,13 +33,13 @@ use tokio::{task::JoinSet, time::interval};
 use tokio_util::sync::CancellationToken;
 
 const LEGACY: i64 = 1_000_000;
-/// Withdrawn requests that have had their time.
+/// Withdrawn requests that are no longer kept.
 const OLD: i64 = 20_000;
 const CLIENTS: usize = 8;
-/// Between two submits of a client.
+/// Pause between two submits of a client.
 const PACE: Duration = Duration::from_millis(20);
 
-/// Submits until `stop`; how long each took, in milliseconds, in order.
+/// Submits until `stop`; returns how long each took, in milliseconds, sorted.
 async fn submits(db: &Database, stop: Arc<AtomicBool>) -> Vec<f64> {
     let clients: JoinSet<Vec<f64>> = (0..CLIENTS)
         .map(|_| {
@@ -116,7 +116,7 @@ async fn main() {
         "SET statement_timeout = 0; SELECT pic_withdraw(id, 'administrator') FROM request; ANALYZE",
     )
     .await;
-    // As if all of that had been a hundred days ago.
+    // Moves all of that a hundred days into the past.
     run(
         &db,
         "CREATE OR REPLACE FUNCTION pic_now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE

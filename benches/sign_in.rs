@@ -1,8 +1,8 @@
-//! Can a stranger tell by the clock whether an agreement number has a service?
+//! Checks that the response time does not reveal whether an agreement number has a service.
 //!
-//! Sign-ins that fail, for different reasons in turn, through the router without sockets on the
+//! Sign-ins that fail, for different reasons in turn, go through the router without sockets on the
 //! tests' throw-away PostgreSQL. Each reason is compared with a wrong key; a wrong key once more
-//! shows what chance alone does.
+//! shows the effect of chance.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
@@ -28,7 +28,7 @@ use tower::ServiceExt as _;
 
 const ROUNDS: usize = 2_000;
 const WARM_UP: usize = 300;
-/// Numbers that have a service are even, those that have none are odd and lie between them.
+/// Numbers that have a service are even, those without one are odd and lie between them.
 const SERVICES: u64 = 20_000;
 const RESAMPLES: usize = 1_000;
 
@@ -54,7 +54,7 @@ async fn main() {
     .execute(pool)
     .await
     .expect("services");
-    // One that is opened by a key we know, which is wrong for all other numbers.
+    // A valid key, which is wrong for all other numbers.
     let known = ManagementKey::random();
     sqlx::query("UPDATE service SET key_hash = $1 WHERE id = 1")
         .bind(known.hash().to_vec())
@@ -85,7 +85,7 @@ async fn main() {
     report(&times, &mut chance);
 }
 
-/// The fields of a sign-in that fails for `reason`; as many bytes whatever the reason.
+/// The form of a sign-in that fails for `reason`; of the same length whatever the reason.
 fn body(reason: &str, known: &ManagementKey, chance: &mut Chance) -> String {
     let place = 1 + chance.below(usize::try_from(SERVICES).expect("a small number") - 1);
     let number = 1_000_000 + 2 * place;
@@ -94,14 +94,14 @@ fn body(reason: &str, known: &ManagementKey, chance: &mut Chance) -> String {
         "wrong number" => {
             format!("number={}&management_key={}", number + 1, known.reveal())
         }
-        // `U` is no symbol of a key.
+        // `U` is not allowed in a key.
         "malformed key" => format!("number={number}&management_key=U{}", &wrong[1..]),
         "malformed number" => format!("number=10000!0&management_key={wrong}"),
         _ => format!("number={number}&management_key={wrong}"),
     }
 }
 
-/// How long a sign-in takes that is refused, in microseconds.
+/// How long a refused sign-in takes, in microseconds.
 async fn fail(router: &Router, body: String) -> f64 {
     let request = Request::post("/service")
         .header(header::HOST, "portal.test")
@@ -119,7 +119,7 @@ async fn fail(router: &Router, body: String) -> f64 {
     took.as_secs_f64() * 1e6
 }
 
-/// Each reason beside a wrong key.
+/// Prints each reason compared with a wrong key.
 fn report(times: &[Vec<f64>; REASONS.len()], chance: &mut Chance) {
     println!(
         "{ROUNDS} rounds of {} failing sign-ins in turn",
@@ -155,7 +155,7 @@ fn resampled(of: &[f64], chance: &mut Chance) -> Vec<f64> {
     (0..of.len()).map(|_| of[chance.below(of.len())]).collect()
 }
 
-/// How far the ranks of `a` among both are from what chance would make them, in standard
+/// How far the ranks of `a` among both differ from what is expected by chance, in standard
 /// deviations.
 fn mann_whitney_z(a: &[f64], b: &[f64]) -> f64 {
     let mut all: Vec<(f64, bool)> = a.iter().map(|&t| (t, true)).collect();

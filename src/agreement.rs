@@ -1,19 +1,19 @@
-//! Under which agreement does an organisation ask, and can its number be right?
+//! Agreement numbers and programmes: what was typed, parsed and checked.
 //!
 //! The number is printed on invoices: it identifies and never authorises. Little is known of the
-//! shapes that such numbers have, so a strange one earns a [`NumberWarning`], which the person may
-//! override, and only what cannot be a number at all is a [`NumberProblem`]: names and telephone numbers
-//! among it, which are not to be stored.
+//! shapes that such numbers have, so an unusual one earns a [`NumberWarning`], which the person may
+//! override, and only what cannot be a number at all is a [`NumberProblem`]: that includes names
+//! and telephone numbers, which must not be stored.
 //!
-//! `Debug` of everything here hides the number, and `Display` of a problem tells the kind of fault
-//! alone, so that neither brings into a log what a person typed.
+//! `Debug` of everything here hides the number, and `Display` of a problem names only the kind of
+//! error, so that neither brings into a log what a person typed.
 //!
 //! Source of the rules: `docs/field.md#agreement-numbers`.
 
 mod contact;
 mod warning;
 
-/// The internal number of a service, for asking something of it.
+/// The internal id of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ServiceId(pub(crate) i64);
 
@@ -26,12 +26,12 @@ use crate::names::typed;
 
 pub use warning::{NumberWarning, warnings};
 
-/// More characters than this are not read at all.
+/// A longer text is not read at all, in characters.
 const MAX_TYPED: usize = 200;
-/// More than any number has once its spaces and hyphens are gone.
+/// Longer than any number without its spaces and hyphens.
 const MAX_NUMBER: usize = 32;
 
-/// The licensing programmes that the portal takes on, exactly four (`docs/field.md#the-original`).
+/// The licensing programmes that the portal accepts, exactly four (`docs/field.md#the-original`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Programme {
     /// Microsoft Volume Licensing: Select, Enterprise and Open agreements.
@@ -58,7 +58,7 @@ impl Programme {
         Self::HighVolume,
     ];
 
-    /// The word for it in forms and in the database.
+    /// The name in forms and in the database.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -69,7 +69,7 @@ impl Programme {
         }
     }
 
-    /// Its name for people.
+    /// The name that people see.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -91,7 +91,7 @@ impl Programme {
         }
     }
 
-    /// Which number to look for, and which one is easily taken for it.
+    /// Which number to look for, and which one is easily mistaken for it.
     #[must_use]
     pub const fn number_hint(self) -> &'static str {
         match self {
@@ -121,7 +121,7 @@ impl fmt::Display for Programme {
     }
 }
 
-/// Reads the word of [`Programme::as_str`], exactly: programs write it, people choose a label.
+/// Parses the name of [`Programme::as_str`], exactly: programs send it, people choose a label.
 impl FromStr for Programme {
     type Err = UnknownProgramme;
 
@@ -139,7 +139,7 @@ pub struct AgreementNumber(String);
 
 /// Why a text was refused as an agreement number.
 ///
-/// `Display` and `Debug` tell nothing of what was typed; the person sees
+/// `Display` and `Debug` reveal nothing of what was typed; the person sees
 /// [`NumberProblem::message`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NumberProblem {
@@ -165,13 +165,13 @@ pub enum NumberProblem {
 
 impl AgreementNumber {
     /// Reads what was typed as an agreement number. White space, hyphens and dashes of any kind and
-    /// unseen characters are dropped, full-width forms made plain, letters made upper-case.
+    /// invisible characters are dropped, full-width forms made plain, letters made upper-case.
     ///
     /// # Errors
     /// What is wrong, if nothing remains, too much remains, or something that is neither a letter
-    /// of A-Z nor a digit of 0-9 does, or if it looks like contact information: no digit, five letters in
-    /// a row, words such as *tel* or *at*, or a telephone number with its signs. A strange shape is no
-    /// error, see [`warnings`].
+    /// of A-Z nor a digit of 0-9 does, or if it looks like contact information: no digit, five
+    /// letters in a row, words such as *tel* or *at*, or a telephone number with its signs. An
+    /// unusual shape is no error, see [`warnings`].
     pub fn parse(typed: &str) -> Result<Self, NumberProblem> {
         let read = Self::parse_to_find(typed);
         let (Ok(_) | Err(NumberProblem::Label(_) | NumberProblem::ForbiddenCharacter)) = read
@@ -205,11 +205,11 @@ impl AgreementNumber {
         }
     }
 
-    /// Reads what was typed to find a number that is stored already, so that what looks like contact
-    /// information is no error: nothing is stored of it.
+    /// Reads what was typed to find a number that is stored already, where what looks like contact
+    /// information is no error, because nothing is stored.
     ///
     /// # Errors
-    /// As for [`AgreementNumber::parse`], but for contact information.
+    /// As for [`AgreementNumber::parse`], except for contact information.
     pub fn parse_to_find(typed: &str) -> Result<Self, NumberProblem> {
         if typed::is_longer_than(typed, MAX_TYPED) {
             return Err(NumberProblem::TooLong);
@@ -234,7 +234,7 @@ impl AgreementNumber {
         Err(labelled.map_or(problem, NumberProblem::Label))
     }
 
-    /// Takes what is in its normal form already.
+    /// Accepts a number in its normal form only.
     fn from_normal(text: &str) -> Result<Self, NumberProblem> {
         if text.is_empty() {
             Err(NumberProblem::Empty)
@@ -264,7 +264,7 @@ impl AgreementNumber {
         &self.0
     }
 
-    /// The number for those who may recognise it and not learn it: `E1****89`. At most two
+    /// The number for people who should recognise it and not learn it: `E1****89`. At most two
     /// characters at either end are shown, and never more than half of it.
     #[must_use]
     pub fn masked(&self) -> String {
@@ -274,7 +274,7 @@ impl AgreementNumber {
     }
 }
 
-/// What people and word processors put into a number for the eye alone.
+/// Whether the character only separates parts of a number for the eye.
 fn is_dropped(c: char) -> bool {
     typed::is_dash(c) || typed::is_invisible(c)
 }
@@ -315,7 +315,7 @@ impl NumberProblem {
     }
 
     /// The sentence beside the form field: what is wrong, and what to type (`docs/pages.md#forms`).
-    /// It may hold the number, so it belongs on the page and nowhere else.
+    /// It may contain the number, so it must appear on the page only.
     #[must_use]
     pub fn message(&self) -> String {
         match self {

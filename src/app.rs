@@ -1,7 +1,7 @@
-//! The state of the portal: what handlers take parts of.
+//! The state of the application, of which each handler takes the parts it needs.
 //!
 //! A handler's signature says what it touches: each part is a state of its own
-//! ([`axum::extract::FromRef`]), such as `State<PgPool>` or `State<Queue>`. No room below imports
+//! ([`axum::extract::FromRef`]), such as `State<PgPool>` or `State<Queue>`. No module below imports
 //! this one.
 
 use std::{sync::Arc, time::Duration};
@@ -23,7 +23,7 @@ use crate::{
     web::{Around, metrics::Meter, site::Site},
 };
 
-/// All that handlers share. Cheap to clone.
+/// The state that all handlers share. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct App(Arc<Inner>);
 
@@ -49,8 +49,8 @@ impl App {
         Self::with_queue(db, site, notifier, queue::Limits::default(), None)
     }
 
-    /// Like [`App::new`], with limits of what is stored at once and what may wait for it, and with a
-    /// runtime for those who store it: see [`Queue::new`].
+    /// Like [`App::new`], with limits for how much is stored at once and how much may wait for it,
+    /// and with a runtime for the queue's writers: see [`Queue::new`].
     #[must_use]
     pub fn with_queue(
         db: Database,
@@ -82,7 +82,7 @@ impl App {
         &self.0.db
     }
 
-    /// The settings that pages show or go by.
+    /// The settings that pages show or depend on.
     #[must_use]
     pub fn site(&self) -> &Site {
         &self.0.site
@@ -94,55 +94,55 @@ impl App {
         &self.0.readers
     }
 
-    /// What is around every handler.
+    /// The state of the middleware around every handler.
     #[must_use]
     pub fn around(&self) -> &Around {
         &self.0.around
     }
 
-    /// Counts answers.
+    /// Counts responses.
     #[must_use]
     pub fn meter(&self) -> &Meter {
         self.0.around.meter()
     }
 
-    /// What guards the passwords of the staff.
+    /// Limits sign-in attempts of the staff.
     #[must_use]
     pub fn gate(&self) -> &Gate {
         &self.0.gate
     }
 
-    /// Those who wait to be stored.
+    /// The queue of submissions that wait to be stored.
     #[must_use]
     pub fn queue(&self) -> &Queue {
         &self.0.queue
     }
 
-    /// Tells the background task and live pages, of this process and of others.
+    /// Wakes the background task and live pages, in this process and in others.
     #[must_use]
     pub fn notifier(&self) -> &Notifier {
         &self.0.notifier
     }
 
-    /// Who follows which request.
+    /// The live streams.
     #[must_use]
     pub fn live(&self) -> &Hub {
         &self.0.hub
     }
 
-    /// From now on `/readyz` says no, so that no new requests are sent here.
+    /// Makes `/readyz` answer 503 from now on, so that no new requests are sent here.
     pub fn stop(&self) {
         self.0.stopping.cancel();
     }
 
-    /// Whether requests can be answered: the database is there within `patience`, and nobody asked
-    /// us to stop.
+    /// Whether requests can be answered: the database answers within `patience`, and the portal is
+    /// not stopping.
     pub async fn is_ready(&self, patience: Duration) -> bool {
         !self.0.stopping.is_cancelled() && self.0.db.answers(patience).await
     }
 }
 
-/// Each part of the state by its type.
+/// Makes each part of the state available to handlers by its type.
 macro_rules! parts {
     ($($part:ty: $app:ident => $value:expr;)*) => {$(
         impl FromRef<App> for $part {

@@ -1,4 +1,4 @@
-//! Which commands are there, and what does each do?
+//! The commands of the program, and how each is run.
 
 mod check;
 mod doctor;
@@ -53,7 +53,7 @@ enum Command {
     Purge(purge::Purge),
 }
 
-/// Why the portal does not run, in one line with the way out.
+/// Why the program stops, in one line that says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// A setting is wrong.
@@ -62,24 +62,24 @@ pub enum Failure {
     /// The private PostgreSQL does not start.
     #[error(transparent)]
     Private(#[from] StartError),
-    /// The database will not do.
+    /// The database cannot be used.
     #[error(transparent)]
     Database(#[from] OpenError),
-    /// The database failed while a command worked on it.
+    /// A database call of a command failed.
     #[error("nothing was changed: {0}. Try again when the database is up")]
     Command(#[from] db::Error),
     /// A command cannot do what it was asked to do.
     #[error("{0}")]
     Refused(String),
-    /// The address cannot be listened on.
+    /// The portal cannot listen on the address.
     #[error("cannot listen on {address}: {}. Stop what uses it, or choose another with PIC_LISTEN (port 0 picks a free one)", fault.kind())]
     Listen {
         /// The address.
         address: std::net::SocketAddr,
-        /// What the system says.
+        /// The error of the operating system.
         fault: std::io::Error,
     },
-    /// A sweep or a look at the database did not end well.
+    /// A sweep or a check of the database was not successful.
     #[error("{0}")]
     Sweep(String),
     /// A table cannot be purged.
@@ -88,13 +88,13 @@ pub enum Failure {
     /// An export cannot be imported.
     #[error(transparent)]
     Import(#[from] retention::import::Error),
-    /// Somebody must agree, and nobody is there.
+    /// A command needs confirmation, and there is no terminal to ask at.
     #[error("there is no terminal to ask on: look at it with --dry-run, then add --yes")]
     NobodyToAsk,
-    /// Somebody did not agree.
+    /// The person at the terminal did not confirm.
     #[error("nothing was changed")]
     Declined,
-    /// A signal ended a command.
+    /// A signal ended the command.
     #[error("interrupted. Run the same again: it goes on where it was, or starts anew")]
     Interrupted,
     /// The operating system refused something basic.
@@ -103,7 +103,7 @@ pub enum Failure {
 }
 
 impl Cli {
-    /// Does what the command says, and returns when it is done.
+    /// Runs the command, and returns when it is done.
     ///
     /// # Errors
     ///
@@ -151,7 +151,7 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
         .build()
 }
 
-/// A runtime of one thread, for what has to get on whatever comes in at the front door.
+/// A runtime of one thread, for work that must go on however many requests come in.
 fn aside() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -160,7 +160,8 @@ fn aside() -> std::io::Result<tokio::runtime::Runtime> {
         .build()
 }
 
-/// A line on standard output: programs wait for the address, and read what a command says.
+/// Prints a line on standard output: programs wait for the address, and read the output of
+/// commands.
 #[expect(
     clippy::print_stdout,
     reason = "the contract: the address and what commands say are printed on stdout"
@@ -168,6 +169,6 @@ fn aside() -> std::io::Result<tokio::runtime::Runtime> {
 fn say(line: &str) {
     use std::io::Write as _;
     println!("{line}");
-    // Whoever reads it through a pipe waits for it; nobody reading is no fault.
+    // A reader behind a pipe waits for it; if there is none, that is no error.
     let _ = std::io::stdout().flush();
 }

@@ -1,8 +1,8 @@
-//! What time is it, where the database is not asked?
+//! The time, where it does not come from the database.
 //!
-//! Limits count by this clock; the times of requests and sessions come from the database
-//! (`docs/design.md#the-house`). What must not go wrong with the operating system's clock, such as
-//! whether a certificate has expired, goes by a [`Clock::told`]. The tests move a [`Clock::mock`]
+//! Rate limits count by this clock; the times of requests and sessions come from the database
+//! (`docs/design.md#the-house`). Decisions that must not depend on the operating system's clock,
+//! such as whether a certificate has expired, use a [`Clock::told`]. Tests move a [`Clock::mock`]
 //! instead of waiting.
 
 use std::{
@@ -19,7 +19,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 #[derive(Clone, Debug)]
 pub struct Clock(Kind);
 
-/// Nobody has said yet what time it is.
+/// The clock was not set yet.
 const UNTOLD: i64 = i64::MIN;
 
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ enum Kind {
 }
 
 impl Clock {
-    /// The operating system's.
+    /// The operating system's clock.
     #[must_use]
     pub fn system() -> Self {
         Self(Kind::System {
@@ -47,9 +47,9 @@ impl Clock {
         })
     }
 
-    /// One that goes by what it was told last, by the database, and by the time that has passed
-    /// since then: the operating system's clock may jump meanwhile. Until it is told, the operating
-    /// system's.
+    /// A clock that is set from the database's time and runs on from there by elapsed time, so that
+    /// jumps of the operating system's clock do not matter. Until it is set it shows the operating
+    /// system's time.
     #[must_use]
     pub fn told() -> Self {
         Self(Kind::Told {
@@ -58,7 +58,7 @@ impl Clock {
         })
     }
 
-    /// Tells a [`Clock::told`] what time it is. The others know.
+    /// Sets a [`Clock::told`]. Does nothing for other clocks.
     pub fn tell(&self, now: DateTime<Utc>) {
         if let Kind::Told { started, base } = &self.0 {
             let passed = TimeDelta::from_std(started.elapsed()).unwrap_or_default();
@@ -67,7 +67,7 @@ impl Clock {
         }
     }
 
-    /// One that stands at `started` until it is moved.
+    /// A clock that stands at `started` until a test moves it.
     #[must_use]
     pub fn mock(started: DateTime<Utc>) -> Self {
         Self(Kind::Mock {
@@ -76,7 +76,7 @@ impl Clock {
         })
     }
 
-    /// Now, in UTC. It may jump; what has passed is measured by [`Clock::elapsed`].
+    /// Now, in UTC. It may jump; use [`Clock::elapsed`] to measure time that has passed.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         match &self.0 {
@@ -100,7 +100,7 @@ impl Clock {
         }
     }
 
-    /// Moves a mock by `by`, to the millisecond. The others go by themselves.
+    /// Moves a mock by `by`, to the millisecond. Does nothing for other clocks.
     pub fn advance(&self, by: Duration) {
         if let Kind::Mock { millis, .. } = &self.0 {
             let by = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
@@ -118,30 +118,30 @@ fn systems() -> DateTime<Utc> {
     Utc::now()
 }
 
-/// How long things take, from the settings (`docs/field.md#time`).
+/// The periods of a request, from the settings (`docs/field.md#time`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clocks {
-    /// Overdue after this (`PIC_PROMISE`).
+    /// A request is overdue after this time (`PIC_PROMISE`).
     pub promise: Duration,
-    /// Rejected as expired after this (`PIC_EXPIRY`).
+    /// A request is rejected as expired after this time (`PIC_EXPIRY`).
     pub expiry: Duration,
 }
 
 impl Clocks {
-    /// Until when the provider promises to have it done.
+    /// The time by which the provider promises to be done.
     #[must_use]
     pub fn promised_by(&self, submitted_at: DateTime<Utc>) -> DateTime<Utc> {
         later(submitted_at, self.promise)
     }
 
-    /// When the request ends as expired.
+    /// The time at which the request expires.
     #[must_use]
     pub fn expires_at(&self, submitted_at: DateTime<Utc>) -> DateTime<Utc> {
         later(submitted_at, self.expiry)
     }
 }
 
-/// `at` and `by` after it; the end of time where that lies beyond.
+/// `at` plus `by`, or the latest time that can be represented.
 fn later(at: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
     TimeDelta::from_std(by)
         .ok()
@@ -172,7 +172,7 @@ mod tests {
             let told = DateTime::from_timestamp(told, 0).unwrap();
             clock.clone().tell(told);
             let (first, second) = (clock.now(), clock.now());
-            // To the microsecond, because that is what the database tells.
+            // To the microsecond, because the database's times have that precision.
             assert!(first >= told - TimeDelta::microseconds(1) && first <= second);
             assert!(second < told + hour);
         }

@@ -1,7 +1,7 @@
-//! How are random codes written so that people can read them out and type them in?
+//! Random codes in a form that people can read out and type in.
 //!
-//! Crockford's base32: no `I`, `L`, `O` or `U`; whoever types `O` for `0`, or `i` or `l` for `1`,
-//! is understood, and spaces, hyphens and case do not matter (`docs/design.md#words`).
+//! Crockford's base32: no `I`, `L`, `O` or `U`; when reading, `O` counts as `0`, `i` and `l` count
+//! as `1`, and spaces, hyphens and case do not matter (`docs/design.md#words`).
 
 use std::sync::LazyLock;
 
@@ -16,14 +16,14 @@ static CROCKFORD: LazyLock<Encoding> = LazyLock::new(|| {
         .expect("a constant specification, covered by every test of a code")
 });
 
-/// The longest text that is looked at as a code, in bytes; more is a wrong paste.
+/// The longest text that is parsed as a code, in bytes; a longer one was pasted by mistake.
 const LONGEST: usize = 200;
 
 /// `N` random bytes from the operating system.
 ///
 /// # Panics
 ///
-/// When the operating system has no randomness to give: nothing safe can be done then.
+/// When the operating system has no randomness: the portal cannot go on safely then.
 #[must_use]
 pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
@@ -69,7 +69,7 @@ pub fn symbols(typed: &str) -> Option<String> {
         .collect()
 }
 
-/// The `N` bytes that `symbols` stand for; `None` when they are not such a code.
+/// The `N` bytes that `symbols` encode; `None` when they are not such a code.
 #[must_use]
 pub fn decode<const N: usize>(symbols: &str) -> Option<[u8; N]> {
     CROCKFORD.decode(symbols.as_bytes()).ok()?.try_into().ok()

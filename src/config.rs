@@ -1,8 +1,8 @@
-//! Which settings are in force, and are they right?
+//! Reads and checks the settings.
 //!
 //! Every setting is an environment variable and a flag of the same name
-//! (`docs/design.md#contract`). They are read once; a wrong value stops the start with the
-//! variable, the fault and an example.
+//! (`docs/design.md#contract`). They are read once; a wrong value stops the start with a message
+//! that names the variable, the error and an example.
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr as _, time::Duration};
 
@@ -144,46 +144,46 @@ pub enum LogFormat {
     Json,
 }
 
-/// Whom the readiness checks ask and trust.
+/// The resolver and the roots that the readiness checks use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checking {
     /// `host:port` of the resolver to ask; `None`: the system's.
     pub dns: Option<String>,
-    /// Connect to addresses that are not globally reachable too.
+    /// Whether checks may connect to addresses that are not globally reachable.
     pub private: bool,
     /// PEM file of roots to trust; `None`: the public ones.
     pub ca: Option<PathBuf>,
 }
 
-/// Where the database is.
+/// Which database is used.
 #[derive(Clone, Debug)]
 pub enum Source {
     /// A server of the operator's.
     Url(Box<PgConnectOptions>),
-    /// Our own, in this directory.
+    /// The private PostgreSQL, in this directory.
     Private(PathBuf),
 }
 
-/// The settings in force.
+/// The settings, checked.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where the database is.
     pub source: Source,
-    /// How it is opened.
+    /// The options for opening it.
     pub opening: Opening,
     /// Address to listen on.
     pub listen: SocketAddr,
-    /// Address of `/metrics`; `None`: there is none.
+    /// Address of `/metrics`; `None`: it is not served.
     pub metrics_listen: Option<SocketAddr>,
     /// Origin that people see; `None`: the address listened on.
     pub public_url: Option<Origin>,
-    /// Whose `X-Forwarded-For` counts.
+    /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Proxies,
     /// Submits a minute and client network; 0: no limit.
     pub submit_limit: u32,
-    /// Failed tries a minute and client network; 0: no limit.
+    /// Failed attempts a minute and network; 0: no limit.
     pub try_limit: u32,
-    /// Where to turn past the promise.
+    /// Where to turn when a request is overdue.
     pub support: Option<String>,
     /// A notice on every page.
     pub notice: Option<String>,
@@ -193,19 +193,19 @@ pub struct Config {
     pub plain_domains: Vec<SipDomain>,
     /// How strict the checks are.
     pub checks: Mode,
-    /// When ownership of a domain has to be proven; never always where nothing is looked up.
+    /// When ownership of a domain has to be proven; never `always` where checks are off.
     pub proof: ProofMode,
-    /// Whom they ask and trust.
+    /// The resolver and the roots that checks use.
     pub checking: Checking,
-    /// Promise and limit.
+    /// The promise and the expiry of requests.
     pub clocks: Clocks,
-    /// Back-off and limit for the background task.
+    /// Waits and limits of the background task.
     pub waits: Waits,
     /// How often the retention sweep runs.
     pub sweep: Duration,
 }
 
-/// A wrong setting, in one line with the way out. Holds no value: some are secrets.
+/// A wrong setting, in one line that says what to do. Contains no value: some are secrets.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{variable}: {fault}. Example: {variable}={example}")]
 pub struct Wrong {
@@ -213,7 +213,7 @@ pub struct Wrong {
     pub variable: &'static str,
     /// What is wrong with its value.
     pub fault: String,
-    /// A right value.
+    /// An example of a valid value.
     pub example: &'static str,
 }
 
@@ -225,7 +225,7 @@ fn wrong(variable: &'static str, fault: impl Into<String>, example: &'static str
     }
 }
 
-/// A setting that is set: an empty value is none.
+/// The value of a setting; an empty one counts as unset.
 fn set(value: Option<&String>) -> Option<&str> {
     value.map(|v| v.trim()).filter(|v| !v.is_empty())
 }
@@ -237,7 +237,7 @@ fn duration(
 ) -> Result<Duration, Wrong> {
     let text = set(value).unwrap_or(default);
     match humantime::parse_duration(text) {
-        // Longer ones leave the calendar of the database.
+        // Longer times exceed the range of the database's dates.
         Ok(d) if d > Duration::from_hours(10 * 366 * 24) => {
             Err(wrong(variable, "is longer than ten years", default))
         }
@@ -295,7 +295,7 @@ impl Given {
         Ok((filter, format))
     }
 
-    /// The settings, each looked at.
+    /// Checks all settings.
     ///
     /// # Errors
     ///
@@ -381,7 +381,7 @@ impl Given {
 
     fn checks(&self, listen: SocketAddr, source: &Source) -> Result<Mode, Wrong> {
         match set(self.checks.as_ref()) {
-            // A portal of one's own on the own machine is for trying out.
+            // A portal on a private database and a loopback address is for trying out.
             None if listen.ip().is_loopback() && matches!(source, Source::Private(_)) => {
                 Ok(Mode::Advise)
             }
@@ -468,7 +468,7 @@ impl Given {
     fn opening(&self) -> Result<Opening, Wrong> {
         Ok(Opening {
             pool: match set(self.db_pool.as_ref()).unwrap_or("10").parse() {
-                // The background task keeps one for listening, and works on another.
+                // The background task needs two: one for LISTEN, and one for its work.
                 Ok(pool @ 3..=1000) => pool,
                 _ => return Err(wrong("PIC_DB_POOL", "is not a number from 3 to 1000", "10")),
             },

@@ -1,7 +1,7 @@
-//! What went wrong, and what is a person or a program told about it?
+//! What went wrong in a handler, and what a person or a program is told about it.
 //!
 //! One table: [`Error`] -> [`Problem`] (status, title, what to do) -> a page, or
-//! `application/problem+json` (RFC 9457). Causes go to the log, never to the visitor.
+//! `application/problem+json` (RFC 9457). Causes go to the log, never to the client.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::{code, db};
 
-/// Why a handler has no page to show.
+/// Why a handler has no page to return.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no such page.
@@ -22,34 +22,34 @@ pub enum Error {
     /// There is no request with this reference.
     #[error("no such request")]
     NoRequest,
-    /// The form has fields that are not asked for, or is not a form at all.
+    /// The form has fields that this form does not have, or is no form at all.
     #[error("a form with other fields than those asked for")]
     OtherFields,
-    /// The query is not what the page asks for, such as a field twice.
+    /// The query string is not what the page expects, such as a field given twice.
     #[error("a query that cannot be read")]
     OtherQuery,
-    /// The network has done this too often.
+    /// The client's network has done this too often.
     #[error("too many tries")]
     TooMany(TooMany),
-    /// Too many have tried this staff account, from wherever.
+    /// There were too many attempts on this staff account, from any network.
     #[error("too many tries at an account")]
     AccountBusy(TooMany),
-    /// The service, or the network, has had too many new management keys.
+    /// The service, or the client's network, has had too many new management keys.
     #[error("too many new management keys")]
     TooManyKeys(TooMany),
-    /// A request of the service is pending, and there can be only one.
+    /// The service already has a pending request; it can have only one.
     #[error("a request is pending")]
     Pending,
     /// There is nothing in force to cancel.
     #[error("nothing is in force")]
     NothingInForce,
-    /// The request has ended meanwhile.
+    /// The request has ended in the meantime.
     #[error("the request has ended")]
     Ended,
-    /// What was asked for is for agents, and a reader asked.
+    /// The action needs the role of an agent, and the account is a reader.
     #[error("for agents alone")]
     NotAgent,
-    /// The link for the first staff account is dead.
+    /// The link for the first staff account was used or has expired.
     #[error("the set-up link is dead")]
     SetUpOver,
     /// There is no such service.
@@ -58,11 +58,11 @@ pub enum Error {
     /// Too many passwords wait to be hashed.
     #[error("too many passwords wait to be hashed")]
     Crowded,
-    /// There is too much to do, or nobody knows whether it was done: it may be sent again. The cause
-    /// is in the log already.
+    /// There is too much to do, or it is unknown whether the request was stored: the client may
+    /// send it again. The cause is already in the log.
     #[error("too much to do")]
     Busy,
-    /// The database failed.
+    /// The database returned an error.
     #[error(transparent)]
     Database(#[from] db::Error),
     /// The address is written in another way: this one.
@@ -85,7 +85,7 @@ impl From<TooMany> for Error {
     }
 }
 
-/// Not now, but after this long, provided that nothing else comes in between.
+/// A limit is reached, and when the next attempt is allowed, if there are no others before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooMany {
     /// At most the span of the limit: a minute or an hour.
@@ -93,18 +93,18 @@ pub struct TooMany {
 }
 
 impl TooMany {
-    /// Full seconds, at least one: after them it is true.
+    /// Full seconds, at least one, after which the attempt is allowed.
     #[must_use]
     pub fn seconds(&self) -> u16 {
         u16::try_from(self.retry_after.as_millis().div_ceil(1_000).max(1)).unwrap_or(u16::MAX)
     }
 }
 
-/// In the extensions of an answer: somebody tried something that can be guessed, and failed.
+/// In the extensions of a response: an attempt at something that can be guessed has failed.
 #[derive(Clone, Copy, Debug)]
 pub struct FailedTry;
 
-/// A fault in words, the same for pages and programs.
+/// An error in words, the same for pages and programs.
 #[derive(Clone, Debug, Serialize)]
 pub struct Problem {
     /// HTTP status.
@@ -114,16 +114,16 @@ pub struct Problem {
     pub title: &'static str,
     /// What to do now.
     pub detail: &'static str,
-    /// By the field, where a form was at fault.
+    /// Errors of single fields, where a form was wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldProblem>,
-    /// What support needs to find the cause in the log.
+    /// The id by which support staff find the cause in the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub incident: Option<String>,
     /// Seconds after which to try again.
     #[serde(skip)]
     pub retry_after: Option<u16>,
-    /// Where the way back leads, and its words.
+    /// A link that leads back: its address and its text.
     #[serde(skip)]
     pub way: Option<(&'static str, &'static str)>,
 }
@@ -131,7 +131,7 @@ pub struct Problem {
 /// What is wrong with one field.
 #[derive(Clone, Debug, Serialize)]
 pub struct FieldProblem {
-    /// The field's name, with its place from 1 where there are several: `edge-2`.
+    /// The field's name, with its number from 1 where there are several: `edge-2`.
     pub field: String,
     /// What to type instead.
     pub message: String,
@@ -143,9 +143,9 @@ fn number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S:
 }
 
 impl Problem {
-    /// Seconds after which to try again where there is too much to do, or the database is away.
+    /// Seconds for `Retry-After` where there is too much to do, or the database is unreachable.
     pub const BUSY_FOR: u16 = 10;
-    /// Seconds after which to sign in again where too many passwords wait to be hashed.
+    /// Seconds for `Retry-After` where too many passwords wait to be hashed.
     const CROWDED_FOR: u16 = 2;
 
     const fn new(status: StatusCode, title: &'static str, detail: &'static str) -> Self {
@@ -160,7 +160,7 @@ impl Problem {
         }
     }
 
-    /// A form at fault, by the field.
+    /// A form with errors in these fields.
     #[must_use]
     pub fn form(errors: Vec<FieldProblem>) -> Self {
         let mut problem = Self::new(
@@ -172,8 +172,8 @@ impl Problem {
         problem
     }
 
-    /// This submission id was used for other content before. What that was is not told: whoever
-    /// sent it has its receipt.
+    /// This submission id was used for other content before. The response does not say what that
+    /// was: its sender has the receipt.
     #[must_use]
     pub const fn already_sent() -> Self {
         Self::new(
@@ -183,7 +183,7 @@ impl Problem {
         )
     }
 
-    /// One field at fault.
+    /// A form with an error in one field.
     #[must_use]
     pub fn field(name: &str, message: &str) -> Self {
         Self::form(vec![FieldProblem {
@@ -192,7 +192,7 @@ impl Problem {
         }])
     }
 
-    /// A request of the service is pending.
+    /// The service already has a pending request.
     #[must_use]
     pub const fn pending() -> Self {
         let mut problem = Self::new(
@@ -204,7 +204,7 @@ impl Problem {
         problem
     }
 
-    /// What a bare status means: layers below the handlers answer with nothing more.
+    /// The problem for a bare status: layers below the handlers return nothing else.
     #[must_use]
     pub fn of(status: StatusCode) -> Self {
         match status {
@@ -379,7 +379,7 @@ impl From<Error> for Problem {
 }
 
 impl Problem {
-    /// Logs the cause once, under an id that the visitor sees and nothing else.
+    /// Logs the cause once, under an id that is all the client sees of it.
     fn internal(cause: &dyn std::fmt::Display) -> Self {
         let incident = code::encode(&code::random::<5>());
         tracing::error!(incident, %cause, "internal error");
@@ -389,7 +389,8 @@ impl Problem {
     }
 }
 
-/// An answer that has a status and a [`Problem`], and no face yet: `web::error_page` gives it one.
+/// A response with a status and a [`Problem`] but no body yet: `web::error_page` adds the error
+/// page.
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.status.into_response();

@@ -1,4 +1,4 @@
-//! Parse, run, exit code.
+//! Parses the command line, runs the command, and sets the exit code.
 
 use std::process::ExitCode;
 
@@ -6,9 +6,9 @@ use clap::Parser as _;
 use pic_portal::cli::Cli;
 use tikv_jemallocator::Jemalloc;
 
-/// The C library's allocator keeps what a flood of requests took: small blocks that live on hold the
-/// top of each of its heaps, and only from there does it give memory back. This one gives back
-/// every page that is free, from a thread of its own, soon after (`.cargo/config.toml`).
+/// The C library's allocator keeps the memory that a flood of requests took: small blocks that stay
+/// in use are at the top of each of its heaps, and it returns memory only from there. This one
+/// returns every free page soon after, from a thread of its own (`.cargo/config.toml`).
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 

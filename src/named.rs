@@ -1,4 +1,4 @@
-//! How does a closed set of values get the names that SQL, forms and attributes use?
+//! Defines enumerations whose values have a name in SQL, forms and attributes.
 
 /// An enumeration whose values have a name in SQL and in forms.
 macro_rules! named {

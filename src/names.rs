@@ -1,12 +1,12 @@
-//! Which name did a person mean, and is it one that can be federated?
+//! Names of hosts and domains: what was typed, parsed and checked.
 //!
 //! Two kinds of name are typed into the portal: the FQDN of an [`AccessEdge`] and a [`SipDomain`].
-//! A value of either type in hand is a valid one, in the one form in which names are compared,
-//! stored and sent to DNS: lower-case A-labels without a trailing dot. What cannot be read as such
-//! a name comes back as a [`NameError`], which says what to type instead.
+//! A value of either type is valid, in the one form in which names are compared, stored and sent to
+//! DNS: lower-case A-labels without a trailing dot. A text that is no such name becomes a
+//! [`NameError`], which says what to type instead.
 //!
 //! Nothing that was typed reaches a log: `Debug` of everything here hides the name, `Display` of an
-//! error tells the kind of fault alone, and nothing is `Serialize`. Names that passed are public DNS
+//! error names only the kind of error, and nothing is `Serialize`. Valid names are public DNS
 //! names, so their own `Display` shows them.
 //!
 //! Source of the rules: `docs/field.md#edges-and-domains`.
@@ -24,8 +24,8 @@ pub use problem::{NameError, NameProblem, Role};
 
 /// A fully qualified domain name: at least two labels, each of letters, digits and hyphens.
 ///
-/// This is the ground that both roles share; it knows nothing of public suffixes. Use it for names
-/// that DNS gave, such as the target of an SRV record.
+/// The common base of both roles, without rules about public suffixes. Use it for names from DNS,
+/// such as the target of an SRV record.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fqdn(String);
 
@@ -33,12 +33,12 @@ pub struct Fqdn(String);
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccessEdge(Fqdn);
 
-/// What stands after the `@` of a SIP URI: `user1@contoso.com` has `contoso.com`
-/// (`docs/field.md#edges-and-domains`). Sub-domains are fine.
+/// The part after the `@` of a SIP URI: `user1@contoso.com` has `contoso.com`
+/// (`docs/field.md#edges-and-domains`). Sub-domains are allowed.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SipDomain(Fqdn);
 
-/// A stored name that is no name, or not in its normal form. Tells nothing of its contents.
+/// A stored text that is no name, or not in its normal form. Reveals nothing of its contents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a stored name is not a domain name in its normal form")]
 pub struct NotNormal;
@@ -58,7 +58,7 @@ impl Fqdn {
         &self.0
     }
 
-    /// The name as people write it, where that differs: `münchen.de` for `xn--mnchen-3ya.de`.
+    /// The name in Unicode, where that differs: `münchen.de` for `xn--mnchen-3ya.de`.
     #[must_use]
     pub fn unicode(&self) -> Option<String> {
         parse::unicode(&self.0)
@@ -78,18 +78,19 @@ impl Fqdn {
 }
 
 impl AccessEdge {
-    /// Reads what was typed as the name of an Access Edge, forgiving what does no harm: case, white
-    /// space around it, one trailing dot, `sip:` or `https://` in front, letters beyond ASCII.
+    /// Reads what was typed as the name of an Access Edge, and accepts harmless variations: case,
+    /// white space around it, one trailing dot, `sip:` or `https://` in front, letters beyond
+    /// ASCII.
     ///
     /// # Errors
     /// What is wrong, with a suggestion where there is one. Besides all that is no domain name, a
-    /// name that organisations register (`contoso.com`) is refused: it is the SIP domain, typed into
-    /// the wrong field.
+    /// name that organisations register (`contoso.com`) is refused: it is the SIP domain, typed
+    /// into the wrong field.
     pub fn parse(typed: &str) -> Result<Self, NameError> {
         parse::parse(Some(Role::AccessEdge), typed).map(|name| Self(Fqdn(name)))
     }
 
-    /// Whether partner discovery as it is since 2019 accepts this server for `domain`: its name is
+    /// Whether partner discovery by the rules of 2019 accepts this server for `domain`: its name is
     /// one label, a dot and the SIP domain. `sip.contoso.com` is for `contoso.com`,
     /// `sip.it.contoso.com` is not. A mismatch deserves a warning, never a refusal
     /// (`docs/field.md#dns-certificate-transport`).
@@ -102,7 +103,7 @@ impl AccessEdge {
 }
 
 impl SipDomain {
-    /// Reads what was typed as a SIP domain, as forgiving as [`AccessEdge::parse`].
+    /// Reads what was typed as a SIP domain, with the same variations as [`AccessEdge::parse`].
     ///
     /// # Errors
     /// What is wrong, with a suggestion where there is one. Besides all that is no domain name, a
@@ -118,7 +119,7 @@ impl SipDomain {
         self.0 == edge.0
     }
 
-    /// Holds the rule that a SIP domain is never the Access Edge's own name.
+    /// Checks that the SIP domain is not the Access Edge's own name.
     ///
     /// # Errors
     /// [`NameProblem::OwnHost`], which suggests the [parent](Self::parent), if it is that name.
@@ -150,8 +151,7 @@ impl SipDomain {
 /// The names in a pasted list, in their order.
 ///
 /// Commas, semicolons (of wide scripts too) and any white space separate them; quotation marks,
-/// angle brackets and characters that cannot be seen are taken off each name, and what is empty
-/// then is dropped.
+/// angle brackets and invisible characters are removed from each name, and empty names are dropped.
 ///
 /// ```
 /// let pasted = "contoso.com, <fabrikam.com>;\n\"it.contoso.com\"";
@@ -165,7 +165,7 @@ pub fn split_names(pasted: &str) -> impl Iterator<Item = &str> {
         .filter(|item| !item.is_empty())
 }
 
-/// What all three have in common on the outside.
+/// The traits that all three types have in common.
 macro_rules! text_form {
     ($($name:ident),*) => {$(
         impl fmt::Display for $name {
@@ -191,7 +191,7 @@ macro_rules! text_form {
     )*};
 }
 
-/// What the two roles take over from the name inside.
+/// The methods that both roles take over from the name inside.
 macro_rules! role_form {
     ($($name:ident),*) => {$(
         impl $name {
@@ -213,8 +213,8 @@ macro_rules! role_form {
                 self.0.unicode()
             }
 
-            /// Takes a name from the database. Holds it to the rules of DNS alone: the list of public
-            /// suffixes grows with each release, and no row may become unreadable by that.
+            /// Takes a name from the database. Checks it by the rules of DNS only: the list of
+            /// public suffixes grows with each release, and no row may become unreadable by that.
             ///
             /// # Errors
             /// [`NotNormal`] if it is not a domain name in its normal form.

@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// The table.
+/// All routes of the portal.
 #[must_use]
 pub fn table() -> Vec<Route<App>> {
     vec![
@@ -75,7 +75,7 @@ pub fn table() -> Vec<Route<App>> {
             .get(staff::set_up)
             .post(staff::send_set_up)
             .guarded(),
-        // Takes its tries itself (`web::limit`).
+        // Counts its attempts itself (`web::limit`).
         Route::new(Page, "/staff/sign-in")
             .get(staff::sign_in)
             .post(staff::send_sign_in),
@@ -103,7 +103,7 @@ pub fn table() -> Vec<Route<App>> {
     ]
 }
 
-/// All routes of the table on `app`, with everything around them.
+/// All routes of the table on `app`, with the middleware around them.
 pub fn router(app: &App) -> Router {
     web::router(table(), app, app.around())
 }

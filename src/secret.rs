@@ -1,6 +1,6 @@
 //! The secrets of the portal: the database's own, management keys, and the tokens of sessions and
-//! of the set-up link. None of them shows itself in `Debug`, and SQL keeps hashes of what it gives
-//! out.
+//! of the set-up link. `Debug` prints none of them, and SQL keeps only hashes of those that are
+//! given out.
 
 use std::{fmt, time::Duration};
 
@@ -16,13 +16,13 @@ use crate::code;
 pub struct Secret([u8; 32]);
 
 impl Secret {
-    /// The secret from its row; `None` when it has not 32 bytes.
+    /// The secret from its row; `None` when it does not have 32 bytes.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }
 
-    /// What stands for `content` in this database and nowhere else: HMAC-SHA-256 under the secret.
+    /// A code for `content` that is valid in this database only: HMAC-SHA-256 under the secret.
     /// `label` keeps different uses apart; it ends in a NUL.
     ///
     /// # Panics
@@ -50,14 +50,14 @@ impl fmt::Debug for Secret {
 pub struct ManagementKey([u8; 16]);
 
 impl ManagementKey {
-    /// A new one, to replace a key.
+    /// A new key, to replace a lost one.
     #[must_use]
     pub fn random() -> Self {
         Self(code::random())
     }
 
-    /// The key of the service that `submission` makes: HMAC-SHA-256 under the database's secret,
-    /// its first 128 bits.
+    /// The key of the service that `submission` creates: the first 128 bits of its HMAC-SHA-256
+    /// under the database's secret.
     #[must_use]
     pub fn derive(secret: &Secret, submission: &[u8; 16]) -> Self {
         let mac = secret.mac(b"pic-portal management key\0", submission);
@@ -67,19 +67,19 @@ impl ManagementKey {
     }
 
     /// Reads what a person typed: any case, spaces and hyphens anywhere, `O` for `0`, `I` or `L`
-    /// for `1`. `None`: it is no management key.
+    /// for `1`. `None` if that is no management key.
     #[must_use]
     pub fn parse(typed: &str) -> Option<Self> {
         code::decode(&code::symbols(typed)?).map(Self)
     }
 
-    /// SHA-256 of the 16 bytes: what SQL keeps.
+    /// SHA-256 of the 16 bytes, which SQL keeps.
     #[must_use]
     pub fn hash(&self) -> [u8; 32] {
         Sha256::digest(self.0).into()
     }
 
-    /// Whether this is the key with that hash; takes the same time whatever differs.
+    /// Whether this is the key with that hash, in constant time.
     #[must_use]
     pub fn matches(&self, hash: &[u8]) -> bool {
         self.hash().ct_eq(hash).into()
@@ -98,7 +98,8 @@ impl fmt::Debug for ManagementKey {
     }
 }
 
-/// The secret of one signed-in browser, of administrators and of staff: 160 random bits in a cookie.
+/// The secret of one signed-in browser, of administrators and of staff: 160 random bits in a
+/// cookie.
 pub type SessionToken = Token<20>;
 
 /// The secret of the link that makes the first staff account: 128 random bits.
@@ -109,25 +110,25 @@ pub type SetUpToken = Token<16>;
 pub struct Token<const N: usize>([u8; N]);
 
 impl<const N: usize> Token<N> {
-    /// A new one.
+    /// A new random token.
     #[must_use]
     pub fn random() -> Self {
         Self(code::random())
     }
 
-    /// Reads what came back. `None`: it is no such token.
+    /// Reads a token that was given out. `None` if it has another form.
     #[must_use]
     pub fn parse(value: &str) -> Option<Self> {
         code::decode(value).map(Self)
     }
 
-    /// SHA-256 of its bytes: what SQL keeps.
+    /// SHA-256 of its bytes, which SQL keeps.
     #[must_use]
     pub fn hash(&self) -> [u8; 32] {
         Sha256::digest(self.0).into()
     }
 
-    /// The text for who is to have it, and for nothing else.
+    /// The text to give to its owner, and to no one else.
     #[must_use]
     pub fn reveal(&self) -> String {
         code::encode(&self.0)
@@ -143,9 +144,9 @@ impl<const N: usize> fmt::Debug for Token<N> {
 /// How long a session lasts.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionLimits {
-    /// It ends when it has not been used for so long.
+    /// It ends when it has not been used for this long.
     pub idle: Duration,
-    /// It ends so long after it began, used or not.
+    /// It ends this long after it began, used or not.
     pub absolute: Duration,
 }
 

@@ -1,7 +1,7 @@
-//! How are connections taken in, and how do they end?
+//! Accepts connections, and ends them in good order when the portal stops.
 //!
-//! An accept loop of our own: `axum::serve` sets no timer for a client that says nothing, or
-//! never ends saying it (`docs/performance.md#traps-met`). Every wait for a client has a limit
+//! An accept loop of our own: `axum::serve` sets no timer for a client that sends nothing, or never
+//! finishes its request (`docs/performance.md#traps-met`). Every wait for a client has a limit
 //! ([`Limits`]); waits for our own handlers have none.
 
 mod admission;
@@ -40,45 +40,46 @@ pub use self::{
     shares::Over,
 };
 
-/// Connections that the system keeps until they are taken in; it lowers this to its own limit.
+/// Length of the listen queue, which the system lowers to its own limit.
 const BACKLOG: u32 = 4096;
-/// Bytes of answers that the system keeps for one client that does not read them; it doubles this.
+/// Size of a socket's send buffer in bytes, for responses that the client does not read yet; the
+/// system doubles this.
 const SEND_BUFFER: u32 = 256 * 1024;
-/// After a failure to take one in: out of files, most likely, which passes when others end.
+/// Pause after a failed accept: most likely there are no free files, until other connections end.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Listens on `address`.
 ///
 /// # Errors
 ///
-/// What the system says, such as that the address is taken.
+/// The operating system's error, such as that the address is in use.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
     } else {
         TcpSocket::new_v6()?
     };
-    // A restart must not wait for the old connections to be forgotten.
+    // A restart must not wait until the system forgets the old connections.
     socket.set_reuseaddr(true)?;
-    // Taken over by every connection.
+    // Every accepted connection inherits this.
     socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
-/// The front door: what is taken in, what is refused, and how it all ends. Cheap to clone.
+/// The HTTP server: which connections are accepted or refused, and how it stops. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Door {
     limits: Limits,
     admission: Arc<Admission>,
     bodies: Bodies,
     refusers: Arc<Semaphore>,
-    /// Ends connections wherever they are.
+    /// Closes all connections at once.
     cut: CancellationToken,
 }
 
 impl Door {
-    /// A door with these limits.
+    /// A server with these limits.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self {
@@ -90,13 +91,14 @@ impl Door {
         }
     }
 
-    /// Connections that are open now.
+    /// How many connections are open.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.admission.count()
     }
 
-    /// Bytes that the bodies of requests take now, what each takes besides its bytes included.
+    /// Memory that the bodies of requests take now, in bytes, with what each takes in addition to
+    /// its bytes.
     #[must_use]
     pub fn body_bytes(&self) -> usize {
         self.bodies.held()
@@ -104,10 +106,9 @@ impl Door {
 
     /// Serves `router` on `listener` until `stop`.
     ///
-    /// Then requests in progress are answered and idle connections closed. Who comes in meanwhile
-    /// is answered too, once, so that a load balancer sees `/readyz` say no; the listener closes
-    /// when everybody who was there before has been served. After [`Limits::stop`] what is left is
-    /// cut.
+    /// Then requests in progress are answered and idle connections closed. A client that connects
+    /// meanwhile gets one response, so that a load balancer sees `/readyz` answer 503; the listener
+    /// closes when all earlier connections have ended. After [`Limits::stop`] the rest are cut.
     pub async fn serve(self, listener: TcpListener, router: Router, stop: CancellationToken) {
         let server = Arc::new(Server {
             refusals: Refusals::render(&router).await,
@@ -128,7 +129,7 @@ impl Door {
             () = sleep_until(deadline) => {}
             () = self.take_in(&server, &listener, &late) => {}
         }
-        // Who is connected and not yet taken in would be cut off by the system.
+        // The system would reset connections that are established and not yet accepted.
         while let Some(accepted) = now_or_never(listener.accept()).await {
             self.take(&server, accepted, &late).await;
         }
@@ -156,7 +157,7 @@ impl Door {
         }
     }
 
-    /// Takes one connection in, or refuses it: in a task of its own, so that nobody waits for it.
+    /// Accepts or refuses one connection, in a task of its own so that no other waits for it.
     async fn take(
         &self,
         server: &Arc<Server>,
@@ -165,7 +166,7 @@ impl Door {
     ) {
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
-            // That client's own affair.
+            // The client's own error, such as a reset.
             Err(error) if is_of_the_client(&error) => return,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -190,7 +191,7 @@ impl Door {
     }
 }
 
-/// What `future` gives if it is ready.
+/// The result of `future` if it is ready.
 async fn now_or_never<F: Future>(future: F) -> Option<F::Output> {
     tokio::select! {
         biased;

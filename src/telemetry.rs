@@ -1,7 +1,8 @@
-//! What is written to the log?
+//! Sets up the log.
 //!
-//! Nothing that a person typed, no address of a client, at no level. The portal's own modules log
-//! as `PIC_LOG` says; libraries only warnings and errors, because what they trace may be contents.
+//! It contains nothing that a person typed and no address of a client, at any level. The portal's
+//! own modules log as `PIC_LOG` says; libraries only warnings and errors, because their traces may
+//! contain data.
 
 use std::io::{self, IsTerminal as _};
 
@@ -12,7 +13,7 @@ use tracing_subscriber::{
 
 use crate::config::LogFormat;
 
-/// Writes log lines to standard error from here on. Standard output is for the address alone.
+/// Writes log lines to standard error from now on. Standard output is only for the address.
 ///
 /// # Panics
 ///

@@ -1,37 +1,37 @@
-//! The help pages by name, for all that links to them. Their texts are in `templates/help`.
+//! The help pages by name, for everything that links to them. Their texts are in `templates/help`.
 
 /// A subject with a page under `/help`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Topic {
     /// What federation gives, and who must do what for it.
     WhatPeopleGet,
-    /// Who can ask.
+    /// Which organisations can ask.
     Eligibility,
     /// Which number each programme asks for.
     AgreementNumber,
     /// Access Edge FQDNs, SIP domains, and how they belong together.
     EdgesAndDomains,
-    /// What DNS and the certificate have to say.
+    /// What DNS and the certificate must contain.
     DnsAndCertificate,
     /// One domain with users on-premises and online.
     SplitDomain,
     /// People who hold a Microsoft account at the domain.
     PersonalAccounts,
-    /// Promise, limit, and other times.
+    /// The promise, the expiry, and other times.
     Times,
-    /// Enabling the network on the own server.
+    /// Enabling the network on the administrator's own server.
     AfterProvisioning,
     /// The tool that writes an address.
     Address,
     /// Which networks are offered, and which are closed.
     Providers,
-    /// What is kept and what is not.
+    /// What is stored and what is not.
     WhatIsKept,
-    /// A management key that nobody has any more.
+    /// A management key that is lost.
     LostKey,
 }
 
-/// The contents page: groups of topics in the order in which they come up.
+/// The contents page: groups of topics in the order in which people need them.
 pub const CONTENTS: &[(&str, &[Topic])] = &[
     (
         "Before you ask",
@@ -56,7 +56,7 @@ pub const CONTENTS: &[(&str, &[Topic])] = &[
 ];
 
 impl Topic {
-    /// The end of its address.
+    /// The end of the page's address.
     #[must_use]
     pub const fn slug(self) -> &'static str {
         match self {
@@ -76,7 +76,7 @@ impl Topic {
         }
     }
 
-    /// Its heading.
+    /// The heading of the page.
     #[must_use]
     pub const fn title(self) -> &'static str {
         match self {
@@ -126,7 +126,7 @@ impl Topic {
         }
     }
 
-    /// What to read next.
+    /// The topics to read next.
     #[must_use]
     pub const fn related(self) -> &'static [Self] {
         match self {
@@ -150,13 +150,13 @@ impl Topic {
         }
     }
 
-    /// Its address.
+    /// The address of the page.
     #[must_use]
     pub fn path(self) -> String {
         format!("/help/{}", self.slug())
     }
 
-    /// The topic at the address that ends like this.
+    /// The topic with this slug.
     #[must_use]
     pub fn parse(slug: &str) -> Option<Self> {
         CONTENTS

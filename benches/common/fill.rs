@@ -1,4 +1,4 @@
-//! How do millions of requests come into a database within minutes?
+//! Fills a database with millions of requests within minutes.
 
 use std::{
     io::{IsTerminal as _, stderr},
@@ -9,10 +9,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pic_portal::db::PgPool;
 use sqlx::{AssertSqlSafe, PgConnection};
 
-/// Requests in one go.
+/// Requests stored by one statement.
 const STEP: i64 = 50_000;
 
-/// What is filled, parents first.
+/// The tables that are filled, parents first.
 const TABLES: [&str; 9] = [
     "service",
     "request",
@@ -25,7 +25,7 @@ const TABLES: [&str; 9] = [
     "finding",
 ];
 
-/// How far it is: a bar on a terminal, lines elsewhere.
+/// Shows the progress: a bar on a terminal, lines elsewhere.
 struct Progress {
     bar: ProgressBar,
     of: i64,
@@ -70,7 +70,7 @@ async fn run(connection: &mut PgConnection, sql: String) {
 /// Fills an empty database with `requests` requests and what belongs to them.
 pub(crate) async fn fill(pool: &PgPool, requests: i64) {
     let progress = Progress::new(requests);
-    // One connection, on which no statement is cut off.
+    // One connection without time limits for statements.
     let mut connection = pool.acquire().await.expect("a connection");
     run(&mut connection, "SET statement_timeout = 0".into()).await;
     for first in (1..=requests).step_by(usize::try_from(STEP).expect("a small number")) {
@@ -81,7 +81,7 @@ pub(crate) async fn fill(pool: &PgPool, requests: i64) {
             .replace("$ALL", &requests.to_string());
         for (place, part) in sql.split("-- next\n").enumerate() {
             run(&mut connection, part.to_owned()).await;
-            // Without figures of the parents, the children's plans are those for empty tables
+            // Without statistics of the parents, the children's plans are those for empty tables
             // (`docs/performance.md#traps-met`, trap 9).
             if first == 1 && place > 0 {
                 run(&mut connection, format!("ANALYZE {}", TABLES[place - 1])).await;

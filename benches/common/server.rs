@@ -1,4 +1,4 @@
-//! How does a benchmark get a PostgreSQL of its own?
+//! Starts a private PostgreSQL for a benchmark.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 
@@ -16,15 +16,15 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts one with the portal's own settings, and `settings` on top of them, in a scratch
-    /// directory on the disk of the build that goes with it.
+    /// Starts a server with the portal's own settings and `settings` in addition, in a scratch
+    /// directory on the disk of the build, which is deleted with it.
     ///
     /// # Panics
     ///
     /// When it does not start, with the reason.
     pub(crate) fn start(options: fn(PathBuf) -> Options, settings: &[(&str, &str)]) -> Self {
         let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
-        // As root, the server's own user must be able to enter it.
+        // When run as root, the server's own user must be able to enter it.
         fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o755))
             .expect("our own directory");
         let path = scratch.path().to_owned();
@@ -34,7 +34,7 @@ impl Server {
         }
     }
 
-    /// The same with `options`, in their directory, which stays.
+    /// Starts a server with `options`, in their directory, which is kept.
     pub(crate) fn start_with(mut options: Options, settings: &[(&str, &str)]) -> Self {
         let settings = settings
             .iter()

@@ -1,4 +1,4 @@
-//! What does a benchmark submit where it asks the store itself?
+//! Makes submissions for benchmarks that call the store directly.
 
 use std::{
     sync::{
@@ -19,7 +19,7 @@ static NEXT: AtomicUsize = AtomicUsize::new(0);
 static RUN: LazyLock<u64> =
     LazyLock::new(|| UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs()));
 
-/// A request of one edge and two domains that nobody else asks for, nor has asked for.
+/// A request of one edge and two domains that no other submission uses.
 pub(crate) fn submission(db: &Database) -> Submission {
     let n = NEXT.fetch_add(1, Relaxed);
     let domain = format!("d{n}.r{}.example", *RUN);

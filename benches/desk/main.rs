@@ -1,11 +1,12 @@
-//! How quick is the support desk at a million requests, and what does finding them cost a submit?
+//! Measures the support desk at a million requests, and what its indexes cost a submit.
 //!
-//! On a private PostgreSQL of its own that it fills first. Every filter and every kind of search is
-//! asked many times, as the page asks it; which tables were read from end to end meanwhile is
-//! PostgreSQL's own count, so it is about the very plans that were run. Then, on a durable one, the
-//! bytes of write-ahead log a submit, with and without the indexes that only the desk reads.
+//! It runs on a private PostgreSQL that it fills first. Every filter and every kind of search is
+//! queried many times, as the page does it; PostgreSQL's own counters show which tables were
+//! scanned meanwhile, so the result is about the plans that were really used. Then, on a durable
+//! server, it measures the bytes of write-ahead log for each submit, with and without the indexes
+//! that only the desk reads.
 //!
-//! `cargo bench --bench desk -- 100000` fills with fewer; `-- wal` does the second part alone.
+//! `cargo bench --bench desk -- 100000` fills with fewer; `-- wal` runs the second part only.
 
 #![expect(
     clippy::print_stdout,
@@ -30,11 +31,11 @@ use pic_portal::db::{
 };
 use server::Server;
 
-/// Requests that there are, unless the command line says otherwise.
+/// Number of requests, unless the command line gives another.
 const REQUESTS: i64 = 1_000_000;
 
-/// A database on a server of its own; one connection, so that what it has counted is told before the
-/// next question.
+/// A database on a server of its own; with one connection, so that its counters are up to date
+/// before the next query.
 async fn on(options: fn(PathBuf) -> Options) -> (Server, Database) {
     let server = Server::start(options, &[]);
     let db = server.open(PORTAL_DATABASE, 1).await;

@@ -1,4 +1,4 @@
-//! How long does each page of the desk take, and which tables does it read from end to end?
+//! Measures each page of the desk: how long its queries take, and which tables they scan.
 
 use std::time::{Duration, Instant};
 
@@ -11,10 +11,10 @@ use pic_portal::{
     },
 };
 
-/// How often each is asked.
+/// How often each query is run.
 const TIMES: i64 = 200;
 const PROMISE: Duration = Duration::from_hours(48);
-/// Tables of which no page may read all.
+/// Tables that no page may scan.
 const GREAT: &[&str] = &[
     "request",
     "service",
@@ -27,7 +27,7 @@ const GREAT: &[&str] = &[
     "watch",
 ];
 
-/// How often a great table was read from end to end so far.
+/// How often a large table was scanned so far.
 async fn whole_reads(pool: &PgPool) -> i64 {
     sqlx::raw_sql("SELECT pg_stat_force_next_flush()")
         .execute(pool)
@@ -42,7 +42,7 @@ async fn whole_reads(pool: &PgPool) -> i64 {
     .expect("a count")
 }
 
-/// Asks `TIMES` times, numbered, after a few that are not counted; prints how long it took.
+/// Runs a query `TIMES` times, numbered, after a few that are not counted; prints how long it took.
 async fn times(pool: &PgPool, what: &str, mut ask: impl AsyncFnMut(i64) -> usize) {
     let before = whole_reads(pool).await;
     let (mut times, mut most) = (Vec::new(), 0);
@@ -69,7 +69,7 @@ fn query(fields: &str) -> Filter {
     Filter::of(&query).expect("a filter")
 }
 
-/// Filters as they stand in the address; `AFTER` is another place each time.
+/// Filters as they are in the address; `AFTER` is replaced by another place each time.
 const FILTERS: &[&str] = &[
     "",
     "after=AFTER",
@@ -97,7 +97,7 @@ const FILTERS: &[&str] = &[
     "finding=srv-suffix&programme=high_volume",
 ];
 
-/// Searches: what is typed, with `N` another number each time.
+/// Searches: the text, with `N` replaced by another number each time.
 const SEARCHES: &[(&str, &str)] = &[
     ("agreement number", "NUMBER"),
     ("agreement number, spaced", "SPACED"),
@@ -130,10 +130,10 @@ fn typed(pattern: &str, n: i64, reference: &str) -> String {
     }
 }
 
-/// Asks everything and prints a line for each.
+/// Runs all queries and prints a line for each.
 pub(crate) async fn measure(db: &Database, requests: i64) {
     let pool = &db.pool;
-    // Somewhere else each time, all over the place.
+    // Another place each time, spread over all requests.
     let somewhere = |place: i64| 1 + place * 7_919_i64.pow(2) % requests;
     let mut references = Vec::new();
     for place in 0..TIMES + 10 {
@@ -195,7 +195,7 @@ pub(crate) async fn measure(db: &Database, requests: i64) {
             .len()
     })
     .await;
-    // The count is sharp.
+    // The counter is exact.
     let before = whole_reads(pool).await;
     let count: i64 =
         sqlx::query_scalar("SELECT count(*) FROM request WHERE content_hash = ''::bytea")

@@ -1,4 +1,4 @@
-//! How many bytes of write-ahead log does a submit write, and how many of them for the desk?
+//! Measures the write-ahead log of a submit, and how much of it is for the desk.
 
 use pic_portal::{db::Database, request::store::submit};
 
@@ -7,8 +7,8 @@ use super::submission::submission;
 /// Submits that are measured, and as many before them.
 const SUBMITS: usize = 1_000;
 
-/// Bytes of write-ahead log a submit. The first touch of a page after a checkpoint writes the whole
-/// page, whatever changes in it: as many submits go before.
+/// Bytes of write-ahead log for each submit. The first change of a page after a checkpoint writes
+/// the whole page, so as many submits are made before.
 async fn a_submit(db: &Database) -> i64 {
     let run = async |sql: &'static str| {
         sqlx::raw_sql(sql).execute(&db.pool).await.expect("it runs");
@@ -31,7 +31,7 @@ async fn a_submit(db: &Database) -> i64 {
     (at().await - before) / i64::try_from(SUBMITS).expect("a small number")
 }
 
-/// Prints what a submit writes, with all indexes and then without those of the desk.
+/// Prints how many bytes a submit writes, with all indexes and then without those of the desk.
 pub(crate) async fn measure(db: &Database) {
     println!(
         "WAL a submit of one edge and two domains, as it is: {} bytes",

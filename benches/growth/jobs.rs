@@ -1,4 +1,4 @@
-//! What is done on a database of each size?
+//! The jobs that are measured on a database of each size.
 
 use std::time::{Duration, Instant};
 
@@ -13,25 +13,25 @@ use super::{Sized, WAITS, submission::submission};
 const PROMISE: Duration = Duration::from_hours(48);
 const LEASE: Duration = Duration::from_secs(30);
 
-/// One of them.
+/// A job to measure.
 #[derive(Clone, Copy)]
 pub(crate) enum Job {
-    /// One submission a call.
+    /// One submission for each call.
     Submit,
-    /// Sixty-four submissions a call.
+    /// Sixty-four submissions for each call.
     Slice,
-    /// Anywhere: of many millions, most lie on the disk.
+    /// Requests anywhere: of many millions, most are on the disk.
     LookUp,
-    /// Among those that came last, which is where people look.
+    /// Requests among the latest, which are those that people open.
     LookUpNew,
     Search,
-    /// Claimed and settled, five hundred at once.
+    /// Requests claimed and settled, five hundred at once.
     Settle,
-    /// Requests that have had their time, and all that belongs to them.
+    /// Requests that are no longer kept, with all their rows.
     Sweep,
 }
 
-/// In this order: what is settled was submitted before.
+/// The order matters: what is settled was submitted before.
 pub(crate) const JOBS: [Job; 7] = [
     Job::Submit,
     Job::LookUp,
@@ -55,7 +55,7 @@ impl Job {
         }
     }
 
-    /// How many of them a second.
+    /// How many of them are done in a second.
     pub(crate) async fn rate(self, sized: &Sized, round: usize) -> f64 {
         let began = Instant::now();
         let done = match self {
@@ -84,7 +84,7 @@ async fn submits(sized: &Sized, calls: usize, slice: usize) -> usize {
     calls * slice
 }
 
-/// Numbers of requests all over the last so many, others in each round.
+/// Ids of requests spread over the latest `last`, others in each round.
 fn somewhere(sized: &Sized, last: i64, round: usize, count: usize) -> impl Iterator<Item = i64> {
     let (requests, from) = (sized.requests, round * count);
     (from..from + count).map(move |place| {
@@ -93,7 +93,7 @@ fn somewhere(sized: &Sized, last: i64, round: usize, count: usize) -> impl Itera
     })
 }
 
-/// Only the look-ups are timed; the references are known before, as they are to whoever looks.
+/// Only the lookups are timed; the references are known before, as clients know them.
 async fn look_ups(sized: &Sized, last: i64, round: usize) -> f64 {
     let numbers: Vec<_> = somewhere(sized, last, round, 400).collect();
     let references: Vec<String> =
@@ -122,7 +122,7 @@ async fn searches(sized: &Sized, count: usize, round: usize) -> usize {
     count
 }
 
-/// Batches of as many as a claim takes, which are there before the clock runs.
+/// Batches of as many as one claim takes, prepared before the clock starts.
 async fn settle(sized: &Sized, batches: usize) -> f64 {
     submits(sized, batches * 500 / 60, 60).await;
     let (mut since, mut done) = (None, 0);
@@ -138,7 +138,7 @@ async fn settle(sized: &Sized, batches: usize) -> f64 {
     rate(done, began)
 }
 
-/// Fifty services' requests; of ten thousand so many are old enough for all rounds.
+/// Requests of fifty services; of ten thousand enough are old enough for all rounds.
 async fn sweep(sized: &Sized) -> usize {
     let requests: i64 = sqlx::query_scalar(
         "SELECT requests FROM pic_forget_requests('90 days', '1 hour', '1 day', 50)",

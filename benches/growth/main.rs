@@ -1,13 +1,14 @@
-//! Does the portal stay as quick as its tables grow?
+//! Measures whether the portal stays as fast as its tables grow.
 //!
-//! On a durable private PostgreSQL of its own, a database of each size is filled first. Then every
-//! job is done in turn on each of them, round after round, in one run: only the ratios count
-//! (`docs/performance.md#goals`, P7). Then what is particular to a size: updates without an entry
-//! in any index, looks while somebody holds an old snapshot open, and a long queue drained.
+//! On a durable private PostgreSQL a database of each size is filled first. Then every job runs on
+//! each of them in turn, round after round, in one run: only the ratios count
+//! (`docs/performance.md#goals`, P7). Then follow measurements for single sizes: updates that
+//! change no index, queries while another session holds an old snapshot open, and draining a long
+//! queue.
 //!
-//! `cargo bench --bench growth -- 10000 1000000 10000000 pending=1000000`; without words, small. Ten
-//! million take half an hour to fill and 25 GB: with `dir=` and a directory they stay there, and are
-//! found again by the next run.
+//! `cargo bench --bench growth -- 10000 1000000 10000000 pending=1000000`; without arguments, small
+//! sizes. Filling ten million takes half an hour and 25 GB: with `dir=` and a directory they are
+//! kept there, and the next run uses them again.
 
 #![expect(
     clippy::print_stdout,
@@ -37,17 +38,17 @@ use self::{jobs::JOBS, server::Server};
 
 /// Rounds, of which the median counts.
 const ROUNDS: usize = 7;
-/// What whoever has millions of requests gives the server, and a laptop does not, whose private
-/// PostgreSQL keeps 64 MB of the tables and copies most pages from the system's cache. Most of what is
-/// written among ten million is whole pages: the first change of each after a checkpoint, and there is
-/// hardly ever a second one. With fewer checkpoints, and the pages packed, 500 claimed and settled at
-/// once were at 0.57 of those among 10,000; with the laptop's settings, at 0.45.
+/// The settings of an operator with millions of requests. A laptop's private PostgreSQL keeps 64 MB
+/// of the tables and copies most pages from the system's cache. Most of what is written among ten
+/// million is whole pages: the first change of each after a checkpoint, and there is hardly ever a
+/// second one. With fewer checkpoints, and compressed pages, 500 claimed and settled at once
+/// reached 0.57 of the rate among 10,000; with the laptop's settings, 0.45.
 const SETTINGS: [(&str, &str); 3] = [
     ("shared_buffers", "2GB"),
     ("max_wal_size", "8GB"),
     ("wal_compression", "lz4"),
 ];
-/// Requests from which on a database is found again.
+/// From this number of requests on a database is kept for the next run.
 const STAYS: i64 = 1_000_000;
 /// Connections to each database.
 const POOL: u32 = 10;
@@ -57,7 +58,7 @@ pub(crate) const WAITS: Waits = Waits {
     longest: Duration::from_hours(1),
 };
 
-/// A database with so many requests.
+/// A database with this number of requests.
 pub(crate) struct Sized {
     pub(crate) db: Database,
     pub(crate) requests: i64,
@@ -82,7 +83,7 @@ async fn forget(server: &Server, name: &str) {
         .expect("a database that nobody uses");
 }
 
-/// Settles what an earlier run has left, and reads everything once.
+/// Settles what an earlier run has left, and reads all rows once.
 async fn warm(sized: &Sized) {
     queue::worker(sized).drain().await.expect("drained");
     let mut connection = sized.db.pool.acquire().await.expect("a connection");
@@ -99,7 +100,7 @@ async fn warm(sized: &Sized) {
     connection.give_back();
 }
 
-/// Every job on every database, in turn; prints a line for each.
+/// Runs every job on every database, in turn; prints a line for each.
 async fn compare(all: &[Sized]) {
     let sizes: Vec<_> = all.iter().map(|sized| sized.requests).collect();
     println!(
@@ -166,7 +167,7 @@ async fn main() {
     let mut all = Vec::new();
     for requests in sizes {
         let name = format!("of_{requests}");
-        // Quick to fill, and soon without what is old enough to be swept.
+        // It is filled quickly, and would soon have no rows left that are old enough to be swept.
         if requests < STAYS {
             forget(&server, &name).await;
         }
@@ -180,7 +181,7 @@ async fn main() {
         }
         all.push(Sized { db, requests });
     }
-    // What fits into memory is to be there; the smallest last, so that it surely is.
+    // Reads into memory what fits; the smallest last, so that it certainly is there.
     for sized in all.iter().rev() {
         warm(sized).await;
     }

@@ -1,4 +1,4 @@
-//! How does the background task get on with a long queue, and with an old snapshot in its way?
+//! Measures the background task with a long queue, and while an old snapshot is open.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use super::{Sized, WAITS, jobs::rate, median, submission::submission};
 
 const LEASE: Duration = Duration::from_secs(30);
 
-/// Requests that nobody else asks for, all due.
+/// Stores requests whose domains no other request wants, all due.
 async fn store(sized: &Sized, pending: usize) {
     for from in (0..pending).step_by(500) {
         let members: Vec<_> = (from..pending.min(from + 500))
@@ -39,7 +39,7 @@ pub(crate) fn worker(sized: &Sized) -> Worker {
     Worker::new(sized.db.pool.clone(), WAITS, Notifier::default())
 }
 
-/// Drains `pending` requests, twice: once while somebody holds a snapshot from before open.
+/// Drains `pending` requests, twice: once while another session holds an earlier snapshot open.
 pub(crate) async fn measure(sized: &Sized, pending: usize) {
     println!("\nwith {} requests:", sized.requests);
     let worker = worker(sized);
@@ -84,7 +84,7 @@ pub(crate) async fn measure(sized: &Sized, pending: usize) {
     hot(sized).await;
 }
 
-/// Claims, renews and gives back as the checks do, and tells how many of these updates were HOT.
+/// Claims, renews and releases as the checks do, and prints how many of these updates were HOT.
 async fn hot(sized: &Sized) {
     let pool = &sized.db.pool;
     store(sized, 2_000).await;
@@ -99,7 +99,7 @@ async fn hot(sized: &Sized) {
             .expect("renewed");
     }
     checking::release(pool, &claims).await.expect("given back");
-    // Connections that rest tell what they have counted after a second.
+    // Idle connections report their counters after a second.
     let after = loop {
         let after = updates(sized).await;
         if after.0 >= before.0 + 10_000 {

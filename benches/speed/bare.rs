@@ -1,7 +1,7 @@
-//! What does a bare axum server do on this machine?
+//! A bare axum server, as a yardstick for this machine.
 //!
-//! A process of its own, like the portal: one route, a page of bytes that never change, and nothing
-//! around it.
+//! A process of its own, like the portal: one route, a page of bytes that never change, and no
+//! middleware.
 
 use std::{net::SocketAddr, process::Stdio};
 
@@ -12,10 +12,10 @@ use tokio::{
     process::{Child, Command},
 };
 
-/// The word on the command line that makes this program the server.
+/// The argument that makes this program the server.
 pub(crate) const WORD: &str = "__bare";
 
-/// Serves `bytes` bytes at `/` until it is killed, and prints its address first.
+/// Serves `bytes` bytes at `/` until it is killed, and first prints its address.
 #[expect(clippy::print_stdout, reason = "whoever started it reads the address")]
 pub(crate) fn serve(bytes: usize) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -41,7 +41,7 @@ pub(crate) struct Bare {
 }
 
 impl Bare {
-    /// Starts one whose page has so many bytes.
+    /// Starts a server whose page has `bytes` bytes.
     pub(crate) async fn start(bytes: usize) -> Self {
         let mut child = Command::new(std::env::current_exe().expect("this program"))
             .args([WORD, &bytes.to_string()])

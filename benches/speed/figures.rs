@@ -1,22 +1,22 @@
-//! What does one figure say beside another?
+//! Medians, ratios and the lines of the table of results.
 
 use std::{fmt, time::Duration};
 
-/// The one in the middle.
+/// The median of `of`.
 pub(crate) fn median(of: &[f64]) -> f64 {
     let mut sorted = of.to_vec();
     let middle = sorted.len() / 2;
     *sorted.select_nth_unstable_by(middle, f64::total_cmp).1
 }
 
-/// A count as a figure.
+/// A count as a floating-point number.
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 pub(crate) fn figure(count: usize) -> f64 {
     count as f64
 }
 
-/// Places `0..places` in the order of a round: there and back in turn, so that what changes slowly
-/// on the machine falls on all alike.
+/// Indexes `0..places` in the order of a round: forwards and backwards in turn, so that slow
+/// changes of the machine affect all alike.
 pub(crate) fn in_turn(round: usize, places: usize) -> impl Iterator<Item = usize> {
     (0..places).map(move |place| {
         if round.is_multiple_of(2) {
@@ -27,7 +27,7 @@ pub(crate) fn in_turn(round: usize, places: usize) -> impl Iterator<Item = usize
     })
 }
 
-/// The same figure of several rounds, some of them beside a yardstick's.
+/// The same figure of several rounds, some of them next to a yardstick's.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rounds(Vec<f64>);
 
@@ -40,7 +40,7 @@ impl Rounds {
         median(&self.0)
     }
 
-    /// The figures over those of the `yardstick`, round by round.
+    /// The figures divided by those of the `yardstick`, round by round.
     pub(crate) fn over(&self, yardstick: &Self) -> Self {
         let pairs = self.0.iter().zip(&yardstick.0);
         Self(pairs.map(|(ours, theirs)| ours / theirs).collect())
@@ -54,13 +54,13 @@ impl Rounds {
         self.0.iter().copied().fold(f64::NEG_INFINITY, f64::max)
     }
 
-    /// From the least to the most.
+    /// The range from the least to the greatest.
     pub(crate) fn spread(&self) -> String {
         format!("{}..{}", short(self.least()), short(self.most()))
     }
 }
 
-/// A figure in at most four digits, thousands whole.
+/// A figure with at most four digits, thousands as integers.
 pub(crate) fn short(figure: f64) -> String {
     match figure.abs() {
         size if size >= 100.0 => format!("{figure:.0}"),
@@ -91,7 +91,7 @@ impl Times {
         self.0.extend(more.0);
     }
 
-    /// What all but so many of a thousand stayed below; 0 when nothing was measured.
+    /// The time that all but `thousandths` of a thousand stayed below; 0 when nothing was measured.
     pub(crate) fn at(&self, thousandths: usize) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
@@ -108,33 +108,33 @@ impl fmt::Display for Times {
     }
 }
 
-/// What is to be reached.
+/// The target for a figure.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Goal {
     AtLeast(f64),
     AtMost(f64),
-    /// Told beside another line.
+    /// Printed next to another line, without a target.
     None,
 }
 
 /// One line of the table.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
-    /// `P1` and what is measured.
+    /// The goal, such as `P1`, and what is measured.
     pub(crate) measure: String,
     pub(crate) goal: Goal,
-    /// The figure that the goal is about.
+    /// The figure that the target is about.
     pub(crate) figure: f64,
     /// Its unit, with a space before it, or empty.
     pub(crate) unit: &'static str,
-    /// What else there is to say of it.
+    /// Further results in words.
     pub(crate) beside: String,
     pub(crate) yardstick: String,
     pub(crate) spread: String,
 }
 
 impl Line {
-    /// A line about a ratio to a yardstick: how often a second each was done.
+    /// A line about a ratio to a yardstick: the rates of both.
     pub(crate) fn ratio(
         measure: &str,
         goal: Goal,

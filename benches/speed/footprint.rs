@@ -1,4 +1,4 @@
-//! P8: how much memory does a portal take under load, and how soon is it ready?
+//! P8: measures the memory of a portal under load, and the time until it is ready.
 
 use std::process::Stdio;
 
@@ -19,8 +19,8 @@ pub(crate) async fn measure(bench: &Bench) -> Vec<Line> {
     lines
 }
 
-/// From its start until it listens and says that it is ready, beside a start that only prints the
-/// version.
+/// From its start until it listens and `/readyz` answers, compared with a start that only prints
+/// the version.
 async fn ready(bench: &Bench) -> Line {
     bench.pool("p8").await.close().await;
     let (mut portals, mut bare) = (Times::default(), Times::default());
@@ -64,7 +64,7 @@ async fn ready(bench: &Bench) -> Line {
     }
 }
 
-/// The most memory that it had, with 512 connections that submit while it drains what is pending.
+/// The most memory it used, with 512 connections that submit while it drains what is pending.
 async fn memory(bench: &Bench) -> Line {
     let pending = if bench.million {
         1_000_000

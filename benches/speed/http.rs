@@ -1,7 +1,7 @@
-//! How does the load generator speak HTTP for next to nothing?
+//! A minimal HTTP client for the load generator.
 //!
-//! HTTP/1.1 over a connection that is kept, one request at a time: the generator shares the machine
-//! with what it measures, so nothing is parsed that nobody asks for.
+//! HTTP/1.1 over a kept connection, one request at a time: the generator shares the machine with
+//! what it measures, so it parses nothing that is not needed.
 
 use std::{io, net::SocketAddr};
 
@@ -10,17 +10,17 @@ use tokio::{
     net::TcpStream,
 };
 
-/// Room for most answers from the start.
+/// Initial buffer size, enough for most responses.
 const ROOM: usize = 16 * 1024;
 
 /// A connection that is kept for many requests.
 pub(crate) struct Connection {
     stream: TcpStream,
-    /// What was read last.
+    /// The response read last.
     read: Vec<u8>,
 }
 
-/// A whole answer.
+/// A complete response.
 pub(crate) struct Answer<'a> {
     pub(crate) status: u16,
     /// From the status line on, without the empty line at the end.
@@ -34,7 +34,7 @@ impl Answer<'_> {
         header(self.head, name)
     }
 
-    /// Whether the connection ends with this answer.
+    /// Whether the connection ends with this response.
     pub(crate) fn is_last(&self) -> bool {
         self.header("connection") == Some("close")
     }
@@ -60,7 +60,7 @@ impl Connection {
         })
     }
 
-    /// Sends a whole request and reads the whole answer.
+    /// Sends a complete request and reads the complete response.
     pub(crate) async fn ask(&mut self, request: &[u8]) -> io::Result<Answer<'_>> {
         self.stream.write_all(request).await?;
         self.read.clear();
@@ -98,7 +98,7 @@ impl Connection {
         })
     }
 
-    /// Sends a request whose answer has no end, and reads until `what` has come.
+    /// Sends a request whose response has no end, and reads until `what` has come.
     pub(crate) async fn ask_until(&mut self, request: &[u8], what: &[u8]) -> io::Result<()> {
         self.stream.write_all(request).await?;
         self.read.clear();

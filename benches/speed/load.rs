@@ -1,9 +1,9 @@
-//! How is the portal put under load, and how long did whom it answered wait?
+//! Puts the portal under load, and measures how long responses took.
 //!
-//! Closed loop: each connection asks again as soon as it is answered, which shows the most that the
-//! portal can do. Open loop: requests are due at fixed times, whatever became of those before, and
-//! are timed from when they were due, so that a pause of the portal counts for all who would have
-//! come meanwhile.
+//! Closed loop: each connection sends its next request as soon as it has the response, which shows
+//! the maximum rate. Open loop: requests are due at fixed times, whatever became of those before,
+//! and are timed from when they were due, so that a pause of the portal counts for all requests
+//! that were due meanwhile.
 
 use std::{
     cell::{Cell, RefCell},
@@ -22,32 +22,32 @@ use super::{
     http::{Answer, Connection},
 };
 
-/// One that asks, a clone for each connection.
+/// A client, cloned for each connection.
 pub(crate) trait Asks: Clone + 'static {
     /// Writes the next request.
     fn write(&mut self, into: &mut Vec<u8>);
 
-    /// What the answer is worth.
+    /// Judges the response.
     ///
     /// # Panics
     ///
-    /// When it is wrong: then no figure is.
+    /// When it is wrong: then the figures would be wrong too.
     fn judge(&mut self, answer: &Answer<'_>) -> Verdict;
 }
 
-/// What an answer is worth.
+/// The judgement of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// What was asked for was done.
+    /// The request was carried out.
     Done,
-    /// Refused, as is right where there is too much.
+    /// The request was refused, as it should be under overload.
     Refused,
 }
 
-/// What became of what was asked.
+/// The results of a load.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
-    /// How many were done within the time that was measured.
+    /// How many requests were done within the measured time.
     done: usize,
     /// How many were refused within it.
     refused: usize,
@@ -55,42 +55,42 @@ pub(crate) struct Outcome {
     pub(crate) times: Times,
     /// How long those took that were sent within it and were refused.
     pub(crate) refusals: Times,
-    /// How long was measured, in seconds.
+    /// The measured time, in seconds.
     seconds: f64,
-    /// How many were done at all, before and after the time that was measured too.
+    /// How many were done in total, also before and after the measured time.
     pub(crate) all_done: usize,
-    /// The same of those that were refused.
+    /// The same for those that were refused.
     pub(crate) all_refused: usize,
 }
 
 impl Outcome {
-    /// Done a second.
+    /// Requests done in a second.
     pub(crate) fn rate(&self) -> f64 {
         figure(self.done) / self.seconds
     }
 
-    /// Asked and answered a second.
+    /// Requests answered in a second.
     pub(crate) fn asked(&self) -> f64 {
         figure(self.done + self.refused) / self.seconds
     }
 }
 
-/// How long, and after how long a start that is not measured.
+/// The measured time, and the warm-up before it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Span {
     pub(crate) warm_up: Duration,
     pub(crate) measured: Duration,
 }
 
-/// When requests are due.
+/// The times at which requests are due.
 #[derive(Clone, Copy, Debug)]
 enum Pace {
     AtOnce,
-    /// So many a second.
+    /// A fixed rate a second.
     Fixed(f64),
 }
 
-/// Asks on `connections` connections, each as fast as it is answered.
+/// Sends requests on `connections` connections, each as fast as it gets responses.
 pub(crate) async fn closed(
     address: SocketAddr,
     connections: usize,
@@ -100,7 +100,7 @@ pub(crate) async fn closed(
     run(address, connections, Pace::AtOnce, span, asks).await
 }
 
-/// Asks `rate` times a second, on at most `connections` connections at once.
+/// Sends `rate` requests a second, on at most `connections` connections at once.
 pub(crate) async fn open(
     address: SocketAddr,
     connections: usize,
@@ -111,13 +111,13 @@ pub(crate) async fn open(
     run(address, connections, Pace::Fixed(rate), span, asks).await
 }
 
-/// What the connections of one run share; all of them are on one thread.
+/// The state that the connections of one run share; all of them are on one thread.
 struct Run {
     address: SocketAddr,
     pace: Pace,
     began: Instant,
     measured: (Instant, Instant),
-    /// Requests that were taken on so far.
+    /// Requests that were started so far.
     taken: Cell<usize>,
     outcome: RefCell<Outcome>,
 }
@@ -162,7 +162,7 @@ async fn run(
 }
 
 impl Run {
-    /// When the next request is due; `None`: after the end.
+    /// When the next request is due; `None` after the end.
     fn next(&self) -> Option<Instant> {
         let due = match self.pace {
             Pace::AtOnce => Instant::now(),
@@ -172,7 +172,8 @@ impl Run {
                 self.began + Duration::from_secs_f64(figure(place) / rate)
             }
         };
-        // What was due and nobody was free for is late, not undone; but there is an end.
+        // A request that found no free connection is sent late, not skipped, unless the time is
+        // over.
         (due.max(Instant::now()) < self.measured.1).then_some(due)
     }
 

@@ -1,13 +1,13 @@
-//! How fast is the portal, beside what PostgreSQL, the disk and a bare server do on this machine?
+//! Measures the portal, compared with PostgreSQL, the disk and a bare server on the same machine.
 //!
-//! `cargo bench --bench speed` measures the goals of `docs/performance.md#goals`, each beside its
+//! `cargo bench --bench speed` measures the goals of `docs/performance.md#goals`, each next to its
 //! yardstick in the same run, in turn, as the median of three pairs or more: machines are shared
 //! and noisy, so only ratios count. `-- p1 p4` measures some of them, `-- --million` drains a
-//! million requests too. The portal is the real process on a durable PostgreSQL; every answer is
-//! looked at, and what was acknowledged is counted in the database.
+//! million requests too. The portal is the real process on a durable PostgreSQL; every response is
+//! checked, and what was acknowledged is counted in the database.
 //!
-//! `cargo test --bench speed` runs the short form: everything once, so that it cannot rot; its
-//! figures say nothing.
+//! `cargo test --bench speed` runs the short form: everything once, so that it keeps working; its
+//! figures mean nothing.
 
 #![expect(
     clippy::print_stdout,
@@ -41,25 +41,25 @@ use load::Span;
 use pgbench::Pgbench;
 use server::Server;
 
-/// The server's settings on top of the portal's own: room for a yardstick of 512 connections, and
-/// statements that can be counted where a database asks for it.
+/// The server's settings in addition to the portal's own: enough connections for a yardstick of
+/// 512, and statement counters where a database needs them.
 const SETTINGS: [(&str, &str); 5] = [
     ("max_connections", "600"),
-    // Else the yardstick, which stores most, soon measures what does not fit and how often that is
-    // flushed.
+    // Otherwise the yardstick, which stores most, soon measures what does not fit and how often
+    // that is flushed.
     ("shared_buffers", "1GB"),
     ("max_wal_size", "8GB"),
     ("shared_preload_libraries", "pg_stat_statements"),
     ("pg_stat_statements.track", "none"),
 ];
 
-/// What every subject needs.
+/// What all measurements need.
 struct Bench {
     server: Server,
     pgbench: Pgbench,
-    /// Everything once and for a moment.
+    /// Whether everything runs once and briefly.
     short: bool,
-    /// A million where fewer would do.
+    /// Whether to use a million where fewer would do.
     million: bool,
 }
 
@@ -69,8 +69,8 @@ impl Bench {
         if self.short { short } else { full }
     }
 
-    /// Connections to the database of this name, which is migrated; without the limits that the
-    /// portal's own have.
+    /// Connections to the database of this name, migrated; without the time limits of the portal's
+    /// pool.
     async fn pool(&self, database: &str) -> PgPool {
         self.server.open(database, 1).await.pool.close().await;
         PgPoolOptions::new()
@@ -78,12 +78,12 @@ impl Bench {
             .connect_lazy_with(self.server.database(database).await)
     }
 
-    /// How often each figure is taken.
+    /// How often each figure is measured.
     fn rounds(&self) -> usize {
         self.of(3, 1)
     }
 
-    /// So many seconds after as many of a start.
+    /// A measured time after a warm-up, in seconds.
     fn span(&self, warm_up: f64, measured: f64) -> Span {
         Span {
             warm_up: Duration::from_secs_f64(self.of(warm_up, 0.1)),
@@ -97,7 +97,7 @@ impl Bench {
     }
 }
 
-/// What there is to measure.
+/// The names of all measurements.
 const SUBJECTS: [&str; 8] = ["p1", "p2", "p3", "p4", "p5", "p6", "p8", "p9"];
 
 async fn measure(bench: &Bench, subject: &str) -> Vec<Line> {
@@ -122,11 +122,12 @@ fn main() {
         return bare::serve(bytes.parse().expect("a number of bytes"));
     }
     let has = |word: &str| words.iter().any(|w| w == word);
-    // As a test, it is asked what it has.
+    // Run as a test, the program is asked for its list.
     if has("--list") {
         return;
     }
-    // `cargo bench` says so; `cargo test` does not, and names tests by part of their name.
+    // `cargo bench` passes this flag; `cargo test` does not, and selects tests by part of their
+    // name.
     let as_test = !has("--bench");
     let named = |subject: &&str| {
         let mut names = words
@@ -191,7 +192,7 @@ fn main() {
     }
 }
 
-/// As many open files as the system gives: a connection is one.
+/// Raises the limit of open files as far as possible: each connection is one.
 fn raise_open_files() {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");

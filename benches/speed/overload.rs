@@ -1,4 +1,4 @@
-//! P9: what is still done when ten times as much is asked as can be?
+//! P9: measures what is still done when ten times the maximum is requested.
 
 use super::{
     Bench,
@@ -7,7 +7,7 @@ use super::{
     submits::{Submits, Submitting},
 };
 
-/// Times the own most that is asked for.
+/// The load as a multiple of the portal's own maximum.
 const TIMES: f64 = 10.0;
 
 pub(crate) async fn measure(bench: &Bench) -> Vec<Line> {

@@ -1,4 +1,4 @@
-//! P4: how many pages a second, beside the look-up that they need and beside bytes that never change?
+//! P4: measures pages a second, compared with their query and with a page of fixed bytes.
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
@@ -20,25 +20,25 @@ use super::{
 
 const CONNECTIONS: usize = 32;
 
-/// Defaults of the settings that the background task has.
+/// The defaults of the background task's settings.
 pub(crate) const WAITS: Waits = Waits {
     expiry: Duration::from_hours(720),
     first: Duration::from_secs(30),
     longest: Duration::from_hours(1),
 };
 
-/// The request for a page, and the tag that is sent along, if one is.
+/// The request for a page, and the tag that it sends, if any.
 type Page = (Vec<u8>, Option<String>);
 
-/// Asks for one of many pages after the other; all of a run share the place.
+/// Requests many pages, one after the other; all connections of a run share the position.
 #[derive(Clone)]
 struct Pages {
     all: Rc<RefCell<Vec<Page>>>,
     next: Rc<RefCell<usize>>,
-    /// Which one was asked for.
+    /// The index of the page that was requested.
     asked: usize,
     status: u16,
-    /// Pages that were answered whole although a tag was sent: they have changed since.
+    /// How many pages came in full although a tag was sent: they have changed since.
     whole: Rc<RefCell<usize>>,
 }
 
@@ -65,7 +65,7 @@ impl Asks for Pages {
     fn write(&mut self, into: &mut Vec<u8>) {
         let all = self.all.borrow();
         let mut next = self.next.borrow_mut();
-        // Any order but the one in which they were stored.
+        // Any order other than that in which they were stored.
         *next = (*next + 7_919) % all.len();
         self.asked = *next;
         into.extend_from_slice(&all[self.asked].0);
@@ -74,7 +74,8 @@ impl Asks for Pages {
     fn judge(&mut self, answer: &Answer<'_>) -> Verdict {
         match answer.status {
             200 if self.status == 304 => {
-                // The minute has turned, say: from now on by the tag of the new page.
+                // The page has changed, because a minute has passed for example: from now on its
+                // new tag is sent.
                 let mut all = self.all.borrow_mut();
                 let (request, tag) = &mut all[self.asked];
                 let new = answer.header("etag").expect("a tag").to_owned();
@@ -93,7 +94,7 @@ impl Asks for Pages {
     }
 }
 
-/// One page, whole; and its tag.
+/// One page in full, and its tag.
 async fn page(portal: &Portal, path: &str) -> (String, Option<String>) {
     let mut connection = Connection::to(portal.address).await.expect("a connection");
     let request = get(path, "");
@@ -131,7 +132,7 @@ pub(crate) async fn measure(bench: &Bench) -> Vec<Line> {
     let (form, _) = page(&portal, "/requests/new").await;
     let bare = Bare::start(form.len()).await;
 
-    // Of some: their tags are learnt one by one.
+    // Only some of them: each tag takes a request to learn.
     let tagged = &paths[..paths.len().min(500)];
     let mut tags = Vec::new();
     for path in tagged {

@@ -1,4 +1,4 @@
-//! What does PostgreSQL do by itself, asked by its own load generator?
+//! Measures PostgreSQL alone, with its own load generator.
 //!
 //! `pgbench` comes with the server that is measured and runs the portal's own SQL over the same
 //! socket, prepared as the portal prepares it.
@@ -11,38 +11,38 @@ use tokio::process::Command;
 
 use super::figures::{Times, figure};
 
-/// Where the program is.
+/// The path of the program.
 pub(crate) struct Pgbench(PathBuf);
 
-/// How `pgbench` asks.
+/// A run of `pgbench`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan<'a> {
-    /// What each transaction is: lines of `\set`, and one statement.
+    /// The script of each transaction: lines of `\set`, and one statement.
     pub(crate) script: &'a str,
     pub(crate) connections: usize,
-    /// Whole seconds before what is measured, and measured ones.
+    /// Seconds of warm-up, and of measuring.
     pub(crate) seconds: (u32, u32),
-    /// Transactions a second that are due; `None`: as many as are done.
+    /// Transactions a second that are due; `None`: as many as possible.
     pub(crate) rate: Option<f64>,
 }
 
-/// What it tells.
+/// The results of a run.
 #[derive(Debug)]
 pub(crate) struct Told {
-    /// Transactions a second, in the seconds that were measured.
+    /// Transactions a second, in the measured time.
     pub(crate) rate: f64,
-    /// All that were done.
+    /// All transactions that were done.
     pub(crate) all: usize,
-    /// How long they took, from when they were due; where they were due at all.
+    /// How long they took, from when they were due; empty if they had no due times.
     pub(crate) times: Times,
 }
 
 impl Pgbench {
-    /// The program beside the server's own.
+    /// The program in the directory of the server's own.
     ///
     /// # Panics
     ///
-    /// When there is none, with the way to get it: without it there is no yardstick.
+    /// When there is none, with the way to install it: without it there is no yardstick.
     pub(crate) async fn beside(server: &PgConnectOptions) -> Self {
         let mut connection = server.connect().await.expect("a connection");
         let dir: String =
@@ -64,7 +64,7 @@ impl Pgbench {
     ///
     /// # Panics
     ///
-    /// When a transaction fails: then no figure is right.
+    /// When a transaction fails: then the figures would be wrong.
     pub(crate) async fn run(&self, options: &PgConnectOptions, plan: Plan<'_>) -> Told {
         let dir = tempfile::tempdir().expect("a directory");
         let script = dir.path().join("script.sql");
@@ -81,7 +81,7 @@ impl Pgbench {
             .args(["--jobs", &plan.connections.min(2).to_string()])
             .args(["--time", &(warm_up + measured).to_string()])
             .args(["--no-vacuum", "--protocol=prepared", "--progress=1"])
-            // Another beginning for each run: what is stored must be new.
+            // Another start value for each run: what is stored must be new.
             .args(["--define", &format!("run={}", next_run())])
             .args(["--define", "n=0"])
             .arg("--file")
@@ -107,7 +107,7 @@ impl Pgbench {
         let seconds = said.lines().filter_map(transactions_in_a_second);
         let counted: Vec<f64> = seconds.skip(skipped).collect();
         let rate = match counted.len() {
-            // It was over before the first second was told.
+            // The run ended before the first second was reported.
             0 => figure(all) / f64::from(warm_up + measured),
             seconds => counted.iter().sum::<f64>() / figure(seconds),
         };
@@ -126,14 +126,14 @@ fn next_run() -> usize {
     NEXT.fetch_add(1, Relaxed)
 }
 
-/// `progress: 2.0 s, 1234.5 tps, lat ...`
+/// Parses `progress: 2.0 s, 1234.5 tps, lat ...`
 fn transactions_in_a_second(line: &str) -> Option<f64> {
     let (_, rest) = line.strip_prefix("progress: ")?.split_once(" s, ")?;
     rest.split_once(" tps")?.0.parse().ok()
 }
 
-/// How long each took, of what was logged after the start: microseconds from when it was due in the
-/// third column, when it ended in the fifth and sixth.
+/// How long each transaction took, according to the log after the warm-up: the third column has the
+/// microseconds since it was due, the fifth and sixth the time when it ended.
 fn times(dir: &TempDir, warm_up: u32) -> Times {
     let mut ended = Vec::new();
     for entry in fs::read_dir(dir.path()).expect("our own directory") {

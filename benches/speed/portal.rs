@@ -1,4 +1,4 @@
-//! How is the portal itself run, as the process that it is in service?
+//! Runs the portal as the process it is in production.
 
 use std::{
     fs,
@@ -25,12 +25,12 @@ use super::{
 /// The portal's program, built like the benchmark itself.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_pic-portal");
 
-/// A portal with the defaults of its settings, but for the limits by network, because all load
-/// comes from one, and for the checks, which are off.
+/// A portal with the default settings, except for the limits by network, because all load comes
+/// from one, and for the checks, which are off.
 pub(crate) struct Portal {
     child: Child,
     pub(crate) address: SocketAddr,
-    /// From before it was started until it listened.
+    /// The time from its start until it listened.
     pub(crate) start: Duration,
 }
 
@@ -68,14 +68,14 @@ impl Portal {
         }
     }
 
-    /// Whether it says that it is ready.
+    /// Whether `/readyz` answers that it is ready.
     pub(crate) async fn is_ready(&self) -> bool {
         let mut connection = Connection::to(self.address).await.expect("a connection");
         let answer = connection.ask(&get("/readyz", "")).await;
         answer.expect("an answer").status == 200
     }
 
-    /// Memory in megabytes: what it has now, and the most that it had.
+    /// Memory in megabytes: now, and the most it used.
     pub(crate) fn memory(&self) -> (f64, f64) {
         let id = self.child.id().expect("it runs");
         let status = fs::read_to_string(format!("/proc/{id}/status")).expect("Linux");
@@ -92,7 +92,7 @@ impl Portal {
         (of("VmRSS:"), of("VmHWM:"))
     }
 
-    /// Asks it to stop, and waits until it has.
+    /// Stops it, and waits until it has ended.
     pub(crate) async fn stop(mut self) {
         let id = self.child.id().expect("it runs").cast_signed();
         kill(Pid::from_raw(id), Signal::SIGTERM).expect("our own child");

@@ -1,21 +1,21 @@
-//! How does `pgbench` come to ask the very same SQL as the portal?
+//! The SQL that `pgbench` runs, made from the portal's own statements.
 //!
-//! The texts are the portal's own files. Where the portal binds a value, `pgbench` has an expression
-//! of `:id`, a number that is another one each time.
+//! The texts are the portal's own files. Where the portal binds a value, `pgbench` has an
+//! expression of `:id`, a number that differs each time.
 
 use sqlx::{AssertSqlSafe, PgPool};
 
-/// What the portal asks to store requests.
+/// The portal's statement that stores requests.
 const SUBMIT: &str = include_str!("../../src/request/submit.sql");
-/// What the portal asks for a status page.
+/// The portal's statement for a status page.
 const LOOK_UP: &str = include_str!("../../src/request/look_up.sql");
 
-/// Requests of one statement when a database is filled.
+/// Requests stored by one statement when a database is filled.
 const STEP: usize = 500;
 
 /// Values of a request of one edge and two domains, in the order of [`SUBMIT`]'s parameters: the
-/// array's type, and a member of it, where `$id` is the request's number. The last six have a member
-/// for each edge, or for each domain: `$place` is the request's place in the array.
+/// array's type, and one element of it, where `$id` is the request's number. The last six have an
+/// element for each edge, or for each domain: `$place` is the request's index in the array.
 const VALUES: [(&str, &[&str]); 16] = [
     ("text[]", &["'initiate'"]),
     ("bigint[]", &["NULL"]),
@@ -38,16 +38,17 @@ const VALUES: [(&str, &[&str]); 16] = [
     ),
 ];
 
-/// The reference of the request with this number: as good as random, like the portal's own.
+/// The SQL for the reference of the request with this number: as good as random, like the portal's
+/// own.
 const REFERENCE: &str = "to_char(abs(hashint8extended($id, 0) % 10000000000000000), 'FM\"PIC-\"0000\"-\"0000\"-\"0000\"-\"0000')";
 
-/// `sql` with `values` in the place of its parameters, the first of them for `$1`.
+/// `sql` with its parameters replaced by `values`, the first of them for `$1`.
 ///
 /// # Panics
 ///
-/// When it has another number of parameters: then it is not what these values are for.
+/// When it has another number of parameters: then these values are not meant for it.
 fn bound(sql: &str, values: &[String]) -> String {
-    // `pgbench` takes a word after a colon for a variable, in a comment too.
+    // `pgbench` treats a word after a colon as a variable, in a comment too.
     let lines = sql
         .lines()
         .filter(|line| !line.trim_start().starts_with("--"));
@@ -75,10 +76,11 @@ fn bound(sql: &str, values: &[String]) -> String {
     text.trim_end().trim_end_matches(';').to_owned()
 }
 
-/// The statement that stores `members` requests, whose numbers begin with the SQL `first`.
+/// The statement that stores `members` requests, whose numbers begin with the SQL expression
+/// `first`.
 pub(crate) fn submit(first: &str, members: usize) -> String {
     let values = VALUES.map(|(kind, of_one)| {
-        // `pgbench` takes a variable a few times in a statement, not for each of many members.
+        // `pgbench` replaces a variable a few times in a statement, not for each of many elements.
         let (id, place) = match members {
             1 => (first.to_owned(), "1"),
             _ => (format!("({first} + m)"), "m + 1"),
@@ -104,19 +106,19 @@ pub(crate) fn submit(first: &str, members: usize) -> String {
     bound(SUBMIT, &values)
 }
 
-/// What `pgbench` runs to store `members` requests a statement.
+/// The script with which `pgbench` stores `members` requests in each statement.
 pub(crate) fn submit_script(members: usize) -> String {
-    // A number for all runs, clients and transactions of a benchmark.
+    // A number that is unique over all runs, clients and transactions of a benchmark.
     format!(
         "\\set n :n + 1\n\\set id (:run * 1000 + :client_id) * 100000000 + :n * {members}\n{};\n",
         submit(":id::bigint", members)
     )
 }
 
-/// What `pgbench` runs to look up one of the first `requests` requests that [`fill`] stored.
+/// The script with which `pgbench` reads one of the first `requests` requests that [`fill`] stored.
 pub(crate) fn look_up_script(requests: usize) -> String {
     let reference = REFERENCE.replace("$id", ":id::bigint");
-    // One request, for somebody who is not signed in.
+    // One request, for a client that is not signed in.
     let values = [
         format!("ARRAY[{reference}]"),
         "ARRAY[NULL]".into(),
@@ -139,7 +141,7 @@ pub(crate) async fn fill(pool: &PgPool, requests: usize) {
             .execute(&mut *connection)
             .await
             .expect("stored");
-        // Without figures the plans are those for empty tables (`docs/performance.md#traps-met`,
+        // Without statistics the plans are those for empty tables (`docs/performance.md#traps-met`,
         // trap 9).
         if first == 1 || first % (100 * STEP) == 1 {
             sqlx::raw_sql("ANALYZE")

@@ -1,4 +1,4 @@
-//! P1 to P3: how many submits a second, how many flushes do they take, how long does one wait?
+//! P1 to P3: measures the rate of submits, their flushes, and how long one takes.
 
 use std::{
     io::Write as _,
@@ -22,7 +22,7 @@ use super::{
     statements::submit_script,
 };
 
-/// Sends whole, valid forms, each for domains that nobody else asks for.
+/// Sends complete, valid forms, each for domains that no other form uses.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Submits {
     body: Vec<u8>,
@@ -59,7 +59,7 @@ impl Asks for Submits {
     }
 }
 
-/// The reference in the answer to a submit.
+/// The reference in the response to a submit.
 pub(crate) fn reference(answer: &Answer<'_>) -> String {
     let location = answer.header("location").expect("an address");
     location.split('/').nth(2).expect("a reference").to_owned()
@@ -70,7 +70,7 @@ pub(crate) struct Submitting {
     pub(crate) portal: Portal,
     pub(crate) pool: PgPool,
     options: PgConnectOptions,
-    /// Requests that were stored when it was looked last.
+    /// Requests that were stored at the last check.
     stored: usize,
 }
 
@@ -94,8 +94,8 @@ impl Submitting {
             .expect("a number")
     }
 
-    /// Notes what a load has submitted, and looks whether that and nothing else is stored. What was
-    /// refused because it took too long may be stored or not.
+    /// Adds what a load has submitted, and checks that exactly that is stored. A request that was
+    /// refused with a timeout may be stored or not.
     pub(crate) async fn account_for(&mut self, outcome: &Outcome) {
         let stored = self.number("SELECT count(*) FROM request").await;
         let stored = usize::try_from(stored).expect("a count");
@@ -109,7 +109,7 @@ impl Submitting {
         self.stored = stored;
     }
 
-    /// Waits until nothing is pending any more.
+    /// Waits until no request is pending.
     pub(crate) async fn settled(&self) {
         let deadline = Instant::now() + Duration::from_mins(2);
         while self.number("SELECT count(*) FROM work").await > 0 {
@@ -121,8 +121,8 @@ impl Submitting {
         }
     }
 
-    /// Keeps the background task from settling anything, until [`Held::release`]: what submits cost
-    /// alone. They do not touch the table that is locked.
+    /// Keeps the background task from settling, until [`Held::release`], to measure submits alone.
+    /// They do not use the table that is locked.
     async fn hold(&self) -> Held {
         let mut connection = self.options.connect().await.expect("a connection");
         sqlx::raw_sql("BEGIN; LOCK TABLE route IN SHARE MODE")
@@ -132,7 +132,8 @@ impl Submitting {
         Held(connection)
     }
 
-    /// Submits a second in a closed loop, with the background task held or not. All is settled then.
+    /// Submits a second in a closed loop, with the background task held or not. At the end
+    /// everything is settled.
     async fn load(&mut self, bench: &Bench, connections: usize, is_held: bool) -> f64 {
         let held = if is_held {
             Some(self.hold().await)
@@ -156,20 +157,20 @@ impl Submitting {
     }
 }
 
-/// While it lives, the background task waits.
+/// While it exists, the background task waits.
 struct Held(PgConnection);
 
 impl Held {
     async fn release(self) {
-        // With the connection its transaction ends.
+        // Closing the connection ends its transaction.
         self.0.close().await.expect("a connection that closes");
     }
 }
 
-/// P1: with the background task at work, with the task held, and the yardsticks.
+/// P1: with the background task running, with the task held, and the yardsticks.
 ///
-/// Many backends on few cores get in each other's way, and take seconds to get going: the yardstick of
-/// 512 connections is `pgbench` with as many, or with 32 where that does more.
+/// Many backends on few cores slow each other down, and take seconds to start: the yardstick of 512
+/// connections is `pgbench` with as many, or with 32 where that is faster.
 pub(crate) async fn throughput(bench: &Bench) -> Vec<Line> {
     let mut portal = Submitting::start(bench, "p1").await;
     let mut sql = Yardstick {
@@ -219,7 +220,7 @@ struct Yardstick<'a> {
     bench: &'a Bench,
     options: PgConnectOptions,
     pool: PgPool,
-    /// Requests that are in it.
+    /// How many requests it has.
     stored: usize,
 }
 
@@ -239,12 +240,11 @@ impl Yardstick<'_> {
     }
 }
 
-/// Requests of a call, and connections, for the most that PostgreSQL stores
-/// (`docs/performance.md`).
+/// Requests in each call, and connections, at which PostgreSQL stores most (`docs/performance.md`).
 const MEMBERS: usize = 64;
 const WRITERS: usize = 8;
 
-/// Looks whether the yardstick did the same work: each request is whole.
+/// Checks that the yardstick did the same work: each request is complete.
 async fn assert_whole(pool: &PgPool, requests: usize) {
     let stored: Vec<i64> = sqlx::query_scalar(
         "SELECT ARRAY[(SELECT count(*) FROM request), (SELECT count(*) FROM service), (SELECT count(*) FROM work),
@@ -258,8 +258,8 @@ async fn assert_whole(pool: &PgPool, requests: usize) {
     assert_eq!(stored, [requests; 6], "what the yardstick stored");
 }
 
-/// P2: flushes and bytes of the write-ahead log a submit, with the background task held: it has
-/// flushes of its own.
+/// P2: flushes and bytes of the write-ahead log for each submit, with the background task held,
+/// because it has flushes of its own.
 pub(crate) async fn flushes(bench: &Bench) -> Vec<Line> {
     let mut portal = Submitting::start(bench, "p2").await;
     let address = portal.portal.address;
@@ -295,9 +295,8 @@ pub(crate) async fn flushes(bench: &Bench) -> Vec<Line> {
     ]
 }
 
-/// Flushes, bytes and whole pages of the write-ahead log so far. Every other connection to the
-/// database is ended first, because that is when it tells what it has counted; the portal makes
-/// new ones.
+/// Flushes, bytes and whole pages of the write-ahead log so far. All other connections to the
+/// database are ended first, because they report their counters then; the portal opens new ones.
 async fn counted(held: &mut Held) -> [f64; 3] {
     let others: Vec<i32> = sqlx::query_scalar(
         "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
@@ -305,13 +304,13 @@ async fn counted(held: &mut Held) -> [f64; 3] {
     .fetch_all(&mut held.0)
     .await
     .expect("connections");
-    // It waits for the end of each; what has ended already is told in a warning.
+    // It waits for the end of each; one that has ended already only causes a warning.
     sqlx::query("SELECT pg_terminate_backend(pid, 10000) FROM unnest($1) AS pid")
         .bind(&others)
         .execute(&mut held.0)
         .await
         .expect("connections of our own");
-    // What this connection saw before, in the same transaction, is not looked at again.
+    // Otherwise this connection would read its earlier values again, in the same transaction.
     sqlx::raw_sql("SELECT pg_stat_clear_snapshot()")
         .execute(&mut held.0)
         .await
@@ -332,7 +331,7 @@ async fn counted(held: &mut Held) -> [f64; 3] {
     [flushes, bytes, pages]
 }
 
-/// P3: how long a submit takes when they come at half of the rate that is possible.
+/// P3: how long a submit takes at half of the maximum rate.
 pub(crate) async fn latency(bench: &Bench) -> Vec<Line> {
     let mut portal = Submitting::start(bench, "p3").await;
     let address = portal.portal.address;

@@ -1,4 +1,4 @@
-//! P5: how many requests a second leave pending, beside the best SQL for that?
+//! P5: measures how many requests a second leave pending, compared with the best possible SQL.
 
 use std::time::Instant;
 
@@ -12,11 +12,11 @@ use super::{
     statements::fill,
 };
 
-/// What is settled at once, by the portal and by the yardstick (`provisioning::worker`).
+/// How many are settled at once, by the portal and by the yardstick (`provisioning::worker`).
 const BATCH: &str = "500";
 
-/// One statement that does it all: no lease, no look whether a domain is somebody else's, nobody
-/// else at work. What is left is what any way of doing it has to write.
+/// One statement that does everything: without lease, without checking for conflicts, without
+/// concurrency. It only writes what every solution has to write.
 const BEST: &str = "
     WITH claimed AS (
         DELETE FROM work WHERE request_id IN (
@@ -38,7 +38,7 @@ const BEST: &str = "
     )
     SELECT count(*) FROM moved";
 
-/// Makes a database with what is pending in another, which nobody may be connected to.
+/// Copies a database with pending requests; there must be no connections to the original.
 async fn copy(server: &PgPool, from: &str, to: &str) {
     let sql = format!("CREATE DATABASE {to} TEMPLATE {from} STRATEGY FILE_COPY");
     run(server, sql).await;
@@ -51,7 +51,7 @@ async fn run(pool: &PgPool, sql: String) {
         .expect("it runs");
 }
 
-/// Looks whether all of it was done: state, event, routes, and nothing left to do.
+/// Checks that everything was done: state, event, routes, and no work left.
 async fn assert_settled(pool: &PgPool, requests: usize) {
     let done: Vec<i64> = sqlx::query_scalar(
         "SELECT ARRAY[(SELECT count(*) FROM request WHERE state = 'provisioned'), (SELECT count(*) FROM event) / 2,
@@ -64,7 +64,7 @@ async fn assert_settled(pool: &PgPool, requests: usize) {
     assert_eq!(done, [requests, requests, requests, 0], "what was settled");
 }
 
-/// All that is pending by the portal's own background task; how many a second.
+/// Settles everything pending by the portal's own background task; returns the rate a second.
 async fn by_worker(bench: &Bench, database: &str, requests: usize) -> f64 {
     let db = bench.server.open(database, 10).await;
     let worker = Worker::new(db.pool.clone(), WAITS, Notifier::default());
@@ -95,7 +95,7 @@ async fn by_sql(bench: &Bench, database: &str, requests: usize) -> f64 {
     rate
 }
 
-/// Drains as many on either side from the same start.
+/// Drains the same requests in both ways.
 async fn pairs(bench: &Bench, server: &PgPool, requests: usize, rounds: usize) -> [Rounds; 2] {
     let pool = bench.pool("p5").await;
     fill(&pool, requests).await;

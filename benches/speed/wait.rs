@@ -1,8 +1,8 @@
-//! P6: how long from a submit to routes in force, and what does a portal ask when it is idle?
+//! P6: measures the time from a submit to routes in force, and the queries of an idle portal.
 //!
-//! The portals are idle but for one request at a time. That it is provisioned is heard on the
-//! channel by which portals tell each other of changes, which they do after the commit: so the times
-//! are from before the submit was sent until somebody else was told.
+//! The portals are idle except for one request at a time. That it is provisioned is seen on the
+//! channel on which portals notify each other of changes, which they do after the commit: so the
+//! times run from before the submit was sent until another session was notified.
 
 use std::time::Duration;
 
@@ -20,9 +20,9 @@ use super::{
     submits::{Submits, Submitting, reference},
 };
 
-/// Between two requests: longer than portals wait before they tell each other again.
+/// Pause between two requests: longer than portals wait between two notifications.
 const PAUSE: Duration = Duration::from_millis(75);
-/// After this nothing is heard any more.
+/// After this time the benchmark gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) async fn measure(bench: &Bench) -> Vec<Line> {
@@ -60,7 +60,7 @@ pub(crate) async fn measure(bench: &Bench) -> Vec<Line> {
     other.stop().await;
 
     let window = bench.of(Duration::from_secs(30), Duration::from_secs(1));
-    // What follows the last request is not idleness.
+    // The work after the last request does not count as idle.
     sleep(bench.of(Duration::from_secs(2), Duration::from_millis(100))).await;
     let before = statements(&mut server).await;
     assert!(before.1 > 0, "claims are known by what they ask");
@@ -137,8 +137,8 @@ async fn by_itself(portal: &Submitting, listener: &mut PgListener) -> Duration {
     heard(portal, listener, &reference, began).await
 }
 
-/// Stores one request as a portal would whose background task is busy, and tells the others of it as
-/// it would: the only portal is another one then.
+/// Stores one request as a portal would whose background task is busy, and notifies the others as
+/// it would: the only portal acts as another one.
 async fn by_another(portal: &Submitting, listener: &mut PgListener, n: u32) -> Duration {
     let mut connection = portal.pool.acquire().await.expect("a connection");
     let sql = submit(&format!("{}::bigint", 1 + n), 1);
@@ -161,7 +161,8 @@ async fn by_another(portal: &Submitting, listener: &mut PgListener, n: u32) -> D
     heard(portal, listener, &reference, began).await
 }
 
-/// Submits one request to one portal, and waits until another one's stream says that it is provisioned.
+/// Submits one request to one portal, and waits until the stream of another one says that it is
+/// provisioned.
 async fn on_the_stream(portal: &Submitting, other: &Portal) -> Duration {
     let mut connection = Connection::to(portal.portal.address)
         .await
@@ -183,13 +184,13 @@ async fn on_the_stream(portal: &Submitting, other: &Portal) -> Duration {
     began.elapsed()
 }
 
-/// Lets the portals fall idle, and forgets what was heard meanwhile.
+/// Waits until the portals are idle, and drops the notifications that came meanwhile.
 async fn pause(listener: &mut PgListener) {
     sleep(PAUSE).await;
     while listener.next_buffered().is_some() {}
 }
 
-/// Waits until a change is told after which the request is provisioned.
+/// Waits for a notification after which the request is provisioned.
 async fn heard(
     portal: &Submitting,
     listener: &mut PgListener,
@@ -211,7 +212,8 @@ async fn heard(
     }
 }
 
-/// Statements on the database so far, and those of them that look for something to do, and claim it.
+/// The number of statements on the database so far, and of those that search for due work and claim
+/// it.
 async fn statements(server: &mut PgConnection) -> (i64, i64) {
     sqlx::query_as(
         "SELECT coalesce(sum(calls), 0)::bigint,

@@ -1,8 +1,8 @@
-//! Was a name or a telephone number typed in place of an agreement number?
+//! Recognises names and telephone numbers typed in place of an agreement number.
 //!
-//! No shape of a real number is refused (`docs/field.md#agreement-numbers`): all that are known
-//! have seven, eight or fifteen characters, digits among them, and at most three letters in a row.
-//! What looks like a telephone number in its digits alone is asked about and not refused, see
+//! No shape of a real number is refused (`docs/field.md#agreement-numbers`): all known ones have
+//! seven, eight or fifteen characters, digits among them, and at most three letters in a row.
+//! Digits alone that could be a telephone number lead to a question, not a refusal: see
 //! [`super::warnings`].
 
 #[cfg(test)]
@@ -14,7 +14,7 @@ use crate::names::typed;
 /// The most letters in a row in an agreement number. SQL holds the same (`service_number_no_name`).
 const MOST_LETTERS: usize = 4;
 
-/// Words that stand beside a telephone number.
+/// Words found next to a telephone number.
 const TELEPHONE: &[&str] = &[
     "CELL",
     "EXT",
@@ -28,13 +28,13 @@ const TELEPHONE: &[&str] = &[
     "TELEFON",
     "TELEPHONE",
 ];
-/// Words that stand beside an e-mail address.
+/// Words found next to an e-mail address.
 const MAIL: &[&str] = &["EMAIL", "MAIL"];
-/// Words that stand between the parts of an e-mail address that is spelt out.
+/// Words between the parts of an e-mail address that is spelt out.
 const SPELT: &[&str] = &["AT", "DOT"];
 
-/// Whether what was typed has words of contact information in it, or is written as a telephone number
-/// is. White space and signs count: `425-555-0100` is, `4255550100` is not.
+/// Whether the text contains words of contact information, or is written like a telephone number.
+/// White space and signs count: `425-555-0100` is, `4255550100` is not.
 pub(super) fn is_typed(typed: &str) -> bool {
     let plain: String = typed
         .chars()
@@ -55,9 +55,9 @@ fn has_words(plain: &str) -> bool {
     })
 }
 
-/// Whether what stands after the last letter is a telephone number with its signs: a plus sign or an
-/// area code in brackets before it, groups of 3, 3 and 4 digits, or 9 digits and more in groups that
-/// begin with 0. It has 15 digits at most (ITU-T E.164, 6).
+/// Whether the text after the last letter is a telephone number with its signs: a plus sign or an
+/// area code in brackets before it, groups of 3, 3 and 4 digits, or 9 digits and more in groups
+/// that begin with 0. It has 15 digits at most (ITU-T E.164, 6).
 fn is_telephone(plain: &str) -> bool {
     let rest = plain.rsplit(char::is_alphabetic).next().unwrap_or_default();
     let rest = rest.trim_matches(|c: char| !c.is_ascii_digit() && !matches!(c, '+' | '('));
@@ -78,8 +78,8 @@ fn is_telephone(plain: &str) -> bool {
             || (several && digits >= 9 && rest.starts_with('0')))
 }
 
-/// Whether a number in its normal form is words and no number: no digit, or more letters in a row than
-/// any number has.
+/// Whether a number in its normal form is words and no number: no digit, or more letters in a row
+/// than any number has.
 pub(super) fn is_words(normal: &str) -> bool {
     let letters = normal.split(|c: char| c.is_ascii_digit());
     !normal.contains(|c: char| c.is_ascii_digit())
@@ -87,9 +87,9 @@ pub(super) fn is_words(normal: &str) -> bool {
 }
 
 impl AgreementNumber {
-    /// Whether it could be a telephone number that was typed without its signs: 10 to 14 digits, or 9 to
-    /// 15 that begin with 0. So could an agreement number be: the person is asked, and an import refuses
-    /// it unless its numbers were checked.
+    /// Whether it could be a telephone number typed without its signs: 10 to 14 digits, or 9 to 15
+    /// that begin with 0. It could also be an agreement number, so the form asks, and an import
+    /// refuses it unless its numbers were checked.
     #[must_use]
     pub fn could_be_telephone(&self) -> bool {
         let text = self.as_str();

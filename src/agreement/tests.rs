@@ -1,4 +1,4 @@
-//! Is every number read that could be one, and is only the odd one remarked on?
+//! Every text that could be a number is accepted, and only unusual ones get a warning.
 
 use proptest::prelude::*;
 
@@ -158,7 +158,7 @@ fn only_odd_numbers_are_remarked_on() {
         ),
         (HighVolume, "1", vec![]),
         (HighVolume, "HVS12345678901234567890", vec![]),
-        // A slip of a letter: the shape is judged as it was meant.
+        // One mistyped letter: the shape is that of the number as it was meant.
         (VolumeLicensing, "12345O7", digits("1234507")),
         (PartnerNetwork, "I234567", digits("1234567")),
         (ServiceProvider, "l23456o", digits("1234560")),

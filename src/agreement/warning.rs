@@ -1,18 +1,19 @@
-//! Does an agreement number look odd for its programme?
+//! Warns of agreement numbers that are unusual for their programme.
 
 use super::{AgreementNumber, Programme};
 
-/// Letters in a row at the start that look like a word and not like a part of a number.
+/// Letters in a row at the start that look like a word rather than a part of a number.
 const WORD: usize = 4;
 
-/// What is odd about a number. The person may well know better, so none of these is an error.
+/// What is unusual about a number. The person may well know better, so none of these is an error.
 ///
 /// `Debug` hides the numbers inside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NumberWarning {
-    /// The number begins with a word, as when its label was copied too. Here it is without.
+    /// The number begins with a word, as when its label was copied too. This is the number without
+    /// it.
     BeginsWithWord(AgreementNumber),
-    /// All digits but for the letters O, I or L. Here are digits in their place.
+    /// All digits except for the letters O, I or L. This is the number with digits in their place.
     LettersForDigits(AgreementNumber),
     /// Eight digits: an Open *license* number, where the authorization number is asked for.
     OpenLicense,
@@ -22,18 +23,19 @@ pub enum NumberWarning {
     UnusualShape(Programme),
 }
 
-/// What is odd about `number` as a number of `programme`; mostly nothing.
+/// What is unusual about `number` as a number of `programme`; mostly nothing.
 ///
 /// The shapes come from `docs/field.md#agreement-numbers`: seven digits for Select, Enterprise and
 /// SPLA enrollments and for partner IDs, 15 letters and digits for an Open authorization, eight
-/// digits for an Open license. For High Volume Services none is known, so none is strange.
+/// digits for an Open license. For High Volume Services none is known, so none is unusual.
 #[must_use]
 pub fn warnings(programme: Programme, number: &AgreementNumber) -> Vec<NumberWarning> {
     if let Some(without) = without_word(number) {
         return vec![NumberWarning::BeginsWithWord(without)];
     }
     let corrected = with_digits(number);
-    // A slip of one letter is worth one warning: the shape is that of the number as it was meant.
+    // One mistyped letter is worth one warning only: the shape is that of the number as it was
+    // meant.
     let shape = shape_warning(programme, corrected.as_ref().unwrap_or(number));
     corrected
         .map(NumberWarning::LettersForDigits)
@@ -89,8 +91,8 @@ impl NumberWarning {
         }
     }
 
-    /// What to tell the person, who may go on all the same. It may hold the number, so it belongs
-    /// on the page and nowhere else.
+    /// The message for the person, who may go on all the same. It may contain the number, so it
+    /// must appear on the page only.
     #[must_use]
     pub fn message(&self) -> String {
         match self {
@@ -116,7 +118,7 @@ impl NumberWarning {
     }
 }
 
-/// What is never to be entered, whatever the number looks like.
+/// What must never be entered, whatever the number looks like.
 const NO_CONTACT: &str = "A telephone number or a name must not be entered here";
 
 const fn unusual(programme: Programme) -> &'static str {

@@ -1,4 +1,4 @@
-//! What do the readiness checks say of one domain, to somebody at a terminal?
+//! The command `check`: runs the readiness checks for one domain and prints the findings.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -17,17 +17,17 @@ use crate::{
     },
 };
 
-/// Nobody waits longer at a terminal.
+/// The most time that a person at a terminal should wait.
 const BUDGET: Duration = Duration::from_secs(30);
 
-/// What is not looked up here: there is no service yet, and so no token.
+/// The note about proof, which is not checked here: there is no service yet, and so no token.
 const PROOF: &str = "A request also waits for the TXT record that proves the domain (PIC_PROOF=always).\nThe administrator gets it with the receipt.\n";
 
 /// The checks that the settings ask for, by `clock`.
 ///
 /// # Errors
 ///
-/// [`Failure::Setting`] when the resolver or the roots that they name cannot be had.
+/// [`Failure::Setting`] when the resolver or the roots that they name cannot be read.
 pub(super) async fn checks(config: &Config, clock: &Clock) -> Result<Checks, Failure> {
     Ok(match config.checks {
         Mode::Off => Checks::Off,
@@ -56,8 +56,8 @@ async fn checker(config: &Config, clock: &Clock) -> Result<Checker, Failure> {
     Ok(Checker::new(dns, tls, reach, clock.clone()))
 }
 
-/// `pic-portal check DOMAIN EDGE`: looks as the portal would, whatever `PIC_CHECKS` says, and needs
-/// no database.
+/// `pic-portal check DOMAIN EDGE`: checks as the portal would, whatever `PIC_CHECKS` says, and
+/// needs no database.
 pub(super) async fn check(config: &Config, domain: &str, edge: &str) -> Result<(), Failure> {
     let refused = |error: crate::names::NameError| Failure::Refused(error.to_string());
     let routes = [(
@@ -85,7 +85,7 @@ pub(super) async fn check(config: &Config, domain: &str, edge: &str) -> Result<(
     }))
 }
 
-/// One finding, with a blank line after it.
+/// The text of one finding, with a blank line after it.
 fn told(teller: &Teller<'_>, finding: &Finding) -> String {
     let words = teller.tell(finding);
     let verdict = called(finding.severity);

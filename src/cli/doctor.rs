@@ -1,4 +1,4 @@
-//! Is the portal's database sound, and is the rule kept?
+//! The command `doctor`: prints whether the database is sound and the retention rule is kept.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// How many sweeps are told.
+/// How many sweeps are printed.
 const RUNS: u32 = 10;
 
 #[derive(Args, Clone, Copy, Debug)]
@@ -26,7 +26,7 @@ pub(super) struct Doctor {
 }
 
 impl Doctor {
-    /// Prints the rule, what is kept, the last sweeps, and how the database is.
+    /// Prints the rule, what is kept, the last sweeps, and the state of the database.
     ///
     /// # Errors
     ///

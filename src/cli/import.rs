@@ -1,4 +1,4 @@
-//! How does an operator bring an old portal's export over?
+//! The command `import`: imports an old portal's export.
 
 use std::path::PathBuf;
 
@@ -43,7 +43,7 @@ impl Import {
     ///
     /// # Errors
     ///
-    /// [`Failure`], with the way out.
+    /// [`Failure`], which says what to do.
     pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
         with_database(&config.source, |options| self.import(options, config)).await
     }

@@ -1,4 +1,4 @@
-//! How does an operator purge an old portal's table?
+//! The command `purge`: empties an old portal's tables.
 
 use std::{
     io::{IsTerminal as _, Write as _},
@@ -36,11 +36,11 @@ pub(super) struct Purge {
 }
 
 impl Purge {
-    /// Looks, asks, purges and reports.
+    /// Checks the table, asks for confirmation, purges and reports.
     ///
     /// # Errors
     ///
-    /// [`Failure`], with the way out.
+    /// [`Failure`], which says what to do.
     pub(super) async fn run(self, source: &Source) -> Result<(), Failure> {
         with_database(source, |options| self.purge(options)).await
     }
@@ -115,7 +115,7 @@ fn tell_plan(plan: &Plan) {
     }
 }
 
-/// Asks on the terminal.
+/// Asks for confirmation on the terminal.
 #[expect(clippy::print_stderr, reason = "a question to whoever sits there")]
 fn agreed() -> Result<bool, Failure> {
     let stdin = std::io::stdin();
@@ -175,7 +175,8 @@ fn tell_report(plan: &Plan, report: &Report) {
     tell_elsewhere(&report.elsewhere);
 }
 
-/// What is told in every case comes last: no server knows of its backups.
+/// Prints where else the data may be. The note about backups is always printed, last: no server
+/// knows of its backups.
 fn tell_elsewhere(places: &[Elsewhere]) {
     for place in places {
         say(&match place {

@@ -1,4 +1,4 @@
-//! How does a command reach the portal's database, whether a portal is running or not?
+//! Opens the portal's database for a command, whether a portal is running or not.
 
 use sqlx::postgres::PgConnectOptions;
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,12 +15,12 @@ use crate::{
 /// An open database for one command.
 pub(super) struct Reached {
     pub(super) db: Database,
-    /// Started for this command alone.
+    /// The private PostgreSQL, if it was started for this command.
     private: Option<PrivatePostgres>,
 }
 
-/// How to connect: a running portal's private PostgreSQL is used beside it, one that is not running
-/// is started for the command.
+/// How to connect: if a portal runs its private PostgreSQL, that is used too; otherwise it is
+/// started for the command.
 async fn server(source: &Source) -> Result<(PgConnectOptions, Option<PrivatePostgres>), Failure> {
     let dir = match source {
         Source::Url(options) => return Ok((PgConnectOptions::clone(options), None)),
@@ -52,18 +52,18 @@ pub(super) async fn database(config: &Config) -> Result<Reached, Failure> {
 }
 
 impl Reached {
-    /// Closes it, and stops what was started for it.
+    /// Closes the connections, and stops the server that was started for them.
     pub(super) async fn close(self) -> Result<(), Failure> {
         self.db.pool.close().await;
         stop(self.private).await
     }
 }
 
-/// Does `work` with connections of its own. SIGINT and SIGTERM end the work where it is.
+/// Runs `work` with connections of its own. SIGINT and SIGTERM end it at any point.
 ///
 /// # Errors
 ///
-/// Those of `work`, those of reaching the database, and [`Failure::Interrupted`].
+/// Those of `work`, those of opening the database, and [`Failure::Interrupted`].
 pub(super) async fn with_database<F>(
     source: &Source,
     work: impl FnOnce(PgConnectOptions) -> F,

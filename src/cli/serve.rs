@@ -1,4 +1,4 @@
-//! How does the portal run, from the start to the signal that ends it?
+//! The command `serve`: runs the portal, from the start to the signal that ends it.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -38,7 +38,7 @@ use crate::{
 /// stopped with it.
 pub(super) async fn serve(config: Config, aside: &Handle) -> Result<(), Failure> {
     let stop = CancellationToken::new();
-    // Before anything is started, so that a signal during the start stops it in good order too.
+    // Before anything is started, so that a signal during the start stops it cleanly too.
     let (mut terminate, mut interrupt) = (
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,
@@ -50,10 +50,10 @@ pub(super) async fn serve(config: Config, aside: &Handle) -> Result<(), Failure>
             stop.cancel();
         }
     });
-    // The address first: if it is taken, nothing else has been started yet.
+    // The address first: if it is in use, nothing else has been started yet.
     let listener = listen_at(config.listen)?;
     let metrics = config.metrics_listen.map(listen_at).transpose()?;
-    // So are the resolver and the roots that settings name.
+    // The resolver and the roots in the settings are checked just as early.
     let clock = Clock::told();
     let checks = check::checks(&config, &clock).await?;
     let (options, private) = match &config.source {
@@ -95,7 +95,7 @@ fn listen_at(address: SocketAddr) -> Result<TcpListener, Failure> {
     server::listen(address).map_err(|fault| Failure::Listen { address, fault })
 }
 
-/// Starts the private PostgreSQL in `dir`, and makes the portal's database in it once.
+/// Starts the private PostgreSQL in `dir`, and creates the portal's database in it if it is new.
 pub(super) async fn start_private(
     dir: PathBuf,
 ) -> Result<(PgConnectOptions, PrivatePostgres), Failure> {
@@ -111,7 +111,7 @@ pub(super) async fn start_private(
     Ok((options, server))
 }
 
-/// What the settings say of the site that is served at `address`.
+/// The settings that pages need, for the site that is served at `address`.
 fn site(config: &Config, address: SocketAddr, checks: Checks) -> Site {
     Site {
         public_url: config
@@ -135,7 +135,7 @@ fn site(config: &Config, address: SocketAddr, checks: Checks) -> Site {
     }
 }
 
-/// Runs web server and background task on an open database until `stop`.
+/// Runs the web server and the background task on an open database until `stop`.
 async fn serve_on(
     db: Database,
     (listener, metrics_listener): (TcpListener, Option<TcpListener>),
@@ -161,7 +161,8 @@ async fn serve_on(
     );
     tracing::info!("{}", in_words(checks.mode(), checks.proof()));
     tracing::info!("{}", proof_in_words(checks.proof()));
-    // Looks take all cores; settling alone is to get on beside the connections.
+    // With checks on, the worker runs on the main runtime and its cores; with checks off it shares
+    // the writers' runtime, so that a flood of connections cannot starve it.
     let works_on = match checks.mode() {
         Mode::Off => aside.clone(),
         Mode::Advise | Mode::Enforce => Handle::current(),
@@ -169,7 +170,7 @@ async fn serve_on(
     let worker = Worker::new(pool.clone(), config.waits, notifier)
         .with_checks(checks)
         .with_clock(clock);
-    // Before anything is looked at: it tells the checks what time it is.
+    // Before the first check: it sets the clock that the checks use.
     if let Err(error) = worker.show_once().await {
         tracing::debug!(%error, "not shown as an instance");
     }
@@ -187,7 +188,8 @@ async fn serve_on(
         tracing::info!("metrics on http://{}/metrics", listener.local_addr()?);
     }
     let metrics = tokio::spawn(serve_metrics(metrics_listener, metrics, stop.clone()));
-    // A restored backup may have brought contacts back: nobody is answered before they are gone.
+    // A restored backup may have brought contact data back: no request is answered before they are
+    // removed.
     sweeper.make_clean().await;
     let sweeper = tokio::spawn(sweeper.run());
     if nix::unistd::geteuid().is_root() {
@@ -199,7 +201,7 @@ async fn serve_on(
     if let Source::Private(dir) = &config.source {
         set_up::offer(&app, dir).await;
     }
-    // First of all: no new requests are to be sent here.
+    // The first step of stopping: no new requests should be sent here.
     tokio::spawn({
         let (app, stop) = (app.clone(), stop.clone());
         async move {
@@ -237,7 +239,7 @@ async fn serve_on(
     outcome
 }
 
-/// Answers Prometheus until `stop`, if a listener is there.
+/// Answers Prometheus until `stop`, if there is a listener.
 async fn serve_metrics(listener: Option<TcpListener>, metrics: Metrics, stop: CancellationToken) {
     let Some(listener) = listener else { return };
     let limits = Limits {

@@ -1,8 +1,9 @@
-//! Where is the link for the first staff account shown?
+//! Shows the link for the first staff account, where only the operator sees it.
 //!
-//! It is printed where people read what the portal prints: a terminal, a container's output, a file.
-//! The journal of systemd is read by more people than operate the portal, and forwarded: there the
-//! link goes into a file that only the portal's user can read, and its path into the log.
+//! It is printed where the operator reads the portal's output: a terminal, a container's output, a
+//! file. The journal of systemd is read by more people than operate the portal, and forwarded:
+//! there the link is written to a file that only the portal's user can read, and its path to the
+//! log.
 
 use std::{
     env, fs,
@@ -19,8 +20,9 @@ use crate::{app::App, staff};
 /// The file with the link, in the data directory.
 const FILE: &str = "set-up-link";
 
-/// Says where the first account of the support desk is made, while there is none: on the private
-/// PostgreSQL, in `data_dir`, who starts the portal is the operator (`docs/design.md#contract`).
+/// Says where to make the first account of the support desk, while there is none: with the private
+/// PostgreSQL, in `data_dir`, the person who starts the portal is the operator
+/// (`docs/design.md#contract`).
 #[expect(
     clippy::print_stderr,
     reason = "for the operator alone: a link that makes an account is no log line"
@@ -30,7 +32,7 @@ pub(super) async fn offer(app: &App, data_dir: &Path) {
     let token = match staff::store::new_set_up(&app.db().pool).await {
         Ok(Some(token)) => token,
         Ok(None) => {
-            // What it led to is done.
+            // The link in it is no longer valid.
             let _ = fs::remove_file(file);
             return;
         }
@@ -60,8 +62,8 @@ pub(super) async fn offer(app: &App, data_dir: &Path) {
     }
 }
 
-/// Whether standard error is what systemd says the journal is: `device:inode` in `JOURNAL_STREAM`
-/// (systemd.exec(5)).
+/// Whether standard error is the journal, by the `device:inode` that systemd sets in
+/// `JOURNAL_STREAM` (systemd.exec(5)).
 fn is_journal(stream: Option<&str>) -> bool {
     let standard_error = || {
         let file = fs::File::from(io::stderr().as_fd().try_clone_to_owned()?);
@@ -71,7 +73,8 @@ fn is_journal(stream: Option<&str>) -> bool {
     stream.is_some_and(|stream| standard_error().is_ok_and(|own| own == stream))
 }
 
-/// Puts `link` into `file`, which only the portal's user can read; one of an earlier start goes.
+/// Writes `link` to `file`, which only the portal's user can read; a file of an earlier start is
+/// replaced.
 fn write(file: &Path, link: &str) -> io::Result<()> {
     match fs::remove_file(file) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

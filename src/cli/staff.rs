@@ -1,4 +1,4 @@
-//! How are the accounts of the support desk made, listed and shut?
+//! The command `staff`: makes, lists and disables the accounts of the support desk.
 //!
 //! A password comes from the prompt, without an echo, or from standard input, never from the
 //! command line, which other users of the machine can see.
@@ -47,9 +47,9 @@ fn role(text: &str) -> Result<Role, String> {
 }
 
 impl Command {
-    /// Does it on the portal's database, whether a portal is running or not.
+    /// Runs the command on the portal's database, whether a portal is running or not.
     pub(super) async fn run(self, config: Config) -> Result<(), Failure> {
-        // All that can be wrong with what was typed, before a database is started for it.
+        // All errors in the arguments are found before a database is started for the command.
         let task = match self {
             Self::Add { name, role } => {
                 let name = parse(&name)?;
@@ -72,7 +72,7 @@ impl Command {
     }
 }
 
-/// A command whose words were looked at.
+/// A command whose arguments are checked.
 enum Task {
     Add(Name, Role, Hashed),
     List,
@@ -81,7 +81,7 @@ enum Task {
 }
 
 impl Task {
-    /// Does it; what there is to say.
+    /// Runs it; returns what to print.
     async fn run(self, db: &Database) -> Result<String, Failure> {
         let none = |name: &Name| {
             Failure::Refused(format!(
@@ -135,7 +135,7 @@ fn parse(name: &str) -> Result<Name, Failure> {
     Name::parse(name).map_err(|problem| Failure::Refused(problem.to_string()))
 }
 
-/// Asks for a new password, twice where somebody types it.
+/// Asks for a new password, twice at a terminal.
 async fn new_password(name: &Name) -> Result<Hashed, Failure> {
     let typed = if io::stdin().is_terminal() {
         let typed = rpassword::prompt_password(format!("New password for {name}: "))?;

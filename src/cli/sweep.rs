@@ -1,4 +1,4 @@
-//! How is a sweep run by hand, and what does it say?
+//! The command `sweep`: runs one sweep and prints what it did.
 
 use tokio_util::sync::CancellationToken;
 
@@ -8,7 +8,7 @@ use crate::{
     retention::{Cause, Outcome, Run, sweep::Sweeper, words},
 };
 
-/// Sweeps once, beside a running portal or without one, and prints what was done. Waits while another
+/// Sweeps once, whether a portal is running or not, and prints what was done. Waits while another
 /// instance sweeps.
 ///
 /// # Errors

@@ -1,4 +1,5 @@
-//! Which database is it, is it fit for the portal, and what went wrong with it?
+//! Opens the portal's database, checks that it is fit, migrates it, and defines the errors of the
+//! database.
 
 pub mod notify;
 mod pool;
@@ -17,8 +18,8 @@ use tokio::time::{sleep, timeout};
 pub use self::pool::{Again, Held, PgPool, Transaction, budget};
 use crate::secret::Secret;
 
-/// The schema, in order; applied files never change. Each works with the portal before it and the
-/// portal after it (expand, then contract).
+/// The schema, in order; applied files never change. Each migration works with the version of the
+/// portal before it and the one after it (expand, then contract).
 pub static MIGRATOR: Migrator = migrator();
 
 const fn migrator() -> Migrator {
@@ -41,32 +42,33 @@ const MIGRATION_LOCK: i64 = 0x0070_6963_2026;
 // ---------------------------------------------------------------------------------------------
 // What goes wrong
 
-/// A row that cannot be: names where it is, and nothing of what is in it.
+/// An invalid row. It names where the row is, and none of the values in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("impossible value in {table}.{column}, row {id:?}")]
 pub struct Impossible {
-    /// Table.
+    /// Name of the table.
     pub table: &'static str,
-    /// Column.
+    /// Name of the column.
     pub column: &'static str,
     /// Number of the row, where known.
     pub id: Option<i64>,
 }
 
-/// Why the database did not do what was asked. `Display` and `Debug` name codes and constraints,
-/// never a value: what a person typed must not get into a log.
+/// Why a database call failed. `Display` and `Debug` name codes and constraints, never a value:
+/// what a person typed must not get into a log.
 #[derive(Clone, thiserror::Error)]
 pub enum Error {
-    /// It is away, overloaded or read-only; the same call may succeed later.
+    /// The database is unreachable, overloaded or read-only; the same call may succeed later.
     #[error("the database is not available: {0}")]
     Unavailable(Fault),
-    /// Somebody else changed the same rows in the same moment; nothing was changed, call again.
+    /// Another transaction changed the same rows at the same time; nothing was changed, so the call
+    /// can be retried.
     #[error("the database asks to try again: {0}")]
     Conflict(Fault),
-    /// It refused; the same call will be refused again.
+    /// The database refused the statement; a retry would be refused too.
     #[error("the database refused: {0}")]
     Refused(Fault),
-    /// It holds a row that cannot be.
+    /// The database holds an invalid row.
     #[error(transparent)]
     Impossible(#[from] Impossible),
 }
@@ -78,8 +80,9 @@ impl Error {
         matches!(self, Self::Refused(Fault::Answer { constraint: Some(broken), .. }) if broken == name)
     }
 
-    /// Whether a part of what was asked may be at fault, so that the other parts may be done without
-    /// it: neither that others changed the same rows, nor that the database is away or overloaded.
+    /// Whether a part of the batch may be at fault, so that the rest may succeed without it: true
+    /// unless the cause is a concurrent change of the same rows, or an unreachable or overloaded
+    /// database.
     #[must_use]
     pub fn may_be_a_part(&self) -> bool {
         match self {
@@ -89,7 +92,7 @@ impl Error {
         }
     }
 
-    /// Whether it was given up because it took too long.
+    /// Whether the statement was cancelled because it took too long.
     #[must_use]
     pub fn took_too_long(&self) -> bool {
         match self {
@@ -99,7 +102,7 @@ impl Error {
         }
     }
 
-    /// PostgreSQL's code for it, five characters; empty where it gave none.
+    /// PostgreSQL's error code (SQLSTATE, five characters); empty where there is none.
     #[must_use]
     pub fn sqlstate(&self) -> &str {
         match self {
@@ -117,13 +120,13 @@ impl fmt::Debug for Error {
     }
 }
 
-/// What is known of a fault of the database without any value in it.
+/// What is known of a database error, without any value in it.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Fault {
     /// PostgreSQL answered with an error.
     #[error("SQLSTATE {code}{}{}", if constraint.is_some() { ", constraint " } else { "" }, constraint.as_deref().unwrap_or_default())]
     Answer {
-        /// Five characters.
+        /// The SQLSTATE, five characters.
         code: String,
         /// Name of the constraint, where one was broken.
         constraint: Option<String>,
@@ -140,8 +143,8 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Whether the connection was lost, or led to a server that only reads since another one took
-    /// over: on a new one the same call may succeed at once.
+    /// Whether the connection was lost, or led to a server that became read-only after a
+    /// switch-over: on a new connection the same call may succeed at once.
     #[must_use]
     pub fn is_loss(&self) -> bool {
         match self {
@@ -191,10 +194,10 @@ impl From<sqlx::Error> for Error {
     }
 }
 
-/// Why the portal does not start on a database. One line each, with the way out.
+/// Why the portal does not start on a database. Each text is one line and says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The server cannot be reached or does not let us in.
+    /// The server cannot be reached or refuses the login.
     #[error(
         "cannot connect to the database: {0}. Check DATABASE_URL (like postgres://pic@db.contoso.com/pic) and that the server is up"
     )]
@@ -212,7 +215,7 @@ pub enum OpenError {
     /// The server is a standby.
     #[error("the database is read-only (a standby). Point DATABASE_URL at the primary")]
     ReadOnly,
-    /// What is acknowledged could be lost.
+    /// A setting of the server could lose acknowledged requests.
     #[error(
         "the database has {0} off: acknowledged requests could be lost in a crash. Turn it on, or set PIC_ALLOW_UNSAFE_DATABASE=true for a throw-away"
     )]
@@ -230,32 +233,34 @@ pub enum OpenError {
 // ---------------------------------------------------------------------------------------------
 // Opening
 
-/// How a database is opened.
+/// How a database is to be opened.
 #[derive(Clone, Copy, Debug)]
 pub struct Opening {
     /// The most connections (`PIC_DB_POOL`).
     pub pool: u32,
-    /// Whether one that may lose what it acknowledged will do (`PIC_ALLOW_UNSAFE_DATABASE`).
+    /// Whether a database that may lose acknowledged requests is accepted
+    /// (`PIC_ALLOW_UNSAFE_DATABASE`).
     pub allow_unsafe: bool,
 }
 
-/// A database that is fit, migrated and ready.
+/// A database that is fit, migrated and ready to use.
 #[derive(Clone, Debug)]
 pub struct Database {
-    /// Its connections.
+    /// The pool of its connections.
     pub pool: PgPool,
-    /// Its secret.
+    /// The secret that is stored in it.
     pub secret: Secret,
 }
 
 impl Database {
-    /// Connects, looks whether the database is fit, migrates it and reads its secret.
+    /// Connects, checks that the database is fit, migrates it and reads its secret.
     ///
     /// # Errors
     ///
-    /// [`OpenError`]; nothing is half-made then.
+    /// [`OpenError`]; nothing is left half done then.
     pub async fn open(options: PgConnectOptions, opening: &Opening) -> Result<Self, OpenError> {
-        // The library would log statements; ours carry no values, but nobody needs them.
+        // sqlx would log each statement. Ours carry no values, but the log would be long and of no
+        // use.
         let options = options
             .application_name("pic-portal")
             .disable_statement_logging();
@@ -280,7 +285,7 @@ impl Database {
         Ok(Self { pool, secret })
     }
 
-    /// Whether it answers within `patience`, and takes what is to be stored.
+    /// Whether the server answers within `patience` and accepts writes.
     pub async fn answers(&self, patience: Duration) -> bool {
         let pool = self.pool.clone().within(patience);
         let read_only = sqlx::query_scalar!(
@@ -291,7 +296,8 @@ impl Database {
         match read_only {
             Ok(read_only) => {
                 if read_only {
-                    // The next look is at the server that has taken over, if one has.
+                    // The next check then uses a new connection, which leads to the new primary
+                    // after a switch-over.
                     self.pool.renew();
                 }
                 !read_only
@@ -301,7 +307,7 @@ impl Database {
     }
 }
 
-/// A connection, or what is wrong.
+/// Opens one connection, or says why that is not possible.
 async fn connect(options: &PgConnectOptions) -> Result<PgConnection, OpenError> {
     options.connect().await.map_err(unreachable)
 }
@@ -310,7 +316,7 @@ fn unreachable(error: sqlx::Error) -> OpenError {
     OpenError::Connect(error.into())
 }
 
-/// Does a step of a start within [`START_LIMIT`].
+/// Runs one step of opening the database within [`START_LIMIT`].
 async fn in_time<T>(step: impl Future<Output = Result<T, OpenError>>) -> Result<T, OpenError> {
     timeout(START_LIMIT, Box::pin(step))
         .await
@@ -321,7 +327,7 @@ async fn in_time<T>(step: impl Future<Output = Result<T, OpenError>>) -> Result<
         })
 }
 
-/// Looks whether the server can hold what the portal promises.
+/// Checks that the server can keep what the portal promises.
 async fn fit(connection: &mut PgConnection, opening: &Opening) -> Result<(), OpenError> {
     let row = sqlx::query!(
         r#"SELECT current_setting('server_version_num')::int / 10000 AS "major!",
@@ -354,9 +360,9 @@ async fn fit(connection: &mut PgConnection, opening: &Opening) -> Result<(), Ope
     Ok(())
 }
 
-/// Applies the migrations that are missing, one process at a time. The lock is held by an open
-/// transaction on `guard` and tried again and again, because neither a session's lock nor waiting
-/// inside the server works behind a pooler in transaction mode.
+/// Applies the missing migrations, one process at a time. The lock is held by an open transaction
+/// on `guard` and retried in a loop, because behind a pooler in transaction mode neither a
+/// session's lock nor waiting for it inside the server works.
 async fn migrate(options: &PgConnectOptions, mut guard: PgConnection) -> Result<(), OpenError> {
     const PATIENCE: Duration = Duration::from_mins(2);
     let began = tokio::time::Instant::now();
@@ -389,12 +395,12 @@ async fn migrate(options: &PgConnectOptions, mut guard: PgConnection) -> Result<
                     MigrateError::Execute(e) | MigrateError::ExecuteMigration(e, _) => {
                         Error::from(e).to_string()
                     }
-                    // The others carry versions and file names, no values.
+                    // The other errors carry versions and file names, no values.
                     other => other.to_string(),
                 })
             })
     };
-    // However long a migration takes, the server must be there.
+    // A migration may take any time, but the server must stay reachable.
     let watched = async {
         loop {
             sleep(START_LIMIT).await;
@@ -411,7 +417,8 @@ async fn migrate(options: &PgConnectOptions, mut guard: PgConnection) -> Result<
     in_time(async { guard.close().await.map_err(unreachable) }).await
 }
 
-/// `duration` for PostgreSQL, to the microsecond; the longest one where it does not fit.
+/// Converts `duration` to a PostgreSQL interval, to the microsecond; the longest one where it does
+/// not fit.
 #[must_use]
 pub fn interval(duration: Duration) -> PgInterval {
     PgInterval {

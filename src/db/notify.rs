@@ -1,8 +1,8 @@
-//! LISTEN and NOTIFY: tells the background task, in this process and in others, that there is work,
-//! and tells live pages that a request has changed.
+//! LISTEN and NOTIFY: tells the background tasks of all processes that there is work, and live
+//! pages that a request has changed.
 //!
-//! In memory from its own handlers, and from other processes through NOTIFY. A wake-up carries no
-//! data. Where none arrives, because a pooler is in the way, everybody polls.
+//! Within the process this goes through memory, to other processes through NOTIFY. A notification
+//! carries no data. Where none arrives, because a pooler is in the way, all processes poll.
 
 use std::{
     sync::{
@@ -22,26 +22,27 @@ use uuid::Uuid;
 use super::{Error, PgPool};
 use crate::code;
 
-/// The channel on which processes wake each other's background task.
+/// The channel on which processes wake each other's background tasks.
 pub const WORK_CHANNEL: &str = "pic_work";
-/// The channel on which they tell each other that some request has changed.
+/// The channel on which processes tell each other that some request has changed.
 pub const STATUS_CHANNEL: &str = "pic_status";
-/// Wait after a failure of the database: the first, and the longest.
+/// Wait after a database error: the first, and the longest.
 pub(crate) const FAILURE_WAIT: (Duration, Duration) =
     (Duration::from_millis(100), Duration::from_secs(5));
 
-/// The safety net where wake-ups from other processes arrive, and where they do not.
+/// Poll interval: where notifications from other processes arrive, and where they do not.
 pub(crate) const POLL: Duration = Duration::from_secs(10);
 const POLL_ALONE: Duration = Duration::from_secs(1);
-/// Between two NOTIFYs of one process: the first goes at once, then at most 20 a second.
+/// Shortest time between two NOTIFYs of one process: the first goes at once, then at most 20 a
+/// second.
 const NOTIFY_GAP: Duration = Duration::from_millis(50);
-/// Nothing heard for so long: look whether the connection still leads anywhere.
+/// After this time without a notification the connection is checked.
 const SILENCE: Duration = Duration::from_secs(10);
-/// How long a wake-up of our own may take before we believe that none arrive.
+/// How long a notification of our own may take before we conclude that none arrive.
 const PROBE_LIMIT: Duration = Duration::from_secs(2);
 
-/// Wakes the background task of this process and whoever follows requests in it, and through NOTIFY
-/// those of the other processes.
+/// Wakes the background task and the live pages of this process, and through NOTIFY those of the
+/// other processes.
 #[derive(Clone, Debug, Default)]
 pub struct Notifier(Arc<Wakes>);
 
@@ -51,43 +52,44 @@ struct Wakes {
     others: Notify,
     changes: watch::Sender<()>,
     others_of_changes: Notify,
-    /// Whether wake-ups from other processes arrive.
+    /// Whether notifications from other processes arrive.
     listening: AtomicBool,
     pending_domains: AtomicU64,
 }
 
 impl Notifier {
-    /// There is something to do: called after a commit, never inside a transaction.
+    /// Wakes the background tasks. Called after a commit, never inside a transaction.
     pub fn wake(&self) {
         self.0.own.notify_one();
         self.0.others.notify_one();
     }
 
-    /// How many domains were pending when the background task last counted them, for those who take
-    /// more; 0 before that.
+    /// How many domains were pending when the background task last counted them; 0 before the first
+    /// count. The queue uses it to decide whether to take more.
     #[must_use]
     pub fn pending_domains(&self) -> u64 {
         self.0.pending_domains.load(Relaxed)
     }
 
-    /// So many domains are pending.
+    /// Stores the number of pending domains.
     pub fn tell_pending_domains(&self, count: u64) {
         self.0.pending_domains.store(count, Relaxed);
     }
 
-    /// Returns when there is something to do; a wake-up that comes while nobody waits is kept.
+    /// Returns when there is work. A wake-up that comes while no task waits is kept.
     pub(crate) async fn woken(&self) {
         self.0.own.notified().await;
     }
 
-    /// Some request stands otherwise than before, or its timeline or findings do: called after the
-    /// commit, never inside a transaction. Which one is for those who follow to find out.
+    /// Tells live pages that the standing, timeline or findings of some request changed. Called
+    /// after the commit, never inside a transaction. Listeners find out themselves which request it
+    /// was.
     pub fn changed(&self) {
         self.0.changes.send_replace(());
         self.0.others_of_changes.notify_one();
     }
 
-    /// The changes from now on, of every process on the database.
+    /// The changes from now on, of all processes on the database.
     #[must_use]
     pub fn changes(&self) -> Changes {
         Changes {
@@ -96,12 +98,12 @@ impl Notifier {
         }
     }
 
-    /// How often to look without being woken: the safety net.
+    /// How often to poll in addition to notifications.
     pub(crate) fn poll(&self) -> Duration {
         self.0.poll()
     }
 
-    /// Another process has told of something to do.
+    /// Handles a notification from another process.
     fn hear(&self, channel: &str) {
         if channel == STATUS_CHANNEL {
             self.0.changes.send_replace(());
@@ -110,19 +112,20 @@ impl Notifier {
         }
     }
 
-    /// The connection was lost: anything may have been missed.
+    /// Wakes everything: the connection was lost, so notifications may have been missed.
     fn hear_all(&self) {
         self.0.own.notify_one();
         self.0.changes.send_replace(());
     }
 
-    /// Tells other processes and hears them, for as long as it is polled.
+    /// Sends notifications to other processes and receives theirs, for as long as the future is
+    /// polled.
     pub(crate) async fn keep_in_touch(&self, pool: &PgPool) {
         tokio::join!(self.tell_others(pool), self.listen(pool));
     }
 
-    /// Tells the other processes of what was done in this one, on each channel by itself: the first
-    /// at once, then coalesced.
+    /// Sends what happened in this process to the others, separately for each channel: the first at
+    /// once, then coalesced.
     async fn tell_others(&self, pool: &PgPool) {
         tokio::join!(
             tell(pool, &self.0.others, WORK_CHANNEL),
@@ -130,13 +133,14 @@ impl Notifier {
         );
     }
 
-    /// Hears the other processes, and keeps `listening` true while it does.
+    /// Receives notifications, and keeps `listening` true while that works.
     async fn listen(&self, pool: &PgPool) {
         let mut wait = FAILURE_WAIT.0;
         loop {
             match self.hear_others(pool).await {
                 Ok(()) => {
-                    // The wake-ups do not arrive: a pooler in transaction mode is in the way.
+                    // Notifications do not arrive: there is a pooler in transaction mode between us
+                    // and the server.
                     tracing::warn!(
                         "LISTEN does not work on this connection (a pooler in transaction mode?): polling every {} s",
                         POLL_ALONE.as_secs()
@@ -151,8 +155,8 @@ impl Notifier {
         }
     }
 
-    /// Returns when a wake-up that we sent ourselves does not arrive. One connection hears both
-    /// channels.
+    /// Returns when a notification that we sent ourselves does not arrive. One connection listens
+    /// on both channels.
     async fn hear_others(&self, pool: &PgPool) -> Result<(), Error> {
         let mut listener = pool.clone().within(PROBE_LIMIT).listener().await?;
         answered(listener.listen_all([WORK_CHANNEL, STATUS_CHANNEL])).await?;
@@ -172,17 +176,18 @@ impl Notifier {
             Err(_) => return Ok(()),
         }
         self.0.listening.store(true, Relaxed);
-        // What happened while nobody listened.
+        // Something may have happened before LISTEN was in effect.
         self.hear_all();
         loop {
             match timeout(SILENCE, listener.try_recv()).await {
                 Ok(Ok(Some(heard))) if heard.payload().is_empty() => self.hear(heard.channel()),
-                // Another process looks whether LISTEN works.
+                // A probe of another process, which checks whether LISTEN works.
                 Ok(Ok(Some(_))) => {}
-                // The connection was lost and made again.
+                // The connection was lost and opened again.
                 Ok(Ok(None)) => self.hear_all(),
                 Ok(Err(error)) => return Err(error.into()),
-                // Nobody has anything to say, or the connection leads nowhere.
+                // No notification came for a while: either there was none, or the connection is
+                // dead.
                 Err(_) => {
                     answered(listener.execute("SELECT")).await?;
                 }
@@ -202,7 +207,7 @@ impl Wakes {
     }
 }
 
-/// Tells when to look at requests again.
+/// Tells a live page when to read its requests again.
 #[derive(Clone, Debug)]
 pub struct Changes {
     seen: watch::Receiver<()>,
@@ -210,17 +215,17 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Returns when some request has changed since the last call, or when it is time to look all
-    /// the same: after 10 s, or after 1 s where changes of other processes cannot be heard. Several
-    /// changes are one. Whether one was heard of.
+    /// Returns `true` when some request has changed since the last call, and `false` when the poll
+    /// interval is over: 10 s, or 1 s where notifications of other processes do not arrive. Several
+    /// changes count as one.
     pub async fn next(&mut self) -> bool {
         let poll = self.wakes.poll();
-        // Late or closed: to look is right.
+        // Late or closed: reading again is right in both cases.
         matches!(timeout(poll, self.seen.changed()).await, Ok(Ok(())))
     }
 }
 
-/// What the server answers to a statement of the listener, if it does in time.
+/// The server's answer to a statement of the listener, within the time limit.
 async fn answered<T>(
     answer: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, sqlx::Error> {
@@ -235,18 +240,18 @@ async fn tell(pool: &PgPool, something: &Notify, channel: &str) {
         sleep_until(next).await;
         next = Instant::now() + NOTIFY_GAP;
         if let Err(error) = notify(pool, channel, "").await {
-            // They poll.
+            // The other processes poll anyway.
             tracing::debug!(%error, "the other processes were not told");
         }
     }
 }
 
-/// Tells all processes that listen on `channel`, this one too. Not for use inside a transaction
-/// that stores something (`docs/decisions/04-notify-outside-the-transaction.md`).
+/// Notifies all processes that listen on `channel`, including this one. Not for use inside a
+/// transaction that stores something (`docs/decisions/04-notify-outside-the-transaction.md`).
 ///
 /// # Errors
 ///
-/// [`Error`] when the database is away.
+/// [`Error`] when the database is unreachable.
 pub async fn notify(pool: &PgPool, channel: &str, payload: &str) -> Result<(), Error> {
     sqlx::query!("SELECT pg_notify($1, $2)", channel, payload)
         .execute(pool)
@@ -254,7 +259,7 @@ pub async fn notify(pool: &PgPool, channel: &str, payload: &str) -> Result<(), E
     Ok(())
 }
 
-/// `wait` and up to a fifth more, so that processes do not poll in step.
+/// `wait` plus up to a fifth, so that processes do not poll at the same moment.
 fn jittered(wait: Duration) -> Duration {
     wait + wait * u32::from(code::random::<1>()[0]) / (5 * 255)
 }

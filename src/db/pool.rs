@@ -1,22 +1,23 @@
-//! Which connection does a statement go out on, and what if no answer comes?
+//! The connection pool, with a time limit for every statement.
 //!
-//! A pool of the portal's own. The library's looks after every use whether the connection still
-//! answers, which is a second round trip for each statement, and it has no limit on how long a
-//! statement or that look may take: one network that swallows everything, and the pool is used up
-//! until the kernel gives up, a quarter of an hour later. Here
+//! sqlx's own pool checks after every use whether the connection still answers, which is a second
+//! round trip for each statement, and it has no time limit for a statement or that check. If
+//! packets are silently dropped, such a pool is used up until the kernel gives up, a quarter of an
+//! hour later. Here
 //!
 //! - a statement whose answer has come leaves its connection clean, and costs one round trip;
-//! - every statement has a time limit, waiting for a connection included, and a connection whose
-//!   answer did not come is closed, never waited for;
-//! - a connection that rested for a second is looked at before it is used, and one that is found
-//!   dead condemns those that rested with it: after a restart of the server nobody meets a dead one;
-//! - while the server is in doubt, tries to reach it are short (see [`keep`]), so that the first
+//! - every statement has a time limit, which includes waiting for a connection; a connection whose
+//!   answer did not come in time is closed;
+//! - a connection that was idle for a second is checked before it is used, and if it is dead, all
+//!   that were idle with it are closed: after a restart of the server no statement gets a dead
+//!   connection;
+//! - while the server is suspect, attempts to connect are short (see [`keep`]), so that the first
 //!   answer comes within a second of its return;
-//! - what may be done twice without harm is tried again once, when the connection was lost
+//! - statements that can be repeated safely are retried once when the connection was lost
 //!   ([`PgPool::again`]).
 //!
-//! Limits of the server come on top (`SETTINGS` in [`keep`]). Behind a pooler in transaction mode
-//! they may not hold; the limits here do not depend on them.
+//! Limits in the server come on top (`SETTINGS` in [`keep`]). Behind a pooler in transaction mode
+//! they may have no effect; the limits here do not depend on them.
 
 mod ask;
 pub mod budget;
@@ -46,8 +47,8 @@ use self::{
     keep::{Keep, Live, is_loss},
 };
 
-/// How long a statement of a page may take, the wait for a connection included. A page may need
-/// several: see [`budget`].
+/// How long a statement of a page may take, including the wait for a connection. A page may need
+/// several statements: see [`budget`].
 const PAGE_LIMIT: Duration = Duration::from_secs(3);
 
 /// The portal's connections to PostgreSQL. Cheap to clone.
@@ -66,12 +67,12 @@ impl fmt::Debug for PgPool {
     }
 }
 
-/// What a statement answers, piece by piece.
+/// One part of the answer to a statement: a row, or the end of a result.
 type Piece = Either<PgQueryResult, PgRow>;
 
 impl PgPool {
-    /// A pool of at most `most` connections, none of which is open yet. Statements may take as long
-    /// as those of a page may.
+    /// A pool of at most `most` connections, none of which is open yet. Its statements have the
+    /// limit [`PAGE_LIMIT`].
     #[must_use]
     pub fn new(options: PgConnectOptions, most: u32) -> Self {
         Self {
@@ -80,33 +81,33 @@ impl PgPool {
         }
     }
 
-    /// The same connections, for work whose statements may take as long as `limit`.
+    /// The same pool, with `limit` as the time limit of each statement.
     #[must_use]
     pub fn within(self, limit: Duration) -> Self {
         Self { limit, ..self }
     }
 
-    /// The same, for statements that may be done twice without harm (reads, and what tells a repeat
-    /// by itself): when the connection is lost, they are tried again once on a new one.
+    /// The same pool, for statements that can be repeated safely (reads, and writes that recognise
+    /// a repeat): when the connection is lost, they are retried once on a new one.
     #[must_use]
     pub const fn again(&self) -> Again<'_> {
         Again(self)
     }
 
-    /// A connection for several statements, free of the limit.
+    /// A connection for several statements, without a limit for each statement.
     ///
     /// # Errors
     ///
-    /// [`sqlx::Error`] when none becomes free, or none can be opened, within the limit.
+    /// [`sqlx::Error`] when the server is unreachable or the limit has passed.
     pub async fn acquire(&self) -> Result<Held, sqlx::Error> {
         self.held(Instant::now() + self.limit).await
     }
 
-    /// A connection in a transaction, free of the limit: see [`PgPool::in_time`].
+    /// A connection in a transaction, without a limit for each statement: see [`PgPool::in_time`].
     ///
     /// # Errors
     ///
-    /// As [`PgPool::acquire`].
+    /// [`sqlx::Error`] when the server is unreachable or the limit has passed.
     pub async fn begin(&self) -> Result<Transaction, sqlx::Error> {
         self.in_time(async {
             let mut held = self.acquire().await?;
@@ -116,12 +117,12 @@ impl PgPool {
         .await
     }
 
-    /// Does `work` within the limit. What it held is closed when it does not get done, and the
-    /// server undoes what was not committed.
+    /// Runs `work` within the time limit. If it does not finish, the connections it holds are
+    /// closed, and the server rolls back what was not committed.
     ///
     /// # Errors
     ///
-    /// Those of `work`, and one of the connection when time is up.
+    /// That of `work`, or that the limit has passed.
     pub async fn in_time<T, E: From<sqlx::Error>>(
         &self,
         work: impl Future<Output = Result<T, E>>,
@@ -134,11 +135,11 @@ impl PgPool {
         }
     }
 
-    /// A connection of its own, outside the pool, that hears NOTIFY.
+    /// A connection outside the pool that listens for NOTIFY.
     ///
     /// # Errors
     ///
-    /// [`sqlx::Error`] when none can be opened within the limit.
+    /// [`sqlx::Error`] when the server is unreachable or the limit has passed.
     pub async fn listener(&self) -> Result<PgListener, sqlx::Error> {
         let alone = PgPoolOptions::new()
             .max_connections(1)
@@ -150,29 +151,29 @@ impl PgPool {
         PgListener::connect_with(&alone).await
     }
 
-    /// Opens new connections from now on: those there are may lead to the wrong server.
+    /// Replaces all connections by new ones: the present ones may lead to the wrong server.
     pub fn renew(&self) {
         self.keep.lost();
     }
 
-    /// Closes the connections that rest, each other when it is given back, and gives out none.
+    /// Closes idle connections at once and the others when they are given back, and hands out none.
     pub async fn close(&self) {
         self.keep.close().await;
     }
 
-    /// How many connections there are.
+    /// How many connections are open.
     #[must_use]
     pub fn size(&self) -> u32 {
         self.keep.size()
     }
 
-    /// How many of them are not in use.
+    /// How many connections are idle.
     #[must_use]
     pub fn num_idle(&self) -> usize {
         self.keep.resting()
     }
 
-    /// The most that there may be (`PIC_DB_POOL`).
+    /// The most connections that may be open (`PIC_DB_POOL`).
     #[must_use]
     pub fn most(&self) -> u32 {
         self.keep.most()
@@ -188,7 +189,7 @@ impl PgPool {
         })
     }
 
-    /// The whole answer to `ask`; `twice`: tried again when the connection is lost.
+    /// The complete answer to `ask`; with `twice` it is retried once when the connection is lost.
     async fn answer(&self, ask: Ask, twice: bool) -> Result<Vec<Piece>, sqlx::Error> {
         let began = Instant::now();
         let until = began + budget::left().map_or(self.limit, |left| left.min(self.limit));
@@ -295,7 +296,7 @@ impl PgPool {
     }
 }
 
-/// The server has not answered in time.
+/// The error for a server that did not answer in time.
 fn no_answer() -> sqlx::Error {
     sqlx::Error::Io(io::ErrorKind::TimedOut.into())
 }
@@ -339,7 +340,7 @@ impl<'p> Executor<'p> for &'_ PgPool {
     }
 }
 
-/// Tries what it is given again, once, when the connection is lost.
+/// A pool that retries statements once when the connection is lost.
 #[derive(Clone, Copy, Debug)]
 pub struct Again<'a>(&'a PgPool);
 
@@ -382,8 +383,8 @@ impl<'p> Executor<'p> for Again<'_> {
     }
 }
 
-/// A connection for several statements. Whoever has had every answer gives it back; dropped before,
-/// it is closed, because nobody knows what is still under way on it.
+/// A connection for several statements. It is given back once every answer has been read; when it
+/// is dropped before that it is closed, because its state is unknown.
 pub struct Held {
     live: Live,
     keep: Arc<Keep>,
@@ -391,12 +392,12 @@ pub struct Held {
 }
 
 impl Held {
-    /// For the next statement of whoever.
+    /// Returns the connection to the pool.
     pub fn give_back(self) {
         self.keep.rest(self.live);
     }
 
-    /// Closes it, and those that rest with it: it was lost.
+    /// Closes this connection and the idle ones, because it was lost.
     pub fn condemn(self) {
         self.keep.lost();
     }
@@ -422,28 +423,28 @@ impl DerefMut for Held {
     }
 }
 
-/// A connection in a transaction. Dropped, its connection is closed, and the server undoes what was
-/// done.
+/// A connection in a transaction. When it is dropped its connection is closed, and the server rolls
+/// back.
 #[derive(Debug)]
 pub struct Transaction(Held);
 
 impl Transaction {
-    /// Makes it last.
+    /// Commits the transaction.
     ///
     /// # Errors
     ///
-    /// [`sqlx::Error`]; whether it was made to last is not known then.
+    /// [`sqlx::Error`]; whether the commit took effect is then unknown.
     pub async fn commit(mut self) -> Result<(), sqlx::Error> {
         self.0.execute("COMMIT").await?;
         self.0.give_back();
         Ok(())
     }
 
-    /// Undoes it.
+    /// Rolls the transaction back.
     ///
     /// # Errors
     ///
-    /// [`sqlx::Error`]; it is undone all the same.
+    /// [`sqlx::Error`]; the server rolls back in any case.
     pub async fn rollback(mut self) -> Result<(), sqlx::Error> {
         self.0.execute("ROLLBACK").await?;
         self.0.give_back();

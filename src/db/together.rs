@@ -1,12 +1,12 @@
-//! How are questions that come in at the same time asked together?
+//! Batches queries: those that come in at the same time are sent as one statement.
 //!
-//! A round trip to the database costs more than most answers: messages, wake-ups, the start and the
-//! end of a plan. So whoever asks joins a line, and a reader takes all that waits and asks it by
-//! one statement. Nobody waits for others to come: the first in an empty line starts a reader,
-//! which asks at once and goes when the line is empty. What is answered was read after it was
-//! asked, so whoever has written something sees it.
+//! A round trip to the database costs more than most queries: messages, wake-ups, the start and the
+//! end of a plan. So a query joins a line, and a reader takes all that waits and sends it as one
+//! statement. No query waits for others to come: the first in an empty line starts a reader, which
+//! runs at once and ends when the line is empty. Each answer was read after its query had come in,
+//! so a client sees its own writes.
 //!
-//! A reader is a task of its own: a client that goes away takes nothing with it but its own place.
+//! A reader is a task of its own: when a client goes away, only its own query is dropped.
 
 use std::{
     collections::VecDeque,
@@ -24,27 +24,28 @@ use tokio::{
 
 use super::{Error, Fault, PgPool, budget};
 
-/// Readers of one line at most: while one has its answers given out, the other has PostgreSQL work.
+/// Readers of one line at most: while one distributes its answers, PostgreSQL works for the other.
 const READERS: usize = 2;
-/// Questions that one statement asks.
+/// Queries in one statement at most.
 const BATCH: usize = 64;
-/// Questions that wait: more than the front door lets in, so that only a fault gets there.
+/// Queries that may wait: more than the connection limit of the server allows, so only an error can
+/// reach it.
 const WAITING: usize = 8_192;
-/// The most time from the question to an answer; less where a page has less left of its own. The
-/// pool limits the time of a statement.
+/// The most time from the query to its answer; less where the budget of the page has less left. The
+/// pool limits the time of the statement.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-/// Something that the database is asked, by one statement for one or many.
+/// A kind of query that can be sent for one or many at once.
 pub trait Question: Send + Sync + Sized + 'static {
-    /// What it answers.
+    /// The result of one query.
     type Answer: Send + 'static;
 
-    /// Asks all of them. The answers are in the order of the questions; one that cannot be read
-    /// harms no other.
+    /// Runs all of them as one statement. The answers are in the order of the queries; one that
+    /// cannot be read does not affect the others.
     ///
     /// # Errors
     ///
-    /// [`Error`] when none is answered.
+    /// [`Error`] when the statement failed, for all of them.
     fn ask(
         pool: &PgPool,
         questions: &[Self],
@@ -53,7 +54,7 @@ pub trait Question: Send + Sync + Sized + 'static {
 
 type Asker<Q> = oneshot::Sender<Result<<Q as Question>::Answer, Error>>;
 
-/// The line of those who ask the same kind of question. Cheap to clone; clones are the same line.
+/// The line of queries of one kind. Cheap to clone; clones share the line.
 pub struct Together<Q: Question>(Arc<Inner<Q>>);
 
 struct Inner<Q: Question> {
@@ -72,7 +73,7 @@ impl<Q: Question> Clone for Together<Q> {
     }
 }
 
-/// Without what waits.
+/// Prints nothing of the queries that wait.
 impl<Q: Question> fmt::Debug for Together<Q> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Together").finish_non_exhaustive()
@@ -90,7 +91,7 @@ impl<Q: Question> Together<Q> {
         Self(Arc::new(Inner { pool, line }))
     }
 
-    /// Asks `question`, with those that come in at the same time.
+    /// Sends `question` together with those that come in at the same time.
     ///
     /// # Errors
     ///
@@ -102,7 +103,7 @@ impl<Q: Question> Together<Q> {
         budget::spend(began.elapsed());
         match answered {
             Ok(Ok(answer)) => answer,
-            // Its reader panicked, which that one has told.
+            // The reader panicked, which was reported there.
             Ok(Err(_)) => Err(Error::Unavailable(Fault::Client("a look-up was given up"))),
             Err(_) => Err(Error::Unavailable(Fault::Busy)),
         }
@@ -124,8 +125,8 @@ impl<Q: Question> Together<Q> {
         Ok(answer)
     }
 
-    /// Asks what waits, batch by batch, until nothing does. A panic costs its batch the answers,
-    /// and nobody else anything.
+    /// Sends what waits, batch by batch, until the line is empty. A panic fails the queries of its
+    /// batch only.
     async fn read(self) {
         while let Some(batch) = self.take() {
             let asked = AssertUnwindSafe(self.answer(batch)).catch_unwind().await;
@@ -135,7 +136,7 @@ impl<Q: Question> Together<Q> {
         }
     }
 
-    /// The next batch; at the end of the line the reader that asks is one no longer.
+    /// The next batch; if the line is empty, the reader is no longer counted.
     fn take(&self) -> Option<Vec<(Q, Asker<Q>)>> {
         let mut line = self.line();
         if line.waiting.is_empty() {
@@ -147,14 +148,14 @@ impl<Q: Question> Together<Q> {
     }
 
     async fn answer(&self, batch: Vec<(Q, Asker<Q>)>) {
-        // Who has gone away in the meantime is not asked for.
+        // Queries whose client has gone away are left out.
         let there = batch.into_iter().filter(|(_, asker)| !asker.is_closed());
         let (questions, askers): (Vec<Q>, Vec<Asker<Q>>) = there.unzip();
         if questions.is_empty() {
             return;
         }
         match Q::ask(&self.0.pool, &questions).await {
-            // An asker who has gone away does not take it.
+            // Sending fails if the client has gone away, which does not matter.
             Ok(answers) => {
                 for (asker, answer) in askers.into_iter().zip(answers) {
                     let _ = asker.send(answer);
@@ -168,7 +169,7 @@ impl<Q: Question> Together<Q> {
         }
     }
 
-    /// Nothing under this lock can panic half-way.
+    /// No code under this lock can panic half-way, so a poisoned lock is still sound.
     fn line(&self) -> MutexGuard<'_, Line<Q>> {
         self.0.line.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,24 +1,24 @@
-//! How is an address written so that it reaches a Microsoft account?
+//! The address tool: writes an address so that it reaches a Microsoft account.
 //!
 //! A Microsoft account at a domain that Microsoft does not run is written `local(domain)@msn.com`;
 //! at a few domains it stays plain (`docs/field.md#address-format`). What is typed here is a
-//! person's address: nothing in this module is `Display`, `Debug` hides it, and no error carries
+//! person's address: nothing in this module is `Display`, `Debug` hides it, and no error contains
 //! it.
 
 use std::fmt;
 
 use crate::names::{NameProblem, SipDomain, typed};
 
-/// The domain through which addresses at other domains are reached.
+/// The domain through which addresses at other domains are routed.
 pub const ROUTING_DOMAIN: &str = "msn.com";
 
-/// More characters than this are not read at all.
+/// A longer text is not read at all, in characters.
 const MAX_TYPED: usize = 500;
-/// RFC 5321, 4.5.3.1.1.
+/// The most characters before the `@` (RFC 5321, 4.5.3.1.1).
 const MAX_LOCAL: usize = 64;
 const EXAMPLE: &str = "ted@contoso.com";
 
-/// An address: what stands before the `@`, and a domain in its normal form.
+/// An address: the part before the `@`, and a domain in its normal form.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address {
     local: String,
@@ -32,14 +32,14 @@ impl fmt::Debug for Address {
     }
 }
 
-/// Why a text is no address. Carries nothing of it.
+/// Why a text is no address. Contains nothing of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressProblem {
     /// Nothing was typed.
     Empty,
-    /// Far more text than any address has.
+    /// The text is longer than any address.
     TooLong,
-    /// No `@` in it.
+    /// The text has no `@`.
     NoAt,
     /// More than one address, or more than one `@`.
     Several,
@@ -47,11 +47,11 @@ pub enum AddressProblem {
     NoLocal,
     /// More than 64 characters before the `@`.
     LocalTooLong,
-    /// A dot at either end of what stands before the `@`, or two together.
+    /// A dot at either end of the part before the `@`, or two together.
     Dots,
-    /// Any other character that does not belong before the `@`.
+    /// Any other character that is not allowed before the `@`.
     Character,
-    /// What stands after the `@` is no domain.
+    /// The part after the `@` is no domain.
     Domain(NameProblem),
 }
 
@@ -82,12 +82,12 @@ impl AddressProblem {
 impl Address {
     /// Reads an address in either form: `ted@contoso.com` or `ted(contoso.com)@msn.com`.
     ///
-    /// Forgives what does no harm: white space and quotation marks around it, `sip:` or `mailto:`
+    /// Accepts harmless variations: white space and quotation marks around it, `sip:` or `mailto:`
     /// in front, the case of the domain.
     ///
     /// # Errors
     ///
-    /// What is wrong, where it is no address.
+    /// What is wrong, if it is no address.
     pub fn parse(text: &str) -> Result<Self, AddressProblem> {
         if typed::is_longer_than(text, MAX_TYPED) {
             return Err(AddressProblem::TooLong);
@@ -131,13 +131,13 @@ impl Address {
         })
     }
 
-    /// Whether it stays as it is: its domain is one of `plain`.
+    /// Whether it stays as it is, because its domain is one of `plain`.
     #[must_use]
     pub fn is_plain(&self, plain: &[SipDomain]) -> bool {
         plain.contains(&self.domain)
     }
 
-    /// The address as a client takes it, where `plain` are the domains that stay as they are.
+    /// The address as a client needs it, where `plain` are the domains that stay as they are.
     #[must_use]
     pub fn written(&self, plain: &[SipDomain]) -> String {
         let Self { local, domain } = self;
@@ -149,7 +149,7 @@ impl Address {
     }
 }
 
-/// The text without what a clipboard brought along.
+/// The text without what was copied along.
 fn bare(text: &str) -> &str {
     let trim = |text| {
         typed::trim(text)
@@ -262,7 +262,7 @@ mod tests {
             domain in "([a-z0-9]{1,12}\\.){1,3}(com|net|example)",
         ) {
             let Ok(address) = Address::parse(&format!("{local}@{domain}")) else {
-                // A public suffix, or something before the @ that reads as a scheme's end.
+                // A public suffix, or text before the @ that parses as the end of a scheme.
                 return Ok(());
             };
             let written = address.written(&plain());

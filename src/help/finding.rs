@@ -1,6 +1,6 @@
-//! What does a finding mean, and how is it mended?
+//! Explains each finding: what it means, and how to fix it.
 //!
-//! One text a code (`docs/design.md#contract`), with the lines that
+//! One text for each code (`docs/design.md#contract`), with the lines that
 //! [`words`](crate::readiness::words) has for it, filled in for `contoso.com`. Source:
 //! `docs/field.md#dns-certificate-transport`.
 
@@ -10,8 +10,8 @@ use crate::{
     readiness::{Code, Finding, Mode, ProofMode, Severity, words::Teller},
 };
 
-/// What there is to say about `code`, at a portal for the network `provider` whose checks are as
-/// strict as `mode` says, and which asks for proof of ownership when `proof` says.
+/// The explanation of `code`, at a portal for the network `provider` whose checks are as strict as
+/// `mode` says, and which requires proof of ownership as `proof` says.
 #[must_use]
 pub fn explain(code: Code, provider: &str, mode: Mode, proof: ProofMode) -> Explanation {
     let help = &code.entry().help;
@@ -27,7 +27,7 @@ pub fn explain(code: Code, provider: &str, mode: Mode, proof: ProofMode) -> Expl
     }
 }
 
-/// What the portal makes of it, where it is not strict.
+/// How the portal treats it, where it is not strict.
 const fn strictness(code: Code, mode: Mode, proof: ProofMode) -> &'static str {
     match (mode, code, code.severity()) {
         (_, Code::DomainUnproven | Code::DomainProven, _) => match (mode, proof) {
@@ -53,7 +53,7 @@ const fn strictness(code: Code, mode: Mode, proof: ProofMode) -> &'static str {
     }
 }
 
-/// The lines for an example: no code has others than its findings have.
+/// The lines for an example; they cover all lines that findings of this code have.
 fn example(code: Code, provider: &str, mode: Mode) -> Vec<(&'static str, String)> {
     let (Ok(edge), Ok(domain)) = (
         AccessEdge::parse("sip.contoso.com"),

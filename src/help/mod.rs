@@ -1,7 +1,7 @@
-//! What does an administrator have to know, and on which page does it stand?
+//! The help: what administrators have to know, a page for each topic, reason and finding.
 //!
 //! A [`Topic`] is a page of its own under `/help`, written in `templates/help`. Each reason of a
-//! rejection and each finding has a page too, made of one [`Explanation`]. Source of it all:
+//! rejection and each finding has a page too, made from an [`Explanation`]. Source of it all:
 //! `docs/field.md`.
 
 pub mod address;
@@ -13,20 +13,20 @@ use std::borrow::Cow;
 
 pub use crate::topic::{CONTENTS, Topic};
 
-/// What something means and what to do: the page of a reason or of a finding.
+/// The explanation of a reason or of a finding, as its page shows it.
 #[derive(Clone, Debug)]
 pub struct Explanation {
     /// Its heading.
     pub title: &'static str,
-    /// What happened, a sentence.
+    /// What happened, as a sentence.
     pub means: Cow<'static, str>,
     /// Why it matters.
     pub why: Cow<'static, str>,
     /// What to do, in order.
     pub steps: &'static [&'static str],
-    /// Lines to copy, each after what it is for.
+    /// Lines to copy, each after its purpose.
     pub lines: Vec<(&'static str, String)>,
-    /// What else there is to know, or empty.
+    /// A further note, or empty.
     pub note: Cow<'static, str>,
     /// What to read next.
     pub related: &'static [Topic],
@@ -35,6 +35,6 @@ pub struct Explanation {
 /// Settings that explanations name.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms<'a> {
-    /// The limit in words, such as `30 days`.
+    /// The expiry in words, such as `30 days`.
     pub limit: &'a str,
 }

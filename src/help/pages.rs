@@ -1,4 +1,4 @@
-//! What does a browser see under `/help`?
+//! The pages under `/help`.
 
 use askama::Template;
 use axum::{
@@ -30,7 +30,7 @@ use crate::{
     },
 };
 
-/// `GET /help`: all that there is to read.
+/// `GET /help`: the list of all pages.
 #[derive(Debug, Template)]
 #[template(path = "help/contents.html")]
 struct ContentsPage<'a> {
@@ -48,19 +48,19 @@ struct TopicPage<'a> {
     topic: Topic,
     /// The promise in words.
     promise: String,
-    /// The limit in words.
+    /// The expiry in words.
     limit: String,
     /// Where to turn: a text, a URL, or empty.
     support: &'a str,
-    /// The domains that stay plain, with commas between them.
+    /// The domains whose addresses stay plain, with commas between them.
     plain_domains: String,
-    /// The tool's field; its errors make the page an error.
+    /// The tool's field; its errors make the page an error page.
     address: Field,
-    /// The tool's answer.
+    /// The tool's result.
     written: Option<Written>,
 }
 
-/// What the tool answers.
+/// The result of the address tool.
 #[derive(Debug)]
 struct Written {
     address: String,
@@ -113,7 +113,7 @@ pub(crate) async fn contents(State(site): State<Arc<Site>>) -> Result<Response, 
     )
 }
 
-/// The findings by what they mean for a request.
+/// The findings, grouped by their severity.
 fn findings() -> Vec<(&'static str, Vec<(String, &'static str)>)> {
     let of = |grave: &[Severity]| {
         let codes = Code::ALL.iter();
@@ -167,8 +167,8 @@ pub(crate) struct AddressForm {
     address: String,
 }
 
-/// `POST /help/address`: the same page with the answer. A POST, so that the address stands in no
-/// log of addresses and in no history; it is used for this answer and nothing else.
+/// `POST /help/address`: the same page with the answer. A POST, so that the address gets into no
+/// access log and no browser history; it is used for this response and nothing else.
 pub(crate) async fn write_address(
     State(site): State<Arc<Site>>,
     Fields(form): Fields<AddressForm>,

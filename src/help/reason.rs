@@ -1,9 +1,9 @@
-//! What does a rejection mean, and what can be done about it?
+//! Explains each reason of a rejection: what it means, and what can be done.
 
 use super::{Explanation, Terms, Topic};
 use crate::request::Reason;
 
-/// What there is to say about a reason (`docs/design.md#state-machine`).
+/// The explanation of a reason (`docs/design.md#state-machine`).
 #[must_use]
 pub fn explain(reason: Reason, terms: Terms<'_>) -> Explanation {
     match reason {

@@ -1,7 +1,7 @@
-//! How does a typed text become a name in its normal form, or an error that helps?
+//! Parses a typed text into a name in its normal form, or an error that helps.
 //!
-//! What is right takes the short way: [`tidied`], then [`checked`]. Only a refused text is looked at
-//! again, to [diagnose](diagnosed) what the person had in mind and to [suggest](suggested) a name.
+//! A valid name takes the short way: [`tidied`], then [`checked`]. Only a refused text is examined
+//! again, to [diagnose](diagnosed) what the person meant and to [suggest](suggested) a name.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -12,20 +12,20 @@ use super::{
     typed,
 };
 
-/// More characters than this are not read at all.
+/// A longer text is not read at all, in characters.
 const MAX_TYPED: usize = 1_000;
-/// RFC 1035, 2.3.4, without the length octets of the wire.
+/// The longest name in characters (RFC 1035, 2.3.4, without the length octets of the wire format).
 const MAX_NAME: usize = 253;
 const MAX_LABEL: usize = 63;
 
-/// The normal form of a typed name. Without a role only the rules of DNS hold.
+/// The normal form of a typed name. Without a role only the rules of DNS are checked.
 pub(super) fn parse(role: Option<Role>, text: &str) -> Result<String, NameError> {
     if typed::is_longer_than(text, MAX_TYPED) {
         return Err(NameError::new(NameProblem::TooLong, None));
     }
     let text = tidied(text);
     checked(role, &text).map_err(|fault| {
-        // A domain name that a later rule refused is what it seems to be.
+        // A valid domain name that a later rule refused needs no diagnosis.
         let seen = if canonical(&text).is_ok() {
             None
         } else {
@@ -41,13 +41,13 @@ pub(super) fn is_normal(name: &str) -> bool {
     !typed::is_longer_than(name, MAX_NAME) && checked(None, name).is_ok_and(|normal| normal == name)
 }
 
-/// The U-label form, where it differs.
+/// The Unicode form, where it differs.
 pub(super) fn unicode(name: &str) -> Option<String> {
     let (unicode, result) = Uts46::new().to_unicode(name.as_bytes(), DENY, Hyphens::Allow);
     (result.is_ok() && unicode != name).then(|| unicode.into_owned())
 }
 
-/// The form in which a name is shown to people and understood when they type it again.
+/// The form in which a name is shown to people, and accepted when they type it again.
 pub(super) fn for_people(name: &str) -> String {
     unicode(name)
         .filter(|unicode| checked(None, unicode).is_ok_and(|again| again == name))
@@ -61,8 +61,8 @@ pub(super) fn registrable(name: &str) -> Option<&str> {
     Some(&name[start..])
 }
 
-/// The public suffix under which a name lies, of those that registries run. What companies list for
-/// their customers (`github.io`) are names like others.
+/// The public suffix of a name, of those that registries run. Suffixes that companies list for
+/// their customers (`github.io`) are treated as ordinary names.
 fn public_suffix(name: &str) -> Option<&str> {
     let mut rest = name;
     loop {
@@ -76,7 +76,7 @@ fn public_suffix(name: &str) -> Option<&str> {
     }
 }
 
-/// What was meant, without what does no harm: unseen characters and white space around it, one
+/// The text without harmless variations: invisible characters and white space around it, one
 /// scheme, the slash after it, one trailing dot, full-width forms.
 fn tidied(text: &str) -> String {
     let narrow: String = typed::trim(text).chars().map(typed::narrow).collect();
@@ -97,12 +97,12 @@ fn strip_ignoring_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
     head.eq_ignore_ascii_case(prefix).then_some(rest)
 }
 
-/// A full stop, or what UTS #46 takes for one.
+/// A full stop, or a character that UTS #46 treats as one.
 fn is_dot(c: char) -> bool {
     matches!(c, '.' | '\u{3002}' | '\u{ff0e}' | '\u{ff61}')
 }
 
-/// All the rules, on a text that should be a name and nothing else.
+/// Checks all rules, for a text that should be a name and nothing else.
 fn checked(role: Option<Role>, text: &str) -> Result<String, NameProblem> {
     let name = canonical(text)?;
     if !name.contains('.') {
@@ -121,7 +121,7 @@ fn checked(role: Option<Role>, text: &str) -> Result<String, NameProblem> {
     }
 }
 
-/// No rule of DNS is left to `idna` before the fault has been told apart.
+/// `idna` checks no rule of DNS itself, so that each error can be told apart.
 const DENY: AsciiDenyList = AsciiDenyList::EMPTY;
 
 /// The A-labels of a name (UTS #46 with STD3 rules, hyphens checked, DNS lengths verified).
@@ -158,7 +158,7 @@ fn canonical(text: &str) -> Result<String, NameProblem> {
         .map_err(|_| InvalidIdn)
 }
 
-/// Punctuation and symbols, emoji too. UTS #46 lets them pass, IDNA 2008 (RFC 5892) does not, and a
+/// Punctuation and symbols, emoji too. UTS #46 accepts them, IDNA 2008 (RFC 5892) does not, and a
 /// word processor's quotation marks and dashes would otherwise end up inside a name unnoticed.
 fn is_symbol(c: char) -> bool {
     let block = matches!(c,
@@ -176,7 +176,7 @@ fn ends_like_an_ip_address(name: &str) -> bool {
     last.chars().all(|c| c.is_ascii_digit()) || last.strip_prefix("0x").is_some_and(is_hex)
 }
 
-/// What a refused text is, as far as that shows before any rule of DNS is asked.
+/// What a refused text is, as far as that is clear without any rule of DNS.
 fn diagnosed(text: &str) -> Option<NameProblem> {
     let names = || tokens(text).filter(|token| checked(None, &host_in(token)).is_ok());
     if text.is_empty() {
@@ -215,7 +215,7 @@ fn diagnosed(text: &str) -> Option<NameProblem> {
     }
 }
 
-/// An IP address as such, in a URL, with a port, a prefix length or a zone.
+/// Whether the text is an IP address: alone, in a URL, with a port, a prefix length or a zone.
 fn is_ip_literal(text: &str) -> bool {
     let text = text.split_once("://").map_or(text, |(_scheme, rest)| rest);
     let host = text.split(['/', '?', '#', '%']).next().unwrap_or(text);
@@ -261,7 +261,7 @@ fn suggested(role: Option<Role>, text: &str, problem: NameProblem) -> Option<Str
     } else {
         let mut names = tokens(text).filter_map(|token| valid(&host_in(token)));
         let (first, second) = (names.next(), names.next());
-        // `sip. contoso.com` is one name with a slip, unless there are two names anyway.
+        // `sip. contoso.com` is one mistyped name, unless there are two valid names.
         let joined = || valid(&host_in(&without_space_at_dots(text)));
         if second.is_some() {
             first
@@ -272,7 +272,7 @@ fn suggested(role: Option<Role>, text: &str, problem: NameProblem) -> Option<Str
     name.as_deref().map(for_people)
 }
 
-/// With hyphens for dashes, and without what cannot be seen.
+/// The text with hyphens for dashes, and without invisible characters.
 fn retyped(text: &str) -> String {
     text.chars()
         .filter(|&c| !typed::is_invisible(c))
@@ -280,7 +280,7 @@ fn retyped(text: &str) -> String {
         .collect()
 }
 
-/// The pieces of a text that may each be a name, with port and path.
+/// The parts of a text that may each be a name, with port and path.
 fn tokens(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c| typed::is_separator(c) || typed::is_quote(c) || matches!(c, '(' | ')' | '='))
         .filter(|token| !token.is_empty())

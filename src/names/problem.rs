@@ -1,4 +1,4 @@
-//! What is wrong with a name, and what should be typed instead?
+//! What can be wrong with a name, and the message that says what to type instead.
 
 use std::fmt;
 
@@ -27,9 +27,9 @@ impl Role {
     }
 }
 
-/// The kinds of fault a name can have. None carries anything of what was typed.
+/// The kinds of error a name can have. None contains anything of what was typed.
 ///
-/// `Display` is the fault alone, in words, fit for a log.
+/// `Display` names only the kind of error, fit for a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum NameProblem {
     /// Nothing was typed.
@@ -38,10 +38,10 @@ pub enum NameProblem {
     /// Over 253 characters (RFC 1035), or far more text than any name has.
     #[error("A name has at most 253 characters")]
     TooLong,
-    /// `user@contoso.com`
+    /// An address: `user@contoso.com`
     #[error("That is a person's address")]
     Address,
-    /// An `@` that no person's name stands before: `@contoso.com`.
+    /// An `@` without a name before it: `@contoso.com`.
     #[error("The @ is not part of the name")]
     AtSign,
     /// Something with a path, query, fragment or foreign scheme: `contoso.com/meet`.
@@ -50,10 +50,10 @@ pub enum NameProblem {
     /// An IP address, or a last label that software reads as one: `192.0.2.1`, `127.1`.
     #[error("That looks like an IP address")]
     IpAddress,
-    /// `sip.contoso.com:5061`
+    /// A name with a port: `sip.contoso.com:5061`
     #[error("The port is not part of the name")]
     Port,
-    /// `FQDN: sip.contoso.com`
+    /// A name with a label: `FQDN: sip.contoso.com`
     #[error("The words before the name are not part of it")]
     Label,
     /// A label that begins with an underscore: `_sipfederationtls._tcp.contoso.com`.
@@ -68,7 +68,7 @@ pub enum NameProblem {
     /// White space inside the name.
     #[error("A name has no spaces in it")]
     Space,
-    /// `*.contoso.com`
+    /// A wildcard: `*.contoso.com`
     #[error("A name cannot contain a wildcard (*)")]
     Wildcard,
     /// Nothing between two dots, or before the first.
@@ -86,10 +86,10 @@ pub enum NameProblem {
     /// A dash from a word processor where a hyphen is meant.
     #[error("The name has a dash where a hyphen (-) is needed")]
     Dash,
-    /// A character that cannot be seen, such as a control character.
+    /// An invisible character, such as a control character.
     #[error("There is a character in the name that cannot be seen")]
     Invisible,
-    /// Any other character that no name has.
+    /// Any other character that is not allowed in a name.
     #[error("A name has only letters, digits, hyphens and dots")]
     ForbiddenCharacter,
     /// Not a valid internationalised name (UTS #46).
@@ -111,9 +111,9 @@ pub enum NameProblem {
 
 /// How a message goes on after it has said what is wrong.
 enum Advice {
-    /// Nothing is wrong with what is not there: ask for it.
+    /// Nothing was typed: ask for the name.
     Ask,
-    /// The name may well be there, with something else around it: ask for it alone.
+    /// The name is probably there, with something else around it: ask for the name only.
     Only,
     /// Ask for the name.
     Name,
@@ -161,7 +161,7 @@ impl NameProblem {
 
 /// Why a text was refused as a name, and the name that was probably meant.
 ///
-/// `Display` tells the kind of fault only, and `Debug` hides the suggestion, so that both may be
+/// `Display` names only the kind of error, and `Debug` hides the suggestion, so that both may be
 /// logged. What the person sees is [`NameError::message`].
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}")]
@@ -178,7 +178,7 @@ impl NameError {
         }
     }
 
-    /// The kind of fault.
+    /// The kind of error.
     #[must_use]
     pub const fn problem(&self) -> NameProblem {
         self.problem
@@ -192,7 +192,7 @@ impl NameError {
     }
 
     /// The sentence beside the form field: what is wrong, and what to type (`docs/pages.md#forms`).
-    /// It holds the suggestion, so it belongs on the page and nowhere else.
+    /// It contains the suggestion, so it must appear on the page only.
     #[must_use]
     pub fn message(&self, role: Role) -> String {
         let Self {

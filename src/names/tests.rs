@@ -1,4 +1,4 @@
-//! Does every rule hold, with the suggestion it promises, whatever is typed?
+//! Every rule is checked, with the suggestion it promises, for all kinds of input.
 
 use std::collections::HashSet;
 
@@ -25,7 +25,8 @@ fn edge(name: &str) -> AccessEdge {
     AccessEdge::parse(name).expect("an Access Edge FQDN")
 }
 
-/// Runs a table of texts that both roles refuse in the same way, but for the suggestion.
+/// Checks a table of texts that both roles refuse with the same error, and perhaps different
+/// suggestions.
 fn refused(rows: &[(&str, P, Option<&str>, Option<&str>)]) {
     for &(typed, problem, for_edge, for_sip) in rows {
         for (role, suggestion) in [(Edge, for_edge), (Sip, for_sip)] {
@@ -342,7 +343,7 @@ fn lengths_are_bounded_at_label_name_and_text() {
         None,
         None,
     )]);
-    // 62 letters of which one is beyond ASCII are more than 63 octets as an A-label.
+    // 62 letters, one of them beyond ASCII, take more than 63 octets as an A-label.
     refused(&[(
         &format!("{}ü.contoso.com", label(61)),
         P::LabelTooLong,
@@ -651,7 +652,7 @@ fn equal_names_are_equal_however_they_were_typed() {
     assert_eq!(format!("[{:>14}]", sip("contoso.com")), "[   contoso.com]");
 }
 
-/// Text made of what separates right from wrong here.
+/// Text made of the characters that matter here.
 fn nasty() -> impl Strategy<Value = String> {
     let pieces = prop::sample::select(vec![
         "contoso",
@@ -819,7 +820,7 @@ proptest! {
     }
 }
 
-/// The longest thing that a person can send costs no more than a moment, whatever it is made of.
+/// The longest possible text is handled quickly, whatever it is made of.
 #[test]
 fn the_longest_texts_are_answered() {
     for piece in [

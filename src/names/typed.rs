@@ -1,6 +1,6 @@
-//! What did a keyboard or a clipboard add that the person did not mean?
+//! Recognises characters that a keyboard or a clipboard added and the person did not mean.
 
-/// Whether this character leaves no mark on the screen, so that nobody can find and delete it:
+/// Whether this character leaves no mark on the screen, so that people cannot find and delete it:
 /// zero-width characters, direction marks (the certificate dialog of Windows copies one), the soft
 /// hyphen and control characters. White space is not among them.
 pub(crate) fn is_invisible(c: char) -> bool {
@@ -10,7 +10,7 @@ pub(crate) fn is_invisible(c: char) -> bool {
     formats || (c.is_control() && !c.is_whitespace())
 }
 
-/// Whether this is a dash or a minus sign that word processors put where a hyphen was typed.
+/// Whether this is a dash or a minus sign that word processors put in place of a hyphen.
 pub(crate) fn is_dash(c: char) -> bool {
     matches!(
         c,
@@ -32,7 +32,8 @@ pub(crate) fn is_quote(c: char) -> bool {
     )
 }
 
-/// The ASCII character for its full-width form, which East Asian keyboards type; any other as it is.
+/// The ASCII character for its full-width form, which East Asian keyboards type; any other as it
+/// is.
 pub(crate) fn narrow(c: char) -> char {
     match c {
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
@@ -40,12 +41,12 @@ pub(crate) fn narrow(c: char) -> char {
     }
 }
 
-/// Without white space and unseen characters at both ends.
+/// The text without white space and invisible characters at both ends.
 pub(crate) fn trim(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c))
 }
 
-/// Whether the text has more than `limit` characters; looks at no more than that many.
+/// Whether the text has more than `limit` characters; reads no more than that many.
 pub(crate) fn is_longer_than(text: &str, limit: usize) -> bool {
     text.chars().nth(limit).is_some()
 }

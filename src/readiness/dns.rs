@@ -1,14 +1,14 @@
-//! What does the DNS say of a SIP domain, an Access Edge, an owner's word?
+//! Queries the DNS about SIP domains, Access Edges and proof of ownership.
 //!
-//! SRV and TXT records are asked of every authoritative server of their zone, so that a mend is
-//! seen at once and servers that disagree are noticed; where none of those can be reached from here,
-//! and where a resolver is configured (`PIC_DNS`), the resolver's answer counts; but for the owner's
-//! word, which the zone's own servers have to say. Addresses come from the resolver. Of what was
-//! answered nothing is remembered between look-ups; which addresses were asked, and were silent, is
-//! (`spare`). Nothing is logged, the hosts file is not read, and whatever comes over the wire, a
-//! look-up ends within [`Limits::look_up`].
+//! SRV and TXT records are queried at every authoritative server of their zone, so that a fix is
+//! seen at once and servers that disagree are noticed. Where none of those can be reached from
+//! here, and where a resolver is configured (`PIC_DNS`), the resolver's answer counts, except for
+//! proof of ownership, which must come from the zone's own servers. Addresses come from the
+//! resolver. Answers are not cached between lookups; which addresses were queried, and did not
+//! answer, is remembered (`spare`). Nothing is logged, the hosts file is not read, and whatever the
+//! network does, a lookup ends within [`Limits::look_up`].
 //!
-//! Facts alone come out of here: [`super::domain`] judges them
+//! This module only returns facts: [`super::domain`] judges them
 //! (`docs/field.md#dns-certificate-transport`).
 
 mod ask;
@@ -40,13 +40,13 @@ use self::{authorities::Authorities, reply::Reply, resolvers::Resolvers, spare::
 use super::net::Reach;
 use crate::names::{Fqdn, SipDomain};
 
-/// In front of a SIP domain: where its owner's word stands (`docs/design.md#whose-domain`).
+/// The first label of the name that has the owner's TXT record (`docs/design.md#whose-domain`).
 pub const TOKEN_PREFIX: &str = "_pic-portal";
 
 /// The port of authoritative servers.
 const DNS_PORT: u16 = 53;
 
-/// Why no resolver can be asked. Tells nothing of the setting's contents.
+/// Why no resolver can be queried. Reveals nothing of the setting's contents.
 #[derive(Debug, thiserror::Error)]
 pub enum DnsError {
     /// `PIC_DNS` is no `host:port`, or the system does not know the host.
@@ -60,11 +60,11 @@ pub enum DnsError {
     NoResolvers,
 }
 
-/// Asks the DNS. Cheap to clone.
+/// Queries the DNS. Cheap to clone.
 #[derive(Clone)]
 pub struct Dns {
     resolvers: Resolvers,
-    /// Whether, and how, the zone's own servers are asked.
+    /// Whether, and how, the zone's own servers are queried.
     authorities: Option<Authorities>,
     limits: Limits,
 }
@@ -75,15 +75,15 @@ impl fmt::Debug for Dns {
     }
 }
 
-/// What all that answered said, or why nobody did.
+/// The answers of all servers that answered, or why none did.
 type Said = Result<Vec<(Option<String>, Reply)>, Trouble>;
 
 impl Dns {
-    /// Asks the one resolver at `server`, `host:port` (`PIC_DNS`; the system looks the host up,
-    /// now), or, with none, the authoritative servers that the system's resolvers know of.
+    /// Queries the resolver at `server`, `host:port` (`PIC_DNS`; the system resolves the host now),
+    /// or, without one, the authoritative servers that the system's resolvers find.
     ///
     /// # Errors
-    /// No resolver is there to ask.
+    /// There is no resolver to query.
     pub async fn new(server: Option<&str>, reach: Reach) -> Result<Self, DnsError> {
         let limits = Limits::default();
         if let Some(server) = server {
@@ -102,8 +102,8 @@ impl Dns {
         Ok(Self::asking(servers, Some(DNS_PORT), reach, limits))
     }
 
-    /// As [`new`](Self::new), with everything named: the resolvers to ask, the port on which the
-    /// authoritative servers listen (none: they are not asked) and the limits. For tests, whose
+    /// As [`new`](Self::new), with everything given: the resolvers, the port on which the
+    /// authoritative servers listen (`None`: they are not queried) and the limits. For tests, whose
     /// servers cannot have port 53.
     #[must_use]
     pub fn asking(
@@ -128,8 +128,8 @@ impl Dns {
         }
     }
 
-    /// What `_sipfederationtls._tcp.<domain>` says; where a server has no such record, also what
-    /// stands at the names that people publish by mistake.
+    /// The SRV records of `_sipfederationtls._tcp.<domain>`; where a server has none, also those at
+    /// names under which people publish them by mistake.
     pub async fn srv(&self, domain: &SipDomain) -> SrvFacts {
         let deadline = self.deadline();
         let Some(owner) = wire::name(&format!("{SRV_PREFIX}.{domain}")) else {
@@ -168,9 +168,9 @@ impl Dns {
             .unwrap_or_else(|_| AddressFacts::unreachable(Trouble::Silent))
     }
 
-    /// Whether the owner of `domain` says `pic-service=<token>` at `_pic-portal.<domain>`: every
-    /// server that answers has this token there and no other service's. Without a configured resolver
-    /// the zone's own servers have to say it.
+    /// Whether the owner of `domain` has published `pic-service=<token>` at `_pic-portal.<domain>`:
+    /// every server that answers has this token there and no other service's. Unless a resolver is
+    /// configured, only the zone's own servers count.
     pub async fn token(&self, domain: &SipDomain, token: &str) -> TokenFacts {
         let Some(owner) = wire::name(&format!("{TOKEN_PREFIX}.{domain}")) else {
             return TokenFacts::Missing;
@@ -185,9 +185,9 @@ impl Dns {
         Instant::now() + self.limits.look_up
     }
 
-    /// Asks the zone's servers and, at the same time, the resolver, whose answer counts where none
-    /// of the former can be had. Those that are asked for too much are waited for where the resolver
-    /// knows of no such record, which may be old.
+    /// Queries the zone's servers and, at the same time, the resolver, whose answer counts where no
+    /// zone server can be reached. Zone servers that are over their query limit are waited for if
+    /// the resolver has no such record, because its answer may be old.
     async fn everyone(&self, name: &Name, kind: RecordType, deadline: Instant) -> Said {
         let resolver = pin!(self.resolver(name, kind, deadline));
         let of_resolver = |reply| vec![(None, reply)];
@@ -214,8 +214,8 @@ impl Dns {
         Ok(named(own.replies))
     }
 
-    /// Asks the zone's own servers alone, unless a resolver is configured, which is trusted: what
-    /// proves ownership is not taken from others.
+    /// Queries only the zone's own servers, unless a resolver is configured, which is trusted:
+    /// proof of ownership is not accepted from others.
     async fn owners(&self, name: &Name, kind: RecordType, deadline: Instant) -> Said {
         let Some(authorities) = &self.authorities else {
             let reply = self.resolver(name, kind, deadline).await?;
@@ -228,7 +228,7 @@ impl Dns {
         )
         .await;
         if own.replies.is_empty() {
-            // Where the resolver is in trouble, the zone's servers could not be found.
+            // If the resolver failed, the zone's servers could not be found.
             resolver?;
             return Err(if own.busy.is_empty() {
                 Trouble::Unanswered
@@ -239,7 +239,7 @@ impl Dns {
         Ok(named(own.replies))
     }
 
-    /// What the resolver says until `deadline`.
+    /// The resolver's answer, until `deadline`.
     async fn resolver(
         &self,
         name: &Name,
@@ -251,8 +251,8 @@ impl Dns {
             .unwrap_or(Err(Trouble::Silent))
     }
 
-    /// Which of the [misspelt names](facts::misspelt) have SRV records. The resolver knows them
-    /// well enough: they only help to say what is wrong.
+    /// Those of the [misspelt names](facts::misspelt) that have SRV records. The resolver's answers
+    /// are good enough: they only help to explain the error.
     async fn variants(&self, domain: &SipDomain, deadline: Instant) -> Vec<Variant> {
         let look_ups = facts::misspelt(domain).map(|owner| async move {
             let name = wire::name(&owner)?;

@@ -1,6 +1,6 @@
-//! Do the answers of the DNS lead calls for a SIP domain to its Access Edge?
+//! Judges the SRV records of a SIP domain: whether they lead calls to its Access Edge.
 //!
-//! Partners use the records of the lowest priority number, so these alone count. Where servers
+//! Partners use the records of the lowest priority number, so only these count. Where servers
 //! disagree the worst answer counts: some partners get it
 //! (`docs/field.md#dns-certificate-transport`).
 
@@ -29,7 +29,7 @@ const ONLINE: [&str; 4] = [
 /// Target of domains that are routed to consumer accounts.
 const CONSUMER: &str = "federation.messenger.msn.com";
 
-/// What one server's answer means. In order of gravity.
+/// What one server's answer means, in order of severity.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Verdict {
     Right,
@@ -63,7 +63,7 @@ impl Verdict {
     }
 }
 
-/// Findings about one domain that is to be routed to `edge`. Always at least one.
+/// The findings about one domain that is to be routed to `edge`. Always at least one.
 #[must_use]
 pub fn judge(domain: &SipDomain, edge: &AccessEdge, facts: &SrvFacts) -> Vec<Finding> {
     let subject = domain.as_fqdn();
@@ -71,7 +71,7 @@ pub fn judge(domain: &SipDomain, edge: &AccessEdge, facts: &SrvFacts) -> Vec<Fin
     let expected = format!("{owner}. SRV 0 0 {PORT} {edge}.");
 
     let verdict_of = |said: &ServerAnswer| Verdict::of(&said.answer, edge);
-    // The first of the worst.
+    // The first of the worst answers.
     let worst = facts
         .answers
         .iter()
@@ -129,7 +129,7 @@ pub fn judge(domain: &SipDomain, edge: &AccessEdge, facts: &SrvFacts) -> Vec<Fin
     findings
 }
 
-/// Whether servers have different records, in whatever order.
+/// Whether servers have different records, in any order.
 fn disagree(answers: &[ServerAnswer]) -> bool {
     let set = |said: &ServerAnswer| {
         let mut records = said.answer.records.clone();
@@ -165,7 +165,7 @@ fn records(answer: &SrvAnswer) -> Vec<String> {
         .collect()
 }
 
-/// What is there instead of records.
+/// What the server has instead of records.
 fn nothing(said: &ServerAnswer) -> Vec<String> {
     let answer = &said.answer;
     let mut lines: Vec<_> = alias(answer).into_iter().collect();
@@ -181,20 +181,20 @@ fn nothing(said: &ServerAnswer) -> Vec<String> {
             format!("{end} does not exist (NXDOMAIN)")
         });
     }
-    // The zone's own servers were asked past all that remember.
+    // The zone's own servers were queried, past all caches.
     if let (None, Some(time)) = (&said.server, answer.remembered) {
         lines.push(remembered(time));
     }
     lines
 }
 
-/// Until when the answer "no" may still be given.
+/// How long the negative answer may still be cached.
 pub(super) fn remembered(time: Duration) -> String {
     let time = in_words(time);
     format!("resolvers may remember this answer for up to {time}")
 }
 
-/// The CNAMEs in the way.
+/// The CNAMEs on the way.
 fn alias(answer: &SrvAnswer) -> Option<String> {
     if answer.circular {
         return Some("the CNAME leads in a circle".to_owned());
@@ -207,7 +207,7 @@ fn alias(answer: &SrvAnswer) -> Option<String> {
     Some(format!("CNAME to {by}{last}"))
 }
 
-/// What one server says, in a line.
+/// The answer of one server, as a line.
 fn told(said: &ServerAnswer) -> String {
     let name = said.server.as_deref().unwrap_or("resolver");
     let records: Vec<_> = said.answer.records.iter().map(shown).collect();
@@ -218,7 +218,7 @@ fn told(said: &ServerAnswer) -> String {
     }
 }
 
-/// A time to the largest unit that is not exceeded twice over, rounded up: 90 minutes, 2 hours.
+/// A time in the largest unit of which there are fewer than two, rounded up: 90 minutes, 2 hours.
 fn in_words(time: Duration) -> String {
     let seconds = time.as_secs();
     let (unit, name) = [(86_400, "day"), (3_600, "hour"), (60, "minute")]

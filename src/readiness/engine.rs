@@ -1,10 +1,10 @@
-//! How are many checks made side by side, without hammering anybody?
+//! Runs many checks at the same time, within limits that spare the servers of others.
 //!
-//! Form, background task, `/check` and `pic-portal check` share one [`Checker`] a process. It keeps
-//! to limits however many ask: so many look-ups at a time and for each [`Lane`], so many a second in
-//! all, for one zone and for one address. What an edge shows is shared for some seconds; a zone that
-//! was silent several times in a row is not asked for a minute. `pace` says how the names of one
-//! request or page take turns.
+//! Form, background task, `/check` and `pic-portal check` share one [`Checker`] in each process.
+//! Its limits hold however many checks run: lookups at a time in total and for each [`Lane`],
+//! lookups a second in total, for one zone and for one address. What an edge shows is shared for
+//! some seconds; a zone that did not answer several times in a row is not queried for a minute.
+//! `pace` decides how the names of one request or page take turns.
 
 mod pace;
 mod slots;
@@ -44,36 +44,36 @@ use crate::{
     names::{AccessEdge, Fqdn, SipDomain},
 };
 
-/// Look-ups a second, and how many may come at once after a pause.
+/// Lookups a second, and how many may come at once after a pause.
 pub const PER_SECOND: (u32, u32) = (1_000, 1_000);
 /// The same for the names of one zone, and for connections to one address.
 const PER_ZONE: (u32, u32) = (50, 100);
 const PER_ADDRESS: (u32, u32) = (5, 10);
-/// What an edge shows is not looked at again for so long, whoever asks.
+/// For this long, what an edge shows is not read again.
 pub const SHARED_FOR: Duration = Duration::from_secs(5);
 /// The most edges that are remembered.
 const MOST_EDGES: u64 = 10_000;
-/// Whoever is over a limit comes back within this of the others.
+/// Lookups over a limit retry within this time, spread randomly.
 const SPREAD: Duration = Duration::from_millis(50);
-/// A zone that did not answer so often in a row is not asked again for a minute.
+/// A zone that did not answer this often in a row is not queried again for a minute.
 const TOO_SILENT: u32 = 5;
-/// An edge whose addresses are connected to too often is waited for so long; then its certificate
-/// counts as not looked at.
+/// How long a check waits for an edge whose addresses are over their limit; then its certificate
+/// counts as not checked.
 const ADDRESS_WAIT: Duration = Duration::from_secs(10);
 
-/// What the checks of a set of routes found.
+/// The findings for a set of routes.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// One or more for every edge and every domain that was looked at, the gravest first, with as much
-    /// evidence as one request may have.
+    /// One or more for every edge and every domain that was checked, the most severe first, with as
+    /// much evidence as one request may have.
     pub findings: Vec<Finding>,
-    /// Edges and domains that were not done within the budget.
+    /// Edges and domains that were not checked within the time budget.
     pub unfinished: usize,
 }
 
 impl Report {
-    /// Whether every edge and every domain of `routes` was looked at and is fine, and nothing is
-    /// blocking or unknown: the positive proof that `enforce` asks for.
+    /// Whether every edge and every domain of `routes` was checked and is fine, and nothing is
+    /// blocking or unknown: the positive proof that `enforce` requires.
     #[must_use]
     pub fn proves(&self, routes: &[(AccessEdge, Vec<SipDomain>)]) -> bool {
         let domains = routes.iter().map(|(_, domains)| domains.len()).sum();
@@ -81,8 +81,8 @@ impl Report {
     }
 }
 
-/// Whether what was found of so many edges and domains, and of nothing else, says that each is fine
-/// and that nothing is blocking or unknown.
+/// Whether these findings say that so many edges and domains are fine, and that nothing is blocking
+/// or unknown.
 #[must_use]
 pub fn proves(findings: &[Finding], edges: usize, domains: usize) -> bool {
     let fine = |code| {
@@ -95,21 +95,22 @@ pub fn proves(findings: &[Finding], edges: usize, domains: usize) -> bool {
     findings.iter().all(good) && fine(Code::Certificate) == edges && fine(Code::Srv) == domains
 }
 
-/// How strict the checks are, what makes them, and when ownership has to be proven: where nothing is
-/// looked up, nothing can be.
+/// How strict the checks are, what runs them, and when ownership has to be proven: where checks are
+/// off it cannot be.
 #[derive(Clone, Debug, Default)]
 pub enum Checks {
-    /// Nothing is looked up.
+    /// Nothing is checked.
     #[default]
     Off,
-    /// Findings are shown; provisioned all the same, but for a domain that has to be proven.
+    /// Findings are shown; requests are provisioned all the same, except with a domain that has to
+    /// be proven.
     Advise(Checker, ProofMode),
-    /// Provisioned on positive proof alone.
+    /// Requests are provisioned only on positive proof.
     Enforce(Checker, ProofMode),
 }
 
 impl Checks {
-    /// How strict they are.
+    /// How strict the checks are.
     #[must_use]
     pub const fn mode(&self) -> Mode {
         match self {
@@ -119,7 +120,7 @@ impl Checks {
         }
     }
 
-    /// What makes them; `None`: nothing is looked up.
+    /// What runs the checks; `None`: they are off.
     #[must_use]
     pub const fn checker(&self) -> Option<&Checker> {
         match self {
@@ -138,7 +139,7 @@ impl Checks {
     }
 }
 
-/// The readiness checks. Cheap to clone; all clones share limits and what they know of edges.
+/// The readiness checks. Cheap to clone; clones share limits and what they know of edges.
 #[derive(Clone)]
 pub struct Checker(Arc<Inner>);
 
@@ -151,22 +152,22 @@ struct Inner {
     all: DefaultDirectRateLimiter,
     zones: DefaultKeyedRateLimiter<String>,
     addresses: DefaultKeyedRateLimiter<IpAddr>,
-    /// Counts look-ups, to forget now and then whom nobody asks for any more.
+    /// Counts lookups, so that zones no longer queried are forgotten now and then.
     asked: AtomicU32,
     edges: Cache<AccessEdge, Arc<Shown>>,
-    /// By zone.
+    /// Counts unanswered queries by zone.
     silence: Silence<String>,
     meter: Meter,
 }
 
-/// Without what was looked at.
+/// Prints nothing of what was checked.
 impl fmt::Debug for Checker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Checker").finish_non_exhaustive()
     }
 }
 
-/// What an edge shows.
+/// What an edge shows: its addresses and certificate.
 pub struct Shown {
     addresses: AddressFacts,
     tls: Option<TlsFacts>,
@@ -178,7 +179,7 @@ fn quota((per_second, burst): (u32, u32)) -> Quota {
 }
 
 impl Checker {
-    /// Checks that ask `dns` and `tls`, and connect where `reach` allows.
+    /// Checks that use `dns` and `tls`, and connect where `reach` allows.
     #[must_use]
     pub fn new(dns: Dns, tls: Tls, reach: Reach, clock: Clock) -> Self {
         Self(Arc::new(Inner {
@@ -200,13 +201,14 @@ impl Checker {
         }))
     }
 
-    /// What was looked at.
+    /// Counts the checks.
     #[must_use]
     pub fn meter(&self) -> &Meter {
         &self.0.meter
     }
 
-    /// Looks at every edge and every domain of `routes` for somebody who waits, for `budget` at most.
+    /// Checks every edge and every domain of `routes` for a client that waits, for `budget` at
+    /// most.
     pub async fn check(&self, routes: &[(AccessEdge, Vec<SipDomain>)], budget: Duration) -> Report {
         let end = Instant::now() + budget;
         let mut names = Vec::new();
@@ -244,7 +246,7 @@ impl Checker {
         report
     }
 
-    /// What the owner of the zone of `domain` says of the service with this token
+    /// Whether the owner of the zone of `domain` names the service with this token
     /// (`docs/design.md#whose-domain`). [`owner::judge`](super::owner::judge) makes a finding of
     /// it.
     pub async fn owner_says(&self, domain: &SipDomain, token: &str) -> TokenFacts {
@@ -263,7 +265,7 @@ impl Checker {
         said
     }
 
-    /// What is found of a domain; without the right to look it up, that its zone is silent.
+    /// The findings of a domain; without a slot, that its zone does not answer.
     pub(crate) async fn domain(
         &self,
         domain: &SipDomain,
@@ -283,7 +285,7 @@ impl Checker {
         findings
     }
 
-    /// What is found of an edge that shows this, and the domains that are to be routed to it.
+    /// The findings of an edge that shows this, and of the domains that are to be routed to it.
     pub(crate) fn edge(
         &self,
         edge: &AccessEdge,
@@ -339,7 +341,8 @@ impl Checker {
         Shown { addresses, tls }
     }
 
-    /// Waits, without a slot, until all of `addresses` may be connected to; whether they may.
+    /// Waits, without a slot, until all of `addresses` may be connected to; returns whether they
+    /// may.
     async fn may_connect(&self, addresses: &[IpAddr]) -> bool {
         let limit = &self.0.addresses;
         let all = async {
@@ -352,7 +355,7 @@ impl Checker {
         timeout(ADDRESS_WAIT, all).await.is_ok()
     }
 
-    /// Remembers whether the zone of `name` was silent.
+    /// Records whether the zone of `name` answered.
     async fn learn(&self, name: &Fqdn, trouble: Option<Trouble>) {
         let zone = zone(name);
         if trouble == Some(Trouble::Silent) {
@@ -362,19 +365,19 @@ impl Checker {
         }
     }
 
-    /// Waits until it is our turn to ask for a name; `None`: its zone is known to be silent.
+    /// Waits for the turn of a lookup for a name; `None`: its zone is known not to answer.
     async fn turn(&self, lane: Lane, name: &Fqdn) -> Option<Slot> {
         let zone = zone(name);
         if self.0.silence.is_silent(&zone) {
             return None;
         }
-        // Before a slot is taken: who waits for a zone keeps nobody from another.
+        // Before a slot is taken: waiting for one zone must not block others.
         self.0
             .zones
             .until_key_ready_with_jitter(&zone, Jitter::up_to(SPREAD))
             .await;
         let slot = self.slot(lane).await;
-        // Others may have found out while we waited.
+        // Other checks may have found out while this one waited.
         slot.filter(|_| !self.0.silence.is_silent(&zone))
     }
 
@@ -392,13 +395,13 @@ impl Checker {
     }
 }
 
-/// The gravest of what was found.
+/// The highest severity of the findings.
 fn gravest(findings: &[Finding]) -> Severity {
     let graves = findings.iter().map(|finding| finding.severity);
     graves.max().unwrap_or(Severity::Ok)
 }
 
-/// The zone that a name most likely stands in: what is registered under a public suffix.
+/// The zone that most likely contains a name: the domain registered under a public suffix.
 fn zone(name: &Fqdn) -> String {
     let registered = psl::domain_str(name.as_str());
     registered.unwrap_or(name.as_str()).to_owned()

@@ -1,7 +1,7 @@
-//! What was found somewhere out there, fit to be stored and shown.
+//! Evidence: what was found in zones and certificates, made fit to be stored and shown.
 //!
-//! The owner of a zone or of a certificate decides how much is found there. So it is bounded: each line,
-//! the lines of a finding, and the lines of all findings of a request together.
+//! The owner of a zone or of a certificate decides how much is found there. So it is bounded: each
+//! line, the lines of a finding, and the lines of all findings of a request together.
 
 use std::fmt;
 
@@ -11,21 +11,21 @@ use super::{Finding, Severity};
 const LONGEST: usize = 256;
 /// The most lines of one finding; then one that says how many more there are.
 const MOST: usize = 8;
-/// What all lines of a request's findings may be long together, in bytes.
+/// The most that all lines of a request's findings may take together, in bytes.
 pub const MOST_IN_ALL: usize = 64 * 1024;
-/// Stands where something was left out.
+/// Replaces what was left out.
 const LEFT_OUT: &str = "[left out]";
-/// Stands for the lines of a finding for which there was no room.
+/// Replaces the lines of a finding for which there was no room.
 const NO_ROOM: &str = "not kept: too much";
 
-/// A line of evidence: printable ASCII, 256 bytes at most, and nothing that looks like an address
-/// of a person, whoever put it into a zone or a certificate. SQL holds it to 300 bytes, which
-/// versions before stored, and to the same in all else.
+/// A line of evidence: printable ASCII, 256 bytes at most, and nothing that looks like a person's
+/// address. SQL enforces the same rules, with a limit of 300 bytes, because earlier versions stored
+/// that many.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Evidence(String);
 
 impl Evidence {
-    /// `text` without what may not be kept.
+    /// `text` without what must not be stored.
     #[must_use]
     pub fn new(text: &str) -> Self {
         let printable = |c: char| if matches!(c, ' '..='~') { c } else { '?' };
@@ -46,8 +46,8 @@ impl Evidence {
         Self(kept)
     }
 
-    /// Several lines; when there are more than eight, a ninth says how many. They come in an order
-    /// that does not depend on that of an answer, so that the same answer is the same evidence.
+    /// Several lines; when there are more than eight, a ninth says how many. Their order does not
+    /// depend on that in an answer, so that the same answer makes the same evidence.
     #[must_use]
     pub fn lines(lines: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<Self> {
         let mut lines = lines.into_iter();
@@ -63,22 +63,22 @@ impl Evidence {
         kept
     }
 
-    /// The line.
+    /// The text of the line.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Puts the findings of a request in order, the gravest first, and leaves evidence out for which there
-/// is no room in [`MOST_IN_ALL`]; a line says so. A short line is kept, since that one is no shorter.
+/// Sorts the findings of a request, the most severe first, and leaves evidence out for which there
+/// is no room in [`MOST_IN_ALL`]; a line says so. A line that is no longer than that one is kept.
 pub fn bound(findings: &mut [Finding]) {
     findings
         .sort_by(|a, b| (b.severity, &a.subject, a.code).cmp(&(a.severity, &b.subject, b.code)));
     let mut room = MOST_IN_ALL;
     for finding in findings {
         let length: usize = finding.found.iter().map(|line| line.0.len()).sum();
-        // The cause of what was skipped is no evidence.
+        // The cause of a skipped finding is no evidence.
         if finding.severity == Severity::Skipped || length <= NO_ROOM.len() {
             continue;
         }
@@ -133,7 +133,7 @@ mod tests {
         let long = "x".repeat(250);
         let mut findings: Vec<_> = (0..1_000).map(|n| of(Code::SrvTarget, n, &long)).collect();
         findings.reverse();
-        // Graver and short: it is kept whatever else there is.
+        // More severe and short: it is kept whatever else there is.
         findings.insert(
             500,
             Finding::new(Code::DomainHeld, &findings[0].subject.clone(), "", ["none"]),
@@ -150,7 +150,7 @@ mod tests {
             .unwrap();
         assert_eq!(held.found[0].as_str(), "none");
         assert_eq!(findings[998].found, [Evidence::new(NO_ROOM)]);
-        // Bounded again it is the same.
+        // Bounding it again changes nothing.
         let once = findings.clone();
         bound(&mut findings);
         assert_eq!(findings, once);

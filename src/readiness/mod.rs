@@ -1,15 +1,15 @@
-//! Will federation work for these routes, and if not, what has to be mended?
+//! The readiness checks: whether federation will work for a set of routes, and what needs fixing.
 //!
-//! [`dns`] asks and [`domain`] judges the answers for a SIP domain; [`tls`] asks and [`edge`]
-//! judges for an Access Edge. [`engine`] puts them together, within limits, for the form, the
-//! background task, `/check` and `pic-portal check` alike; [`catalogue`] has an entry for each
-//! code, [`words`] says it to people, and `pages` has the form of `/check`. What is looked for
-//! stands in `docs/field.md#dns-certificate-transport`, what it is called in
+//! [`dns`] queries and [`domain`] judges the answers for a SIP domain; [`tls`] connects and
+//! [`edge`] judges the results for an Access Edge. [`engine`] combines them, within limits, for the
+//! form, the background task, `/check` and `pic-portal check` alike; [`catalogue`] has an entry for
+//! each code, [`words`] puts findings into words, and `pages` has the form of `/check`. What is
+//! checked is in `docs/field.md#dns-certificate-transport`, the codes are in
 //! `docs/readiness.md#all-findings`.
 //!
-//! A check says what is there and decides nothing. Whether a request waits for it is up to
-//! [`engine::Report::proves`] and the [`Mode`]; when it is looked at again, and what becomes of it,
-//! to [`crate::provisioning`]. Nothing here stores or logs anything, and [`net`] says where a
+//! A check reports what is there and decides nothing. Whether a request waits for it is up to
+//! [`engine::Report::proves`] and the [`Mode`]; when it is checked again, and what becomes of it,
+//! to [`crate::provisioning`]. Nothing here stores or logs anything, and [`net`] decides where a
 //! connection may go at all.
 
 pub mod catalogue;
@@ -34,17 +34,18 @@ use crate::{named::named, names::Fqdn};
 named! {
     /// How strict the checks are (`docs/readiness.md#modes`).
     Mode {
-        /// Provisioned on positive proof alone.
+        /// Requests are provisioned only on positive proof.
         Enforce = "enforce",
-        /// Findings are shown; provisioned all the same, but for a domain that is held.
+        /// Findings are shown; requests are provisioned all the same, except with a domain that is
+        /// held.
         Advise = "advise",
-        /// Nothing is looked up.
+        /// Nothing is checked.
         Off = "off",
     }
 }
 
 impl Default for Mode {
-    /// The strictest.
+    /// The strictest mode.
     fn default() -> Self {
         Self::Enforce
     }
@@ -70,15 +71,15 @@ impl Default for ProofMode {
 }
 
 named! {
-    /// What a finding means for the request. In order of gravity.
+    /// What a finding means for the request, in order of severity.
     Severity {
-        /// As it should be.
+        /// All is as it should be.
         Ok = "ok",
-        /// Not looked at, because of an earlier finding.
+        /// Not checked, because of an earlier finding.
         Skipped = "skipped",
-        /// Works, and is worth a look.
+        /// It works, and needs attention.
         Warning = "warning",
-        /// Could not be looked at: neither proof nor held against the domain.
+        /// The check failed: this counts neither for nor against the domain.
         Unknown = "unknown",
         /// Federation cannot work like this.
         Blocking = "blocking",
@@ -88,20 +89,21 @@ named! {
 /// One result of a readiness check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What was found.
+    /// The code of what was found.
     pub code: Code,
     /// What it means for the request: see [`Code::severity`].
     pub severity: Severity,
-    /// The SIP domain or Access Edge that was looked at.
+    /// The SIP domain or Access Edge that was checked.
     pub subject: Fqdn,
     /// What should be there.
     pub expected: Evidence,
-    /// What is there, a line each, within bounds; for a skipped one the code that it depends on.
+    /// What is there, a line each, within bounds; for a skipped finding the code that it depends
+    /// on.
     pub found: Vec<Evidence>,
 }
 
 impl Finding {
-    /// A finding of the code's own gravity.
+    /// A finding with the code's own severity.
     #[must_use]
     pub fn new(
         code: Code,
@@ -118,7 +120,7 @@ impl Finding {
         }
     }
 
-    /// `code` could not be looked at because of `cause`.
+    /// The finding that `code` could not be checked because of `cause`.
     #[must_use]
     pub fn skipped(code: Code, subject: &Fqdn, cause: Code) -> Self {
         Self {

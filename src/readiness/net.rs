@@ -1,17 +1,17 @@
 //! Which addresses may a check connect to?
 //!
-//! What a zone says is a stranger's word, so a check goes only where anybody may go: to addresses
-//! that IANA's special-purpose registries call globally reachable, or do not mention. An IPv6
-//! address that has an IPv4 address inside, and leads there, is judged by both.
+//! Anyone can put any address into a zone, so a check connects only to addresses that IANA's
+//! special-purpose registries call globally reachable, or do not mention. An IPv6 address that
+//! contains an IPv4 address, and leads there, is judged by both.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
-/// Where checks may go.
+/// The addresses that checks may connect to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reach {
-    /// Addresses that are not globally reachable are allowed too (`PIC_CHECK_PRIVATE`).
+    /// Whether addresses that are not globally reachable are allowed too (`PIC_CHECK_PRIVATE`).
     pub private: bool,
 }
 
@@ -52,13 +52,13 @@ const V4_CLOSED: [Ipv4Net; 16] = [
     v4(255, 255, 255, 255, 32),
 ];
 
-/// Globally reachable inside what is not.
+/// Globally reachable parts of those networks.
 const V4_OPEN: [Ipv4Net; 2] = [
     v4(192, 0, 0, 9, 32),  // port control protocol, anycast
     v4(192, 0, 0, 10, 32), // traversal using relays around NAT, anycast
 ];
 
-/// The only part of IPv6 that is given out as global unicast addresses.
+/// The only part of IPv6 from which global unicast addresses are assigned.
 const V6_UNICAST: Ipv6Net = v6([0x2000, 0, 0, 0], 0, 3);
 
 /// Not globally reachable inside it by the IANA IPv6 Special-Purpose Address Registry.
@@ -69,7 +69,7 @@ const V6_CLOSED: [Ipv6Net; 4] = [
     v6([0x3fff, 0, 0, 0], 0, 20), // documentation
 ];
 
-/// Globally reachable inside what is not.
+/// Globally reachable parts of those networks.
 const V6_OPEN: [Ipv6Net; 7] = [
     v6([0x2001, 1, 0, 0], 1, 128),    // port control protocol, anycast
     v6([0x2001, 1, 0, 0], 2, 128),    // traversal using relays around NAT, anycast
@@ -86,8 +86,8 @@ const NAT64: Ipv6Net = v6([0x64, 0xff9b, 0, 0], 0, 96);
 /// Whether `address` is globally reachable.
 ///
 /// Sources: the IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890), where anything
-/// but a plain "true" counts as no; RFC 5771 and RFC 4291 for multicast; RFC 6052 for NAT64;
-/// RFC 5214 for ISATAP. Mapped addresses (`::ffff:0:0/96`) are never on any wire, and refused.
+/// but a plain "true" counts as no; RFC 5771 and RFC 4291 for multicast; RFC 6052 for NAT64; RFC
+/// 5214 for ISATAP. Mapped addresses (`::ffff:0:0/96`) are never used on a network, and refused.
 #[must_use]
 pub fn is_global(address: IpAddr) -> bool {
     match address {
@@ -110,7 +110,7 @@ fn is_global_v6(address: Ipv6Addr) -> bool {
         && inside.is_none_or(is_global_v4)
 }
 
-/// Where the address leads inside a site, if its interface identifier is an ISATAP one.
+/// The IPv4 address it leads to inside a site, if its interface identifier is an ISATAP one.
 fn isatap(address: Ipv6Addr) -> Option<Ipv4Addr> {
     matches!(address.segments()[4..6], [0x0000 | 0x0200, 0x5efe]).then(|| last_four(address))
 }

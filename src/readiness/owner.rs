@@ -1,8 +1,8 @@
-//! Has the owner of a domain's zone named the service that asks for the domain
-//! (`docs/design.md#whose-domain`)?
+//! Judges proof of ownership: whether the owner of a zone names the service
+//! (`docs/design.md#whose-domain`).
 //!
-//! By a TXT record: `_pic-portal.<domain>` says `pic-service=<token of the service>`, and names no
-//! other service.
+//! The proof is a TXT record: `_pic-portal.<domain>` has `pic-service=<token of the service>`, and
+//! names no other service.
 
 use super::{
     Code, Finding, Severity,
@@ -10,20 +10,20 @@ use super::{
 };
 use crate::names::{Fqdn, SipDomain};
 
-/// Where the record of `domain` stands, without a dot at the end.
+/// The name of the record for `domain`, without a dot at the end.
 #[must_use]
 pub fn record_name(domain: &Fqdn) -> String {
     format!("{TOKEN_PREFIX}.{domain}")
 }
 
-/// What the record says: the same for all domains of the service with this token.
+/// The text of the record: the same for all domains of the service with this token.
 #[must_use]
 pub fn record_value(token: &str) -> String {
     format!("{TOKEN_KEY}{token}")
 }
 
-/// What it means that the owner of the zone of `domain` `said` this of the service with `token`, where
-/// the domain `is_held` by another service or by none.
+/// The finding for `domain` and the service with `token`, where the lookup returned `said` and the
+/// domain `is_held` by another service or by none.
 #[must_use]
 pub fn judge(domain: &SipDomain, token: &str, said: &TokenFacts, is_held: bool) -> Finding {
     let subject = domain.as_fqdn();

@@ -1,7 +1,7 @@
-//! Who has not answered lately, and is not asked again for a while?
+//! Remembers who did not answer recently, and is not queried again for a while.
 //!
-//! Shared by all that ask, so that what is silent costs its time once and not once a request. Memory
-//! is bounded: when it is full, what was used least is forgotten.
+//! All checks share it, so that the time for a server that does not answer is spent once and not
+//! once for each request. Memory is bounded: when it is full, the entry used least is forgotten.
 
 use std::{
     hash::Hash,
@@ -14,14 +14,15 @@ use std::{
 
 use moka::future::Cache;
 
-/// The span in which silences are counted, and how long nothing is asked after too many.
+/// The span in which unanswered queries are counted, and how long there are no queries after too
+/// many.
 const MEMORY: Duration = Duration::from_mins(1);
-/// The most that are remembered.
+/// The most entries that are remembered.
 const MOST_REMEMBERED: u64 = 50_000;
 
-/// Counts silences in a row.
+/// Counts unanswered queries in a row.
 pub(super) struct Silence<K> {
-    /// So many within a minute, without an answer in between, are too many.
+    /// How many within a minute, without an answer in between, are too many.
     too_many: u32,
     counts: Cache<K, Arc<AtomicU32>>,
     silent: Cache<K, ()>,
@@ -46,12 +47,12 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Silence<K> {
         }
     }
 
-    /// Whether it was silent too often, less than a minute ago.
+    /// Whether there were too many, less than a minute ago.
     pub(super) fn is_silent(&self, key: &K) -> bool {
         self.silent.contains_key(key)
     }
 
-    /// It did not answer in time.
+    /// Records that there was no answer in time.
     pub(super) async fn silent(&self, key: &K) {
         let count = self
             .counts
@@ -62,7 +63,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Silence<K> {
         }
     }
 
-    /// It answered.
+    /// Records that there was an answer.
     pub(super) async fn answered(&self, key: &K) {
         if self.counts.contains_key(key) {
             self.counts.invalidate(key).await;

@@ -1,8 +1,8 @@
-//! What does a finding say to people, who must act, and which line mends it?
+//! Puts findings into words: what it means, who must act, and which lines fix it.
 //!
-//! One wording for pages, `pic-portal check`, the support bundle and the support desk. No I/O and
-//! no markup here. A title and a text belong to the code and not to the subject, so that a finding
-//! that forty domains have is said once, with forty lines. Source:
+//! The same words for pages, `pic-portal check`, the support bundle and the support desk. No I/O
+//! and no markup here. A title and a text belong to the code and not to the subject, so that a
+//! finding of forty domains is shown once, with forty lines. Source:
 //! `docs/field.md#dns-certificate-transport`, `docs/design.md#whose-domain`.
 
 mod lines;
@@ -20,7 +20,7 @@ const PROOF_UNKNOWN: (&str, &str, &str) = (
     "Whoever looks after your DNS zones, if the record is not published yet",
 );
 
-/// What a severity is called, on pages and at a terminal.
+/// The name of a severity, on pages and at a terminal.
 #[must_use]
 pub const fn called(severity: Severity) -> &'static str {
     match severity {
@@ -35,7 +35,7 @@ pub const fn called(severity: Severity) -> &'static str {
 /// A line to copy: into a zone, a shell, or an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// What it is for; the same for every subject, so that lines of many can stand together.
+    /// The purpose; the same for every subject, so that the lines of many can be shown together.
     pub label: &'static str,
     /// The line, with the real names filled in.
     pub line: String,
@@ -48,18 +48,18 @@ pub struct Words {
     pub title: &'static str,
     /// Why it matters and what to do, a few sentences.
     pub text: String,
-    /// Who must act; empty where nobody has to.
+    /// Who must act; empty if no one has to.
     pub who: &'static str,
     /// What should be there.
     pub expected: String,
-    /// What is there, a line each.
+    /// What is there, one line each.
     pub found: Vec<String>,
-    /// What mends it, ready to copy; and what shows whether it is mended.
+    /// What fixes it, ready to copy; and what shows whether it is fixed.
     pub lines: Vec<Line>,
 }
 
-/// Puts findings into words. Knows what the lines need: the routes that are asked for, the name of
-/// the network, the service's token.
+/// Puts findings into words. Knows what the lines need: the requested routes, the name of the
+/// network, the service's token.
 #[derive(Clone, Debug)]
 pub struct Teller<'a> {
     provider: &'a str,
@@ -88,7 +88,7 @@ impl<'a> Teller<'a> {
         }
     }
 
-    /// With the public token of the service, by which a zone's owner gives it a domain. Without it
+    /// Adds the public token of the service, by which a zone's owner gives it a domain. Without it
     /// the record is not shown: where there is no request, or one that has ended.
     #[must_use]
     pub fn with_token(self, token: &'a str) -> Self {
@@ -147,7 +147,7 @@ impl Teller<'_> {
     }
 }
 
-/// What was not looked at, because of something that has to be mended first.
+/// The words for what was not checked, because something has to be fixed first.
 fn skipped(finding: &Finding) -> Words {
     let cause = finding
         .found

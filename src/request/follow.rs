@@ -1,4 +1,4 @@
-//! What does somebody who follows a request have to see of it, at a glance?
+//! A summary of a request, for live streams and `ETag`s.
 
 pub mod store;
 
@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Facts, store::Request};
 use crate::readiness::Severity;
 
-/// The internal number of a request, for following it.
+/// The internal id of a request, by which streams follow it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub(super) i64);
 
@@ -43,25 +43,25 @@ impl FromIterator<Severity> for Counts {
     }
 }
 
-/// How a request stands, at a glance.
+/// A summary of how a request stands.
 #[derive(Clone, Copy, Debug)]
 pub struct Glance {
     /// What its standing is derived from.
     pub facts: Facts,
-    /// Place of the last entry in its timeline, from 1.
+    /// Number of the last entry in its timeline, from 1.
     pub seq: u32,
-    /// Its findings.
+    /// How many findings it has, by severity.
     pub findings: Counts,
-    /// When its checks last ran; none: not yet.
+    /// When its checks last ran; `None`: not yet.
     pub checked_at: Option<DateTime<Utc>>,
-    /// When it is looked at next; none once it has ended and is not in force.
+    /// When it is checked next; `None` once it has ended and is not in force.
     pub due_at: Option<DateTime<Utc>>,
     /// The database's time when this was read.
     pub now: DateTime<Utc>,
 }
 
 impl Request {
-    /// The same at a glance.
+    /// The summary of this request.
     #[must_use]
     pub fn glance(&self) -> Glance {
         Glance {

@@ -1,8 +1,8 @@
-//! What was typed into the request form, and is it a request?
+//! Checks the request form, and makes a request of it.
 //!
-//! No I/O here. [`RequestForm`] holds the fields as sent; [`RequestForm::check`] makes a
-//! [`Wanted`] of them, or says by the field what is wrong and what to type. `validator` looks at
-//! presence and size, the domain types at everything else; both end in [`FieldError`] at once.
+//! No I/O here. [`RequestForm`] holds the fields as sent; [`RequestForm::check`] makes a [`Wanted`]
+//! of them, or says for each wrong field what to type. `validator` checks presence and size, the
+//! domain types everything else; both end in [`FieldError`] at once.
 
 mod findings;
 
@@ -22,14 +22,14 @@ use crate::{
 };
 
 /// The fields of `POST /requests/new` as they were sent (`docs/design.md#contract`). Any other
-/// field is refused: nobody can send contact data, not even by mistake.
+/// field is refused, so that no one can send contact data, not even by mistake.
 #[derive(Clone, Default, Deserialize, Validate)]
 #[serde(deny_unknown_fields, default)]
 pub struct RequestForm {
     /// Licensing programme.
     #[validate(length(min = 1, code = "programme"))]
     pub programme: String,
-    /// Agreement number.
+    /// The agreement number.
     pub number: String,
     /// Access Edge FQDNs, in pairs with `domains`.
     // `max` is MAX_EDGES, which the macro does not take from another module.
@@ -44,7 +44,7 @@ pub struct RequestForm {
     /// `on` when the terms are accepted.
     #[validate(length(min = 1, code = "terms"))]
     pub terms: String,
-    /// Random UUID of this form.
+    /// The random UUID of this form.
     pub submission_id: String,
     /// The button that was pressed.
     pub action: String,
@@ -60,20 +60,21 @@ impl fmt::Debug for RequestForm {
 /// The buttons of the form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// One more Access Edge.
+    /// Adds an Access Edge.
     AddEdge,
-    /// Without the Access Edge at this place, from 0.
+    /// Removes the Access Edge with this index, from 0.
     RemoveEdge(usize),
-    /// Check the answers.
+    /// Shows the review.
     Review,
-    /// Back from the answers to the form.
+    /// Goes back from the review to the form.
     Change,
-    /// Send it.
+    /// Submits the request.
     Submit,
 }
 
 impl Action {
-    /// The button with that value. None was pressed: Enter means *Continue*.
+    /// The button with that value. An empty value means that Enter was pressed, which is
+    /// *Continue*.
     #[must_use]
     pub fn parse(value: &str) -> Option<Self> {
         match value {
@@ -91,31 +92,31 @@ impl Action {
     }
 }
 
-/// A field of the form; places count from 0.
+/// A field of the form; indexes count from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
-    /// Licensing programme.
+    /// The licensing programme.
     Programme,
-    /// Agreement number.
+    /// The agreement number.
     Number,
-    /// Access Edge FQDN at a place.
+    /// The FQDN of the Access Edge with this index.
     Edge(usize),
-    /// SIP domains at a place.
+    /// The SIP domains of the Access Edge with this index.
     Domains(usize),
     /// Where the users are homed.
     Deployment,
     /// Acceptance of the terms.
     Terms,
-    /// The hidden number of the form.
+    /// The hidden submission id.
     SubmissionId,
     /// The form as a whole.
     Form,
 }
 
-/// What is wrong with a field, in words for the person who typed it, and for nobody else.
+/// What is wrong with a field, in words for the person who typed it and for no one else.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FieldError {
-    /// Where.
+    /// The field that is wrong.
     pub field: Field,
     /// What to type instead.
     pub message: String,
@@ -130,38 +131,38 @@ impl fmt::Debug for FieldError {
     }
 }
 
-/// Something that was done with the input, or that is odd about it; never an obstacle.
+/// Something that was changed in the input, or that is unusual about it; never an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// A name was written otherwise than it was typed.
+    /// A name is stored in another form than it was typed.
     Normalised {
-        /// The field.
+        /// The field it was typed in.
         field: Field,
-        /// As typed.
+        /// The name as typed.
         typed: Typed,
-        /// As it will be stored.
+        /// The name as it will be stored.
         used: Typed,
     },
-    /// Domains that were listed more than once at a place count once.
+    /// Domains that were listed more than once for one edge are stored once.
     Merged {
-        /// Place of the edge.
+        /// Index of the edge.
         edge: usize,
-        /// How many were too many.
+        /// How many duplicates were dropped.
         doubles: usize,
     },
-    /// The number has an odd shape.
+    /// The number has an unusual form.
     Number(NumberWarning),
     /// Partners that discover by the rule of 2019 will not find these domains' edge
     /// (`docs/field.md#dns-certificate-transport`): its name is not one label and then the domain.
     NotDiscoverable {
-        /// The edge.
+        /// The Access Edge they will not find.
         edge: AccessEdge,
-        /// The domains.
+        /// The SIP domains concerned.
         domains: Vec<SipDomain>,
     },
 }
 
-/// What a person typed, or what was made of it, for showing to that person: no `Display`, redacted
+/// What a person typed, or what was made of it, to be shown to that person: no `Display`, redacted
 /// `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Typed(pub String);
@@ -172,19 +173,19 @@ impl fmt::Debug for Typed {
     }
 }
 
-/// A form that is a request.
+/// A form that is a valid request.
 #[derive(Clone, Debug)]
 pub struct Checked {
-    /// What is asked.
+    /// The request to be stored.
     pub wanted: Wanted,
-    /// The form's own number.
+    /// The form's submission id.
     pub submission: SubmissionId,
-    /// What was normalised, merged, or is odd.
+    /// What was normalised, merged, or is unusual.
     pub notes: Vec<Note>,
 }
 
 impl RequestForm {
-    /// An empty form with room for one edge and a submission id of its own.
+    /// An empty form with fields for one edge and a submission id of its own.
     #[must_use]
     pub fn blank() -> Self {
         Self {
@@ -195,13 +196,13 @@ impl RequestForm {
         }
     }
 
-    /// The edges with their domains as typed, in pairs; what is missing in a pair is empty.
+    /// The edges with their domains as typed, in pairs; what is missing of a pair is empty.
     pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         let count = self.edge.len().max(self.domains.len());
         (0..count).map(|place| (at(&self.edge, place), at(&self.domains, place)))
     }
 
-    /// Room for one more edge, as long as there are fewer than ten.
+    /// Adds fields for one more edge, unless there are ten already.
     pub fn add_edge(&mut self) {
         self.even_out();
         if self.edge.len() < MAX_EDGES {
@@ -210,7 +211,7 @@ impl RequestForm {
         }
     }
 
-    /// Takes the edge at `place` away, with its domains; there is always room for one.
+    /// Removes the edge at index `place`, with its domains; one edge always remains.
     pub fn remove_edge(&mut self, place: usize) {
         self.even_out();
         if place < self.edge.len() {
@@ -232,7 +233,7 @@ impl RequestForm {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong, in the order of the fields on the page.
+    /// All errors, in the order of the fields on the page.
     pub fn check(&self) -> Result<Checked, Vec<FieldError>> {
         let mut findings = Findings::default();
         if let Err(errors) = self.validate() {
@@ -271,11 +272,12 @@ impl RequestForm {
         }
     }
 
-    /// The routes alone, for whoever asks nothing yet; with what was normalised, merged, or is odd.
+    /// The routes alone, for a check without a request; with what was normalised, merged, or is
+    /// unusual.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with them, in the order of the fields on the page.
+    /// All their errors, in the order of the fields on the page.
     pub fn routes(&self) -> Result<(Routes, Vec<Note>), Vec<FieldError>> {
         let mut findings = Findings::default();
         match self.checked_routes(&mut findings) {
@@ -319,7 +321,7 @@ impl RequestForm {
     }
 
     fn checked_routes(&self, findings: &mut Findings) -> Option<Routes> {
-        // Counted, and told of, before.
+        // Their number was checked, and reported, before.
         if !(1..=MAX_EDGES).contains(&self.pairs().count()) {
             return None;
         }
@@ -359,7 +361,7 @@ impl RequestForm {
     }
 }
 
-/// What was typed at a place; nothing was typed where a pair is not whole.
+/// What was typed at this index; empty where one of a pair is missing.
 fn at(list: &[String], place: usize) -> &str {
     list.get(place).map_or("", String::as_str)
 }

@@ -1,18 +1,19 @@
-//! How does somebody who waits for a request learn what becomes of it?
+//! Tells those who wait for a request of its changes: stream, JSON, feed, calendar and support
+//! bundle.
 //!
-//! Nobody can be e-mailed, so the portal itself must tell (`docs/design.md#in-one-paragraph`). Five
-//! addresses below that of a request's page, for whoever holds its reference:
+//! No one can be e-mailed, so the portal itself must tell (`docs/design.md#in-one-paragraph`). Five
+//! addresses below that of a request's page, for anyone who has its reference:
 //!
 //! | address | what it is | for |
 //! |---|---|---|
 //! | `/stream` | server-sent events | the open page, and programs that wait |
-//! | the page's own, with `Accept: application/json` | how it stands, field by field | programs |
+//! | the page's own, with `Accept: application/json` | its status, field by field | programs |
 //! | `/feed.atom` | an entry for each event of the timeline | feed readers |
 //! | `/calendar.ics` | an entry at the time that was promised | calendars |
 //! | `/support.txt` | all that support asks for | people, to copy or to send |
 //!
-//! None of them has a key or anything of a person in it, and of the service's public token no more
-//! than the records that are to be published.
+//! None of them contains a key or personal data, and the service's public token only in the records
+//! that are to be published.
 
 mod calendar;
 mod feed;
@@ -40,8 +41,8 @@ use super::{
 };
 use crate::{clock::Clocks, code, web::site::Site};
 
-/// Names what a page or an event of the stream shows, in 8 letters and digits: while it is the
-/// same there is nothing new to see, times that pass left out.
+/// A version of what a page or an event of the stream shows, in 8 letters and digits: while it is
+/// the same nothing new is shown, apart from times that pass.
 #[must_use]
 pub(crate) fn version(glance: &Glance, clocks: &Clocks) -> String {
     let standing = Standing::of(&glance.facts, clocks, glance.now);
@@ -62,8 +63,9 @@ fn address(site: &Site, reference: Reference) -> String {
     format!("{}/requests/{reference}", site.public_url.as_str())
 }
 
-/// A UUID for something of a request: the same for ever, wherever the portal is reached, and it
-/// does not tell the reference. `what`: names an event of the timeline, or `0` the request itself.
+/// A UUID for a part of a request: it never changes, does not depend on the portal's address, and
+/// does not reveal the reference. `what` names an event of the timeline, or `0` for the request
+/// itself.
 fn stable_id(request: &Request, what: &str) -> uuid::Uuid {
     let hash = Sha256::digest(format!("pic-portal live {} {what}", request.reference));
     let mut bytes = [0; 16];
@@ -71,12 +73,12 @@ fn stable_id(request: &Request, what: &str) -> uuid::Uuid {
     uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
-/// `2025-05-05T14:01:00Z`.
+/// The time as `2025-05-05T14:01:00Z`.
 fn iso(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-/// When the last thing happened to a request.
+/// The time of the last event of a request.
 fn last_event(request: &Request) -> DateTime<Utc> {
     request
         .events

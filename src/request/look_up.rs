@@ -1,7 +1,7 @@
-//! How do those who want to see a request at the same time find it?
+//! Loads requests by their references, those wanted at the same time by one query.
 //!
-//! Who has seen its page already only has to know whether it is still the same: that is a
-//! [`Glance`], a fraction of the work of reading the whole of it.
+//! A client that has seen the page only needs to know whether it has changed: for that the
+//! [`Glance`] is read, which costs a fraction of loading the whole request.
 
 pub mod store;
 
@@ -11,33 +11,33 @@ use crate::{
     secret::SessionToken,
 };
 
-/// What somebody wants to see.
+/// A lookup of one request, by one client.
 #[derive(Clone, Copy, Debug)]
 pub struct Look {
-    /// The name of the request.
+    /// The reference of the request.
     pub reference: Reference,
-    /// The session of whoever looks, if they bring one: it may have ended.
+    /// The client's session, if it sent one; the session may have ended.
     pub session: Option<SessionToken>,
 }
 
-/// What whoever looks has to do with the request.
+/// What rights the client has to the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Visitor {
-    /// They are signed in to its service.
+    /// Whether it is signed in to the request's service.
     pub is_own: bool,
-    /// Their session is live, and was not noted as used for a minute or longer.
+    /// Whether its session is live, and its last recorded use is a minute ago or longer.
     pub is_due: bool,
 }
 
-/// All of a request.
+/// A query for all of a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Whole(Look);
 
-/// How it stands.
+/// A query for the summary of a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AtGlance(Look);
 
-/// Looks requests up, together with whoever does so at the same time. Cheap to clone.
+/// Loads requests in batches. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Readers {
     whole: Together<Whole>,
@@ -45,7 +45,7 @@ pub struct Readers {
 }
 
 impl Readers {
-    /// Readers on the connections of `pool`.
+    /// A loader on the connections of `pool`.
     #[must_use]
     pub fn new(pool: &PgPool) -> Self {
         Self {
@@ -54,16 +54,16 @@ impl Readers {
         }
     }
 
-    /// All of a request; `None` when there is none of that name.
+    /// All of a request; `None` when there is none with that reference.
     ///
     /// # Errors
     ///
-    /// [`db::Error`] when the database is away or a row is impossible; within 4 s.
+    /// [`db::Error`] when the database is unreachable or a row is invalid; within 4 s.
     pub async fn whole(&self, look: Look) -> Result<Option<(Request, Visitor)>, db::Error> {
         self.whole.ask(Whole(look)).await
     }
 
-    /// How a request stands; `None` when there is none of that name.
+    /// The summary of a request; `None` when there is none with that reference.
     ///
     /// # Errors
     ///

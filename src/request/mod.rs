@@ -1,8 +1,7 @@
-//! What did an administrator ask for, and how does it stand?
+//! The domain model of a request: what an administrator asks for, and how it stands.
 //!
-//! [`State`] owns the state machine of `docs/design.md#state-machine`; [`Standing`] is the one
-//! place where what people are told ("overdue", "needs your action", "superseded") is derived from
-//! it.
+//! [`State`] owns the state machine of `docs/design.md#state-machine`; [`Standing`] alone derives
+//! what people are shown ("overdue", "needs your action", "superseded") from it.
 
 pub mod events;
 pub mod follow;
@@ -34,7 +33,7 @@ pub const MAX_EDGES: usize = 10;
 /// The most SIP domains that a request may have, over all its edges.
 pub const MAX_DOMAINS: usize = 1_000;
 /// The most entries of a timeline that are read and shown: the last ones. `look_up.sql`, the desk's
-/// `request.sql` and the timelines of the streams have the same number.
+/// `request.sql` and the timelines of the streams use the same number.
 pub const MOST_EVENTS: usize = 100;
 
 named! {
@@ -44,7 +43,7 @@ named! {
         Initiate = "initiate",
         /// Other routes for a service.
         Update = "update",
-        /// No routes any more.
+        /// The end of a service: no routes.
         Cancel = "cancel",
     }
 }
@@ -54,7 +53,7 @@ named! {
     Deployment {
         /// All on the organisation's own servers.
         OnPremises = "on_premises",
-        /// Of one domain, some on-premises and some online.
+        /// Some users of a domain are on-premises and some online.
         Split = "split",
     }
 }
@@ -62,13 +61,13 @@ named! {
 named! {
     /// Why a request was rejected.
     Reason {
-        /// The limit passed and the checks never held.
+        /// The time limit passed before all checks passed.
         Expired = "expired",
         /// The organisation or its servers are not eligible.
         NotEligible = "not-eligible",
-        /// The same was asked already.
+        /// The same was already requested.
         Duplicate = "duplicate",
-        /// What was given is wrong.
+        /// Some information in the request is wrong.
         WrongInformation = "wrong-information",
         /// The provider's policy forbids it.
         Policy = "policy",
@@ -76,7 +75,7 @@ named! {
 }
 
 named! {
-    /// Who caused an event; never a name.
+    /// Who caused an event; never a person's name.
     Actor {
         /// The organisation's administrator.
         Administrator = "administrator",
@@ -90,7 +89,7 @@ named! {
 // ---------------------------------------------------------------------------------------------
 // What is asked
 
-/// Why a set of routes cannot be (`docs/field.md#edges-and-domains`). Places count from 0.
+/// Why a set of routes is invalid (`docs/field.md#edges-and-domains`). Indexes count from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RoutesProblem {
     /// There is no Access Edge.
@@ -101,45 +100,45 @@ pub enum RoutesProblem {
     TooManyDomains,
     /// This edge has no domain.
     NoDomain {
-        /// Place of the edge.
+        /// Index of the edge.
         edge: usize,
     },
-    /// This edge stands at an earlier place too.
+    /// This edge is listed earlier too.
     EdgeTwice {
-        /// Place of the edge.
+        /// Index of the edge.
         edge: usize,
-        /// The earlier place.
+        /// Index where it is listed earlier.
         earlier: usize,
     },
-    /// A domain stands at an earlier edge too: a SIP domain has exactly one Access Edge.
+    /// A domain is listed under an earlier edge too: a SIP domain has exactly one Access Edge.
     DomainTwice {
-        /// Place of the edge.
+        /// Index of the edge.
         edge: usize,
-        /// Place of the domain at it.
+        /// Index of the domain under it.
         domain: usize,
-        /// Place of the earlier edge.
+        /// Index of the earlier edge.
         earlier: usize,
     },
     /// A domain is the FQDN of an Access Edge in the same request.
     DomainIsEdge {
-        /// Place of the edge at which the domain stands.
+        /// Index of the edge under which the domain is listed.
         edge: usize,
-        /// Place of the domain at it.
+        /// Index of the domain under it.
         domain: usize,
     },
 }
 
-/// A whole set of routes that can be: 1 to 10 edges in the order given, each with its domains in
-/// order and without doubles, a domain at one edge only, none of them an edge itself.
+/// A valid set of routes: 1 to 10 edges in the order given, each with its domains in order and
+/// without duplicates, a domain under one edge only, none of them an edge itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Routes(Vec<(AccessEdge, Vec<SipDomain>)>);
 
 impl Routes {
-    /// Checks the set. A domain that is listed twice at the same edge counts once.
+    /// Checks the set. A domain that is listed twice under the same edge counts once.
     ///
     /// # Errors
     ///
-    /// Every [`RoutesProblem`] there is, in order of places.
+    /// All [`RoutesProblem`]s, ordered by index.
     pub fn new(wanted: Vec<(AccessEdge, Vec<SipDomain>)>) -> Result<Self, Vec<RoutesProblem>> {
         let mut problems = Vec::new();
         if wanted.is_empty() {
@@ -208,12 +207,12 @@ impl Routes {
     }
 }
 
-/// A request for a new service, as an administrator wants it: every rule holds.
+/// A valid request for a new service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// Licensing programme.
     pub programme: Programme,
-    /// The number that the programme asks for.
+    /// The number that the programme requires.
     pub number: AgreementNumber,
     /// Where the users are homed.
     pub deployment: Deployment,
@@ -221,29 +220,29 @@ pub struct Wanted {
     pub routes: Routes,
 }
 
-/// What is asked, and of whom.
+/// What is asked, and for which service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Asked {
     /// A new service with these routes.
     Initiate(Wanted),
     /// Other routes for a service.
     Update {
-        /// The service.
+        /// The service to change.
         service: ServiceId,
         /// Where the users are homed.
         deployment: Deployment,
         /// The whole set of routes to put in force.
         routes: Routes,
     },
-    /// No routes any more for a service.
+    /// The end of a service: no routes.
     Cancel {
-        /// The service.
+        /// The service to cancel.
         service: ServiceId,
     },
 }
 
 impl Asked {
-    /// What is asked, in a word.
+    /// The kind of request.
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match self {
@@ -253,7 +252,7 @@ impl Asked {
         }
     }
 
-    /// Where the users are homed; a cancel does not say.
+    /// Where the users are homed; `None` for a cancel.
     #[must_use]
     pub const fn deployment(&self) -> Option<Deployment> {
         match self {
@@ -263,7 +262,7 @@ impl Asked {
         }
     }
 
-    /// The service it is asked of; a new one has no number yet.
+    /// The service it is for; a new service has no id yet.
     #[must_use]
     pub const fn service(&self) -> Option<ServiceId> {
         match self {
@@ -272,7 +271,7 @@ impl Asked {
         }
     }
 
-    /// The wanted routes by edge; a cancel wants none.
+    /// The wanted routes by edge; none for a cancel.
     #[must_use]
     pub fn edges(&self) -> &[(AccessEdge, Vec<SipDomain>)] {
         match self {
@@ -282,8 +281,8 @@ impl Asked {
         }
     }
 
-    /// SHA-256 of all of it, the same for the same content however it was typed: tells a retry
-    /// from another request under the same submission id.
+    /// SHA-256 of the content, the same however it was typed: tells a retry from another request
+    /// under the same submission id.
     #[must_use]
     pub fn content_hash(&self) -> [u8; 32] {
         let mut hash = Sha256::new();

@@ -1,26 +1,27 @@
-//! How are requests that come in at the same time stored together?
+//! The queue of submissions: stores those that come in at the same time by one statement.
 //!
-//! A commit costs a flush of the disk, whether it stores one request or a hundred. So whoever
-//! submits joins a line, and a writer takes all that waits ([`Limits::batch`] at most) and stores
-//! it by one statement, one round trip, one commit. Nobody waits for others to come: the first in an
-//! empty line starts a writer, which takes what there is at once, and goes when the line is empty.
-//! There are two writers at most: while one waits for the disk, the other has PostgreSQL work. The
-//! second comes when a crowd waits, or somebody waits for longer than a batch should take: two with
-//! little to do each flush twice as often, and answer no sooner.
+//! A commit costs a flush of the disk, whether it stores one request or a hundred. So a submission
+//! joins a line, and a writer takes all that waits ([`Limits::batch`] at most) and stores it by one
+//! statement, one round trip, one commit. No submission waits for others to come: the first in an
+//! empty line starts a writer, which takes what there is at once, and ends when the line is empty.
+//! There are two writers at most: while one waits for the disk, PostgreSQL works for the other. The
+//! second starts when many submissions wait, or one waits for longer than a batch should take: two
+//! writers with little to do each flush twice as often, and answer no sooner.
 //!
-//! Who submits hears of it after the commit, and of nothing else. What was refused is looked for by
-//! halves, so that one that cannot be stored harms no other. A writer is a task of its own: a
-//! client that goes away takes nothing with it but its own place in the line.
+//! The caller gets its result after the commit, never before. A batch that is refused is split in
+//! halves until the submission at fault is found, so that one that cannot be stored does not affect
+//! the others. A writer is a task of its own: when a client disconnects, only its own place in the
+//! line is dropped.
 //!
-//! Under a flood the tasks of the connections stand in each other's way, a turn of all of them takes
-//! a tenth of a second, and a writer among them would wait that long for each of its turns. So the
-//! portal gives the writers a runtime of their own, and what can be stored is stored: 0.8 of the most
-//! instead of 0.3 when ten times as much is asked (`benches/speed`, P9).
+//! Under overload the tasks of the connections compete for the processor: polling all of them once
+//! takes a tenth of a second, and a writer among them would wait that long for each of its steps.
+//! So the portal gives the writers a runtime of their own, and the throughput stays at 0.8 of the
+//! maximum instead of 0.3 when ten times as much is submitted (`benches/speed`, P9).
 //!
-//! What waits is bounded, in number, in rows and in time. Who finds the line full, or so slow that
-//! it would wait in vain, is told so at once ([`NotStored::Full`]); who waits is told within
-//! [`Limits::patience`]. Then it may be stored or not: the submission id makes sending it again
-//! harmless, which is also what makes a lost answer to a COMMIT harmless
+//! What waits is bounded, in number, in rows and in time. A client that finds the line full, or so
+//! slow that it would wait in vain, gets an error at once ([`NotStored::Full`]); one that waits
+//! gets a result within [`Limits::patience`]. After a timeout the request may be stored or not: the
+//! submission id makes sending it again harmless, and likewise a lost answer to a COMMIT
 //! (`docs/performance.md#traps-met`).
 
 mod line;
@@ -51,7 +52,7 @@ use crate::{
 
 /// The most writers, each with a connection of the pool while it works.
 const WRITERS: usize = 2;
-/// Between two lines of the log that the line is full.
+/// Shortest time between two log messages that the line is full.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
 
 /// How much is stored at once, and how much may wait for it.
@@ -62,21 +63,20 @@ pub struct Limits {
     /// Rows of edges and routes that one statement stores, unless a single submission has more.
     /// Default: 2,000.
     pub rows: usize,
-    /// Submissions that wait before a second writer comes. Default: 32, measured.
+    /// Submissions that wait before a second writer starts. Default: 32, measured.
     pub crowd: usize,
-    /// How long one waits before a second writer comes, however few wait. Default: 20 ms.
+    /// How long a submission waits before a second writer starts, however few wait. Default: 20 ms.
     pub hurry: Duration,
-    /// Submissions that wait. Default: 1,024.
+    /// The most submissions that wait. Default: 1,024.
     pub waiting: usize,
-    /// Rows of edges and routes that wait: what bounds the memory. Default: 50,000.
+    /// The most rows of edges and routes that wait, which bounds the memory. Default: 50,000.
     pub waiting_rows: usize,
-    /// How long somebody may have waited before no more are let in: who came now would wait as
-    /// long and longer. Default: 2 s.
+    /// How long the first submission may have waited before no more are accepted: a new one would
+    /// wait as long or longer. Default: 2 s.
     pub late: Duration,
-    /// The most time that a writer takes for what it took at once. Default: 3 s, as for any statement
-    /// of a page.
+    /// The most time that a writer takes for a batch. Default: 3 s, as for any statement of a page.
     pub store: Duration,
-    /// The most time from joining the line to an answer. Default: 3.5 s, so that there is one
+    /// The most time from joining the line to a result. Default: 3.5 s, so that there is a response
     /// within 5 s on a busy machine too.
     pub patience: Duration,
 }
@@ -97,19 +97,19 @@ impl Default for Limits {
     }
 }
 
-/// Why a submission has no answer from the database.
+/// Why a submission has no result from the database.
 #[derive(Debug, thiserror::Error)]
 pub enum NotStored {
-    /// More come in than can be stored; this one was not let in.
+    /// More come in than can be stored; this one was not accepted.
     #[error("too many submissions wait")]
     Full,
-    /// It was not stored in time; it may be yet.
+    /// It was not stored in time; it may still be stored.
     #[error("a submission was not stored in time")]
     Late,
-    /// The database did not answer, which the log tells of; it may be stored or not.
+    /// The database did not answer, which is logged; it may be stored or not.
     #[error("the database did not say whether a submission is stored")]
     Away,
-    /// The database refused this one. It is not stored, and would be refused again.
+    /// The database refused it. It is not stored, and a retry would be refused too.
     #[error(transparent)]
     Refused(db::Error),
 }
@@ -123,10 +123,10 @@ impl From<NotStored> for Error {
     }
 }
 
-/// What a writer tells of one submission.
+/// The result of one submission.
 type Answer = Result<Submitted, NotStored>;
 
-/// The line of those who submit. Cheap to clone; clones are the same line.
+/// The queue of submissions. Cheap to clone; clones share the line.
 #[derive(Clone)]
 pub struct Queue(Arc<Inner>);
 
@@ -139,7 +139,7 @@ struct Inner {
     meter: Meter,
 }
 
-/// Without what waits.
+/// Prints nothing of what waits.
 impl fmt::Debug for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Queue")
@@ -149,8 +149,9 @@ impl fmt::Debug for Queue {
 }
 
 impl Queue {
-    /// An empty line whose writers use `pool`, and wake the background task through `notifier` after
-    /// each commit that stored something. They run on `runtime`; `None`: on that of whoever submits.
+    /// An empty queue whose writers use `pool`, and wake the background task through `notifier`
+    /// after each commit that stored something. They run on `runtime`; `None`: on that of the
+    /// caller.
     #[must_use]
     pub fn new(pool: PgPool, notifier: Notifier, limits: Limits, runtime: Option<Handle>) -> Self {
         Self(Arc::new(Inner {
@@ -164,7 +165,7 @@ impl Queue {
     }
 
     /// Stores `submission` with those that come in at the same time. It is durable when this
-    /// returns [`Submitted::Stored`]. Who drops the future gives up its place in the line; what a
+    /// returns [`Submitted::Stored`]. Dropping the future gives up the place in the line; what a
     /// writer has taken is stored all the same.
     ///
     /// # Errors
@@ -184,7 +185,7 @@ impl Queue {
         };
         let answer = match told {
             Ok(Ok(answer)) => answer,
-            // Its writer panicked, which that one has told.
+            // Its writer panicked, which was reported there.
             Ok(Err(_)) => Err(NotStored::Away),
             Err(_) => Err(NotStored::Late),
         };
@@ -210,12 +211,12 @@ impl Queue {
         Ok(answer)
     }
 
-    /// Asks whether whoever came now would be let in, rows apart. To be told so before anything is
-    /// made of a form leaves more for those who were let in.
+    /// Whether a submission would be accepted now, apart from its rows. Refusing before the form is
+    /// checked leaves more for those that were accepted.
     ///
     /// # Errors
     ///
-    /// [`NotStored::Full`], which counts like that of a submission.
+    /// [`NotStored::Full`], which is counted like that of a submission.
     pub fn admit(&self) -> Result<(), NotStored> {
         let now = Instant::now();
         let mut line = self.line();
@@ -226,14 +227,14 @@ impl Queue {
         Err(self.refuse(line, tell))
     }
 
-    /// Somebody has waited for long: starts a second writer, if there is none.
+    /// Starts a second writer, if there is none, because a submission has waited for long.
     fn hasten(&self) {
         if self.line().hasten() {
             self.start_writer();
         }
     }
 
-    /// Starts a writer that was counted in.
+    /// Starts a writer that was counted already.
     fn start_writer(&self) {
         let writer = writer::run(self.clone());
         match &self.0.runtime {
@@ -255,19 +256,19 @@ impl Queue {
         NotStored::Full
     }
 
-    /// How many wait, not counting those that a writer has taken.
+    /// How many submissions wait, without those that a writer has taken.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.line().waiting()
     }
 
-    /// What was stored at once, and what was put off.
+    /// Counts what was stored at once, and what was refused or late.
     #[must_use]
     pub fn meter(&self) -> &Meter {
         &self.0.meter
     }
 
-    /// Nothing under this lock can panic half-way.
+    /// No code under this lock can panic half-way, so a poisoned lock is still sound.
     fn line(&self) -> MutexGuard<'_, Line> {
         self.0.line.lock().unwrap_or_else(PoisonError::into_inner)
     }

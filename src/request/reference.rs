@@ -1,4 +1,4 @@
-//! How is a request named in public, and how is one submission told from another?
+//! The public names and ids of requests, submissions and services.
 
 use std::{collections::HashSet, fmt};
 
@@ -8,19 +8,19 @@ use uuid::Uuid;
 use crate::code;
 
 /// The public, unguessable name of a request: `PIC-7K3M-9QTX-4HWD-2ZRB`, 80 random bits in
-/// Crockford base32 (`docs/design.md#words`). Whoever holds it may see the request.
+/// Crockford base32 (`docs/design.md#words`). Anyone who has it may see the request.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Reference([u8; 10]);
 
 impl Reference {
-    /// A new one.
+    /// A new random reference.
     #[must_use]
     pub fn random() -> Self {
         Self(code::random())
     }
 
-    /// Reads what a person typed or a link holds: any case, with or without `PIC` and hyphens,
-    /// `O` for `0` and `I` or `L` for `1`. `None`: it is no reference.
+    /// Reads what a person typed or a link holds: any case, with or without `PIC` and hyphens, `O`
+    /// for `0` and `I` or `L` for `1`. `None` if it is no reference.
     #[must_use]
     pub fn parse(typed: &str) -> Option<Self> {
         let symbols = code::symbols(typed)?;
@@ -48,32 +48,32 @@ impl fmt::Debug for Reference {
     }
 }
 
-/// The random UUID of one filled-in form: the same one again is the same submission again.
-/// With the database's secret it makes the management key, so SQL keeps its hash alone.
+/// The random UUID of one filled-in form: the same one again is the same submission again. With the
+/// database's secret it makes the management key, so SQL keeps only its hash.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SubmissionId(Uuid);
 
-/// What to do about a submission id that is none.
+/// The message for an invalid submission id.
 pub const NOT_AN_ID: &str = "This form is damaged: its number, submission_id, is not a random UUID of version 4. Press Continue again to send it with a new number. A program makes a new random one for each request";
-/// How many bytes of a submission id differ at least.
+/// How many bytes of a submission id must differ.
 const FEWEST_BYTES: usize = 8;
 
 impl SubmissionId {
-    /// A new one, for a new form.
+    /// A new id, for a new form.
     #[must_use]
     pub fn random() -> Self {
         Self(Uuid::new_v4())
     }
 
-    /// The one of these bytes, where something else than a form is submitted; six of the bits are
-    /// the version's.
+    /// The id made of these bytes, for submissions that come from no form; six of the bits are the
+    /// version's.
     pub(crate) fn of(bytes: [u8; 16]) -> Self {
         Self(uuid::Builder::from_random_bytes(bytes).into_uuid())
     }
 
-    /// Reads the form's field. `None`: it is no UUID of version 4, or not a random one
-    /// ([`NOT_AN_ID`]): of the 16 bytes of a random one fewer than 8 differ once in 10^12 times, so
-    /// such a one is a constant of a program, which others may have too.
+    /// Reads the form's field. `None` if it is no UUID of version 4, or not a random one
+    /// ([`NOT_AN_ID`]): in a random one fewer than 8 of the 16 bytes differ once in 10^12 times, so
+    /// such an id is a constant in a program, which others may use too.
     #[must_use]
     pub fn parse(typed: &str) -> Option<Self> {
         let uuid = Uuid::try_parse(typed.trim()).ok()?;
@@ -81,13 +81,13 @@ impl SubmissionId {
         (uuid.get_version_num() == 4 && differ >= FEWEST_BYTES).then_some(Self(uuid))
     }
 
-    /// The 16 bytes.
+    /// The bytes of the id.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
     }
 
-    /// SHA-256 of the 16 bytes: what SQL keeps.
+    /// SHA-256 of the 16 bytes, which SQL keeps.
     #[must_use]
     pub fn hash(&self) -> [u8; 32] {
         Sha256::digest(self.0.as_bytes()).into()
@@ -112,13 +112,13 @@ impl fmt::Debug for SubmissionId {
 pub struct ServiceToken(String);
 
 impl ServiceToken {
-    /// A new one.
+    /// A new random token.
     #[must_use]
     pub fn random() -> Self {
         Self(code::encode(&code::random::<10>()))
     }
 
-    /// The 16 symbols.
+    /// The 16 symbols of the token.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -167,7 +167,7 @@ mod tests {
             "1",
             "00000000-0000-0000-0000-000000000000",
             "6f1c0a52-9f6e-1b1e-8a55-0d1f6f0f3c11",
-            // Of version 4, and what somebody typed into a program.
+            // A constant of version 4, as people type it into a program.
             "00000000-0000-4000-8000-000000000000",
             "11111111-1111-4111-8111-111111111111",
             "12345678-1234-4123-8123-123412341234",

@@ -1,4 +1,4 @@
-//! Which way does a request go, and how does it stand?
+//! The state machine of a request, and the standing derived from it.
 //!
 //! [`State`] owns the state machine; [`Standing`] is derived from it.
 
@@ -11,26 +11,27 @@ use super::{Kind, Reason};
 /// The state of a request. Only [`Pending`] has edges (`docs/design.md#state-machine`).
 ///
 /// The edges that move rows are in SQL functions, which change a row only while it is pending
-/// (`tests/portal/model.rs` compares what they do with a model). Those here describe them.
+/// (`tests/portal/model.rs` compares what they do with a model). The functions here describe the
+/// same edges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// Waiting for its checks.
     Pending(Pending),
     /// Its routes came into force.
     Provisioned {
-        /// When.
+        /// The time at which they did.
         at: DateTime<Utc>,
     },
-    /// It ended without its routes.
+    /// It ended without its routes in force.
     Rejected {
-        /// When.
+        /// The time at which it was rejected.
         at: DateTime<Utc>,
-        /// Why.
+        /// The reason for it.
         reason: Reason,
     },
-    /// The administrator took it back.
+    /// The administrator withdrew it.
     Withdrawn {
-        /// When.
+        /// The time at which it was withdrawn.
         at: DateTime<Utc>,
     },
 }
@@ -40,26 +41,26 @@ pub enum State {
 pub struct Pending(());
 
 impl Pending {
-    /// The checks hold and nothing stands against it.
+    /// All checks have passed, and there is no conflict.
     #[must_use]
     pub const fn provision(self, at: DateTime<Utc>) -> State {
         State::Provisioned { at }
     }
 
-    /// The limit passed, or staff refused it.
+    /// The time limit passed, or staff refused it.
     #[must_use]
     pub const fn reject(self, at: DateTime<Utc>, reason: Reason) -> State {
         State::Rejected { at, reason }
     }
 
-    /// The administrator, or staff for them, took it back.
+    /// The administrator, or staff for them, withdrew it.
     #[must_use]
     pub const fn withdraw(self, at: DateTime<Utc>) -> State {
         State::Withdrawn { at }
     }
 }
 
-/// A column that contradicts another: the row is impossible.
+/// A column contradicts another: the row is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("state, reason and end of a request contradict each other")]
 pub struct Contradiction;
@@ -68,13 +69,13 @@ impl State {
     /// Every name that a state has in SQL and in `data-state`.
     pub const NAMES: [&str; 4] = ["pending", "provisioned", "rejected", "withdrawn"];
 
-    /// Where every request begins.
+    /// The state in which every request begins.
     #[must_use]
     pub const fn submitted() -> Self {
         Self::Pending(Pending(()))
     }
 
-    /// The state from its columns; a half-set pair is refused.
+    /// The state from its columns; incomplete combinations are refused.
     ///
     /// # Errors
     ///
@@ -104,7 +105,7 @@ impl State {
         }
     }
 
-    /// The edges that lead on from here: none once the request has ended.
+    /// The way on from here: `None` once the request has ended.
     #[must_use]
     pub const fn pending(self) -> Option<Pending> {
         match self {
@@ -122,25 +123,25 @@ impl State {
 pub struct Facts {
     /// The stored state.
     pub state: State,
-    /// What was asked.
+    /// What was asked for.
     pub kind: Kind,
     /// When it was stored.
     pub submitted_at: DateTime<Utc>,
-    /// Whether a finding holds it back that the administrator can do something about.
+    /// Whether a finding blocks it that the administrator can fix.
     pub blocked: bool,
     /// Whether a later request of the same service has been provisioned.
     pub superseded: bool,
 }
 
-/// How a request stands, in the terms in which people are told. Never stored.
+/// How a request stands, in the terms that people are shown. Never stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// The portal is at work; nobody else need do anything.
+    /// The portal is working on it; no one else need do anything.
     Checking {
         /// Whether the promise has passed.
         overdue: bool,
     },
-    /// A finding holds it back, and the administrator must act.
+    /// A finding blocks it, and the administrator must act.
     NeedsAction {
         /// Whether the promise has passed.
         overdue: bool,
@@ -151,14 +152,14 @@ pub enum Standing {
     Superseded,
     /// The service was cancelled by it.
     Cancelled,
-    /// It ended without its routes.
+    /// It ended without its routes in force.
     Rejected(Reason),
-    /// The administrator took it back.
+    /// The administrator withdrew it.
     Withdrawn,
 }
 
 impl Standing {
-    /// How a request stands at `now`. Pages, programs' interface and background task all ask this.
+    /// The standing at `now`. Pages, JSON and the background task all use this function.
     #[must_use]
     pub fn of(facts: &Facts, clocks: &Clocks, now: DateTime<Utc>) -> Self {
         let overdue = now > clocks.promised_by(facts.submitted_at);
@@ -173,7 +174,7 @@ impl Standing {
         }
     }
 
-    /// The name that programs know it by.
+    /// The name in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -187,7 +188,7 @@ impl Standing {
         }
     }
 
-    /// Whether the promise has passed and it is not done.
+    /// Whether the promise has passed and the request is still pending.
     #[must_use]
     pub const fn is_overdue(self) -> bool {
         match self {

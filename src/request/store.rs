@@ -1,4 +1,4 @@
-//! How do requests get into the database, and how are they read again?
+//! Stores requests in the database, and reads them.
 
 mod timeline;
 
@@ -30,47 +30,47 @@ pub struct Submission {
     pub id: SubmissionId,
     /// What is asked.
     pub asked: Asked,
-    /// The key of the service, if it makes one.
+    /// The management key, if the request makes a new service.
     pub key: ManagementKey,
 }
 
-/// What became of a submission.
+/// The result of a submission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Submitted {
     /// It is stored, by this call or by an earlier one with the same content.
     Stored {
-        /// The request's name.
+        /// The reference of the request.
         reference: Reference,
         /// Whether this call stored it.
         created: bool,
     },
     /// Other content was stored under this submission id before.
     AlreadySent {
-        /// The name of what was stored.
+        /// The reference of the earlier request.
         reference: Reference,
     },
     /// The service has a pending request, and can have only one.
     Pending {
-        /// The name of that one.
+        /// The reference of the pending request.
         reference: Reference,
     },
 }
 
 impl Submitted {
-    /// Whether there is something new to do for the background task.
+    /// Whether there is new work for the background task.
     #[must_use]
     pub const fn is_new(&self) -> bool {
         matches!(self, Self::Stored { created: true, .. })
     }
 }
 
-/// Stores `submissions` as pending requests: one statement, one round trip where all of them are new,
-/// and it is durable when this returns. The answers are in the order of the slice.
+/// Stores `submissions` as pending requests: one statement, one round trip if all of them are new.
+/// They are durable when this returns. The results are in the order of the slice.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away or refuses. What is not stored then may be sent again,
-/// and so may what is: it is stored once.
+/// [`db::Error`] when the database is unreachable or refuses. All of them may be sent again: each
+/// is stored once.
 pub async fn submit(
     pool: &PgPool,
     submissions: &[Submission],
@@ -87,8 +87,8 @@ pub async fn submit(
 /// The most rounds of [`submit_on`].
 const ROUNDS: usize = 20;
 
-/// [`submit`] on a connection of the caller's, which has no transaction open. What makes no new
-/// request costs a second round trip, which tells what stands in its way.
+/// [`submit`] on a connection of the caller's, which has no transaction open. A submission that
+/// makes no new request costs a second round trip, which finds the reason.
 ///
 /// # Errors
 ///
@@ -99,8 +99,9 @@ pub async fn submit_on(
 ) -> Result<Vec<Submitted>, db::Error> {
     let mut answers = vec![None; submissions.len()];
     let mut open: Vec<usize> = (0..submissions.len()).collect();
-    // What somebody else stored in the same moment may stand in the way and not be seen yet: it is
-    // on the next look. So there is a commit of somebody else behind each round but the first.
+    // A row that another transaction stored at the same moment may block a submission and not be
+    // visible yet; the next round sees it. So each round but the first follows a commit of another
+    // transaction.
     for _ in 0..ROUNDS {
         if open.is_empty() {
             return Ok(answers.into_iter().flatten().collect());
@@ -130,11 +131,11 @@ pub async fn submit_on(
     )))
 }
 
-/// Whether something was stored under this submission id before.
+/// Whether a request was stored under this submission id before.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away.
+/// [`db::Error`] when the database is unreachable.
 pub async fn was_sent(pool: &PgPool, id: &SubmissionId) -> Result<bool, db::Error> {
     let sent = sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT FROM request WHERE submission_hash = $1::bytea) AS "sent!""#,
@@ -145,8 +146,8 @@ pub async fn was_sent(pool: &PgPool, id: &SubmissionId) -> Result<bool, db::Erro
     Ok(sent)
 }
 
-/// Those of `open` whose turn it is: of several that ask something of one service the first goes
-/// first, and stands in the way of the others.
+/// Those of `open` to be stored now: of several for one service the first is stored, and blocks the
+/// others.
 fn first_of_each_service(submissions: &[Submission], open: &[usize]) -> Vec<usize> {
     let mut services = HashSet::new();
     let is_first = |&member: &usize| {
@@ -156,7 +157,7 @@ fn first_of_each_service(submissions: &[Submission], open: &[usize]) -> Vec<usiz
     open.iter().copied().filter(is_first).collect()
 }
 
-/// Stores what nothing stands in the way of; the reference of each new request.
+/// Stores those that nothing blocks; returns the reference of each new request.
 async fn store_new(
     connection: &mut PgConnection,
     submissions: impl ExactSizeIterator<Item = &Submission>,
@@ -190,8 +191,8 @@ async fn store_new(
     Ok(references.into_iter().zip(ids).map(new).collect())
 }
 
-/// What stands in the way of submissions that made no request, each with its place from 0; nothing
-/// where it cannot be seen yet.
+/// Why submissions made no request, each with its index from 0; those whose reason is not visible
+/// yet are left out.
 async fn in_the_way(
     connection: &mut PgConnection,
     submissions: impl Iterator<Item = &Submission>,
@@ -237,7 +238,7 @@ async fn in_the_way(
     Ok(answers)
 }
 
-/// A slice of submissions as the columns that the statement takes. Places count from 1.
+/// Submissions as the columns that the statement takes. Indexes count from 1.
 struct Columns<'a> {
     kind: Vec<&'static str>,
     service_id: Vec<Option<i64>>,
@@ -258,7 +259,8 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    /// No columns, with room for so many submissions, most of which have few edges and domains.
+    /// Empty columns with capacity for `count` submissions, most of which have few edges and
+    /// domains.
     fn with_room_for(count: usize) -> Self {
         Self {
             kind: Vec::with_capacity(count),
@@ -326,12 +328,12 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// A stored request with all that its pages tell.
+/// A stored request with everything that its pages show.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Its public name.
+    /// The public reference.
     pub reference: Reference,
-    /// What was asked.
+    /// What was asked for.
     pub kind: Kind,
     /// The service it is about.
     pub service: ServiceId,
@@ -355,9 +357,9 @@ pub struct Request {
     pub lost: Vec<String>,
     /// What the last checks found, by subject.
     pub findings: Vec<Finding>,
-    /// When they last ran; none: not yet.
+    /// When the checks last ran; `None`: not yet.
     pub checked_at: Option<DateTime<Utc>>,
-    /// When it is looked at next; none once it has ended and is not in force.
+    /// When it is checked next; `None` once it has ended and is not in force.
     pub due_at: Option<DateTime<Utc>>,
     /// Whether a later request of the service has been provisioned.
     pub superseded: bool,
@@ -368,13 +370,13 @@ pub struct Request {
 }
 
 impl Request {
-    /// Whether `key` is the management key of its service; takes the same time whatever differs.
+    /// Whether `key` is the management key of its service, in constant time.
     #[must_use]
     pub fn opened_by_key(&self, key: &ManagementKey) -> Option<Opened> {
         key.matches(&self.key_hash).then_some(Opened(()))
     }
 
-    /// Whether the service that somebody is signed in to is its service.
+    /// Whether `service`, to which the client is signed in, is the request's service.
     #[must_use]
     pub fn opened_by_service(&self, service: ServiceId) -> Option<Opened> {
         (self.service == service).then_some(Opened(()))
@@ -401,7 +403,7 @@ impl Request {
 pub(crate) struct StoredFinding(String, String, String, String, Vec<String>);
 
 impl StoredFinding {
-    /// The finding; `None`: the row is impossible.
+    /// The finding; `None` if the row is invalid.
     pub(crate) fn read(self) -> Option<Finding> {
         Some(Finding {
             code: Code::parse(&self.0)?,
@@ -413,17 +415,17 @@ impl StoredFinding {
     }
 }
 
-/// Proof that whoever asks may act for a request's service.
+/// Proof that the client may act for a request's service.
 #[derive(Clone, Copy, Debug)]
 pub struct Opened(());
 
-/// Takes `request` back, and says whether it did: it may have ended in the meantime. A background
-/// task that settles it in the same moment goes first or not at all: the request's row of `work`
-/// decides.
+/// Withdraws `request`, and returns whether it did: it may have ended in the meantime. If the
+/// background task settles it at the same moment, it comes first or not at all: both lock the
+/// request's row in `work`.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away or refuses; then nothing changed.
+/// [`db::Error`] when the database is unreachable or refuses; then nothing has changed.
 pub async fn withdraw(pool: &PgPool, request: &Request, _: Opened) -> Result<bool, db::Error> {
     let done = sqlx::query_scalar!(
         r#"SELECT pic_withdraw($1, $2) AS "done!""#,
@@ -435,11 +437,11 @@ pub async fn withdraw(pool: &PgPool, request: &Request, _: Opened) -> Result<boo
     Ok(done)
 }
 
-/// Whether `domain` is in force; nothing else is told of a domain (`docs/design.md#contract`).
+/// Whether `domain` is in force; nothing else about a domain is public (`docs/design.md#contract`).
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away.
+/// [`db::Error`] when the database is unreachable.
 pub async fn in_force(pool: &PgPool, domain: &SipDomain) -> Result<bool, db::Error> {
     let found = sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT FROM route WHERE sip_domain = $1::text) AS "found!""#,
@@ -454,7 +456,7 @@ pub async fn in_force(pool: &PgPool, domain: &SipDomain) -> Result<bool, db::Err
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away or a row is impossible.
+/// [`db::Error`] when the database is unreachable or a row is invalid.
 pub async fn new_domains(pool: &PgPool, request: &Request) -> Result<Vec<SipDomain>, db::Error> {
     let names = sqlx::query_scalar!(
         r#"SELECT d.sip_domain::text AS "name!" FROM request_route d
@@ -475,16 +477,16 @@ pub async fn new_domains(pool: &PgPool, request: &Request) -> Result<Vec<SipDoma
     Ok(names.into_iter().map(read).collect::<Result<_, _>>()?)
 }
 
-/// The least time between two looks at one request that somebody asks for: what an edge shows is
-/// not looked at more often anyway.
+/// The shortest time between two checks of one request that people ask for: an edge's certificate
+/// is not read more often anyway.
 pub const AGAIN_AFTER: std::time::Duration = crate::readiness::engine::SHARED_FOR;
 
-/// Makes `request` due now, be it pending or in force; `false`: it was looked at a moment ago, or
-/// there is nothing to look at any more.
+/// Makes `request` due now, whether it is pending or in force; `false`: it was checked a moment
+/// ago, or is no longer checked.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away.
+/// [`db::Error`] when the database is unreachable.
 pub async fn check_again(pool: &PgPool, request: &Request) -> Result<bool, db::Error> {
     let done = sqlx::query_scalar!(
         r#"SELECT pic_check_again($1, $2) AS "done!""#,

@@ -29,7 +29,7 @@ fn wanted(list: &[(&str, &[&str])]) -> Vec<(AccessEdge, Vec<SipDomain>)> {
 
 // ---- The state machine ------------------------------------------------------------------------
 
-/// An edge that a test tries, drawn or not.
+/// An edge of the state machine that a test tries, whether it exists or not.
 #[derive(Clone, Copy, Debug)]
 enum Try {
     Provision,
@@ -237,7 +237,8 @@ fn each_rule_of_edges_and_domains_has_its_problem() {
 }
 
 proptest! {
-    /// The rule in its plainest form: each domain at one edge, no domain an edge, no edge twice.
+    /// The rules written as simply as possible: each domain at one edge, no domain an edge, no edge
+    /// twice.
     #[test]
     fn disjointness_agrees_with_a_brute_force_oracle(
         list in vec((select(vec!["a.test", "b.test", "c.test"]), vec(select(vec!["a.test", "x.test", "y.test", "z.test"]), 1..4)), 1..4)

@@ -1,25 +1,25 @@
-//! How is the database, for whoever operates it?
+//! Reads the health of the database, for its operator.
 
 use crate::db::{self, PgPool};
 
-/// How the database is. Numbers and settings; no contents.
+/// The health of the database: numbers and settings, no contents.
 #[derive(Clone, Debug)]
 pub struct Health {
     /// PostgreSQL's version.
     pub version: String,
-    /// Whether what is acknowledged survives a crash of the machine: on or off.
+    /// The setting `fsync`: whether acknowledged data survive a crash of the machine, on or off.
     pub fsync: String,
-    /// The other half of that: on, off, local, ...
+    /// The setting `synchronous_commit`, which also decides that: on, off, local, ...
     pub synchronous_commit: String,
     /// Version of the newest migration applied.
     pub schema: i64,
     /// Connections to the server, of all databases and programs.
     pub connections: i64,
-    /// The most that it takes.
+    /// The most connections that it accepts.
     pub most_connections: i64,
     /// Size of the database on disk.
     pub bytes: i64,
-    /// Size of `legacy_contact` on disk, rows that are gone included; 0 after each sweep.
+    /// Size of `legacy_contact` on disk, including deleted rows; 0 after each sweep.
     pub legacy_bytes: i64,
     /// Whether `legacy_contact` stays out of the write-ahead log.
     pub legacy_unlogged: bool,
@@ -27,13 +27,13 @@ pub struct Health {
     pub legacy_without_statistics: bool,
 }
 
-/// Looks.
+/// Reads the health of the database.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away.
+/// [`db::Error`] when the database is unreachable.
 pub async fn health(pool: &PgPool) -> Result<Health, db::Error> {
-    // The table is the migrator's own, and not there when queries are checked.
+    // The table belongs to the migrator, and does not exist when queries are checked at build time.
     let schema: i64 = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success")
         .fetch_one(pool.again())
         .await?;

@@ -1,17 +1,19 @@
-//! Which columns could hold contact information, and do they?
+//! Scans the schema for columns that could hold contact information, and for such values.
 //!
-//! Of every column of every table in the portal's schema, whoever made it, one of these holds:
+//! For every column of every table in the portal's schema, also tables that others made, one of
+//! these is true:
 //!
-//! - its type holds no text (numbers, times, random ids), or it is a `digest`: 32 bytes that the portal
-//!   has computed. That one is the code's word: SQL cannot tell them from 32 bytes of text;
-//! - a constraint lets no `@` in, which its definition proves ([`super::proof`]): at ten million rows it
-//!   costs what it costs at ten;
-//! - neither: every value is looked at, block by block, half of the time at most, so that nobody notices.
-//!   Of the portal's own tables only tiny ones are of this kind; large ones are what an operator has
-//!   put there.
+//! - its type holds no text (numbers, times, random ids), or it is a `digest`: 32 bytes that the
+//!   portal has computed. Here the code has to be trusted: SQL cannot tell a digest from 32 bytes
+//!   of text;
+//! - a constraint lets no `@` in, which its definition proves ([`super::proof`]): at ten million
+//!   rows it costs what it costs at ten;
+//! - neither: every value is scanned, block by block, half of the time at most, so that other
+//!   queries are not slowed down. Of the portal's own tables only tiny ones are of this kind; large
+//!   ones were put there by an operator.
 //!
-//! And whatever a column's name calls contact information counts, whatever its values look like.
-//! Reported are names of columns and numbers, never a value.
+//! A column whose name suggests contact information counts in any case. Names of columns and
+//! numbers are reported, never a value.
 
 use std::time::Duration;
 
@@ -27,67 +29,67 @@ use crate::db::{self, PgPool};
 
 /// Blocks in one batch: 8 MB.
 const BLOCKS: i64 = 1_024;
-/// What a sweep has not looked at after this is left to the next, which begins elsewhere.
+/// What a sweep has not scanned after this time is left to the next, which begins elsewhere.
 const TIME_LIMIT: Duration = Duration::from_mins(10);
 /// The most columns that are reported.
 const SUSPECTS: usize = 100;
 /// The longest line of a report, in bytes: the domain `evidence` takes no more.
 const LINE: usize = 300;
-/// What an address looks like in text. In quotes of SQL, so it has none.
+/// A pattern for addresses in text. It is used inside SQL quotes, so it has none itself.
 const ADDRESS: &str = r"[^[:space:]@]@[^[:space:]@]+\.[^[:space:]@]";
-/// The same in bytes, where anything may stand around it by chance.
+/// A pattern for addresses in bytes, where any byte may precede or follow by chance.
 const ADDRESS_IN_BYTES: &str = r"[a-z0-9._%+-]{2,}@([a-z0-9-]+\.)+[a-z]{2,}";
 
-/// What was looked at, and what looks like contact information.
+/// What was scanned, and what looks like contact information.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Looked {
-    /// Columns that could hold text, but for their constraints.
+    /// Columns that could hold text, except that their constraints exclude it.
     pub proven: u32,
-    /// Columns that were looked through.
+    /// Columns that were scanned.
     pub columns: u32,
-    /// Rows that were looked through.
+    /// Rows that were scanned.
     pub rows: u64,
-    /// A line for each column that looks like contact information, by name or contents.
+    /// A line for each column that looks like contact information, by its name or its contents.
     pub suspects: Vec<String>,
 }
 
-/// What came of a look.
+/// The result of a scan.
 #[derive(Debug, Default)]
 pub struct Look {
-    /// What was looked at.
+    /// What was scanned.
     pub looked: Looked,
-    /// How many contact-like values there are.
+    /// How many values look like contact information.
     pub found: u64,
-    /// Whether all was looked at that had to be.
+    /// Whether everything was scanned that had to be.
     pub whole: bool,
 }
 
-/// What there is to look for in a column.
+/// What has to be scanned in a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Worth {
-    /// Nothing: no text fits.
+    /// Nothing: it cannot hold text.
     Nothing,
-    /// Nothing: a constraint lets no address in.
+    /// Nothing: a constraint excludes addresses.
     Proven,
-    /// Any value, because of its name.
+    /// Any value counts, because of its name.
     Any,
-    /// Text with an address in it.
+    /// Text that contains an address.
     Text,
-    /// Bytes with an address among them.
+    /// Bytes that contain an address.
     Bytes,
 }
 
 /// A column of the schema.
 struct Column {
     name: String,
-    /// Quoted.
+    /// The name, quoted for SQL.
     sql_name: String,
     readable: bool,
     worth: Worth,
 }
 
 impl Column {
-    /// What makes a value of it suspicious, in SQL; `None`: no value does.
+    /// The SQL condition for a suspicious value; `None`: no value is.
     fn suspicion(&self) -> Option<String> {
         let column = &self.sql_name;
         match self.worth {
@@ -104,17 +106,17 @@ impl Column {
 /// A table with its columns.
 struct Table {
     name: String,
-    /// Quoted, with its schema.
+    /// The name with its schema, quoted for SQL.
     sql_name: String,
     blocks: i64,
     columns: Vec<Column>,
 }
 
-/// Looks through the portal's schema, renewing `turn`, until `stop`.
+/// Scans the portal's schema, renewing `turn`, until `stop`.
 ///
 /// # Errors
 ///
-/// [`Halt`]: the database is away, or the turn is lost.
+/// [`Halt`]: the database is unreachable, or the turn is lost.
 pub async fn through(turn: &Turn, stop: &CancellationToken) -> Result<Look, Halt> {
     let began = Instant::now();
     let mut look = Look {
@@ -127,7 +129,7 @@ pub async fn through(turn: &Turn, stop: &CancellationToken) -> Result<Look, Halt
         .flat_map(|table| &table.columns)
         .filter(|column| column.worth == Worth::Proven);
     look.looked.proven = u32::try_from(proven.count()).unwrap_or(u32::MAX);
-    // Should there be no time for all, the next sweep begins with another.
+    // If there is not time for all, the next sweep begins with another table.
     if let Some(first) = tables.len().checked_sub(1) {
         tables.rotate_left(usize::from(crate::code::random::<1>()[0]) % (first + 1));
     }
@@ -173,7 +175,7 @@ async fn look_through(
                     .zip(counts)
                     .for_each(|(sum, count)| *sum += count);
             }
-            // It was dropped or locked while we looked: nothing to rely on.
+            // It was dropped or locked during the scan, so the result does not count.
             Err(db::Error::Refused(_)) => {
                 look.whole = false;
                 break;
@@ -205,7 +207,7 @@ async fn look_through(
 fn suspect(looked: &mut Looked, table: &str, column: &str, what: &str) {
     if looked.suspects.len() < SUSPECTS {
         let line = format!("{table}.{column}: {what}");
-        // The names are an operator's own; the domain takes no others.
+        // The names are an operator's own; the domain accepts no other characters.
         let plain = |c: char| {
             if matches!(c, ' '..='?' | 'A'..='~') {
                 c
@@ -219,7 +221,7 @@ fn suspect(looked: &mut Looked, table: &str, column: &str, what: &str) {
     }
 }
 
-/// Looks at the rows in a batch of blocks: how many there are, and how many of each column are
+/// Scans the rows in a batch of blocks: how many there are, and how many of each column are
 /// suspicious.
 async fn look_at(pool: &PgPool, table: &Table, block: i64) -> Result<(u64, Vec<u64>), db::Error> {
     let counts: Vec<String> = table
@@ -228,7 +230,7 @@ async fn look_at(pool: &PgPool, table: &Table, block: i64) -> Result<(u64, Vec<u
         .filter_map(Column::suspicion)
         .map(|suspicion| format!("count(*) FILTER (WHERE {suspicion})"))
         .collect();
-    // Names are quoted by PostgreSQL itself; everything else is ours.
+    // PostgreSQL itself quotes the names; everything else is our own text.
     let statement = format!(
         "SELECT count(*), ARRAY[{}]::bigint[] FROM {} WHERE ctid >= '({block},0)' AND ctid < '({},0)'",
         counts.join(", "),
@@ -247,7 +249,7 @@ async fn look_at(pool: &PgPool, table: &Table, block: i64) -> Result<(u64, Vec<u
     ))
 }
 
-/// Every table of the portal's schema with every column, but for `legacy_contact`, which is emptied.
+/// Every table of the portal's schema with every column, except `legacy_contact`, which is emptied.
 async fn tables(pool: &PgPool) -> Result<Vec<Table>, db::Error> {
     let rows = sqlx::query_file!("src/retention/columns.sql")
         .fetch_all(pool.again())
@@ -273,7 +275,7 @@ async fn tables(pool: &PgPool) -> Result<Vec<Table>, db::Error> {
         } else if is("digest") || row.checks.iter().any(|check| proof::excludes_at(check)) {
             Worth::Proven
         } else if is("bytea") && row.types.iter().any(|of| of.starts_with('_')) {
-            // Several byte strings in one value cannot be looked into: whatever is there counts.
+            // Several byte strings in one value cannot be scanned, so any value counts.
             Worth::Any
         } else if is("bytea") {
             Worth::Bytes

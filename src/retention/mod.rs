@@ -1,40 +1,41 @@
-//! What is kept, for how long, and how is it known that no contact information is?
+//! The retention rule: what is kept, for how long, and how contact information is kept out.
 //!
 //! # The rule
 //!
 //! Since April 2019 contact information is neither collected nor retained, and what was entered
 //! before is purged (`docs/field.md#the-original`). Here that means:
 //!
-//! 1. **Nothing comes in.** No page, field, header, query or JSON member takes a person's name, e-mail
-//!    address or telephone number, and there is no free text. Fields with other names are refused
-//!    whole; an address in a field where another thing belongs is refused by the field.
-//! 2. **Nothing is written down.** No log, at no level, on neither side of the database, carries what a
+//! 1. **Nothing comes in.** No page, field, header, query or JSON member takes a person's name,
+//!    e-mail address or telephone number, and there is no free text. A form with other fields is
+//!    refused as a whole; an address typed into any other field is an error of that field.
+//! 2. **Nothing is logged.** No log of the portal or of the database contains, at any level, what a
 //!    person typed.
-//! 3. **What arrives is purged.** Rows of an older system land in `legacy_contact`, which reaches no
-//!    write-ahead log, no replica and no base backup, and the [`sweep`] empties it so that the bytes are
+//! 3. **What arrives is purged.** Rows of an older system go into `legacy_contact`, which is in no
+//!    write-ahead log, replica or base backup, and the [`sweep`] empties it so that the bytes are
 //!    gone.
-//! 4. **What has had its time goes**: see [`Kind::kept_for`].
+//! 4. **What is no longer needed is deleted**: see [`Kind::kept_for`].
 //!
-//! An agreement number is the one text that only its owner can tell from a name or a telephone number. So
-//! names and telephone numbers are refused by their look ([`crate::agreement`]), what may be either is
-//! asked about, and the sweep puts `0` in the place of what an earlier version stored.
+//! An agreement number is the one text that only its owner can tell from a name or a telephone
+//! number. So text that looks like a name or a telephone number is refused ([`crate::agreement`]),
+//! what may be either leads to a question, and the sweep replaces by `0` what an earlier version
+//! stored.
 //!
-//! What a person's rule says, a constraint says again: nearly every column that could hold text has a
-//! CHECK that lets no `@` in ([`proof`]). The sweep proves that of each column by its definition, and
-//! looks through what is left.
+//! Constraints enforce the rule too: nearly every column that could hold text has a CHECK that
+//! excludes `@` ([`proof`]). The sweep proves that for each column by its definition, and scans the
+//! others.
 //!
-//! | file | question |
+//! | file | what it does |
 //! |---|---|
-//! | `sweep` | When does it run, in which order, and what if something is in the way? |
-//! | `store` | How does it take its turn, remove in batches, and record what it did? |
-//! | `look` | Which columns could hold contact information, and do they? |
-//! | `proof` | Does a constraint let no address in? |
-//! | `purge` | How are tables of an old portal emptied to the last byte? |
-//! | `import` | How does an old portal's export come in without its contacts? |
-//! | `health` | How is the database? |
-//! | `meter` | What can be watched? |
-//! | `words` | How is it said? |
-//! | `pages` | What is everybody told (`/privacy`)? |
+//! | `sweep` | runs the sweep: when, in which order, and what if a step fails |
+//! | `store` | takes the turn to sweep, deletes in batches, records what was done |
+//! | `look` | scans the schema for contact information |
+//! | `proof` | proves that a constraint excludes addresses |
+//! | `purge` | empties tables of an old portal to the last byte |
+//! | `import` | imports an old portal's export without its contacts |
+//! | `health` | reads the health of the database |
+//! | `meter` | counts for Prometheus |
+//! | `words` | has the words for people and programs |
+//! | `pages` | has the page `/privacy` |
 
 pub mod health;
 pub mod import;
@@ -54,11 +55,11 @@ use crate::{
     secret::{SERVICE_SESSIONS, STAFF_SESSIONS},
 };
 
-/// Withdrawn and rejected requests are kept for so long after they ended.
+/// How long withdrawn and rejected requests are kept after they ended.
 pub const ENDED_REQUESTS: Duration = Duration::from_hours(90 * 24);
-/// What the support desk looked at and did is kept for so long.
+/// How long the audit of the support desk is kept.
 pub const STAFF_AUDIT: Duration = Duration::from_hours(365 * 24);
-/// Records of sweeps are kept for so long.
+/// How long records of sweeps are kept.
 pub const RUNS: Duration = Duration::from_hours(90 * 24);
 
 /// The rule in one sentence, for pages, programs and the command line.
@@ -70,18 +71,18 @@ named! {
     Kind {
         /// Contact rows of an older system.
         Contacts = "contacts",
-        /// Agreement numbers that are words and no numbers, such as a name; the service keeps `0` in its
-        /// place.
+        /// Agreement numbers that are words and no numbers, such as a name; the service keeps `0`
+        /// instead.
         Numbers = "numbers",
         /// Sessions of services that have ended.
         Sessions = "sessions",
         /// Sessions of the support desk that have ended.
         StaffSessions = "staff-sessions",
-        /// What the support desk did, long ago.
+        /// Old entries of the support desk's audit.
         StaffAudit = "staff-audit",
         /// Withdrawn and rejected requests, with their edges, domains, findings and timeline.
         Requests = "requests",
-        /// Services that nothing is left of.
+        /// Services that have neither requests nor routes left.
         Services = "services",
         /// Records of sweeps.
         Runs = "runs",
@@ -89,8 +90,8 @@ named! {
 }
 
 impl Kind {
-    /// For how long it is kept after it has ended, or since it was written; `None`: gone with the next
-    /// sweep, or with what it belongs to.
+    /// How long it is kept after it has ended, or since it was written; `None`: deleted with the
+    /// next sweep, or with what it belongs to.
     #[must_use]
     pub const fn kept_for(self) -> Option<Duration> {
         match self {
@@ -111,11 +112,11 @@ named! {
     Cause {
         /// A portal was started.
         Start = "start",
-        /// It was time (`PIC_SWEEP`).
+        /// The interval was over (`PIC_SWEEP`).
         Schedule = "schedule",
-        /// The one before failed.
+        /// The sweep before failed.
         Retry = "retry",
-        /// Somebody typed `pic-portal sweep`.
+        /// An operator ran `pic-portal sweep`.
         Hand = "hand",
     }
 }
@@ -123,13 +124,13 @@ named! {
 named! {
     /// How a sweep ended.
     Outcome {
-        /// Nothing remains.
+        /// No contact-like values remain.
         Clean = "clean",
         /// Contact-like values were found.
         Remains = "remains",
-        /// It was stopped, or had no time to look at everything.
+        /// It was stopped, or had no time to scan everything.
         Unfinished = "unfinished",
-        /// It could not do what it must; it is tried again soon.
+        /// A necessary step failed; it is retried soon.
         Failed = "failed",
         /// Its process died.
         Abandoned = "abandoned",
@@ -139,9 +140,10 @@ named! {
 named! {
     /// Why a sweep failed.
     Fault {
-        /// Somebody reads `legacy_contact`, such as `pg_dump`: it cannot be emptied meanwhile.
+        /// Another session reads `legacy_contact`, such as `pg_dump`: it cannot be emptied
+        /// meanwhile.
         Locked = "locked",
-        /// The database is away, or refused.
+        /// The database is unreachable, or refused.
         Database = "database",
     }
 }
@@ -153,24 +155,24 @@ pub enum Until {
     Never,
     /// Until the next sweep removes it.
     NextSweep(Kind),
-    /// As long as this.
+    /// As long as the condition holds.
     While(&'static str),
-    /// As long as a request is pending: the limit (`PIC_EXPIRY`) at most.
+    /// As long as a request is pending: the expiry (`PIC_EXPIRY`) at most.
     Limit,
-    /// So long after it ended or was written; then the sweep removes it.
+    /// This long after it ended or was written; then the sweep deletes it.
     For(Kind, Duration),
-    /// Until it was not used for so long, or so long after it began; then the sweep removes it.
+    /// Until it was not used for this long, or this long after it began; then the sweep deletes it.
     Unused(Kind, Duration, Duration),
-    /// In memory, so long at most.
+    /// In memory only, this long at most.
     Memory(Duration),
 }
 
-/// Something that exists, and how long it is kept.
+/// Something that is stored, and how long it is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Kept {
-    /// In words.
+    /// What it is, in words.
     pub what: &'static str,
-    /// How long.
+    /// How long it is kept.
     pub until: Until,
 }
 
@@ -178,8 +180,8 @@ const fn kept(what: &'static str, until: Until) -> Kept {
     Kept { what, until }
 }
 
-/// Everything that is kept. The sweep goes through it in this order: sessions before the services that
-/// they would go with, so that they are counted.
+/// Everything that is kept. The sweep goes through it in this order: sessions before the services
+/// that they would go with, so that they are counted.
 pub const KEPT: &[Kept] = &[
     kept(
         "Names, email addresses, phone numbers, free text",
@@ -251,7 +253,7 @@ pub const KEPT: &[Kept] = &[
     ),
 ];
 
-/// Parts of column names that speak of contact information.
+/// Parts of column names that suggest contact information.
 const NAMES: &[&str] = &[
     "mail",
     "phone",
@@ -271,31 +273,31 @@ const NAMES: &[&str] = &[
     "birth",
 ];
 
-/// Whether a column's name says that it holds contact information.
+/// Whether a column's name suggests contact information.
 #[must_use]
 pub fn is_contact_like(column: &str) -> bool {
     let column = column.to_lowercase();
     NAMES.iter().any(|name| column.contains(name))
 }
 
-/// What a sweep found and did, as it was recorded.
+/// What a sweep found and did, as recorded.
 #[derive(Clone, Debug)]
 pub struct Run {
     /// Why it ran.
     pub cause: Cause,
     /// When it began.
     pub began_at: chrono::DateTime<chrono::Utc>,
-    /// When it ended; `None`: under way.
+    /// When it ended; `None`: it is running.
     pub ended_at: Option<chrono::DateTime<chrono::Utc>>,
-    /// How it ended; `None`: under way.
+    /// How it ended; `None`: it is running.
     pub outcome: Option<Outcome>,
     /// Why it failed, if it did.
     pub fault: Option<Fault>,
-    /// What it removed, by kind, where it was any.
+    /// How many it removed of each kind, without zeros.
     pub removed: Vec<(Kind, u64)>,
-    /// What was looked at.
+    /// What was scanned.
     pub looked: look::Looked,
-    /// Contact-like values that remain; `None`: it was not looked to the end.
+    /// Contact-like values that remain; `None`: the scan was not finished.
     pub remaining: Option<u64>,
 }
 
@@ -307,7 +309,7 @@ impl Run {
         of_kind.next().map_or(0, |(_, count)| *count)
     }
 
-    /// Whether it did all that it had to, and nothing remains.
+    /// Whether it did everything, and nothing remains.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.outcome == Some(Outcome::Clean)

@@ -1,4 +1,4 @@
-//! What is everybody told (`/privacy`)?
+//! The page `/privacy`: the rule, what is kept, and the last sweeps.
 
 use askama::Template;
 use axum::{
@@ -33,7 +33,7 @@ const RUNS: u32 = 10;
 struct PrivacyPage<'a> {
     shell: Shell<'a>,
     rule: &'static str,
-    /// What, and how long.
+    /// What is kept, and how long.
     kept: Vec<(&'static str, String)>,
     /// How often the sweep runs.
     every: String,
@@ -47,7 +47,7 @@ struct Sweep {
     cause: &'static str,
     outcome: String,
     removed: String,
-    /// How long it took; empty while it is under way.
+    /// How long it took; empty while it is running.
     took: String,
     looked: String,
 }

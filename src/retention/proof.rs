@@ -1,14 +1,14 @@
-//! Does a constraint let no address in?
+//! Proves from the definition of a constraint that it excludes addresses.
 //!
-//! Judged by its definition as PostgreSQL writes it (`pg_get_constraintdef`), so that a column with ten
-//! million rows needs no look: a valid CHECK has looked at every row already. Only two forms are
-//! understood, and whatever is not understood proves nothing: a closed list of words, and a pattern
-//! that spells out from `^` to `$` which characters may stand there.
+//! It reads the definition as PostgreSQL writes it (`pg_get_constraintdef`), so that a column with
+//! ten million rows need not be scanned: a valid CHECK has tested every row already. Only two forms
+//! are understood, and anything else proves nothing: a closed list of words, and a pattern that
+//! spells out from `^` to `$` which characters are allowed.
 
-/// What no address is without.
+/// The character that every address contains.
 const AT: char = '@';
 
-/// Whether a CHECK with this definition refuses every value that has an `@` in it.
+/// Whether a CHECK with this definition refuses every value that contains an `@`.
 #[must_use]
 pub fn excludes_at(definition: &str) -> bool {
     let Some(condition) = definition
@@ -42,14 +42,14 @@ fn is_plain(value: &str) -> bool {
     !name.is_empty() && name.chars().all(is_part)
 }
 
-/// What stands in `'...'::text`; `None`: it is no such literal, or has a quote in it.
+/// The content of `'...'::text`; `None`: it is no such literal, or has a quote in it.
 fn literal(text: &str) -> Option<&str> {
     let inner = text.strip_prefix('\'')?.strip_suffix("'::text")?;
     (!inner.contains('\'')).then_some(inner)
 }
 
-/// Whether a pattern is anchored at both ends and each of its characters, classes and repetitions is
-/// spelt out, none of them with an `@`.
+/// Whether a pattern is anchored at both ends and each of its characters, classes and repetitions
+/// is spelt out, and none contains an `@`.
 fn is_closed_pattern(pattern: &str) -> bool {
     let Some(mut rest) = pattern
         .strip_prefix('^')
@@ -73,10 +73,10 @@ fn is_closed_pattern(pattern: &str) -> bool {
             }
             '(' if !rest.starts_with('?') => depth += 1,
             ')' if depth > 0 => depth -= 1,
-            // Outside of brackets an anchor would hold one side of it alone.
+            // Outside of brackets an anchor would apply to one side only.
             '|' if depth > 0 => {}
             '\\' => {
-                // A letter or digit after it would be a class, or anything else.
+                // Before a letter or digit the backslash would make a class, or anything else.
                 let Some(escaped) = rest.chars().next().filter(char::is_ascii_punctuation) else {
                     return false;
                 };

@@ -1,20 +1,21 @@
-//! How are contacts emptied out of an old portal's tables, so that no byte of them is left?
+//! Empties contacts out of an old portal's tables, so that no byte of them is left.
 //!
-//! Setting a column to `NULL` leaves the old rows in the table's files, in its indexes, in what the
-//! planner knows of the column and in the write-ahead log (`docs/performance.md#traps-met`,
-//! trap 2). So it goes in steps:
+//! Setting a column to `NULL` leaves the old rows in the table's files, in its indexes, in the
+//! planner's statistics of the column and in the write-ahead log (`docs/performance.md#traps-met`,
+//! trap 2). So there are several steps:
 //!
-//! 1. [`survey()`] looks at what is there, and refuses what must not or cannot be emptied;
-//! 2. [`carry_out`] empties the columns a few pages at a time, each batch a short transaction of its
-//!    own, so that nobody waits for it (a whole table goes by `TRUNCATE`);
-//! 3. waits until no transaction is left that could still want the old rows, and writes the table
-//!    anew with `VACUUM FULL`, which drops them from table, TOAST and indexes;
-//! 4. throws away what the planner knows of the columns;
-//! 5. asks for a new segment of the write-ahead log and a checkpoint, after which the server has no
-//!    use for the older segments.
+//! 1. [`survey()`] examines the table, and refuses what must not or cannot be emptied;
+//! 2. [`carry_out`] empties the columns a few pages at a time, each batch a short transaction of
+//!    its own, so that no other transaction waits for long (a whole table is emptied by
+//!    `TRUNCATE`);
+//! 3. it waits until no transaction is left that could still need the old rows, and rewrites the
+//!    table with `VACUUM FULL`, which drops them from table, TOAST and indexes;
+//! 4. it deletes the planner's statistics of the columns;
+//! 5. it requests a new segment of the write-ahead log and a checkpoint, after which the server no
+//!    longer needs the older segments.
 //!
-//! Interrupted anywhere, the next run goes through all steps again and finishes. Nothing here reads
-//! a value: rows are counted, and faults named by code and constraint.
+//! After an interruption the next run repeats all steps and finishes. Nothing here reads a value:
+//! rows are counted, and errors named by code and constraint.
 
 mod elsewhere;
 mod rewrite;
@@ -33,21 +34,21 @@ pub use self::{
 };
 use crate::db;
 
-/// A table that may be purged, and what is in it.
+/// A table that may be purged, and its contents.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The table as SQL writes it.
+    /// The table's name, quoted for SQL.
     pub table: String,
-    /// The columns to empty, as SQL writes them, each with the number of rows that have a value;
-    /// none: the whole table.
+    /// The columns to empty, quoted for SQL, each with the number of rows that have a value; empty:
+    /// the whole table.
     pub columns: Vec<(String, i64)>,
     /// Rows of the table.
     pub rows: i64,
     /// Size of table, TOAST and indexes, in bytes.
     pub bytes: i64,
-    /// Its indexes, which are built anew.
+    /// Its indexes, which are rebuilt.
     pub indexes: Vec<String>,
-    /// Tables that inherit from it, which are not touched.
+    /// Tables that inherit from it, which are not changed.
     pub children: Vec<String>,
     /// Materialised views made from it, which hold copies of their own.
     pub copies: Vec<String>,
@@ -55,71 +56,72 @@ pub struct Plan {
     names: Vec<String>,
 }
 
-/// A step on the way, for whoever watches.
+/// A step of the purge, to report progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Emptying: pages done, of how many.
+    /// Emptying the columns: pages done, and pages in total.
     Emptying(i64, i64),
-    /// Waiting until nobody needs the old rows any more.
+    /// Waiting until no transaction needs the old rows.
     WaitingForOthers,
-    /// Waiting for the table's lock, or writing the table anew under it.
+    /// Waiting for the table's lock, or rewriting the table under it.
     Rewriting,
-    /// Throwing away what the planner knows.
+    /// Deleting the planner's statistics.
     Statistics,
-    /// Asking for a new segment of the write-ahead log and a checkpoint.
+    /// Requesting a new segment of the write-ahead log and a checkpoint.
     Log,
 }
 
-/// What was done.
+/// The result of a purge.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// Rows that were emptied, or removed with the whole table, in this run.
     pub rows: i64,
     /// Rows that still have a value in one of the columns, counted afterwards.
     pub remaining: i64,
-    /// Whether what the planner knows of the columns is gone too, from its table's files as well.
+    /// Whether the planner's statistics of the columns are gone too, also from the files of their
+    /// table.
     pub statistics: bool,
-    /// Where old rows may still lie.
+    /// Where old rows may still be.
     pub elsewhere: Vec<Elsewhere>,
 }
 
-/// Why a table was not purged, or not to the end.
+/// Why a table was not purged, or not completely.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It must not be, or cannot be.
+    /// The table must not be purged, or cannot be.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// A constraint wants values.
+    /// A constraint requires values.
     #[error(
         "the constraint {0:?} does not let the columns be empty. Drop it (ALTER TABLE ... DROP CONSTRAINT), and run this again"
     )]
     Constraint(String),
-    /// Somebody holds the table.
+    /// Other sessions hold the table.
     #[error(
         "others have held {table} for {} s. Nothing is lost: run this again, and it goes on. Who holds it: SELECT pid, state FROM pg_stat_activity", waited.as_secs()
     )]
     Locked {
-        /// The table as SQL writes it.
+        /// The table's name, quoted for SQL.
         table: String,
-        /// How long it was waited for.
+        /// How long the purge waited.
         waited: Duration,
     },
-    /// Somebody's transaction still sees the old rows, so that no rewrite would drop them.
+    /// Another transaction still sees the old rows, so that a rewrite would keep them.
     #[error(
         "the columns are empty, but after {} s older transactions may still read the old rows, so their bytes cannot go yet ({holders}). End these, and run this again", waited.as_secs()
     )]
     StillSeen {
-        /// What holds them.
+        /// The sessions that hold them.
         holders: String,
-        /// How long it was waited for.
+        /// How long the purge waited.
         waited: Duration,
     },
-    /// Values come in as fast as they are emptied.
+    /// New values are written as fast as they are emptied.
     #[error(
         "{0} rows have values again: something still writes to the table. Stop it, and run this again"
     )]
     StillWritten(i64),
-    /// The database is away, or refuses.
+    /// The database is unreachable, or refuses.
     #[error(transparent)]
     Database(#[from] db::Error),
 }
@@ -130,12 +132,12 @@ impl From<sqlx::Error> for Error {
     }
 }
 
-/// Empties what `plan` says, to the last byte that is in the portal's hands; `tell` hears of each
-/// step. Others are waited for up to `patience` each time.
+/// Carries out `plan`, as completely as the portal can; calls `tell` at each step. Waits for other
+/// sessions up to `patience` each time.
 ///
 /// # Errors
 ///
-/// [`Error`]; what was done until then stays done, and the next run goes on.
+/// [`Error`]; what was done until then stays done, and the next run continues.
 pub async fn carry_out(
     connection: &mut PgConnection,
     plan: &Plan,

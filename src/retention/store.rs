@@ -1,4 +1,4 @@
-//! How does a sweep take its turn, remove in batches, and record what it did?
+//! Takes the turn to sweep, deletes in batches, and records what was done.
 
 use std::time::Duration;
 
@@ -15,17 +15,17 @@ mod runs;
 pub use contacts::empty_at_start;
 pub use runs::{is_clean_since, last_runs, runs_and_now};
 
-/// How long the turn to sweep lasts unless it is renewed; every step renews it, and takes a fraction
-/// of it.
+/// How long the turn to sweep lasts unless it is renewed; every step renews it, and takes a
+/// fraction of it.
 pub const LEASE: Duration = Duration::from_mins(1);
 
-/// Why a sweep does not go on.
+/// Why a sweep ends early.
 #[derive(Debug, thiserror::Error)]
 pub enum Halt {
-    /// The database failed.
+    /// A database call failed.
     #[error(transparent)]
     Database(#[from] db::Error),
-    /// It took so long that somebody else has taken over.
+    /// It took so long that another process has taken over.
     #[error("the turn to sweep was lost")]
     TurnLost,
 }
@@ -36,7 +36,7 @@ impl From<sqlx::Error> for Halt {
     }
 }
 
-/// The turn to sweep: one instance at a time has it. When its holder dies, its lease runs out, and
+/// The turn to sweep: one process at a time has it. When its holder dies, its lease expires, and
 /// the next one takes over what is left to do.
 #[derive(Debug)]
 pub struct Turn {
@@ -45,12 +45,12 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// Takes the turn; `None`: another instance has it, or a sweep that began within `unless_clean` has
-    /// ended clean, whoever did it.
+    /// Takes the turn; `None`: another process has it, or a sweep that began within `unless_clean`
+    /// has ended clean, in any process.
     ///
     /// # Errors
     ///
-    /// [`db::Error`] when the database is away.
+    /// [`db::Error`] when the database is unreachable.
     pub async fn take(
         pool: &PgPool,
         instance: Uuid,
@@ -70,13 +70,14 @@ impl Turn {
         Ok(run.map(|run| Self { pool, run }))
     }
 
-    /// Where it works.
+    /// The connections it works on.
     #[must_use]
     pub fn pool(&self) -> &PgPool {
         &self.pool
     }
 
-    /// Renews the turn, and adds to what its sweep has removed, in the transaction that removes it.
+    /// Renews the turn, and adds to the record of what its sweep has removed, in the transaction
+    /// that removes it.
     async fn note(
         &self,
         connection: &mut PgConnection,
@@ -99,7 +100,7 @@ impl Turn {
     ///
     /// # Errors
     ///
-    /// [`Halt`]: stop.
+    /// [`Halt`]: the sweep must stop.
     pub async fn renew(&self) -> Result<(), Halt> {
         let renewed = async {
             let mut connection = self.pool.acquire().await?;
@@ -110,11 +111,11 @@ impl Turn {
         self.pool.in_time(renewed).await
     }
 
-    /// Empties `legacy_contact`; how many rows there were.
+    /// Empties `legacy_contact`; returns how many rows there were.
     ///
     /// # Errors
     ///
-    /// [`Halt`]; then nothing changed. See [`is_locked`].
+    /// [`Halt`]; then nothing has changed. See [`is_locked`].
     pub async fn empty_contacts(&self) -> Result<u64, Halt> {
         if contacts::is_bare(&self.pool).await? {
             return Ok(0);
@@ -129,11 +130,12 @@ impl Turn {
         self.pool.clone().within(LEASE).in_time(emptied).await
     }
 
-    /// Removes a batch of what has had its time; what it was, empty when nothing is left.
+    /// Deletes a batch of rows that are no longer kept; returns how many of each kind, empty when
+    /// none are left.
     ///
     /// # Errors
     ///
-    /// [`Halt`]; then nothing changed.
+    /// [`Halt`]; then nothing has changed.
     pub async fn remove(&self, until: Until) -> Result<Vec<(Kind, u64)>, Halt> {
         self.pool.in_time(self.remove_once(until)).await
     }
@@ -148,11 +150,11 @@ impl Turn {
         Ok(removed.into_iter().filter(|(_, rows)| *rows > 0).collect())
     }
 
-    /// Ends the sweep, and tells it as it was recorded.
+    /// Ends the sweep, and returns its record.
     ///
     /// # Errors
     ///
-    /// [`Halt`]; then the turn ends by running out.
+    /// [`Halt`]; then the turn ends when it expires.
     pub async fn end(
         self,
         outcome: Outcome,
@@ -184,7 +186,7 @@ impl Turn {
     }
 }
 
-/// Whether this is the database saying that somebody else holds a lock.
+/// Whether the error means that another session holds a lock.
 #[must_use]
 pub fn is_locked(error: &db::Error) -> bool {
     matches!(error, db::Error::Unavailable(db::Fault::Answer { code, .. }) if code == "55P03")

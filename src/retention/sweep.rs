@@ -1,10 +1,11 @@
-//! When does the sweep run, in which order, and what if something is in the way?
+//! Runs the sweep: when, in which order, and what happens when a step fails.
 //!
-//! On a task of its own beside the background task, so that looking through a large table never holds
-//! a request back. At start `legacy_contact` is emptied before the portal answers anybody: a restored
-//! backup may have brought contacts back. The rest follows at once, and then every `PIC_SWEEP`, on one
-//! instance at a time: whoever finds another at it waits, and does not do again what that one has
-//! just done. What failed is recorded, told in the log and by the [`Meter`], and tried again soon.
+//! It is a task of its own next to the background task, so that scanning a large table never delays
+//! a request. At the start `legacy_contact` is emptied before the portal answers any request: a
+//! restored backup may have brought contacts back. The rest follows at once, and then every
+//! `PIC_SWEEP`, in one process at a time: a process that finds another one sweeping waits, and does
+//! not repeat what that one has just done. A failure is recorded, logged and counted by the
+//! [`Meter`], and retried soon.
 
 use std::time::Duration;
 
@@ -25,15 +26,15 @@ use crate::{
 
 /// Wait after a failure: the first, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
-/// Wait between two tries to empty `legacy_contact` before the portal answers anybody.
+/// Wait between two attempts to empty `legacy_contact` before the portal answers requests.
 const RETRY_AT_START: Duration = Duration::from_secs(2);
-/// How long a step may take, emptying `legacy_contact` excepted: it takes a fraction of it, and a
-/// portal that is to stop waits for it.
+/// How long a step may take, except emptying `legacy_contact`: it normally takes a fraction of it,
+/// and a portal that stops waits for it.
 const STEP_LIMIT: Duration = Duration::from_secs(10);
-/// How often to look whether another instance is done.
+/// How often to check whether another process is done.
 const TURN_POLL: Duration = Duration::from_millis(500);
 
-/// What sweeps. Cheap to clone.
+/// Runs the sweeps. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Sweeper {
     pool: PgPool,
@@ -44,7 +45,8 @@ pub struct Sweeper {
 }
 
 impl Sweeper {
-    /// One that sweeps `every` so often (`PIC_SWEEP`) until `stop`, under a random number of its own.
+    /// A sweeper with the interval `every` (`PIC_SWEEP`), until `stop`, with a random id of its
+    /// own.
     #[must_use]
     pub fn new(pool: PgPool, every: Duration, stop: CancellationToken) -> Self {
         Self {
@@ -62,8 +64,9 @@ impl Sweeper {
         &self.meter
     }
 
-    /// Returns when nothing of an older system's contacts is left, or at `stop`: nobody is to be
-    /// answered before. While somebody reads the table, or the database is away, it tries again.
+    /// Returns when no contacts of an older system are left, or at `stop`: no request may be
+    /// answered before. While another session reads the table, or the database is unreachable, it
+    /// retries.
     pub async fn make_clean(&self) {
         loop {
             let began = Instant::now();
@@ -104,7 +107,7 @@ impl Sweeper {
         }
     }
 
-    /// Sweeps at once, and then whenever it is time, until `stop`; a step in hand is finished first.
+    /// Sweeps at once, and then at each interval, until `stop`; the present step is finished first.
     pub async fn run(self) {
         let mut cause = Cause::Start;
         let mut retry = RETRY.0;
@@ -124,12 +127,12 @@ impl Sweeper {
         }
     }
 
-    /// One sweep, as soon as no other instance is at it. `None`: it was not needed any more, because
-    /// another instance has just done it, or `stop` came first.
+    /// One sweep, as soon as no other process is sweeping. `None`: it is no longer needed, because
+    /// another process has just done it, or `stop` came first.
     ///
     /// # Errors
     ///
-    /// [`Halt`] when it could not even be recorded; it is in the log and the meter then.
+    /// [`Halt`] when it could not even be recorded; then it is logged and counted.
     pub async fn sweep(&self, cause: Cause) -> Result<Option<Run>, Halt> {
         let began = Instant::now();
         let swept = self.sweep_in_turn(cause, began).await;
@@ -147,7 +150,7 @@ impl Sweeper {
 
     async fn sweep_in_turn(&self, cause: Cause, began: Instant) -> Result<Option<Run>, Halt> {
         let by_time = matches!(cause, Cause::Schedule | Cause::Retry);
-        // Whoever swept less than this ago has done what would be done now.
+        // A sweep less than this ago has done what would be done now.
         let enough = by_time.then_some(self.every * 8 / 10);
         loop {
             let turn = Turn::take(&self.pool, self.instance, cause, enough).await?;
@@ -171,7 +174,7 @@ impl Sweeper {
         }
     }
 
-    /// All of it, in order of urgency, and the record of it.
+    /// All steps, in order of urgency, and the record of them.
     async fn in_turn(&self, turn: Turn, began: Instant) -> Result<Run, Halt> {
         let (look, fault) = match self.steps(&turn).await {
             Ok(done) => done,
@@ -194,12 +197,13 @@ impl Sweeper {
         Ok(run)
     }
 
-    /// What is removed, and what is looked at; the fault that kept contacts from being removed.
+    /// Deletes and scans; returns the result, and the error that prevented contacts from being
+    /// deleted.
     async fn steps(&self, turn: &Turn) -> Result<(Look, Option<Fault>), Halt> {
         let mut fault = None;
         match turn.empty_contacts().await {
             Ok(removed) => self.meter.removed(Kind::Contacts, removed),
-            // The rest need not wait for whoever reads that table.
+            // The other steps need not wait for sessions that read that table.
             Err(Halt::Database(error)) if store::is_locked(&error) => fault = Some(Fault::Locked),
             Err(halt) => return Err(halt),
         }
@@ -213,7 +217,7 @@ impl Sweeper {
                 for (kind, rows) in removed {
                     self.meter.removed(kind, rows);
                 }
-                // Half of the time at most, so that submits do not notice.
+                // Half of the time at most, so that submits are not slowed down.
                 sleep(batch.elapsed()).await;
             }
         }
@@ -252,7 +256,7 @@ fn fault_of(error: &db::Error) -> Fault {
     }
 }
 
-/// `wait` and up to a tenth more or less, so that instances do not sweep in step.
+/// `wait` plus or minus up to a tenth, so that processes do not sweep at the same moment.
 fn jittered(wait: Duration) -> Duration {
     wait * 9 / 10 + wait * u32::from(code::random::<1>()[0]) / (5 * 255)
 }

@@ -1,4 +1,4 @@
-//! How is the rule said, to people and to programs?
+//! The retention rule in words, for people and for programs.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Cause, Fault, KEPT, Kind, Outcome, RULE, Run, Until};
 use crate::web::{parts::count, when::span};
 
-/// What the settings say, for the durations that are theirs.
+/// The settings that durations depend on.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms {
     /// How often the sweep runs (`PIC_SWEEP`).

@@ -1,18 +1,19 @@
-//! May one more connection come in?
+//! Decides whether one more connection is accepted.
 
 use std::{net::IpAddr, sync::Arc};
 
 use super::{limits::Limits, shares::Shares};
 use crate::server::network::Network;
 
-/// Counts the connections, in all and by client network. Bounded by the connections themselves.
+/// Counts the connections, in total and by client network. Its size is bounded by the number of
+/// connections.
 #[derive(Debug)]
 pub(super) struct Admission {
     places: Shares,
     limits: Limits,
 }
 
-/// One connection's place; free again when it is dropped.
+/// The permit of one connection; released when it is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     admission: Arc<Admission>,
@@ -27,12 +28,12 @@ impl Admission {
         })
     }
 
-    /// Connections that have a place now.
+    /// How many connections hold a permit.
     pub(super) fn count(&self) -> usize {
         self.places.held()
     }
 
-    /// A place for a connection from `peer`, if there is one.
+    /// A permit for a connection from `peer`, if the limits allow it.
     pub(super) fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
         let network = (!self.limits.exempts(peer)).then(|| Network::of(peer));
         self.places.take(network, 1).ok()?;

@@ -1,9 +1,9 @@
-//! How much memory do the bodies of requests take?
+//! Limits the memory that the bodies of requests take.
 //!
-//! A body is read as it comes, so a client that never ends it would keep the portal's memory for as
-//! long as it may take. So bytes of bodies are counted when they come, in all and by client
-//! network, and a body that has no room is refused. They count until the request is answered: what
-//! was sent is needed until then.
+//! A body is read as it comes, so a client that never ends it would keep the portal's memory until
+//! its timeout. So the bytes of bodies are counted when they come, in total and by client network,
+//! and a body that does not fit is refused. They count until the request is answered, because they
+//! are needed until then.
 
 use std::{
     error::Error,
@@ -25,13 +25,13 @@ use super::{
 };
 use crate::server::network::Network;
 
-/// What a body counts besides its bytes, in bytes: its request waits in memory with it. Measured
-/// with 4,000 requests of which one byte of the body had come, 100 to a connection: 9 to 10 KiB
-/// each, their connections included, without optimisation.
+/// What a body counts in addition to its bytes, in bytes: its request waits in memory with it.
+/// Measured with 4,000 requests of which one byte of the body had come, 100 to a connection: 9 to
+/// 10 KiB each, their connections included, without optimisation.
 const EACH: usize = 12 * 1024;
 
-/// Counts the bytes of bodies that are in memory. In the extensions of every request that came
-/// through a door; cheap to clone.
+/// Counts the bytes of bodies that are in memory. It is in the extensions of every request that
+/// came through the HTTP server; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Bodies(Arc<Inner>);
 
@@ -53,8 +53,8 @@ impl Bodies {
         self.0.bytes.held()
     }
 
-    /// Begins to count a body of `client`, whose connection comes from `peer`. A proxy that names no
-    /// client speaks for many: it is counted in all alone.
+    /// Begins to count a body of `client`, whose connection comes from `peer`. A body from a proxy
+    /// that names no client is counted in the total only.
     ///
     /// # Errors
     ///
@@ -72,7 +72,7 @@ impl Bodies {
     }
 }
 
-/// What one body holds; given back when it is dropped.
+/// The bytes that one body holds; released when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Held {
     bodies: Bodies,

@@ -1,4 +1,5 @@
-//! How do bodies go through the front door: in within their time, out under watch?
+//! Wraps the bodies of requests and responses: requests must arrive in time, and responses report
+//! whether the client reads them.
 
 use std::{
     error::Error,
@@ -17,13 +18,13 @@ use super::pulse::{Answering, Uploading};
 pub(super) struct Upload {
     body: Incoming,
     deadline: Instant,
-    /// Made when the client first keeps us waiting.
+    /// Set when the client first keeps us waiting.
     timer: Option<Pin<Box<Sleep>>>,
-    /// `None`: there is nothing to come.
+    /// `None` if there is nothing to come.
     _uploading: Option<Uploading>,
 }
 
-/// The body was not there within its limit.
+/// The body was not complete within its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooSlow;
 
@@ -74,7 +75,7 @@ impl Body for Upload {
     }
 }
 
-/// An answer's body that tells whether the client takes it.
+/// The body of a response, which reports whether the client reads it.
 pub(super) struct Download {
     pub(super) body: axum::body::Body,
     pub(super) watch: Answering,

@@ -1,4 +1,4 @@
-//! How is one connection served, from its first byte to its last?
+//! Serves one connection, from its first byte to its last.
 
 use std::{
     convert::Infallible,
@@ -42,13 +42,14 @@ use super::{
 };
 use crate::server::refusal::Refused;
 
-/// Who has connected when a stop begins has this long for the first word.
+/// A client that connects when a stop begins has this long to send its first byte.
 const LATE_WORD: Duration = Duration::from_secs(1);
-/// How often an HTTP/2 client is asked whether it is there, and how long it has to say so.
+/// How often an HTTP/2 client is sent a PING, and how long it has to acknowledge it.
 const PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(15));
 
-/// Bytes that an HTTP/2 client may send before they are read, on one stream and on all: so many can
-/// be in memory beside those that [`Bodies`] counts. The second cannot be less (RFC 9113, 6.9.2).
+/// Bytes that an HTTP/2 client may send before they are read, on one stream and on all: this much
+/// can be in memory in addition to what [`Bodies`] counts. The second cannot be less (RFC 9113,
+/// 6.9.2).
 const WINDOWS: (u32, u32) = (32 * 1024, 65_535);
 
 /// How long a connection between two requests keeps its buffers.
@@ -61,12 +62,12 @@ pub(super) struct Server {
     pub(super) limits: Limits,
     pub(super) bodies: Bodies,
     pub(super) refusals: Arc<Refusals>,
-    /// Requests in progress are answered, no new ones are taken on the connection.
+    /// When cancelled, requests in progress are answered and connections take no new ones.
     pub(super) stop: CancellationToken,
 }
 
 impl Server {
-    /// Serves one client until it or we have had enough.
+    /// Serves one client until it disconnects or runs into a limit.
     pub(super) async fn connection(self: Arc<Self>, mut stream: TcpStream, peer: SocketAddr) {
         set_options(&stream, &self.limits);
         let first = {
@@ -79,9 +80,9 @@ impl Server {
                 }
             }
         };
-        // A client that said nothing, or has gone, is no event of ours.
+        // A client that sent nothing, or has disconnected, is not worth logging.
         let Ok(Ok(Some(first))) = first else { return };
-        // On the heap each: silent connections stay small.
+        // Each future is boxed, so that silent connections stay small.
         if first.is_http_2() {
             return Box::pin(self.http_2(stream, first, peer)).await;
         }
@@ -103,11 +104,12 @@ impl Server {
     }
 
     /// Serves requests until the connection has ended, or has been idle for a little while: then
-    /// the socket alone remains, without hyper's buffers, which are most of a connection's memory.
+    /// only the socket is kept, without hyper's buffers, which are most of a connection's memory.
     async fn http_1(&self, socket: Socket, peer: SocketAddr, pulse: &Arc<Pulse>) -> Option<Socket> {
         let mut builder = http1::Builder::new();
         builder.max_buf_size(self.limits.head_bytes);
-        // Told only when it is another than hyper's own: it then reserves memory a request.
+        // Set only when it differs from hyper's own value: hyper then allocates memory for each
+        // request.
         if self.limits.headers != Limits::default().headers {
             builder.max_headers(self.limits.headers);
         }
@@ -134,8 +136,8 @@ impl Server {
         let socket = Socket::new(stream, first, Arc::clone(&pulse), None);
         let service = service_fn(|request| {
             let (server, pulse) = (Arc::clone(&self), Arc::clone(&pulse));
-            // On the heap, and not before it runs: all streams of all connections may begin at
-            // once, and what is refused never waits.
+            // Boxed, and only when it runs: all streams of all connections may begin at once, and a
+            // refused request never waits.
             async move { Box::pin(server.answer(request, peer, &pulse)).await }
         });
         let connection = http2::Builder::new(TokioExecutor::new())
@@ -187,7 +189,7 @@ impl Server {
         }))
     }
 
-    /// Runs `connection` to its end, into one of its limits, or until it has been idle for `nap`.
+    /// Drives `connection` until it ends, runs into a limit, or has been idle for `nap`.
     async fn drive<C: Future>(
         &self,
         mut connection: Pin<&mut C>,
@@ -202,8 +204,8 @@ impl Server {
             if connection.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Outcome::Ended);
             }
-            // hyper would drop a request whose head has just begun: that one is answered first,
-            // and its answer ends the connection.
+            // hyper would drop a request whose head has just begun, so that one is answered first,
+            // and its response ends the connection.
             if !stopping && !pulse.is_in_head() && self.stop.is_cancelled() {
                 stopping = true;
                 end_in_good_order(connection.as_mut());
@@ -229,8 +231,8 @@ impl Server {
                         (naps, deadline.at) = (true, deadline.since + nap);
                     }
                 }
-                // A timer that is early costs one more look; set again for each request it would
-                // cost every request.
+                // A timer that fires early costs one more check; setting it again would cost
+                // something for each request.
                 if deadline.at < timer.deadline() || timer.is_elapsed() {
                     timer.as_mut().reset(deadline.at);
                 }
@@ -255,26 +257,27 @@ impl Server {
     }
 }
 
-/// How a connection's service came to its end.
+/// How serving a connection has ended.
 enum Outcome {
-    /// With the connection.
+    /// The connection has ended.
     Ended,
-    /// Everything is answered, nothing has begun.
+    /// The connection is idle: everything is answered, and no request has begun.
     Naps,
 }
 
-/// HTTP/1.1 without exactly one Host is to be refused (RFC 9112, 3.2).
+/// Whether the request must be refused because it is HTTP/1.1 without exactly one Host (RFC 9112,
+/// 3.2).
 fn lacks_host(request: &Request<Incoming>) -> bool {
     request.version() == Version::HTTP_11
         && request.headers().get_all(header::HOST).iter().count() != 1
 }
 
-/// Tells a client that there is no place for it, if it listens at all.
+/// Sends a refused client its response, if it reads it at all.
 pub(super) async fn refuse(mut stream: TcpStream, answer: &[u8]) {
     const LIMIT: Duration = Duration::from_millis(LINGER_MILLIS);
     let told = async {
         let mut scratch = [0; 4096];
-        // What has not been read would destroy the answer when the socket is closed.
+        // Unread input would make the system discard the response when the socket is closed.
         let _ = stream.read(&mut scratch).await?;
         stream.write_all(answer).await?;
         stream.shutdown().await?;
@@ -284,8 +287,8 @@ pub(super) async fn refuse(mut stream: TcpStream, answer: &[u8]) {
     let _ = timeout(LIMIT, told).await;
 }
 
-/// Small answers go at once; what a client does not acknowledge ends the connection. That one of
-/// these fails is not worth a word.
+/// Small responses are sent at once; a connection ends when the client does not acknowledge what
+/// was sent. If one of these options cannot be set, that is not worth logging.
 fn set_options(stream: &TcpStream, limits: &Limits) {
     let _ = stream.set_nodelay(true);
     #[cfg(target_os = "linux")]

@@ -1,54 +1,54 @@
-//! How long and how much may a connection take?
+//! The limits of a connection: how long and how much it may take.
 
 use std::{net::IpAddr, time::Duration};
 
 use ipnet::IpNet;
 
-/// The limits of the front door. The defaults are those of the portal in service; tests shorten
-/// them.
+/// The limits of the HTTP server. The defaults are those used in production; tests shorten them.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// From the first sign of a connection or of a request to the end of the request's head.
-    /// A client that says nothing at all has this long too. Default: 10 s.
+    /// From the first byte of a connection or of a request to the end of the request's head. Also
+    /// how long a client may send nothing at all. Default: 10 s.
     pub head: Duration,
-    /// A connection between two requests. Default: 75 s, longer than common proxies keep theirs.
+    /// An idle connection, between two requests. Default: 75 s, longer than common proxies keep
+    /// theirs.
     pub idle: Duration,
     /// From the end of a request's head to the end of its body; then `408`. Default: 30 s, for
     /// the largest form at 140 kbit/s.
     pub body: Duration,
-    /// A client that takes nothing of what is written to it. Default: 30 s.
+    /// A client that reads nothing of what is sent to it. Default: 30 s.
     pub write: Duration,
-    /// What is left for requests in progress once a stop is asked for. Default: 20 s.
+    /// How long requests in progress may take once the portal stops. Default: 20 s.
     pub stop: Duration,
     /// Bytes of a request's head; then `431`. Over HTTP/2 of its header list. Default: 32 KiB.
     pub head_bytes: usize,
     /// Header fields of a request; then `431`. Default: 100.
     pub headers: usize,
-    /// Requests at the same time on one HTTP/2 connection. Default: 100, which clients
-    /// may begin with before they are told (RFC 9113, 6.5.2).
+    /// Requests at the same time on one HTTP/2 connection. Default: 100, which clients may start
+    /// before they know the limit (RFC 9113, 6.5.2).
     pub streams: u32,
     /// Requests with a body at the same time on one HTTP/2 connection; then `503`. Peers in
     /// `exempt` have no such limit. Default: 16.
     pub uploads: u32,
-    /// Streams that a client may open and reset in advance of their handling, and that we may
-    /// reset, before the connection ends (CVE-2023-44487). Default: 32.
+    /// Streams that a client may open and reset before they are handled, and that we may reset,
+    /// before the connection ends (CVE-2023-44487). Default: 32.
     pub resets: usize,
-    /// Connections in all; then `503`. Lowered to what the limit of open files leaves.
-    /// Default: 16,384.
+    /// Connections in total; then `503`. Lowered to what the limit of open files leaves. Default:
+    /// 16,384.
     pub connections: usize,
     /// Connections of one client network (an IPv4 address, an IPv6 /64); then `503`. An IPv6 /56
     /// may have four times as many, a /48 sixteen times. Default: 256.
     pub per_network: usize,
-    /// Bytes of all requests' bodies in memory; then `503`. Default: 48 MiB, six networks' share:
-    /// with what the connections take, the portal stays below 150 MB.
+    /// Bytes of all requests' bodies in memory; then `503`. Default: 48 MiB, the share of six
+    /// networks: together with the connections the portal stays below 150 MB.
     pub body_bytes: usize,
-    /// Bytes of bodies of one client network, counted like `per_network`, where a proxy speaks for
-    /// many by the client that it names; then `429`. Default: 8 MiB, 16 forms of full length.
+    /// Bytes of bodies of one client network, counted like `per_network`; behind a proxy, by the
+    /// client it names; then `429`. Default: 8 MiB, 16 forms of full length.
     pub body_bytes_per_network: usize,
-    /// Networks without a limit of their own: proxies speak for many. Default: loopback, where
-    /// proxies are even if nobody has declared them.
+    /// Networks without a limit of their own, because proxies serve many clients. Default:
+    /// loopback, where proxies are even if they are not declared.
     pub exempt: Vec<IpNet>,
-    /// Connections over a limit that are told so at the same time; more are just closed.
+    /// Connections over a limit that get a response at the same time; more are closed without one.
     /// Default: 256.
     pub refusals: usize,
 }
@@ -84,7 +84,7 @@ fn loopback_v6() -> IpNet {
     IpNet::new_assert(std::net::Ipv6Addr::LOCALHOST.into(), 128)
 }
 
-/// Files that are not connections of clients: database, log, listener, look-ups.
+/// Open files that are not connections of clients: database, log, listener, DNS lookups.
 const OTHER_FILES: usize = 256;
 
 impl Limits {
@@ -94,7 +94,7 @@ impl Limits {
         self.exempt.iter().any(|net| net.contains(&peer))
     }
 
-    /// Raises the process's limit of open files as far as it may, and lowers `connections` to
+    /// Raises the process's limit of open files as far as possible, and lowers `connections` to
     /// what that leaves.
     #[must_use]
     pub fn within_open_files(mut self) -> Self {
@@ -112,10 +112,10 @@ impl Limits {
     }
 }
 
-/// Raises the soft limit of open files to the hard one; what it is then.
+/// Raises the soft limit of open files to the hard one; returns the new limit.
 fn raise_open_files() -> usize {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    /// What every system gives; only when it does not tell.
+    /// Every system allows this many; used only when the limit cannot be read.
     const LEAST: usize = 256;
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
         return LEAST;

@@ -1,9 +1,9 @@
-//! Which network does a request come from?
+//! The client network that a request comes from.
 //!
 //! Limits count by network: an IPv4 address, or the /64 of an IPv6 address, since a single customer
 //! has a whole /64. Some have a /56 or a /48, which hold many of them, so limits count in these too
-//! ([`Network::enclosing`]). A peer in `PIC_TRUSTED_PROXIES` speaks for others, and names them in
-//! `X-Forwarded-For`; from anybody else that header is just something a client typed.
+//! ([`Network::enclosing`]). A peer in `PIC_TRUSTED_PROXIES` forwards requests of others, and names
+//! them in `X-Forwarded-For`; from any other peer that header is not trusted.
 
 use std::{
     fmt, iter,
@@ -15,7 +15,7 @@ use ipnet::IpNet;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The network of a client, for counting and for nothing else.
+/// The network of a client, used for counting and for nothing else.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Network {
     /// An IPv4 address.
@@ -26,7 +26,7 @@ pub enum Network {
     V6Of56([u16; 4]),
     /// The first 48 bits of an IPv6 address.
     V6Of48([u16; 3]),
-    /// There is no socket behind the request: all of these count as one.
+    /// There is no socket behind the request: all of these count as one network.
     Unknown,
 }
 
@@ -65,18 +65,18 @@ impl Network {
     }
 }
 
-/// Why a list of proxies' networks is none that can be trusted.
+/// Why a list of proxies' networks cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoProxies {
-    /// It is no list of networks.
+    /// The text is no list of networks.
     #[error("is not a list of IP networks with commas between them")]
     NotNetworks,
-    /// A network of every address there is.
+    /// The list has a network of all addresses.
     #[error(
         "has a network of all addresses (/0): everybody could claim any address by X-Forwarded-For"
     )]
     Everybody,
-    /// An address and a length that do not fit; the network that was perhaps meant.
+    /// An address with bits beyond the length of its network; the network that was probably meant.
     #[error("has an address that is not the first of its network; the network is {0}")]
     NotFirst(IpNet),
 }
@@ -90,7 +90,7 @@ impl Proxies {
     ///
     /// # Errors
     ///
-    /// [`NoProxies`], of the first that is wrong.
+    /// [`NoProxies`], for the first entry that is wrong.
     pub fn parse(text: &str) -> Result<Self, NoProxies> {
         let network = |item: &str| {
             let item = item.trim();
@@ -112,20 +112,21 @@ impl Proxies {
             .map(Self)
     }
 
-    /// The networks.
+    /// The networks in the list.
     #[must_use]
     pub fn networks(&self) -> &[IpNet] {
         &self.0
     }
 
-    /// Whether `address` is one of a proxy.
+    /// Whether `address` is that of a trusted proxy.
     #[must_use]
     pub fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// Who sent a request that came from `peer` with these `headers`: the right-most address that
-    /// is not a trusted proxy's. What a trusted proxy has not written is not believed.
+    /// The network of the client whose request came from `peer` with these `headers`: the
+    /// right-most address that is not a trusted proxy's. What a trusted proxy has not written is
+    /// not trusted.
     #[must_use]
     pub fn client(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Network {
         let Some(peer) = peer else {
@@ -202,7 +203,7 @@ mod tests {
             ("10.0.0.1", &["[2001:db8::1]:4711"], "2001:db8::2"),
             ("10.0.0.1", &["[2001:db8::1]"], "2001:db8::2"),
             ("2001:db8:f::1", &["2001:db8:1::1"], "2001:db8:1::2"),
-            // Not an address: whoever wrote it, it is not gone past.
+            // An entry that is no address ends the search, whoever wrote it.
             ("10.0.0.1", &["198.51.100.1, unknown"], "10.0.0.1"),
             (
                 "10.0.0.1",
@@ -225,12 +226,12 @@ mod tests {
         };
         assert!(itself == (net("2001:db8:1:23ff::2"), 1));
         assert!((site.1, provider.1) == (4, 16));
-        // The neighbour in the same /56, in the same /48, and in neither.
+        // Another network in the same /56, one in the same /48, and one in neither.
         assert!(around("2001:db8:1:2300::")[1..] == [site, provider]);
         assert!(around("2001:db8:1:2400::")[1] != site);
         assert!(around("2001:db8:1:2400::")[2] == provider);
         assert!(around("2001:db8:2:2300::")[2] != provider);
-        // A /64 of zeros is not the network around it.
+        // A /64 of zeros differs from the networks around it.
         let zeros = around("2001:db8::");
         assert!(zeros[0].0 != zeros[1].0 && zeros[1].0 != zeros[2].0);
         assert!(around("192.0.2.1") == [(net("192.0.2.1"), 1)]);

@@ -1,7 +1,8 @@
-//! Which version of HTTP does a client speak?
+//! Finds out which version of HTTP a client speaks.
 //!
 //! HTTP/2 without TLS begins with 24 fixed bytes ("prior knowledge", RFC 9113, 3.3); everything
-//! else is HTTP/1. Looked at before anything is built, so that a silent client costs little.
+//! else is HTTP/1. This happens before anything else is allocated, so that a silent client costs
+//! little.
 
 use std::io;
 
@@ -12,7 +13,7 @@ use tokio::{
 
 const HTTP_2: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// The first bytes of a connection, which were read to tell.
+/// The first bytes of a connection, which were read to find out.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Preface {
     bytes: [u8; HTTP_2.len()],
@@ -21,11 +22,12 @@ pub(super) struct Preface {
 }
 
 impl Preface {
-    /// Reads until it is told. `None`: the client has gone without a word.
+    /// Reads until the version is known. `None`: the client has disconnected without sending
+    /// anything.
     ///
     /// # Errors
     ///
-    /// What the system says of the socket.
+    /// The operating system's error for the socket.
     pub(super) async fn read(stream: &mut TcpStream) -> io::Result<Option<Self>> {
         let mut first = Self {
             bytes: [0; HTTP_2.len()],
@@ -42,12 +44,12 @@ impl Preface {
         Ok(Some(first))
     }
 
-    /// Whether HTTP/2 is spoken.
+    /// Whether the client speaks HTTP/2.
     pub(super) fn is_http_2(&self) -> bool {
         self.bytes == *HTTP_2
     }
 
-    /// Gives what was read to the real reader, as far as it fits; false when there is nothing.
+    /// Copies what was read to the real reader, as far as it fits; `false` when nothing is left.
     pub(super) fn give(&mut self, buf: &mut ReadBuf<'_>) -> bool {
         let bytes = (self.read - self.given).min(buf.remaining());
         buf.put_slice(&self.bytes[self.given..self.given + bytes]);

@@ -1,8 +1,8 @@
-//! Is there life in a connection, and until when may it go on like this?
+//! Tracks the activity of a connection, and how long it may stay in its present state.
 //!
-//! [`Pulse`] is what socket, service and bodies of one connection tell, and [`Pulse::deadline`]
-//! is the one place that judges it. Only the client's silence counts: however long a handler or
-//! a live stream of ours takes, the connection stays.
+//! The socket, the service and the bodies of a connection report to its [`Pulse`], and
+//! [`Pulse::deadline`] alone judges it. Only the client's inactivity counts: however long a handler
+//! or a live stream takes, the connection stays.
 
 use std::{
     sync::{
@@ -16,46 +16,47 @@ use tokio::time::Instant;
 
 use super::limits::Limits;
 
-/// The state of one connection. Times are milliseconds since `base`, 0 is never.
+/// The state of one connection. Times are milliseconds since `base`; 0 stands for never.
 #[derive(Debug)]
 pub(super) struct Pulse {
     base: Instant,
-    /// HTTP/2: bytes say nothing there, since pings are bytes too; only requests and answers do.
+    /// HTTP/2: bytes prove nothing there, since pings are bytes too; only requests and responses
+    /// do.
     multiplexed: bool,
-    /// Requests with a handler.
+    /// Requests that a handler works on.
     serving: AtomicU32,
-    /// Answers whose body has not been handed over to its end.
+    /// Responses whose body has not been sent completely.
     answering: AtomicU32,
     /// Requests whose body is being read.
     uploading: AtomicU32,
-    /// Those of them that wait for us, such as a live stream between two events.
+    /// Those responses that wait for us, such as a live stream between two events.
     waiting_for_us: AtomicU32,
-    /// Last time that a request came in, or part of an answer went out.
+    /// When a request last came in, or part of a response went out.
     moved: AtomicU64,
-    /// When the head of a request began that has not ended.
+    /// When the head of a request began that is not complete yet.
     head: AtomicU64,
-    /// Since when the socket takes nothing.
+    /// Since when the socket accepts no data.
     blocked: AtomicU64,
-    /// Since when we have said our last word.
+    /// Since when we are closing the connection.
     closing: AtomicU64,
     /// Whether the client has closed its side.
     gone: AtomicBool,
-    /// How far a test has moved the time.
+    /// How far a test has moved the time, in milliseconds.
     #[cfg(test)]
     ahead: AtomicU64,
 }
 
-/// After our last word, how long we listen for the client to take it: closing a socket that has
-/// something unread would destroy what was written last.
+/// How long we wait for the client after our last byte: closing a socket with unread input would
+/// discard what was written last.
 pub(super) const LINGER_MILLIS: u64 = 1_000;
 
-/// Until when a connection may stay as it is, and what it has run into then.
+/// Until when a connection may stay in its present state, and which limit it reaches then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Deadline {
     pub(super) at: Instant,
-    /// Since when it is as it is.
+    /// When the present state began.
     pub(super) since: Instant,
-    /// Nothing is in progress: the connection can be ended in good order.
+    /// No request is in progress, so the connection can be closed cleanly.
     pub(super) idle: bool,
 }
 
@@ -86,19 +87,19 @@ impl Pulse {
         millis.saturating_add(1)
     }
 
-    /// Bytes came in.
+    /// Records that bytes came in.
     pub(super) fn read(&self) {
         if !self.multiplexed && self.owes_nothing() && self.head.load(Relaxed) == 0 {
             self.head.store(self.now(), Relaxed);
         }
     }
 
-    /// A request has begun that no handler has yet.
+    /// Whether a request has begun that no handler has yet.
     pub(super) fn is_in_head(&self) -> bool {
         self.head.load(Relaxed) != 0
     }
 
-    /// The client has closed its side.
+    /// Records that the client has closed its side.
     pub(super) fn end_of_reading(&self) {
         self.gone.store(true, Relaxed);
     }
@@ -108,36 +109,37 @@ impl Pulse {
         self.gone.load(Relaxed)
     }
 
-    /// The socket took bytes.
+    /// Records that the socket accepted bytes.
     pub(super) fn wrote(&self) {
         self.blocked.store(0, Relaxed);
     }
 
-    /// The socket takes none.
+    /// Records that the socket accepts no bytes.
     pub(super) fn blocked(&self) {
         if self.blocked.load(Relaxed) == 0 {
             self.blocked.store(self.now(), Relaxed);
         }
     }
 
-    /// Our last word is said.
+    /// Records that our last byte was written.
     pub(super) fn closing(&self) {
         if self.closing.load(Relaxed) == 0 {
             self.closing.store(self.now(), Relaxed);
         }
     }
 
-    /// Something happened that is worth a new idle limit.
+    /// Records activity that restarts the idle limit.
     fn moved(&self) {
         self.moved.store(self.now(), Relaxed);
     }
 
-    /// No request is in progress.
+    /// Whether no request is in progress.
     pub(super) fn owes_nothing(&self) -> bool {
         self.serving.load(Relaxed) == 0 && self.answering.load(Relaxed) == 0
     }
 
-    /// Until when the connection may stay as it is; `None` while it is our turn.
+    /// Until when the connection may stay in its present state; `None` while the client waits for
+    /// us.
     pub(super) fn deadline(&self, limits: &Limits) -> Option<Deadline> {
         let after = |since: u64, limit, idle| {
             let since = self.base + Duration::from_millis(since);
@@ -159,7 +161,7 @@ impl Pulse {
             return None;
         }
         if self.answering.load(Relaxed) > 0 {
-            // Over HTTP/1 it is the socket that tells of a client that does not read.
+            // Over HTTP/1 the socket shows whether the client reads.
             let stuck = self.multiplexed
                 && self.answering.load(Relaxed) > self.waiting_for_us.load(Relaxed);
             return stuck
@@ -173,7 +175,7 @@ impl Pulse {
     }
 }
 
-/// One request with a handler; ends when it is dropped.
+/// One request that a handler works on; ends when it is dropped.
 #[derive(Debug)]
 pub(super) struct Serving(pub(super) Arc<Pulse>);
 
@@ -197,7 +199,7 @@ impl Drop for Serving {
 #[derive(Debug)]
 pub(super) struct Uploading {
     pulse: Arc<Pulse>,
-    /// Bodies of the connection that were being read when this one began, itself included.
+    /// Bodies of the connection that were being read when this one began, including itself.
     pub(super) count: u32,
 }
 
@@ -216,7 +218,7 @@ impl Drop for Uploading {
     }
 }
 
-/// One answer on its way; ends when it is dropped.
+/// One response that is being sent; ends when it is dropped.
 #[derive(Debug)]
 pub(super) struct Answering {
     pulse: Arc<Pulse>,
@@ -232,14 +234,14 @@ impl Answering {
         }
     }
 
-    /// The client would take more, and we have nothing yet.
+    /// Records that the client could take more, and we have nothing yet.
     pub(super) fn waits_for_us(&mut self) {
         if !std::mem::replace(&mut self.waits, true) {
             self.pulse.waiting_for_us.fetch_add(1, Relaxed);
         }
     }
 
-    /// The client took a part.
+    /// Records that the client took a part.
     pub(super) fn took(&mut self) {
         self.pulse.moved();
         if std::mem::replace(&mut self.waits, false) {
@@ -259,10 +261,10 @@ impl Drop for Answering {
 mod tests {
     use super::*;
 
-    /// Real milliseconds that a test may take without another outcome.
+    /// Real milliseconds that a test may take without changing its outcome.
     const SLACK: u64 = 900;
 
-    /// Whole seconds that are left, and whether nothing is in progress.
+    /// Whole seconds that are left, and whether no request is in progress.
     fn left(pulse: &Pulse) -> Option<(u64, bool)> {
         let deadline = pulse.deadline(&Limits::default())?;
         let at = deadline.at.duration_since(pulse.base).as_millis();

@@ -1,7 +1,7 @@
-//! What is said to a client that gets no further than the front door?
+//! The responses to clients that the server refuses before a handler runs.
 //!
-//! The answers are rendered once, by the router itself, so that they have the headers and the face
-//! of every other answer; only the request's id and the date are new each time.
+//! They are rendered once, by the router itself, so that they have the headers and the error page
+//! of every other response; only the request's id and the date are new each time.
 
 use std::sync::Arc;
 
@@ -18,18 +18,18 @@ use crate::{
     server::request_id::{REQUEST_ID, request_id},
 };
 
-/// More than any error page has.
+/// Larger than any error page.
 const MOST_BYTES: usize = 256 * 1024;
 
-/// In the extensions of a request: the front door has refused it, and only its face is wanted.
+/// In the extensions of a request: the server has refused it, and only its error page is wanted.
 #[derive(Clone, Copy, Debug)]
 pub struct Refused(pub StatusCode);
 
-/// In the extensions of a request: no client has sent it. The front door has its face made in advance.
+/// In the extensions of a request: no client has sent it; its error page is rendered in advance.
 #[derive(Clone, Copy, Debug)]
 pub struct InAdvance;
 
-/// Answers that no handler gives.
+/// Error responses that no handler makes.
 #[derive(Debug)]
 pub(super) struct Refusals {
     clock: Clock,
@@ -44,7 +44,7 @@ struct Face {
 }
 
 impl Refusals {
-    /// Lets `router` render all of them.
+    /// Renders all of them with `router`.
     pub(super) async fn render(router: &Router) -> Arc<Self> {
         let mut faces = Vec::new();
         for status in [
@@ -63,7 +63,7 @@ impl Refusals {
         self.faces.iter().find(|face| face.status == status)
     }
 
-    /// The whole answer with `status`, which ends the connection.
+    /// The whole response with `status`, which ends the connection.
     pub(super) fn answer(&self, status: StatusCode) -> Option<Bytes> {
         let face = self.face(status)?;
         let mut answer = face.head.clone();
@@ -74,21 +74,22 @@ impl Refusals {
         Some(answer.into())
     }
 
-    /// Our answer for a bare one of hyper's that begins with `begin`. What a handler has answered
-    /// has an id, and stays as it is.
+    /// Our response in place of a bare one of hyper's that begins with `begin`. A handler's
+    /// response has an id and is not replaced.
     pub(super) fn in_place_of(&self, begin: &[u8]) -> Option<Bytes> {
         let rest = begin
             .strip_prefix(b"HTTP/1.1 ")
             .or_else(|| begin.strip_prefix(b"HTTP/1.0 "))?;
         let status = StatusCode::from_bytes(rest.get(..3)?).ok()?;
-        // In this order: few answers have one of these, and each would be looked through.
+        // In this order: few responses have one of these statuses, and the second test reads the
+        // whole head.
         let is_bare = self.face(status).is_some() && !has_id(begin);
         is_bare.then(|| self.answer(status)).flatten()
     }
 }
 
-/// Whether the head of the answer that begins with `begin` has the header of every answer of ours.
-/// Hyper writes a head in one piece, its names in lower case.
+/// Whether the head of the response that begins with `begin` has the header that all our responses
+/// have. hyper writes a head in one piece, its names in lower case.
 fn has_id(begin: &[u8]) -> bool {
     begin
         .split(|&byte| byte == b'\n')

@@ -1,20 +1,20 @@
-//! The id of a request, which its answer and its lines in the log have.
+//! The id of a request, which its response and its lines in the log have.
 
 use std::cell::RefCell;
 
 use crate::code;
 
-/// The header with a request's id. A client's own is never looked at.
+/// The header with a request's id. An id that a client sends is ignored.
 pub const REQUEST_ID: &str = "x-request-id";
 
 /// Random bytes of one id.
 const ID: usize = 10;
-/// Ids whose bytes are asked for at once: a call into the system for each costs more than the rest
-/// of an id. They name requests and open nothing.
+/// Ids whose bytes are read at once: a system call for each costs more than the rest of an id. Ids
+/// name requests and give no access to anything.
 const IDS: usize = 64;
 
 thread_local! {
-    /// Bytes for ids to come; from where on they are unused.
+    /// Random bytes for the next ids, and how many of them are used.
     static BYTES: RefCell<([u8; ID * IDS], usize)> = const { RefCell::new(([0; ID * IDS], ID * IDS)) };
 }
 

@@ -1,4 +1,4 @@
-//! Who holds how much of what is scarce: in all, and by client network?
+//! Counts who holds how much of a scarce resource: in total, and by client network.
 
 use std::{
     collections::HashMap,
@@ -22,12 +22,12 @@ struct Held {
     by_network: HashMap<Network, usize>,
 }
 
-/// The limit that has no room left.
+/// The limit that is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Over {
-    /// That of all clients together.
+    /// The limit of all clients together.
     All,
-    /// That of the client's network.
+    /// The limit of the client's network.
     Network,
 }
 
@@ -44,12 +44,12 @@ impl Shares {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is held now, by all together.
+    /// What is held now, in total.
     pub(super) fn held(&self) -> usize {
         self.lock().all
     }
 
-    /// Counts `amount` more for `network`; `None` counts in all alone.
+    /// Counts `amount` more for `network`; `None` counts in the total only.
     ///
     /// # Errors
     ///
@@ -75,7 +75,7 @@ impl Shares {
         Ok(())
     }
 
-    /// Takes back `amount` of what was counted for `network`.
+    /// Subtracts `amount` from what is counted for `network`.
     pub(super) fn give_back(&self, network: Option<Network>, amount: usize) {
         let mut held = self.lock();
         held.all -= amount;

@@ -1,8 +1,8 @@
-//! What passes between hyper and the wire, and what do we change on the way?
+//! The socket between hyper and the client.
 //!
-//! [`Socket`] tells the connection's [`Pulse`] of every move, gives hyper the first bytes that
-//! were looked at before, closes without destroying the last answer, and puts a face on the bare
-//! answers that hyper gives to what is no HTTP.
+//! [`Socket`] reports all activity to the connection's [`Pulse`], gives hyper the first bytes that
+//! were read before, closes without losing the last response, and replaces the bare responses that
+//! hyper gives to what is no HTTP by error pages.
 
 use std::{
     io::{self, IoSlice},
@@ -19,21 +19,21 @@ use tokio::{
 
 use super::{preface::Preface, pulse::Pulse, refusal::Refusals};
 
-/// The most that is read and thrown away after our last word.
+/// The most that is read and discarded after our last byte.
 const MOST_LINGERED_BYTES: usize = 1024 * 1024;
 
-/// A client's socket under watch.
+/// A client's socket, whose activity is tracked.
 pub(super) struct Socket {
     stream: TcpStream,
     first: Preface,
     /// Bytes that hyper had read and not used.
     unread: Bytes,
     pulse: Arc<Pulse>,
-    /// `None` over HTTP/2, where no answer can be told from the bytes.
+    /// `None` over HTTP/2, where a response cannot be recognised from the bytes.
     refusals: Option<Arc<Refusals>>,
-    /// Everything that was written has gone out, and it was the end of an answer.
+    /// Everything that was written has been sent, and it was the end of a response.
     at_boundary: bool,
-    /// Our answer in place of hyper's.
+    /// Our response that replaces hyper's.
     instead: Option<Instead>,
     lingered: usize,
 }
@@ -41,7 +41,7 @@ pub(super) struct Socket {
 struct Instead {
     ours: Bytes,
     written: usize,
-    /// Length of hyper's.
+    /// Length of hyper's response.
     theirs: usize,
 }
 
@@ -73,15 +73,15 @@ impl Socket {
         }
     }
 
-    /// Waits until the client says something, or closes.
+    /// Waits until the client sends something, or closes.
     pub(super) async fn readable(&self) {
         if self.unread.is_empty() {
-            // What is wrong with the socket, reading will tell.
+            // An error of the socket will show when reading.
             let _ = self.stream.readable().await;
         }
     }
 
-    /// Begins an answer of ours if `begin` is one that no handler has given.
+    /// Begins our own response if `begin` is one that no handler has made.
     fn put_face(&mut self, begin: &[u8], theirs: usize) {
         if !self.at_boundary || self.instead.is_some() || !self.pulse.owes_nothing() {
             return;
@@ -95,7 +95,7 @@ impl Socket {
         }
     }
 
-    /// Writes our answer; done when hyper's counts as written.
+    /// Writes our response; done when hyper's counts as written.
     fn poll_instead(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<usize>>> {
         let Some(instead) = &mut self.instead else {
             return Poll::Ready(None);
@@ -193,8 +193,8 @@ impl AsyncWrite for Socket {
         Poll::Ready(Ok(()))
     }
 
-    /// Says that nothing follows, then reads what the client still sends and throws it away, until
-    /// it closes too: closing before would make its system discard our last answer.
+    /// Ends our side, then reads and discards what the client still sends until it closes too: if
+    /// we closed first, the client's system would discard our last response.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
         if self.pulse.is_gone() {

@@ -1,4 +1,4 @@
-//! What would an update change, in words that a person can check?
+//! Compares two sets of routes: what an update would change.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub enum Change {
         /// Its Access Edge.
         edge: AccessEdge,
     },
-    /// The domain is in force no more.
+    /// The domain is no longer in force.
     Removed {
         /// The domain.
         domain: SipDomain,
@@ -25,9 +25,9 @@ pub enum Change {
     Moves {
         /// The domain.
         domain: SipDomain,
-        /// The Access Edge it has.
+        /// Its present Access Edge.
         from: AccessEdge,
-        /// The Access Edge it gets.
+        /// Its new Access Edge.
         to: AccessEdge,
     },
 }
@@ -35,8 +35,8 @@ pub enum Change {
 /// Routes by edge.
 pub type ByEdge = [(AccessEdge, Vec<SipDomain>)];
 
-/// What changes from `now` to `after`, in alphabetical order of the domains; nothing when both
-/// route the same domains to the same edges, in whatever order.
+/// The changes from `now` to `after`, in alphabetical order of the domains; empty when both route
+/// the same domains to the same edges, in whatever order.
 #[must_use]
 pub fn changes(now: &ByEdge, after: &ByEdge) -> Vec<Change> {
     let (now, after) = (by_domain(now), by_domain(after));
@@ -79,7 +79,7 @@ impl Change {
     }
 
     /// Whether a domain in force gets another Access Edge FQDN: that may interrupt the service
-    /// (`docs/field.md#edges-and-domains`), so it is confirmed.
+    /// (`docs/field.md#edges-and-domains`), so it needs confirmation.
     #[must_use]
     pub const fn is_edge_change(&self) -> bool {
         match self {
@@ -141,7 +141,8 @@ mod tests {
     }
 
     proptest! {
-        /// Applying the changes to what is now gives what is wanted, and no change is told twice.
+        /// Applying the changes to the present routes gives the wanted ones, and no change is
+        /// listed twice.
         #[test]
         fn the_changes_lead_from_the_one_to_the_other(
             now in vec((select(vec!["e.test", "f.test"]), select(vec!["a.test", "b.test", "c.test"])), 0..4),

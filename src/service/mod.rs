@@ -1,4 +1,4 @@
-//! What does an agreement hold, and who may change it?
+//! The service of an agreement: signing in, changing it, cancelling it.
 
 pub mod change;
 pub mod pages;

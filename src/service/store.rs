@@ -1,4 +1,4 @@
-//! Who is signed in to which service, and what does the service hold?
+//! Reads a service, and replaces its management key.
 
 use std::collections::BTreeMap;
 
@@ -19,37 +19,37 @@ use crate::{
 pub struct Listed {
     /// Its public name.
     pub reference: Reference,
-    /// What was asked.
+    /// What was asked for.
     pub kind: Kind,
-    /// How it stands.
+    /// The stored state.
     pub state: State,
     /// When it was stored.
     pub submitted_at: DateTime<Utc>,
 }
 
-/// A service with all that its own pages tell.
+/// A service with everything that its own pages show.
 #[derive(Clone, Debug)]
 pub struct Service {
-    /// Internal number.
+    /// The internal id.
     pub id: ServiceId,
-    /// Licensing programme.
+    /// The licensing programme.
     pub programme: Programme,
-    /// Agreement number.
+    /// The agreement number.
     pub number: AgreementNumber,
     /// The routes in force by edge, both in alphabetical order.
     pub routes: Vec<(AccessEdge, Vec<SipDomain>)>,
     /// Its requests, newest first.
     pub requests: Vec<Listed>,
-    /// What the last checks of what is in force found that is worth a look, or worse.
+    /// What the last checks found about the routes in force, from warnings up.
     pub risks: Vec<Finding>,
-    /// What the last request said of where the users are homed.
+    /// Where the users are homed, according to the last request.
     pub deployment: Option<Deployment>,
     /// The database's time when this was read.
     pub now: DateTime<Utc>,
 }
 
 impl Service {
-    /// The request that is pending, if one is.
+    /// The pending request, if there is one.
     #[must_use]
     pub fn pending(&self) -> Option<&Listed> {
         self.requests.iter().find(|r| r.state.pending().is_some())
@@ -63,11 +63,11 @@ impl Service {
     }
 }
 
-/// The service with this number.
+/// The service with this id.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away, the service is gone, or a row is impossible.
+/// [`db::Error`] when the database is unreachable, the service does not exist, or a row is invalid.
 pub async fn look_up(pool: &PgPool, id: ServiceId) -> Result<Service, db::Error> {
     let row = sqlx::query_file!("src/service/look_up.sql", id.0)
         .fetch_one(pool.again())
@@ -129,7 +129,7 @@ pub async fn look_up(pool: &PgPool, id: ServiceId) -> Result<Service, db::Error>
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away or the service is gone.
+/// [`db::Error`] when the database is unreachable or the service does not exist.
 pub async fn opens(
     pool: &PgPool,
     service: ServiceId,
@@ -144,12 +144,12 @@ pub async fn opens(
     Ok(key.matches(&hash))
 }
 
-/// Replaces the management key of `service` at once, and ends every session on it but `keep`.
-/// `false`: `keep` has ended itself in the meantime, and the old key stays.
+/// Replaces the management key of `service` at once, and ends all its sessions except `keep`.
+/// `false`: `keep` itself has ended in the meantime, and the old key stays.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away or refuses; then the old key stays.
+/// [`db::Error`] when the database is unreachable or refuses; then the old key stays.
 pub async fn replace_key(
     pool: &PgPool,
     service: ServiceId,

@@ -26,17 +26,18 @@ pub(crate) const COOKIE: cookie::Kind = cookie::Kind {
     lasts: None,
 };
 
-/// The session that a browser brings, if it brings one: it may have ended.
+/// The session token that a browser sends, if any; the session may have ended.
 pub(crate) fn brought(site: &Site, headers: &HeaderMap) -> Option<SessionToken> {
     SessionToken::parse(&COOKIE.value(site, &CookieJar::from_headers(headers))?)
 }
 
-/// A browser that is signed in to a service. Whoever is not is led to the page where one signs in.
+/// A browser that is signed in to a service. As an extractor it redirects others to the sign-in
+/// page.
 #[derive(Clone, Copy, Debug)]
 pub struct SignedIn {
-    /// The service.
+    /// The service it is signed in to.
     pub service: ServiceId,
-    /// The session.
+    /// The token of its session.
     pub token: SessionToken,
 }
 

@@ -1,4 +1,4 @@
-//! Sessions in the database.
+//! Stores sessions in the database.
 
 use crate::{
     agreement::{AgreementNumber, ServiceId},
@@ -6,16 +6,17 @@ use crate::{
     secret::{ManagementKey, SERVICE_SESSIONS, SessionToken},
 };
 
-/// Live sessions of one service; who signs in beyond that ends the oldest.
+/// Live sessions of one service; signing in beyond that ends the oldest.
 pub const MOST_SESSIONS: i64 = 20;
 
-/// Opens a session on the service that bears `number` and is opened by `key`. `None`: there is
-/// none. A number that is wrong, a key that is wrong, and what is neither number nor key at all
-/// take the same one statement. A key that is being replaced is waited for, and opens nothing then.
+/// Opens a session on the service that bears `number` and is opened by `key`. `None` if there is
+/// none. A wrong number, a wrong key, and text that is neither number nor key take the same single
+/// statement. If the key is just being replaced, the statement waits for that, and then opens
+/// nothing.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away.
+/// [`db::Error`] when the database is unreachable.
 pub async fn open(
     pool: &PgPool,
     number: Option<&AgreementNumber>,
@@ -41,7 +42,7 @@ pub async fn open(
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away.
+/// [`db::Error`] when the database is unreachable.
 pub async fn live(pool: &PgPool, token: &SessionToken) -> Result<Option<ServiceId>, db::Error> {
     let service = sqlx::query_scalar!(
         r#"
@@ -63,11 +64,11 @@ pub async fn live(pool: &PgPool, token: &SessionToken) -> Result<Option<ServiceI
     Ok(service.map(ServiceId))
 }
 
-/// Ends a session for good.
+/// Ends a session.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away; the session goes on then.
+/// [`db::Error`] when the database is unreachable; the session then stays open.
 pub async fn end(pool: &PgPool, token: &SessionToken) -> Result<(), db::Error> {
     sqlx::query!(
         "DELETE FROM session WHERE token_hash = $1::bytea",

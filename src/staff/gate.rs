@@ -1,19 +1,19 @@
-//! How are guesses at a password slowed down, without locking its owner out?
+//! Slows down guesses at a password, without locking out its owner.
 //!
-//! Two limits, both in memory. By network: `PIC_TRY_LIMIT` failed tries a minute (`web::limit`). By
-//! account: of all who try a name from wherever, ten are let through at once and then one every six
-//! seconds, whether the name exists or not; the others are told when to try again, and nothing is
-//! hashed for them. Both are taken before the password is compared and given back when it was
-//! right.
+//! Two limits, both in memory. By network: `PIC_TRY_LIMIT` failed attempts a minute (`web::limit`).
+//! By account: of all attempts at a name, from any network, ten are let through at once and then
+//! one every six seconds, whether the name exists or not; for the others nothing is hashed, and the
+//! response says when to try again. Both are counted before the password is compared and given back
+//! when it was right.
 //!
-//! Somebody who floods a name from many networks thus slows down its owner too. Hence a browser
+//! An attacker who floods a name from many networks thus slows down its owner too. Hence a browser
 //! in which the owner has signed in before keeps a [`mark`] for 90 days: a HMAC over the account's
-//! name and its password, under the database's secret. A browser with the mark is counted for
-//! itself: by a brake of its own for the account, as strict as the other, and not by its network,
-//! and it has room of its own before the hasher. So whatever others try, and wherever they are, the
-//! owner gets in where they work every day; and since a mark dies with the password and is slowed
-//! down too, it does not help a thief to guess. At a new browser patience helps, and `pic-portal
-//! staff reset` always does.
+//! name and its password, under the database's secret. A browser with the mark is counted
+//! separately: by a throttle of its own for the account, as strict as the other, and not by its
+//! network, and it has its own queue for the hasher. So whatever others try, and wherever they are,
+//! the owner can sign in where they work every day. A mark becomes invalid with the password and is
+//! throttled too, so it does not help a thief to guess. In a new browser the owner has to wait, and
+//! `pic-portal staff reset` always helps.
 
 use std::{
     collections::HashMap,
@@ -30,21 +30,21 @@ use super::{
 };
 use crate::{clock::Clock, code, error::TooMany, secret::Secret};
 
-/// Tries at an account that are let through at once.
+/// Attempts at an account that are let through at once.
 const BURST: u64 = 10;
-/// After them, one try in this time.
+/// After them, one attempt in this time.
 const EVERY: Duration = Duration::from_secs(6);
-/// Names that are remembered; when there are more, those that may try at once anyway are dropped.
+/// Names that are remembered; when there are more, those without a wait are dropped.
 const MOST_NAMES: usize = 16_384;
 
-/// What guards the passwords of the staff. Cheap to clone.
+/// Throttles sign-ins of the staff. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Gate {
-    /// Hashes, a few at a time.
+    /// Hashes passwords, a few at a time.
     pub hasher: Hasher,
-    /// The brake by account.
+    /// The throttle by account.
     pub brake: Arc<Brake>,
-    /// The brake by account of those who are known: by a mark, or because they are signed in.
+    /// The throttle by account for known browsers: those with a mark, and those that are signed in.
     pub known: Arc<Brake>,
 }
 
@@ -60,16 +60,16 @@ impl Gate {
     }
 }
 
-/// Lets few through for each name. Of a name only a hash is kept.
+/// Throttles attempts by name. Of a name only a hash is kept.
 #[derive(Debug)]
 pub struct Brake {
     clock: Clock,
-    /// For each name the millisecond at which all its tries will have been paid for.
+    /// For each name the millisecond at which all its attempts have been waited for.
     free_at: Mutex<HashMap<[u8; 16], u64>>,
 }
 
-/// A try at an account that was taken. It stays counted, also when this is dropped, unless it is
-/// given back.
+/// An attempt at an account that was counted. It stays counted, even when this is dropped, unless
+/// it is given back.
 #[derive(Debug)]
 pub struct Paid<'a> {
     brake: &'a Brake,
@@ -77,7 +77,7 @@ pub struct Paid<'a> {
 }
 
 impl Paid<'_> {
-    /// It was no guess: the password was right, or nothing was compared.
+    /// Takes the attempt off the count: the password was right, or nothing was compared.
     pub fn give_back(self) {
         let mut free_at = self.brake.free_at();
         if let Some(free) = free_at.get_mut(&self.key) {
@@ -102,11 +102,11 @@ impl Brake {
         self.free_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes one try at the account of this name, whether there is one or not.
+    /// Counts one attempt at the account of this name, whether it exists or not.
     ///
     /// # Errors
     ///
-    /// [`TooMany`]: then nothing is taken, and waiting helps.
+    /// [`TooMany`]: then nothing is counted, so that waiting helps.
     pub fn take(&self, name: &str) -> Result<Paid<'_>, TooMany> {
         let (now, every) = (millis(self.clock.elapsed()), millis(EVERY));
         let key = key(name);
@@ -114,7 +114,7 @@ impl Brake {
         if free_at.len() >= MOST_NAMES && !free_at.contains_key(&key) {
             free_at.retain(|_, free| *free > now);
             if free_at.len() >= MOST_NAMES {
-                // Somebody makes names up faster than they are paid for: begin anew.
+                // An attacker is making up names faster than their time passes: begin anew.
                 free_at.clear();
             }
         }
@@ -130,19 +130,19 @@ impl Brake {
     }
 }
 
-/// What is remembered of a name.
+/// The hash that is kept of a name.
 fn key(name: &str) -> [u8; 16] {
     let mut key = [0; 16];
     key.copy_from_slice(&Sha256::digest(name)[..16]);
     key
 }
 
-/// What a browser keeps in which the owner of an account has signed in: a half that anyone with the
-/// secret can check by the name alone, so that no mark can be made up to have accounts looked up,
-/// and a half that goes with the password.
+/// The mark that a browser keeps after the owner of an account has signed in there. One half can be
+/// checked with the secret and the name alone, so that made-up marks cause no query; the other half
+/// depends on the password.
 #[must_use]
 pub fn mark(secret: &Secret, name: &Name, password: &Hashed) -> String {
-    // No name has a NUL.
+    // A NUL separates them: no name has one.
     let account = format!("{}\0{}", name.as_str(), password.0);
     let mac = secret.mac(b"pic-portal staff browser\0", account.as_bytes());
     named_by(secret, name) + &code::encode(&mac[..20])
@@ -157,7 +157,7 @@ fn named_by(secret: &Secret, name: &Name) -> String {
     code::encode(&mac[..20])
 }
 
-/// Whether `shown` was the [`mark`] of the account of this name once, by whatever password.
+/// Whether `shown` is or was a [`mark`] of the account of this name, with any password.
 #[must_use]
 pub fn was_marked(shown: &str, secret: &Secret, name: &Name) -> bool {
     let half = named_by(secret, name);
@@ -165,7 +165,7 @@ pub fn was_marked(shown: &str, secret: &Secret, name: &Name) -> bool {
     half.as_bytes().ct_eq(shown).into()
 }
 
-/// Whether `shown` is the [`mark`] of this account; takes the same time whatever differs.
+/// Whether `shown` is the present [`mark`] of this account, in constant time.
 #[must_use]
 pub fn is_marked(shown: &str, secret: &Secret, name: &Name, password: &Hashed) -> bool {
     mark(secret, name, password)
@@ -235,7 +235,7 @@ mod tests {
         let other = Secret::from_bytes(&[2; 32]).unwrap();
         assert!(!is_marked(&shown, &other, &anna, &one));
         assert!(!is_marked("", &secret, &anna, &one));
-        // Its first half says whose it is, whatever became of the password.
+        // Its first half depends on the name only, so it stays valid when the password changes.
         assert!(was_marked(&shown, &secret, &anna));
         assert!(was_marked(&mark(&secret, &anna, &two), &secret, &anna));
         assert!(!was_marked(&shown, &secret, &bert) && !was_marked(&shown, &other, &anna));

@@ -1,21 +1,21 @@
-//! Who works at the support desk, and what may each do?
+//! The support desk: staff accounts, their roles, and what staff may do.
 //!
 //! Staff look requests up, see whose turn it is and act for an administrator who telephones
 //! (`docs/design.md#words`). There is nothing here by which a customer could be written to: no
 //! contact information, no free text, and never a management key.
 //!
-//! | room | question |
+//! | module | what it does |
 //! |---|---|
-//! | [`password`] | Which passwords will do, and how are they kept? |
-//! | [`turns`] | Whose password is hashed next? |
-//! | [`gate`] | How are guesses at a password slowed down? |
-//! | [`store`] | Which accounts are there, and who is signed in? |
-//! | [`queue`] | Which requests are there, and which of them are meant? |
-//! | [`desk`] | What is known of one request or service, and what is done to it? |
-//! | [`overview`] | How is the portal doing as a whole? |
-//! | [`pages`] | What does a browser see of it? |
+//! | [`password`] | checks new passwords, hashes and compares them |
+//! | [`turns`] | decides whose password is hashed next |
+//! | [`gate`] | slows down guesses at a password |
+//! | [`store`] | stores accounts and sessions |
+//! | [`queue`] | lists and searches requests |
+//! | [`desk`] | shows one request or service, and acts on it |
+//! | [`overview`] | shows the state of the portal as a whole |
+//! | [`pages`] | has the pages and forms |
 //!
-//! What staff look at and do is in the audit for a year (`migrations/0005_staff.sql`).
+//! What staff open and do is kept in the audit for a year (`migrations/0005_staff.sql`).
 
 pub mod desk;
 pub mod gate;
@@ -33,9 +33,9 @@ use crate::{named::named, request::Reason};
 named! {
     /// What an account may do.
     Role {
-        /// Look.
+        /// It may see everything except the audit.
         Reader = "reader",
-        /// Look and act.
+        /// It may also act, and read the audit.
         Agent = "agent",
     }
 }
@@ -43,21 +43,21 @@ named! {
 named! {
     /// What the audit records.
     Action {
-        /// Somebody signed in.
+        /// The account signed in.
         SignedIn = "signed-in",
         /// All sessions of the account were ended.
         SignedOutEverywhere = "signed-out-everywhere",
         /// The account got another password from its owner.
         PasswordChanged = "password-changed",
-        /// A request or a service was looked at.
+        /// A request or a service was opened.
         Looked = "looked",
         /// A list of requests was downloaded.
         Exported = "exported",
-        /// A request was put up for another check.
+        /// A request was queued for another check.
         CheckedAgain = "checked-again",
         /// A request was refused.
         Refused = "refused",
-        /// A request was taken back for its administrator.
+        /// A request was withdrawn for its administrator.
         Withdrew = "withdrew",
         /// A service was cancelled for its owner.
         Cancelled = "cancelled",
@@ -73,14 +73,14 @@ named! {
         NotEligible = "not-eligible",
         /// Another service has taken its place.
         Duplicate = "duplicate",
-        /// What was given for it is wrong.
+        /// Some information given for it is wrong.
         WrongInformation = "wrong-information",
         /// The provider's policy forbids it.
         Policy = "policy",
     }
 }
 
-/// Why a request may be refused: a limit that has passed is the portal's to say.
+/// The reasons for which staff may refuse a request; only the portal rejects one as expired.
 pub const REFUSALS: [Reason; 4] = [
     Reason::NotEligible,
     Reason::Duplicate,
@@ -92,20 +92,20 @@ pub const REFUSALS: [Reason; 4] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct StaffId(pub(crate) i64);
 
-/// What an account is called: 2 to 32 of `a-z`, `0-9`, `.`, `_` and `-`, the first a letter or
-/// digit. Never an e-mail address.
+/// The name of an account: 2 to 32 of `a-z`, `0-9`, `.`, `_` and `-`, the first a letter or digit.
+/// Never an e-mail address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Name(String);
 
 /// Why a text is no account's name. Each says what to type instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameProblem {
-    /// It is an e-mail address.
+    /// The text is an e-mail address.
     #[error(
         "That is an e-mail address, and the portal keeps none. Enter a name for signing in, like anna.k or desk-2"
     )]
     Address,
-    /// It has other characters, too few or too many.
+    /// The text has other characters, too few or too many.
     #[error(
         "Enter a name of 2 to 32 small letters, digits, dots, hyphens and underscores that begins with a letter or digit, like anna.k or desk-2"
     )]
@@ -113,7 +113,7 @@ pub enum NameProblem {
 }
 
 impl Name {
-    /// Reads a name as typed: white space around it and capitals do no harm.
+    /// Reads a name as typed: white space around it is dropped, capitals become small letters.
     ///
     /// # Errors
     ///
@@ -143,12 +143,12 @@ impl fmt::Display for Name {
     }
 }
 
-/// Somebody who is signed in.
+/// The account that a browser is signed in to.
 #[derive(Clone, Debug)]
 pub struct Account {
     /// Internal number.
     pub id: StaffId,
-    /// What was typed to sign in.
+    /// The name it signs in with.
     pub name: Name,
     /// What the account may do.
     pub role: Role,

@@ -1,9 +1,8 @@
-//! Which passwords will do, and how are they kept?
+//! Checks new passwords, hashes them and compares them.
 //!
-//! By argon2id with the parameters that the crate recommends (19 MiB, 2 passes), two at a time:
-//! whoever signs in a thousand times at once takes 38 MiB of memory and not 19 GiB. Who waits for
-//! it, and how many, is up to [`Turns`]. A name that there is not costs the same as a wrong
-//! password.
+//! With argon2id and the parameters that the crate recommends (19 MiB, 2 passes), two at a time: a
+//! thousand sign-ins at once take 38 MiB of memory and not 19 GiB. [`Turns`] decides who waits, and
+//! how many. A name that does not exist costs the same time as a wrong password.
 
 use crate::error::Error;
 use std::fmt;
@@ -20,24 +19,24 @@ pub use super::turns::{Lane, Turns};
 
 /// The fewest characters of a new password.
 pub const SHORTEST: usize = 12;
-/// The most bytes of a password: more is a wrong paste.
+/// The most bytes of a password: a longer one was pasted by mistake.
 pub const LONGEST: usize = 1_024;
-/// The hash of nobody's password, with the parameters of all others.
+/// A hash that no password matches, with the parameters of all others.
 const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$cGljLXBvcnRhbC1ub2JvZHk$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// Something typed as a password. Does not show itself.
+/// What was typed as a password. `Debug` does not show it.
 #[derive(Clone)]
 pub struct Password(String);
 
-/// Why a new password will not do. Each says what to type instead.
+/// Why a new password is refused. Each text says what to type instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordProblem {
-    /// It is too short.
+    /// The password is too short.
     #[error(
         "Enter a password of at least {SHORTEST} characters, such as four words that nobody else puts together"
     )]
     Short,
-    /// It is too long.
+    /// The password is too long.
     #[error("Enter a password of at most {LONGEST} bytes")]
     Long,
     /// It is the account's name, or little more.
@@ -96,7 +95,7 @@ impl fmt::Debug for Hashed {
 /// Why a password was not hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HashFault {
-    /// Too many wait for it. Nothing was compared.
+    /// Too many passwords wait for it. Nothing was compared.
     #[error("too many passwords wait to be hashed")]
     Busy,
     /// The machine is out of memory or randomness.
@@ -124,13 +123,13 @@ impl From<Full> for HashFault {
 pub struct Hasher(Turns);
 
 impl Hasher {
-    /// The turns of those whose password is hashed, for who counts them.
+    /// The queue of passwords to be hashed, for metrics.
     #[must_use]
     pub const fn turns(&self) -> &Turns {
         &self.0
     }
 
-    /// The password as SQL keeps it, when it is the turn of somebody in `lane`.
+    /// Hashes the password when it is the turn of `lane`; the result is as SQL keeps it.
     ///
     /// # Errors
     ///
@@ -145,7 +144,8 @@ impl Hasher {
         .await?
     }
 
-    /// Whether `password` is the one that was hashed. Without a hash it is not, after the same work.
+    /// Whether `password` is the one that was hashed. Without a hash it returns `false` after the
+    /// same work.
     ///
     /// # Errors
     ///
@@ -167,14 +167,14 @@ impl Hasher {
         .await
     }
 
-    /// Does `work` where it holds nobody up, when it is its turn.
+    /// Runs `work` on a thread for blocking work, when it is its turn.
     async fn run<T: Send + 'static>(
         &self,
         lane: Lane,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, HashFault> {
         let turn = self.0.wait(lane).await?;
-        // The turn ends with the work, also when whoever asked has gone away meanwhile.
+        // The turn ends with the work, even if the client has disconnected meanwhile.
         spawn_blocking(move || {
             let done = work();
             drop(turn);
@@ -229,7 +229,7 @@ mod tests {
         assert_eq!(hash.turns().had(), 5);
     }
 
-    /// Else the time would tell which names there are.
+    /// Otherwise the time would reveal which names exist.
     #[tokio::test]
     async fn nobodys_hash_costs_what_all_others_cost() {
         let hashed = Hasher::default()

@@ -1,4 +1,4 @@
-//! Which accounts are there, and who is signed in?
+//! Stores staff accounts and their sessions.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::{
     secret::{STAFF_SESSIONS, SessionToken, SetUpToken},
 };
 
-/// The set-up link dies after this.
+/// The set-up link expires after this.
 pub const SET_UP_END: Duration = Duration::from_hours(1);
 
 const fn impossible(column: &'static str, id: i64) -> Impossible {
@@ -35,19 +35,19 @@ fn account(id: i64, name: &str, role: &str) -> Result<Account, Impossible> {
 /// An account as `staff list` shows it.
 #[derive(Clone, Debug)]
 pub struct Listed {
-    /// Who.
+    /// The account itself.
     pub account: Account,
     /// When it was made.
     pub created_at: DateTime<Utc>,
-    /// Since when nobody can sign in with it.
+    /// The time since when it cannot sign in.
     pub disabled_at: Option<DateTime<Utc>>,
 }
 
-/// Makes an account. `false`: there is one of this name.
+/// Makes an account. `false`: this name is in use.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away.
+/// [`db::Error`] when the database is unreachable.
 pub async fn add(
     pool: &PgPool,
     name: &Name,
@@ -67,11 +67,11 @@ pub async fn add(
     Ok(made.rows_affected() == 1)
 }
 
-/// Every account, by name.
+/// All accounts, ordered by name.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away or a row is impossible.
+/// [`db::Error`] when the database is unreachable or a row is invalid.
 pub async fn list(pool: &PgPool) -> Result<Vec<Listed>, db::Error> {
     let rows =
         sqlx::query!("SELECT id, name, role, created_at, disabled_at FROM staff ORDER BY name")
@@ -87,12 +87,11 @@ pub async fn list(pool: &PgPool) -> Result<Vec<Listed>, db::Error> {
     Ok(listed.collect::<Result<_, Impossible>>()?)
 }
 
-/// Lets nobody sign in with the account any more, and ends its sessions. `false`: there is none
-/// of this name that could be used.
+/// Disables the account, and ends its sessions. `false`: there is no enabled account of this name.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away.
+/// [`db::Error`] when the database is unreachable.
 pub async fn disable(pool: &PgPool, name: &Name) -> Result<bool, db::Error> {
     let done = sqlx::query!(
         "WITH off AS (
@@ -108,12 +107,12 @@ pub async fn disable(pool: &PgPool, name: &Name) -> Result<bool, db::Error> {
     Ok(done.is_some())
 }
 
-/// Gives the account another password, lets it be used again, and ends its sessions. `false`:
-/// there is none of this name.
+/// Gives the account another password, enables it, and ends its sessions. `false`: there is no
+/// account of this name.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away.
+/// [`db::Error`] when the database is unreachable.
 pub async fn reset(pool: &PgPool, name: &Name, password: &Hashed) -> Result<bool, db::Error> {
     let done = sqlx::query!(
         "WITH new AS (
@@ -131,12 +130,12 @@ pub async fn reset(pool: &PgPool, name: &Name, password: &Hashed) -> Result<bool
     Ok(done.is_some())
 }
 
-/// Replaces a password that was typed right, and ends every session but `keep`. `false`: the
-/// password is another by now, or the session has ended; nothing was changed.
+/// Replaces the password, after the old one was verified, and ends every session except `keep`.
+/// `false`: the password has changed meanwhile, or the session has ended; nothing was changed.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away.
+/// [`db::Error`] when the database is unreachable.
 pub async fn change_password(
     pool: &PgPool,
     account: &Account,
@@ -167,11 +166,11 @@ pub async fn change_password(
     Ok(done.is_some())
 }
 
-/// What signing in is compared with: number and password of the account, if it can be used.
+/// The id and the hashed password of the account, if it is enabled.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away.
+/// [`db::Error`] when the database is unreachable.
 pub async fn password(
     pool: &PgPool,
     name: Option<&Name>,
@@ -188,11 +187,11 @@ pub async fn password(
 // ---------------------------------------------------------------------------------------------
 // The first account
 
-/// A new set-up link, in place of any earlier one. `None`: there is an account.
+/// A new set-up link, in place of any earlier one. `None`: there is an account already.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away.
+/// [`db::Error`] when the database is unreachable.
 pub async fn new_set_up(pool: &PgPool) -> Result<Option<SetUpToken>, db::Error> {
     let token = SetUpToken::random();
     let made = sqlx::query!(
@@ -207,11 +206,11 @@ pub async fn new_set_up(pool: &PgPool) -> Result<Option<SetUpToken>, db::Error> 
     Ok((made.rows_affected() == 1).then_some(token))
 }
 
-/// Whether the link is alive: not over its time, and no account is there yet.
+/// Whether the link is valid: it has not expired, and there is no account yet.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away.
+/// [`db::Error`] when the database is unreachable.
 pub async fn set_up_is_open(pool: &PgPool, token: &SetUpToken) -> Result<bool, db::Error> {
     let open = sqlx::query_scalar!(
         r#"SELECT pic_set_up_open($1::bytea) AS "open!""#,
@@ -222,11 +221,11 @@ pub async fn set_up_is_open(pool: &PgPool, token: &SetUpToken) -> Result<bool, d
     Ok(open)
 }
 
-/// Makes the first account, an agent. `None`: the link is dead.
+/// Makes the first account, an agent. `None`: the link is no longer valid.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away.
+/// [`db::Error`] when the database is unreachable.
 pub async fn set_up(
     pool: &PgPool,
     token: &SetUpToken,
@@ -247,15 +246,15 @@ pub async fn set_up(
 // ---------------------------------------------------------------------------------------------
 // Sessions
 
-/// Live sessions of one account; who signs in beyond that ends the oldest.
+/// Live sessions of one account; signing in beyond that ends the oldest.
 pub const MOST_SESSIONS: i64 = 20;
 
-/// Opens a session for whoever has typed `password` right. `None`: it is another by now, or the
-/// account was disabled meanwhile. What has ended of the account's sessions is deleted with it.
+/// Opens a session, after `password` was verified. `None`: the password has changed, or the account
+/// was disabled meanwhile. The account's expired sessions are deleted.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away.
+/// [`db::Error`] when the database is unreachable.
 pub async fn sign_in(
     pool: &PgPool,
     staff: StaffId,
@@ -276,12 +275,12 @@ pub async fn sign_in(
     Ok(opened.then_some(token))
 }
 
-/// Whose session this is; `None` when it has ended or never was, or the account is disabled.
-/// `in_use`: somebody is at it, so the idle end is put off.
+/// The account of a session; `None` when the session has ended or never existed, or the account is
+/// disabled. `in_use`: a person uses it, so its idle time begins anew.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away or a row is impossible.
+/// [`db::Error`] when the database is unreachable or a row is invalid.
 pub async fn session(
     pool: &PgPool,
     token: &SessionToken,
@@ -310,12 +309,12 @@ pub async fn session(
         .transpose()?)
 }
 
-/// Whether the session is still that of an account that is not disabled. A look that nobody asked
-/// for is no use of the session: it does not put off the idle end.
+/// Whether the session is live and its account enabled. This check does not count as use of the
+/// session: its idle time goes on.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away.
+/// [`db::Error`] when the database is unreachable.
 pub async fn is_signed_in(pool: &PgPool, token: &SessionToken) -> Result<bool, db::Error> {
     let live = sqlx::query_scalar!(
         r#"SELECT EXISTS (
@@ -331,11 +330,11 @@ pub async fn is_signed_in(pool: &PgPool, token: &SessionToken) -> Result<bool, d
     Ok(live)
 }
 
-/// Ends a session for good.
+/// Ends a session.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away; the session goes on then.
+/// [`db::Error`] when the database is unreachable; the session then stays open.
 pub async fn sign_out(pool: &PgPool, token: &SessionToken) -> Result<(), db::Error> {
     sqlx::query!(
         "DELETE FROM staff_session WHERE token_hash = $1::bytea",
@@ -346,11 +345,11 @@ pub async fn sign_out(pool: &PgPool, token: &SessionToken) -> Result<(), db::Err
     Ok(())
 }
 
-/// Ends every session of the account, the one that asks too.
+/// Ends every session of the account, including the caller's.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away; the sessions go on then.
+/// [`db::Error`] when the database is unreachable; the sessions then stay open.
 pub async fn sign_out_everywhere(pool: &PgPool, staff: StaffId) -> Result<(), db::Error> {
     sqlx::query!(
         "WITH gone AS (DELETE FROM staff_session WHERE staff_id = $1)
@@ -367,7 +366,7 @@ pub async fn sign_out_everywhere(pool: &PgPool, staff: StaffId) -> Result<(), db
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away.
+/// [`db::Error`] when the database is unreachable.
 pub async fn sessions(pool: &PgPool, staff: StaffId) -> Result<i64, db::Error> {
     let count = sqlx::query_scalar!(
         r#"SELECT count(*) AS "count!" FROM staff_session

@@ -1,13 +1,13 @@
-//! Whose password is hashed next?
+//! Decides whose password is hashed next.
 //!
-//! A hash takes a core for some 15 ms, so a few are made at a time and the others wait. Those who
-//! wait take turns by network, so that a thousand from one network hold up another one by a single
-//! hash. The line is bounded in all and for each network; when it is full, whoever waits behind
-//! most others of the same network makes room for somebody of a network with fewer. Browsers that
-//! are known have a line of their own, which goes first: how many of them there are is bounded by
-//! their brake (`staff::gate`).
+//! A hash takes a core for some 15 ms, so a few are made at a time and the others wait. Those that
+//! wait take turns by network, so that a thousand from one network delay another one by a single
+//! hash. The number that wait is bounded in total and for each network; when it is reached, the
+//! last of the network with the most makes room for one of a network with fewer. Known browsers
+//! have a queue of their own, which goes first: their number is bounded by their throttle
+//! (`staff::gate`).
 //!
-//! An IPv6 network waits as the /48 that it is in.
+//! An IPv6 network counts as the /48 that it is in.
 
 use std::{
     collections::VecDeque,
@@ -21,22 +21,22 @@ use tokio::sync::oneshot;
 
 use crate::server::network::Network;
 
-/// How many have their turn at a time.
+/// How many passwords are hashed at the same time.
 const AT_A_TIME: usize = 2;
-/// The most that wait, those left out who are known: half a second of work on two cores.
+/// The most that wait, without known browsers: half a second of work on two cores.
 const MOST: usize = 64;
 /// The most of one network that wait: all that the default of `PIC_TRY_LIMIT` lets through at once.
 const MOST_OF_A_NETWORK: usize = 16;
-/// The most of those who are known that wait.
+/// The most known browsers that wait.
 const MOST_KNOWN: usize = 32;
 
-/// Where somebody waits.
+/// The queue in which an attempt waits.
 #[derive(Clone, Copy, Debug)]
 pub enum Lane {
-    /// With those who are known: by the mark of their browser, by a session, or because they run
-    /// the portal.
+    /// The queue of those that are known: by the mark of their browser, by a session, or because
+    /// they run the portal's command.
     Known,
-    /// With others of the network.
+    /// The queue of this network.
     Of(Network),
 }
 
@@ -57,16 +57,16 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Line {
-    /// How many have their turn now. As long as a place is free nobody waits.
+    /// How many are being hashed. While a slot is free, none wait.
     busy: usize,
     known: VecDeque<Waiter>,
-    /// The network whose turn it is comes first; each has somebody who waits.
+    /// The network whose turn it is comes first; each has at least one that waits.
     others: VecDeque<(Network, VecDeque<Waiter>)>,
 }
 
 type Waiter = oneshot::Sender<Turn>;
 
-/// Somebody's turn; it ends when this is dropped, and goes on to the next.
+/// A turn; when it is dropped, the next one gets it.
 #[derive(Debug)]
 pub struct Turn(Option<Arc<Shared>>);
 
@@ -82,7 +82,7 @@ impl Drop for Turn {
             };
             match next.send(Turn(Some(Arc::clone(&shared)))) {
                 Ok(()) => return,
-                // That one has gone away meanwhile; the turn is not theirs.
+                // That one has disconnected meanwhile and does not take the turn.
                 Err(mut turn) => turn.0 = None,
             }
         }
@@ -90,17 +90,17 @@ impl Drop for Turn {
 }
 
 impl Turns {
-    /// Waits for a turn. Who drops the future waits no longer.
+    /// Waits for a turn. Dropping the future gives up the place.
     ///
     /// # Errors
     ///
-    /// [`Full`]: at once, or when somebody of a network with fewer who wait needs the place.
+    /// [`Full`]: at once, or when one of a network with fewer that wait needs the place.
     pub async fn wait(&self, lane: Lane) -> Result<Turn, Full> {
         let (waiter, called) = oneshot::channel();
         let free = self.0.line().enter(lane, waiter);
         let turn = match free {
             Ok(true) => Ok(Turn(Some(Arc::clone(&self.0)))),
-            // Without a word somebody else has the place.
+            // The channel is closed when another one has taken the place.
             Ok(false) => called.await.map_err(|_| Full),
             Err(full) => Err(full),
         };
@@ -113,19 +113,19 @@ impl Turns {
         turn
     }
 
-    /// Turns so far.
+    /// How many turns there were so far.
     #[must_use]
     pub fn had(&self) -> u64 {
         self.0.had.load(Relaxed)
     }
 
-    /// Those who were refused so far because too many waited.
+    /// How many were refused so far because too many waited.
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.0.refused.load(Relaxed)
     }
 
-    /// Those who wait now.
+    /// How many wait now.
     #[must_use]
     pub fn waiting(&self) -> usize {
         let line = self.0.line();
@@ -140,7 +140,7 @@ impl Shared {
 }
 
 impl Line {
-    /// `true`: it is somebody's turn at once; `false`: they wait.
+    /// `true`: it has its turn at once; `false`: it waits.
     fn enter(&mut self, lane: Lane, waiter: Waiter) -> Result<bool, Full> {
         if self.busy < AT_A_TIME {
             self.busy += 1;
@@ -195,7 +195,7 @@ impl Line {
         self.others.iter().map(|(_, waiters)| waiters.len()).sum()
     }
 
-    /// Who takes over a turn that ends; `None`: nobody waits, and the place is free.
+    /// The one that takes over a turn that ends; `None`: none wait, and the slot becomes free.
     fn next_waiter(&mut self) -> Option<Waiter> {
         if let Some(known) = self.known.pop_front() {
             return Some(known);
@@ -223,16 +223,16 @@ mod tests {
         Lane::Of(Network::V4([192, 0, 2, number]))
     }
 
-    /// Somebody who waits by now.
+    /// Starts an attempt that waits.
     async fn waits(turns: &Turns, lane: Lane) -> JoinHandle<Result<Turn, Full>> {
         let turns = turns.clone();
         let waits = tokio::spawn(async move { turns.wait(lane).await });
-        // On this one thread it has come as far as it can by then.
+        // On this single thread it has run as far as it can by then.
         tokio::task::yield_now().await;
         waits
     }
 
-    /// All places taken.
+    /// Takes all slots.
     async fn taken(turns: &Turns) -> Vec<Turn> {
         let mut held = Vec::new();
         for _ in 0..AT_A_TIME {
@@ -241,7 +241,7 @@ mod tests {
         held
     }
 
-    /// Lets one turn after the other go; in which order it comes to those who wait.
+    /// Ends one turn after the other; returns the order in which those that wait get one.
     async fn order(
         mut held: Vec<Turn>,
         mut waiting: Vec<(&'static str, JoinHandle<Result<Turn, Full>>)>,
@@ -282,7 +282,7 @@ mod tests {
         assert_eq!(turns.waiting(), 7);
         let order = order(held, waiting).await;
         assert_eq!(order, ["known", "a", "b", "c", "a", "b", "a"]);
-        // What is free again is had at once.
+        // A free slot is given at once.
         assert_eq!(turns.waiting(), 0);
         let again = taken(&turns).await;
         assert_eq!(turns.had(), 2 + 7 + 2);
@@ -299,7 +299,7 @@ mod tests {
             waiting.push(waits(&turns, of(1)).await);
         }
         assert_eq!(turns.wait(of(1)).await.unwrap_err(), Full);
-        // A /48 is one network here.
+        // A /48 counts as one network here.
         for subnet in 0..40 {
             let lane = Lane::Of(Network::V6([1, 2, 3, subnet]));
             let full = waits(&turns, lane).await;
@@ -307,7 +307,7 @@ mod tests {
             waiting.push(full);
         }
         assert_eq!(turns.waiting(), 2 * MOST_OF_A_NETWORK);
-        // Others come until the line is full; then the longest make room for them.
+        // Others come until the queue is full; then the largest network makes room for them.
         for number in 2..100 {
             waiting.push(waits(&turns, of(number)).await);
             assert!(turns.waiting() <= MOST);
@@ -323,7 +323,7 @@ mod tests {
         let known = waits(&turns, Lane::Known).await;
         drop(held);
         known.await.unwrap().unwrap();
-        // Each lets its turn go at once.
+        // Each ends its turn at once.
         let ended = waiting
             .into_iter()
             .map(async |it| it.await.unwrap().is_ok());

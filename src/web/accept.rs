@@ -1,11 +1,11 @@
-//! Does whoever asks want a page, or the same as JSON?
+//! Decides whether the client prefers a page or JSON.
 
 use axum::http::{HeaderMap, header::ACCEPT};
 
 use super::assets::weighted;
 
-/// Whether JSON weighs more than a page in `Accept` (RFC 9110, 12.5.1). A page wins a tie, since
-/// that is what people and those who name nothing get. `application/problem+json` asks for JSON too.
+/// Whether JSON weighs more than a page in `Accept` (RFC 9110, 12.5.1). A page wins a tie: browsers
+/// and clients that name neither get it. `application/problem+json` asks for JSON too.
 #[must_use]
 pub fn prefers_json(headers: &HeaderMap) -> bool {
     if !headers.contains_key(ACCEPT) {
@@ -21,7 +21,7 @@ pub fn prefers_json(headers: &HeaderMap) -> bool {
             .find(|(stated, _)| stated.eq_ignore_ascii_case(range))
             .map(|(_, weight)| weight)
     };
-    // The most precise range that a type is in decides.
+    // The most specific range that matches a type decides.
     let weight = |kind, family| {
         [kind, family, "*/*"]
             .into_iter()

@@ -1,8 +1,8 @@
-//! Where is the style sheet, and which of its forms does this browser read?
+//! Serves the files of `static/`, in the encoding that the browser prefers.
 //!
-//! The files of `static/` are in the binary, in three forms each: as they are, gzip, brotli
-//! (made once by `static/source/build.sh`). The address carries a hash of the contents, so a
-//! browser keeps a file for a year and still never sees an old one.
+//! The files are in the binary, in three forms each: as they are, gzip, brotli (made once by
+//! `static/source/build.sh`). The address carries a hash of the contents, so browsers keep a file
+//! for a year and never use an old one.
 
 use std::sync::LazyLock;
 
@@ -23,7 +23,7 @@ use axum::{
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
-/// Bytes of SHA-256 in an address: 48 bits tell one release's file from the next.
+/// Bytes of SHA-256 in an address: 48 bits tell two versions of a file apart.
 const HASH_BYTES: usize = 6;
 
 /// One file in its three forms.
@@ -83,19 +83,20 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
 ///
 /// # Panics
 ///
-/// For a name that `static/` does not have: a slip in a template, which the first rendering shows.
+/// For a name that `static/` does not have: an error in a template, which shows when it is first
+/// rendered.
 #[must_use]
 pub fn url(name: &'static str) -> &'static str {
     let asset = ASSETS.iter().find(|asset| asset.source.name == name);
     &asset.unwrap_or_else(|| panic!("static/ has no {name}")).url
 }
 
-/// The route of all files, to be merged into the portal's own.
+/// The route of all files, to be merged into the portal's router.
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new().route("/static/{name}", get(asset))
 }
 
-/// `GET /static/{name}`: a file by its hashed name, in the form that the browser likes best.
+/// `GET /static/{name}`: a file by its hashed name, in the encoding that the browser prefers.
 pub async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
     let asset = ASSETS
         .iter()
@@ -124,14 +125,14 @@ pub async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
     response
 }
 
-/// How the bytes are packed. In the order of our own preference, least first.
+/// Content codings, in the order of our own preference, least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Coding {
-    /// As it is.
+    /// The bytes as they are.
     Identity,
-    /// RFC 1952.
+    /// The coding `gzip` (RFC 1952).
     Gzip,
-    /// RFC 7932.
+    /// The coding `br` (RFC 7932).
     Brotli,
 }
 
@@ -142,7 +143,7 @@ impl Coding {
         (Self::Brotli, "br"),
     ];
 
-    /// The name in `Content-Encoding`; bytes as they are have none.
+    /// The name in `Content-Encoding`; uncompressed bytes have none.
     pub(super) const fn name(self) -> Option<&'static str> {
         match self {
             Self::Identity => None,
@@ -153,7 +154,7 @@ impl Coding {
 
     /// The coding with the highest weight, ours first among equals (RFC 9110, 12.5.3).
     ///
-    /// Who accepts nothing that we have gets the plain bytes: better than a 406.
+    /// A client that accepts none of ours gets the uncompressed bytes, which is better than a 406.
     pub(super) fn preferred(headers: &HeaderMap) -> Self {
         let accepted: Vec<(&str, u16)> = headers
             .get_all(ACCEPT_ENCODING)
@@ -176,7 +177,7 @@ impl Coding {
             .filter_map(|(coding, name)| match weight(name) {
                 Some(0) => None,
                 Some(weight) => Some((weight, coding)),
-                // Not named: plain bytes are acceptable, but anything named is better.
+                // Not named: uncompressed bytes are acceptable, but anything named is better.
                 None => (coding == Self::Identity).then_some((0, coding)),
             })
             .max()
@@ -184,7 +185,8 @@ impl Coding {
     }
 }
 
-/// An item of a header that weighs: `gzip;q=0.5` is `("gzip", 500)`. A weight that cannot be read counts as none given.
+/// Parses an item of a header with a weight: `gzip;q=0.5` is `("gzip", 500)`. A weight that cannot
+/// be parsed counts as missing.
 pub(super) fn weighted(item: &str) -> (&str, u16) {
     let mut parts = item.split(';').map(str::trim);
     let coding = parts.next().unwrap_or_default();

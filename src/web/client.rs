@@ -1,4 +1,4 @@
-//! Who sent a request, for handlers that count.
+//! The client network of a request, for handlers that count by it.
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
@@ -15,7 +15,7 @@ use crate::server::network::Network;
 pub struct Client(pub Network);
 
 impl Client {
-    /// Who sent the request with these `parts`.
+    /// The client network of the request with these `extensions` and `headers`.
     #[must_use]
     pub fn of(site: &Site, extensions: &Extensions, headers: &HeaderMap) -> Self {
         let peer = extensions

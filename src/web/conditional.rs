@@ -1,7 +1,7 @@
-//! Has whoever asks got this already?
+//! Conditional requests: `ETag`, `If-None-Match` and `If-Modified-Since` (RFC 9110, 13).
 //!
-//! Conditional requests (RFC 9110, 13): a [`Tag`] names what a page, a file or JSON shows. Whoever
-//! has it is told so by a `304` without a body.
+//! A [`Tag`] names what a page, a file or JSON shows. A client that already has it gets a `304`
+//! without a body.
 
 use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
@@ -11,20 +11,20 @@ use chrono::{DateTime, TimeDelta, Utc};
 use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 
-/// Kept by the reader alone, and asked for each time.
+/// Only the client may cache the response, and must revalidate it each time.
 pub(crate) const ASK_AGAIN: HeaderValue = HeaderValue::from_static("private, no-cache");
 
-/// An entity tag: while it is the same, so is what is shown.
+/// An entity tag: while it is the same, so is the content.
 #[derive(Clone, Debug)]
 pub(crate) struct Tag(HeaderValue);
 
 impl Tag {
-    /// Of these very bytes.
+    /// A strong tag, of these very bytes.
     pub(crate) fn strong(body: &[u8]) -> Self {
         Self::named("", body)
     }
 
-    /// Of anything that means the same as what `meaning` describes, in whatever bytes.
+    /// A weak tag, of all content that means what `meaning` describes, in whatever bytes.
     pub(crate) fn weak(meaning: &[u8]) -> Self {
         Self::named("W/", meaning)
     }
@@ -35,8 +35,8 @@ impl Tag {
         Self(tag.expect("hexadecimal digits in quotes"))
     }
 
-    /// Whether whoever asks has what it names. The comparison is the weak one, as for every `GET`
-    /// (RFC 9110, 13.1.2).
+    /// Whether the client already has the tagged content. The comparison is the weak one, as for
+    /// every `GET` (RFC 9110, 13.1.2).
     pub(crate) fn is_known(&self, asked: &HeaderMap) -> bool {
         let own = self.0.as_bytes();
         let own = own.strip_prefix(b"W/").unwrap_or(own);
@@ -48,7 +48,7 @@ impl Tag {
             .any(|known| known == b"*" || known.strip_prefix(b"W/").unwrap_or(known) == own)
     }
 
-    /// The answer to whoever has it. `like` has the headers that the whole answer would have.
+    /// The `304` for a client that has the content. `like` has the headers of the full response.
     pub(crate) fn not_modified<const N: usize>(
         self,
         like: [(HeaderName, HeaderValue); N],
@@ -59,18 +59,18 @@ impl Tag {
         response
     }
 
-    /// Gives `response` the tag.
+    /// Adds the tag to `response`.
     pub(crate) fn put(self, response: &mut Response) {
         response.headers_mut().insert(header::ETAG, self.0);
     }
 }
 
-/// Whether it is worth finding out what whoever asks would be shown: they name what they have.
+/// Whether the client sent a tag, so that it is worth finding out what the response would be.
 pub(crate) fn names_any(asked: &HeaderMap) -> bool {
     asked.contains_key(header::IF_NONE_MATCH)
 }
 
-/// A file that was last modified at `modified`, as seen at `now`; or that it is the same as before.
+/// A file that was last modified at `modified`, as seen at `now`; or a `304` if the client has it.
 pub(crate) fn answer(
     asked: &HeaderMap,
     kind: &'static str,
@@ -79,9 +79,9 @@ pub(crate) fn answer(
     body: String,
 ) -> Response {
     let tag = Tag::strong(body.as_bytes());
-    // In a second that is not over, something else may still happen that has the same date.
+    // Until the second is over, another change may get the same date.
     let modified = (now - modified >= TimeDelta::seconds(1)).then_some(modified);
-    // The date is looked at only by who names no tag (RFC 9110, 13.2.2).
+    // The date counts only if the client sent no tag (RFC 9110, 13.2.2).
     let known = if names_any(asked) {
         tag.is_known(asked)
     } else {
@@ -106,7 +106,7 @@ pub(crate) fn answer(
     response
 }
 
-/// Whether whoever asks has what there was at `modified`.
+/// Whether the client has the version of `modified`.
 fn is_since(asked: &HeaderMap, modified: DateTime<Utc>) -> bool {
     asked
         .get(header::IF_MODIFIED_SINCE)

@@ -1,12 +1,11 @@
-//! What of a page that is the same for everybody has to be done more than once?
+//! Caches pages that are the same for every client, rendered and compressed once.
 //!
-//! Only the answering. Settings do not change while the portal runs, so neither do the start page
-//! and the help: each is rendered when it is first asked for, and packed when it is first asked
-//! for in that coding. A tag names its contents, so whoever has it already gets nothing but that
-//! word.
+//! Settings do not change while the portal runs, so neither do the start page and the help: each is
+//! rendered at the first request for it, and compressed at the first request for that coding. Its
+//! tag names its contents, so a client that has the page gets a `304`.
 //!
-//! What is kept is bounded by the route table: an address counts as it stands, and handlers know
-//! each page by exactly one.
+//! The size of the cache is bounded by the route table: the key is the literal address, and
+//! handlers know each page by exactly one.
 
 use std::{
     collections::HashMap,
@@ -25,19 +24,19 @@ use axum::{
 use super::{assets::Coding, conditional::Tag};
 use crate::error::Problem;
 
-/// No page is longer, in bytes.
+/// Larger than any page, in bytes.
 const LONGEST: usize = 1024 * 1024;
-/// The best that brotli can do, and its widest usual window: a page is packed once.
+/// Brotli's highest quality, and its widest usual window: a page is compressed once.
 const BROTLI: (u32, u32) = (11, 22);
 
-/// The pages made so far, by their addresses. Cheap to clone; clones keep together.
+/// The cached pages by their addresses. Cheap to clone; clones share the cache.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Constants(Arc<RwLock<HashMap<String, Arc<Constant>>>>);
 
-/// A page in as many forms as somebody has asked for.
+/// A page in each coding that was requested so far.
 #[derive(Debug)]
 struct Constant {
-    /// Those of the handler.
+    /// The headers that the handler set.
     headers: HeaderMap,
     tag: Tag,
     plain: Bytes,
@@ -45,7 +44,7 @@ struct Constant {
     brotli: OnceLock<Bytes>,
 }
 
-/// Answers for the handler of an [`Open`](super::routes::Kind::Open) page once it has been asked.
+/// Answers for the handler of an [`Open`](super::routes::Kind::Open) page once the handler has run.
 pub(super) async fn answer(
     State(pages): State<Constants>,
     mut request: Request,
@@ -58,7 +57,7 @@ pub(super) async fn answer(
         return page.answer(request.headers());
     }
     let path = request.uri().path().to_owned();
-    // The same page can be written with escapes in endless ways: such an address is not kept.
+    // With percent-encoding the same page has countless addresses: such an address is not cached.
     if path.contains('%') {
         return next.run(request).await;
     }
@@ -102,8 +101,8 @@ impl Constant {
         }
     }
 
-    /// The page for who asks with these headers, in the coding they like best; or that they have
-    /// it. One tag serves all codings, since they mean the same: it is a weak one.
+    /// The page in the coding that the client prefers, or a `304`. One tag serves all codings,
+    /// since they mean the same, so it is a weak one.
     fn answer(&self, asked: &HeaderMap) -> Response {
         const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
         const BY_CODING: HeaderValue = HeaderValue::from_static("accept-encoding");

@@ -1,7 +1,8 @@
-//! The cookies of the portal: for the server alone, never sent with what another site asks for.
+//! The cookies of the portal: not readable by scripts, and not sent with requests from other sites.
 //!
-//! Over https a cookie's name demands that it was set over https: `__Host-`, for this host alone and
-//! for all of it, or `__Secure-` where it is for one path (RFC 6265bis, 4.1.3).
+//! Over https the prefix of a cookie's name makes browsers accept it over https only: `__Host-`,
+//! for this host only and for all of it, or `__Secure-` where it is for one path (RFC 6265bis,
+//! 4.1.3).
 
 use std::borrow::Cow;
 
@@ -14,9 +15,9 @@ use super::site::Site;
 pub(crate) struct Kind {
     /// Its name, without the prefix.
     pub(crate) name: &'static str,
-    /// Whether it is for the whole portal; else each is for a path of its own.
+    /// Whether it is for the whole portal; otherwise each cookie is for one path.
     pub(crate) everywhere: bool,
-    /// How long a browser keeps it; `None`: until it is closed.
+    /// How long a browser keeps it; `None`: until the browser is closed.
     pub(crate) lasts: Option<time::Duration>,
 }
 
@@ -51,17 +52,17 @@ impl Kind {
         }
     }
 
-    /// The cookie with this value; `path`: where it is not for everywhere.
+    /// The cookie with this value, for `path` if it is not for the whole portal.
     pub(crate) fn set(self, site: &Site, path: Option<String>, value: String) -> Cookie<'static> {
         self.build(site, path, value, self.lasts)
     }
 
-    /// The cookie that takes it away.
+    /// The cookie that removes it.
     pub(crate) fn remove(self, site: &Site, path: Option<String>) -> Cookie<'static> {
         self.build(site, path, String::new(), Some(time::Duration::ZERO))
     }
 
-    /// The value that a browser brings.
+    /// The value that a browser sends.
     pub(crate) fn value(self, site: &Site, jar: &CookieJar) -> Option<String> {
         Some(jar.get(&self.full_name(site))?.value().to_owned())
     }

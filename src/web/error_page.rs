@@ -1,4 +1,4 @@
-//! How an error is shown: as a page, or as `application/problem+json` (RFC 9457).
+//! Renders errors, as a page or as `application/problem+json` (RFC 9457).
 
 use std::{
     collections::HashMap,
@@ -22,11 +22,11 @@ use super::{
 };
 use crate::error::Problem;
 
-/// An error's page. Says what to do next; never what broke inside.
+/// The page for an error. It says what to do next, never what failed inside.
 #[derive(Clone, Debug, Template)]
 #[template(path = "error.html")]
 struct ErrorPage<'a> {
-    /// What stands around the page.
+    /// The frame of the page.
     shell: Shell<'a>,
     /// The HTTP status code.
     status: u16,
@@ -34,19 +34,20 @@ struct ErrorPage<'a> {
     title: String,
     /// What happened and what to do, a paragraph each.
     lines: Vec<String>,
-    /// Ways on; the start page is always offered.
+    /// Links that lead on; the start page is always offered.
     ways: Vec<Way>,
-    /// What support needs to find the fault in the log.
+    /// The id by which support staff find the error in the log.
     incident: Option<String>,
 }
 
-/// In the extensions of an answer: a program reads it, and its words stay as they are.
+/// In the extensions of a response: a program reads it, so its text is not replaced by a page.
 #[derive(Clone, Copy, Debug)]
 pub struct Plain;
 
-/// Error pages by what they show: the status, the heading, what to do, the way back, and whether for
-/// staff. A page is the same for everybody, so the answers that wait to be sent share its bytes:
-/// one client can have thousands of them waiting. All words are the program's own, so they are few.
+/// Error pages by what they show: the status, the heading, what to do, the way back, and whether
+/// for staff. A page is the same for every client, so responses that wait to be sent share its
+/// bytes: one client can have thousands of them waiting. All texts are the program's own, so there
+/// are few pages.
 #[derive(Debug, Default)]
 pub(super) struct ErrorPages(Mutex<HashMap<Words, Bytes>>);
 
@@ -64,7 +65,7 @@ impl ErrorPages {
     }
 }
 
-/// How an error is shown to who asked: as a page, or as `application/problem+json`.
+/// How an error is shown to the client: as a page, or as `application/problem+json`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Face {
     wants_json: bool,
@@ -79,7 +80,7 @@ impl Face {
         }
     }
 
-    /// Gives an error its face; everything else stays.
+    /// Gives an error response its body; everything else stays.
     pub(super) fn put_on(
         self,
         site: &Site,
@@ -95,7 +96,7 @@ impl Face {
             return response;
         }
         let problem = response.extensions_mut().remove::<Problem>();
-        // A form shown again with its errors has a page already.
+        // A form that is shown again with its errors has a page already.
         let has_page = response
             .headers()
             .get(header::CONTENT_TYPE)
@@ -122,7 +123,7 @@ impl Face {
         faced
     }
 
-    /// The page of `problem`, shared with all others that show the same one.
+    /// The page of `problem`, shared by all responses that show the same one.
     fn page(
         self,
         site: &Site,
@@ -137,7 +138,7 @@ impl Face {
         {
             return Ok(page.clone());
         }
-        // Staff have no business with the pages of administrators.
+        // Pages for administrators are of no use to staff.
         let way = match problem.way {
             Some((href, _)) if at_desk && !href.starts_with("/staff/") => None,
             way => way,

@@ -1,7 +1,7 @@
-//! How do the fields of a form come in?
+//! Reads the fields of a form from a request's body.
 //!
-//! A form is read as it comes, and no further than to the first field that it does not have: what
-//! will be refused anyway takes no memory.
+//! A form is read as it comes, and no further than to the first field that it must not have: a form
+//! that will be refused takes no memory.
 
 mod names;
 
@@ -24,7 +24,7 @@ use crate::{
 /// The most bytes of a form: 10 edges and 1,000 domains of full length, percent-encoded, fit.
 pub const MAX_BODY: usize = 512 * 1024;
 
-/// Why a body could not be read: no room, over the limit, over its time, or the client went away.
+/// Why a body could not be read: no room, too large, too slow, or the client disconnected.
 fn fault(error: &axum::Error) -> Problem {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
@@ -42,8 +42,8 @@ fn fault(error: &axum::Error) -> Problem {
     Problem::of(StatusCode::BAD_REQUEST)
 }
 
-/// What is said where a body has no room. That one network sends too much at once is no fault of the
-/// portal's, and must not look like one to those who watch it: 429, not 503.
+/// The problem for a body that has no room. If one network sends too much at once, that is no
+/// failure of the portal and must not look like one in its metrics: 429, not 503.
 pub(super) fn without_room(no_room: NoRoom) -> Problem {
     match no_room.0 {
         Over::All => Problem::of(StatusCode::SERVICE_UNAVAILABLE),
@@ -57,13 +57,13 @@ pub(super) fn without_room(no_room: NoRoom) -> Problem {
     }
 }
 
-/// A form of a button and nothing else.
+/// A form without fields, only with a button.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NoFields {}
 
-/// The fields of a posted form. Fields that `T` does not name are refused, and nothing of the
-/// form is echoed or logged then.
+/// The fields of a posted form. A form with fields that `T` does not have is refused, and nothing
+/// of it is echoed or logged.
 #[derive(Clone, Copy)]
 pub struct Fields<T>(pub T);
 
@@ -94,13 +94,13 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Fields<T> {
     }
 }
 
-/// Reads a form with these `names` to its end, or to what no such form has.
+/// Reads a form with these `names` to its end, or to the first field it must not have.
 async fn read(mut body: Body, mut names: Names) -> Result<Vec<u8>, Box<Problem>> {
     let mut form = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| fault(&error))?;
         if let Ok(data) = frame.into_data() {
-            // No more than what is counted: a vector that doubles would take up to twice that.
+            // Exactly what is counted: a vector that doubles would take up to twice that.
             form.reserve_exact(data.len());
             form.extend_from_slice(&data);
             names.check(&form)?;

@@ -1,8 +1,8 @@
-//! Is this a request that a handler should see at all?
+//! Rejects requests with a malformed address, and gives each request its id and its line in the
+//! log.
 //!
-//! What is no address (malformed percent-encoding, bytes that are no UTF-8, NUL, too long) ends
-//! here with a 4xx, before anything reads it. Every request gets its id here, and its line in the
-//! log, which has nothing that a client typed.
+//! An address with malformed percent-encoding, bytes that are no UTF-8, a NUL, or too many bytes
+//! gets a 4xx before anything reads it. The line in the log has nothing that a client typed.
 
 use std::time::Instant;
 
@@ -24,7 +24,7 @@ use crate::{
 /// The longest address, path and query together, in bytes.
 pub const MAX_URI: usize = 8 * 1024;
 
-/// The id of a request: in the answer's header, and in every line that is logged meanwhile.
+/// The id of a request: in the response's header, and in every line that is logged for it.
 #[derive(Debug)]
 pub(crate) struct Name {
     id: String,
@@ -34,7 +34,7 @@ pub(crate) struct Name {
 }
 
 impl Name {
-    /// A new one.
+    /// A new id for `request`.
     pub(crate) fn new(request: &Request) -> Self {
         Self {
             id: request_id(),
@@ -44,13 +44,13 @@ impl Name {
         }
     }
 
-    /// What the request is answered in. At `error`, so that the id stands beside grave lines also
-    /// where the log has no others.
+    /// The span in which the request is handled. Its level is `error`, so that errors have the id
+    /// even where the log has no other lines.
     pub(crate) fn span(&self) -> Span {
         tracing::error_span!("request", id = self.id)
     }
 
-    /// Puts it on the answer, and the request's line in the log: within the [`Name::span`].
+    /// Adds the id to the response, and logs the request's line within the [`Name::span`].
     pub(crate) fn put_on(self, response: &mut Response) {
         tracing::debug!(
             method = self.method,
@@ -66,7 +66,7 @@ impl Name {
     }
 }
 
-/// A method's name; one that is not HTTP's own is what a client typed.
+/// A method's name; a method that is not HTTP's own is what a client typed, and is not logged.
 fn known(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -80,7 +80,7 @@ fn known(method: &Method) -> &'static str {
     }
 }
 
-/// Lets through what has an address; the answer to what has none.
+/// Accepts requests with a valid address; the response to others.
 #[expect(
     clippy::result_large_err,
     reason = "an answer, which is handed on as it is"
@@ -105,14 +105,14 @@ fn fault(uri: &Uri) -> Option<StatusCode> {
         return Some(StatusCode::URI_TOO_LONG);
     }
     let is_text = |part: &str| decoded(part.as_bytes()).is_some_and(|text| !text.contains(&0));
-    // Most have nothing to decode.
+    // Most parts need no decoding.
     let is_sound = |part: &str| !part.contains(['%', '\0']) || is_text(part);
     (!is_sound(path) || !is_sound(query)).then_some(StatusCode::BAD_REQUEST)
 }
 
 /// The bytes of the text that percent-encoded bytes stand for: each `%` with two hexadecimal
-/// digits, and UTF-8. `None`: it is no text. A NUL, which PostgreSQL refuses, is for the caller to
-/// see: in an address nobody types it, in a form it is told by the field.
+/// digits, and UTF-8. `None` if it is no such text. A NUL, which PostgreSQL refuses, is left to the
+/// caller: in an address it is refused at once, in a form it is an error of the field.
 pub(super) fn decoded(encoded: &[u8]) -> Option<Vec<u8>> {
     let hex = |byte: u8| char::from(byte).to_digit(16);
     let mut text = Vec::with_capacity(encoded.len());

@@ -1,26 +1,27 @@
-//! Has this network done this too often, and what counts as a try?
+//! Rate limits: how often a client network may do something, and what counts as an attempt.
 //!
 //! Limits by network (`docs/design.md#contract`): `PIC_SUBMIT_LIMIT` counts submits,
-//! `PIC_TRY_LIMIT` *failed* tries at anything that can be guessed. Others are fixed ([`Throttle`]).
-//! All hold for every span of their length, not just for those that begin with a full minute, and
-//! live in the memory of the process, which is bounded whoever comes ([`Limiter`]).
+//! `PIC_TRY_LIMIT` *failed* attempts at anything that can be guessed. Others are fixed
+//! ([`Throttle`]). All hold for every span of their length, not just for those that begin with a
+//! full minute. They live in the memory of the process, which is bounded however many clients there
+//! are ([`Limiter`]).
 //!
-//! A try at a key or a password is taken before anything is looked up, compared or hashed, and
-//! given back when it was no wrong guess. So of any number of tries that a network sends at once
-//! no more than the limit get that far, and a right guess among the others looks like a wrong one;
-//! an honest success costs nothing in the end. What is in progress counts: of honest people behind
-//! one address as many as the limit may sign in in the same moment, and one more as soon as one of
-//! them is in. A client that goes away before its answer has made a try.
+//! An attempt at a key or a password is counted before anything is looked up, compared or hashed,
+//! and given back when it was no wrong guess. So of any number of attempts that a network sends at
+//! once no more than the limit get that far, and a right guess among the others looks like a wrong
+//! one; a success costs nothing in the end. Attempts in progress count: of people behind one
+//! address as many as the limit may sign in at the same moment, and one more as soon as one of them
+//! is done. A client that disconnects before its response has made an attempt.
 //!
-//! Most routes are [`guarded`](super::routes::Route::guarded): their tries are taken around the
-//! handler, which says by [`FailedTry`] in its answer that one has failed. `POST /staff/sign-in`
-//! takes its own, because a browser in which the owner has signed in before is not held up by
-//! what others do in the same network (`staff::gate`).
+//! Most routes are [`guarded`](super::routes::Route::guarded): their attempts are counted around
+//! the handler, which reports a failed one by [`FailedTry`] in its response. `POST /staff/sign-in`
+//! counts its own, because a browser in which the owner has signed in before must not be held up by
+//! others in the same network (`staff::gate`).
 //!
-//! A reference has 80 random bits, so an existing one may be seen over the limit too: a reader with
-//! a stale bookmark must not shut the pages for everybody behind the same address. Hence a
-//! reference is looked up first, and one that does not exist is a failed try afterwards. Over the
-//! limit the answer to it is 429 and not 404.
+//! A reference has 80 random bits, so an existing one may be read over the limit too: one client
+//! with an outdated bookmark must not block the pages for all others behind the same address. Hence
+//! a reference is looked up first, and one that does not exist counts as a failed attempt
+//! afterwards. Over the limit its response is 429 and not 404.
 
 pub mod domains;
 mod limiter;
@@ -31,7 +32,7 @@ use self::domains::Domains;
 pub use self::limiter::{Counted, HIGHEST, Limiter, Taken};
 use crate::{agreement::ServiceId, clock::Clock, server::network::Proxies};
 
-/// Look-ups a minute and network: each asks other people's servers.
+/// Readiness checks a minute and network: each queries other people's servers.
 const CHECKS: u32 = 10;
 /// Successful sign-ins a minute and network, to services and to the support desk together: each
 /// writes a row.
@@ -46,11 +47,11 @@ const KEYS_OF_A_SERVICE: u32 = 5;
 pub struct Throttle {
     /// `PIC_SUBMIT_LIMIT`.
     pub submits: Arc<Limiter>,
-    /// The domains of these submits; none where there is no limit of submits.
+    /// The domains in these submits; not limited where submits are not.
     pub domains: Arc<Domains>,
     /// `PIC_TRY_LIMIT`.
     pub tries: Arc<Limiter>,
-    /// Look-ups that somebody waits for: `/check`, and a look at the answers.
+    /// Checks that a client waits for: `/check`, and the check of the answers before a submit.
     pub checks: Arc<Limiter>,
     /// Successful sign-ins, to services and to the support desk.
     pub sign_ins: Arc<Limiter>,
@@ -60,13 +61,13 @@ pub struct Throttle {
     pub keys_of_a_service: Arc<Limiter<ServiceId>>,
     /// `PIC_TRUSTED_PROXIES`.
     pub proxies: Arc<Proxies>,
-    /// What all limits count by, those by account too (`staff::gate`).
+    /// The clock of all limits, including those by account (`staff::gate`).
     pub clock: Clock,
 }
 
 impl Throttle {
-    /// `submits` and failed `tries` a minute and network, 0 for no limit; the others are fixed, and
-    /// there are none where that limit is none which they belong to.
+    /// `submits` and failed `tries` a minute and network, 0 for no limit. The fixed limits are off
+    /// where the one they belong to is off.
     #[must_use]
     pub fn new(submits: u32, tries: u32, proxies: Proxies, clock: &Clock) -> Self {
         let hourly = |most| Limiter::within(Duration::from_hours(1), most, clock.clone());
@@ -85,7 +86,7 @@ impl Throttle {
         }
     }
 
-    /// No limits, no proxies.
+    /// Neither limits nor proxies.
     #[must_use]
     pub fn none() -> Self {
         let clock = Clock::system();

@@ -1,4 +1,4 @@
-//! What is the same for every answer: headers, faces of errors, page shell, assets.
+//! What is the same for every response: headers, error pages, the frame of pages, assets.
 
 pub mod accept;
 pub mod assets;
@@ -55,10 +55,10 @@ use crate::{
 const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// What a page is.
+/// The content type of a page.
 pub(crate) const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
-/// How long all statements of a page may take together, the wait for connections included.
+/// How long all statements of a page may take together, including the wait for connections.
 const DATABASE_LIMIT: Duration = Duration::from_secs(4);
 
 /// A page with a status.
@@ -80,10 +80,10 @@ pub fn text(page: &impl Template) -> Result<Response, Error> {
     Ok(([(header::CONTENT_TYPE, TEXT)], rendered(page)?).into_response())
 }
 
-/// What is written, in bytes of its own: written where there is room already, so that nothing
-/// is moved while it grows.
+/// The rendered template, in bytes of its own: rendered into a buffer that is large enough already,
+/// so that nothing is moved while it grows.
 fn rendered(page: &impl Template) -> Result<Bytes, askama::Error> {
-    /// Room that is kept, in bytes: for all but the largest pages.
+    /// Capacity of that buffer, in bytes: enough for all but the largest pages.
     const KEPT: usize = 64 * 1024;
     thread_local! {
         static ROOM: RefCell<String> = const { RefCell::new(String::new()) };
@@ -98,7 +98,7 @@ fn rendered(page: &impl Template) -> Result<Bytes, askama::Error> {
     written.map(|()| bytes)
 }
 
-/// What is around every handler, and what it needs. Cheap to clone.
+/// The state of the middleware around every handler. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Around(Arc<Parts>);
 
@@ -110,7 +110,7 @@ struct Parts {
 }
 
 impl Around {
-    /// What is around the handlers of a portal with these settings.
+    /// The middleware of a portal with these settings.
     #[must_use]
     pub fn new(site: &Arc<Site>) -> Self {
         Self(Arc::new(Parts {
@@ -120,14 +120,14 @@ impl Around {
         }))
     }
 
-    /// Counts answers.
+    /// Counts responses.
     #[must_use]
     pub fn meter(&self) -> &metrics::Meter {
         &self.0.meter
     }
 }
 
-/// A router of the `table` on `state`, with what every answer needs around it.
+/// A router of the `table` on `state`, with the middleware that every response needs.
 ///
 /// # Panics
 ///
@@ -145,18 +145,18 @@ where
             route.add_to(router, &around.0.site, &constants)
         })
         .fallback(|| async { Error::NoPage })
-        // Each layer copies all below it for every request: so there is one.
+        // Each layer clones all below it for every request, so there is only one.
         .layer(middleware::from_fn_with_state(around.clone(), answer))
         .with_state(state.clone())
 }
 
-/// What is around every handler. From the outside in: counted, an id, headers, a face for errors,
-/// no address that is none, nothing that is meant for another site or comes from one, failed tries are
-/// counted, a panic becomes a 500, the database's time is limited so that an answer comes within 5 s
-/// whatever it does, no body over the limit or without room.
+/// The middleware around every handler. From the outside in: it counts the request, gives it an id,
+/// sets headers, renders errors, rejects malformed addresses and requests for or from another site,
+/// counts failed attempts, makes a panic a 500, limits the time in the database so that a response
+/// comes within 5 s in any case, and refuses bodies that are too large or have no room.
 ///
-/// One future with steps before and after, and not one in another for each of them: that would be
-/// of nine kilobytes, for every request that waits.
+/// It is one future with steps before and after, not one future in another for each step: that
+/// would take nine kilobytes for every request that waits.
 async fn answer(State(around): State<Around>, request: Request, next: Next) -> Response {
     let Parts {
         site,
@@ -196,14 +196,14 @@ async fn answer(State(around): State<Around>, request: Request, next: Next) -> R
     response
 }
 
-/// What `answer` gives; a panic of it has been told by the panic's own line.
+/// The response of `answer`, or a 500 if it panics; the panic hook has logged that already.
 async fn caught(answer: impl Future<Output = Response>) -> Response {
     let answered = AssertUnwindSafe(answer).catch_unwind().await;
     answered.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 
-/// Refuses a body that is said to be over the limit or has no room, and ends one that turns out to
-/// be. What it holds is needed until the answer is there.
+/// Refuses a body whose announced length is over the limit or has no room, and cuts one that grows
+/// too long. What it holds is needed until the response is there.
 #[expect(
     clippy::result_large_err,
     reason = "both are what is handed on, and neither is seldom"
@@ -233,7 +233,7 @@ fn bounded(request: Request, client: Network) -> Result<(Request, Option<Arc<Hel
     Ok((counted, Some(held)))
 }
 
-/// Headers on every answer, whatever it is. What a handler has set itself stays.
+/// Sets the headers that every response has, unless the handler has set them.
 fn put_headers(site: &Site, response: &mut Response) {
     const fn fixed(text: &'static str) -> HeaderValue {
         HeaderValue::from_static(text)
@@ -257,10 +257,10 @@ fn put_headers(site: &Site, response: &mut Response) {
         ),
     ];
     const NO_STORE: HeaderValue = fixed("no-store");
-    // Not `includeSubDomains`: the hosts below the portal's are not the portal's to decide about.
+    // Not `includeSubDomains`: the portal cannot decide for the hosts below its own.
     const HSTS: HeaderValue = fixed("max-age=31536000");
     let headers = response.headers_mut();
-    // And those that come after: the id, the length, the date.
+    // Also for those that are added later: the id, the length, the date.
     headers.reserve(FIXED.len() + 5);
     headers.extend(FIXED);
     headers.entry(header::CACHE_CONTROL).or_insert(NO_STORE);

@@ -1,4 +1,4 @@
-//! The address by which people come to the portal (`PIC_PUBLIC_URL`).
+//! The portal's public address (`PIC_PUBLIC_URL`).
 
 use std::{net::SocketAddr, str::FromStr as _};
 
@@ -10,7 +10,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// The origin of plain HTTP on `address`, assumed while none is set: people may come by another.
+    /// The origin of plain HTTP on `address`, assumed where none is set: clients may use another.
     #[must_use]
     pub fn of(address: SocketAddr) -> Self {
         Self {
@@ -19,7 +19,7 @@ impl Origin {
         }
     }
 
-    /// Reads an origin; a single slash at the end is taken off.
+    /// Parses an origin; a single slash at the end is removed.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.strip_suffix('/').unwrap_or(text);
@@ -41,7 +41,7 @@ impl Origin {
         &self.text
     }
 
-    /// Whether people come by https.
+    /// Whether the scheme is https.
     #[must_use]
     pub fn is_https(&self) -> bool {
         self.text.starts_with("https://")
@@ -55,7 +55,7 @@ impl Origin {
             .map_or("", |(_, authority)| authority)
     }
 
-    /// Whether it was made of the address listened on, because no other is set.
+    /// Whether it was made from the address the portal listens on, because none is set.
     #[must_use]
     pub fn is_assumed(&self) -> bool {
         self.is_assumed

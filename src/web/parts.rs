@@ -1,20 +1,20 @@
-//! What are pages made of: fields, names, times, tones?
+//! The parts that pages are made of: fields, names, times, tones.
 //!
-//! Plain fields only, like the pages in `view`.
+//! They have plain fields only, like the pages in `view`.
 
-/// How a state, a finding or a note feels. The colour says nothing that the words do not.
+/// How urgent or good a state, a finding or a note is. The colour adds nothing to the words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tone {
-    /// Ended, skipped, not checked.
+    /// The matter ended, or was skipped or not checked.
     #[default]
     Neutral,
-    /// In progress: nothing to do but wait.
+    /// In progress: there is nothing to do but wait.
     Waiting,
-    /// Somebody has to act, or time is up.
+    /// The administrator or staff must act, or the time is up.
     Action,
-    /// As wished.
+    /// All is as it should be.
     Good,
-    /// Refused or broken.
+    /// The matter was refused or is broken.
     Bad,
 }
 
@@ -46,14 +46,14 @@ pub fn count(number: usize, one: &str, many: &str) -> String {
     format!("{grouped} {}", if number == 1 { one } else { many })
 }
 
-/// A field of a form, with what was typed and what there is to say about it.
+/// A field of a form, with what was typed and the messages about it.
 #[derive(Clone, Debug, Default)]
 pub struct Field {
     /// The element's id, which the error summary links to.
     pub id: String,
-    /// What was typed, as typed; of a checkbox `on` or empty.
+    /// What was typed, unchanged; for a checkbox `on` or empty.
     pub value: String,
-    /// What is wrong: each says what to type.
+    /// What is wrong; each message says what to type.
     pub errors: Vec<String>,
     /// What was done with the input ("3 duplicates were merged").
     pub notes: Vec<String>,
@@ -84,20 +84,20 @@ impl Field {
 /// A line of the error summary.
 #[derive(Clone, Debug, Default)]
 pub struct Problem {
-    /// The id of the field at fault, or empty.
+    /// The id of the field that is wrong, or empty.
     pub id: String,
-    /// What to type instead.
+    /// The message, which says what to type instead.
     pub text: String,
 }
 
 /// One of several radios.
 #[derive(Clone, Debug, Default)]
 pub struct Choice {
-    /// The value that is sent; also the element's id, but for the first.
+    /// The value that is sent; also the element's id, except for the first choice.
     pub value: String,
-    /// The words beside the radio.
+    /// The text beside the radio.
     pub label: String,
-    /// A line below, or empty.
+    /// A line below it, or empty.
     pub hint: String,
 }
 
@@ -119,23 +119,23 @@ pub struct EdgeRoutes {
     pub domains: Vec<Domain>,
 }
 
-/// A moment, said twice: for people and for programs.
+/// A point in time, in two forms: for people and for programs.
 #[derive(Clone, Debug, Default)]
 pub struct When {
-    /// RFC 3339, UTC.
+    /// The time in RFC 3339, UTC.
     pub iso: String,
-    /// `5 May 2025 at 14:01 UTC`.
+    /// The time as people read it, such as `5 May 2025 at 14:01 UTC`.
     pub text: String,
-    /// `3 hours ago`, or empty.
+    /// Relative to now, such as `3 hours ago`, or empty.
     pub relative: String,
 }
 
-/// A link with its words.
+/// A link with its text.
 #[derive(Clone, Debug, Default)]
 pub struct Way {
-    /// Where it leads.
+    /// The address it leads to.
     pub href: String,
-    /// The words to press.
+    /// The text of the link.
     pub label: String,
 }
 

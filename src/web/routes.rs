@@ -1,8 +1,7 @@
-//! How does a line of the route table become a route with everything it needs?
+//! Turns a line of the route table into a route with everything it needs.
 //!
-//! The table (`src/routes.rs`) is data: a test walks through it and asks
-//! every route for its headers and limits, so a new one cannot be forgotten. This is the one
-//! module that adds routes to a router.
+//! The table (`src/routes.rs`) is data: a test requests every route and checks its headers and
+//! limits, so a new one cannot be forgotten. Only this module adds routes to a router.
 
 use super::site::Site;
 use axum::routing::MethodFilter;
@@ -21,17 +20,17 @@ use super::{
     tries,
 };
 
-/// What kind of answer a route gives.
+/// What kind of response a route gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A page that is the same for everybody, made and compressed once. No other page is
-    /// compressed: beside something secret, the length tells what was typed (BREACH).
+    /// A page that is the same for every client, rendered and compressed once. No other page is
+    /// compressed: next to something secret, the length reveals what was typed (BREACH).
     Open,
     /// A page or text with what was typed or stored, and forms.
     Page,
     /// A file of `static/`, compressed when it was built.
     File,
-    /// For programs that watch the portal: plain words.
+    /// A plain-text answer for monitoring programs.
     Probe,
 }
 
@@ -46,7 +45,7 @@ pub struct Route<S> {
 }
 
 impl<S: Clone + Send + Sync + 'static> Route<S> {
-    /// An address that nothing is done at yet. `path` is axum's pattern.
+    /// A route without methods yet. `path` is axum's pattern.
     #[must_use]
     pub fn new(kind: Kind, path: &'static str) -> Self {
         Self {
@@ -58,7 +57,7 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
         }
     }
 
-    /// `GET`, and with it `HEAD`.
+    /// Adds `GET`, and with it `HEAD`.
     #[must_use]
     pub fn get<T: 'static>(mut self, handler: impl Handler<T, S>) -> Self {
         self.methods.extend([Method::GET, Method::HEAD]);
@@ -66,7 +65,7 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
         self
     }
 
-    /// `POST`.
+    /// Adds `POST`.
     #[must_use]
     pub fn post<T: 'static>(mut self, handler: impl Handler<T, S>) -> Self {
         self.methods.push(Method::POST);
@@ -74,8 +73,8 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
         self
     }
 
-    /// A key or password is tried by `POST`: a try is taken before, and over the limit none is
-    /// looked at.
+    /// Limits attempts: a `POST` tries a key or password, so an attempt is counted before the
+    /// handler runs, and over the limit the handler does not run.
     #[must_use]
     pub fn guarded(mut self) -> Self {
         self.guarded = true;
@@ -88,25 +87,26 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
         self.path
     }
 
-    /// What kind of answer it gives.
+    /// What kind of response it gives.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// What can be done there, `OPTIONS` left out, which every route knows.
+    /// The methods of the route, except `OPTIONS`, which every route has.
     #[must_use]
     pub fn methods(&self) -> &[Method] {
         &self.methods
     }
 
-    /// Whether tries are limited there.
+    /// Whether attempts are limited there.
     #[must_use]
     pub fn is_guarded(&self) -> bool {
         self.guarded
     }
 
-    /// Adds the route to `router`; a page's address with a slash at its end leads to the page.
+    /// Adds the route to `router`; the address of a page with a slash at its end redirects to the
+    /// page.
     pub(super) fn add_to(
         self,
         router: Router<S>,

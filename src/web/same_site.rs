@@ -1,16 +1,16 @@
-//! Is a request meant for this portal, and does a form come from its own pages?
+//! Rejects requests that are meant for another host, and forms that come from another site.
 //!
 //! **Host.** A page of another site can have its own name resolve to this machine, and then read a
 //! portal that only this machine or network should reach (DNS rebinding); the browser sends that
-//! name as `Host`. Where the portal does not know its own name, or is asked from its own machine,
-//! it answers to no name that somebody else can own in the public DNS. Declared proxies may send
-//! any name, and so may everybody where `PIC_PUBLIC_URL` is set and the portal is asked from
+//! name as `Host`. Where the portal does not know its own name, or a request comes from its own
+//! machine, it answers only to names that no one can own in the public DNS. Declared proxies may
+//! send any name, and so may every client where `PIC_PUBLIC_URL` is set and the request comes from
 //! elsewhere: what is public anyway is not protected by this, and no page or link is made from
 //! `Host`.
 //!
 //! **Origin.** A form that changes something must come from a page of the portal. Browsers say
 //! where it comes from by `Sec-Fetch-Site`, older ones and plain HTTP by `Origin`; programs send
-//! neither, and have no cookies of a person to misuse.
+//! neither, and have no person's cookies to misuse.
 
 use super::{origin::Origin, site::Site};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -27,11 +27,11 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Endings of names that have no owner in the public DNS (RFC 6761, 6762, 8375; `internal` by
 /// ICANN, 2024).
 const UNOWNED: [&str; 5] = ["localhost", "local", "internal", "test", "home.arpa"];
-/// Probes come by whatever name an orchestrator has for the machine, and tell nothing.
+/// Probes use whatever name an orchestrator has for the machine, and reveal nothing.
 const PROBES: [&str; 2] = ["/livez", "/readyz"];
 
-/// Lets a request through that is meant for this portal and does not come from another site; else
-/// 400 for a `Host` that is none, 421 for another's, 403 for a form of another site.
+/// Accepts a request that is meant for this portal and does not come from another site. Otherwise:
+/// 400 for an invalid `Host`, 421 for another's, 403 for a form of another site.
 #[expect(
     clippy::result_large_err,
     reason = "an answer, which is handed on as it is"
@@ -51,7 +51,7 @@ pub(super) fn admit(site: &Site, request: &Request) -> Result<(), Response> {
     if is_strict(site, request) && !is_probe && !names.all(|name| is_ours(name.host(), public)) {
         return refused(StatusCode::MISDIRECTED_REQUEST);
     }
-    // The target comes before the header (RFC 9112, 3.2.2).
+    // The request target takes precedence over the header (RFC 9112, 3.2.2).
     if is_own_form(request, target.or(header.as_ref()), public) {
         Ok(())
     } else {
@@ -59,7 +59,7 @@ pub(super) fn admit(site: &Site, request: &Request) -> Result<(), Response> {
     }
 }
 
-/// A host with or without a port. `None`: it is none.
+/// Parses a host with or without a port; `None` if it is invalid.
 fn authority(host: &[u8]) -> Option<Authority> {
     let authority = Authority::try_from(host).ok()?;
     let port = authority.as_str().strip_prefix(authority.host())?;
@@ -71,7 +71,7 @@ fn authority(host: &[u8]) -> Option<Authority> {
     is_sound.then_some(authority)
 }
 
-/// Whether only names that are the portal's, or nobody's, are answered.
+/// Whether only the portal's own names, and names that no one can own, are accepted.
 fn is_strict(site: &Site, request: &Request) -> bool {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let peer = peer.map(|ConnectInfo(peer)| peer.ip().to_canonical());
@@ -80,7 +80,7 @@ fn is_strict(site: &Site, request: &Request) -> bool {
     })
 }
 
-/// Whether `host` is the portal's name, an address, or a name that nobody can own in the public
+/// Whether `host` is the portal's name, an address, or a name that no one can own in the public
 /// DNS: of a single word, or with a reserved ending.
 fn is_ours(host: &str, public: &Origin) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
@@ -111,7 +111,7 @@ fn is_own_form(request: &Request, host: Option<&Authority>, public: &Origin) -> 
         (!value.is_empty()).then_some(value)
     };
     match said(SEC_FETCH_SITE) {
-        // The browser's own word; no page can say it for the browser.
+        // The browser itself sets this header; no page can.
         Some(b"same-origin" | b"none") => return true,
         Some(_) => return false,
         None => {}
@@ -121,8 +121,8 @@ fn is_own_form(request: &Request, host: Option<&Authority>, public: &Origin) -> 
     })
 }
 
-/// Whether `origin` is that of the host that was asked, by the scheme and the port of the portal;
-/// while no other is set than the address listened on, by any port: it may be mapped.
+/// Whether `origin` is that of the requested host, with the scheme and the port of the portal. If
+/// the portal only knows the address it listens on, any port is accepted, because it may be mapped.
 fn is_of_host(origin: &[u8], host: Option<&Authority>, public: &Origin) -> bool {
     let port = |authority: &Authority, https| {
         let usual = if https { 443 } else { 80 };

@@ -1,4 +1,4 @@
-//! What stands around every page: name, navigation, notices?
+//! The frame of every page: name, navigation, notices.
 
 use crate::readiness::{Mode, ProofMode};
 
@@ -14,27 +14,27 @@ pub enum Section {
     Request,
     /// Looking up a request or a domain.
     Status,
-    /// Updating a service.
+    /// The form for a request, its review and its receipt.
     Service,
-    /// Help.
+    /// The help pages.
     Help,
-    /// The support desk, which no public page leads to.
+    /// The support desk, which no public page links to.
     Staff,
-    /// The rule of privacy.
+    /// The privacy page.
     Privacy,
     /// Anything else, such as an error page.
     #[default]
     None,
 }
 
-/// A line of the navigation or of the footer.
+/// A link in the navigation or in the footer.
 #[derive(Clone, Copy, Debug)]
 pub struct Link {
-    /// What is marked as current when a page's section is the same.
+    /// The link is marked as current on pages of this section.
     pub section: Section,
-    /// The words to press.
+    /// The text of the link.
     pub label: &'static str,
-    /// The page's path.
+    /// The path of the page.
     pub href: &'static str,
 }
 
@@ -62,7 +62,7 @@ pub const NAVIGATION: &[Link] = &[
     },
 ];
 
-/// The links at the foot that come before those of the navigation.
+/// The links in the footer before those of the navigation.
 pub const FOOTER: &[Link] = &[
     Link {
         section: Section::Privacy,
@@ -76,7 +76,7 @@ pub const FOOTER: &[Link] = &[
     },
 ];
 
-/// What `templates/base.html` needs to know; every page's struct has one in a field `shell`.
+/// What `templates/base.html` needs; every page's struct has it in a field `shell`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Shell<'a> {
     /// Name of the network people are provisioned for (`PIC_PROVIDER`).
@@ -89,9 +89,9 @@ pub struct Shell<'a> {
     pub checks: Mode,
     /// When ownership of a domain has to be proven.
     pub proof: ProofMode,
-    /// Where in the portal the page stands.
+    /// The section that the page belongs to.
     pub section: Section,
-    /// The title then begins with "Error: ".
+    /// Whether the title begins with "Error: ".
     pub error: bool,
 }
 

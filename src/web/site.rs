@@ -1,4 +1,4 @@
-//! The settings that pages show or go by.
+//! The settings that pages show or depend on.
 
 use std::time::Duration;
 
@@ -16,34 +16,34 @@ use crate::{
     readiness::{Mode, ProofMode, engine::Checks},
 };
 
-/// What is the same on every page.
+/// The settings that are the same on every page.
 #[derive(Clone, Debug)]
 pub struct Site {
-    /// Origin that people see.
+    /// The public origin of the portal.
     pub public_url: Origin,
     /// Name of the network that people are provisioned for.
     pub provider: String,
-    /// Where to turn past the promise.
+    /// Where to turn when a request is overdue.
     pub support: Option<String>,
     /// A notice on every page.
     pub notice: Option<String>,
-    /// Promise and limit.
+    /// The promise and the expiry of requests.
     pub clocks: Clocks,
-    /// Limits by network, and who may speak for others.
+    /// The rate limits by network, and the trusted proxies.
     pub throttle: Throttle,
     /// Domains whose addresses the address tool leaves as they are.
     pub plain_domains: Vec<SipDomain>,
     /// How often the retention sweep runs.
     pub sweep: Duration,
-    /// How strict the readiness checks are, and what makes them.
+    /// How strict the readiness checks are, and what runs them.
     pub checks: Checks,
-    /// How long and how many live streams may be.
+    /// The limits of live streams.
     pub live: StreamLimits,
 }
 
 impl Site {
-    /// Names all that pages show without the database: another build or other settings have
-    /// another. It is computed anew at each call.
+    /// Names everything that pages show without the database: it differs for another build or other
+    /// settings. It is computed anew at each call.
     #[must_use]
     pub fn edition(&self) -> String {
         let Self {
@@ -63,7 +63,7 @@ impl Site {
         code::encode(&Sha256::digest(shown)[..10])
     }
 
-    /// What stands around a page of `section`.
+    /// The frame of a page of `section`.
     #[must_use]
     pub fn shell(&self, section: Section) -> Shell<'_> {
         let checks = &self.checks;
@@ -90,25 +90,25 @@ impl Site {
     }
 }
 
-/// How long and how many live streams may be.
+/// The limits of live streams: how long each may last, and how many there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamLimits {
-    /// Between two signs of life on a stream, so that nobody on the way thinks it dead.
-    /// Default: 15 s.
+    /// Between two heartbeats on a stream, which keep proxies from closing it. Default: 15 s.
     pub heartbeat: Duration,
-    /// After this, and up to a fifth more, a stream ends and its reader comes back by itself: one
-    /// that is not read any more does not last. Default: 1 h.
+    /// After this, and up to a fifth more, a stream ends and its client reconnects by itself: so a
+    /// stream that is not read any more does not last. Default: 1 h.
     pub lifetime: Duration,
-    /// Between two looks at what is followed, however often something changes. Default: 50 ms.
+    /// Shortest time between two queries for what is followed, however often something changes.
+    /// Default: 50 ms.
     pub gap: Duration,
     /// Streams of one client network, or of one account of the staff; then `429`. Default: 10.
     pub share: usize,
-    /// Between two looks whether a member of the staff is still signed in, if nothing happens
+    /// Between two checks whether a member of the staff is still signed in, if nothing happens
     /// meanwhile. Default: 30 s.
     pub session: Duration,
-    /// Between two words to the staff's queue that something has changed. Default: 2 s.
+    /// Shortest time between two events that tell the staff's queue of a change. Default: 2 s.
     pub queue_gap: Duration,
-    /// Streams in all; then `503`. Default: 2,000.
+    /// Streams in total; then `503`. Default: 2,000.
     pub in_all: usize,
 }
 

@@ -1,5 +1,5 @@
-//! Tries at what can be guessed: taken before a guarded form does anything, and counted where an
-//! answer says that one has failed (`web::limit` has the rule).
+//! Counts attempts at what can be guessed: before a guarded form does anything, and afterwards
+//! where a response reports that one has failed (`web::limit` has the rule).
 
 use std::sync::Arc;
 
@@ -16,13 +16,13 @@ use crate::{
     server::network::Network,
 };
 
-/// Whether this answers a failed try; it is counted by who asks.
+/// Whether this is the response to a failed attempt; the caller counts it.
 fn has_failed(answered: &mut Response) -> bool {
     answered.extensions_mut().remove::<FailedTry>().is_some()
 }
 
-/// Counts a failed try of `network` at what is not guarded; over the limit the answer is 429,
-/// whatever it would have been.
+/// Counts a failed attempt of `network` where the route is not guarded; over the limit the response
+/// is 429, whatever it would have been.
 pub(super) fn count_try(site: &Site, network: Network, mut answered: Response) -> Response {
     if has_failed(&mut answered)
         && let Err(too_many) = site.throttle.tries.take(network)
@@ -32,8 +32,8 @@ pub(super) fn count_try(site: &Site, network: Network, mut answered: Response) -
     answered
 }
 
-/// Takes a try before a guarded `POST` does anything, and gives it back unless it failed. Only
-/// `POST`: that is where keys and passwords come in.
+/// Counts an attempt before a guarded `POST` does anything, and gives it back unless it failed.
+/// Only `POST`, because keys and passwords are only posted.
 pub(super) async fn guard_tries(
     State(site): State<Arc<Site>>,
     request: Request,

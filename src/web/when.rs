@@ -1,4 +1,4 @@
-//! How is a time said, so that nobody has to do arithmetic with dates?
+//! Writes times so that readers need not calculate with dates.
 
 use std::time::Duration;
 
@@ -29,13 +29,13 @@ pub(crate) fn span(length: Duration) -> String {
     )
 }
 
-/// The time from `from` to `to`; nothing when that is backwards.
+/// The time from `from` to `to`; zero when `to` is earlier.
 #[must_use]
 pub(crate) fn between(from: DateTime<Utc>, to: DateTime<Utc>) -> Duration {
     (to - from).to_std().unwrap_or_default()
 }
 
-/// A moment as seen from `now`, which is the database's time.
+/// A point in time as seen from `now`, which is the database's time.
 #[must_use]
 pub(crate) fn when(at: DateTime<Utc>, now: DateTime<Utc>) -> When {
     let relative = if at > now {
@@ -43,7 +43,7 @@ pub(crate) fn when(at: DateTime<Utc>, now: DateTime<Utc>) -> When {
         if left < Duration::from_mins(1) {
             "in less than a minute".to_owned()
         } else {
-            // A moment after a submit the promise is 48 hours off, not 47.
+            // Just after a submit the promise is 48 hours away, not 47.
             format!("in {}", span(left + left / 100))
         }
     } else {

@@ -1,6 +1,6 @@
-//! Which pages are there, and what brings each of them about?
+//! The list of all pages, each with the way to bring it about.
 //!
-//! One list for everything that is asked of every page: accessibility, validity, links.
+//! All checks that every page must pass use this one list: accessibility, validity, links.
 
 mod desk;
 
@@ -58,34 +58,34 @@ const RISK: &str = "
 /// A page and the way to it.
 pub(crate) struct Exhibit {
     pub(crate) name: String,
-    /// HTTP status that it has.
+    /// The expected HTTP status.
     pub(crate) status: u16,
     way: Way,
-    /// Portal that shows it.
+    /// The portal that shows it.
     at: At,
 }
 
 enum Way {
     Get(String),
-    /// With the cookie that an address was given.
+    /// Sends the cookie that was set at that address.
     GetWith(String, String),
     Post(String, Fields),
-    /// A form that no browser sends by itself.
+    /// Posts a form that no browser sends by itself.
     PostText(String, Fields),
-    /// From a page of another site.
+    /// Posts a form from a page of another site.
     PostFromElsewhere(String, Fields),
 }
 
 #[derive(Clone, Copy)]
 enum At {
     Sound,
-    /// A table is gone.
+    /// A portal whose database lacks a table.
     Broken,
-    /// The database does not answer.
+    /// A portal whose database does not answer.
     Away,
-    /// Its checks look, at one organisation.
+    /// A portal whose checks run, for one organisation.
     Looking,
-    /// With a support desk, after a busy fortnight.
+    /// A portal with a support desk, after a busy fortnight.
     Desk,
 }
 
@@ -97,7 +97,7 @@ pub(crate) struct Gallery {
     away: Portal,
     looking: Portal,
     desk: Portal,
-    /// The cookie of who is signed in at the desk.
+    /// The session cookie of an agent at the desk.
     agent: String,
     elsewhere: String,
     _contoso: (World, Edge),
@@ -225,7 +225,7 @@ impl Gallery {
         app.work().await;
         app.advance(Duration::from_secs(30 * 24 * HOUR + 60)).await;
         app.work().await;
-        // Past the promise: one that is held, and one that was not looked at.
+        // Past the promise: one that is held, and one that was not checked.
         let (overdue_held, _) = app.submit(&[("sip.contoso.com", "contoso.com")]).await;
         app.work().await;
         let (overdue, _) = app.submit(&[("sip.late.example", "late.example")]).await;
@@ -294,7 +294,7 @@ impl Gallery {
         );
     }
 
-    /// What checks left behind, as they store it.
+    /// Adds pages with findings, stored as the checks store them.
     async fn pages_of_findings(&mut self) {
         let app = &self.looking.app;
         let many = many_domains("faults.example", 40);
@@ -449,7 +449,7 @@ impl Gallery {
         self.show_at(At::Away, "form-put-off", 503, Way::Post(new(), sent));
     }
 
-    /// Submits a form; its reference.
+    /// Submits a form; returns its reference.
     async fn submit(&self, fields: &[(&str, &str)]) -> String {
         self.sound
             .app
@@ -458,7 +458,7 @@ impl Gallery {
             .reference()
     }
 
-    /// What is waiting now is not looked at any more.
+    /// Keeps all pending requests from being checked.
     async fn keep_waiting(&self) {
         let later = "UPDATE work SET due_at = due_at + interval '10 years' WHERE request_id = (SELECT max(id) FROM request)";
         sqlx::raw_sql(later)
@@ -467,7 +467,7 @@ impl Gallery {
             .unwrap();
     }
 
-    /// The same for these requests.
+    /// Keeps these requests from being checked.
     async fn keep_waiting_for(&self, references: &[&str]) {
         let later = "UPDATE work SET due_at = due_at + interval '50 days' FROM request
                      WHERE request_id = id AND reference = ANY($1)";
@@ -498,7 +498,7 @@ impl Gallery {
         }
     }
 
-    /// The cookie of who is signed in at the desk of `portal`, if somebody is.
+    /// The session cookie of an agent at the desk of `portal`, if it has one.
     pub(crate) fn agent_of(&self, portal: &Portal) -> Option<&str> {
         (portal.origin == self.desk.origin).then_some(self.agent.as_str())
     }
@@ -512,7 +512,7 @@ impl Gallery {
             Way::GetWith(path, cookie) => {
                 let (name, value) = cookie.split_once('=').unwrap();
                 let url = format!("{origin}{path}");
-                // Its stream of changes is below it, and needs the cookie too.
+                // The page's stream is at an address below it, and needs the cookie too.
                 let below = path.split('?').next();
                 page.cdp(
                     "Network.setCookie",
@@ -543,7 +543,7 @@ impl Gallery {
         );
     }
 
-    /// Fetches the page as it goes over the wire.
+    /// Fetches the page without a browser.
     pub(crate) async fn fetch(&self, exhibit: &Exhibit) -> Answer {
         let origin = &self.portal(exhibit).origin;
         let request = match &exhibit.way {
@@ -573,7 +573,7 @@ fn post(
         .body(Body::from(serde_html_form::to_string(fields).unwrap()))
 }
 
-/// Leaves findings of a request behind, as its checks would.
+/// Stores findings of a request, as its checks would.
 async fn store_findings(app: &TestApp, reference: &str, findings: &str) {
     let sql = format!(
         "DELETE FROM finding USING request WHERE request_id = id AND reference = '{reference}';
@@ -590,7 +590,7 @@ async fn store_findings(app: &TestApp, reference: &str, findings: &str) {
     assert!(stored.unwrap().rows_affected() > 0);
 }
 
-/// A whole form.
+/// A complete form.
 pub(crate) fn request(number: &str, edges: &[(&str, &str)], action: &str) -> Fields {
     let id = submission_id();
     let mut fields = vec![("programme", "volume_licensing"), ("number", number)];
@@ -622,7 +622,7 @@ fn borrowed(fields: &Fields) -> Vec<(&str, &str)> {
         .collect()
 }
 
-/// As many SIP domains under `parent`.
+/// `count` SIP domains below `parent`.
 pub(crate) fn many_domains(parent: &str, count: usize) -> String {
     let names: Vec<_> = (1..=count)
         .map(|n| format!("department-{n}.{parent}"))

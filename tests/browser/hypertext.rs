@@ -1,4 +1,4 @@
-//! Is every page sound as it goes over the wire: valid, linked, light?
+//! Checks the HTML of every page: validity, links, size.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use crate::{
     support::html::assert_valid,
 };
 
-/// What a first visit may weigh (`docs/pages.md#assets`).
+/// The most bytes of a first visit (`docs/pages.md#assets`).
 const FIRST_LOAD: usize = 60 * 1024;
 
 #[tokio::test]
@@ -29,7 +29,7 @@ async fn every_page_is_valid_html() {
     assert_valid(&pages);
 }
 
-/// The pages of a service, each with its links: they are for whoever is signed in.
+/// The pages of a service, each with its links: only clients that are signed in see them.
 #[tokio::test]
 async fn the_pages_of_a_service_are_valid_html_and_lead_somewhere() {
     let app = TestApp::new().await;
@@ -89,12 +89,12 @@ async fn the_pages_of_a_service_are_valid_html_and_lead_somewhere() {
 async fn no_link_is_dead() {
     let gallery = Gallery::open().await;
     let mut dead = BTreeSet::new();
-    // Who links, where to, and at which portal.
+    // Each link: the page it is on, its target, and its portal.
     let mut links = vec![("nobody".to_owned(), "/".to_owned(), &gallery.sound)];
     for exhibit in &gallery.exhibits {
         let linked = Linked::of(&gallery.fetch(exhibit).await.body);
         for link in linked.links {
-            // A fragment alone leads to this very page.
+            // A fragment alone leads to the same page.
             match link.strip_prefix('#') {
                 Some(id) if !linked.ids.contains(id) => {
                     dead.insert(format!("{}: {link}", exhibit.name));
@@ -144,14 +144,14 @@ async fn no_link_is_dead() {
     );
 }
 
-/// The path that a link leads to, if it stays inside.
+/// The path that a link leads to, if it stays on the portal.
 fn inside<'a>(link: &'a str, origin: &str) -> Option<&'a str> {
     let path = link.strip_prefix(origin).unwrap_or(link);
     path.starts_with('/')
         .then(|| path.split('#').next().unwrap_or_default())
 }
 
-/// What a page leads to, and what can be led to in it.
+/// The links of a page, and the ids that links can lead to.
 #[derive(Default)]
 struct Linked {
     links: Vec<String>,
@@ -166,14 +166,15 @@ impl Linked {
             values.map(str::to_owned)
         };
         Self {
-            // Where a form goes with GET can be followed too; with POST it is pressed in the journeys.
+            // The target of a form with GET can be followed too; forms with POST are tested in the
+            // journeys.
             links: values("href").chain(values("src")).collect(),
             ids: values("id").collect(),
         }
     }
 }
 
-/// What the start page and the form weigh at the first visit, in the coding the browser prefers.
+/// The size of the start page and the form at the first visit, in the coding that browsers prefer.
 #[tokio::test]
 async fn the_first_load_is_light() {
     for coding in ["br", "gzip"] {
@@ -199,7 +200,7 @@ async fn the_first_load_is_light() {
     }
 }
 
-/// The bytes of an answer as they travel.
+/// The bytes of a response as they are transferred.
 async fn size(app: &TestApp, path: &str, coding: &str) -> usize {
     let request = Request::get(path)
         .header("accept-encoding", coding)

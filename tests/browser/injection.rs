@@ -1,8 +1,9 @@
-//! Does anything that somebody typed ever run, or break out of its place?
+//! Checks that nothing that was typed runs as a script or breaks out of its place in a page.
 //!
-//! A thousand payloads go through every field that a page shows again. They come back through a
-//! door that takes the content security policy off, so that escaping alone has to hold; then some
-//! of them once more with the policy, which must find nothing to refuse.
+//! A thousand payloads go through every field that a page shows again. A router in front of the
+//! portal removes the content security policy from the responses, so that escaping alone has to
+//! protect; then some payloads are sent once more with the policy, which must find nothing to
+//! refuse.
 
 use axum::{
     Router,
@@ -24,7 +25,7 @@ use crate::{
     },
 };
 
-/// What wants to run. `RUN` is the script, without quotes, spaces or brackets.
+/// Payloads that try to run. `RUN` is replaced by the script, without quotes, spaces or brackets.
 const VECTORS: &[&str] = &[
     "<script>RUN</script>",
     "<SCRIPT SRC=data:text/javascript,RUN></SCRIPT>",
@@ -78,7 +79,7 @@ const VECTORS: &[&str] = &[
     "%3Cscript%3ERUN%3C/script%3E",
 ];
 
-/// What a payload breaks out of: `X` is where it stands.
+/// What a payload tries to break out of: `X` is the payload.
 const CONTEXTS: &[&str] = &[
     "X",
     "\"X",
@@ -115,8 +116,8 @@ fn payloads() -> Vec<String> {
         .collect()
 }
 
-/// The portal behind a door that takes the policy off and lets pages be framed; `careless`: one that
-/// takes the escaping off as well.
+/// The portal behind a router that removes the policy and allows framing; with `careless` it
+/// removes the escaping as well.
 async fn without_policy(portal: &Portal, careless: bool) -> String {
     const HARNESS: &str = "<!DOCTYPE html><html lang=en><link rel=icon href=data:,><title>Harness</title><h1>Harness</h1>";
     let open = portal.app.router.clone().layer(middleware::map_response(
@@ -126,7 +127,7 @@ async fn without_policy(portal: &Portal, careless: bool) -> String {
             headers.remove(header::X_FRAME_OPTIONS);
             let kind = headers[header::CONTENT_TYPE].as_bytes();
             if kind.starts_with(b"text/css") {
-                // Thousands of pages that nobody looks at need not be laid out well.
+                // Thousands of pages that no one sees need no layout.
                 return ().into_response();
             }
             if !(careless && kind.starts_with(b"text/html")) {
@@ -153,9 +154,9 @@ async fn without_policy(portal: &Portal, careless: bool) -> String {
     serve("127.0.0.1", door).await
 }
 
-/// Sends forms, several at a time, shows the answers in frames, and looks at what became of them.
-/// Each page must have what we put into pages and nothing else, and show what was typed where it
-/// was typed. `quick`: without a navigation for each, and with our own script run once.
+/// Sends forms, several at a time, shows the responses in frames, and checks them. Each page must
+/// contain our own elements and nothing else, and show what was typed where it was typed. `quick`:
+/// without a navigation for each, and with our own script run once.
 const PROBE: &str = r"
 const [forms] = arguments;
 const faults = [];
@@ -212,7 +213,7 @@ return Promise.all([0, 1, 2, 3].map(async lane => {
 })).then(() => faults);
 ";
 
-/// Probes all forms; what came through.
+/// Probes all forms; returns the payloads that got through.
 async fn probe(page: &Page, forms: &[Value]) -> Vec<String> {
     let mut faults = Vec::new();
     for some in forms.chunks(250) {
@@ -233,8 +234,8 @@ async fn assert_nothing_comes_through(page: &Page, forms: &[Value]) {
     );
 }
 
-/// The request form with a payload in every field, another in each; over all payloads every field
-/// gets every one.
+/// The request form with a different payload in every field; over all payloads every field gets
+/// every one.
 fn whole_form(payloads: &[String], at: usize) -> Value {
     let payload = |shift: usize| payloads[(at + 37 * shift) % payloads.len()].as_str();
     let edges = [(payload(0), payload(1)), (payload(2), payload(3))];
@@ -250,7 +251,7 @@ fn whole_form(payloads: &[String], at: usize) -> Value {
     }
     let mut shown = json!({ "number": payload(4), "edge-1": payload(0), "domains-1": payload(1),
         "edge-2": payload(2), "domains-2": payload(3) });
-    // A faulty number of the form is replaced by a new one, so it is not shown again.
+    // An invalid submission id is replaced by a new one, so it is not shown again.
     shown
         .as_object_mut()
         .unwrap()
@@ -258,7 +259,7 @@ fn whole_form(payloads: &[String], at: usize) -> Value {
     json!({ "name": format!("form {at}"), "method": "post", "path": "/requests/new", "fields": fields, "shown": shown })
 }
 
-/// The probe is worth something: it sees what a careless template lets through.
+/// The probe itself works: it notices what a template without escaping lets through.
 #[tokio::test]
 async fn the_probe_sees_what_comes_through() {
     let portal = Portal::start().await;
@@ -333,7 +334,7 @@ async fn nothing_typed_elsewhere_runs() {
             "fields": [["address", payload]], "shown": shown }),
         );
         if at % 10 == 0 {
-            // Never shown again.
+            // It is never shown again.
             forms.push(json!({ "name": format!("key {at}"), "method": "post",
                 "path": format!("/requests/{reference}/withdraw"),
                 "fields": [["management_key", payload]], "shown": { "management_key": "" } }));
@@ -354,8 +355,8 @@ fn percent(text: &str) -> String {
     })
 }
 
-/// *Check your answers* shows and carries along only what was read as a number or a name: whatever
-/// could run is refused before.
+/// *Check your answers* shows only what was accepted as a number or a name: payloads are refused
+/// before.
 #[tokio::test]
 async fn nothing_that_could_run_gets_as_far_as_the_answers() {
     let portal = Portal::start().await;
@@ -383,7 +384,7 @@ async fn nothing_that_could_run_gets_as_far_as_the_answers() {
     }
 }
 
-/// With the policy in place: it has nothing to refuse.
+/// With the policy in place, it has nothing to refuse.
 #[tokio::test]
 async fn the_policy_finds_nothing_to_refuse() {
     let portal = Portal::start().await;
@@ -408,7 +409,8 @@ async fn the_policy_finds_nothing_to_refuse() {
 
 // ---- Other sites ------------------------------------------------------------------------------
 
-/// Another port is another origin of the same site, another address another site: both are refused.
+/// Another port is another origin of the same site, another address is another site: both are
+/// refused.
 #[tokio::test]
 async fn a_form_of_another_site_is_refused() {
     let portal = Portal::start().await;

@@ -1,4 +1,4 @@
-//! Do people get where they want to go, each with the browser they have?
+//! Whole journeys through the portal, each in browsers with different means.
 
 use fantoccini::actions::{InputSource as _, MOUSE_BUTTON_LEFT, MouseActions, PointerAction};
 use serde_json::json;
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// How somebody sees the portal.
+/// How a person uses the portal: with or without scripts, which window.
 struct Means {
     scripts: bool,
     scheme: Scheme,
@@ -40,7 +40,7 @@ async fn the_whole_way(means: Means) {
     assert_eq!(page.h1().await, "Request federation with Skype");
     page.click("label[for=programme]").await;
     page.fill("#number", "123-4567").await;
-    // A SIP domain where a server is asked for.
+    // A SIP domain where a server is required.
     page.fill("#edge-1", "contoso.com").await;
     page.fill("#domains-1", "contoso.com, fabrikam.example")
         .await;
@@ -126,7 +126,7 @@ async fn the_whole_way(means: Means) {
     assert_eq!(portal.app.number("SELECT count(*) FROM route").await, 3);
 }
 
-/// Copy button, text file: the ways to keep the key.
+/// Copy button and text file: the ways to keep the key.
 async fn receipt_can_be_taken_away(page: &Page, means: &Means, reference: &str, key: &str) {
     let copy = "[data-copy='#management-key']";
     assert_eq!(
@@ -261,7 +261,7 @@ async fn the_key_that_was_copied_withdraws_the_request() {
     page.click(".govuk-error-summary a").await;
     assert_eq!(focused(&page).await, "management_key");
 
-    // What the copy button put into the clipboard is pasted here.
+    // Pastes what the copy button put into the clipboard.
     let paste = format!("{}v", char::from(fantoccini::key::Key::Control));
     page.find("#management_key")
         .await
@@ -327,7 +327,7 @@ async fn requests(app: &TestApp) -> i64 {
     app.number("SELECT count(*) FROM request").await
 }
 
-/// Two presses, as fast as a mouse can.
+/// Presses a button twice, as fast as a mouse can.
 async fn press_twice(page: &Page) {
     let submit = page.pressable("Submit request").await;
     let down = PointerAction::Down {
@@ -402,7 +402,7 @@ async fn the_receipt_can_be_loaded_again_and_going_back_sends_nothing_new() {
     );
 
     // Back to the answers. They are not stored, so the browser asks whether to send the form again:
-    // somebody does, and submits once more. It is the same receipt, with the same key.
+    // the person does, and submits once more. It is the same receipt, with the same key.
     page.client.back().await.unwrap();
     if !page.has("h1").await || page.h1().await != "Check your answers" {
         page.client.refresh().await.unwrap();
@@ -422,7 +422,7 @@ async fn the_receipt_can_be_loaded_again_and_going_back_sends_nothing_new() {
     page.assert_quiet(&[]).await;
 }
 
-/// The receipt of somebody else's browser shows no key.
+/// The receipt in another person's browser shows no key.
 #[tokio::test]
 async fn the_key_stays_in_the_browser_that_sent_the_request() {
     let portal = Portal::start().await;

@@ -1,4 +1,4 @@
-//! Does everything work for who has no mouse, and can they see where they are?
+//! Checks that everything works with the keyboard alone, and that the focus is visible.
 
 use fantoccini::{
     actions::{InputSource as _, KeyAction, KeyActions},
@@ -9,7 +9,7 @@ use pic_portal::staff::store;
 
 use crate::support::{browser::Browser, page::Page, portal::Portal};
 
-/// Hands on the keyboard: Tab, Space, Enter and letters, nothing else.
+/// Uses the keyboard only: Tab, Space, Enter and letters.
 struct Hands<'a>(&'a Page);
 
 impl Hands<'_> {
@@ -31,7 +31,7 @@ impl Hands<'_> {
         self.0.client.perform_actions(keys).await.unwrap();
     }
 
-    /// Tabs on until what has the focus is `css`; at each stop the focus can be seen.
+    /// Presses Tab until the focused element matches `css`; at each stop the focus must be visible.
     async fn tab_to(&self, css: &str) {
         for _ in 0..40 {
             self.press(Key::Tab).await;
@@ -48,8 +48,7 @@ impl Hands<'_> {
         self.0.leave(async || self.press(key).await).await;
     }
 
-    /// Outline, shadow or colours differ from what the element has without focus, and it is in the
-    /// window.
+    /// Outline, shadow or colours differ from the element without focus, and it is in the window.
     async fn assert_focus_can_be_seen(&self) {
         let unseen = self
             .0
@@ -126,7 +125,7 @@ async fn the_whole_way_with_the_keyboard_alone() {
     .await;
     assert!(!page.has("#edge-2").await);
 
-    // Enter in a field is Continue, whatever other buttons stand before it.
+    // Enter in a field is Continue, whatever buttons come before it.
     hands.go_on_with(Key::Enter).await;
     assert_eq!(page.status().await, 422);
     page.until(
@@ -186,7 +185,7 @@ async fn the_whole_way_with_the_keyboard_alone() {
     page.assert_quiet(&[422]).await;
 }
 
-/// The order of the stops is the order on the page, and there is none that leads nowhere.
+/// The order of the stops is the order on the page, and none of them leads nowhere.
 #[tokio::test]
 async fn the_stops_of_the_form_are_in_order() {
     let portal = Portal::start().await;
@@ -205,7 +204,7 @@ async fn the_stops_of_the_form_are_in_order() {
         heights.push(top);
         assert!(heights.len() < 60, "Tab goes round and round");
     }
-    // Skip link, header and footer lie beside one another; between them it only goes down.
+    // Skip link, header and footer are arranged in rows; between them the order only goes down.
     let inner = &heights[4..heights.len() - 3];
     assert!(inner.is_sorted(), "{heights:?}");
     assert!(inner.len() >= 8, "{heights:?}");

@@ -1,4 +1,4 @@
-//! Does an open page of a request show what happens elsewhere, without disturbing its reader?
+//! Checks that an open page of a request shows changes without disturbing its reader.
 
 use std::fmt::Write as _;
 
@@ -21,7 +21,7 @@ fn domains(count: usize) -> String {
     names
 }
 
-/// A request that is held back by a service, and the key of each.
+/// A request that another service blocks, and the key of each.
 struct Held {
     portal: Portal,
     reference: String,
@@ -55,7 +55,7 @@ impl Held {
         format!("/requests/{}", self.reference)
     }
 
-    /// The holder lets go of the last domain.
+    /// The holder releases the last domain.
     async fn release_one(&self) {
         let app = &self.portal.app;
         let fields = [("number", "1234567"), ("management_key", &self.holder)];
@@ -232,7 +232,7 @@ async fn the_support_bundle_can_be_copied() {
         .get(&format!("{}/support.txt", held.path()))
         .await
         .body;
-    // The time at which it was written differs.
+    // Only the time at which it was written differs.
     let lines = |text: &str| -> Vec<String> {
         let lines = text.lines().filter(|line| !line.starts_with("Written"));
         lines.map(str::to_owned).collect()

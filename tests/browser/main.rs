@@ -1,8 +1,8 @@
-//! Does the portal do in a real browser what it promises, for everybody?
+//! Tests the portal in a real browser.
 //!
-//! Needs Chromium, chromedriver and the npm packages of `static/source` (`make test` sees to the
-//! last). Each test owns a portal on a database of its own and a browser with a profile of its own.
-//! Pictures and print-outs go to `$BROWSER_OUT`, by default to cargo's scratch folder.
+//! Needs Chromium, chromedriver and the npm packages of `static/source` (`make test` installs these
+//! packages). Each test has a portal on a database of its own and a browser with a profile of its
+//! own. Pictures and print-outs go to `$BROWSER_OUT`, by default to cargo's scratch folder.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

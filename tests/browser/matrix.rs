@@ -1,4 +1,4 @@
-//! Is every page fit for everybody: light and dark, wide and narrow?
+//! Checks every page in light and dark, wide and narrow.
 
 use crate::{
     gallery::{Exhibit, Gallery},
@@ -18,7 +18,7 @@ const LONG: [&str; 5] = [
     "status-thousand-held",
 ];
 
-/// How the names of the exhibits of each part begin: a browser session each.
+/// The beginnings of the exhibits' names for each part: each part is one browser session.
 const FORM: &[&str] = &["start", "form", "answers"];
 const REQUESTS: &[&str] = &["receipt", "status"];
 const FINDING_AND_ERRORS: &[&str] = &["already-sent", "find", "error", "check"];
@@ -30,7 +30,7 @@ fn is_in(part: &[&str], name: &str) -> bool {
     part.iter().any(|begin| name.starts_with(begin))
 }
 
-/// Looks at the exhibits of one part of the gallery in one browser session.
+/// Checks the exhibits of one part of the gallery in one browser session.
 async fn look_at(part: &[&str]) {
     let gallery = Gallery::open().await;
     let browser = Browser::start().await;
@@ -58,7 +58,7 @@ async fn look_at(part: &[&str]) {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// One page in all its appearances.
+/// Checks one page in all its appearances.
 async fn look(page: &Page, exhibit: &Exhibit) -> Vec<String> {
     let name = exhibit.name.as_str();
     let mut faults = Vec::new();
@@ -80,7 +80,7 @@ async fn look(page: &Page, exhibit: &Exhibit) -> Vec<String> {
         faults.extend(found.iter().map(|fault| format!("{appearance}: {fault}")));
         page.assert_no_sideways_scrolling(&appearance).await;
     }
-    // What is folded away, in the narrowest window.
+    // With all folded parts open, in the narrowest window.
     let folded = page.eval("const all = document.querySelectorAll('details'); all.forEach(it => it.open = true); return all.length").await;
     if folded != 0 {
         let unfolded = format!("{name}-unfolded");

@@ -1,4 +1,4 @@
-//! What stands on paper, and what must not?
+//! Checks what is printed on paper, and what is not.
 
 use serde_json::json;
 
@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-/// Prints a page of the gallery from a dark screen; the words on the paper.
+/// Prints a page of the gallery from a dark screen; returns the words on the paper.
 async fn printed(gallery: &Gallery, page: &Page, name: &str) -> String {
     let exhibit = gallery
         .exhibits
@@ -18,7 +18,7 @@ async fn printed(gallery: &Gallery, page: &Page, name: &str) -> String {
         .find(|exhibit| exhibit.name == name)
         .unwrap();
     gallery.visit(page, exhibit).await;
-    // The printer's own medium, from a screen that is dark.
+    // As the printer sees it, from a screen that is dark.
     page.media("", Scheme::Dark).await;
     let pdf = page.print(name).await;
     assert!(pdf.starts_with(b"%PDF-"));

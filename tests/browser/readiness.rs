@@ -1,4 +1,4 @@
-//! Does an administrator see what is wrong, mend it, and see that it is mended?
+//! An administrator sees what is wrong, fixes it, and sees that it is fixed.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use crate::{
 };
 
 const DOMAINS: &str = "contoso.com it.contoso.com";
-/// How long after a look somebody may ask for another, and more.
+/// Longer than the time after a check before another can be requested.
 const AFTER_A_LOOK: Duration = Duration::from_secs(10);
 
-/// An organisation whose zone a test may change, a portal that looks at it, and somebody who reads.
+/// An organisation whose zone a test can change, a portal that checks it, and an open page.
 struct Story {
     world: World,
     _edge: Edge,
@@ -48,13 +48,13 @@ impl Story {
         }
     }
 
-    /// Moves the clock on, and lets the background task see it.
+    /// Moves the clock forwards, and runs the background task.
     async fn later(&self, by: Duration) {
         self.portal.app.advance(by).await;
         self.portal.app.app.notifier().wake();
     }
 
-    /// Submits `domains` by other means; the path of the request, and its key.
+    /// Submits `domains` without the browser; returns the path of the request, and its key.
     async fn submit(&self, domains: &str) -> (String, String) {
         let edges = [("sip.contoso.com", domains)];
         let (reference, key) = self.portal.app.submit(&edges).await;
@@ -69,8 +69,7 @@ impl Story {
         .await;
     }
 
-    /// Waits until the open page shows this state and these findings that block, without going
-    /// anywhere.
+    /// Waits until the open page shows this state and these blocking findings, without navigation.
     async fn shows(&self, state: &str, findings: &[&str]) {
         let script = format!(
             "const found = [...document.querySelectorAll('[data-severity=blocking]')];
@@ -83,7 +82,7 @@ impl Story {
             .await;
     }
 
-    /// Presses *Refresh* until the page shows that.
+    /// Presses *Refresh* until the page matches `css`.
     async fn refresh_until(&self, css: &str) {
         eventually(css, async || {
             self.page.press("Refresh").await;
@@ -129,13 +128,13 @@ async fn what_is_mended_turns_the_open_page() {
     );
     fit(page, true, "journey-missing").await;
 
-    // One of the two is mended, and the button pressed.
+    // One of the two is fixed, and the button pressed.
     world.route("it.contoso.com", "sip.contoso.com");
     story.later(AFTER_A_LOOK).await;
     page.press("Check again").await;
     story.shows("pending", &["srv-missing"]).await;
 
-    // The other, and nothing is pressed. What the reader has done stays as it is.
+    // The other is fixed, and nothing is pressed. What the reader has opened stays open.
     page.click("main .govuk-details:last-of-type > summary")
         .await;
     page.eval(
@@ -173,7 +172,7 @@ async fn without_scripts_two_buttons_do_the_same() {
     story.refresh_until("[data-finding=srv-missing]").await;
     fit(page, false, "journey-plain-missing").await;
     story.world.route("contoso.com", "sip.contoso.com");
-    // Nothing has told the background task to look.
+    // Nothing has woken the background task.
     page.press("Refresh").await;
     assert!(page.has("[data-state=pending]").await);
     story.portal.app.advance(AFTER_A_LOOK).await;
@@ -225,7 +224,7 @@ async fn a_held_domain_moves_by_its_zone_while_people_look() {
     page.open(&heir).await;
     story.shows("pending", &["domain-held"]).await;
     fit(page, true, "journey-held").await;
-    // The line stands on the page, ready to be copied into the zone.
+    // The line on the page can be copied into the zone.
     let words = story.words().await;
     let (_, rest) = words
         .split_once("pic-service=")
@@ -284,7 +283,7 @@ async fn a_domain_is_proven_by_the_record_of_the_receipt() {
         .shows("pending", &["domain-unproven", "domain-unproven"])
         .await;
     fit(page, true, "journey-proof-status").await;
-    // Each name gets what the receipt showed.
+    // Each name gets the record that the receipt showed.
     for name in names.lines() {
         story.world.internet.set(name, &[&format!("TXT {text}")]);
     }

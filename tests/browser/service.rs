@@ -1,4 +1,4 @@
-//! Does an administrator who returns get the service changed, each with the browser they have?
+//! An administrator returns and changes the service, with and without scripts.
 
 use crate::{
     portal_support::eventually,
@@ -9,7 +9,7 @@ use crate::{
     },
 };
 
-/// Looks whether the page that is open is fit for everybody.
+/// Checks that the open page is accessible and well formed.
 pub(crate) async fn fit(page: &Page, scripts: bool, name: &str) {
     for (width, scheme) in [(320, Scheme::Dark), (1280, Scheme::Light)] {
         page.window(width, 1).await;
@@ -124,7 +124,7 @@ async fn the_whole_way(scripts: bool) {
     page.assert_quiet(&[409, 422, 503]).await;
 }
 
-/// A new key, the service cancelled, put off at first, and signing in again by the new key alone.
+/// A new key, the service cancelled, refused at first, and signing in again with the new key only.
 async fn new_key_and_cancel(portal: &Portal, page: &Page, scripts: bool, key: &str) {
     page.press("Get a new management key").await;
     fit(page, scripts, "service-key").await;

@@ -1,4 +1,4 @@
-//! Does the support desk work in a real browser, for everybody who works there?
+//! The support desk in a real browser.
 
 use pic_portal::staff::store;
 
@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// Looks whether the page that is open is fit for everybody.
+/// Checks that the open page is accessible and well formed.
 async fn fit(page: &Page, scripts: bool, name: &str) {
     for (width, scheme) in [(320, Scheme::Dark), (1280, Scheme::Light)] {
         page.window(width, 1).await;
@@ -30,7 +30,8 @@ async fn words(page: &Page) -> String {
     page.find("main").await.text().await.unwrap()
 }
 
-/// The set-up link, find by domain, read the finding, check again, refuse; the administrator sees it.
+/// The set-up link, find by domain, read the finding, check again, refuse; the administrator sees
+/// it.
 async fn the_whole_way(scripts: bool) {
     const PASSWORD: &str = "four words nobody says";
     let portal = Portal::start().await;
@@ -142,7 +143,7 @@ async fn a_day_at_the_desk_without_javascript() {
     the_whole_way(false).await;
 }
 
-/// The queue and a request at the desk show what happens elsewhere, and leave what is typed alone.
+/// The queue and a request at the desk show changes, and leave what is typed alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_desk_follows_what_changes() {
     const PASSWORD: &str = "four words nobody says";

@@ -1,4 +1,4 @@
-//! Does the background task do everything once, whatever happens to it?
+//! Checks that the background task does everything exactly once.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -19,7 +19,7 @@ use crate::support::{
 };
 
 const LEASE: Duration = Duration::from_secs(30);
-/// Long enough for anything that does happen, on any machine.
+/// Long enough for anything that happens at all, on any machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 const ONE: &[(&str, &str)] = &[("sip.contoso.com", "contoso.com")];
 
@@ -27,7 +27,7 @@ async fn claim(pool: &PgPool, most: u32) -> Claim {
     store::claim(pool, most, LEASE).await.unwrap()
 }
 
-/// Settles as the worker does, and counts how often it had to be done again.
+/// Settles as the worker does, and counts how often it had to be repeated.
 async fn settle(pool: &PgPool, claim: &Claim, conflicts: &AtomicUsize) -> Settled {
     loop {
         match store::settle(pool, claim, &WAITS, &Verdicts::default()).await {
@@ -50,7 +50,7 @@ async fn workers_that_race_share_the_work_without_a_double() {
             let (worker, pool) = (portal.worker(), portal.db().pool().clone());
             async move {
                 let mut sum = Settled::default();
-                // Two take all that they can get, two little by little.
+                // Two take all that they can get, two take little at a time.
                 loop {
                     let few = if n % 2 == 1 { 7 } else { 0 };
                     let few = claim(&pool, few).await;
@@ -112,7 +112,7 @@ async fn a_settlement_that_is_late_for_some_settles_the_others() {
     let portal = TestApp::new().await;
     portal.store(10).await;
     let mine = claim(portal.pool(), 500).await;
-    // Four of them are withdrawn, three are somebody else's by now.
+    // Four of them are withdrawn, and three belong to another service by now.
     portal
         .run(
             "WITH gone AS (DELETE FROM work WHERE request_id IN
@@ -136,7 +136,7 @@ async fn a_settlement_that_is_late_for_some_settles_the_others() {
 async fn the_worker_sleeps_until_the_next_thing_that_it_can_do() {
     let portal = TestApp::new().await;
     let idle = async || store::idle_for(portal.pool(), false).await.unwrap();
-    // A look that settles tells the same.
+    // A check that settles makes the same entries.
     let told = async || {
         let look = store::settle_plain(portal.pool(), 5, None, LEASE, WAITS.expiry).await;
         look.unwrap().idle
@@ -145,7 +145,7 @@ async fn the_worker_sleeps_until_the_next_thing_that_it_can_do() {
     assert_eq!(told().await, None, "nothing is waiting");
     portal.store(2).await;
     assert_eq!(idle().await, Some(Duration::ZERO));
-    // Somebody has one of the two, and the other is due in a while.
+    // One of the two is claimed, and the other is due later.
     assert_eq!(claim(portal.pool(), 1).await.len(), 1);
     let after = async |sql| {
         portal.run(sql).await;
@@ -167,7 +167,7 @@ async fn the_worker_sleeps_until_the_next_thing_that_it_can_do() {
     }
 }
 
-/// Seconds from the last look at the one held request to the next.
+/// Seconds from the last check of the only held request to the next.
 const WAIT: &str = "SELECT round(extract(epoch FROM due_at - checked_at))::bigint FROM work";
 
 #[tokio::test]
@@ -180,14 +180,14 @@ async fn the_wait_of_a_held_request_doubles_up_to_the_longest() {
         let settled = portal.work().await;
         assert_eq!((settled.held, settled.provisioned), (1, 0));
         let wait = portal.number(WAIT).await;
-        // Up to a tenth less, so that what came together does not stay together.
+        // Up to a tenth less, so that requests that came together do not stay together.
         assert!((expected * 9 / 10..=expected).contains(&wait), "{wait}");
         let half = Duration::from_secs(expected.unsigned_abs() / 2);
         portal.advance(half).await;
         assert_eq!(portal.worker().step().await.unwrap(), None, "too early");
         portal.advance(half).await;
     }
-    // Looked at ten times, and told once.
+    // Checked ten times, and one event.
     let told = "SELECT count(*) FROM event WHERE code = 'held'";
     assert_eq!(portal.number(told).await, 1);
     assert_eq!(portal.number("SELECT count(*) FROM finding").await, 1);
@@ -201,7 +201,7 @@ async fn a_held_request_expires_on_time() {
     let late = portal.store_one(ONE).await;
     portal.advance(Duration::from_mins(30 * 24 * 60 - 10)).await;
     assert_eq!(portal.work().await.held, 1);
-    // By the back-off the next look would be in an hour, but the limit is nearer.
+    // By the back-off the next check would be in an hour, but the limit is earlier.
     portal
         .run("UPDATE work SET attempts = 9, due_at = pic_now()")
         .await;
@@ -314,7 +314,7 @@ async fn a_settlement_that_comes_second_changes_nothing_and_asks_to_be_called_ag
     let portal = TestApp::new().await;
     portal.store_one(ONE).await;
     let second = portal.store_one(ONE).await;
-    // The first is being settled by somebody who has not committed yet.
+    // Another transaction is settling the first, and has not committed yet.
     let first = claim(portal.pool(), 1).await;
     let mut transaction = portal.db().pool().begin().await.unwrap();
     let settled = sqlx::query_scalar::<_, i32>(
@@ -348,7 +348,7 @@ async fn a_settlement_that_comes_second_changes_nothing_and_asks_to_be_called_ag
 
 // ---------------------------------------------------------------------------------------------
 // Wake-ups. A worker that is not woken polls, once a second at most, so rounds that each need a
-// wake-up and take less than the patience in all cannot have been polls.
+// wake-up and take less than the patience in total cannot have been polls.
 
 const ROUNDS: usize = 60;
 
@@ -371,7 +371,8 @@ async fn rounds_within_patience(portal: &TestApp, round: impl AsyncFn()) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_submit_wakes_its_own_process_where_no_notification_arrives() {
     let portal = TestApp::new().await;
-    // As behind a pooler in transaction mode: what is sent is lost. New connections find this first.
+    // As behind a pooler in transaction mode: notifications are lost. New connections use this
+    // function first.
     portal
         .run(
             "CREATE FUNCTION public.pg_notify(text, text) RETURNS void LANGUAGE sql AS '';
@@ -414,7 +415,7 @@ async fn a_submit_tells_the_other_processes_without_any_data() {
     let running = tokio::spawn(portal.own_worker().run(stop.clone()));
     portal.submit(ONE).await;
     let told = async {
-        // Each process also tells itself something, to see whether anything arrives.
+        // Each process also notifies itself, to see whether notifications arrive.
         while !other.recv().await.unwrap().payload().is_empty() {}
     };
     timeout(PATIENCE, told).await.expect("the others are told");

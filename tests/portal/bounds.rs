@@ -1,4 +1,5 @@
-//! Does what others can make grow stay small, and can one request that fails stop others?
+//! Checks that data which others can make grow stays small, and that one failing request stops no
+//! other.
 
 mod apart;
 mod evidence;
@@ -6,8 +7,8 @@ mod timelines;
 
 use crate::support::app::TestApp;
 
-/// Sizes in bytes of all that tells of a request: its page, JSON, feed and support bundle, and the page
-/// of the support desk for whoever has this cookie.
+/// Sizes in bytes of everything that shows a request: its page, JSON, feed and support bundle, and
+/// the page of the support desk with this session cookie.
 async fn sizes(portal: &TestApp, reference: &str, desk: &str) -> Vec<(String, usize)> {
     let page = format!("/requests/{reference}");
     let json = axum::http::Request::get(&page).header("accept", "application/json");

@@ -1,9 +1,9 @@
-//! Does an address, a name or a telephone number that people put anywhere leave any trace?
+//! Checks that an address, a name or a telephone number leaves no trace, wherever people put it.
 //!
-//! Everywhere a person, a program or an older system can put something, marks that exist nowhere else
-//! are put, in several forms, into the real process at its most talkative. One sweep later, with
-//! everything still running, they are looked for in every table, in what `pg_dump` tells, in both logs,
-//! in the pages and metrics, and in every byte of the server's directory.
+//! Unique marks, in several forms, are put everywhere a person, a program or an older system can
+//! put data, into the real process at its most verbose log level. After one sweep, with everything
+//! still running, they are searched for in every table, in what `pg_dump` writes, in both logs, in
+//! the pages and metrics, and in every byte of the server's directory.
 
 mod commands;
 mod places;
@@ -32,16 +32,16 @@ use crate::{
     },
 };
 
-/// What is stored by right, so that looking is known to find things.
+/// Something that may be stored, to prove that the search works.
 const KNOWN: &str = "well-known.example";
-/// How many are put somewhere, at least.
+/// The least number of marks that are planted.
 const PLANTED: usize = 10_000;
-/// How many of them lie in `legacy_contact`.
+/// How many of them are in `legacy_contact`.
 const LEGACY: i64 = 7_500;
 
-/// The marks, and what they are typed as.
+/// The marks, and the forms in which they are typed.
 struct Canary {
-    /// What all forms have in common, in lower case: one of these is in each.
+    /// What all forms have in common, in lower case: each contains one of these.
     marks: Vec<String>,
     forms: Vec<String>,
 }
@@ -87,7 +87,7 @@ impl Canary {
         Self { marks, forms }
     }
 
-    /// Every mark as it is and as the digits of its bytes.
+    /// Every mark as text, and as the hexadecimal digits of its bytes.
     fn written(&self) -> Vec<String> {
         let hex = |mark: &String| data_encoding::HEXLOWER.encode(mark.as_bytes());
         self.marks
@@ -97,14 +97,14 @@ impl Canary {
             .collect()
     }
 
-    /// Whether any is in `text`.
+    /// Whether any of them is in `text`.
     fn is_in(&self, text: &str) -> bool {
         let text = text.to_lowercase();
         self.written().iter().any(|mark| text.contains(mark))
     }
 }
 
-/// The files below `dir` that hold `mark`, in any case.
+/// The files below `dir` that contain `mark`, in any case.
 pub(crate) fn files(dir: &Path, mark: &str) -> Vec<String> {
     let found = Command::new("grep")
         .args(["-r", "-l", "-a", "-i", "-F", "-e", mark])
@@ -112,7 +112,7 @@ pub(crate) fn files(dir: &Path, mark: &str) -> Vec<String> {
         .env("LC_ALL", "C")
         .output()
         .unwrap();
-    // 1: nothing is found; 2: something could not be read, or is gone by now.
+    // 1: nothing is found; 2: a file could not be read, or no longer exists.
     let gone = String::from_utf8(found.stderr).unwrap();
     assert!(
         gone.lines()
@@ -123,7 +123,7 @@ pub(crate) fn files(dir: &Path, mark: &str) -> Vec<String> {
     names.lines().map(str::to_owned).collect()
 }
 
-/// What the tools of PostgreSQL see of the private server in `dir`.
+/// What PostgreSQL's own tools see of the private server in `dir`.
 fn dumped(dir: &Path) -> String {
     let file = fs::read_to_string(dir.join("pgdata/postmaster.pid")).unwrap();
     let sockets = file.lines().nth(4).unwrap();
@@ -136,7 +136,7 @@ fn dumped(dir: &Path) -> String {
     String::from_utf8(dump.stdout).unwrap()
 }
 
-/// Lands contact rows of an older system: committed, deleted, changed, never committed.
+/// Writes contact rows of an older system: committed, deleted, changed, never committed.
 async fn into_legacy_contact(pool: &PgPool, canary: &Canary) {
     let insert = "INSERT INTO legacy_contact (email, name, phone, source)
         SELECT ($1::text[])[1 + n % cardinality($1)], ($1::text[])[1 + (n + 1) % cardinality($1)], ($1::text[])[1 + (n + 2) % cardinality($1)],
@@ -170,7 +170,7 @@ async fn into_legacy_contact(pool: &PgPool, canary: &Canary) {
     .unwrap();
 }
 
-/// Writes everything that PostgreSQL has in memory to disk, what is unlogged too.
+/// Writes everything that PostgreSQL has in memory to disk, including unlogged tables.
 async fn flush(pool: &PgPool) {
     sqlx::raw_sql("CREATE DATABASE flush TEMPLATE template0 STRATEGY FILE_COPY")
         .execute(&pool.clone().within(Duration::from_mins(2)))
@@ -182,14 +182,14 @@ async fn flush(pool: &PgPool) {
         .unwrap();
 }
 
-/// Submits a request that is fine.
+/// Submits a valid request.
 async fn submitted(portal: &Portal) -> Answer {
     let id = submission_id();
     let fields = request(&id, &[("sip.contoso.com", KNOWN)]);
     portal.post("/requests/new", &fields).await.unwrap()
 }
 
-/// Asks where the database refuses in the middle of it.
+/// Sends requests in which the database refuses a statement.
 async fn refused_halfway(canary: &Canary, portal: &Portal, pool: &PgPool) {
     sqlx::raw_sql("ALTER TABLE route RENAME TO gone")
         .execute(pool)
@@ -207,7 +207,7 @@ async fn refused_halfway(canary: &Canary, portal: &Portal, pool: &PgPool) {
         .unwrap();
 }
 
-/// Looks into everything that is kept, with everything running.
+/// Searches everything that is stored, with everything running.
 async fn assert_nowhere(canary: &Canary, pool: &PgPool, dir: &Path, scratch: &Path) {
     for mark in canary.written().iter().map(String::as_str) {
         let found = files(scratch, mark);
@@ -236,7 +236,7 @@ async fn assert_nowhere(canary: &Canary, pool: &PgPool, dir: &Path, scratch: &Pa
         .fetch_one(pool)
         .await
         .unwrap();
-    // Two by the form, one out of the export.
+    // Two by the form, one from the export.
     assert_eq!(requests, 3);
 }
 
@@ -262,7 +262,7 @@ async fn what_is_typed_or_lands_anywhere_is_nowhere_one_sweep_later() {
         (held == 1).then_some(())
     })
     .await;
-    // Somebody is signed in, so that what only those see is tried too.
+    // A session, so that the pages behind it are tried too.
     let receipt = format!("/requests/{reference}/receipt");
     let key = exchange(
         portal.address,

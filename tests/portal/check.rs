@@ -1,4 +1,4 @@
-//! Does `/check` look when it is asked to, keep nothing, and do nothing where checks are off?
+//! Checks that `/check` checks only on POST, stores nothing, and does nothing where checks are off.
 
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ async fn fields_that_are_not_asked_for_are_refused_and_what_is_typed_is_kept_now
 }
 
 /// A world in which `contoso.com` is ready and nothing else exists; its edge, and a portal that
-/// looks at it.
+/// checks it.
 async fn looking() -> (World, Edge, TestApp) {
     let world = World::start().await;
     let edge = world.ready("contoso.com").await;
@@ -201,7 +201,7 @@ async fn ten_a_minute_are_looked_up_for_a_network_and_the_form_waits() {
     assert_eq!(refused.header("retry-after"), "60");
     assert_eq!(shown(&refused), []);
     assert!(refused.body.contains("contoso.com</textarea>"));
-    // A look at the answers counts too, and goes on without.
+    // The check of the answers counts too; over the limit the review goes on without it.
     let id = submission_id();
     let mut fields = request(&id, &[("sip.contoso.com", "contoso.com")]);
     fields.retain(|(name, _)| *name != "action");

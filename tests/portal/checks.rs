@@ -1,4 +1,4 @@
-//! Does a request wait for its checks, and what is kept of what they found?
+//! Checks that a request waits for its checks, and how their findings are stored.
 
 mod limits;
 mod looked;

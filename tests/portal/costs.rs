@@ -1,8 +1,9 @@
-//! What does each job cost the database, in figures that are the same on every machine?
+//! Checks the costs of each job in the database, in figures that are the same on every machine.
 //!
-//! Bytes and records of write-ahead log and pages looked at, as PostgreSQL counts them for one
-//! statement with all its triggers and checks. A page's first change after a checkpoint logs the whole
-//! page, and now and then a page of an index is split: the least of several is the statement's own cost.
+//! Bytes and records of write-ahead log and pages read, as PostgreSQL counts them for one statement
+//! with all its triggers and checks. A page's first change after a checkpoint logs the whole page,
+//! and now and then a page of an index is split: the least of several runs is the statement's own
+//! cost.
 
 mod hot;
 mod looks;
@@ -13,7 +14,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use crate::support::app::TestApp;
 
-/// What one statement cost.
+/// The cost of one statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Cost {
     wal_bytes: u64,
@@ -32,8 +33,8 @@ async fn run(connection: &mut PgConnection, sql: String) {
         .unwrap();
 }
 
-/// Makes a function of a statement, so that what its triggers do is counted as its own; it keeps its
-/// plan, as a prepared statement does.
+/// Makes a function of a statement, so that its triggers are counted too; it keeps its plan, as a
+/// prepared statement does.
 async fn function(connection: &mut PgConnection, name: &str, parameters: &str, sql: &str) {
     let body = sql.trim_end().trim_end_matches(';');
     run(
@@ -49,7 +50,7 @@ async fn function(connection: &mut PgConnection, name: &str, parameters: &str, s
     .await;
 }
 
-/// What a statement costs; none: a whole page was logged meanwhile, which is not its own doing.
+/// The cost of a statement; `None`: a whole page was logged meanwhile, which is not its own cost.
 async fn cost(connection: &mut PgConnection, sql: &str) -> Option<Cost> {
     let explain = format!("EXPLAIN (ANALYZE, WAL, BUFFERS, TIMING OFF, FORMAT JSON) {sql}");
     let told: Value = sqlx::query_scalar(AssertSqlSafe(explain))
@@ -66,8 +67,8 @@ async fn cost(connection: &mut PgConnection, sql: &str) -> Option<Cost> {
     })
 }
 
-/// Values for `submit.sql`: `many` requests numbered from `first`, one edge and two domains each, as
-/// long as usual.
+/// Values for `submit.sql`: `many` requests numbered from `first`, one edge and two domains each,
+/// as long as usual.
 fn submissions(first: u64, many: u64) -> String {
     let numbers = first..first + many;
     let array = |kind: &str, of: &dyn Fn(u64) -> String| {
@@ -131,7 +132,8 @@ async fn least(connection: &mut PgConnection, times: u64, call: impl Fn(u64) -> 
     least.expect("most calls log no whole page")
 }
 
-/// A tenth more than what was measured, so that a minor version of PostgreSQL may write a little more.
+/// A tenth more than what was measured, so that a minor version of PostgreSQL may write a little
+/// more.
 const SUBMIT_RECORDS: u64 = 29;
 const SUBMIT_BYTES: u64 = 2_420;
 
@@ -144,8 +146,8 @@ async fn a_submit_writes_so_much_and_no_more() {
         format!("SELECT submit({})", submissions(1 + n, 1))
     })
     .await;
-    // Seven rows, sixteen entries in indexes, three rows locked for what refers to them, and the
-    // request's row confirmed, since its submission id may have been there already: 27 records.
+    // Seven rows, sixteen index entries, three rows locked by foreign keys, and the request's row
+    // confirmed, because its submission id may have been there already: 27 records.
     println!("a submit: {one:?}");
     assert!(one.wal_records <= SUBMIT_RECORDS, "{one:?}");
     assert!(one.wal_bytes <= SUBMIT_BYTES, "{one:?}");
@@ -156,7 +158,7 @@ async fn a_submit_writes_so_much_and_no_more() {
         "it was no retry that was measured"
     );
 
-    // Of a slice each member costs the same, but for what is split on the way.
+    // In a batch each request costs the same, apart from page splits.
     let slice = least(&mut connection, 20, |n| {
         format!("SELECT submit({})", submissions(1_000 + 64 * n, 64))
     })
@@ -166,8 +168,8 @@ async fn a_submit_writes_so_much_and_no_more() {
     assert!(slice.pages / 64 <= 110, "{slice:?}");
 }
 
-/// A session keeps its plans. Those that it makes when the rows are counted for the first time are to be
-/// good for large tables too.
+/// A session keeps its plans. Those made before the first statistics exist must be good for large
+/// tables too.
 #[tokio::test]
 async fn a_submit_costs_the_same_long_after_the_rows_were_counted() {
     let portal = TestApp::new().await;
@@ -190,7 +192,7 @@ async fn a_submit_costs_the_same_long_after_the_rows_were_counted() {
             run(&mut connection, format!("SELECT submit({values})")).await;
         }
     }
-    // By another session, so that nothing here is planned again.
+    // In another session, so that nothing here is planned again.
     let mut other = PgConnection::connect_with(&portal.db().options())
         .await
         .unwrap();
@@ -210,7 +212,7 @@ async fn a_submit_costs_the_same_long_after_the_rows_were_counted() {
     assert!(slice.pages / 64 <= 110, "{slice:?}");
 }
 
-/// However few rows there seem to be, a submit is looked at as a whole through indexes.
+/// However few rows the statistics show, the check of a whole submit uses indexes.
 #[tokio::test]
 async fn no_statistics_lead_the_look_at_a_whole_submit_through_a_table() {
     let portal = TestApp::new().await;
@@ -284,8 +286,9 @@ async fn a_transition_writes_so_much_and_no_more() {
         assert_eq!(portal.number("SELECT count(*) FROM work").await, 0);
     }
     let least = costs.iter().min().expect("most batches log no whole page");
-    // The claim's lock and the row of `work` deleted; the request's new version with seven entries in
-    // indexes; the event with one; two routes with three each; the rows that these refer to locked.
+    // The lock of the claim; the row of `work` deleted; the request's new version with seven
+    // entries in indexes; the event with one; two routes with three each; the referenced rows
+    // locked.
     let each = (
         least.wal_records / 500,
         least.wal_bytes / 500,

@@ -1,7 +1,7 @@
-//! Is nothing lost, doubled or half-done, whatever dies in whatever moment?
+//! Checks that nothing is lost, doubled or half done, whatever process dies at whatever moment.
 //!
-//! The short forms run with the other tests; `make soak` runs the long ones. `PIC_SEED` plays the
-//! dice of a run that failed again: the clients then want the same, though not in the same moments.
+//! The short forms run with the other tests; `make soak` runs the long ones. `PIC_SEED` repeats the
+//! random choices of a failed run: the clients then want the same, though not at the same moments.
 
 mod bodies;
 mod checker;
@@ -23,7 +23,7 @@ pub(crate) fn setting(name: &str, short: usize) -> usize {
     }
 }
 
-/// Numbers that follow from a seed: `SplitMix64` (Steele, Lea, Flood 2014). A failed test tells the
+/// Random numbers from a seed: `SplitMix64` (Steele, Lea, Flood 2014). A failed test prints the
 /// seed.
 pub(crate) struct Dice {
     state: u64,
@@ -31,7 +31,7 @@ pub(crate) struct Dice {
 }
 
 impl Dice {
-    /// Those of `PIC_SEED`, or new ones.
+    /// Seeded by `PIC_SEED`, or at random.
     pub(crate) fn cast() -> Self {
         let seed = match env::var("PIC_SEED") {
             Ok(seed) => seed.parse().expect("a number"),
@@ -40,7 +40,7 @@ impl Dice {
         Self { state: seed, seed }
     }
 
-    /// Others for somebody who throws at the same time.
+    /// An independent generator for a task that runs at the same time.
     pub(crate) fn split(&mut self) -> Self {
         Self {
             state: self.next(),
@@ -56,13 +56,13 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number from 0 up to and without `end`.
+    /// A number from 0 to `end`, exclusive.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         let end = u64::try_from(end).unwrap();
         usize::try_from(self.next() % end).unwrap()
     }
 
-    /// Yes, so many times of a hundred.
+    /// True with this probability in percent.
     pub(crate) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }

@@ -1,4 +1,4 @@
-//! Does the front door keep out what does not belong, and nobody who does?
+//! Checks the HTTP server: it refuses what does not belong, and serves everyone else.
 
 pub(crate) mod bodies;
 mod fuzz;
@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::app::TestApp;
 
-/// Headers that every answer has, whatever it is.
+/// Headers that every response has.
 const EVERYWHERE: [&str; 9] = [
     "content-security-policy",
     "x-content-type-options",
@@ -83,14 +83,14 @@ impl Open {
         socket.connect(self.address).await.unwrap()
     }
 
-    /// Sends `request` on a connection of its own; all that comes back.
+    /// Sends `request` on a connection of its own; returns everything that comes back.
     async fn tell(&self, request: impl AsRef<[u8]>) -> String {
         let mut stream = self.connect().await;
         stream.write_all(request.as_ref()).await.unwrap();
         rest(&mut stream).await
     }
 
-    /// A request that everybody may make.
+    /// A plain GET request.
     async fn get(&self, path: &str) -> String {
         self.tell(format!(
             "GET {path} HTTP/1.1\r\nhost: portal.test\r\nconnection: close\r\n\r\n"
@@ -99,8 +99,7 @@ impl Open {
     }
 }
 
-/// Everything until the other side closes. That it may reset the connection is what slow and wrong
-/// clients have to expect.
+/// Everything until the other side closes. Slow and wrong clients must expect a reset.
 async fn rest(stream: &mut TcpStream) -> String {
     let mut all = Vec::new();
     let mut some = vec![0; 16 * 1024];
@@ -110,7 +109,7 @@ async fn rest(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&all).into_owned()
 }
 
-/// One answer with a Content-Length, which the connection outlives.
+/// One response with a Content-Length, after which the connection stays open.
 async fn one_answer(stream: &mut TcpStream) -> Option<String> {
     let mut all = Vec::new();
     let mut some = vec![0; 16 * 1024];
@@ -129,7 +128,7 @@ async fn one_answer(stream: &mut TcpStream) -> Option<String> {
     }
 }
 
-/// The value of a header of an answer; empty when there is none.
+/// The value of a header of a response; empty when there is none.
 fn header<'a>(answer: &'a str, name: &str) -> &'a str {
     let head = answer.split("\r\n\r\n").next().unwrap_or_default();
     head.lines()
@@ -138,7 +137,7 @@ fn header<'a>(answer: &'a str, name: &str) -> &'a str {
         .map_or("", |(_, value)| value.trim())
 }
 
-/// The status of an answer, 0 when there is none.
+/// The status of a response, 0 when there is none.
 fn status(answer: &str) -> u16 {
     answer
         .strip_prefix("HTTP/1.1 ")
@@ -146,7 +145,7 @@ fn status(answer: &str) -> u16 {
         .unwrap_or(0)
 }
 
-/// Whether an answer has every header that each has, and a page.
+/// Checks that a response has every common header, and an error page.
 fn assert_has_face(answer: &str) {
     for name in EVERYWHERE {
         assert_ne!(header(answer, name), "", "{name} in {answer}");
@@ -154,7 +153,7 @@ fn assert_has_face(answer: &str) {
     assert!(answer.contains("<h1"), "{answer}");
 }
 
-/// Limits that a test does not have to wait for.
+/// Limits that are short enough for tests.
 fn short() -> Limits {
     let limit = Duration::from_secs(1);
     Limits {

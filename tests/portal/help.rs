@@ -1,5 +1,5 @@
-//! Does the help tell what the settings say, does every link in it lead somewhere, and does the
-//! address tool keep nothing?
+//! Checks that the help shows the settings, that its links work, and that the address tool keeps
+//! nothing.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,7 +25,7 @@ fn is_help(path: &str) -> bool {
     path == "/help" || path.starts_with("/help/")
 }
 
-/// All pages of help that can be reached from `/help`, by address.
+/// All help pages that can be reached from `/help`, by address.
 async fn crawl(portal: &TestApp) -> BTreeMap<String, Answer> {
     let mut pages = BTreeMap::new();
     let mut open = vec!["/help".to_owned()];
@@ -233,14 +233,14 @@ async fn the_address_tool_leaves_nothing_behind() {
     assert!(!rows.contains("canary"));
     let again = portal.get("/help/address").await;
     assert!(!again.body.contains("canary"));
-    // A GET never carries it: such an address would stand in logs and in the history.
+    // A GET never has it: such an address would be in logs and in the history.
     let asked = portal
         .get("/help/address?address=canary-4711%40x.example")
         .await;
     assert!(!asked.body.contains("canary"));
 }
 
-/// All that is in all tables.
+/// All rows of all tables.
 async fn all_rows(portal: &TestApp) -> String {
     let tables: Vec<String> = sqlx::query_scalar(
         "SELECT query_to_xml(format('TABLE %I.%I', schemaname, tablename), true, true, '')::text

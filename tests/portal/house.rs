@@ -1,8 +1,8 @@
-//! Does every file import only what its place in the house allows?
+//! Checks that every file imports only what its place in the code allows.
 //!
-//! The rules are those of `docs/design.md#the-house`. A file is judged by what its production code
-//! names: `use` lines and paths alike, up to its tests. Where a module hands a name on (`pub use`), an
-//! import of that name counts as one of the file that has it.
+//! The rules are those of `docs/design.md#the-house`. What counts are the names in a file's
+//! production code: `use` lines and paths alike, up to its tests. Where a module re-exports a name
+//! (`pub use`), an import of that name counts as one of the file that defines it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,8 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The rooms of `src`, from the ground up: each may import those that stand before it, and no
-/// other.
+/// The modules of `src`, from the bottom up: each may import those before it, and no others.
 const FLOORS: &[&[&str]] = &[
     &["clock", "code", "named", "topic"],
     &["names", "secret"],
@@ -28,7 +27,7 @@ const FLOORS: &[&[&str]] = &[
     &["cli"],
 ];
 
-/// Files that import each other in a circle: no more than so many.
+/// The most files that may import each other in a circle.
 const LONGEST_CIRCLE: usize = 3;
 
 /// One file, without comments and tests.
@@ -42,7 +41,7 @@ impl Source {
     /// Whether the file names `what`, such as `sqlx` or `crate::error`, in one piece or in braces.
     fn names(&self, what: &str) -> bool {
         let path: Vec<_> = what.split("::").collect();
-        // The name of a crate alone may be any word.
+        // A single crate name may be an ordinary word.
         let written = if path.len() == 1 {
             format!("{what}::")
         } else {
@@ -51,13 +50,13 @@ impl Source {
         has_word(&self.code, &written) || self.uses(&path)
     }
 
-    /// What other files call it.
+    /// Its module path.
     fn module(&self) -> String {
         let path = self.path.trim_end_matches(".rs").trim_end_matches("/mod");
         path.replace('/', "::")
     }
 
-    /// All paths that it names from `crate`, `self` or `super` on, and whether it hands them on.
+    /// All paths that begin with `crate`, `self` or `super`, and whether each is re-exported.
     fn paths(&self) -> Vec<(String, bool)> {
         let mut paths = Vec::new();
         let mut statements = self.code.split(';');
@@ -210,7 +209,8 @@ impl Arrows {
                 let name = path.rsplit("::").next().unwrap_or_default();
                 if is_handed_on && path.starts_with(&format!("{own}::")) {
                     let handed_name = format!("{own}::{name}");
-                    // A function may be called like its module, which is found by its path anyway.
+                    // A function may have the name of its module, which is found by its path
+                    // anyway.
                     if !modules.contains(&handed_name) {
                         handed_on.insert(handed_name, path);
                     }
@@ -221,7 +221,7 @@ impl Arrows {
         }
         let mut arrows = BTreeMap::<_, BTreeSet<_>>::new();
         for (from, mut path) in imported {
-            // Such as `request::State`, which is `request::state::State`, and what is in it.
+            // Such as `request::State`, which is `request::state::State`, and names in it.
             while let Some((name, true_name)) = handed_on
                 .iter()
                 .find(|(name, _)| path == **name || path.starts_with(&format!("{name}::")))
@@ -257,7 +257,7 @@ impl Arrows {
     }
 }
 
-/// `path` as it is called from the crate, if it is of this crate.
+/// `path` as an absolute path in the crate, if it is of this crate.
 fn absolute(own: &str, path: &str) -> Option<String> {
     let mut base: Vec<&str> = own.split("::").collect();
     let mut parts = path.split("::").peekable();
@@ -318,7 +318,7 @@ fn circles_are_small() {
     assert!(circles.is_empty(), "circles:\n{}", circles.join("\n\n"));
 }
 
-/// No file that `is_bound` holds for may name any of `forbidden`; there must be such files.
+/// Checks that no file that `is_bound` selects names any of `forbidden`, and that it selects some.
 fn forbid(is_bound: impl Fn(&str) -> bool, forbidden: &[&str]) {
     let sources = sources();
     let bound: Vec<_> = sources.iter().filter(|s| is_bound(&s.path)).collect();
@@ -416,7 +416,7 @@ fn the_domain_stands_on_its_own() {
 #[test]
 fn stores_alone_speak_sql() {
     let others = |path: &str| {
-        // A store may have parts.
+        // A store may be split into several files.
         let is_store = path.ends_with("store.rs") || path.contains("/store/");
         let may = is_store || path.starts_with("retention/") || path.starts_with("db/");
         !may

@@ -1,5 +1,4 @@
-//! Does `pic-portal import` bring an old portal's requests over, all of a file or nothing, and none
-//! of its contacts?
+//! Checks `pic-portal import`: all of a file or nothing, and none of its contacts.
 
 mod keys;
 mod numbers;
@@ -21,8 +20,8 @@ use crate::{
     },
 };
 
-/// An export of an old portal: two lines that are one request, one in progress, one that is over,
-/// contacts in four columns, and a column that nobody knows.
+/// An export of an old portal: two lines that are one request, one in progress, one that has ended,
+/// contacts in four columns, and an unknown column.
 const CSV: &str = "\
 Request ID,Agreement Type,Agreement Number,Access Edge service FQDN,SIP domain(s),Deployment,Status,Date submitted,Contact name,E-Mail,Phone,Colour,Notes\r
 17,Volume Licensing,123-45 67,sip.contoso.com,contoso.com,On-premises,Activated,2014-03-31,MARK Bob,MARK@aviary.example,MARK-1,red,\"call
@@ -58,7 +57,7 @@ impl Place {
         }
     }
 
-    /// Writes an export, in which every `MARK` is this test's own.
+    /// Writes an export, in which every `MARK` is replaced by this test's own.
     fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.scratch.path().join(name);
         fs::write(&path, text.replace("MARK", &self.mark)).unwrap();
@@ -89,13 +88,13 @@ impl Place {
         output
     }
 
-    /// Imports text that is right; what was said.
+    /// Imports a valid text; returns the output.
     async fn right(&self, name: &str, text: &str) -> String {
         let output = self.import(&self.file(name, text), &[]).await;
         succeeded(&output)
     }
 
-    /// Imports text that is wrong, of which nothing comes in; what was said.
+    /// Imports an invalid text, of which nothing may be imported; returns the output.
     async fn wrong(&self, name: &str, text: &str) -> String {
         let before = self.portal.number("SELECT count(*) FROM request").await;
         let output = self.import(&self.file(name, text), &[]).await;
@@ -109,7 +108,7 @@ impl Place {
         fault
     }
 
-    /// Nothing of the contacts is in the database or in what was written.
+    /// Checks that nothing of the contacts is in the database or in the output.
     async fn assert_clean(&self, export: &str) {
         let kept = everything(self.portal.pool()).await;
         assert!(kept.contains("tailspin.example"), "the eye is sharp");
@@ -163,7 +162,7 @@ fn keys(path: &Path) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// What both exports are, seen through the portal's own pages.
+/// The contents of both exports, as the portal's own pages show them.
 async fn assert_has_come_over(place: &Place, keys: &[Vec<String>]) {
     let portal = &place.portal;
     let [one, other] = keys else {
@@ -187,11 +186,11 @@ async fn assert_has_come_over(place: &Place, keys: &[Vec<String>]) {
         "{}",
         hub.body
     );
-    // A key opens its own service alone.
+    // A key opens its own service only.
     let fields = [("number", "1234567"), ("management_key", other[3].as_str())];
     let answer = portal.post("/service", &fields).await;
     assert!(answer.status.is_client_error());
-    // What is pending goes on as if it had been submitted here.
+    // Pending requests go on as if they had been submitted here.
     assert_eq!(portal.work().await.provisioned, 1);
     assert_eq!(portal.state(&other[2]).await, "provisioned");
     assert_eq!(routes(portal).await.len(), 4);
@@ -271,7 +270,7 @@ async fn objects_one_after_the_other_and_other_delimiters_do_too() {
     let report = place.right("tabs.csv", &lines).await;
     assert!(report.contains("These have 2 SIP domains"), "{report}");
     assert_eq!(place.portal.work().await.provisioned, 4);
-    // Lines of one agreement are one request where there is no number of a request.
+    // Lines of one agreement are one request where they have no request number.
     let lines = "Program,Number,Edge,Domain\nMPN,9,sip.g.example,g.example\nHVS,8,sip.h.example,h.example\nMPN,9,sip.g.example,i.example\n";
     let report = place.right("agreements.csv", lines).await;
     assert!(report.contains("2 requests brought over"), "{report}");
@@ -288,7 +287,7 @@ async fn a_second_run_changes_nothing() {
         contents(&place.portal).await,
     );
     assert!(kept.len() > 10);
-    // Under the old name, under another, and what has gone on since.
+    // Under the old file name, under another, and after requests have gone on.
     for name in ["old.csv", "again.csv"] {
         let report = place.right(name, CSV).await;
         assert!(
@@ -305,7 +304,7 @@ async fn a_second_run_changes_nothing() {
     place.right("old.csv", CSV).await;
     assert_eq!(routes(&place.portal).await.len(), 4);
 
-    // More of the same: only what is new comes in.
+    // A longer file of the same kind: only new requests are imported.
     let more = format!("{CSV}20,MPN,5,sip.new.example,new.example,,Activated,,,,,,\r\n");
     let report = place.right("more.csv", &more).await;
     assert!(
@@ -315,7 +314,7 @@ async fn a_second_run_changes_nothing() {
     assert_eq!(keys(&place.keys("more.csv")).len(), 1);
 }
 
-/// Every row of what an import writes to.
+/// Every row of the tables that an import writes to.
 async fn contents(portal: &TestApp) -> Vec<String> {
     sqlx::query_scalar(
         "SELECT s::text FROM service s UNION ALL SELECT r::text FROM request r
@@ -380,11 +379,11 @@ async fn a_keys_file_that_is_there_is_never_written_to() {
     assert_eq!(keys(&elsewhere).len(), 2);
 }
 
-/// Lines below these headers, and what is said of them.
+/// Lines below these headers, and the message about each.
 const HEADERS: &str = "id,programme,number,edge,domain,deployment,state,submitted,email\n";
 const WRONG: &[(&str, &[&str])] = &[
     (
-        // Every field of one line.
+        // One line with an error in every field.
         "1,Free,,contoso.com,MARK@contoso.com,moon,happy,31.03.2014,x\n",
         &[
             "line 2, column programme: is none of the four",
@@ -397,7 +396,7 @@ const WRONG: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        // Addresses, wherever; of several names the wrong ones.
+        // Addresses everywhere; of several names the wrong ones.
         "MARK@a.example,MARK@a.example,MARK@a.example,sip:MARK@a.example,a.example,,,,\n\
          2,MPN,MARK_1,192.0.2.1,\"a.example, MARK, co.uk\",,,,\n",
         &[
@@ -427,7 +426,7 @@ const WRONG: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        // Lines of one request that say different things.
+        // Lines of one request that contradict each other.
         "1,MPN,1,sip.a.example,a.example,,activated,,\n1,MPN,2,sip.a.example,b.example,,activated,,\n\
          2,MPN,1,sip.c.example,c.example,,activated,,\n2,MPN,1,sip.c.example,d.example,,pending,,\n\
          3,MPN,1,sip.e.example,e.example,,,,\n3,SPLA,1,sip.e.example,f.example,,,,\n",
@@ -438,7 +437,7 @@ const WRONG: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        // The portal's rules of routes.
+        // The portal's rules for routes.
         "1,MPN,1,sip.a.example,a.example,,,,\n1,MPN,1,edge.a.example,a.example,,,,\n\
          2,MPN,1,sip.c.example,sip.c.example,,,,\n",
         &[
@@ -466,7 +465,7 @@ async fn what_is_wrong_is_told_by_line_and_nothing_comes_in() {
         let told = fault.lines().filter(|line| line.starts_with("line "));
         assert_eq!(told.count(), faults.len(), "{fault}");
     }
-    // An eleventh edge; ten are fine.
+    // An eleventh edge; ten are allowed.
     let edges = |count: i32| {
         let line = |n| format!("1,MPN,1,sip{n}.x.example,d{n}.x.example,,,,\n");
         format!("{HEADERS}{}", (0..count).map(line).collect::<String>())
@@ -484,7 +483,7 @@ async fn what_is_wrong_is_told_by_line_and_nothing_comes_in() {
             .contains("line 2, column sip domain: the request that begins here has more than 1000"),
         "{fault}"
     );
-    // A hundred are told, the others counted.
+    // A hundred errors are printed, the others counted.
     let lines = format!(
         "{HEADERS}{}",
         "1,MPN,,sip.a.example,a.example,,,,\n".repeat(150)
@@ -585,7 +584,7 @@ async fn what_others_hold_does_not_come_in() {
         "{fault}"
     );
     assert_eq!(routes(&place.portal).await, before);
-    // And what came over before does not come over changed.
+    // And a request that was imported before must not differ now.
     let file = "id,programme,number,edge,domain\n1,MPN,1,sip.a.example,a.example\n";
     place.right("one.csv", file).await;
     let fault = place
@@ -606,7 +605,7 @@ async fn the_portal_goes_on_while_a_file_comes_in() {
     let file = place.file("big.csv", &text);
     let portal = &place.portal;
     let (output, submitted) = tokio::join!(place.import(&file, &[]), async {
-        // Whatever it is at, some of these meet it.
+        // Whatever step it is at, some of these run at the same time.
         let mut submitted = 0;
         while portal.number("SELECT count(*) FROM service").await < 6_000 {
             portal.store(5).await;

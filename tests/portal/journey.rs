@@ -1,4 +1,4 @@
-//! Does a request go all the way from the form to routes in force?
+//! Follows a request all the way from the form to routes in force.
 
 use std::time::Duration;
 
@@ -129,7 +129,7 @@ async fn a_submission_id_that_is_no_random_one_is_refused_by_its_name() {
             "{}",
             refused.body
         );
-        // The page has a new one, so that the next press works.
+        // The page has a new one, so that the next submit works.
         let (_, new) = &refused.hidden()[0];
         let sent = portal.post("/requests/new", &request(new, TWO_EDGES)).await;
         sent.reference();

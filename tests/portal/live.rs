@@ -1,4 +1,5 @@
-//! Does whoever waits for a request learn what becomes of it, at once and wherever it happens?
+//! Checks that all who wait for a request learn of its changes at once, in whatever process they
+//! happen.
 
 mod files;
 mod many;
@@ -25,10 +26,10 @@ use tower::ServiceExt as _;
 use crate::support::app::{TestApp, WAITS};
 
 const ONE: &[(&str, &str)] = &[("sip.contoso.com", "contoso.com")];
-/// Long enough for anything that does happen, on any machine.
+/// Long enough for anything that happens at all, on any machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// One event of a stream; a comment or a wait has no name.
+/// One event of a stream; a comment or a retry has no name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Event {
     name: String,
@@ -58,7 +59,7 @@ impl Event {
         serde_json::from_str(&self.data).unwrap()
     }
 
-    /// The name and what it tells of: a standing, or what happened.
+    /// The name and the content in short: a standing, or what happened.
     fn brief(&self) -> String {
         let json = self.json();
         let told = json.get("standing").unwrap_or(&json["code"]);
@@ -66,7 +67,7 @@ impl Event {
     }
 }
 
-/// A stream that is open.
+/// An open stream.
 struct Stream {
     headers: HeaderMap,
     body: BodyDataStream,

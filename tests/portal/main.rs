@@ -1,4 +1,4 @@
-//! Does the portal as a whole do what it promises?
+//! Tests the portal as a whole, on a real PostgreSQL.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

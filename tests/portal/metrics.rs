@@ -1,4 +1,4 @@
-//! Does Prometheus get to know how the portal is doing, and nothing of what anybody typed?
+//! Checks the metrics for Prometheus, and that they contain nothing that was typed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -37,7 +37,7 @@ const INSTALL: &str = "promtool is missing; run `make test`, or: apt-get install
 /// Samples by name with labels, as they are written.
 type Samples = BTreeMap<String, String>;
 
-/// A portal, its background task, and what Prometheus is answered.
+/// A portal, its background task, and its metrics.
 struct Watched {
     portal: TestApp,
     worker: Worker,
@@ -104,7 +104,7 @@ fn families(text: &str) -> BTreeMap<&str, &str> {
     families.map(|it| it.split_once(' ').unwrap()).collect()
 }
 
-/// What Debian's promtool says of `input`; it is never left out.
+/// Runs Debian's promtool on `input`; the tests require it.
 fn promtool(arguments: &[&str], input: &str) {
     let started = Command::new("promtool")
         .args(arguments)
@@ -296,7 +296,7 @@ async fn a_scrape_without_the_database_says_so() {
     assert!(!samples.contains_key("pic_requests_pending"), "not a 0");
 }
 
-/// A statement that waits for a lock is given up, and the scrape is answered.
+/// A query that waits for a lock is given up, and the scrape is answered.
 #[tokio::test]
 async fn a_scrape_does_not_wait_for_a_database_that_hangs() {
     let watched = Watched::new().await;

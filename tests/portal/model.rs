@@ -1,4 +1,4 @@
-//! Whatever is done in whatever order: is what the portal holds what a simple model says?
+//! Compares the portal with a simple model, for random sequences of actions.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,15 +30,15 @@ type Wanted = BTreeMap<&'static str, &'static str>;
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// A new service, or other routes for the one there is.
+    /// A new service, or other routes for the existing one.
     Submit(usize, Wanted),
-    /// The last request of the service is taken back.
+    /// The last request of the service is withdrawn.
     Withdraw(usize),
     Cancel(usize),
     NewKey(usize),
-    /// Some time later the background task does all that is due.
+    /// Some time later the background task settles everything that is due.
     Work,
-    /// The same once every pending request is too old.
+    /// The same once every pending request has expired.
     Expire,
     /// The same with proof that a domain belongs to the service.
     Move(usize, &'static str),
@@ -75,7 +75,7 @@ struct Asked {
     wanted: Wanted,
     state: &'static str,
     events: i64,
-    /// The domains that held it back when it was looked at last.
+    /// The domains that held it back at its last check.
     held: BTreeSet<&'static str>,
     submitted: Duration,
 }
@@ -85,11 +85,11 @@ struct Asked {
 struct InForce {
     edge: &'static str,
     service: usize,
-    /// Place of the request that brought it about.
+    /// Index of the request that put it in force.
     by: usize,
 }
 
-/// Requests by their place, in order of submission.
+/// Requests by their index, in order of submission.
 #[derive(Debug, Default)]
 struct Model {
     requests: Vec<Asked>,
@@ -131,7 +131,7 @@ impl Model {
         }
     }
 
-    /// The background task, until nothing is due. The first round has the proof.
+    /// Runs the background task until nothing is due. The first round has the proof.
     fn work(&mut self, mut proof: Option<(usize, &'static str)>) {
         let places = 0..self.requests.len();
         let mut due: BTreeSet<usize> = places
@@ -142,7 +142,7 @@ impl Model {
         }
     }
 
-    /// Looks at these requests; which are due at once after that.
+    /// Checks these requests; returns those that are due at once after that.
     fn round(
         &mut self,
         due: &BTreeSet<usize>,
@@ -174,7 +174,7 @@ impl Model {
             }
             request.held = way;
         }
-        // Of those who want one domain the first goes first.
+        // Of requests that want one domain the first is settled first.
         let mut claimed = BTreeSet::new();
         let (mut provisioned, mut again) = (Vec::new(), BTreeSet::new());
         for (request, _) in free {
@@ -186,7 +186,7 @@ impl Model {
             }
             claimed.extend(wanted);
         }
-        // All that is proven changes hands before anybody lets go of anything.
+        // All proven domains move before any other is released.
         for by in provisioned.clone() {
             let Asked {
                 wanted, service, ..
@@ -416,7 +416,7 @@ impl Run {
     }
 }
 
-/// A database a sequence, so few of them; each is as long as a service's life may be.
+/// Few sequences, as each needs a database; each is as long as the life of a service may be.
 #[test]
 fn any_sequence_leaves_what_a_simple_model_says() {
     let runtime = tokio::runtime::Runtime::new().unwrap();

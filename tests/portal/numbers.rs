@@ -1,4 +1,4 @@
-//! What becomes of a name or a telephone number in the field of the agreement number?
+//! Checks what happens to names and telephone numbers in the field of the agreement number.
 
 use axum::http::StatusCode;
 
@@ -53,7 +53,7 @@ async fn digits_that_could_be_a_telephone_number_are_asked_about() {
     assert_eq!(asked.status, StatusCode::OK);
     let told = "A telephone number or a name must not be entered here";
     assert!(asked.body.contains(told), "{}", asked.body);
-    // Whoever knows better goes on, and may write it in groups to sign in.
+    // A person who knows better can go on, and may write it in groups to sign in.
     let sent = portal
         .post("/requests/new", &form(&id, "4255550100", "submit"))
         .await;
@@ -64,7 +64,7 @@ async fn digits_that_could_be_a_telephone_number_are_asked_about() {
     let fields = [("number", "425-555-0100"), ("management_key", key.as_str())];
     let answer = portal.post("/service", &fields).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
-    // A usual number is not asked about.
+    // For a usual number there is no question.
     let id = submission_id();
     let (number, action) = ("12345678ZZE1234", "review");
     let usual = portal

@@ -1,5 +1,5 @@
-//! Are submits that come in together stored together, each for itself, also when there are more of
-//! them than can be stored?
+//! Checks that simultaneous submits are stored together, each independently, also when there are
+//! too many.
 
 mod faults;
 mod process;
@@ -32,7 +32,7 @@ use crate::{
     },
 };
 
-/// Limits of time that no test meets by accident.
+/// Time limits that no test reaches by accident.
 fn patient() -> Limits {
     Limits {
         late: Duration::from_mins(1),
@@ -42,11 +42,11 @@ fn patient() -> Limits {
     }
 }
 
-/// Whoever stores requests waits for this lock; a number of its own.
+/// All statements that store requests wait for this advisory lock; the number is arbitrary.
 const HOLD: &str = "7041";
 
-/// Nobody stores a request until this ends. By an advisory lock in a trigger, because the portal's
-/// own limit for locks is short, and this machine may be busy.
+/// No request is stored until this ends. It uses an advisory lock in a trigger, because the
+/// portal's own limit for locks is short, and this machine may be busy.
 async fn hold(pool: &PgPool) -> Transaction {
     let sql = format!(
         "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql SET lock_timeout = 0 AS $$
@@ -69,7 +69,7 @@ async fn hold(pool: &PgPool) -> Transaction {
     holder
 }
 
-/// Waits until so many statements wait for the end of [`hold`].
+/// Waits until this many statements wait for the end of [`hold`].
 async fn held(pool: &PgPool, statements: i64) {
     eventually("the writers wait for the lock", async || {
         let waiting: i64 = sqlx::query_scalar(
@@ -88,7 +88,7 @@ async fn held(pool: &PgPool, statements: i64) {
 struct Busy {
     portal: Arc<TestApp>,
     holder: Transaction,
-    /// The two.
+    /// The two submissions.
     first: Vec<JoinHandle<Answer>>,
 }
 
@@ -112,7 +112,7 @@ impl Busy {
         }
     }
 
-    /// Waits until so many stand in the line.
+    /// Waits until this many submissions are in the line.
     async fn waiting(&self, count: usize) {
         eventually("they wait in the line", async || {
             (self.portal.app.queue().waiting() == count).then_some(())
@@ -120,7 +120,7 @@ impl Busy {
         .await;
     }
 
-    /// Lets the writers go on; the answers of the two that they were busy with.
+    /// Lets the writers go on; returns the responses to their two submissions.
     async fn release(self) -> (Arc<TestApp>, Vec<Answer>) {
         self.holder.rollback().await.unwrap();
         let mut answers = Vec::new();
@@ -140,7 +140,7 @@ fn post(portal: &Arc<TestApp>, id: &str, domain: &str) -> JoinHandle<Answer> {
     })
 }
 
-/// Submits past the pages.
+/// Submits to the queue directly.
 fn submit(
     portal: &Arc<TestApp>,
     submission: Submission,
@@ -157,12 +157,11 @@ async fn all<T: 'static>(tasks: Vec<JoinHandle<T>>) -> Vec<T> {
     done
 }
 
-/// By how many transactions all that is stored was stored.
+/// How many transactions have stored the requests.
 const TRANSACTIONS: &str = "SELECT count(DISTINCT xmin::text) FROM request";
 const REQUESTS: &str = "SELECT count(*) FROM request";
 
-/// Whether each request is whole: one edge, one domain, one event, one entry for the background
-/// task.
+/// Checks that each request is complete: one edge, one domain, one event, one row of `work`.
 async fn assert_whole(portal: &TestApp, requests: i64) {
     let counts = "SELECT count(*) FROM request r WHERE
         (SELECT count(*) FROM request_edge e WHERE e.request_id = r.id) = 1
@@ -190,7 +189,7 @@ async fn what_comes_together_is_stored_together() {
     assert_eq!(meter.batches(), [2, 2, 2, 2, 2, 2, 2, 3, 3]);
     assert_eq!(meter.submissions(), 100);
     assert_eq!(portal.app.queue().waiting(), 0);
-    // Each was asked by its own.
+    // Each was sent on its own.
     for answer in &answers {
         let page = portal.get(answer.header("location")).await;
         assert_eq!(page.status, StatusCode::OK);
@@ -256,7 +255,7 @@ async fn service(portal: &TestApp) -> ServiceId {
 async fn what_cannot_be_stored_harms_no_other() {
     const BAD: [usize; 4] = [0, 17, 18, 39];
     let portal = TestApp::with_queue(patient()).await;
-    // Somebody has removed it since they signed in.
+    // It was deleted after they signed in.
     let gone = service(&portal).await;
     portal
         .run("DELETE FROM route; DELETE FROM request; DELETE FROM service")
@@ -338,7 +337,8 @@ async fn members_of_one_batch_may_be_the_same() {
     assert_eq!(portal.number(REQUESTS).await, 5);
 }
 
-/// A writer goes when the line is empty, and whoever comes in that very moment starts another.
+/// A writer ends when the line is empty, and a submission that comes at that very moment starts
+/// another.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_is_forgotten_when_a_writer_goes() {
     let portal = Arc::new(TestApp::with_queue(patient()).await);
@@ -358,7 +358,8 @@ async fn nobody_is_forgotten_when_a_writer_goes() {
     assert_whole(&portal, 300).await;
 }
 
-/// How a form comes back that was put off: as it was sent, with when to send it again.
+/// Checks the page for a form that was not accepted: the form as it was sent, and when to send it
+/// again.
 fn assert_put_off(answer: &Answer, id: &str, domain: &str) {
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer.header("retry-after"), "10");
@@ -373,7 +374,7 @@ fn assert_put_off(answer: &Answer, id: &str, domain: &str) {
     );
 }
 
-/// Presses *Send again* on a page that was put off.
+/// Presses *Send again* on such a page.
 async fn again(portal: &TestApp, page: &Answer) -> Answer {
     let mut fields = page.hidden();
     fields.push(("action".into(), "submit".into()));
@@ -395,7 +396,7 @@ async fn a_full_line_is_told_of_before_anything_is_made_of_the_form() {
     let refused = busy.portal.post("/requests/new", &fields).await;
     assert_put_off(&refused, &id, "no domain");
     assert_eq!(meter.put_offs(Why::Full), 1);
-    // Other buttons are free.
+    // Other buttons are not limited.
     fields.last_mut().unwrap().1 = "review";
     let reviewed = busy.portal.post("/requests/new", &fields).await;
     assert_eq!(reviewed.status, StatusCode::UNPROCESSABLE_ENTITY);
@@ -421,7 +422,7 @@ async fn who_finds_the_line_full_is_told_at_once_and_loses_nothing() {
     let refused = post(&busy.portal, &id, "late.example").await.unwrap();
     assert_put_off(&refused, &id, "late.example");
     let page = refused;
-    // So is a program, in its own words.
+    // A program gets the same answer as problem JSON.
     let body = serde_html_form::to_string(request(&id, &[("sip.contoso.net", "late.example")]));
     let program = Request::post("/requests/new")
         .header("host", "portal.test")
@@ -441,7 +442,7 @@ async fn who_finds_the_line_full_is_told_at_once_and_loses_nothing() {
         .await
         .iter()
         .for_each(|answer| drop(answer.reference()));
-    // The page itself is enough to send it again, as often as one likes.
+    // The page itself is enough to send it again, any number of times.
     let first = again(&portal, &page).await.reference();
     assert_eq!(again(&portal, &page).await.reference(), first);
     assert_whole(&portal, 6).await;
@@ -505,7 +506,7 @@ async fn what_waits_has_its_most_in_rows() {
     })
     .await;
     let mut posts = Vec::new();
-    // One that has more than all may have is let in where nobody waits.
+    // One that is larger than the limit is accepted when none wait.
     let many: Vec<_> = (0..9).map(|n| format!("m{n}.example")).collect();
     posts.push(post(&busy.portal, &submission_id(), &many.join(" ")));
     busy.waiting(1).await;
@@ -525,7 +526,7 @@ async fn who_waits_is_told_in_time_and_finds_the_request_on_the_next_try() {
     let portal = Arc::new(TestApp::with_queue(limits).await);
     let holder = hold(portal.db().pool()).await;
     let id = submission_id();
-    // A writer has it, and nobody knows what becomes of it.
+    // A writer has it, and its result is not known.
     let told = post(&portal, &id, "d1.example").await.unwrap();
     assert_put_off(&told, &id, "d1.example");
     assert_eq!(portal.app.queue().meter().put_offs(Why::Late), 1);
@@ -538,7 +539,7 @@ async fn who_waits_is_told_in_time_and_finds_the_request_on_the_next_try() {
         .fetch_one(portal.pool())
         .await
         .unwrap();
-    // However slow this machine is, it comes through in the end.
+    // However slow this machine is, it succeeds in the end.
     let again = eventually("the next try is answered", async || {
         let again = post(&portal, &id, "d1.example").await.unwrap();
         (again.status == StatusCode::SEE_OTHER).then_some(again)
@@ -557,7 +558,7 @@ async fn a_client_that_goes_away_takes_nobody_with_it() {
         posts.push(post(&busy.portal, &submission_id(), &domain));
         busy.waiting(n + 1).await;
     }
-    // What a writer has taken is stored, who asked for it or not; what waits is not.
+    // What a writer has taken is stored although the client has gone; what waits is not.
     busy.first[1].abort();
     for gone in [0, 4, 5, 9] {
         posts[gone].abort();
@@ -592,8 +593,8 @@ async fn a_client_that_goes_away_takes_nobody_with_it() {
     assert_eq!(portal.number(gone).await, 0);
 }
 
-/// Ten times as many as there is room for: what is answered 303 is stored, and nothing else is;
-/// who tries again in the end gets through, once.
+/// Ten times as many as there is room for: exactly the requests answered with 303 are stored;
+/// clients that retry succeed in the end, once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_ten_times_too_many_each_is_stored_or_told_so() {
     let busy = Busy::with(Limits {
@@ -611,7 +612,7 @@ async fn of_ten_times_too_many_each_is_stored_or_told_so() {
             (id, domain, answer)
         });
     }
-    // While nothing at all is stored, who finds no room is answered.
+    // While nothing at all is stored, clients that find no room get a response.
     let mut put_off = Vec::new();
     while put_off.len() < 360 {
         let (id, domain, answer) = posts.join_next().await.unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! Does every route keep what is one service's from everybody else?
+//! Checks that every route gives a service's data to its owner only.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -14,22 +14,22 @@ use crate::{
     support::app::{Answer, TestApp, submission_id},
 };
 
-/// What a route does with a session.
+/// What a session changes at a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rule {
-    /// Nothing: the same bytes for everybody.
+    /// Nothing: the response has the same bytes for all.
     Open,
-    /// The reference in the address opens it, and there is nothing without one. A session adds
-    /// something to a request of its own service alone.
+    /// The reference in the address gives access, and there is nothing without it. A session only
+    /// adds something to requests of its own service.
     Reference,
-    /// Only whoever is signed in gets anything, of the own service; everybody else is led to where
-    /// one signs in.
+    /// Only signed-in clients get anything, about their own service; others are redirected to the
+    /// sign-in page.
     Session,
-    /// The form to sign in; for whoever is signed in, the own service.
+    /// The sign-in form; for a client that is signed in, its own service.
     Door,
-    /// Ends the session there is; the same bytes for everybody.
+    /// Ends the client's session; the response has the same bytes for all.
     SignOut,
-    /// For the staff: a service's session is nobody's there. `staff/matrix.rs` has their rules.
+    /// For the staff: a service's session has no meaning there. `staff/matrix.rs` has the rules.
     Staff,
 }
 
@@ -94,7 +94,7 @@ const RULES: &[(&str, &str, Rule)] = &[
     ("GET", "/readyz", Open),
 ];
 
-/// Methods and paths of the route table. `HEAD` goes with `GET`.
+/// Methods and paths of the route table. `HEAD` belongs to `GET`.
 fn routes() -> BTreeSet<(String, String)> {
     let methods = |route: &Route<App>| {
         let path = route.path().to_owned();
@@ -119,18 +119,18 @@ fn every_route_has_a_rule() {
     assert_eq!(routes(), ruled);
 }
 
-/// Somebody who asks.
+/// A client.
 struct Who {
     name: &'static str,
     cookie: String,
 }
 
-/// What there is to ask for.
+/// A portal with the data that is requested.
 struct Portal {
     app: TestApp,
-    /// A pending update of the service that is asked about.
+    /// A pending update of the service in question.
     pending: String,
-    /// Everybody who has no business there.
+    /// All clients that must not get access.
     locked_out: Vec<Who>,
     own: String,
     other: String,
@@ -161,7 +161,7 @@ impl Portal {
         };
         app.advance(20 * MINUTE).await;
         app.get_with("/service", &old).await;
-        // These would live on but for what was done.
+        // These sessions would still be live without what follows.
         let signed_out = sign_in(&app, &key).await;
         app.post_with("/service/sign-out", &[], &signed_out).await;
         let key_changed = sign_in(&app, &other_key).await;
@@ -174,7 +174,7 @@ impl Portal {
         }
         let rows = "SELECT count(*) FROM session";
         assert_eq!(app.number(rows).await, 4, "what has ended is still there");
-        // No second may pass between two pages that are compared.
+        // The clock stands still between two pages that are compared.
         let now = "DO $$ BEGIN EXECUTE format(
             'CREATE OR REPLACE FUNCTION pic_now() RETURNS timestamptz LANGUAGE sql STABLE RETURN %L::timestamptz',
             pic_now()); END $$";
@@ -204,7 +204,7 @@ impl Portal {
         }
     }
 
-    /// Asks for a route as the holder of `cookie`, with fields that are good ones for it.
+    /// Requests a route with `cookie`, with valid fields for it.
     async fn ask(&self, method: &str, path: &str, reference: &str, cookie: &str) -> Answer {
         let file = pic_portal::web::assets::url("app.css").to_string();
         let file = file.trim_start_matches("/static/");
@@ -233,7 +233,7 @@ impl Portal {
         self.app.send(request.body(body).unwrap()).await
     }
 
-    /// Everything in the tables.
+    /// All rows of all tables.
     async fn rows(&self) -> String {
         let mut all = String::new();
         for table in [
@@ -260,7 +260,7 @@ impl Portal {
     }
 }
 
-/// Fields that do what a form is for, at whichever service is signed in to.
+/// Valid fields for each form, whichever service is signed in.
 fn fields<'a>(path: &str, id: &'a str) -> Vec<(&'a str, &'a str)> {
     match path {
         "/requests/new" => vec![
@@ -284,8 +284,8 @@ fn fields<'a>(path: &str, id: &'a str) -> Vec<(&'a str, &'a str)> {
     }
 }
 
-/// All that a stranger can tell from an answer: status, headers, body. The id that each form is
-/// given is random, and as long for everybody.
+/// Everything that a stranger can see of a response: status, headers, body. The id in each form is
+/// random, and always of the same length.
 fn told(answer: &Answer) -> (StatusCode, String, String) {
     let mut body = answer.body.clone();
     let mut fields = answer.elements().into_iter();
@@ -336,7 +336,7 @@ async fn what_is_not_yours_looks_like_what_is_not_there() {
                 }
             }
         }
-        // Somebody who is signed in elsewhere.
+        // A client that is signed in to another service.
         let what = format!("{method} {path}, another service's session");
         let of_mine = "SELECT md5(string_agg(t, ' ' ORDER BY t)) FROM (
             SELECT s::text FROM service s WHERE id = 1 UNION ALL
@@ -373,8 +373,8 @@ async fn what_is_not_yours_looks_like_what_is_not_there() {
     }
 }
 
-/// The same questions, asked by whoever they belong to: what was refused above was refused for
-/// the person and not for the form.
+/// The same requests by their owner: what was refused above was refused because of the client and
+/// not of the form.
 #[tokio::test]
 async fn what_is_yours_is_there() {
     let portal = Portal::new().await;
@@ -384,7 +384,7 @@ async fn what_is_yours_is_there() {
         let what = format!("{method} {path}: {}", answer.body);
         match (rule, method, path) {
             (Open | SignOut | Staff, ..) => assert_eq!(told(&answer), told(&nobody), "{what}"),
-            // Whoever may see a request may ask for another look at it.
+            // Everyone who may see a request may ask for another check.
             (Reference, "POST", "/requests/{reference}/check-again") => {
                 let page = format!("/requests/{}", portal.pending);
                 assert_eq!(answer.header("location"), page, "{what}");
@@ -401,7 +401,7 @@ async fn what_is_yours_is_there() {
             }
             (Session, "POST", _) => {
                 let receipt = answer.reference();
-                // The next form is for a service that has nothing pending.
+                // The next form needs a service without a pending request.
                 assert_eq!(portal.app.work().await.provisioned, 1, "{what}");
                 assert_eq!(portal.app.state(&receipt).await, "provisioned");
             }
@@ -420,7 +420,7 @@ async fn what_is_yours_is_there() {
     assert_led_to_the_door(&after, "after sign-out");
 }
 
-/// A form that another site sends is no question at all, whoever is signed in.
+/// A form that another site sends is refused even with a session.
 #[tokio::test]
 async fn a_form_of_another_site_is_refused_with_a_session_too() {
     let portal = Portal::new().await;

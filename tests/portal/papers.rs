@@ -1,4 +1,4 @@
-//! Do the papers say what the program does, and do all references to them lead somewhere?
+//! Checks that the documents agree with the program, and that all references to them are valid.
 
 use std::{
     collections::BTreeSet,
@@ -9,7 +9,7 @@ use std::{
 use clap::{Arg, Command, CommandFactory as _};
 use pic_portal::{cli::Cli, readiness::Code};
 
-/// Where files may refer to papers: folders, and files of the top folder.
+/// Where files may refer to documents: folders, and files of the top folder.
 const PLACES: [&str; 15] = [
     "src",
     "tests",
@@ -28,8 +28,8 @@ const PLACES: [&str; 15] = [
     "SECURITY.md",
 ];
 
-/// Applied migrations never change. In this one a paper has the name that it had before; the comment
-/// that named it was replaced by a later migration.
+/// Applied migrations never change. In this one a document has its former name; the comment that
+/// contains it was replaced by a later migration.
 const BEFORE: (&str, &str) = ("migrations/0001_requests.sql", "facts.md");
 
 fn root() -> &'static Path {
@@ -64,7 +64,7 @@ fn is_markdown(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "md")
 }
 
-/// The names by which the headings of a Markdown text are linked to, as forges make them.
+/// The anchors of the headings in a Markdown text, as code hosting sites make them.
 fn anchors(text: &str) -> BTreeSet<String> {
     let headings = text.lines().filter(|line| line.starts_with('#'));
     headings
@@ -89,7 +89,7 @@ fn named(text: &str) -> Vec<&str> {
         .collect()
 }
 
-/// The targets of the links in a Markdown text, but for addresses elsewhere.
+/// The targets of the links in a Markdown text, except for addresses elsewhere.
 fn linked(text: &str) -> Vec<&str> {
     let targets = text.split("](").skip(1);
     targets
@@ -99,7 +99,7 @@ fn linked(text: &str) -> Vec<&str> {
         .collect()
 }
 
-/// Whether `target`, a path with or without a section, is there as seen from the folder `from`.
+/// Whether `target`, a path with or without a section, exists as seen from the folder `from`.
 fn is_there(from: &Path, target: &str) -> bool {
     let (path, section) = target.split_once('#').unwrap_or((target, ""));
     let path = root().join(from).join(path);
@@ -109,7 +109,7 @@ fn is_there(from: &Path, target: &str) -> bool {
     fs::read_to_string(path).is_ok_and(|text| anchors(&text).contains(section))
 }
 
-/// What a file refers to and is not there.
+/// The references of a file that lead nowhere.
 fn lost(path: &Path, text: &str) -> Vec<String> {
     let folder = path.parent().unwrap();
     let mut lost = Vec::new();
@@ -127,7 +127,7 @@ fn lost(path: &Path, text: &str) -> Vec<String> {
         }
     }
     for target in named(text) {
-        // The text of a link may be a file's bare name: what it leads to is what counts.
+        // The text of a link may be a bare file name: its target is what counts.
         let near = is_markdown(path) && (!target.contains('/') || is_there(folder, target));
         let is_before = (path, target) == (Path::new(BEFORE.0), BEFORE.1);
         if !near && !is_before && !is_there(Path::new(""), target) {
@@ -142,7 +142,7 @@ fn references_to_papers_lead_somewhere() {
     let files = files();
     let mut all = Vec::new();
     for (path, text) in &files {
-        // The tests below name what is not there.
+        // The tests below name files that do not exist.
         if !path.ends_with("papers.rs") {
             let lost = lost(path, text).into_iter();
             all.extend(lost.map(|target| format!("{}: {target}", path.display())));
@@ -178,7 +178,7 @@ fn a_reference_that_leads_nowhere_is_found() {
     }
 }
 
-/// Files and folders of the code that papers name in code spans.
+/// Files and folders of the code that documents name in code spans.
 #[test]
 fn papers_name_code_that_is_there() {
     const FOLDERS: [&str; 9] = [
@@ -223,12 +223,12 @@ fn rows(text: &str) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// What stands in code spans, without them.
+/// The contents of code spans.
 fn bare(cell: &str) -> String {
     cell.replace('`', "")
 }
 
-/// The default that a setting's help tells of.
+/// The default in a setting's help text.
 fn default_of(arg: &Arg) -> String {
     let help = arg.get_help().unwrap().to_string();
     let told = help.split_once("[default: ").map(|(_, rest)| rest);
@@ -258,7 +258,7 @@ fn every_setting_stands_in_configuration() {
     assert!(difference.is_empty(), "told otherwise: {difference:#?}");
 }
 
-/// Commands without commands of their own, by their words, and their flags.
+/// Commands without subcommands, by their words, and their flags.
 fn commands(command: &Command, before: &str) -> BTreeSet<(String, BTreeSet<String>)> {
     let mut all = BTreeSet::new();
     for command in command.get_subcommands().filter(|it| !it.is_hide_set()) {

@@ -1,4 +1,4 @@
-//! Does the private PostgreSQL start, last, recover and say what is wrong?
+//! Checks that the private PostgreSQL starts, keeps running, recovers and reports errors.
 
 use std::{
     fs::{self, File},
@@ -26,15 +26,15 @@ use crate::support::{
     server::{lock_file, running_server},
 };
 
-/// A scratch directory that the server's user can enter, also where the tests run as root.
+/// A scratch directory that the server's user can enter, also when the tests run as root.
 fn scratch() -> TempDir {
     let scratch = tempfile::tempdir().unwrap();
     fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o755)).unwrap();
     scratch
 }
 
-/// A scratch directory with a new cluster in it: a copy, for setting one up takes a second of
-/// computing. The original is kept in the build directory; where that cannot be used, the directory
+/// A scratch directory with a new cluster in it: a copy, because setting one up takes a second of
+/// computing. The original is kept in the build directory; if that cannot be used, the directory
 /// stays empty, and the test's first start sets the cluster up.
 async fn scratch_with_cluster() -> TempDir {
     static ORIGINAL: OnceCell<Option<(File, PathBuf)>> = OnceCell::const_new();
@@ -55,7 +55,7 @@ async fn original_cluster() -> Option<(File, PathBuf)> {
     let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let dir = base.join(format!("cluster-{}", geteuid()));
     let lock = lock_file(&dir.with_extension("lock")).ok()?;
-    // Whoever is alone sees whether it still starts; whoever is not relies on the others.
+    // A process that is alone checks that it still starts; others rely on that.
     if lock.try_lock().is_ok() {
         let server = if let Ok(server) = start(Options::throw_away(&dir)).await {
             server
@@ -98,7 +98,7 @@ async fn portal_database(server: &PrivatePostgres) -> PgConnection {
     options.connect().await.unwrap()
 }
 
-/// Writes a row and reads how many there are.
+/// Inserts a row; returns how many there are.
 async fn add_row(connection: &mut PgConnection) -> i64 {
     let table = "CREATE TABLE IF NOT EXISTS kept (at timestamptz DEFAULT now())";
     sqlx::query(table).execute(&mut *connection).await.unwrap();
@@ -117,7 +117,7 @@ fn postmaster(dir: &Path) -> Pid {
     Pid::from_raw(file.lines().next().unwrap().parse().unwrap())
 }
 
-/// Uid and gid the server runs with when the tests are root's.
+/// Uid and gid that the server runs with when the tests run as root.
 fn server_user() -> Option<(u32, u32)> {
     let named = |name| User::from_name(name).unwrap();
     let user = named("postgres").or_else(|| named("nobody")).unwrap();
@@ -162,7 +162,7 @@ async fn portal_process(dir: &Path) -> (Process, PgConnectOptions) {
     ensure_database(&options.clone().database(PORTAL_DATABASE))
         .await
         .unwrap();
-    // What is acknowledged has left the killed processes' memory, as on a durable server.
+    // Acknowledged data are no longer in the killed processes' memory only, as on a durable server.
     (
         process,
         options
@@ -268,7 +268,8 @@ async fn a_killed_portal_and_server_lose_nothing() {
 async fn a_process_id_that_somebody_else_has_now_does_no_harm() {
     let scratch = scratch_with_cluster().await;
     stop(start_in(scratch.path()).await).await;
-    // Of the server's own user, for only such a process would keep PostgreSQL from starting.
+    // It runs as the server's own user, because only such a process would keep PostgreSQL from
+    // starting.
     let mut sleep = Command::new("sleep");
     let stranger = Process(as_user(sleep.arg("600"), server_user()).spawn().unwrap());
     let data = fs::canonicalize(scratch.path().join("pgdata")).unwrap();
@@ -363,13 +364,13 @@ async fn a_server_that_ends_at_once_says_why() {
     assert_eq!(text.lines().count(), 1, "{text}");
 }
 
-/// What the server says that an ordinary user starts in `dir`.
+/// The output of a server that an ordinary user starts in `dir`.
 fn start_as_ordinary_user(dir: &Path) -> Output {
     let scratch = scratch();
     // The build directory may be closed to that user.
     let program = scratch.path().join("test-postgres");
-    // By another process: while this one writes a program, any other test's new process, for a
-    // moment, holds it open too, and it cannot be run.
+    // Copied by another process: if this one wrote the program, a new process of any other test
+    // would have it open too for a moment, and it could not be executed.
     let copied = Command::new("cp")
         .arg(env!("CARGO_BIN_EXE_test-postgres"))
         .arg(&program)
@@ -420,7 +421,7 @@ async fn an_ordinary_user_can_run_it() {
 #[tokio::test]
 async fn a_directory_closed_to_the_servers_user_is_refused() {
     if !geteuid().is_root() {
-        // Only root runs the server as somebody else.
+        // Only root runs the server as another user.
         return;
     }
     let closed = scratch();
@@ -495,7 +496,7 @@ async fn nothing_typed_reaches_the_servers_log() {
         let failed = failed.err().map(|error| error.to_string());
         assert!(failed.is_some(), "{statement}");
     }
-    // A process of the server that is killed at work makes it start all over, and log why.
+    // When a busy process of the server is killed, it restarts completely, and logs the reason.
     let mut connection = portal_database(&server).await;
     let killed = "DO $$ BEGIN EXECUTE 'COPY (SELECT 1) TO PROGRAM ''kill -9 $PPID # canary-5f0c3a'''; \
                   END $$";

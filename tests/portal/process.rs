@@ -1,4 +1,4 @@
-//! Does the portal as a process start, stop, crash and come back as it promises?
+//! Checks that the portal as a process starts, stops, crashes and comes back as promised.
 
 pub(crate) mod checks;
 mod journal;
@@ -46,7 +46,7 @@ async fn count(pool: &PgPool, sql: &'static str) -> i64 {
     sqlx::query_scalar(sql).fetch_one(pool).await.unwrap()
 }
 
-/// The body of a right submission.
+/// The body of a valid submission.
 fn body(id: &str) -> String {
     serde_html_form::to_string(request(id, &[("sip.contoso.com", "contoso.com")])).unwrap()
 }
@@ -110,7 +110,7 @@ async fn a_signal_stops_it_and_cuts_no_request_off() {
         .await;
 
         portal.signal(signal);
-        // Load balancers are told while those who are there are still being served.
+        // Load balancers see this while present clients are still being served.
         eventually("it says that it is not ready", async || {
             let mut probe = Connection::to(portal.address).await.ok()?;
             probe.ask("GET", "/readyz", &[], "").await.ok()?;
@@ -166,7 +166,7 @@ async fn a_signal_during_the_first_start_leaves_nothing_running() {
     let ended = timeout(Duration::from_mins(1), child.wait()).await;
     assert_eq!(ended.expect("it ends").unwrap().code(), Some(0));
     assert!(running_server(&dir).is_none());
-    // The next start finds nothing in its way.
+    // The next start succeeds.
     let portal = Portal::start(&private(&dir), &scratch.path().join("log")).await;
     assert_eq!(portal.get("/readyz").await.unwrap().body, "ready\n");
     portal.stop().await;
@@ -179,8 +179,8 @@ async fn a_signal_during_the_first_start_leaves_nothing_running() {
 // ---------------------------------------------------------------------------------------------
 // Crashing
 
-/// Submits until the portal is gone. Each submission that was begun, with its reference where it
-/// was acknowledged.
+/// Submits until the portal has ended. Returns each submission that was begun, with its reference
+/// if it was acknowledged.
 async fn submit_until_gone(
     address: SocketAddr,
     client: usize,
@@ -194,7 +194,7 @@ async fn submit_until_gone(
         let edge = format!("sip.{domain}");
         let sent = post(address, "/requests/new", &request(&id, &[(&edge, &domain)])).await;
         let reference = sent.ok().and_then(|answer| {
-            // Its database may go a moment before it.
+            // Its database may end a moment before it.
             (answer.status == StatusCode::SEE_OTHER).then(|| answer.reference())
         });
         if reference.is_some() {
@@ -253,7 +253,7 @@ async fn what_was_acknowledged_before_a_crash_is_there_once_and_done_in_the_end(
     }
     let total: i64 = begun.len().try_into().unwrap();
     assert_eq!(count(&pool, "SELECT count(*) FROM request").await, total);
-    // What the killed ones had claimed is free once their leases are over.
+    // What the killed ones had claimed is free once their leases have expired.
     advance(&pool, Duration::from_mins(1)).await;
     eventually("everything is provisioned", async || {
         let wake = "SELECT pg_notify('pic_work', '')";
@@ -273,7 +273,7 @@ async fn what_was_acknowledged_before_a_crash_is_there_once_and_done_in_the_end(
 // ---------------------------------------------------------------------------------------------
 // Several
 
-/// How many requests a log says were provisioned.
+/// How many provisioned requests a log reports.
 fn provisioned(log: &str) -> usize {
     log.split("settled.provisioned=")
         .skip(1)
@@ -332,9 +332,9 @@ async fn instances_that_start_at_once_migrate_once_and_share_the_work() {
 // ---------------------------------------------------------------------------------------------
 // Starts that fail
 
-/// What a start that fails says.
+/// The error message of a start that fails.
 async fn refusal(command: &mut Command) -> String {
-    // While another test starts a process, that one holds the program's copy open as it was when it
+    // While another test starts a process, that one has the program's copy open as it was when it
     // was written.
     let output = eventually("the program can be started", async || {
         let output = timeout(Duration::from_mins(1), command.output()).await;
@@ -413,7 +413,7 @@ async fn a_database_that_cannot_be_reached_is_told() {
     refused(&on(&missing), &["cannot connect", "DATABASE_URL"]).await;
 }
 
-/// How many tables a database has, besides the one that lists migrations.
+/// How many tables a database has, without the one that lists migrations.
 const TABLES: &str = "SELECT count(*) FROM pg_class
     WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> '_sqlx_migrations'";
 
@@ -428,7 +428,7 @@ async fn a_database_that_will_not_do_is_told_and_left_alone() {
             .unwrap();
     };
     let url = db.url();
-    // Tests may be given a durable server, on which only the other setting can be off.
+    // The tests may use a durable server, on which only the other setting can be off.
     let fsync: String = sqlx::query_scalar("SHOW fsync")
         .fetch_one(db.pool())
         .await
@@ -444,7 +444,7 @@ async fn a_database_that_will_not_do_is_told_and_left_alone() {
     set("default_transaction_read_only = on").await;
     refused(&on(&url), &["read-only", "DATABASE_URL"]).await;
 
-    // Dropped with the other databases of this process, should this test not get there.
+    // Dropped with the other databases of this process if this test does not get there.
     let ascii = format!("{}_ascii", db.name());
     let make =
         format!("CREATE DATABASE {ascii} ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0");
@@ -478,7 +478,7 @@ async fn a_second_portal_on_a_private_directory_is_refused_and_harms_nothing() {
     portal.stop().await;
 }
 
-/// The portal for an ordinary user: the build directory may be closed to that user.
+/// The portal run by an ordinary user: the build directory may be closed to that user.
 fn as_ordinary_user(scratch: &Path, settings: &[(&str, &str)]) -> Command {
     let copy: PathBuf = scratch.join("pic-portal");
     fs::copy(program(), &copy).unwrap();

@@ -1,4 +1,5 @@
-//! Does `pic-portal purge` leave nothing of an old portal's contacts, and everything else alone?
+//! Checks that `pic-portal purge` leaves nothing of an old portal's contacts, and does not touch
+//! anything else.
 
 use std::{fs, path::Path, process::Output};
 
@@ -14,11 +15,11 @@ use crate::support::{
     process::{command, program, scratch},
 };
 
-/// What is planted, and how many rows of it.
+/// How many rows of contacts are planted.
 const PLANTED: i64 = 10_000;
 
 /// An old portal's table: three columns of contacts, one of them large enough for TOAST, indexed,
-/// and analysed, so that the planner knows the most common ones.
+/// and analysed, so that the planner's statistics have the most common values.
 const OLD: &str = "
     CREATE SCHEMA old;
     CREATE TABLE old.request (
@@ -39,7 +40,7 @@ const OLD: &str = "
     ANALYZE old.request;";
 const COLUMNS: &str = "old.request(contact_name, \"Contact E-Mail\", notes)";
 
-/// A text that is nowhere else.
+/// A unique text.
 fn mark() -> String {
     format!("canary{}", &submission_id()[..8])
 }
@@ -86,7 +87,7 @@ fn refused(output: &Output) -> String {
     stderr
 }
 
-/// The files below `dir` that hold `mark`.
+/// The files below `dir` that contain `mark`.
 fn files_with(dir: &Path, mark: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).unwrap() {
@@ -94,7 +95,7 @@ fn files_with(dir: &Path, mark: &str) -> Vec<String> {
         if path.is_dir() {
             found.extend(files_with(&path, mark));
         } else if path.is_file() {
-            // A file that the server has removed in this moment holds nothing.
+            // A file that the server has removed at this moment contains nothing.
             let bytes = fs::read(&path).unwrap_or_default();
             if bytes.windows(mark.len()).any(|w| w == mark.as_bytes()) {
                 found.push(path.display().to_string());
@@ -111,7 +112,7 @@ async fn no_byte_of_ten_thousand_contacts_is_left_in_the_data_directory() {
     let options = Options {
         settings: vec![
             ("wal_recycle".into(), "off".into()),
-            // The planted rows are to reach the files by themselves.
+            // So that the planted rows are written to the files soon.
             ("shared_buffers".into(), "1MB".into()),
         ],
         ..Options::throw_away(&dir)
@@ -158,7 +159,7 @@ async fn no_byte_of_ten_thousand_contacts_is_left_in_the_data_directory() {
     let after = files_with(&dir, &mark);
     assert!(after.is_empty(), "while the server runs: {after:?}");
 
-    // A whole table goes the same way.
+    // A whole table is purged in the same way.
     run(&mut connection, "DROP SCHEMA old CASCADE").await;
     run(&mut connection, &old(&mark, PLANTED)).await;
     assert!(!files_with(&dir, &mark).is_empty());
@@ -194,7 +195,7 @@ async fn nothing_is_changed_without_a_yes() {
     }
     let plan = succeeded(&purge(&url, &["old.request", "--dry-run"]).await);
     assert!(plan.contains("all 100 rows will be removed"), "{plan}");
-    // Nobody is there to ask.
+    // There is no terminal to ask at.
     let fault = refused(&purge(&url, &[COLUMNS]).await);
     assert!(fault.contains("no terminal to ask on"), "{fault}");
     let filled = "SELECT count(*) FROM old.request WHERE contact_name IS NOT NULL";
@@ -204,7 +205,7 @@ async fn nothing_is_changed_without_a_yes() {
     assert_eq!(count(&mut connection, filled).await, 0);
     let others = "SELECT count(*) FROM old.request WHERE \"Contact E-Mail\" IS NOT NULL";
     assert_eq!(count(&mut connection, others).await, 100);
-    // Again: nothing left to do, and done all the same.
+    // Again: there is nothing left to do, and it succeeds all the same.
     let report = succeeded(&purge(&url, &["old.request(contact_name)", "--yes"]).await);
     assert!(
         report.contains("0 rows emptied, 0 with a value remain"),
@@ -238,7 +239,7 @@ async fn names_are_quoted_by_the_server() {
     );
 }
 
-/// What is refused, and a part of what is said.
+/// What is refused, and a part of the message.
 const REFUSED: &[(&str, &str)] = &[
     ("old.nothing", "no table"),
     ("request", "the portal's own"),
@@ -315,7 +316,7 @@ async fn what_must_not_or_cannot_be_emptied_is_refused() {
     assert!(MIGRATOR.iter().count() > 0 && values(&before) > 0);
 }
 
-/// Submits `count` requests, each of which is stored.
+/// Submits `count` requests, each of which must be stored.
 async fn submits(portal: &TestApp, count: usize) {
     for _ in 0..count {
         portal.store(1).await;
@@ -343,7 +344,7 @@ async fn submits_go_on_while_a_table_is_purged() {
     assert!(stored > 10, "they ran side by side: {stored}");
 }
 
-/// Somebody's transaction, which sees the rows as they are now.
+/// Another session's transaction, which sees the rows as they are now.
 async fn looking(pool: &PgPool) -> Transaction {
     let mut transaction = pool.begin().await.unwrap();
     sqlx::raw_sql(
@@ -363,7 +364,7 @@ async fn others_in_the_way_are_waited_for_and_named_and_the_next_run_finishes() 
     let url = portal.db().url();
     let arguments = [COLUMNS, "--yes", "--wait", "1s"];
 
-    // A dump that runs: a rewrite now would keep the old rows for it.
+    // A running dump: a rewrite now would keep the old rows for it.
     let dump = looking(portal.pool()).await;
     let fault = refused(&purge(&url, &arguments).await);
     assert!(
@@ -374,7 +375,7 @@ async fn others_in_the_way_are_waited_for_and_named_and_the_next_run_finishes() 
     assert_eq!(count(&mut connection, filled).await, 0);
     dump.rollback().await.unwrap();
 
-    // Somebody who has the table to himself.
+    // Another session that has locked the table.
     let mut holder = portal.pool().begin().await.unwrap();
     sqlx::raw_sql("LOCK TABLE old.request IN SHARE MODE")
         .execute(&mut *holder)

@@ -1,4 +1,4 @@
-//! Is every state of the DNS told apart, on the wire, and told in words that help?
+//! Checks that every state of the DNS is recognised on the wire, and explained in words that help.
 
 mod answers;
 mod fuzz;
@@ -22,7 +22,7 @@ use crate::support::dns::Internet;
 /// The servers of these tests are on loopback addresses.
 const ANYWHERE: Reach = Reach { private: true };
 
-/// For servers that do not answer: the rest has time enough on a busy machine.
+/// For servers that do not answer; all others have time enough on a busy machine.
 const SHORT: Limits = Limits {
     query: Duration::from_secs(1),
     look_up: Duration::from_secs(4),
@@ -39,7 +39,7 @@ fn fqdn(name: &str) -> Fqdn {
     Fqdn::parse(name).unwrap()
 }
 
-/// As without `PIC_DNS`: asks the authoritative servers.
+/// As without `PIC_DNS`: queries the authoritative servers.
 fn own(internet: &Internet) -> Dns {
     own_within(internet, Limits::default())
 }
@@ -49,13 +49,13 @@ fn own_within(internet: &Internet, limits: Limits) -> Dns {
     Dns::asking([internet.resolver.address], port, ANYWHERE, limits)
 }
 
-/// As with `PIC_DNS`: asks one resolver.
+/// As with `PIC_DNS`: queries one resolver.
 async fn resolved(internet: &Internet) -> Dns {
     let server = internet.resolver.address.to_string();
     Dns::new(Some(&server), ANYWHERE).await.unwrap()
 }
 
-/// What is found for `contoso.com` when it is to be routed to `sip.contoso.com`.
+/// The findings for `contoso.com` when it is to be routed to `sip.contoso.com`.
 async fn found(dns: &Dns) -> String {
     found_for(dns, "sip.contoso.com").await
 }
@@ -66,7 +66,7 @@ async fn found_for(dns: &Dns, edge: &str) -> String {
     shown(&judge(&domain, &AccessEdge::parse(edge).unwrap(), &facts))
 }
 
-/// `contoso.com` is routed to its edge, on all servers.
+/// A world in which `contoso.com` is routed to its edge, on all servers.
 async fn routed(authorities: usize) -> Internet {
     let internet = Internet::start(authorities).await;
     internet.add("contoso.com", 3600);
@@ -106,7 +106,7 @@ fn shown(findings: &[Finding]) -> String {
     text
 }
 
-/// Compares with an inline snapshot, whose indentation does not count.
+/// Compares with an inline snapshot, ignoring its indentation.
 #[track_caller]
 fn assert_shown(found: &str, expected: &str) {
     let lines = |text: &str| {

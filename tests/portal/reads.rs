@@ -1,4 +1,4 @@
-//! Does a page that has not changed cost next to nothing, and one that has always come anew?
+//! Checks that an unchanged page costs almost nothing, and that a changed one is always sent.
 
 mod constant;
 mod statements;
@@ -26,7 +26,7 @@ async fn get(portal: &TestApp, path: &str, headers: &[(&str, &str)]) -> Answer {
     ask(portal, Method::GET, path, headers).await
 }
 
-/// An answer's headers, but for those that name this very answer.
+/// A response's headers, except for those that are unique to it.
 fn lasting(answer: &Answer) -> Vec<(String, String)> {
     let passing = ["x-request-id", "date"];
     let pairs = answer

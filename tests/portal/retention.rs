@@ -1,4 +1,5 @@
-//! Is the rule kept: nothing of an older system stays, and what has had its time goes?
+//! Checks the retention rule: nothing of an older system stays, and what is no longer kept is
+//! deleted.
 
 mod backups;
 mod emptying;
@@ -20,18 +21,18 @@ use crate::support::app::TestApp;
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
-/// A sweeper of an instance of its own.
+/// A sweeper as in a process of its own.
 fn sweeper(pool: &PgPool) -> Sweeper {
     Sweeper::new(pool.clone(), HOUR, CancellationToken::new())
 }
 
-/// Sweeps as somebody would by hand.
+/// Sweeps as the command does.
 async fn sweep(portal: &TestApp) -> Run {
     let swept = sweeper(portal.pool()).sweep(Cause::Hand).await;
     swept.unwrap().expect("it is done")
 }
 
-/// Plants so many contact rows that can be told by `mark`.
+/// Plants `rows` contact rows that contain `mark`.
 async fn plant(pool: &PgPool, mark: &str, rows: i64) {
     sqlx::query(
         "INSERT INTO legacy_contact (email, name, phone, source)
@@ -44,7 +45,7 @@ async fn plant(pool: &PgPool, mark: &str, rows: i64) {
     .unwrap();
 }
 
-/// Bytes that `legacy_contact` has on disk.
+/// The size of `legacy_contact` on disk, in bytes.
 async fn bytes(pool: &PgPool) -> i64 {
     sqlx::query_scalar("SELECT pg_total_relation_size('legacy_contact') - pg_indexes_size(reltoastrelid) FROM pg_class WHERE oid = 'legacy_contact'::regclass")
         .fetch_one(pool)

@@ -1,6 +1,6 @@
-//! How many round trips and statements does each job cost?
+//! Counts the round trips and statements of each job.
 //!
-//! Counted by a proxy on the wire, on connections where every statement is prepared already: these
+//! A proxy counts them on the wire, on connections where every statement is prepared already: these
 //! figures are the same on every machine.
 
 use std::sync::atomic::Ordering::Relaxed;
@@ -24,22 +24,22 @@ const BATCH: Cost = (1, 1);
 const STATUS_PAGE: Cost = (1, 1);
 const NOT_MODIFIED: Cost = (1, 1);
 const READY: Cost = (1, 1);
-/// A turn of the background task that finds something, with checks off: claimed and settled at once.
+/// A turn of the background task that finds work, with checks off: claimed and settled at once.
 const TRANSITIONS: Cost = (1, 1);
-/// One that finds nothing.
+/// A turn that finds nothing.
 const NOTHING_DUE: Cost = (1, 1);
 
 const ONE: &[(&str, &str)] = &[("sip.contoso.example", "contoso.example")];
 
-/// What `job` costs once it has been done before.
+/// The cost of `job` after it was done once.
 async fn cost(proxy: &Proxy, mut job: impl AsyncFnMut()) -> Cost {
-    // The second time PostgreSQL has it prepared, on the one connection that is used in turn.
+    // The second time it is prepared, on the only connection that is in use.
     for _ in 0..2 {
         job().await;
     }
     let prepared = proxy.counts().prepared.load(Relaxed);
     let mut least = (u64::MAX, u64::MAX);
-    // On a busy machine a connection may have rested so long that it is looked at first.
+    // On a busy machine a connection may have been idle so long that it is checked first.
     for _ in 0..3 {
         let (trips, statements) = proxy.cost();
         job().await;

@@ -1,4 +1,4 @@
-//! Is every rule of the form held over HTTP, and every answer of the right kind?
+//! Checks every rule of the form over HTTP, and the kind of every response.
 
 use axum::{
     body::Body,
@@ -11,10 +11,10 @@ use crate::support::{
 };
 
 const ONE: &[(&str, &str)] = &[("sip.contoso.com", "contoso.com")];
-/// What must not come out of a page as markup.
+/// Markup that a page must escape.
 const MARKUP: &str = "<b>&\"'";
 
-/// A right request of one edge with the value of one field changed.
+/// A valid request of one edge with the value of one field changed.
 fn with<'a>(id: &'a str, name: &str, value: &'a str) -> Fields<'a> {
     let mut fields = request(id, ONE);
     let field = fields.iter_mut().find(|(field, _)| *field == name).unwrap();
@@ -34,7 +34,7 @@ async fn stored(portal: &TestApp) -> i64 {
         .await
 }
 
-/// Whether what was typed is in the page, each value as the field's.
+/// Checks that what was typed is in the page, each value in its field.
 #[track_caller]
 fn keeps(page: &Answer, fields: &[(&str, &str)]) {
     let shown = page.elements();
@@ -42,7 +42,7 @@ fn keeps(page: &Answer, fields: &[(&str, &str)]) {
         let kept = shown.iter().filter(|field| field.is_field(name));
         let kept: Vec<_> = kept.map(Element::value).collect();
         let typed = fields.iter().filter(|(field, _)| *field == name);
-        // As a browser reads the page.
+        // Parsed as a browser does it.
         let typed: Vec<_> = typed.map(|(_, v)| v.replace("\r\n", "\n")).collect();
         assert_eq!(kept, typed, "{name}: {}", page.body);
     }
@@ -57,7 +57,7 @@ fn keeps(page: &Answer, fields: &[(&str, &str)]) {
     }
 }
 
-/// What is no name, whatever it is typed for.
+/// Texts that are no names, in any field.
 const NO_NAMES: &[&str] = &[
     "",
     "   ",
@@ -87,7 +87,7 @@ const NO_NAMES: &[&str] = &[
     "xn--a.contoso.com",
 ];
 
-/// Fields with what breaks a rule alone, and the id of the field that is blamed.
+/// Fields with a value that breaks one rule, and the id of the field with the error.
 fn faults<'a>() -> Vec<(&'a str, &'a str, &'a str)> {
     let typed = |name: &'static str, values: &[&'static str]| -> Vec<(&str, &str, &str)> {
         let at = match name {
@@ -184,7 +184,7 @@ async fn what_breaks_a_rule_is_shown_again_with_its_field_named() {
     assert_eq!(stored(&portal).await, 0);
 }
 
-/// Edges with their domains, and the field that is blamed; `None`: the form as a whole.
+/// Edges with their domains, and the field with the error; `None`: the form as a whole.
 type Case<'a> = (&'a [(&'a str, &'a str)], Option<&'a str>);
 
 #[tokio::test]
@@ -200,7 +200,7 @@ async fn rules_between_edges_are_held() {
         .collect();
     let (first, rest) = thousand_and_one();
     let cases: &[Case<'_>] = &[
-        // One domain at two edges; however it is written.
+        // One domain at two edges, also in another spelling.
         (
             &[ONE[0], ("sip.fabrikam.com", "fabrikam.com, CONTOSO.com.")],
             Some("domains-2"),
@@ -295,7 +295,7 @@ async fn fields_that_are_not_asked_for_are_refused_and_never_echoed() {
             .await;
         assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY, "{action}");
     }
-    // A field that is asked for once, sent twice.
+    // A field that must occur once, sent twice.
     let mut fields = request(&id, ONE);
     fields.push(("number", "7654321"));
     let page = portal.post("/requests/new", &fields).await;
@@ -425,7 +425,7 @@ async fn the_answers_show_what_will_be_stored_and_can_be_sent() {
         "{}",
         text.body
     );
-    // Warnings are no obstacle, and the number may look odd.
+    // Warnings do not block, and the number may look unusual.
     assert_eq!(portal.number("SELECT count(*) FROM request").await, 1);
 }
 
@@ -546,7 +546,7 @@ async fn programs_are_told_in_json() {
     let find = ask(&portal, Method::GET, "/status?q=!", &[JSON], "").await;
     let problem = read(&find, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(problem["errors"][0]["field"], "q");
-    // A browser, which takes anything, gets a page.
+    // A browser accepts anything, and gets a page.
     let accept = (
         "accept",
         "text/html,application/xhtml+xml,application/json;q=0.9,*/*;q=0.8",

@@ -1,4 +1,4 @@
-//! Does SQL itself hold the rules, whoever writes?
+//! Checks that SQL itself enforces the rules, whatever program writes.
 
 use pic_portal::db::{MIGRATOR, PgPool};
 use sqlx::{
@@ -32,7 +32,8 @@ const DATA: &str = "
     INSERT INTO finding VALUES (1, 'domain-held', 'd1.example', 'blocking', pic_now());
 ";
 
-/// An agent, a reader and what the agent did, beside [`DATA`]; the newest schema alone has them.
+/// An agent, a reader and an action of the agent, in addition to [`DATA`]; only the newest schema
+/// has them.
 const STAFF: &str = "
     INSERT INTO staff (name, role, password, created_at, password_at)
     SELECT name, role, '$argon2id$v=19$m=8,t=1,p=1$' || repeat('a', 22) || '$' || repeat('b', 43), pic_now(), pic_now() + interval '1 s'
@@ -63,7 +64,7 @@ fn routes(pairs: &str) -> String {
     )
 }
 
-/// What a statement breaks; it is undone. `None`: it is fine.
+/// The constraint that a statement breaks; the statement is rolled back. `None`: it breaks none.
 async fn broken(connection: &mut PgConnection, sql: &str) -> Option<String> {
     let mut transaction = connection.begin().await.unwrap();
     let done = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
@@ -73,7 +74,7 @@ async fn broken(connection: &mut PgConnection, sql: &str) -> Option<String> {
     let error = done.err()?;
     let answer = error.as_database_error().expect("PostgreSQL says no");
     let answer: &PgDatabaseError = answer.downcast_ref();
-    // Not all that is refused has a constraint's name: triggers and missing values have a text.
+    // Some errors have no constraint's name: those of triggers and missing values have a text.
     Some(answer.constraint().unwrap_or(answer.message()).to_owned())
 }
 
@@ -363,7 +364,7 @@ const BREAKS: &[(&str, &str)] = &[
     ("INSERT INTO work VALUES (1, pic_now())", "work_pkey"),
     ("INSERT INTO work VALUES (9, pic_now())", "work_request"),
     ("UPDATE work SET attempts = -1", "work_attempts"),
-    // What the checks leave behind, and what is watched.
+    // Progress of the checks, and what is watched.
     (
         "UPDATE finding SET expected = 'ted@contoso.com'",
         "evidence_form",
@@ -587,7 +588,7 @@ async fn a_request_is_whole_or_refused() {
             Some("request_route_pkey"),
         ),
         (
-            // Service 1 has one already.
+            // Service 1 has a pending one already.
             request("cancel", "").replacen("SELECT 2", "SELECT 1", 1),
             Some("request_one_pending"),
         ),
@@ -609,7 +610,7 @@ async fn texts(pool: &PgPool, sql: &'static str) -> Vec<String> {
 #[tokio::test]
 async fn everything_has_a_comment() {
     let db = TestDb::fresh(&MIGRATOR).await;
-    // What sqlx keeps of the migrations is not ours.
+    // sqlx's own table of migrations is excluded.
     let bare = texts(
         db.pool(),
         "SELECT c.relname || coalesce('.' || a.attname, '') FROM pg_class c
@@ -654,7 +655,7 @@ async fn every_constraint_and_index_is_named_after_its_table() {
     )
     .await;
     assert!(odd.is_empty(), "named otherwise: {odd:?}");
-    // Names that PostgreSQL makes up end in the kind; only primary keys are meant to.
+    // Names that PostgreSQL generates end in the kind; only primary keys may have them.
     let made_up = texts(
         db.pool(),
         "SELECT conname::text FROM pg_constraint
@@ -665,7 +666,7 @@ async fn every_constraint_and_index_is_named_after_its_table() {
     assert!(made_up.is_empty(), "without a name of its own: {made_up:?}");
 }
 
-/// The migrations up to and with `version`.
+/// The migrations up to and including `version`.
 fn up_to(version: i64) -> Migrator {
     let migrations = MIGRATOR.iter().filter(|m| m.version <= version).cloned();
     let mut migrator = Migrator::with_migrations(migrations.collect());
@@ -687,7 +688,7 @@ async fn migrations_follow_each_other_onto_data() {
             sqlx::raw_sql(DATA).execute(&mut *connection).await.unwrap();
         }
         if migration.version == 13 {
-            // As much as versions before the next one stored.
+            // The rows that versions before the next one stored.
             sqlx::raw_sql(
                 "INSERT INTO finding (request_id, code, subject, severity, at, found)
                  SELECT 3, 'srv-target', 'd' || n || '.example', 'blocking', pic_now(),
@@ -711,7 +712,7 @@ async fn migrations_follow_each_other_onto_data() {
         "SELECT (SELECT count(*) FROM service)::text UNION ALL SELECT count(*)::text FROM request
                 UNION ALL SELECT count(*)::text FROM route";
     assert_eq!(texts(db.pool(), data).await, ["3", "3", "1"]);
-    // The portal works on it: what was pending is settled, and the rest is left alone.
+    // The portal works on it: pending requests are settled, and the others are left alone.
     let worker = pic_portal::provisioning::worker::Worker::new(
         db.pool().clone(),
         WAITS,

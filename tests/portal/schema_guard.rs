@@ -1,7 +1,7 @@
-//! Can any column of the schema hold contact information?
+//! Checks that no column of the schema can hold contact information.
 //!
-//! Whoever adds a column that text fits into has to give it a constraint that lets no `@` in, or to put
-//! it on the list here, with the reason why no person's data can get there.
+//! A new column that can hold text needs a constraint that excludes `@`, or an entry on the list
+//! here, with the reason why no personal data can get there.
 
 use pic_portal::db::PgPool;
 use pic_portal::{
@@ -40,7 +40,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("staff_set_up.token_hash", "SHA-256"),
 ];
 
-/// Types that no text fits into.
+/// Types that cannot hold text.
 const PLAIN: &[&str] = &[
     "boolean",
     "smallint",
@@ -56,7 +56,7 @@ const PLAIN: &[&str] = &[
     "timestamp without time zone",
 ];
 
-/// Columns as `table.column`, with type and everything that is checked of them.
+/// Columns as `table.column`, with their type and all their checks.
 async fn columns(pool: &PgPool) -> Vec<(String, String, Vec<String>)> {
     sqlx::query_as(
         "SELECT c.table_name || '.' || c.column_name,
@@ -76,7 +76,8 @@ async fn columns(pool: &PgPool) -> Vec<(String, String, Vec<String>)> {
     .unwrap()
 }
 
-/// Columns that text fits into, or whose name says so, and that are not on the list.
+/// Columns that can hold text, or whose name suggests contact information, and that are not on the
+/// list.
 async fn open_columns(pool: &PgPool) -> Vec<String> {
     let columns = columns(pool).await;
     let open = columns.into_iter().filter(|(name, kind, checks)| {
@@ -102,7 +103,7 @@ async fn no_column_can_hold_contact_information_unless_it_is_known_why() {
     let known = columns(db.pool()).await;
     for (allowed, reason) in ALLOWED {
         assert!(!reason.is_empty());
-        // The support desk's tables may be yet to come.
+        // The support desk's tables may not exist yet.
         let is_there = known.iter().any(|(name, ..)| name == allowed);
         assert!(
             is_there || allowed.starts_with("staff"),
@@ -190,7 +191,7 @@ async fn what_is_taken_for_proof_lets_no_address_through() {
         .filter_map(|check| check.split_once(" ~ '")?.1.strip_suffix("'::text))"))
         .collect();
     assert!(patterns.len() >= 4, "{patterns:?}");
-    // Each right value with an @ at every place, and around it.
+    // Each valid value with an @ at every place, and around it.
     let right = [
         "contoso.com",
         "ABC123",

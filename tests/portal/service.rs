@@ -1,4 +1,4 @@
-//! Can the holder of a management key change what is in force, and nobody else?
+//! Checks that the holder of a management key can change what is in force, and no one else can.
 
 use axum::http::StatusCode;
 
@@ -9,7 +9,7 @@ const BEFORE: &[(&str, &str)] = &[
     ("edge.contoso.com", "fabrikam.com"),
 ];
 
-/// Signs in to the service of agreement 1234567 with `key`; the session's cookie.
+/// Signs in to the service of agreement 1234567 with `key`; returns the session's cookie.
 pub(crate) async fn sign_in(portal: &TestApp, key: &str) -> String {
     let answer = portal
         .post(
@@ -189,7 +189,7 @@ async fn a_pending_update_is_withdrawn_by_its_session_and_leaves_everything_as_i
     assert_eq!(routes(&portal).await, before);
 }
 
-/// Somebody whose answer was lost sends it again.
+/// A client that lost the response sends it again.
 #[tokio::test]
 async fn a_cancel_that_is_sent_again_leads_to_its_receipt() {
     let portal = TestApp::new().await;
@@ -213,7 +213,7 @@ async fn a_cancel_that_is_sent_again_leads_to_its_receipt() {
     assert_eq!(routes(&portal).await, []);
     assert_eq!(send().await.reference(), reference, "and when it is done");
     assert_eq!(portal.number("SELECT count(*) FROM request").await, 2);
-    // Nothing else goes through by that id.
+    // Nothing else can be sent under that id.
     let id: &str = id;
     for path in ["/service/edit", "/service/cancel"] {
         let mut fields = edit(id, &[("sip.contoso.com", "contoso.com")], &[]);

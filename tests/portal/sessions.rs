@@ -1,4 +1,4 @@
-//! Who is signed in, for how long, and what would a thief of the database or the cookie have?
+//! Checks how long sessions last, and what a thief of the database or of a cookie would gain.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -17,7 +17,7 @@ async fn service(portal: &TestApp) -> String {
     key
 }
 
-/// Whether the session of this cookie is alive; asking uses it.
+/// Whether the session of this cookie is live; this check uses it.
 async fn alive(portal: &TestApp, cookie: &str) -> bool {
     let answer = portal.get_with("/service/routes.csv", cookie).await;
     match answer.status {
@@ -48,7 +48,7 @@ async fn everything(portal: &TestApp) -> String {
     all
 }
 
-/// The attributes of the cookie with this name that `fields` bring at `path`, sorted.
+/// The attributes of the cookie with this name that a post of `fields` to `path` sets, sorted.
 async fn attributes(portal: &TestApp, path: &str, fields: &[(&str, &str)], with: &str) -> String {
     let answer = portal.post_with(path, fields, with).await;
     let set = answer.header("set-cookie");
@@ -88,7 +88,7 @@ async fn the_cookie_is_for_this_host_and_no_script() {
             expected.replace("HttpOnly;", "HttpOnly; Max-Age=0;"),
             "it is taken away as it was given"
         );
-        // Over https a cookie that was set without its guarantees is no cookie.
+        // Over https a cookie without the prefix is ignored.
         let bare = cookie.trim_start_matches("__Host-");
         let cookie = sign_in(&portal, &key_after(&portal).await).await;
         assert!(alive(&portal, &cookie).await);
@@ -103,7 +103,7 @@ async fn the_cookie_is_for_this_host_and_no_script() {
     }
 }
 
-/// A service that nothing was done to yet; its key.
+/// A service to which nothing was done yet; returns its key.
 async fn key_after(portal: &TestApp) -> String {
     portal
         .submit(&[("sip.fabrikam.com", "fabrikam.com")])
@@ -189,7 +189,7 @@ async fn a_session_is_marked_as_used_once_a_minute_at_most() {
     let portal = TestApp::new().await;
     let key = service(&portal).await;
     let cookie = sign_in(&portal, &key).await;
-    // A new version of the row is a write.
+    // A new version of the row means that it was written.
     let version = "SELECT xmin::text::bigint FROM session";
     let began = portal.number(version).await;
     for _ in 0..3 {

@@ -1,4 +1,4 @@
-//! Does the support desk find what is meant, and let nobody do what is not theirs to do?
+//! Checks that the support desk finds requests, and that all accounts can do only what they may.
 
 mod accounts;
 mod actions;
@@ -30,7 +30,7 @@ pub(crate) async fn account(portal: &TestApp, name: &str, role: Role) {
     assert!(made.unwrap(), "it is new");
 }
 
-/// Signs in to an account; the session's cookie.
+/// Signs in to an account; returns the session's cookie.
 pub(crate) async fn sign_in(portal: &TestApp, name: &str) -> String {
     let fields = [("name", name), ("password", PASSWORD)];
     let answer = portal.post("/staff/sign-in", &fields).await;
@@ -43,7 +43,7 @@ pub(crate) async fn sign_in(portal: &TestApp, name: &str) -> String {
     answer.cookie()
 }
 
-/// Makes an account and signs in to it; the session's cookie.
+/// Makes an account and signs in to it; returns the session's cookie.
 pub(crate) async fn signed_in(portal: &TestApp, name: &str, role: Role) -> String {
     account(portal, name, role).await;
     sign_in(portal, name).await

@@ -1,4 +1,4 @@
-//! Is a submission stored once, whatever comes at the same time?
+//! Checks that a submission is stored once, whatever is sent at the same time.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -13,7 +13,7 @@ use crate::support::app::{Answer, TestApp, request, submission_id};
 
 const ONE_EDGE: &[(&str, &str)] = &[("sip.contoso.com", "contoso.com")];
 
-/// Posts all these requests at once: the submission id and the domains of each, one edge.
+/// Posts all these requests at once, each given by its submission id and domains, with one edge.
 async fn at_once(portal: &Arc<TestApp>, requests: Vec<(String, String)>) -> Vec<Answer> {
     let mut posts = JoinSet::new();
     for (id, domains) in requests {
@@ -26,8 +26,7 @@ async fn at_once(portal: &Arc<TestApp>, requests: Vec<(String, String)>) -> Vec<
     posts.join_all().await
 }
 
-/// How many requests show the finding `domain-held`, of those that are pending; and how many are
-/// in force.
+/// How many of the pending requests show the finding `domain-held`, and how many are in force.
 async fn standings(portal: &TestApp, references: &HashSet<String>) -> (usize, usize) {
     let (mut held, mut in_force) = (0, 0);
     for reference in references {
@@ -85,7 +84,7 @@ async fn a_submission_that_is_sent_again_and_again_is_one_request_with_one_key()
         answers.extend(at_once(&portal, vec![(id.clone(), "contoso.com".into())]).await);
     }
     portal.work().await;
-    // Settled or not, and however it is written: it is the same request.
+    // Settled or not, and in any spelling: it is the same request.
     answers.extend(at_once(&portal, vec![(id.to_uppercase(), " CONTOSO.com.\n".into())]).await);
     let told: HashSet<_> = answers
         .iter()

@@ -1,4 +1,4 @@
-//! Does what is in force change at once or not at all, whoever else is at work?
+//! Checks that routes in force change all at once or not at all, whatever runs at the same time.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,9 +25,9 @@ use crate::{
 };
 
 const LEASE: Duration = Duration::from_secs(30);
-/// Long enough for anything that does happen, on any machine.
+/// Long enough for anything that happens at all, on any machine.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// What has been in force since before anything happened, and stays.
+/// The edge of routes that are in force from the beginning, and stay.
 const EDGE: &str = "sip.contoso.com";
 
 /// A service with these routes in force, and the cookie of a browser that is signed in to it.
@@ -54,7 +54,7 @@ async fn in_force(portal: &TestApp) -> Vec<String> {
         .unwrap()
 }
 
-/// The internal number of a request.
+/// The internal id of a request.
 async fn id_of(portal: &TestApp, reference: &str) -> i64 {
     sqlx::query_scalar("SELECT id FROM request WHERE reference = $1")
         .bind(reference)
@@ -75,7 +75,7 @@ async fn timeline(portal: &TestApp, reference: &str) -> Vec<String> {
     .unwrap()
 }
 
-/// The domains that hold a request back.
+/// The domains that block a request.
 async fn held_by(portal: &TestApp, reference: &str) -> Vec<String> {
     sqlx::query_scalar(
         "SELECT f.subject::text FROM finding f JOIN request r ON r.id = f.request_id
@@ -91,7 +91,7 @@ async fn claim(portal: &TestApp, most: u32) -> Claim {
     store::claim(portal.pool(), most, LEASE).await.unwrap()
 }
 
-/// Settles as the worker does: again whenever it is told to.
+/// Settles as the worker does: repeated after each conflict.
 async fn settle(pool: &PgPool, claim: &Claim, proofs: &[Proof]) -> Settled {
     let verdicts = Verdicts {
         proofs: proofs.to_vec(),
@@ -123,8 +123,8 @@ async fn settle_with(portal: &TestApp, proofs: &[(&str, &str)]) -> Settled {
     settle(portal.pool(), &claim, &proven).await
 }
 
-/// Reads the routes over and over on a connection of its own; each state of them that it saw, in
-/// order, without repetitions next to each other.
+/// Reads the routes over and over on a connection of its own; returns each state it saw, in order,
+/// without repeated neighbours.
 struct Reader {
     stop: Arc<AtomicBool>,
     reading: JoinHandle<Vec<Vec<String>>>,
@@ -336,7 +336,7 @@ async fn a_domain_released_and_taken_at_the_same_moment_is_in_force_once() {
         );
         let done = one.provisioned + two.provisioned;
         assert!((1..=2).contains(&done), "the release at least: {done}");
-        // Whoever was told to wait is woken by the release, however close they were.
+        // A request that was blocked is woken by the release, however close the two were.
         assert_eq!(done + portal.work().await.provisioned, 2, "round {round}");
         assert_eq!(portal.state(&taker).await, "provisioned");
         for routes in reader.seen().await {
@@ -354,7 +354,7 @@ async fn a_release_wakes_who_is_being_told_at_that_very_moment_to_wait() {
     let portal = TestApp::new().await;
     let (_, cookie) = service(&portal, &[(EDGE, "contoso.com")]).await;
     let (taker, _) = portal.submit(&[("sip.fabrikam.com", "contoso.com")]).await;
-    // The taker is being told to wait by somebody who has not committed yet.
+    // Another transaction, not yet committed, is settling the new request as blocked.
     assert_eq!(claim(&portal, 1).await.len(), 1);
     let mut transaction = portal.db().pool().begin().await.unwrap();
     let held: i32 = sqlx::query_scalar(
@@ -427,7 +427,7 @@ async fn an_update_that_comes_to_nothing_leaves_the_routes_as_they_were() {
     let mut states = Vec::new();
     for end in ["expired", "withdrawn", "rejected"] {
         let cookie = sign_in(&portal, &key).await;
-        // It would add, move and remove, and is held back by a domain of another service.
+        // It would add, move and remove, and is blocked by a domain of another service.
         let sent = send(
             &portal,
             &cookie,
@@ -446,7 +446,7 @@ async fn an_update_that_comes_to_nothing_leaves_the_routes_as_they_were() {
                 let done = portal.post_with(&path, &[], &cookie).await;
                 assert_eq!(done.status, StatusCode::SEE_OTHER);
             }
-            // As staff will do it.
+            // As staff do it.
             _ => {
                 sqlx::raw_sql(
                     "DELETE FROM work;
@@ -505,7 +505,7 @@ async fn a_proven_domain_changes_hands_in_place() {
     );
     let page = portal.get(&format!("/requests/{holder}")).await;
     assert!(page.body.contains("Domain moved away"), "{}", page.body);
-    // And back again: the owner of the zone has thought better of it.
+    // And back again: the owner of the zone has changed the record again.
     portal.advance(Duration::from_mins(2)).await;
     assert_eq!(
         settle_with(&portal, &[(&update, "contoso.com")])
@@ -609,7 +609,7 @@ async fn a_proof_helps_the_domain_and_the_request_that_it_names_and_nothing_else
     assert_eq!(held_by(&portal, &other).await, ["contoso.com"]);
     assert_eq!(timeline(&portal, &both).await, ["submitted", "held"]);
 
-    // A proof of a request that has ended, or is somebody else's, moves nothing.
+    // A proof for a request that has ended, or that another service made, moves nothing.
     let path = format!("/requests/{other}/withdraw");
     portal.post(&path, &[("management_key", &key)]).await;
     portal.advance(Duration::from_hours(1)).await;
@@ -622,7 +622,7 @@ async fn a_proof_helps_the_domain_and_the_request_that_it_names_and_nothing_else
         "a record that is gone proves nothing"
     );
 
-    // What nobody holds needs no proof, and one does no harm; nor does one that is told twice.
+    // A domain that is not held needs no proof, and one does no harm; nor does one given twice.
     let (free, _) = portal
         .submit(&[("sip.free.com", "free.com contoso.com")])
         .await;

@@ -1,4 +1,4 @@
-//! Is each test alone with its database?
+//! Checks that each test has a database of its own.
 
 use pic_portal::db::MIGRATOR;
 use pic_portal::db::PgPool;
@@ -29,7 +29,7 @@ async fn a_database_goes_with_its_test() {
     let watcher = TestDb::fresh(&MIGRATOR).await;
     let gone = TestDb::fresh(&MIGRATOR).await;
     let name = gone.name().to_owned();
-    // Still in use, and in a task that panics: neither keeps it.
+    // Still in use, and in a task that panics: it is dropped all the same.
     let used = gone.options().connect().await.unwrap();
     let test = tokio::spawn(async move {
         let _gone = gone;
@@ -63,7 +63,7 @@ async fn a_url_leads_other_processes_to_the_database() {
 #[tokio::test]
 async fn another_process_leaves_the_databases_of_this_one() {
     let db = TestDb::fresh(&MIGRATOR).await;
-    // It drops what processes left that are gone, and this one is not.
+    // It drops the databases of processes that have ended, and keeps those of this one.
     let other = std::process::Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",

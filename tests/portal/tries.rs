@@ -1,4 +1,4 @@
-//! Of what is tried at once, how much gets as far as being compared, and who gets in meanwhile?
+//! Checks how many simultaneous attempts are compared, and who can sign in meanwhile.
 
 mod bounds;
 mod passwords;
@@ -24,12 +24,12 @@ use crate::support::{
     eventually,
 };
 
-/// Where most of the tries come from.
+/// The network of most attempts.
 const HERE: &str = "192.0.2.1:1";
 /// Another network.
 const ELSEWHERE: &str = "198.51.100.1:1";
 
-/// A portal that lets so many tries of a network fail in a minute, and its clock.
+/// A portal with a limit of `tries` failed attempts a minute and network, and its clock.
 async fn portal(tries: u32) -> (Arc<TestApp>, Clock) {
     let clock = Clock::mock(DateTime::UNIX_EPOCH);
     let throttle = Throttle::new(0, tries, Proxies::default(), &clock);
@@ -65,7 +65,7 @@ async fn post(
     ask(portal, peer, request).await
 }
 
-/// The same, by a task of its own.
+/// The same, in a task of its own.
 fn sent(
     portal: &Arc<TestApp>,
     peer: &str,
@@ -87,7 +87,7 @@ fn turns(portal: &TestApp) -> &Turns {
     portal.app.gate().hasher.turns()
 }
 
-/// Keeps every turn, so that no password is hashed while these are held.
+/// Takes all turns, so that no password is hashed while they are held.
 async fn hold(portal: &TestApp) -> Vec<Turn> {
     let mut held = Vec::new();
     for _ in 0..2 {
@@ -96,7 +96,7 @@ async fn hold(portal: &TestApp) -> Vec<Turn> {
     held
 }
 
-/// Waits until so many passwords wait to be hashed and so many of `tries` are answered.
+/// Waits until `waiting` passwords wait to be hashed and the other `tries` are answered.
 async fn settled(portal: &TestApp, waiting: usize, tries: &[JoinHandle<Answer>], answered: usize) {
     eventually("tries wait or are answered", async || {
         let done = tries.iter().filter(|it| it.is_finished()).count();
@@ -105,7 +105,7 @@ async fn settled(portal: &TestApp, waiting: usize, tries: &[JoinHandle<Answer>],
     .await;
 }
 
-/// Waits until every one of `tries` waits for the hasher or is answered; how many wait.
+/// Waits until every one of `tries` waits for the hasher or is answered; returns how many wait.
 async fn at_rest(portal: &TestApp, tries: &[JoinHandle<Answer>]) -> usize {
     eventually("tries wait or are answered", async || {
         let done = tries.iter().filter(|it| it.is_finished()).count();

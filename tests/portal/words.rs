@@ -1,4 +1,4 @@
-//! Do people see what the checks found: on the page of a request, and of the service?
+//! Checks that people see what the checks found, on the page of a request and of the service.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::{
     support::app::{Answer, TestApp, escaped},
 };
 
-/// What a check left behind: code, severity, subject, found.
+/// A finding of a check: code, severity, subject, found.
 type Found<'a> = (&'a str, &'a str, &'a str, &'a str);
 
 /// Stores findings for a request, as a check does.
@@ -42,7 +42,7 @@ fn shown(page: &Answer) -> Vec<(&str, &str)> {
 async fn page_of(portal: &TestApp, reference: &str) -> Answer {
     let page = portal.get(&format!("/requests/{reference}")).await;
     assert_eq!(page.status, StatusCode::OK, "{}", page.body);
-    // A word of a line has an element of its own.
+    // Each word of a line is in an element of its own.
     let body = page.body.replace("</span> <span>", " ");
     let body = body.replace("\"><span>", "\">");
     Answer { body, ..page }
@@ -84,7 +84,7 @@ async fn forty_domains_with_three_faults_are_three_cards_with_all_lines() {
     for name in &names {
         assert!(page.body.contains(&format!(">{name}</span>")), "{name}");
     }
-    // Each line that mends something is there, with its own name.
+    // Each line that fixes something is there, with its own name.
     for (code, _, name, _) in &findings {
         let line = format!("_sipfederationtls._tcp.{name}. 3600 IN SRV 0 0 5061 sip.contoso.com.");
         assert_eq!(page.body.contains(&line), *code != "srv-suffix", "{line}");
@@ -153,7 +153,7 @@ async fn what_is_in_force_is_at_risk_and_nothing_is_taken_away() {
     let hub = portal.get_with("/service", &cookie).await;
     assert_eq!(shown(&hub), []);
 
-    // Worth a look is no risk.
+    // A warning is no risk.
     let warning = ("srv-suffix", "warning", "it.contoso.com", "sip.contoso.com");
     found(
         &portal,

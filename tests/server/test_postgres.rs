@@ -1,8 +1,8 @@
 //! Runs a throw-away PostgreSQL for the tests: `test-postgres <directory> <seconds>`.
 //!
 //! The first test process that needs the server starts this program, and it ends the server when no
-//! process has held a share of `CLIENTS_LOCK` for so many seconds. No part of the portal: cargo
-//! builds it with the tests, and nothing else runs it.
+//! process has held a share of `CLIENTS_LOCK` for that many seconds. It is not part of the portal:
+//! cargo builds it with the tests, and only the tests run it.
 
 use std::{
     env,
@@ -27,7 +27,7 @@ use self::shared::{CLIENTS_LOCK, START_LOCK, lock_file};
 #[path = "../portal/support/server.rs"]
 mod shared;
 
-/// How often to look whether a process still needs the server.
+/// How often to check whether a process still needs the server.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 #[expect(clippy::print_stderr, reason = "the tests read why there is no server")]
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
 
 /// Runs a throw-away server in `dir` until no process has held [`CLIENTS_LOCK`] for `linger`. A
 /// cluster that does not start (an older version's, one that lost its memory in a crash of the
-/// machine) is made anew.
+/// machine) is made again.
 fn supervise(dir: &Path, linger: Duration) -> Result<(), Box<dyn Error>> {
     let options = Options {
         settings: [
@@ -79,7 +79,7 @@ fn supervise(dir: &Path, linger: Duration) -> Result<(), Box<dyn Error>> {
         } else if needed.elapsed() >= linger {
             let start = lock_file(&dir.join(START_LOCK))?;
             start.lock()?;
-            // No process can be about to attach now; one may have attached just before.
+            // No process can attach now, but one may have attached just before.
             if !is_needed(dir)? {
                 server.stop();
                 return Ok(());
@@ -88,7 +88,7 @@ fn supervise(dir: &Path, linger: Duration) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Does any process hold a share of [`CLIENTS_LOCK`]?
+/// Whether any process holds a share of [`CLIENTS_LOCK`].
 fn is_needed(dir: &Path) -> io::Result<bool> {
     match lock_file(&dir.join(CLIENTS_LOCK))?.try_lock() {
         Ok(()) => Ok(false),

@@ -1,4 +1,4 @@
-//! Is contact information refused or asked about, and every number of a known shape taken?
+//! Contact information is refused or asked about, and numbers of every known shape are accepted.
 
 use crate::agreement::{
     AgreementNumber, NumberProblem as P, NumberWarning as W,
@@ -6,7 +6,8 @@ use crate::agreement::{
     warnings,
 };
 
-/// Numbers of known shapes, and such as programmes of unknown shapes may have: taken without a word.
+/// Numbers of known shapes, and such as programmes of unknown shapes may have: accepted without a
+/// warning.
 const TAKEN: &[(Programme, &str)] = &[
     (VolumeLicensing, "1234567"),
     (VolumeLicensing, "0123456"),
@@ -34,7 +35,8 @@ const TAKEN: &[(Programme, &str)] = &[
     (HighVolume, "AT 1234567"),
 ];
 
-/// Taken with a warning about something else, which says that no contact belongs here.
+/// Accepted with a warning about something else, which says that contact information must not be
+/// entered.
 const ODD: &[(Programme, &str)] = &[
     (VolumeLicensing, "E1234567"),
     (VolumeLicensing, "X20-12345"),
@@ -46,7 +48,7 @@ const ODD: &[(Programme, &str)] = &[
     (HighVolume, "ANNA1"),
 ];
 
-/// As many digits as a telephone number: asked about, whatever the programme.
+/// As many digits as a telephone number: the form asks, whatever the programme.
 const ASKED: &[&str] = &[
     "4255550100",
     "14255550100",
@@ -177,7 +179,7 @@ fn a_number_behind_words_is_suggested() {
     }
 }
 
-/// Whoever signs in or searches may write a number as they like.
+/// People may write a number in any way when they sign in or search.
 #[test]
 fn a_stored_number_is_found_however_it_is_written() {
     for typed in ["425-555-0100", "(425) 555-0100", "425 555 0100"] {

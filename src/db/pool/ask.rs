@@ -1,4 +1,4 @@
-//! How is a statement kept so that it can be sent a second time?
+//! A statement with its arguments, kept so that it can be sent a second time.
 
 use futures_util::TryStreamExt as _;
 use sqlx::{
@@ -9,13 +9,13 @@ use sqlx::{
 
 use super::Piece;
 
-/// A statement with its arguments. Without `Debug`: the arguments are what people typed.
+/// A statement with its arguments. It has no `Debug`: the arguments are what people typed.
 #[derive(Clone)]
 pub(super) struct Ask {
     sql: SqlStr,
-    /// None: sent as it is, without being prepared.
+    /// `None`: sent as a simple query, without being prepared.
     arguments: Option<PgArguments>,
-    /// Whether it stays prepared.
+    /// Whether the prepared statement is kept on the connection.
     stays: bool,
 }
 
@@ -28,7 +28,7 @@ impl Ask {
         })
     }
 
-    /// The whole answer, up to the word that the server is ready again.
+    /// The complete answer, up to the server's message that it is ready again.
     pub(super) async fn of(self, connection: &mut PgConnection) -> Result<Vec<Piece>, sqlx::Error> {
         connection.fetch_many(self).try_collect().await
     }

@@ -1,8 +1,8 @@
-//! How long may all statements of one page take together?
+//! Limits the time that all statements of one page take together.
 //!
-//! Only time in the database counts: a slow sender of a form, a password that is hashed and a
-//! look-up in the DNS have limits of their own. What goes on after the head of the answer (a live
-//! stream, an export) has the limit of each statement alone.
+//! Only time in the database counts: a slow upload of a form, hashing a password and a DNS lookup
+//! have limits of their own. Statements after the head of the response was sent (a live stream, an
+//! export) only have the limit of each statement.
 
 use std::{cell::Cell, time::Duration};
 
@@ -10,19 +10,19 @@ tokio::task_local! {
     static LEFT: Cell<Duration>;
 }
 
-/// Does `work`, all of whose statements together may take as long as `all`; then each fails at once,
-/// as it does when the database is away.
+/// Runs `work`, whose statements may take `all` together. After that each fails at once, as if the
+/// database were unreachable.
 pub async fn sharing<F: Future>(all: Duration, work: F) -> F::Output {
     LEFT.scope(Cell::new(all), work).await
 }
 
-/// What is left of it; none: nobody counts.
+/// What is left of the budget; `None` outside a page.
 pub(in crate::db) fn left() -> Option<Duration> {
     LEFT.try_with(Cell::get).ok()
 }
 
-/// That much less is left.
+/// Takes `spent` off the budget.
 pub(in crate::db) fn spend(spent: Duration) {
-    // Outside of any page nobody counts.
+    // Outside a page there is no budget.
     let _ = LEFT.try_with(|left| left.set(left.get().saturating_sub(spent)));
 }

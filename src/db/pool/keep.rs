@@ -1,9 +1,10 @@
-//! Which connections are there, which of them are sound, and when is the server in doubt?
+//! Keeps the idle connections, finds out which of them work, and decides when the server is
+//! suspect.
 //!
-//! In doubt is a server that has not answered in time. Then a connection is looked at before it is
-//! used however short its rest was, and tries to open a new one are given up soon, so that none
-//! hangs in the dark when the light comes back; but for one at a time, which has as long as ever,
-//! because a server may be slow and not away. The first answer ends the doubt.
+//! A server that has not answered in time is suspect. Then a connection is checked before each use,
+//! however short it was idle, and attempts to connect use a short timeout, so that none still hangs
+//! when the server is back. One attempt at a time has the full timeout, because the server may be
+//! slow rather than down. The first answer ends the suspicion.
 
 use std::{
     collections::VecDeque,
@@ -29,27 +30,29 @@ use tokio::{
 
 use super::no_answer;
 
-/// Rested for longer, a connection is looked at before it is used.
+/// A connection that was idle for longer is checked before it is used.
 const FRESH: Duration = Duration::from_secs(1);
-/// How long that look may take.
+/// How long that check may take.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long opening a connection may take while the server is in doubt.
+/// How long connecting may take while the server is suspect.
 const SHORT: Duration = Duration::from_millis(600);
-/// Unused for longer, a connection is closed.
+/// A connection that was idle for longer is closed.
 const REST: Duration = Duration::from_mins(10);
-/// Older, a connection is closed: a server's process keeps memory for what it once did.
+/// A connection that is older is closed: the server's process keeps memory for all it ever did.
 const LIFE: Duration = Duration::from_mins(30);
-/// How long a connection may take to say goodbye.
+/// How long closing a connection may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// What the server itself limits, for each connection.
+/// Limits in the server, for each connection.
 ///
-/// - a statement: longer than the background task waits for one; the portal gives up before that,
-///   and the sweep sets its own;
-/// - a lock: longer than anybody who looks at a page waits, who gives up first;
-/// - a transaction without a statement: the sweep's, should the portal stop in the middle;
-/// - a client that has hung up: its statement is stopped within a second, and lets go of its locks;
-/// - a client that has vanished, where the connection is TCP: found out within a minute.
+/// - a statement: longer than the background task waits for one. The portal gives up before that;
+///   the sweep sets its own limit;
+/// - a lock: longer than any page waits for one;
+/// - a transaction without a statement: for the sweep's, in case the portal stops in the middle;
+/// - a client that has disconnected: its statement is stopped within a second, and its locks are
+///   released;
+/// - a client that has vanished without closing the connection: found out within a minute, over
+///   TCP.
 const SETTINGS: &str = "SELECT set_config('statement_timeout', '15s', false), \
      set_config('lock_timeout', '5s', false), \
      set_config('idle_in_transaction_session_timeout', '20s', false), \
@@ -63,12 +66,12 @@ const SETTINGS: &str = "SELECT set_config('statement_timeout', '15s', false), \
 pub(super) struct Live {
     pub(super) connection: PgConnection,
     opened: Instant,
-    /// Which outage was the last when it was opened.
+    /// The number of outages when it was opened.
     outage: u64,
     _counted: Counted,
 }
 
-/// Counts a connection for as long as it is there.
+/// Counts a connection for as long as it is open.
 struct Counted(Arc<AtomicU32>);
 
 impl Drop for Counted {
@@ -84,23 +87,23 @@ struct Rested {
 
 #[derive(Default)]
 struct Bench {
-    /// The one that rested last is used next; the others close in time.
+    /// Idle connections. The one that was used last is used next; the others close in time.
     resting: VecDeque<Rested>,
     /// How often a connection was found dead.
     outages: u64,
 }
 
-/// The connections of one pool.
+/// The connections of one pool, open and idle.
 pub(super) struct Keep {
     options: PgConnectOptions,
     most: u32,
     room: Arc<Semaphore>,
     bench: Mutex<Bench>,
     size: Arc<AtomicU32>,
-    /// A connection has come back.
+    /// Signals that a connection was given back.
     returned: Notify,
     doubt: AtomicBool,
-    /// Somebody tries to open one for as long as it takes.
+    /// Whether an attempt to connect with the full timeout is running.
     trying: AtomicBool,
 }
 
@@ -140,7 +143,7 @@ impl Keep {
         self.bench.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A sound connection, and the room that it takes.
+    /// A working connection, and the permit that counts it.
     pub(super) async fn acquire(
         &self,
         until: Instant,
@@ -163,7 +166,7 @@ impl Keep {
         Ok((self.open(until).await?, room))
     }
 
-    /// The one that rested last.
+    /// Takes the connection that was used last.
     fn take(&self) -> Option<Rested> {
         loop {
             let (old, taken) = {
@@ -182,7 +185,8 @@ impl Keep {
         }
     }
 
-    /// Opens a connection. Where the server has no room for more, waits for one of ours to come back.
+    /// Opens a connection. Where the server has no room for more, waits for one of ours to be given
+    /// back.
     async fn open(&self, until: Instant) -> Result<Live, sqlx::Error> {
         loop {
             let patient = Patient::of(self);
@@ -191,7 +195,7 @@ impl Keep {
             } else {
                 until.min(Instant::now() + SHORT)
             };
-            // Seldom, and large.
+            // Boxed because it is large and rarely needed.
             let connecting = Box::pin(self.connect());
             match timeout_at(limit, connecting).await {
                 Ok(Ok(live)) => {
@@ -212,7 +216,8 @@ impl Keep {
                     return Err(error);
                 }
                 Err(_) => {
-                    // A short try proves nothing: the way may be long.
+                    // Only an attempt with the full timeout proves that the server is down: the
+                    // network may be slow.
                     if patient.is_some() {
                         self.lost();
                     }
@@ -236,7 +241,7 @@ impl Keep {
         })
     }
 
-    /// Takes a connection back that has had every answer.
+    /// Takes back a connection whose answers have all been read.
     pub(super) fn rest(&self, live: Live) {
         if self.room.is_closed() {
             goodbye(live);
@@ -256,23 +261,23 @@ impl Keep {
         self.returned.notify_one();
     }
 
-    /// A connection was lost: those that rest, and those that were opened before, are not trusted
-    /// any more.
+    /// Records that a connection was lost: idle ones, and those opened before, are no longer
+    /// trusted.
     pub(super) fn lost(&self) {
         let mut bench = self.bench();
         bench.outages += 1;
         let condemned = std::mem::take(&mut bench.resting);
         drop(bench);
-        // Outside of the lock, and without a word: nobody may be listening.
+        // Dropped outside the lock and without a Terminate message: the server may not be there.
         drop(condemned);
     }
 
-    /// The server has not answered in time.
+    /// Records that the server has not answered in time.
     pub(super) fn doubt(&self) {
         self.doubt.store(true, Release);
     }
 
-    /// The server has answered.
+    /// Records that the server has answered.
     fn sure(&self) {
         self.doubt.store(false, Release);
     }
@@ -287,11 +292,11 @@ impl Keep {
     }
 }
 
-/// The right to wait for a server in doubt for as long as ever; one at a time has it.
+/// The permit to use the full timeout while the server is suspect; one attempt at a time has it.
 struct Patient<'a>(Option<&'a AtomicBool>);
 
 impl<'a> Patient<'a> {
-    /// Everybody has it while there is no doubt.
+    /// Every attempt gets it while the server is not suspect.
     fn of(keep: &'a Keep) -> Option<Self> {
         if !keep.doubt.load(Acquire) {
             return Some(Self(None));
@@ -309,16 +314,16 @@ impl Drop for Patient<'_> {
     }
 }
 
-/// Closes a connection as the server likes it, behind everybody's back.
+/// Closes a connection properly, in the background.
 fn goodbye(live: Live) {
     tokio::spawn(async move {
-        // The server notices by itself in the end.
+        // If this fails, the server notices the loss by itself.
         let _ = timeout(GOODBYE, live.connection.close()).await;
     });
 }
 
-/// Whether the connection is of no use any more, and others may be like it: cut, shut down by the
-/// server, or led to a server that only reads since another one took over.
+/// Whether the connection is unusable, and others may be too: cut, shut down by the server, or led
+/// to a server that became read-only after a switch-over.
 pub(super) fn is_loss(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(io) => io.kind() != io::ErrorKind::TimedOut,

@@ -1,4 +1,4 @@
-//! Which PostgreSQL is installed here, and how would one be?
+//! Finds the PostgreSQL binaries on this machine, and names the command that installs them.
 
 use std::{
     collections::BTreeSet,
@@ -9,8 +9,8 @@ use std::{
 
 use super::{child, error::StartError, options::MINIMUM_MAJOR, user::ServerUser};
 
-/// Where packages put the server: a directory, what its entries begin with, and the way on from
-/// there. Most of it is not on anybody's `PATH`.
+/// Where packages put the server: a directory, what its entries begin with, and the path from
+/// there. Most of these are not on the `PATH`.
 const PLACES: &[(&str, &str, &str)] = &[
     ("/usr/lib/postgresql", "", "bin"), // Debian, Ubuntu
     ("/usr", "pgsql-", "bin"),          // the PostgreSQL project's RPMs

@@ -1,4 +1,4 @@
-//! How is a process of the private cluster started and ended?
+//! Starts and ends the processes of the private cluster.
 
 use std::{
     convert::Infallible,
@@ -20,7 +20,8 @@ use nix::{
 
 use super::user::ServerUser;
 
-/// How long the server gets for each way of ending: with a checkpoint, at once, not asked.
+/// The signals that end the server, and how long it gets after each: with a checkpoint, at once,
+/// killed.
 const SHUT_DOWN: [(Signal, Duration); 3] = [
     (Signal::SIGINT, Duration::from_secs(30)),
     (Signal::SIGQUIT, Duration::from_secs(5)),
@@ -36,7 +37,7 @@ impl Stop {
         Self(receiver)
     }
 
-    /// Waits for `time`, or until the server is to be stopped: `true`.
+    /// Waits for `time`; returns `true` as soon as the server is to be stopped.
     pub(super) fn within(&self, time: Duration) -> bool {
         matches!(
             self.0.recv_timeout(time),
@@ -46,7 +47,7 @@ impl Stop {
 }
 
 /// A command that runs `program` as `user` in `dir`, which the user must be able to enter: without
-/// input, and without what the portal's environment may say about another PostgreSQL.
+/// input, and without the variables of the portal's environment that name another PostgreSQL.
 pub(super) fn command(program: &Path, dir: &Path, user: &ServerUser) -> Command {
     let mut command = Command::new(program);
     for (name, _) in env::vars_os() {
@@ -74,12 +75,13 @@ pub(super) fn spawn(mut command: Command) -> io::Result<Child> {
     type Birth = (Command, Sender<io::Result<Child>>);
     static NURSERY: LazyLock<Sender<Birth>> = LazyLock::new(|| {
         let (sender, births) = mpsc::channel::<Birth>();
-        // Without the thread the receiver is dropped, and `send` below says so.
+        // Without the thread the receiver is dropped, and `send` below fails.
         let _ = thread::Builder::new()
             .name("postgres-nursery".into())
             .spawn(move || {
                 for (mut command, reply) in births {
-                    // Nobody to reply to: the child is dropped, and interrupted at the portal's end.
+                    // If the receiver is gone, the child is dropped, and interrupted when the
+                    // portal ends.
                     let _ = reply.send(command.spawn());
                 }
             });
@@ -106,7 +108,7 @@ fn interrupt_with_portal(command: &mut Command) {
     let portal = Pid::this();
     let ask = move || {
         nix::sys::prctl::set_pdeathsig(Signal::SIGINT)?;
-        // It may have ended before the kernel was asked.
+        // The portal may have ended before the signal was set up.
         if nix::unistd::getppid() == portal {
             Ok(())
         } else {
@@ -124,10 +126,10 @@ pub(super) fn pid(child: &Child) -> Pid {
     Pid::from_raw(child.id().cast_signed())
 }
 
-/// Ends the server: politely, then less so.
+/// Ends the server, with stronger signals as time passes.
 pub(super) fn shut_down(child: &mut Child) {
     for (signal, patience) in SHUT_DOWN {
-        // Until it is waited for, the id is the child's own, so nobody else can be hit.
+        // Until it is waited for, the id is still the child's, so no other process can be hit.
         let _ = kill(pid(child), signal);
         if eventually(patience, || !matches!(child.try_wait(), Ok(None))) {
             return;
@@ -136,7 +138,7 @@ pub(super) fn shut_down(child: &mut Child) {
     }
 }
 
-/// Does `condition` come true within `patience`?
+/// Polls until `condition` is true, for `patience` at most.
 pub(super) fn eventually(patience: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let began = Instant::now();
     loop {
@@ -150,7 +152,7 @@ pub(super) fn eventually(patience: Duration, mut condition: impl FnMut() -> bool
     }
 }
 
-/// The last lines of what a program said, in one line and without the log's prefix.
+/// The last lines of a program's output, in one line and without the log's prefix.
 pub(super) fn last_lines(text: &str, count: usize) -> String {
     let mut lines: Vec<&str> = text
         .lines()

@@ -1,4 +1,4 @@
-//! How does a directory become a running server?
+//! Makes a directory a database cluster and starts its server.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -22,19 +22,19 @@ use super::{
     user::ServerUser,
 };
 
-/// How long the server may take until it takes connections. Long: after a crash it first recovers,
-/// and a recovery that is broken off starts anew the next time.
+/// How long the server may take until it accepts connections. Long: after a crash it recovers
+/// first, and a recovery that is interrupted starts from the beginning the next time.
 const READY_WITHIN: Duration = Duration::from_mins(5);
-/// How often to look whether it does.
+/// How often to check whether it does.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// A log longer than this is put aside at the next start, in bytes.
 const LOG_LIMIT: u64 = 10 * 1024 * 1024;
-/// How many lines of a program's own words go into an error.
+/// How many lines of a program's output go into an error.
 const LINES: usize = 4;
-/// What a data directory is called until it is complete; the process id follows.
+/// The name of a data directory until it is complete; the process id follows.
 const UNFINISHED: &str = "pgdata.new.";
 
-/// A directory taken for this portal, with a complete cluster in it.
+/// A directory held by this portal, with a complete cluster in it.
 #[derive(Debug)]
 pub(super) struct Cluster {
     place: Place,
@@ -46,7 +46,7 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// Takes the directory, and sets the cluster up if there is none.
+    /// Locks the directory, and sets the cluster up if there is none.
     pub(super) fn open(options: &Options) -> Result<Self, StartError> {
         let mut place = Place::take(&options.dir)?;
         let data = place.dir.join("pgdata");
@@ -72,7 +72,7 @@ impl Cluster {
         })
     }
 
-    /// Starts the server and waits until it takes connections, or until `stop`.
+    /// Starts the server and waits until it accepts connections, or until `stop`.
     pub(super) fn launch(&self, stop: &Stop) -> Result<Child, StartError> {
         place::make_private(&self.sockets, &self.user)?;
         orphans::clear(&self.data, &self.sockets, stop)?;
@@ -87,7 +87,7 @@ impl Cluster {
             .args(&self.arguments)
             .stdout(log.try_clone().map_err(unwritable(&self.log_path()))?)
             .stderr(log)
-            // Ctrl-C is for the portal, which then stops the server.
+            // Ctrl-C must reach the portal only, which then stops the server.
             .process_group(0);
         let mut child = spawn(command, &self.place.dir, &self.user, "postgres")?;
         let began = Instant::now();
@@ -109,13 +109,13 @@ impl Cluster {
         Ok(child)
     }
 
-    /// Sees to it that nothing of a server that has ended is left, whatever ended it.
+    /// Removes what is left of a server that has ended, for whatever reason.
     pub(super) fn leave(&self) {
         let (_running, never) = mpsc::channel();
         if let Err(error) = orphans::clear(&self.data, &self.sockets, &Stop::new(never)) {
             tracing::warn!(%error, "the private PostgreSQL is not quite gone");
         }
-        // Fails, as it should, if a server is still there.
+        // Fails, as it should, if a server still runs.
         let _ = fs::remove_dir(&self.sockets);
     }
 
@@ -135,7 +135,7 @@ impl Cluster {
         child::command(&self.binaries.program(program), dir, &self.user)
     }
 
-    /// The server itself says when: in the first and last line of its `postmaster.pid`.
+    /// Whether the server is ready, by the first and last line of its `postmaster.pid`.
     fn is_ready(&self, child: &Child) -> bool {
         let file = fs::read_to_string(self.data.join("postmaster.pid")).unwrap_or_default();
         let mut lines = file.lines().map(str::trim);
@@ -146,7 +146,8 @@ impl Cluster {
         self.place.dir.join("postgres.log")
     }
 
-    /// The log to append to; one that has grown long is put aside, in place of its forerunner.
+    /// Opens the log to append to; a log that has grown long is renamed first and replaces the one
+    /// renamed before.
     fn open_log(&self) -> Result<File, StartError> {
         let path = self.log_path();
         if fs::metadata(&path).is_ok_and(|log| log.len() > LOG_LIMIT) {
@@ -197,7 +198,7 @@ fn major_of(data: &Path) -> Result<Option<u32>, StartError> {
     }
 }
 
-/// Removes what set-ups that were cut short have left in `dir`.
+/// Removes what interrupted set-ups have left in `dir`.
 fn remove_unfinished(dir: &Path) {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     let unfinished = entries.filter(|entry| {
@@ -214,7 +215,8 @@ fn remove_unfinished(dir: &Path) {
     }
 }
 
-/// Makes a cluster under another name and renames it: what is called `pgdata` is complete.
+/// Makes the cluster under another name and renames it: a directory named `pgdata` is always
+/// complete.
 fn set_up(
     dir: &Path,
     data: &Path,
@@ -286,7 +288,8 @@ fn spawn(
     program: &str,
 ) -> Result<Child, StartError> {
     child::spawn(command).map_err(|source| match source.kind() {
-        // The program itself could be run when its version was asked for.
+        // The program itself is executable: its version was read before. So the directory is closed
+        // to the user.
         io::ErrorKind::PermissionDenied if user.other => StartError::Unreachable {
             closed: place::closed_to(dir, user),
             user: user.name.clone(),

@@ -1,10 +1,10 @@
-//! Why did the private PostgreSQL not start, and what can be done?
+//! The reasons why the private PostgreSQL did not start, with what to do about each.
 
 use std::{io, path::PathBuf, process::ExitStatus, time::Duration};
 
 use super::options::MINIMUM_MAJOR;
 
-/// Why the private PostgreSQL did not start. Each text is one line: what is wrong, and the way out.
+/// Why the private PostgreSQL did not start. Each text is one line: what is wrong, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// There are no server binaries.
@@ -56,27 +56,27 @@ pub enum StartError {
         /// The major version that made it.
         data: u32,
     },
-    /// The directory holds something, but not a cluster.
+    /// The directory is not empty and holds no cluster.
     #[error(
         "{} is not empty and holds no PostgreSQL data (PG_VERSION says no version): move it away, \
          or set PIC_DATA_DIR to another directory", data_dir.display()
     )]
     NotACluster {
-        /// What should have been the cluster's data directory.
+        /// The directory that was to be the cluster's data directory.
         data_dir: PathBuf,
     },
-    /// Another portal holds the directory.
+    /// Another portal uses the directory.
     #[error(
         "another portal{} already runs on {}: stop it, or set PIC_DATA_DIR to another directory",
         process.map_or_else(String::new, |id| format!(" (process {id})")), dir.display()
     )]
     AlreadyRuns {
-        /// The directory.
+        /// The directory that is in use.
         dir: PathBuf,
         /// The other portal's process id, where it could be read.
         process: Option<u32>,
     },
-    /// A file or directory cannot be made, read or written.
+    /// A file or directory cannot be created, read or written.
     #[error(
         "cannot use {} as user {user} ({source}): mend that, or set PIC_DATA_DIR to a directory \
          that this user can write to", path.display()
@@ -86,7 +86,7 @@ pub enum StartError {
         path: PathBuf,
         /// Name of the user the portal runs as.
         user: String,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The portal is root, and the server's own user cannot enter the directory.
@@ -98,16 +98,16 @@ pub enum StartError {
     Unreachable {
         /// The first directory on the way that keeps the user out.
         closed: PathBuf,
-        /// Name of the user.
+        /// Name of the server's user.
         user: String,
     },
-    /// The directory for the socket is not ours alone.
+    /// The directory for the socket belongs to another user, or others can enter it.
     #[error(
         "{} is needed for the database's socket, but belongs to somebody else or is no directory: \
          have it removed", dir.display()
     )]
     SocketDirectory {
-        /// The directory.
+        /// The directory for the socket.
         dir: PathBuf,
     },
     /// The portal is root, and there is no other user to run the server as.
@@ -116,21 +116,21 @@ pub enum StartError {
          create one, or start the portal as an ordinary user"
     )]
     NoUser,
-    /// `initdb` did not succeed.
+    /// `initdb` failed.
     #[error("the database could not be set up in {}; initdb says: {output}", dir.display())]
     SetUp {
-        /// The directory.
+        /// The directory it was to set up.
         dir: PathBuf,
-        /// The last lines of what `initdb` said, joined.
+        /// The last lines of its output, joined.
         output: String,
     },
-    /// What a killed portal left behind does not end.
+    /// Processes left behind by a killed portal do not end.
     #[error(
         "process {process}, left behind by a killed portal, still works in {} and does not end: \
          end it with `kill -9 {process}`", data_dir.display()
     )]
     Orphan {
-        /// The process id.
+        /// The id of the process that was found.
         process: i32,
         /// The cluster's data directory.
         data_dir: PathBuf,
@@ -138,22 +138,22 @@ pub enum StartError {
     /// The server ended while it started.
     #[error("PostgreSQL ended at its start ({status}); {} says: {lines}", log.display())]
     Ended {
-        /// How it ended.
+        /// Its exit status.
         status: ExitStatus,
-        /// The server's log.
+        /// Path of the server's log.
         log: PathBuf,
         /// The log's last lines, joined.
         lines: String,
     },
-    /// The server took too long.
+    /// The server was not ready in time.
     #[error(
         "PostgreSQL was not ready within {} seconds; {} says: {lines}", limit.as_secs(),
         log.display()
     )]
     NotReady {
-        /// How long was waited.
+        /// The time limit.
         limit: Duration,
-        /// The server's log.
+        /// Path of the server's log.
         log: PathBuf,
         /// The log's last lines, joined.
         lines: String,
@@ -161,15 +161,15 @@ pub enum StartError {
     /// The operating system refused to start a program.
     #[error("cannot start {program} ({source}): mend that, and start the portal again")]
     Spawn {
-        /// The program.
+        /// Path of the program.
         program: String,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The server ran, died, and cannot be kept running.
+    /// The server ran, died, and cannot be restarted.
     #[error("the private PostgreSQL died and cannot be started again: {reason}")]
     Lost {
-        /// What kept it from starting the last time.
+        /// Why the last attempt to start it failed.
         reason: String,
     },
 }

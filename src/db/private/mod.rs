@@ -1,19 +1,19 @@
-//! How does the portal run a PostgreSQL of its own?
+//! Runs a PostgreSQL of the portal's own.
 //!
-//! Real server binaries, started as a child of the portal on a Unix socket that nobody else can
-//! reach; `docs/design.md#the-private-postgresql`. What each file answers:
+//! It starts real server binaries as a child of the portal, on a Unix socket that no other user can
+//! reach; `docs/design.md#the-private-postgresql`. What each file does:
 //!
-//! | file | question |
+//! | file | what it does |
 //! |---|---|
-//! | `binaries` | Which PostgreSQL is installed, and how would one be? |
-//! | `user` | As whom does the server run? |
-//! | `place` | Which directories belong to it, and are they ours alone? |
-//! | `cluster` | How does a directory become a running server? |
-//! | `settings` | With which settings? |
-//! | `child` | How is a process started and ended? |
-//! | `orphans` | What did a killed portal leave behind? |
-//! | `supervisor` | What happens when the server dies? |
-//! | `error` | Why did it not start, and what can be done? |
+//! | `binaries` | finds the installed PostgreSQL, or the command that installs one |
+//! | `user` | chooses the user the server runs as |
+//! | `place` | makes and locks the directories, closed to other users |
+//! | `cluster` | makes a directory a cluster and starts its server |
+//! | `settings` | has the server's settings |
+//! | `child` | starts and ends processes |
+//! | `orphans` | removes what a killed portal left behind |
+//! | `supervisor` | restarts the server when it dies |
+//! | `error` | says why it did not start, and what to do |
 
 mod binaries;
 mod child;
@@ -54,7 +54,7 @@ pub use self::{
 /// The database in which the portal keeps its tables.
 pub const PORTAL_DATABASE: &str = "portal";
 
-/// A PostgreSQL server that runs as long as this value lives, and is started again if it dies.
+/// A PostgreSQL server that runs as long as this value lives, and is restarted if it dies.
 #[derive(Debug)]
 pub struct PrivatePostgres {
     sockets: PathBuf,
@@ -66,12 +66,12 @@ pub struct PrivatePostgres {
 
 impl PrivatePostgres {
     /// Starts the server of a directory, which is set up first if it is new, and waits until it
-    /// takes connections. Blocks: for 1 to 2 seconds the first time, some 50 milliseconds later,
+    /// accepts connections. Blocks: for 1 to 2 seconds the first time, some 50 milliseconds later,
     /// and as long as it takes to recover after a crash.
     ///
     /// # Errors
-    /// [`StartError`], each a line that says what is wrong and the way out; nothing half-made
-    /// stays behind.
+    /// [`StartError`], each a line that says what is wrong and what to do; nothing half-made stays
+    /// behind.
     pub fn start(options: &Options) -> Result<Self, StartError> {
         let began = Instant::now();
         let (running, stop) = mpsc::channel();
@@ -107,8 +107,8 @@ impl PrivatePostgres {
         connect_options(&self.sockets, database)
     }
 
-    /// Resolves, with [`StartError::Lost`], when the server died and cannot be kept running; never
-    /// while it runs or once it was stopped.
+    /// Resolves with [`StartError::Lost`] when the server died and cannot be restarted; never while
+    /// it runs or once it was stopped.
     pub fn ended(&self) -> impl Future<Output = StartError> + Send + use<> {
         let mut ended = self.ended.clone();
         async move {
@@ -123,12 +123,12 @@ impl PrivatePostgres {
         }
     }
 
-    /// Stops the server and waits for its end: politely, after 30 seconds less so. Blocks.
-    /// Dropping the value does the same.
+    /// Stops the server and waits for its end, for 30 seconds before it is forced. Blocks. Dropping
+    /// the value does the same.
     pub fn stop(&mut self) {
         self.running = None;
         if let Some(supervisor) = self.supervisor.take() {
-            // Its only result is that it ended; a panic there was already reported.
+            // The thread returns nothing; a panic in it was already reported.
             let _ = supervisor.join();
         }
     }
@@ -151,11 +151,11 @@ fn connect_options(sockets: &Path, database: &str) -> PgConnectOptions {
         .application_name("pic-portal")
 }
 
-/// How to connect to the server that another portal runs in `dir`, so that a command can work beside
-/// it. `None`: none is running, or its files may not be read.
+/// How to connect to the server that another portal runs in `dir`, so that a command can work
+/// beside it. `None`: none is running, or its files may not be read.
 #[must_use]
 pub fn connect_to_running(dir: &Path) -> Option<PgConnectOptions> {
-    // The fifth line is the socket's directory, as the server itself has written it.
+    // The server writes the socket's directory into the fifth line.
     let file = std::fs::read_to_string(dir.join("pgdata/postmaster.pid")).ok()?;
     let sockets = file.lines().nth(4).filter(|dir| dir.starts_with('/'))?;
     Some(connect_options(

@@ -1,4 +1,4 @@
-//! How the private cluster is to be run, and what is the same for every one.
+//! The options of the private cluster, and the constants that hold for every one.
 
 use std::{io, path::PathBuf};
 
@@ -9,12 +9,12 @@ pub const MINIMUM_MAJOR: u32 = 15;
 /// Only names the socket file: the server listens on no network address.
 pub(super) const PORT: u16 = 5432;
 
-/// What a crash may cost.
+/// What a crash may lose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
     /// Nothing that was acknowledged.
     Durable,
-    /// Everything if the machine crashes, the last commits if the server is killed: for tests,
+    /// Everything if the machine crashes, the last commits if the server is killed. For tests:
     /// several times as fast.
     ThrowAway,
 }
@@ -24,9 +24,10 @@ pub enum Durability {
 pub struct Options {
     /// Where the cluster lives (`PIC_DATA_DIR`); made if it is missing. One portal per directory.
     pub dir: PathBuf,
-    /// What a crash may cost.
+    /// What a crash may lose.
     pub durability: Durability,
-    /// Server settings on top of the portal's own, each as name and value; they win.
+    /// Server settings in addition to the portal's own, each as name and value; they take
+    /// precedence.
     pub settings: Vec<(String, String)>,
     /// The only directory to take `postgres` and `initdb` from; `None`: wherever they are found.
     pub bindir: Option<PathBuf>,
@@ -52,7 +53,7 @@ impl Options {
     }
 }
 
-/// A file that is not there is no error, but an empty answer.
+/// The result, with the default value where a file is missing.
 pub(super) fn unless_missing<T: Default>(result: io::Result<T>) -> io::Result<T> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(T::default()),

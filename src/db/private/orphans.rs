@@ -1,7 +1,7 @@
-//! What did a killed portal, or a killed server, leave behind?
+//! Removes what a killed portal, or a killed server, left behind.
 //!
-//! The caller holds the directory's lock, so whatever still works in the data directory belongs to
-//! nobody, and what `postmaster.pid` says about others is out of date.
+//! The caller holds the directory's lock, so processes that still work in the data directory have
+//! no portal, and what `postmaster.pid` says about others is out of date.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -17,14 +17,14 @@ use super::{
     place::{socket_file, socket_lock_file, unwritable},
 };
 
-/// How often to look whether they are gone.
+/// How often to check whether they are gone.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// Waits until no process of an earlier server is left, with more and more pressure, and removes
-/// the marks that would keep the next server from starting. Returns early at `stop`.
+/// Waits until no process of an earlier server is left, with stronger signals as time passes, and
+/// removes the files that would keep the next server from starting. Returns early at `stop`.
 ///
-/// Knows processes by /proc, so it does nothing where that is missing: PostgreSQL then takes its own
-/// precautions, and says so if it does not start.
+/// It finds processes in /proc and does nothing where that is missing: PostgreSQL then takes its
+/// own precautions, and reports an error if it does not start.
 pub(super) fn clear(data: &Path, sockets: &Path, stop: &Stop) -> Result<(), StartError> {
     if fs::read_link("/proc/self/cwd").is_err() {
         return Ok(());
@@ -35,11 +35,12 @@ pub(super) fn clear(data: &Path, sockets: &Path, stop: &Stop) -> Result<(), Star
     let marked = text.map(first);
     drive_out(data, marked.flatten(), stop)?;
     match marked {
-        // Free again, or nobody's: PostgreSQL sees that itself, and more than we do.
+        // The lock is free or its process is gone: PostgreSQL checks that itself, and more than we
+        // can.
         None => {}
         Some(Some(pid)) if kill(pid, None).is_err() => {}
-        // A number that somebody else has by now, or a process that nobody has waited for; or the
-        // file was cut short.
+        // The id belongs to another process by now, or to one that has ended and was not waited
+        // for, or the file was cut short.
         Some(_) => unless_missing(fs::remove_file(&file)).map_err(unwritable(&file))?,
     }
     for file in [socket_file(sockets), socket_lock_file(sockets)] {
@@ -48,10 +49,10 @@ pub(super) fn clear(data: &Path, sockets: &Path, stop: &Stop) -> Result<(), Star
     Ok(())
 }
 
-/// Waits for the processes in `data`, of which `postmaster` leads the others if it is among them.
+/// Waits for the processes in `data`. If `postmaster` is among them, it ends the others.
 fn drive_out(data: &Path, postmaster: Option<Pid>, stop: &Stop) -> Result<(), StartError> {
     let leads = postmaster.filter(|pid| strays(data).contains(pid));
-    // A leader ends its followers, with a checkpoint; followers without one leave by themselves.
+    // A postmaster ends its children, with a checkpoint; children without one end by themselves.
     let patience = Duration::from_secs(if leads.is_some() { 30 } else { 5 });
     for (signal, patience) in [
         (Signal::SIGINT, patience),
@@ -88,14 +89,15 @@ fn drive_out(data: &Path, postmaster: Option<Pid>, stop: &Stop) -> Result<(), St
     }
 }
 
-/// The server processes whose working directory is `data`, which all of PostgreSQL's have. More to
-/// be trusted than a number in a file, or than a command line with a path in some spelling.
+/// The server processes whose working directory is `data`, which is true of all of PostgreSQL's.
+/// This is more reliable than a number in a file, or than a command line with a path in some
+/// spelling.
 fn strays(data: &Path) -> Vec<Pid> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     processes
         .filter_map(|process| {
             let pid = process.file_name().to_str()?.parse().ok()?;
-            // First what is cheap for the many that are not meant.
+            // The cheap test first, since most processes are others.
             let name = fs::read_to_string(process.path().join("comm")).ok()?;
             let is_server = matches!(name.trim_end(), "postgres" | "postmaster");
             let dir = is_server

@@ -1,4 +1,5 @@
-//! Which directories belong to the private cluster, and are they ours alone?
+//! Makes and locks the directories of the private cluster, and sees to it that no other user can
+//! enter them.
 
 use std::{
     env, fs,
@@ -31,11 +32,11 @@ pub(super) fn default_dir(root: bool, xdg: Option<PathBuf>, home: Option<PathBuf
     // A relative $XDG_DATA_HOME is to be ignored, says its specification.
     let data = xdg.filter(|path| path.is_absolute());
     let data = data.or_else(|| home.map(|home| home.join(".local/share")));
-    // Without a home the start says that this cannot be written to, and the way out.
+    // If there is no home either, the start fails with an error that says what to do.
     data.map_or_else(|| system.into(), |data| data.join("pic-portal"))
 }
 
-/// "Cannot use this path", for `map_err`.
+/// Makes an I/O error of `path` a "cannot use this path", for `map_err`.
 pub(super) fn unwritable(path: &Path) -> impl FnOnce(io::Error) -> StartError {
     move |source| StartError::Unwritable {
         path: path.to_owned(),
@@ -44,14 +45,14 @@ pub(super) fn unwritable(path: &Path) -> impl FnOnce(io::Error) -> StartError {
     }
 }
 
-/// The portal's directory, held against other portals as long as this value lives.
+/// The portal's directory, locked against other portals as long as this value lives.
 #[derive(Debug)]
 pub(super) struct Place {
-    /// Absolute and without links.
+    /// The path, absolute and without links.
     pub(super) dir: PathBuf,
-    /// Directories made by this start, outermost first; removed again unless it succeeds.
+    /// Directories made by this start, outermost first; removed again unless the start succeeds.
     made: Made,
-    /// Locked; the lock goes with the process, however that ends. Dropped last.
+    /// The lock ends with the process, however that ends. Dropped last.
     _lock: Lock,
 }
 
@@ -61,14 +62,14 @@ struct Lock(File);
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Closing would not do: a process that another thread starts at this moment has the file
-        // open too, until it becomes another program.
+        // Closing the file would not do: a process that another thread starts at this moment has it
+        // open too, until it executes another program.
         let _ = self.0.unlock();
     }
 }
 
 impl Place {
-    /// Makes the directory if it is missing, and takes it for this portal alone.
+    /// Makes the directory if it is missing, and locks it for this portal.
     pub(super) fn take(dir: &Path) -> Result<Self, StartError> {
         let wanted = std::path::absolute(dir).map_err(unwritable(dir))?;
         let made = Made::directories(&wanted)?;
@@ -81,7 +82,7 @@ impl Place {
         })
     }
 
-    /// The start went well enough for its directories to stay.
+    /// Keeps the directories, because the start has succeeded.
     pub(super) fn keep(&mut self) {
         self.made.0.clear();
     }
@@ -90,7 +91,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         if !self.made.0.is_empty() {
-            // While it is locked: nobody else can have come to rely on it.
+            // Removed while it is locked: no other process can rely on it yet.
             let _ = fs::remove_file(lock_path(&self.dir));
         }
     }
@@ -116,7 +117,7 @@ fn lock(dir: &Path) -> Result<Lock, StartError> {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
-                // Only names the other portal.
+                // The id is only needed to name the other portal.
                 let _ = file.read_to_string(&mut text);
                 let process = text.trim().parse().ok();
                 return Err(StartError::AlreadyRuns {
@@ -143,8 +144,8 @@ fn lock(dir: &Path) -> Result<Lock, StartError> {
 struct Made(Vec<PathBuf>);
 
 impl Made {
-    /// Makes `dir` and what is missing above it. What root makes can be entered by the server's
-    /// user, what others make by nobody else.
+    /// Makes `dir` and what is missing above it. The server's user can enter what root makes; what
+    /// other users make is theirs alone.
     fn directories(dir: &Path) -> Result<Self, StartError> {
         let mode = if geteuid().is_root() { 0o755 } else { 0o700 };
         let missing: Vec<&Path> = dir.ancestors().take_while(|dir| !dir.exists()).collect();
@@ -155,7 +156,7 @@ impl Made {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 Err(error) => return Err(unwritable(dir)(error)),
             }
-            // Whatever the umask took away.
+            // Set explicitly, because of the umask.
             fs::set_permissions(dir, Permissions::from_mode(mode)).map_err(unwritable(dir))?;
         }
         Ok(new)
@@ -205,7 +206,7 @@ pub(super) fn socket_lock_file(sockets: &Path) -> PathBuf {
 }
 
 /// Makes the directory if it is missing, and sees to it that only `user` (and root) can enter it.
-/// Anybody can have made something of that name in /tmp before: then it is refused.
+/// Another user may have made something of that name in /tmp before: then it is refused.
 pub(super) fn make_private(dir: &Path, user: &ServerUser) -> Result<(), StartError> {
     let made = match DirBuilder::new().mode(0o700).create(dir) {
         Ok(()) => true,
@@ -215,14 +216,15 @@ pub(super) fn make_private(dir: &Path, user: &ServerUser) -> Result<(), StartErr
     let refused = |_| StartError::SocketDirectory {
         dir: dir.to_owned(),
     };
-    // What is opened here is what is checked and changed, whatever the name comes to mean.
+    // The open file is checked and changed, whatever the name may refer to later.
     let opened = OpenOptions::new()
         .read(true)
         .custom_flags((OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).bits())
         .open(dir)
         .map_err(refused)?;
     let found = opened.metadata().map_err(unwritable(dir))?.uid();
-    // Our own, but not yet given away: just made, or left by a portal that was killed meanwhile.
+    // Still the portal's own: just made, or left by a portal that was killed before it changed the
+    // owner.
     let ours = made || found == geteuid().as_raw();
     if let Some((uid, gid)) = user.owner()
         && ours
@@ -299,7 +301,7 @@ mod tests {
             )
         };
         assert!(refused(&link));
-        // Of the system's own directory of that kind, at least, an ordinary user is not the owner.
+        // At least the system's own directory of that kind does not belong to an ordinary user.
         assert!(user.uid.is_root() || user.other || refused(Path::new("/tmp")));
         if user.other {
             std::os::unix::fs::chown(&own, Some(54_321), None).unwrap();

@@ -1,12 +1,12 @@
-//! With which settings does the private server run?
+//! The settings with which the private server runs.
 
 use super::options::{Durability, PORT};
 
 /// What a person typed must not reach the server's log. A log line could carry it in a statement,
-/// in a parameter, in DETAIL or CONTEXT (`terse` drops both, `docs/performance.md#traps-met`,
-/// trap 3), or in the message itself (`invalid input syntax for type integer: "..."`): so errors of
-/// statements are not logged at all, the portal gets them anyway. Only the server's own start, stop
-/// and troubles are.
+/// in a parameter, in DETAIL or CONTEXT (`terse` drops both, `docs/performance.md#traps-met`, trap
+/// 3), or in the message itself (`invalid input syntax for type integer: "..."`): so errors of
+/// statements are not logged at all, the portal gets them anyway. Only the start, stop and errors
+/// of the server itself are.
 const PRIVACY: &[(&str, &str)] = &[
     ("log_min_messages", "log"),
     ("log_error_verbosity", "terse"),
@@ -30,7 +30,7 @@ const LOG: &[(&str, &str)] = &[
     ("log_timezone", "UTC"),
 ];
 
-/// One portal is the only client: a socket of its own, modest memory.
+/// The portal is the only client: a socket of its own, little memory.
 const MODEST: &[(&str, &str)] = &[
     ("listen_addresses", ""),
     ("unix_socket_permissions", "0700"),
@@ -40,11 +40,12 @@ const MODEST: &[(&str, &str)] = &[
     ("max_connections", "60"),
     ("shared_buffers", "64MB"),
     ("max_wal_size", "512MB"),
-    // A file of the write-ahead log that is done with is removed and not used again: what `purge`
-    // has emptied is gone with it (`docs/performance.md#traps-met`, trap 2).
+    // A segment of the write-ahead log is removed when it is no longer needed, and not reused: what
+    // `purge` has emptied is gone with it (`docs/performance.md#traps-met`, trap 2).
     ("wal_recycle", "off"),
-    // So each is a new one. Filling it with zeros first, 16 MB for every 7,000 submits, held up all
-    // that were being stored: the slowest of a hundred took 35 to 95 ms, and 20 to 35 without.
+    // So each segment is a new file. Filling it with zeros first, 16 MB for every 7,000 submits,
+    // delayed all requests that were being stored: the slowest of a hundred took 35 to 95 ms, and
+    // 20 to 35 without.
     ("wal_init_zero", "off"),
     ("jit", "off"),
 ];
@@ -52,7 +53,7 @@ const MODEST: &[(&str, &str)] = &[
 /// The three settings that decide what a crash of the machine costs.
 const DURABILITY: &[&str] = &["fsync", "full_page_writes", "synchronous_commit"];
 
-/// The server's arguments; `extra` settings come last and win.
+/// The server's arguments; `extra` settings come last and take precedence.
 pub(super) fn arguments(durability: Durability, extra: &[(String, String)]) -> Vec<String> {
     let switch = match durability {
         Durability::Durable => "on",

@@ -1,4 +1,4 @@
-//! What happens when the server dies while the portal runs?
+//! Restarts the server when it dies while the portal runs.
 
 use std::{
     process::{Child, ExitStatus},
@@ -12,7 +12,7 @@ use super::{
     cluster::Cluster,
 };
 
-/// How often to look whether the server still runs.
+/// How often to check whether the server still runs.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Pauses before each new attempt, about a minute in all.
 const PAUSES: [Duration; 8] = [
@@ -25,11 +25,11 @@ const PAUSES: [Duration; 8] = [
     Duration::from_secs(15),
     Duration::from_secs(30),
 ];
-/// A server that ran this long was well: when it dies, the pauses begin anew.
+/// If a server that ran this long dies, the pauses begin with the first one again.
 const WELL_AFTER: Duration = Duration::from_secs(10);
 
-/// Starts the server again whenever it dies, until `stop`, which it stops at, or until it will not
-/// run any more: `ended` is told why.
+/// Restarts the server whenever it dies, until `stop`, when it is shut down, or until it cannot be
+/// restarted: then `ended` gets the reason.
 pub(super) fn keep_running(
     cluster: &Cluster,
     mut child: Child,
@@ -61,11 +61,12 @@ pub(super) fn keep_running(
     cluster.leave();
 }
 
-/// What came of starting the server again.
+/// The result of restarting the server.
 enum Again {
     Runs(Child),
     Stopped,
-    /// With what kept it from starting the last time, unless it started and died at once.
+    /// All attempts failed, with the error of the last one, or `None` if the server started and
+    /// died at once.
     GaveUp(Option<String>),
 }
 
@@ -91,7 +92,8 @@ fn wait(child: &mut Child, stop: &Stop) -> Option<ExitStatus> {
         if stop.within(LOOK_EVERY) {
             return None;
         }
-        // An error would mean that it is not our child: impossible, and nothing to act on.
+        // An error would mean that the process is not our child, which cannot be, and there would
+        // be nothing to do.
         if let Ok(Some(status)) = child.try_wait() {
             return Some(status);
         }

@@ -1,4 +1,4 @@
-//! As whom does the server run?
+//! Chooses the user that the server runs as.
 
 use std::{
     fs, os::unix::fs::MetadataExt, os::unix::process::CommandExt, path::Path, process::Command,
@@ -15,7 +15,7 @@ pub(super) struct ServerUser {
     pub(super) name: String,
     pub(super) uid: Uid,
     gid: Gid,
-    /// Is it another user than the portal's?
+    /// Whether it is another user than the portal's.
     pub(super) other: bool,
 }
 
@@ -49,14 +49,14 @@ impl ServerUser {
         })
     }
 
-    /// Lets `command` run as this user, without any further groups.
+    /// Makes `command` run as this user, without supplementary groups.
     pub(super) fn run(&self, command: &mut Command) {
         if self.other {
             command.uid(self.uid.as_raw()).gid(self.gid.as_raw());
         }
     }
 
-    /// Uid and gid to give to what the server shall own; `None` where it is the portal's own user.
+    /// Uid and gid that own the server's files; `None` where that is the portal's own user.
     pub(super) fn owner(&self) -> Option<(u32, u32)> {
         self.other.then_some((self.uid.as_raw(), self.gid.as_raw()))
     }

@@ -1,4 +1,4 @@
-//! How is one server asked one question?
+//! Sends one query to one server.
 
 use std::time::Duration;
 use std::{future::Future, net::SocketAddr, pin::pin};
@@ -27,17 +27,17 @@ use super::{
     spare::{Exchange, Spare, Urgency},
 };
 
-/// How long to wait for answers.
+/// Time limits for answers.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// For one server and one question; after half of it the question is sent once more.
+    /// For one query to one server; after half of it the query is sent once more.
     pub query: Duration,
     /// For everything that a method of [`Dns`] does.
     pub look_up: Duration,
 }
 
 impl Default for Limits {
-    /// 2 seconds a query, 5 seconds a look-up: a page waits for it.
+    /// 2 seconds a query, 5 seconds a lookup: a page waits for it.
     fn default() -> Self {
         Self {
             query: Duration::from_secs(2),
@@ -46,21 +46,21 @@ impl Default for Limits {
     }
 }
 
-/// What is asked, and how.
+/// A query, and how it is sent.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Question<'a> {
     pub(super) name: &'a Name,
     pub(super) kind: RecordType,
-    /// Whether the server is to ask others (a resolver), or to say what it knows itself.
+    /// Whether the server should query others (a resolver), or answer from its own data.
     pub(super) recursive: bool,
 }
 
-/// What a server that is not ours is asked, and how soon.
+/// The limits for a server that is not ours, and how urgent the query is.
 pub(super) type Sparing<'a> = (&'a Spare, Urgency);
 
-/// Asks over UDP, and over TCP when the answer is too long for that. What comes from anybody else,
-/// or answers another question, is no answer. `sparing`: the packets to the server are counted, and
-/// limited.
+/// Queries over UDP, and over TCP when the answer is too long for that. Packets from other
+/// addresses, or that answer another query, are ignored. `sparing`: the packets to the server are
+/// counted, and limited.
 pub(super) async fn ask(
     server: SocketAddr,
     question: Question<'_>,
@@ -72,7 +72,7 @@ pub(super) async fn ask(
         answer.response_code,
         ResponseCode::FormErr | ResponseCode::NotImp
     ) {
-        // An old server, or a box in front of it, that does not know EDNS.
+        // The server, or a box in front of it, is old and does not know EDNS.
         return exchanged(server, question, false, limits, sparing).await;
     }
     Ok(answer)
@@ -125,7 +125,7 @@ async fn exchanged(
     Ok(answer)
 }
 
-/// Holds the limit, and keeps what the library would log to itself: names and answers.
+/// Applies the time limit, and suppresses the library's log lines: they contain names and answers.
 async fn in_time(
     exchange: impl Future<Output = Result<Message, NetError>>,
     limits: Limits,
@@ -162,7 +162,7 @@ async fn over_tcp(
     let multiplexer = DnsMultiplexer::new(connected.await?, outgoing).with_timeout(limits.query);
     let (exchange, background) = DnsExchange::<TokioRuntimeProvider>::from_stream(multiplexer);
     let answer = pin!(exchange.send(request).first_answer());
-    // No task of its own: the connection ends with the question.
+    // Not a task of its own: the connection ends with the query.
     let answer = match select(answer, pin!(background)).await {
         Either::Left((answer, _background)) => answer,
         Either::Right(((), answer)) => answer.await,

@@ -1,4 +1,4 @@
-//! What do the servers say that the zone's owner runs?
+//! Queries the authoritative servers of a zone.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,24 +22,24 @@ use super::{
 };
 use crate::readiness::net::Reach;
 
-/// No more servers of a zone than this are asked.
+/// The most servers of a zone that are queried.
 const MOST_SERVERS: usize = 8;
-/// A zone is looked for in no more steps than this.
+/// The most steps in which a zone is searched.
 const MOST_STEPS: usize = 8;
 
-/// A server of a zone: its name, and the addresses that no server before it has.
+/// A server of a zone: its name, and the addresses that no earlier server has.
 type Server = (String, Vec<SocketAddr>);
 
-/// What a zone's own servers say.
+/// The answers of a zone's own servers.
 #[derive(Debug, Default)]
 pub(super) struct Own {
-    /// By the server's name. Lame and silent ones are left out, and those that are not asked now.
+    /// By the server's name, without servers that are lame, do not answer, or are not queried now.
     pub(super) replies: BTreeMap<String, Reply>,
-    /// Those that were not asked, because they are asked for too much.
+    /// Servers that were not queried, because they are over their query limit.
     pub(super) busy: Vec<Server>,
 }
 
-/// Finds a zone's authoritative servers and asks all of them.
+/// Finds a zone's authoritative servers and queries all of them.
 #[derive(Clone)]
 pub(super) struct Authorities {
     resolvers: Resolvers,
@@ -60,7 +60,7 @@ impl Authorities {
         }
     }
 
-    /// What each of the servers of the zone in which `name` is answers.
+    /// The answer of each server of the zone that contains `name`.
     pub(super) async fn look_up(
         &self,
         name: &Name,
@@ -74,7 +74,7 @@ impl Authorities {
         }
     }
 
-    /// What each of `servers` answers until `deadline`.
+    /// The answers of `servers`, until `deadline`.
     pub(super) async fn ask(
         &self,
         servers: Vec<Server>,
@@ -103,7 +103,7 @@ impl Authorities {
         own
     }
 
-    /// The names and addresses of the servers of the zone in which `name` is.
+    /// The names and addresses of the servers of the zone that contains `name`.
     async fn servers(&self, name: &Name) -> Option<Vec<Server>> {
         let zone = self.zone(name).await?;
         let reply = self.resolvers.look_up(&zone, RecordType::NS).await.ok()?;
@@ -117,8 +117,8 @@ impl Authorities {
             let Addresses::Found(all) = facts.outcome else {
                 return None;
             };
-            // One of each family: they are the same server. And each address once, however many
-            // names lead to it.
+            // One address of each family, as they belong to the same server. And each address once,
+            // however many names have it.
             let mut ways = Vec::new();
             for is_v4 in [true, false] {
                 let allowed = |ip: &&_| self.reach.allows(**ip);
@@ -135,8 +135,8 @@ impl Authorities {
         Some(servers.collect())
     }
 
-    /// The zone in which `name` is. It may be cut above the SIP domain or below it, and CNAMEs lead
-    /// into other zones: hence label by label.
+    /// The zone that contains `name`. It may begin above the SIP domain or below it, and CNAMEs
+    /// lead into other zones, so the search goes label by label.
     async fn zone(&self, name: &Name) -> Option<Name> {
         let mut at = name.clone();
         for _ in 0..MOST_STEPS {
@@ -159,7 +159,7 @@ impl Authorities {
         None
     }
 
-    /// What one server says itself, by any of its addresses.
+    /// The answer of one server, from any of its addresses.
     async fn one(
         &self,
         addresses: &[SocketAddr],
@@ -181,12 +181,12 @@ impl Authorities {
                     if !reply.is_open() {
                         return Ok(reply);
                     }
-                    // The CNAME leads to where others are responsible.
+                    // The CNAME leads into a zone of other servers.
                     let rest = self.resolvers.look_up(&reply.end, kind).await?;
                     return Ok(reply.followed(rest, name));
                 }
                 Ok(_) => trouble = Trouble::Lame,
-                // Later it may answer by this address.
+                // Later it may answer at this address.
                 Err(Trouble::Busy) => return Err(Trouble::Busy),
                 Err(fault) => trouble = fault,
             }

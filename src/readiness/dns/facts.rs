@@ -1,30 +1,30 @@
-//! Which facts does the DNS give? Plain data, so that whoever judges them can be tested with tables.
+//! The facts that DNS lookups return: plain data, so that judging them can be tested with tables.
 
 use std::{fmt, net::IpAddr, time::Duration};
 
 use crate::names::SipDomain;
 
-/// In front of a SIP domain: the owner name of its SRV record.
+/// The first labels of the name that has a SIP domain's SRV record.
 pub const SRV_PREFIX: &str = "_sipfederationtls._tcp";
-/// What the TXT record says before the token.
+/// The text of the TXT record before the token.
 pub const TOKEN_KEY: &str = "pic-service=";
 
-/// Why somebody who was asked gave no answer that counts.
+/// Why a server gave no answer that counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// Nothing came in time.
+    /// There was no answer in time.
     Silent,
-    /// It does not answer us (REFUSED).
+    /// It refuses to answer us (REFUSED).
     Refused,
     /// It could not find out (SERVFAIL and the like).
     Failed,
-    /// What came cannot be read.
+    /// Its answer cannot be parsed.
     Garbled,
-    /// It answers for others' names what it does not know itself.
+    /// It is not authoritative for the zone (lame).
     Lame,
-    /// None of the zone's own name servers gave an answer, and a resolver's word is not enough.
+    /// None of the zone's own name servers answered, and a resolver's answer is not enough.
     Unanswered,
-    /// The zone's own name servers are asked for so much that this has to wait.
+    /// The zone's own name servers are over their query limit, so this has to wait.
     Busy,
 }
 
@@ -47,7 +47,7 @@ impl fmt::Display for Trouble {
     }
 }
 
-/// One SRV record (RFC 2782). In the order in which they are used: priority number first.
+/// One SRV record (RFC 2782). Ordered as they are used: by priority number first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SrvRecord {
     /// Lower numbers first.
@@ -56,56 +56,56 @@ pub struct SrvRecord {
     pub weight: u16,
     /// TCP port.
     pub port: u16,
-    /// Lower case, no trailing dot, odd bytes as `\ddd`; `.` says that there is no such service.
+    /// Lower case, no trailing dot, other bytes as `\ddd`; `.` means that there is no such service.
     pub target: String,
 }
 
-/// What one server says at the SRV record's name.
+/// The answer of one server about the SRV record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SrvAnswer {
-    /// Whether the name, at the end of its CNAMEs, is there at all (no NXDOMAIN).
+    /// Whether the name, at the end of its CNAMEs, exists (no NXDOMAIN).
     pub exists: bool,
-    /// Where CNAMEs lead, one after the other.
+    /// The targets of CNAMEs, one after the other.
     pub aliases: Vec<String>,
-    /// The CNAMEs lead in a circle.
+    /// Whether the CNAMEs lead in a circle.
     pub circular: bool,
     /// All records, sorted, each once.
     pub records: Vec<SrvRecord>,
-    /// How long resolvers may remember that there are none (RFC 2308), where that is known.
+    /// How long resolvers may cache that there are none (RFC 2308), where known.
     pub remembered: Option<Duration>,
 }
 
-/// Who said what.
+/// An answer, and the server that gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerAnswer {
-    /// Name of the authoritative server; none: a resolver answered.
+    /// Name of the authoritative server; `None`: a resolver answered.
     pub server: Option<String>,
-    /// What it says.
+    /// The answer itself.
     pub answer: SrvAnswer,
 }
 
-/// SRV records at a name that nobody asks for.
+/// SRV records at a name that no partner queries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variant {
     /// The wrong name, without trailing dot.
     pub owner: String,
-    /// What stands there; not empty.
+    /// The records at that name; not empty.
     pub records: Vec<SrvRecord>,
 }
 
-/// What the DNS says of the route of a SIP domain.
+/// The SRV records of a SIP domain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SrvFacts {
-    /// All that answered, by name; empty: nobody did.
+    /// All answers, by the server's name; empty: none answered.
     pub answers: Vec<ServerAnswer>,
-    /// Why nobody answered.
+    /// Why no server answered.
     pub trouble: Option<Trouble>,
-    /// Misspelt records, looked for where a server has no right one.
+    /// Records at misspelt names, searched where a server has no right one.
     pub variants: Vec<Variant>,
 }
 
 impl SrvFacts {
-    /// Nobody answered.
+    /// The facts when no server answered.
     #[must_use]
     pub const fn unanswered(trouble: Trouble) -> Self {
         Self {
@@ -115,7 +115,7 @@ impl SrvFacts {
         }
     }
 
-    /// The record's name would be longer than names may be: it is in no zone.
+    /// The facts when the record's name would be longer than names may be: it is in no zone.
     pub(super) fn impossible() -> Self {
         Self {
             answers: vec![ServerAnswer {
@@ -129,8 +129,8 @@ impl SrvFacts {
 }
 
 /// The names under which the record is published by mistake: what vendor pages printed
-/// (`docs/field.md#dns-certificate-transport`), slips of the keyboard, and what becomes of a name
-/// without a trailing dot in a zone file.
+/// (`docs/field.md#dns-certificate-transport`), typing errors, and what a name without a trailing
+/// dot becomes in a zone file.
 pub(super) fn misspelt(domain: &SipDomain) -> impl Iterator<Item = String> {
     let wrong = [
         "_sipfederationtls_tcp",
@@ -152,28 +152,28 @@ pub(super) fn misspelt(domain: &SipDomain) -> impl Iterator<Item = String> {
 pub enum Addresses {
     /// All that were found, A before AAAA; not empty.
     Found(Vec<IpAddr>),
-    /// The resolver says that there are none.
+    /// The resolver answered that there are none.
     None {
-        /// Whether the name, at the end of its CNAMEs, is there at all (no NXDOMAIN).
+        /// Whether the name, at the end of its CNAMEs, exists (no NXDOMAIN).
         exists: bool,
-        /// How long resolvers may remember it (RFC 2308), where that is known.
+        /// How long resolvers may cache that (RFC 2308), where known.
         remembered: Option<Duration>,
     },
-    /// It could not be found out.
+    /// The lookup failed.
     Unreachable(Trouble),
 }
 
-/// What the DNS says of an Access Edge.
+/// The addresses of an Access Edge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddressFacts {
-    /// Its addresses.
+    /// Its addresses, or why there are none.
     pub outcome: Addresses,
-    /// Where CNAMEs lead, one after the other.
+    /// The targets of CNAMEs, one after the other.
     pub aliases: Vec<String>,
 }
 
 impl AddressFacts {
-    /// It could not be found out.
+    /// The facts when the lookup failed.
     #[must_use]
     pub const fn unreachable(trouble: Trouble) -> Self {
         Self {
@@ -183,36 +183,36 @@ impl AddressFacts {
     }
 }
 
-/// What the owner of a domain says of a service. Holds nothing of what TXT records contain: that
-/// may be anything.
+/// Whether the owner of a domain names a service. Contains nothing of the TXT records, which may
+/// contain anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenFacts {
     /// Every server that answered has this service's token and no other's.
     Proven,
     /// There is no TXT record at the name.
     Missing,
-    /// There are others. The numbers are those of the server that has most.
+    /// There are other records. The numbers are those of the server that has most.
     Other {
-        /// Whether this service's token is among them; another's speaks against it.
+        /// Whether this service's token is among them; another service's token contradicts it.
         own: bool,
-        /// Other services' tokens.
+        /// How many tokens of other services.
         services: usize,
-        /// Records that are no tokens.
+        /// How many records that are no tokens.
         unrelated: usize,
     },
-    /// Some of the servers that answered have it, others do not.
+    /// Some of the servers that answered prove it, others do not.
     Disagree {
-        /// Those that prove it.
+        /// How many prove it.
         proving: usize,
-        /// All that answered.
+        /// How many answered.
         answering: usize,
     },
-    /// Nobody answered.
+    /// No server answered.
     Unreachable(Trouble),
 }
 
 impl TokenFacts {
-    /// What the texts of the servers say together, one item a server.
+    /// The result from the texts of all servers, one item for each server.
     pub(super) fn of(servers: impl Iterator<Item = Vec<Vec<u8>>>, token: &str) -> Self {
         let all: Vec<_> = servers.map(|texts| Self::one(&texts, token)).collect();
         let proving = all.iter().filter(|one| **one == Self::Proven).count();
@@ -233,7 +233,7 @@ impl TokenFacts {
             .unwrap_or(Self::Unreachable(Trouble::Silent))
     }
 
-    /// What the texts of one server say.
+    /// The result from the texts of one server.
     fn one(texts: &[Vec<u8>], token: &str) -> Self {
         let said = |text: &Vec<u8>| text.strip_prefix(TOKEN_KEY.as_bytes()).map(<[u8]>::to_vec);
         let tokens: Vec<_> = texts.iter().filter_map(said).collect();
@@ -251,7 +251,7 @@ impl TokenFacts {
         }
     }
 
-    /// What was found, in words, a line each; fit for a finding.
+    /// What was found, in words, one line each, for a finding.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let counted = |n: usize, one: &str, more: &str| match n {

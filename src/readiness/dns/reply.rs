@@ -1,4 +1,4 @@
-//! What does an answer say of the name that was asked for?
+//! Reads a DNS answer: CNAMEs, records, and whether the name exists.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -12,30 +12,30 @@ use super::{
     wire,
 };
 
-/// More CNAMEs in a row than this lead nowhere.
+/// The most CNAMEs in a row that are followed.
 pub(super) const MOST_ALIASES: usize = 16;
 
-/// What an answer says.
+/// The content of an answer.
 #[derive(Clone, Debug)]
 pub(super) struct Reply {
     /// The name at the end of the CNAMEs.
     pub(super) end: Name,
-    /// Where each CNAME leads.
+    /// The target of each CNAME.
     pub(super) aliases: Vec<Name>,
-    /// The CNAMEs lead in a circle, or on and on.
+    /// Whether the CNAMEs lead in a circle, or are too many.
     pub(super) circular: bool,
-    /// Whether `end` is there at all.
+    /// Whether `end` exists.
     pub(super) exists: bool,
     /// The data of the records of the right type at `end`.
     pub(super) records: Vec<RData>,
-    /// The zone that the SOA record in the answer is of.
+    /// The zone of the SOA record in the answer.
     pub(super) zone: Option<Name>,
-    /// How long a "no" may be remembered (RFC 2308, 5).
+    /// How long a negative answer may be cached (RFC 2308, 5).
     pub(super) remembered: Option<Duration>,
 }
 
 impl Reply {
-    /// Reads the answer to the question for `kind` records at `name`.
+    /// Reads the answer to a query for `kind` records at `name`.
     pub(super) fn read(message: &Message, name: &Name, kind: RecordType) -> Result<Self, Trouble> {
         let exists = match message.response_code {
             ResponseCode::NoError => true,
@@ -66,13 +66,13 @@ impl Reply {
                 _ => None,
             });
         let records: Vec<_> = answers()
-            // What stands at a name that does not exist proves nothing.
+            // Records at a name that does not exist prove nothing.
             .filter(|record| exists && record.name == end && record.record_type() == kind)
             .map(|record| record.data.clone())
             .collect();
         let knows = message.authoritative || message.recursion_available;
         if records.is_empty() && aliases.is_empty() && !knows {
-            // A referral to other servers is no "no".
+            // A referral to other servers is no negative answer.
             return Err(Trouble::Lame);
         }
         Ok(Self {
@@ -86,13 +86,13 @@ impl Reply {
         })
     }
 
-    /// Whether the CNAMEs lead to a name that the answer says nothing of.
+    /// Whether the CNAMEs lead to a name that is not in the answer.
     pub(super) fn is_open(&self) -> bool {
         let moved = !self.aliases.is_empty() && !self.circular;
         moved && self.exists && self.records.is_empty() && self.zone.is_none()
     }
 
-    /// This answer, carried on by what is known of [`end`](Self::end).
+    /// This answer, continued with what is known about [`end`](Self::end).
     pub(super) fn followed(self, rest: Self, name: &Name) -> Self {
         let mut aliases = self.aliases;
         let again = |next: &Name| next == name || aliases.contains(next);
@@ -106,7 +106,7 @@ impl Reply {
         }
     }
 
-    /// The SRV records, and all about them.
+    /// The SRV records, with the rest of the answer.
     pub(super) fn into_srv(self) -> SrvAnswer {
         let mut records: Vec<_> = self
             .records
@@ -132,7 +132,7 @@ impl Reply {
         }
     }
 
-    /// The texts of the TXT records, the strings of each put together.
+    /// The texts of the TXT records, the strings of each joined.
     pub(super) fn texts(&self) -> Vec<Vec<u8>> {
         let texts = self.records.iter().filter_map(|data| match data {
             RData::TXT(txt) => Some(txt.txt_data.concat()),

@@ -1,4 +1,4 @@
-//! What do those say who look names up for others?
+//! Queries the resolvers.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -16,14 +16,14 @@ use super::{
     wire,
 };
 
-/// So long after a resolver the next one is asked too; at once when it is in trouble.
+/// The next resolver is queried too after this time, or at once when one fails.
 const HEAD_START: Duration = Duration::from_millis(500);
-/// No more resolvers than this are asked, as by the system itself (`resolv.conf(5)`).
+/// The most resolvers that are queried, as by the system itself (`resolv.conf(5)`).
 const MOST_RESOLVERS: usize = 3;
-/// More addresses of a host than this are not looked at.
+/// The most addresses of a host that are used.
 const MOST_ADDRESSES: usize = 32;
 
-/// The resolvers to ask, the preferred one first.
+/// The resolvers to query, the preferred one first.
 #[derive(Clone, Debug)]
 pub(super) struct Resolvers {
     servers: Arc<[SocketAddr]>,
@@ -80,7 +80,7 @@ impl Resolvers {
         }
     }
 
-    /// The addresses of `name`. One kind of them is enough when the other cannot be found out.
+    /// The addresses of `name`. If one family cannot be looked up, the other is enough.
     pub(super) async fn addresses(&self, name: &Name) -> AddressFacts {
         let (v4, v6) = join(
             self.look_up(name, RecordType::A),

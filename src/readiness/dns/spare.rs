@@ -1,9 +1,10 @@
-//! How are name servers spared that never wanted to be asked?
+//! Limits the packets to name servers, which never asked to be queried.
 //!
-//! What a zone names as its servers is a stranger's word: the addresses may be those of somebody who
-//! has nothing to do with it. So packets are counted for each address, whoever asks for whatever
-//! zone: few for an address that has not yet proven to be a name server, more for one that has just
-//! answered as one; and an address that was silent several times in a row is left alone for a while.
+//! The name servers in a zone are whatever its owner writes: the addresses may belong to a victim
+//! who has nothing to do with it. So packets are counted for each address, over all clients and
+//! zones: few for an address that has not yet proven to be a name server, more for one that has
+//! just answered as one; and an address that did not answer several times in a row is not queried
+//! for a while.
 
 use std::{
     net::IpAddr,
@@ -25,35 +26,36 @@ use crate::readiness::silence::Silence;
 /// Packets a second to an address that has not answered as a name server yet, and how many at once:
 /// 40 in the ten seconds that `/check` takes at most.
 const STRANGER: (u32, u32) = (3, 10);
-/// The same for one that has, within [`PROVEN_FOR`].
+/// The same for an address that has, within [`PROVEN_FOR`].
 const PROVEN: (u32, u32) = (50, 50);
-/// A question to such an address waits so long for its turn, though the resolver's word would do: the
+/// How long a query to such an address waits for its turn although a resolver could answer: the
 /// zone's own server knows of a change that the resolver does not know yet.
 const PROVEN_WAIT: Duration = Duration::from_secs(3);
 /// How long an authoritative answer proves an address to be a name server.
 const PROVEN_FOR: Duration = Duration::from_mins(1);
 /// The most addresses that are remembered as proven.
 const MOST_PROVEN: u64 = 50_000;
-/// An address that was silent so often in a row is not asked again for a minute.
+/// An address that did not answer this often in a row is not queried again for a minute.
 const TOO_SILENT: u32 = 3;
 
-/// What an exchange of messages may send to a server. It counts in packets, but for a connection to a
-/// server that has proven to be one: that is one more question to it.
+/// A kind of exchange, by the packets it may send to a server. It counts in packets, except for a
+/// connection to a proven server, which counts as one query more.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Exchange {
-    /// The question, and once more when nothing comes back.
+    /// The query, and once more when there is no answer.
     Udp,
-    /// A connection, the question, and the end.
+    /// A connection, the query, and the end.
     Tcp,
 }
 
-/// How urgent a question is.
+/// How urgent a query is.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Urgency {
-    /// The resolver's word will do: a server that may not be asked now, or soon where it has proven to
-    /// be one, is left out.
+    /// A resolver's answer is good enough: a server that is over its limit, or whose turn does not
+    /// come soon if it is proven, is left out.
     Now,
-    /// Only the zone's own servers can say it: waits its turn until then, and asks a silent one too.
+    /// Only the zone's own servers can answer: waits for its turn until then, and queries one that
+    /// did not answer before too.
     Until(Instant),
 }
 
@@ -66,7 +68,7 @@ struct Inner {
     known: DefaultKeyedRateLimiter<IpAddr>,
     proven: Cache<IpAddr, ()>,
     silence: Silence<IpAddr>,
-    /// Counts exchanges, to forget now and then whom nobody asks any more.
+    /// Counts exchanges, so that addresses no longer queried are forgotten now and then.
     exchanges: AtomicU32,
 }
 
@@ -93,8 +95,8 @@ impl Spare {
     ///
     /// # Errors
     ///
-    /// [`Trouble::Silent`]: it was silent too often. [`Trouble::Busy`]: it is asked too much to be
-    /// asked in time.
+    /// [`Trouble::Silent`]: it did not answer too often. [`Trouble::Busy`]: its turn would not come
+    /// in time.
     pub(super) async fn turn(
         &self,
         address: IpAddr,
@@ -137,7 +139,7 @@ impl Spare {
         }
     }
 
-    /// What came of an exchange.
+    /// Records the result of an exchange.
     pub(super) async fn learn(&self, address: IpAddr, answer: Result<bool, Trouble>) {
         match answer {
             Ok(is_authoritative) => {
@@ -163,7 +165,7 @@ mod tests {
     const ONE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
     const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
 
-    /// How many questions may be sent at once.
+    /// How many queries may be sent at once.
     fn at_once(spare: &Spare, address: IpAddr) -> u32 {
         let mut count = 0;
         while let Some(Ok(())) = spare
@@ -179,7 +181,7 @@ mod tests {
     #[tokio::test]
     async fn a_stranger_is_asked_less_than_a_name_server() {
         let spare = Spare::new();
-        // Each is two packets; a slow machine may see one more come due.
+        // Each is two packets; on a slow machine one more may be allowed.
         let strangers = at_once(&spare, ONE);
         assert!((5..=8).contains(&strangers), "{strangers}");
         spare.learn(OTHER, Ok(true)).await;

@@ -1,20 +1,20 @@
-//! How do names go onto the wire, and come off it?
+//! Converts names between text and the DNS wire format.
 
 use std::fmt::Write as _;
 
 use hickory_resolver::proto::rr::Name;
 
-/// A fully qualified name, from text without a trailing dot; none if it is too long to be one.
+/// A fully qualified name, from text without a trailing dot; `None` if it is too long.
 pub(super) fn name(text: &str) -> Option<Name> {
     let mut name = Name::from_ascii(text).ok()?;
     name.set_fqdn(true);
-    // Names that were put together are not measured until they are sent.
+    // The library does not check the length of a name that is put together until it is sent.
     (name.len() <= 255).then_some(name)
 }
 
 /// A name in the one form in which names are compared and shown: lower case, no trailing dot, bytes
 /// that host names do not have as `\ddd` (RFC 1035, 5.1). `@` stays as it is, so that what looks
-/// like an address of a person is seen to do so (`Evidence`).
+/// like a person's address is recognised (`Evidence`).
 pub(super) fn text(name: &Name) -> String {
     let mut text = String::new();
     for (place, label) in name.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Does the judgement hold for whatever the DNS may say?
+//! The judgement holds for any records that the DNS may return.
 
 use proptest::{collection::vec, option, prelude::*};
 
@@ -13,7 +13,7 @@ fn edge() -> AccessEdge {
     AccessEdge::parse("sip.contoso.com").unwrap()
 }
 
-/// `priority port target` of each record, one text a server.
+/// Facts from `priority port target` of each record, one text for each server.
 fn facts(servers: &[&str]) -> SrvFacts {
     let record = |words: &[&str]| SrvRecord {
         priority: words[0].parse().unwrap(),
@@ -190,7 +190,7 @@ proptest! {
         prop_assert!(!findings.is_empty());
         prop_assert!(findings.iter().all(|finding| !finding.found.is_empty()));
 
-        // Said in another way than the judge does.
+        // Written in another way than the judge does it.
         let leads = |said: &ServerAnswer| {
             let mut records = said.answer.records.clone();
             records.sort_by_key(|record| record.priority);
@@ -203,7 +203,7 @@ proptest! {
         let right = !facts.answers.is_empty() && facts.answers.iter().all(leads);
         let is_ok = |f: &Finding| f.code == Code::Srv && f.severity == Severity::Ok;
         prop_assert_eq!(findings.iter().any(is_ok), right);
-        // Whatever is wrong stands in the way of proof.
+        // Any error prevents proof.
         let good = |f: &Finding| matches!(f.severity, Severity::Ok | Severity::Warning);
         prop_assert_eq!(findings.iter().all(good), right);
         let silent = findings.iter().any(|f| f.code == Code::ResolverUnreachable);

@@ -1,9 +1,9 @@
-//! How are many names looked at, so that what is slow costs others little?
+//! Paces the checks of many names, so that slow ones cost the others little.
 //!
-//! Names begin in order, a few at a time. Each that is quick lets one more go beside it; after one
-//! that is slow they go one by one, in the lane of what is slow, until one is quick again. So names
-//! of which each takes seconds hold one slot, however many they are, and names that are answered at
-//! once have what a request may have.
+//! Names begin in order, a few at a time. Each quick one lets one more run at the same time; after
+//! a slow one they run one by one, in the lane for slow names, until one is quick again. So names
+//! that take seconds each hold one slot, however many they are, and names that are answered at once
+//! use all that a request may have.
 
 use std::{future::Future, pin::pin, time::Duration};
 
@@ -18,12 +18,12 @@ use super::slots::Slot;
 use super::{Checker, slots::Lane};
 use crate::names::{AccessEdge, SipDomain};
 
-/// The most names of one request or page that are looked at at a time.
+/// The most names of one request or page that are checked at the same time.
 const WIDEST: usize = 16;
-/// What takes longer is slow.
+/// A check that takes longer is slow.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// What there is to look at.
+/// A name to check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Name {
     /// An Access Edge.
@@ -32,29 +32,29 @@ pub enum Name {
     Domain(SipDomain, AccessEdge),
 }
 
-/// Until when names are looked at.
+/// The time limits for names.
 #[derive(Clone, Copy, Debug)]
 pub struct Hours {
-    /// No name is begun later.
+    /// No check begins later.
     pub begin: Instant,
-    /// What was begun and is not done by then is dropped.
+    /// Checks that are not done by then are dropped.
     pub end: Instant,
 }
 
-/// What came of looking at several names.
+/// The result of checking several names.
 #[derive(Debug)]
 pub struct Paced<T> {
-    /// The place of each name that was done, and what came of it; in the order in which they ended.
+    /// The index of each name that was done, with its result, in the order in which they ended.
     pub done: Vec<(usize, T)>,
-    /// How many were begun.
+    /// How many checks were begun.
     pub begun: usize,
     /// How many of them were slow.
     pub slow: usize,
 }
 
 impl Checker {
-    /// Looks at `names` by `look`, which is given each with the right to look it up; for a name that
-    /// need not be looked up, or gets that right itself, there is none.
+    /// Checks `names` with `look`, which gets each with its slot; a name that needs no lookup, or
+    /// takes its slot itself, has none.
     pub(crate) async fn paced<T, F>(
         &self,
         lane: Lane,
@@ -127,8 +127,8 @@ impl Checker {
         paced
     }
 
-    /// Waits until `name` may be looked at. An edge is waited for by whoever really looks at it, and
-    /// a name in a zone that is known to be silent need not wait.
+    /// Waits until `name` may be checked. For an edge the actual read waits, and a name in a zone
+    /// that is known not to answer need not wait.
     async fn begin(&self, lane: Lane, name: Name) -> (Name, Option<Slot>) {
         let slot = match &name {
             Name::Edge(_) => None,

@@ -1,22 +1,22 @@
-//! How many look-ups are under way at a time, and whose are they?
+//! The slots for lookups: how many run at the same time, by lane.
 //!
-//! Each lane has slots that no other lane can take, so that none keeps another from beginning. Who
-//! waits for a page, and who was never looked at, may also take what the rest shares.
+//! Each lane has slots that no other lane can take, so that none blocks another. Lookups for a page
+//! that waits, and for requests that were never checked, may also take the shared slots.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// For whom names are looked at.
+/// The purpose of a lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
-    /// Somebody waits for the page that shows it.
+    /// A person waits for the page that shows it.
     People,
-    /// A request that was never looked at, and its first few names.
+    /// A request that was never checked, and its first few names.
     First,
     /// Everything else.
     Rest,
-    /// What was slow just before.
+    /// Names after one that was slow.
     Slow,
 }
 
@@ -25,10 +25,10 @@ const FIRST: usize = 384;
 const SHARED: usize = 128;
 const SLOW: usize = 64;
 
-/// Look-ups that are under way at a time, in all.
+/// Lookups that run at the same time, in total.
 pub const AT_A_TIME: usize = PEOPLE + FIRST + SHARED + SLOW;
 
-/// The right to make one look-up; given back when dropped.
+/// The right to make one lookup; released when dropped.
 pub(super) type Slot = OwnedSemaphorePermit;
 
 pub(super) struct Slots {
@@ -49,7 +49,7 @@ impl Slots {
         }
     }
 
-    /// Waits for a slot. Nobody closes the semaphores, so there always is one in the end.
+    /// Waits for a slot. The semaphores are never closed, so it always gets one in the end.
     pub(super) async fn take(&self, lane: Lane) -> Option<Slot> {
         let own = match lane {
             Lane::People => &self.people,

@@ -1,7 +1,7 @@
-//! Which line mends it, with the real names filled in?
+//! The lines that fix a finding, with the real names filled in.
 //!
 //! Names are in their normal form and tokens in Crockford base32, so nothing has to be quoted.
-//! Cmdlets and their parameters as Microsoft documents them for Windows DNS and for the
+//! Cmdlets and their parameters are as Microsoft documents them for Windows DNS and for the
 //! management shell of Lync Server and Skype for Business Server.
 
 use super::{Finding, Line, Teller};
@@ -28,13 +28,13 @@ const NAMES: &str = "Names for the certificate";
 const NAMES_FIRST: &str = "Names for the certificate, the first 100";
 const ORDER: &str = "Management shell on the Edge Server, to write the order for the authority";
 
-/// What people publish instead, because vendor pages printed it.
+/// What people publish by mistake, because vendor pages printed it.
 const MISSPELT: [&str; 2] = ["_sipfederationtls_tcp", "_sipfederationtls.tcp"];
-/// The most names of a certificate that are written out; few authorities take more.
+/// The most names of a certificate that are written out; few certificate authorities accept more.
 const MOST_NAMES: usize = 100;
 
 impl Teller<'_> {
-    /// The lines of a finding that was looked at.
+    /// The lines of a finding that was checked.
     pub(super) fn lines(&self, finding: &Finding) -> Vec<Line> {
         let kinds = finding.code.entry().lines.iter();
         kinds
@@ -42,7 +42,7 @@ impl Teller<'_> {
             .collect()
     }
 
-    /// The lines of one kind; none where a name that it needs is not known.
+    /// The lines of one kind; none if a name that it needs is not known.
     fn lines_of(&self, kind: Kind, finding: &Finding) -> Vec<Line> {
         let subject = &finding.subject;
         let edge = self.homes.get(subject.as_str()).map(|(edge, _)| edge);
@@ -109,7 +109,7 @@ impl Teller<'_> {
         one.into_iter().collect()
     }
 
-    /// What to ask of the certificate authority: the edge, and `sip.` of each of its domains.
+    /// The names for the certificate: the edge, and `sip.` of each of its domains.
     fn certificate_names(&self, subject: &Fqdn) -> Option<(&'static str, String)> {
         let (edge, domains) = self.homes.get(subject.as_str())?;
         let mut names = vec![edge.to_string()];
@@ -136,7 +136,7 @@ fn line(label: &'static str, line: impl Into<String>) -> Line {
     }
 }
 
-/// The right SRV record of a domain as zone line.
+/// The right SRV record of a domain as a zone line.
 fn srv(domain: &Fqdn, edge: &AccessEdge) -> String {
     format!("{SERVICE}.{domain}. 3600 IN SRV 0 0 5061 {edge}.")
 }
@@ -167,8 +167,8 @@ fn misspelt(finding: &Finding) -> Vec<Line> {
         .collect()
 }
 
-/// The zone in which a name most likely stands, and the rest in front of it: the domain that was
-/// registered, where a public suffix is known.
+/// The zone that most likely contains a name, and the labels in front of it: the zone is the
+/// registered domain, if a public suffix is known.
 fn zone_of(name: &Fqdn) -> (String, String) {
     let apex = SipDomain::from_database(name.to_string())
         .ok()
@@ -188,7 +188,7 @@ fn zone_of_host(name: &Fqdn) -> (String, String) {
     }
 }
 
-/// `owner` and what stands between the zone and it.
+/// `owner` and the labels between the zone and it.
 fn relative(owner: &str, rest: &str) -> String {
     if rest.is_empty() {
         owner.into()
@@ -207,7 +207,7 @@ fn add(under: &Fqdn, kind: &str, owner: &str, data: &str) -> Line {
     )
 }
 
-/// Asks before it does it.
+/// The command that removes a record; it asks for confirmation.
 fn remove(label: &'static str, under: &Fqdn, owner: &str) -> Line {
     let (zone, rest) = zone_of(under);
     let name = relative(owner, &rest);

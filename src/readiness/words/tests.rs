@@ -118,7 +118,7 @@ fn names_below_a_registered_domain_stand_in_its_zone() {
             "Add-DnsServerResourceRecord -Srv -ZoneName 'fabrikam.co.uk' -Name '_sipfederationtls._tcp.it' -DomainName 'sip.contoso.com' -Priority 0 -Weight 0 -Port 5061",
         ]
     );
-    // No public suffix is known: a domain is a zone, a host stands in one.
+    // No public suffix is known: the domain counts as a zone, a host as a name in one.
     let held = lines(Code::DomainHeld, "contoso.test");
     assert!(held[1].contains("-ZoneName 'contoso.test' -Name '_pic-portal'"));
     let address = lines(Code::EdgeNoAddress, "sip.contoso.test");
@@ -173,7 +173,7 @@ fn a_thousand_domains_make_no_line_that_nobody_can_use() {
     assert_eq!(words.lines[0].line.split(',').count(), 100);
     let missing = teller.tell(&finding(Code::SrvMissing, "d999.contoso.com", "", &[]));
     assert_eq!(missing.lines.len(), 3);
-    // What is not asked for any more has no line.
+    // A domain that is no longer requested has no lines.
     let gone = teller.tell(&finding(Code::SrvMissing, "gone.example", "", &[]));
     assert!(gone.lines.is_empty());
 }

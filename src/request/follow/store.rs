@@ -1,4 +1,4 @@
-//! How are many requests looked at in one round trip, for those who follow them?
+//! Reads the summaries of many requests in one round trip, for live streams.
 
 use std::collections::HashMap;
 
@@ -15,11 +15,11 @@ use crate::{
     },
 };
 
-/// The request with this name; `None` when there is none.
+/// The request with this reference; `None` when there is none.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away.
+/// [`db::Error`] when the database is unreachable.
 pub async fn find(pool: &PgPool, reference: Reference) -> Result<Option<RequestId>, db::Error> {
     let id = sqlx::query_scalar!(
         "SELECT id FROM request WHERE reference = $1",
@@ -30,11 +30,11 @@ pub async fn find(pool: &PgPool, reference: Reference) -> Result<Option<RequestI
     Ok(id.map(RequestId))
 }
 
-/// How `requests` stand, in one round trip. One that is not there any more is left out.
+/// The summaries of `requests`, in one round trip. Requests that no longer exist are left out.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away or a row is impossible.
+/// [`db::Error`] when the database is unreachable or a row is invalid.
 pub async fn glances(
     pool: &PgPool,
     requests: &[RequestId],
@@ -65,7 +65,7 @@ pub async fn glances(
         .collect()
 }
 
-/// What a glance is made of, as the database gives it.
+/// The columns of a summary, as the database gives them.
 pub(in crate::request) struct Columns {
     pub(in crate::request) id: i64,
     pub(in crate::request) kind: String,
@@ -82,11 +82,11 @@ pub(in crate::request) struct Columns {
 }
 
 impl Columns {
-    /// The glance.
+    /// The summary made of these columns.
     ///
     /// # Errors
     ///
-    /// [`Impossible`] when they make none.
+    /// [`Impossible`] when they contradict each other.
     pub(in crate::request) fn glance(&self) -> Result<Glance, Impossible> {
         let impossible = |table, column| Impossible {
             table,
@@ -117,11 +117,12 @@ impl Columns {
     }
 }
 
-/// The last [`MOST_EVENTS`] entries of the timelines of `requests`, oldest first, in one round trip.
+/// The last [`MOST_EVENTS`] entries of the timelines of `requests`, oldest first, in one round
+/// trip.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away or a row is impossible.
+/// [`db::Error`] when the database is unreachable or a row is invalid.
 pub async fn timelines(
     pool: &PgPool,
     requests: &[RequestId],

@@ -1,4 +1,4 @@
-//! What was found in the request form, and how is it told to the person who typed it?
+//! Collects the errors and notes about the request form, in words for the person who typed it.
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
@@ -10,10 +10,10 @@ use crate::{
     request::{MAX_DOMAINS, MAX_EDGES, Routes, RoutesProblem},
 };
 
-/// How many faulty names of one box are told of one by one.
+/// How many wrong names of one box are named one by one.
 const TOLD_ONE_BY_ONE: usize = 10;
 
-/// What was found while checking, in any order.
+/// The errors and notes so far, in any order.
 #[derive(Default)]
 pub(super) struct Findings {
     pub(super) errors: Vec<FieldError>,
@@ -28,14 +28,14 @@ impl Findings {
         });
     }
 
-    /// Maps what `validator` found; its own errors carry the rejected values, so they end here.
+    /// Maps the errors of `validator`; these carry the rejected values, so they are not passed on.
     pub(super) fn presence(&mut self, errors: &ValidationErrors) {
         for error in errors.field_errors().values().copied().flatten() {
             match error.code.as_ref() {
                 "programme" => self.wrong(Field::Programme, "Select a licensing programme"),
                 "deployment" => self.wrong(Field::Deployment, "Select where your users are homed"),
                 "terms" => self.wrong(Field::Terms, "Accept the terms to go on"),
-                // The one rule that is left, of `edge` and of `domains`.
+                // The only other rule, of `edge` and of `domains`.
                 _ if self.errors.iter().any(|e| e.field == Field::Form) => {}
                 _ => self.wrong(Field::Form, edge_count()),
             }
@@ -52,7 +52,7 @@ impl Findings {
         }
     }
 
-    /// The domains in the box at `place`; `None` when one of them is wrong or there is none.
+    /// The domains in the box at index `place`; `None` when one of them is wrong or there is none.
     pub(super) fn domains(&mut self, place: usize, typed: &str) -> Option<Vec<SipDomain>> {
         let mut domains = Vec::new();
         let mut faults = Vec::new();

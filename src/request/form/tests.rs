@@ -1,6 +1,6 @@
 use super::*;
 
-/// A form that is a request, with `change` made to it.
+/// A form that is a valid request, with `change` applied to it.
 fn form(change: impl FnOnce(&mut RequestForm)) -> RequestForm {
     let mut form = RequestForm {
         programme: "volume_licensing".into(),
@@ -15,7 +15,7 @@ fn form(change: impl FnOnce(&mut RequestForm)) -> RequestForm {
     form
 }
 
-/// `n` names as they are pasted, one a line.
+/// `n` names, one a line, as people paste them.
 fn lines(n: usize, name: impl Fn(usize) -> String) -> String {
     (0..n).map(name).collect::<Vec<_>>().join("\r\n")
 }

@@ -1,8 +1,8 @@
-//! When is it time to look again, in a calendar of one's own?
+//! The calendar entry of a request.
 //!
-//! One entry (RFC 5545) at the time that was promised, which takes up no time but reminds. Once the
-//! request has ended the entry says so, with the same UID, the next SEQUENCE and no reminder. It is
-//! not cancelled: calendars disagree on `STATUS:CANCELLED` (some hide the entry, some show it as it
+//! One entry (RFC 5545) at the promised time, which blocks no time but reminds. Once the request
+//! has ended the entry says so, with the same UID, the next SEQUENCE and no reminder. It is not
+//! cancelled: calendars disagree on `STATUS:CANCELLED` (some hide the entry, some show it as it
 //! was), and `METHOD:CANCEL` needs an organizer, who would be a person.
 
 use crate::error::Error;
@@ -23,7 +23,7 @@ use crate::{
     web::{conditional, shell::NAME, site::Site},
 };
 
-/// The longest line in octets, its end not counted (RFC 5545, 3.1).
+/// The longest line in octets, without its end (RFC 5545, 3.1).
 const LONGEST: usize = 75;
 /// How long the entry lasts.
 const LENGTH: TimeDelta = TimeDelta::minutes(15);
@@ -78,7 +78,7 @@ fn entry(site: &Site, request: &Request) -> String {
     file.line("PRODID", &format!("-//pic-portal//{NAME}//EN"));
     file.line("CALSCALE", "GREGORIAN");
     file.line("NAME", &escaped(&format!("Request {reference}")));
-    // For those who subscribe to it.
+    // For calendars that subscribe to it.
     file.line("REFRESH-INTERVAL;VALUE=DURATION", "PT1H");
     file.line("X-PUBLISHED-TTL", "PT1H");
     file.line("BEGIN", "VEVENT");
@@ -106,7 +106,7 @@ fn entry(site: &Site, request: &Request) -> String {
     file.0
 }
 
-/// `20250505T140100Z`.
+/// The time as `20250505T140100Z`.
 fn utc(at: DateTime<Utc>) -> String {
     at.format("%Y%m%dT%H%M%SZ").to_string()
 }
@@ -130,7 +130,7 @@ fn escaped(text: &str) -> String {
 struct File(String);
 
 impl File {
-    /// A property, folded where it is too long: never inside a character.
+    /// Adds a property, folded if it is too long: never inside a character.
     fn line(&mut self, name: &str, value: &str) {
         let mut length = 0;
         for c in name.chars().chain([':']).chain(value.chars()) {

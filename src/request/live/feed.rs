@@ -1,8 +1,8 @@
-//! How does a feed reader follow a request?
+//! The Atom feed of a request.
 //!
-//! An Atom feed (RFC 4287) with an entry for each of the last events of the timeline, in the words of
-//! the page. The ids are the same for ever, so that nothing is shown as new twice; what happens again
-//! is an entry with a later time.
+//! It has an entry for each of the last events of the timeline (RFC 4287), in the words of the
+//! page. The ids never change, so that no feed reader shows an entry as new twice; an event that
+//! happens again is an entry with a later time.
 
 use askama::Template;
 use axum::{extract::OriginalUri, http::HeaderMap, response::Response};
@@ -28,13 +28,13 @@ struct Feed {
     /// Address of the request's page.
     page: String,
     updated: String,
-    /// How many events there were before those that it has, or empty.
+    /// How many events came before those in the feed, in words, or empty.
     earlier: String,
-    /// The newest first.
+    /// The entries, the newest first.
     entries: Vec<Entry>,
 }
 
-/// An event of the timeline.
+/// An event of the timeline as an entry.
 struct Entry {
     id: uuid::Uuid,
     title: String,
@@ -43,7 +43,8 @@ struct Entry {
     updated: String,
 }
 
-/// Names an event for ever. What may happen again moves to another place in the timeline.
+/// Names an event permanently. An event that may happen again moves to another place in the
+/// timeline.
 fn name(event: &Event) -> String {
     if !event.code.entry().repeats {
         return event.seq.to_string();

@@ -1,9 +1,9 @@
-//! Who follows which request, and how do all of them learn of a change by one question?
+//! Tells all who follow requests of changes, with one query for all of them.
 //!
-//! Streams subscribe by request. One task a process looks at everything that is followed: when
-//! somebody says that something has changed, when somebody new follows, and now and then all the
-//! same. It costs one query a look, two when a timeline has grown, however many streams there are.
-//! The task begins with the first follower and ends with the last.
+//! Streams subscribe by request. One task of the process queries all followed requests: when a
+//! change is announced, when a stream subscribes, and now and then in any case. It costs one query
+//! each time, two when a timeline has grown, however many streams there are. The task begins with
+//! the first subscriber and ends with the last.
 
 use std::{
     collections::HashMap,
@@ -36,23 +36,23 @@ use crate::{
     web::site::{Site, StreamLimits},
 };
 
-/// Wait after a failure of the database.
+/// Wait after a database error.
 const FAILURE_WAIT: Duration = Duration::from_secs(1);
 
-/// How a request stands, for all who follow it.
+/// The summary of a request, for all who follow it.
 #[derive(Debug)]
 pub(super) struct News {
     pub(super) glance: Glance,
     pub(super) standing: Standing,
-    /// Its last entries, up to the place that the glance says.
+    /// The last entries of its timeline, up to the number in the summary.
     pub(super) timeline: Arc<[Event]>,
     pub(super) version: String,
 }
 
-/// What followers of one request listen to. Nothing in it: nobody has looked yet.
+/// The channel of one request. `None` in it: it was not queried yet.
 type Topic = watch::Sender<Option<Arc<News>>>;
 
-/// The followers of requests in this process. Cheap to clone.
+/// The subscribers of requests in this process. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Hub(Arc<Inner>);
 
@@ -63,7 +63,7 @@ struct Inner {
     notifier: Notifier,
     stopping: CancellationToken,
     limits: StreamLimits,
-    /// Somebody new follows.
+    /// Signals a new subscriber.
     joined: Notify,
     looks: AtomicU64,
     followed: Mutex<Followed>,
@@ -78,25 +78,25 @@ struct Followed {
     looking: bool,
 }
 
-/// For whom a stream is counted.
+/// Whom a stream is counted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Who {
-    /// A client's network: who it is nobody knows.
+    /// A client's network, for clients who are not signed in.
     Network(Network),
-    /// An account of the staff, by its number: a whole desk may sit in one network.
+    /// An account of the staff, by its id: a whole desk may share one network.
     Staff(i64),
 }
 
-/// Why nobody more may follow.
+/// Why there is no room for another stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Full {
-    /// The network or the account has its share.
+    /// The network or the account has as many as it may have.
     Share(Who),
-    /// There are too many in all.
+    /// The portal has as many as it may have.
     All,
 }
 
-/// Room for one stream, until it is dropped.
+/// The permit for one stream; released when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Seat {
     hub: Hub,
@@ -104,7 +104,7 @@ pub(crate) struct Seat {
 }
 
 impl Seat {
-    /// Takes room for a stream for `who`, if there is some.
+    /// Takes the permit for a stream of `who`, if the limits allow it.
     pub(crate) fn take(hub: &Hub, who: Who) -> Result<Self, Full> {
         let mut followed = hub.lock();
         if followed.all >= hub.0.limits.in_all {
@@ -137,17 +137,17 @@ impl Drop for Seat {
     }
 }
 
-/// Follows one request; ends when it is dropped.
+/// Follows one request; unsubscribes when it is dropped.
 #[derive(Debug)]
 pub(super) struct Follower {
     seat: Seat,
     request: RequestId,
-    /// Taken out at the end alone.
+    /// Only `None` while it is being dropped.
     news: Option<watch::Receiver<Option<Arc<News>>>>,
 }
 
 impl Hub {
-    /// Nobody follows anything yet.
+    /// A hub without subscribers.
     #[must_use]
     pub fn new(
         pool: &PgPool,
@@ -167,29 +167,29 @@ impl Hub {
         }))
     }
 
-    /// Ends when the portal stops, and every stream with it.
+    /// Cancelled when the portal stops, which ends all streams.
     pub(crate) fn stopping(&self) -> &CancellationToken {
         &self.0.stopping
     }
 
-    /// The changes from now on, of every process on the database.
+    /// The changes from now on, of all processes on the database.
     pub(crate) fn changes(&self) -> Changes {
         self.0.notifier.changes()
     }
 
-    /// How long and how many streams may be.
+    /// The limits of live streams.
     #[must_use]
     pub fn limits(&self) -> &StreamLimits {
         &self.0.limits
     }
 
-    /// Streams that are open now.
+    /// How many streams are open.
     #[must_use]
     pub fn streams(&self) -> usize {
         self.lock().all
     }
 
-    /// How often the task has looked; each time one query, or two.
+    /// How often the task has queried; each time one query, or two.
     #[must_use]
     pub fn looks(&self) -> u64 {
         self.0.looks.load(Relaxed)
@@ -202,7 +202,7 @@ impl Hub {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Everything that is followed; `None`: nobody follows, and whoever asks looks no more.
+    /// All followed requests; `None`: there are none, and the task ends.
     fn all_followed(&self) -> Option<Vec<RequestId>> {
         let mut followed = self.lock();
         followed.looking = !followed.topics.is_empty();
@@ -211,14 +211,14 @@ impl Hub {
             .then(|| followed.topics.keys().copied().collect())
     }
 
-    /// The timeline that is known already, if it ends where the glance says.
+    /// The timeline that is known already, if it ends with the entry that the summary names.
     fn known(&self, request: RequestId, glance: &Glance) -> Option<Arc<[Event]>> {
         let followed = self.lock();
         let news = followed.topics.get(&request)?.borrow().clone()?;
         (news.glance.seq == glance.seq).then(|| Arc::clone(&news.timeline))
     }
 
-    /// Tells those who follow `request`, if it stands otherwise than they were told last.
+    /// Sends `news` to those who follow `request`, if it differs from what they have.
     fn tell(&self, request: RequestId, news: News) {
         if let Some(topic) = self.lock().topics.get(&request) {
             topic.send_if_modified(|told| {
@@ -231,18 +231,18 @@ impl Hub {
         }
     }
 
-    /// The request is not there any more: its streams end.
+    /// Ends the streams of a request that no longer exists.
     fn forget(&self, request: RequestId) {
         self.lock().topics.remove(&request);
     }
 }
 
-/// Follows `request` from now on, in this seat.
+/// Subscribes to `request`, with the permit `seat`.
 pub(super) fn follow(seat: Seat, request: RequestId) -> Follower {
     let hub = &seat.hub;
     let mut followed = hub.lock();
     let mut news = followed.topics.entry(request).or_default().subscribe();
-    // What is known already is news to this one.
+    // What is known already is new to this subscriber.
     news.mark_changed();
     if !std::mem::replace(&mut followed.looking, true) {
         tokio::spawn(look(hub.clone()));
@@ -257,8 +257,8 @@ pub(super) fn follow(seat: Seat, request: RequestId) -> Follower {
 }
 
 impl Follower {
-    /// How the request stands, at first as soon as that is known, then when it is something else
-    /// than last time. `None`: it is not there any more.
+    /// The summary of the request: first as soon as it is known, then whenever it has changed.
+    /// `None`: the request no longer exists.
     pub(super) async fn news(&mut self) -> Option<Arc<News>> {
         let news = self.news.as_mut()?;
         loop {
@@ -283,14 +283,14 @@ impl Drop for Follower {
     }
 }
 
-/// Looks at what is followed until nobody follows or the portal stops.
+/// Queries all followed requests until there are none or the portal stops.
 async fn look(hub: Hub) {
-    // From before the first look: nothing that changes meanwhile is missed.
+    // Subscribed before the first query, so that no change in between is missed.
     let mut changes = hub.changes();
     while let Some(requests) = hub.all_followed() {
         let next = Instant::now() + hub.0.limits.gap;
         let failed = read(&hub, &requests).await.is_err_and(|error| {
-            // The streams live on.
+            // The streams stay open.
             tracing::debug!(%error, "the live streams wait for the database");
             true
         });
@@ -313,7 +313,7 @@ async fn look(hub: Hub) {
     }
 }
 
-/// One look at all `requests`.
+/// Queries all `requests` once.
 async fn read(hub: &Hub, requests: &[RequestId]) -> Result<(), db::Error> {
     let (pool, clocks) = (&hub.0.pool, &hub.0.clocks);
     hub.0.looks.fetch_add(1, Relaxed);
@@ -334,7 +334,7 @@ async fn read(hub: &Hub, requests: &[RequestId]) -> Result<(), db::Error> {
             continue;
         };
         let timeline = timelines.remove(&request).map(|mut timeline| {
-            // It may have grown since the glance.
+            // It may have grown since the summary was read.
             timeline.retain(|event| event.seq <= glance.seq);
             timeline.into()
         });

@@ -1,8 +1,8 @@
-//! How does a request stand, for programs?
+//! The status of a request as JSON, for programs.
 //!
 //! `GET /requests/{reference}` with `Accept: application/json`. Programs rely on every name here:
-//! fields are added, never renamed or taken away. All of them are always there, `null` where there
-//! is nothing to tell. Times are RFC 3339 in UTC, to the second, by the database's clock.
+//! fields are added, never renamed or removed. All fields are always present, `null` where there is
+//! no value. Times are RFC 3339 in UTC, to the second, by the database's clock.
 
 use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
@@ -35,7 +35,7 @@ pub struct Status {
     /// The stored state: `pending`, `provisioned`, `rejected` or `withdrawn`. The last three are
     /// final.
     pub state: &'static str,
-    /// What people are told: `checking` (the portal is at work), `needs-action` (the administrator
+    /// The derived state: `checking` (the portal is at work), `needs-action` (the administrator
     /// must act), `in-force`, `superseded` (by a later request), `cancelled` (the service was),
     /// `rejected`, `withdrawn`.
     pub standing: &'static str,
@@ -46,15 +46,15 @@ pub struct Status {
     pub reason: Option<&'static str>,
     /// When it was stored.
     pub submitted_at: String,
-    /// When it left pending; `null` while it is pending.
+    /// When it ended; `null` while it is pending.
     pub ended_at: Option<String>,
-    /// Until when it was promised to be done.
+    /// The time by which the provider promised to be done.
     pub promised_by: String,
     /// When it is rejected as expired; `null` once it has ended.
     pub expires_at: Option<String>,
-    /// When its checks last ran; `null`: not yet, or they are off.
+    /// When its checks last ran; `null`: not yet, or checks are off.
     pub checked_at: Option<String>,
-    /// When it is looked at next; `null` once nothing is looked at any more.
+    /// When it is checked next; `null` once it is no longer checked.
     pub due_at: Option<String>,
     /// The wanted routes, by edge in the order given; none for a cancel.
     pub routes: Vec<EdgeRoutes>,
@@ -87,11 +87,11 @@ pub struct Found {
     pub code: &'static str,
     /// What it means for the request: `ok`, `skipped`, `warning`, `unknown` or `blocking`.
     pub severity: &'static str,
-    /// The SIP domain or Access Edge that was looked at.
+    /// The SIP domain or Access Edge that was checked.
     pub subject: String,
-    /// What should be there; empty where there is nothing to expect.
+    /// What should be there; empty where nothing in particular is expected.
     pub expected: String,
-    /// What is there, a line each; of a skipped one the code that it depends on.
+    /// What is there, a line each; for a skipped finding the code that it depends on.
     pub found: Vec<String>,
 }
 
@@ -107,13 +107,13 @@ impl From<&Finding> for Found {
     }
 }
 
-/// What proves that the domains of a request belong to its service.
+/// The proof that the domains of a request belong to its service.
 #[derive(Debug, Serialize)]
 pub struct Proof {
-    /// For which domains it is asked: `held` (those in force under another service) or `always`
-    /// (all that are not in force under its own service).
+    /// For which domains proof is required: `held` (those in force under another service) or
+    /// `always` (all that are not in force under its own service).
     pub asked: &'static str,
-    /// The records, by domain; none once it has ended, or where nothing is looked up.
+    /// The records, by domain; none once the request has ended, or where checks are off.
     pub records: Vec<Record>,
 }
 
@@ -122,12 +122,12 @@ pub struct Proof {
 pub struct Record {
     /// The SIP domain that it proves.
     pub sip_domain: String,
-    /// Where it stands, without a dot at the end.
+    /// The record's name, without a dot at the end.
     pub name: String,
-    /// What it says.
+    /// The record's text.
     pub text: String,
     /// Whether the last checks found it, and no other service's; `null`: not yet looked up, or no
-    /// server answered.
+    /// name server answered.
     pub proven: Option<bool>,
 }
 
@@ -149,10 +149,10 @@ impl Proof {
 /// An entry of the timeline; the data of a `timeline` event of the stream too.
 #[derive(Debug, Serialize)]
 pub struct Entry {
-    /// Its place in the timeline, from 1; the id of its event. What happens again within a day is
-    /// counted in the entry that there is, which then takes the place after the last.
+    /// Its number in the timeline, from 1; the id of its event. An event that happens again within
+    /// a day is counted in the existing entry, which then moves to the end.
     pub seq: u32,
-    /// When it happened, the first time where it happened several times.
+    /// When it happened; the first time if it happened several times.
     pub at: String,
     /// How often it happened.
     pub times: u32,
@@ -180,23 +180,23 @@ impl Entry {
     }
 }
 
-/// Where else to look.
+/// Other addresses of the request.
 #[derive(Debug, Serialize)]
 pub struct Links {
-    /// The page, and this.
+    /// The page; also this JSON.
     pub page: String,
-    /// Server-sent events.
+    /// The stream of server-sent events.
     pub stream: String,
-    /// Atom feed.
+    /// The Atom feed.
     pub feed: String,
-    /// Calendar entry.
+    /// The calendar entry.
     pub calendar: String,
-    /// All that support asks for, as plain text.
+    /// The support bundle, as plain text.
     pub support: String,
 }
 
 impl Status {
-    /// How `request` stands, which needs proof of these domains.
+    /// The status of `request`, of whose domains those in `needed` need proof.
     #[must_use]
     pub(crate) fn of(site: &Site, request: &Request, needed: &[Needed]) -> Self {
         let clocks = &site.clocks;
@@ -246,7 +246,7 @@ impl Status {
     }
 }
 
-/// The status as the answer to who prefers JSON.
+/// The response for clients that prefer JSON.
 pub(crate) fn json(site: &Site, request: &Request, needed: &[Needed]) -> Response {
     let Ok(body) = serde_json::to_vec(&Status::of(site, request, needed)) else {
         return Problem::of(StatusCode::INTERNAL_SERVER_ERROR).into_response();

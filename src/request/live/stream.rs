@@ -1,8 +1,8 @@
-//! How is an open page told at once, and what has it missed if it was away?
+//! The live stream of a request: server-sent events, which a client can resume.
 //!
-//! Server-sent events. `timeline`, with the entry's place as its id: replayed from `Last-Event-ID`
-//! on, which a browser sends by itself when it comes back. `status`: how the request stands now,
-//! first of all and after each change. A comment now and then shows that the stream lives.
+//! `timeline` events have the entry's number as their id and are replayed after `Last-Event-ID`,
+//! which a browser sends by itself when it reconnects. `status`: how the request stands now, at the
+//! beginning and after each change. A comment now and then keeps the connection open.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -40,13 +40,13 @@ use crate::{
     web::client::Client,
 };
 
-/// After this a browser whose stream has ended comes back, and up to as much later, so that not
+/// A browser reconnects this long after its stream has ended, or up to twice as long, so that not
 /// all come at once after a restart.
 const RETRY: Duration = Duration::from_secs(2);
-/// Seconds after which somebody for whom there was no room may try again.
+/// Seconds for `Retry-After` where there is no room for another stream.
 const NO_ROOM: u16 = 30;
 
-/// What a stream says, one after the other.
+/// The events of a stream.
 pub(crate) type Events = BoxStream<'static, Result<Event, Infallible>>;
 
 /// `GET /requests/{reference}/stream`.
@@ -63,7 +63,7 @@ pub(crate) async fn stream(
     Ok(answer(&hub, events))
 }
 
-/// The events of a request's stream, for `who` has `headers` of an earlier one perhaps.
+/// The events of a request's stream for `who`, resumed where `headers` name an event.
 pub(crate) async fn of_request(
     pool: &PgPool,
     hub: &Hub,
@@ -86,12 +86,13 @@ pub(crate) async fn of_request(
     Ok(unfold(reader, Reader::next).boxed())
 }
 
-/// The first event of every stream: when to come back once it has ended.
+/// The first event of every stream: the delay before reconnecting.
 pub(crate) fn hello() -> Event {
     Event::default().retry(up_to(RETRY, RETRY))
 }
 
-/// A stream of `events` that shows that it lives, and ends when its time is over or the portal stops.
+/// A response that streams `events`, with heartbeats; it ends with its lifetime or when the portal
+/// stops.
 pub(crate) fn answer(hub: &Hub, events: Events) -> Response {
     let limits = *hub.limits();
     let stopping = hub.stopping().clone();
@@ -104,7 +105,7 @@ pub(crate) fn answer(hub: &Hub, events: Events) -> Response {
     let mut response = Sse::new(events).keep_alive(alive).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // nginx would keep events back until its buffer is full.
+    // Otherwise nginx would hold events back until its buffer is full.
     headers.insert(
         HeaderName::from_static("x-accel-buffering"),
         HeaderValue::from_static("no"),
@@ -112,7 +113,7 @@ pub(crate) fn answer(hub: &Hub, events: Events) -> Response {
     response
 }
 
-/// The place of the last entry that the reader has; none: it begins here and now.
+/// The number of the last entry that the client has; `None` if it starts afresh.
 fn last_event_id(headers: &HeaderMap) -> Option<u32> {
     let id = headers.get("last-event-id")?.to_str().ok()?;
     id.trim().parse().ok()
@@ -141,24 +142,24 @@ impl From<Full> for Error {
     }
 }
 
-/// `least` and up to `more` on top.
+/// A random time between `least` and `least + more`.
 fn up_to(least: Duration, more: Duration) -> Duration {
     least + more * u32::from(code::random::<1>()[0]) / 255
 }
 
-/// One stream, between two events.
+/// The state of one stream between two events.
 struct Reader {
     reference: Reference,
     follower: Follower,
     news: Option<Arc<News>>,
-    /// Place of the last entry that was told; none: the entries there are need not be.
+    /// Number of the last entry that was sent; `None`: the present entries need not be sent.
     told: Option<u32>,
     told_status: bool,
     begun: bool,
 }
 
 impl Reader {
-    /// The next event, once there is one.
+    /// The next event, as soon as there is one.
     async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
         if !self.begun {
             self.begun = true;
@@ -173,11 +174,12 @@ impl Reader {
         }
     }
 
-    /// What the reader has not been told of the news there is: entries first, in their order.
+    /// The next event that the client has not got yet: entries first, in their order.
     fn owed(&mut self) -> Option<Event> {
         let news = self.news.as_ref()?;
         let seq = news.glance.seq;
-        // From the future: of a database that was put back, say.
+        // A number beyond the last entry, for instance because the database was restored from a
+        // backup.
         let told = self.told.unwrap_or(seq).min(seq);
         if let Some(entry) = news.timeline.iter().find(|entry| entry.seq > told) {
             self.told = Some(entry.seq);
@@ -190,7 +192,7 @@ impl Reader {
 }
 
 fn event(name: &str, id: u32, data: &impl Serialize) -> Event {
-    // JSON of numbers and strings without line breaks: it cannot fail.
+    // Numbers and strings as JSON, without line breaks: it cannot fail.
     let data = serde_json::to_string(data).unwrap_or_default();
     Event::default().event(name).id(id.to_string()).data(data)
 }
@@ -203,15 +205,15 @@ struct Now<'a> {
     standing: &'static str,
     overdue: bool,
     reason: Option<&'static str>,
-    /// Place of the last entry of the timeline, from 1.
+    /// Number of the last entry of the timeline, from 1.
     seq: u32,
-    /// How many events there were before the last 100 entries, which alone are told.
+    /// How many events came before the last 100 entries, which are all that is sent.
     earlier_events: u32,
     checked_at: Option<String>,
     due_at: Option<String>,
     /// How many findings there are, by severity.
     findings: Counts,
-    /// The same as long as the page shows the same, times that pass left out.
+    /// The same as long as the page shows the same, apart from times that pass.
     version: &'a str,
 }
 

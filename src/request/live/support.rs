@@ -1,13 +1,13 @@
-//! What does support ask for, ready to be copied or sent?
+//! The support bundle: what support staff ask for, to be copied or sent.
 //!
 //! `docs/field.md#what-support-asked-for`: enterprise, agreement number, access proxy, domain,
 //! network; with timeline and findings, and without any contact or key. The only token is the
-//! public one that stands in the records to publish. In codes rather than in words, because those
-//! who read it look for them.
+//! public one in the records to publish. It has codes rather than words, because support staff
+//! search for these.
 //!
-//! The agreement number stands in it in full for an administrator who is signed in to the service,
-//! and masked for others who hold the reference: the request's page does not show it to them
-//! either. The support desk has its own page for it, which records who looked.
+//! The agreement number is given in full to an administrator who is signed in to the service, and
+//! masked for others who have the reference: the request's page does not show it to them either.
+//! The support desk has its own page for it, which records who opened it.
 
 use askama::Template;
 use axum::{
@@ -37,7 +37,7 @@ struct Bundle<'a> {
     programme: &'static str,
     number_label: &'static str,
     number: String,
-    /// The number is masked.
+    /// Whether the number is masked.
     masked: bool,
     deployment: &'static str,
     /// How strict the checks are.
@@ -45,7 +45,7 @@ struct Bundle<'a> {
     now: String,
 }
 
-/// `GET /requests/{reference}/support.txt`. Shown by a browser, and named when it is saved.
+/// `GET /requests/{reference}/support.txt`. Browsers show it, and it has a file name for saving.
 pub(crate) async fn support(
     requests: Requests,
     reference: ReferencePath,

@@ -1,4 +1,4 @@
-//! How are requests found by their names, many in one round trip?
+//! Reads requests by their references, many in one round trip.
 
 use std::iter;
 
@@ -19,11 +19,11 @@ use crate::{
     secret::SERVICE_SESSIONS,
 };
 
-/// The request with this name; `None` when there is none.
+/// The request with this reference; `None` when there is none.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away or a row is impossible.
+/// [`db::Error`] when the database is unreachable or a row is invalid.
 pub async fn look_up(pool: &PgPool, reference: Reference) -> Result<Option<Request>, db::Error> {
     let look = Look {
         reference,
@@ -33,14 +33,14 @@ pub async fn look_up(pool: &PgPool, reference: Reference) -> Result<Option<Reque
     Ok(found.transpose()?.flatten().map(|(request, _)| request))
 }
 
-/// Names and sessions, as the statements take them.
+/// References and sessions, as columns for the statements.
 fn columns(looks: impl Iterator<Item = Look> + Clone) -> (Vec<String>, Vec<Option<Vec<u8>>>) {
     let names = looks.clone().map(|look| look.reference.to_string());
     let hash = |look: Look| look.session.map(|token| token.hash().to_vec());
     (names.collect(), looks.map(hash).collect())
 }
 
-/// An answer for each of `asked` questions: what was `found` at its place, from 1, or nothing.
+/// One result for each of `asked` queries: what was `found` under its number, from 1, or nothing.
 fn in_order<A>(
     asked: usize,
     found: impl Iterator<Item = (i64, Result<A, db::Error>)>,
@@ -75,7 +75,7 @@ struct Row {
     edges: Vec<String>,
     domain_edges: Vec<i16>,
     domains: Vec<String>,
-    /// The last first.
+    /// The events, the last first.
     events: Json<Vec<StoredEvent>>,
     lost: Vec<String>,
     findings: Json<Vec<StoredFinding>>,

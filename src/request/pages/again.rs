@@ -1,4 +1,4 @@
-//! How does somebody who has just mended something have it looked at now?
+//! Handles *Check again*: an administrator who has fixed something asks for a check now.
 
 use axum::{
     extract::{OriginalUri, State},
@@ -16,9 +16,9 @@ use crate::{
     },
 };
 
-/// `POST /requests/{reference}/check-again`: queues a look now, and leads back to the request's
-/// page. Limited by network, and for one request to once in [`store::AGAIN_AFTER`]; a press that
-/// comes too early for that changes nothing.
+/// `POST /requests/{reference}/check-again`: queues a check now, and redirects to the request's
+/// page. Limited by network, and for one request to once in [`store::AGAIN_AFTER`]; pressing the
+/// button too early changes nothing.
 pub(crate) async fn check_again(
     requests: Requests,
     State(notifier): State<Notifier>,

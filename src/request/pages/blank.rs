@@ -1,9 +1,9 @@
-//! What of the empty form has to be written for each visitor?
+//! Caches the empty form, of which only the submission id differs for each client.
 //!
-//! The submission id alone: everything else is the same for everybody while the portal runs, so it
-//! is rendered once, and the id is put in its place. The page is neither kept by anybody nor
-//! compressed: two visitors with one id would be taken for one, and the form that comes back with
-//! what was typed must not tell it by its length (BREACH).
+//! Everything else is the same while the portal runs, so it is rendered once, and the id is
+//! inserted. The page is neither cached by clients nor compressed: two clients with one id would be
+//! taken for one, and the length of a form that comes back with what was typed must not reveal it
+//! (BREACH).
 
 use std::sync::{Arc, OnceLock};
 
@@ -20,7 +20,7 @@ use crate::{
     web::{HTML, site::Site},
 };
 
-/// The empty form, once it has been rendered. Cheap to clone; clones share it.
+/// The empty form, rendered at its first use. Cheap to clone; clones share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BlankForm(Arc<OnceLock<Halves>>);
 
@@ -32,7 +32,7 @@ struct Halves {
 }
 
 impl Halves {
-    /// What stands around the one place of `id` in `page`.
+    /// Splits `page` at the only place of `id` in it.
     fn around(id: &str, page: &str) -> Option<Self> {
         let (before, after) = page.split_once(id)?;
         (!after.contains(id)).then(|| Self {
@@ -41,7 +41,7 @@ impl Halves {
         })
     }
 
-    /// The page with `id` in its place.
+    /// The page with `id` inserted.
     fn with(&self, id: &str) -> String {
         [&self.before, id, &self.after].concat()
     }

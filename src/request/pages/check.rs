@@ -1,7 +1,7 @@
-//! How are records and certificate looked at without a request, and without a trace?
+//! The readiness check without a request: nothing of it is stored or logged.
 //!
-//! `GET /check` shows the form and looks nothing up, so that a link to it costs nobody anything;
-//! `POST /check` looks. Nothing of it is stored or logged.
+//! `GET /check` shows the form and checks nothing, so that following a link to it costs nothing;
+//! `POST /check` runs the checks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,11 +37,11 @@ use crate::{
     },
 };
 
-/// The most domains of one look: a request can have more.
+/// The most domains in one check: a request can have more.
 const MOST_DOMAINS: usize = 50;
-/// How long a look may take.
+/// How long a check may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The longest address, in bytes, that is offered for passing on: every browser takes it.
+/// The longest address, in bytes, that is offered for sharing: every browser accepts it.
 const LONGEST_LINK: usize = 2_000;
 
 /// The fields of `/check`. Not `Debug`: people typed this.
@@ -52,7 +52,7 @@ pub(crate) struct CheckForm {
     edge: String,
 }
 
-/// The query of `GET /check`: the same, among whatever else stands there.
+/// The query string of `GET /check`: the same fields, and any others, which are ignored.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Asked {
@@ -65,26 +65,26 @@ pub(crate) struct Asked {
 #[template(path = "check.html")]
 struct CheckPage<'a> {
     shell: Shell<'a>,
-    /// `domains`.
+    /// The field `domains`.
     domains: Field,
-    /// `edge`.
+    /// The field `edge`.
     edge: Field,
     general: Vec<Problem>,
     outcome: Option<Outcome>,
 }
 
-/// What there is to say once it was looked.
+/// The result of a check.
 #[derive(Debug)]
 struct Outcome {
     findings: Findings,
-    /// How many domains were looked at, in words.
+    /// How many domains were checked, in words.
     domains: String,
     edge: String,
-    /// What was tidied or looks odd.
+    /// What was normalised or looks unusual.
     warnings: Vec<String>,
-    /// Address of the form with the same names; empty where it would be too long.
+    /// Address of the form with the same names; empty if it would be too long.
     link: String,
-    /// What a form for a request takes over.
+    /// The fields that a form for a request takes over.
     hidden: Vec<Hidden>,
 }
 
@@ -100,7 +100,7 @@ impl CheckPage<'_> {
     }
 }
 
-/// `GET /check?domains=&edge=`: the form, filled in. Looks nothing up.
+/// `GET /check?domains=&edge=`: the form, filled in. Checks nothing.
 pub(crate) async fn form(
     State(site): State<Arc<Site>>,
     asked: Result<Query<Asked>, QueryRejection>,
@@ -109,7 +109,7 @@ pub(crate) async fn form(
     show(&site, &CheckForm { domains, edge }, &[])
 }
 
-/// `POST /check`: what the checks find.
+/// `POST /check`: the findings of the checks.
 pub(crate) async fn check(
     State(site): State<Arc<Site>>,
     Client(network): Client,
@@ -147,7 +147,7 @@ pub(crate) async fn check(
         domains: count(domains.len(), "SIP domain", "SIP domains"),
         warnings: notes
             .iter()
-            // What partners discover is among the findings.
+            // What partners can discover is among the findings.
             .filter(|note| !matches!(note, Note::NotDiscoverable { .. }))
             .filter_map(warning)
             .collect(),
@@ -164,8 +164,7 @@ pub(crate) async fn check(
     page(StatusCode::OK, &view)
 }
 
-/// Routes and what was noted about them, or all that is wrong: the rules of a request, and a limit
-/// of its own.
+/// Routes and the notes about them, or all errors: the rules of a request, and a limit of its own.
 type Parsed = Result<(Vec<(AccessEdge, Vec<SipDomain>)>, Vec<Note>), Vec<FieldError>>;
 
 fn parsed(form: &CheckForm) -> Parsed {

@@ -1,5 +1,4 @@
-//! How does a form show what was typed and what is wrong with it? The request's form and the
-//! service's ask alike.
+//! Shows the fields of a form with what was typed and what is wrong, for requests and services.
 
 use axum::{
     http::{StatusCode, header},
@@ -21,10 +20,10 @@ use crate::{
     },
 };
 
-/// The most edges of one form that are shown again: no browser has sent more than ten.
+/// The most edges of one form that are shown again; no browser sends more than ten.
 const MOST_SHOWN: usize = 50;
 
-/// The id of a field on the page, which error summary and programs name.
+/// The id of a field on the page, used by the error summary and by programs.
 fn id_of(field: form::Field) -> String {
     match field {
         form::Field::Programme => "programme".into(),
@@ -38,7 +37,7 @@ fn id_of(field: form::Field) -> String {
     }
 }
 
-/// A field with what was typed and what is wrong with it.
+/// A field with what was typed and its errors.
 pub(crate) fn field(errors: &[FieldError], at: form::Field, value: &str) -> Field {
     Field {
         id: id_of(at),
@@ -52,7 +51,7 @@ pub(crate) fn field(errors: &[FieldError], at: form::Field, value: &str) -> Fiel
     }
 }
 
-/// The groups of the edges.
+/// The fields of all edges.
 pub(crate) fn edge_fields(form: &RequestForm, errors: &[FieldError]) -> Vec<EdgeFields> {
     form.pairs()
         .take(MOST_SHOWN)
@@ -71,7 +70,7 @@ pub(crate) fn hidden_edges(form: &RequestForm) -> impl Iterator<Item = Hidden> {
         .flat_map(|(edge, domains)| [Hidden::new("edge", edge), Hidden::new("domains", domains)])
 }
 
-/// What is wrong with the form as a whole, or with a field of it that is not seen.
+/// Errors of the form as a whole, or of a field that is not visible.
 pub(crate) fn general(errors: &[FieldError]) -> Vec<Line> {
     errors
         .iter()
@@ -92,7 +91,7 @@ pub(crate) fn form_problem(errors: &[FieldError]) -> Problem {
     Problem::form(errors.iter().map(by_field).collect())
 }
 
-/// What is odd and may be right all the same, in a sentence; nothing for what was merely tidied.
+/// What is unusual but may be right, as a sentence; `None` for what was only normalised.
 pub(crate) fn warning(note: &Note) -> Option<String> {
     match note {
         Note::Normalised { .. } => None,
@@ -118,8 +117,8 @@ pub(crate) fn warning(note: &Note) -> Option<String> {
     }
 }
 
-/// 409: other content was sent under this submission id. Which request that was is not told: the
-/// id alone, which stands in pages and in the logs of programs, shall not lead to it.
+/// 409: other content was sent under this submission id. The page does not say which request that
+/// was: the id, which is in pages and in the logs of programs, must not lead to it.
 pub(crate) fn already_sent(site: &Site, section: Section) -> Result<Response, Error> {
     let mut response = page(
         StatusCode::CONFLICT,
@@ -132,16 +131,16 @@ pub(crate) fn already_sent(site: &Site, section: Section) -> Result<Response, Er
     Ok(response)
 }
 
-/// Why a form is not taken now, and comes back to be sent again.
+/// Why a form is not accepted now, and is shown to be sent again.
 pub(crate) enum PutOff {
-    /// Its network has sent too many: 429.
+    /// The network has sent too many: 429.
     TooMany(TooMany),
-    /// It was not stored in time, or nobody knows whether it was: 503.
+    /// It was not stored in time, or it is unknown whether it was: 503.
     NotStored(NotStored),
 }
 
 impl PutOff {
-    /// Why, and when to send it again.
+    /// Why it was not accepted, and when to send it again.
     fn message(&self) -> String {
         match self {
             Self::TooMany(too_many) => format!(
@@ -156,19 +155,19 @@ impl PutOff {
     }
 }
 
-/// How a form that cannot be taken now is sent again.
+/// A form that cannot be accepted now and is to be sent again.
 pub(crate) struct Again {
-    /// Where it stands.
+    /// The section its page belongs to.
     pub(crate) section: Section,
-    /// Where it is sent.
+    /// The address it is sent to.
     pub(crate) action: &'static str,
     /// All that was typed.
     pub(crate) hidden: Vec<Hidden>,
-    /// It cancels a service.
+    /// Whether it cancels a service.
     pub(crate) cancels: bool,
 }
 
-/// A form that cannot be taken now, with all that was typed.
+/// The page for a form that cannot be accepted now, with all that was typed.
 pub(crate) fn later(site: &Site, again: Again, why: PutOff) -> Result<Response, Error> {
     let view = LaterPage {
         shell: site.shell(again.section),
@@ -189,7 +188,7 @@ impl From<PutOff> for Error {
     }
 }
 
-/// A page with a form that cannot be taken now: 429 or 503, with the time to wait.
+/// A page with a form that cannot be accepted now: 429 or 503, with `Retry-After`.
 pub(crate) fn put_off(mut shown: Response, why: impl Into<Error>) -> Response {
     let problem = Problem::from(why.into());
     *shown.status_mut() = problem.status;

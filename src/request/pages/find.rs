@@ -1,4 +1,4 @@
-//! How is a request or a domain looked up?
+//! Finds a request by its reference, and says whether a SIP domain is in force.
 
 use axum::{
     extract::{Query, State, rejection::QueryRejection},
@@ -27,8 +27,8 @@ pub(crate) struct Asked {
     q: String,
 }
 
-/// `GET /status?q=`: a reference leads to its request; of a SIP domain only whether it is in
-/// force is told.
+/// `GET /status?q=`: a reference redirects to its request; for a SIP domain the page only says
+/// whether it is in force.
 pub(crate) async fn find(
     State(site): State<Arc<Site>>,
     State(pool): State<PgPool>,

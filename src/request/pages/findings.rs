@@ -1,7 +1,7 @@
-//! How are the findings of one check or of forty domains shown, so that people see what to do?
+//! Shows the findings of one check or of forty domains so that people see what to do.
 //!
-//! The same on the status page, before a request is sent, on `/check` and in a service: what has
-//! the same words stands together, the gravest first, with the lines of all its subjects.
+//! The same on the status page, before a request is sent, on `/check` and for a service: findings
+//! with the same text are grouped, the most severe first, with the lines of all their subjects.
 
 use std::time::Duration;
 
@@ -21,22 +21,22 @@ use crate::{
     },
 };
 
-/// How long somebody who has pressed a button waits for a look at the answers.
+/// How long a client that pressed a button waits for the check of the answers.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Findings as a part of a page.
 #[derive(Clone, Debug, Default, Template)]
 #[template(path = "readiness/findings.html")]
 pub struct Findings {
-    /// What wants a look, the gravest first.
+    /// What needs attention, the most severe first.
     pub groups: Vec<Group>,
-    /// What needs nothing.
+    /// What needs no action.
     pub quiet: Vec<Quiet>,
-    /// What there is to say about the whole, or empty.
+    /// A note about the whole, or empty.
     pub note: String,
 }
 
-/// Findings that say the same of several subjects.
+/// Findings with the same text about several subjects.
 #[derive(Clone, Debug)]
 pub struct Group {
     /// The code, such as `srv-missing`.
@@ -48,18 +48,18 @@ pub struct Group {
     pub text: String,
     /// Who must act, or empty.
     pub who: &'static str,
-    /// What it was found of, in alphabetical order.
+    /// The subjects it was found for, in alphabetical order.
     pub subjects: Vec<Subject>,
-    /// What mends it, the lines of all subjects together under what they are for.
+    /// What fixes it: the lines of all subjects together, by purpose.
     pub lines: Vec<Block>,
-    /// Subjects whose lines found no room.
+    /// Subjects whose lines were left out because they did not fit.
     without_lines: usize,
 }
 
-/// An edge or a domain, and what was found of it.
+/// An edge or a domain, and what was found for it.
 #[derive(Clone, Debug)]
 pub struct Subject {
-    /// Its name.
+    /// Name of the edge or domain.
     pub name: String,
     /// What should be there, or empty.
     pub expected: String,
@@ -67,7 +67,7 @@ pub struct Subject {
     pub found: Vec<String>,
 }
 
-/// Lines to copy in one go.
+/// Lines to copy at once.
 #[derive(Clone, Debug)]
 pub struct Block {
     /// What they are for.
@@ -76,18 +76,18 @@ pub struct Block {
     pub lines: String,
 }
 
-/// A finding that needs nothing from anybody.
+/// A finding that needs no action.
 #[derive(Clone, Debug)]
 pub struct Quiet {
     code: &'static str,
     severity: Severity,
     name: String,
-    /// What was found, and why nothing was.
+    /// What was found, and why nothing is to be done.
     text: String,
 }
 
 impl Block {
-    /// Puts `lines` into the blocks that they belong to by what they are for.
+    /// Adds `lines` to the blocks for the same purpose.
     pub(super) fn add(blocks: &mut Vec<Self>, lines: Vec<Line>) {
         for line in lines {
             match blocks.iter_mut().find(|it| it.label == line.label) {
@@ -105,16 +105,16 @@ impl Block {
 }
 
 impl Group {
-    /// Subjects of which all lines stand open; those of more are folded.
+    /// The most subjects whose lines are shown unfolded.
     const OPEN_LINES: usize = 3;
-    /// Lines that are longer than this together, in bytes, are folded too; they break anywhere.
+    /// Lines that are longer than this in total, in bytes, are folded too; they may break anywhere.
     const LONG: usize = 1_200;
-    /// Subjects that stand open.
+    /// The most subjects that are shown unfolded.
     const OPEN_SUBJECTS: usize = 10;
-    /// Subjects of which is told what was expected and found; the others are named.
+    /// The most subjects for which expected and found values are shown; the others are only named.
     const MOST_COMPARED: usize = 100;
 
-    /// Adds a subject. Of its lines there is told what fits into so much `room`, in bytes.
+    /// Adds a subject, with those of its lines that fit into `room` bytes.
     fn adds(&mut self, mut subject: Subject, lines: Vec<Line>, room: &mut usize) {
         if self.subjects.len() >= Self::MOST_COMPARED {
             subject.expected.clear();
@@ -130,7 +130,7 @@ impl Group {
         Block::add(&mut self.lines, lines);
     }
 
-    /// Its lines are folded.
+    /// Whether its lines are folded.
     fn folds(&self) -> bool {
         let length = self.lines.iter().map(|it| it.lines.len()).sum::<usize>();
         !self.lines.is_empty() && (self.subjects.len() > Self::OPEN_LINES || length > Self::LONG)
@@ -145,7 +145,7 @@ impl Group {
         self.severity.as_str()
     }
 
-    /// The one name that it is about, or how many there are.
+    /// The only name that it is about, or how many there are.
     pub(crate) fn whose(&self) -> String {
         match self.subjects.as_slice() {
             [one] => one.name.clone(),
@@ -153,7 +153,7 @@ impl Group {
         }
     }
 
-    /// What is left out of a long list, in a sentence.
+    /// What is left out of a long list, as a sentence.
     pub(crate) fn cut(&self) -> Option<String> {
         (self.subjects.len() > Self::MOST_COMPARED).then(|| {
             let first = Self::MOST_COMPARED;
@@ -161,7 +161,7 @@ impl Group {
         })
     }
 
-    /// Whose lines there are, where they are folded.
+    /// Whose lines they are, where they are folded.
     fn lines_of(&self) -> String {
         match (self.subjects.len(), self.without_lines) {
             (1, _) => "The lines to copy".to_owned(),
@@ -191,8 +191,8 @@ impl Quiet {
 }
 
 impl Findings {
-    /// The most that lines to copy may be long on one page, all together, in bytes: enough for the
-    /// records of 1,000 domains.
+    /// The most that all lines to copy on one page may take, in bytes: enough for the records of
+    /// 1,000 domains.
     const MOST_LINES: usize = 384 * 1024;
 
     /// `findings` in the words of `teller`.
@@ -246,7 +246,7 @@ impl Findings {
         told
     }
 
-    /// What a run found, and what it did not get to.
+    /// What a check found, and what it did not get to.
     #[must_use]
     pub fn report(teller: &Teller<'_>, report: &Report) -> Self {
         let mut told = Self::tell(teller, &report.findings);
@@ -257,7 +257,7 @@ impl Findings {
         told
     }
 
-    /// How many findings there are of each gravity, in a sentence; empty where there are none.
+    /// How many findings there are of each severity, as a sentence; empty if there are none.
     fn summary(&self) -> String {
         if self.groups.is_empty() {
             let fine = self.quiet.iter().filter(|it| it.severity == Severity::Ok);
@@ -294,8 +294,8 @@ impl Findings {
     }
 }
 
-/// What the checks say of routes that nobody has asked for yet: advice, in three seconds at most.
-/// `None`: nothing is looked up here.
+/// The findings for routes that are not requested yet, as advice, in three seconds at most. `None`:
+/// checks are off.
 pub(crate) async fn outlook(
     site: &Site,
     network: Network,

@@ -1,4 +1,4 @@
-//! What the buttons of a form with edges do, the request's and the service's alike.
+//! Handles the buttons of a form with edges, for requests and services.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -20,10 +20,10 @@ use crate::{
     web::{client::Client, site::Site},
 };
 
-/// The most domains that may wait to be looked at, in all.
+/// The most domains that may wait for their check, in total.
 const MOST_PENDING: u64 = 1_000_000;
 
-/// Takes a form from button to button.
+/// Handles the buttons of a form.
 pub(crate) struct FormFlow {
     pub(crate) site: Arc<Site>,
     pub(crate) queue: Queue,
@@ -31,20 +31,20 @@ pub(crate) struct FormFlow {
     notifier: Notifier,
 }
 
-/// What is to be done with a form.
+/// What to do with a form.
 pub(crate) enum Step {
     /// Show it again, with these errors.
     Show(Vec<FieldError>),
-    /// Show it again to be sent later: there is no room for it now.
+    /// Show it again to be sent later: it cannot be accepted now.
     Later(PutOff),
-    /// Show the answers.
+    /// Show the review.
     Review(Checked),
-    /// Store it.
+    /// Store the request.
     Submit(Checked),
 }
 
 impl FormFlow {
-    /// What the pressed button says; the form has an edge more or less then.
+    /// The step of the pressed button; *add* and *remove* change the form's edges.
     ///
     /// # Errors
     ///
@@ -55,7 +55,7 @@ impl FormFlow {
             if let Err(too_many) = self.site.throttle.submits.take(self.network) {
                 return Ok(Step::Later(PutOff::TooMany(too_many)));
             }
-            // Before the form is checked: what cannot be stored costs as little as can be.
+            // Before the form is checked: refusing what cannot be stored should cost little.
             if let Err(full) = self.queue.admit() {
                 return Ok(Step::Later(PutOff::NotStored(full)));
             }
@@ -69,7 +69,7 @@ impl FormFlow {
                     Ok(checked) if action == Action::Review => Step::Review(checked),
                     Ok(checked) => Step::Submit(checked),
                     Err(errors) => {
-                        // A damaged id is replaced, so that the next press works.
+                        // An invalid id is replaced, so that the next submit works.
                         if SubmissionId::parse(&form.submission_id).is_none() {
                             form.submission_id = SubmissionId::random().to_field();
                         }
@@ -81,12 +81,12 @@ impl FormFlow {
         Ok(Step::Show(Vec::new()))
     }
 
-    /// Whether the network may ask for so many domains now. Where nothing is looked up it always
-    /// may.
+    /// Counts `domains` if the network may ask for that many now. Where checks are off there is no
+    /// limit.
     ///
     /// # Errors
     ///
-    /// Why not, and nothing is counted.
+    /// Why not; then nothing is counted.
     pub(crate) fn admit(&self, domains: usize) -> Result<(), PutOff> {
         if self.site.checks.checker().is_none() {
             return Ok(());

@@ -1,4 +1,4 @@
-//! How is a request asked for: form, check your answers, sending?
+//! The pages of a new request: form, review, submit.
 
 use axum::{
     extract::State,
@@ -47,7 +47,7 @@ pub(crate) async fn form(
     blank.show(&site)
 }
 
-/// `POST /requests/new`: what the pressed button says.
+/// `POST /requests/new`: does what the pressed button says.
 pub(crate) async fn send_form(
     State(secret): State<Secret>,
     flow: FormFlow,
@@ -69,7 +69,7 @@ pub(crate) async fn send_form(
     }
 }
 
-/// Everything that was typed, to be sent again later.
+/// The page to submit again later, with everything that was typed.
 fn later(site: &Site, form: &RequestForm, why: PutOff) -> Result<Response, Error> {
     let again = Again {
         section: Section::Request,
@@ -80,7 +80,7 @@ fn later(site: &Site, form: &RequestForm, why: PutOff) -> Result<Response, Error
     fields::later(site, again, why)
 }
 
-/// Everything that was typed, in hidden fields.
+/// Everything that was typed, as hidden fields.
 fn hidden(form: &RequestForm) -> Vec<Hidden> {
     let mut hidden = vec![
         Hidden::new("programme", &form.programme),
@@ -95,7 +95,7 @@ fn hidden(form: &RequestForm) -> Vec<Hidden> {
     hidden
 }
 
-/// Stores the request, and leads to its receipt with the key in a cookie of that address.
+/// Stores the request, and redirects to its receipt with the key in a cookie of that path.
 async fn submit(
     flow: &FormFlow,
     requests: &Requests,
@@ -121,7 +121,7 @@ async fn submit(
             if !created && !receipt::shows_key_again(requests, reference).await? {
                 return Ok(Redirect::to(&address).into_response());
             }
-            // Not by a jar: it holds one cookie of a name, and these differ by their path alone.
+            // Not with a jar: it holds one cookie of a name, and these differ only in their path.
             let cookies = [address.clone(), format!("{address}.txt")].map(|path| {
                 let cookie = receipt::COOKIE.set(site, Some(path), key.reveal());
                 (header::SET_COOKIE, cookie.to_string())
@@ -145,7 +145,7 @@ fn show(site: &Site, form: &RequestForm, errors: &[FieldError]) -> Result<Respon
     Ok(response)
 }
 
-/// The page with everything that was typed, and what is wrong with it.
+/// The form with everything that was typed, and its errors.
 pub(super) fn view<'a>(site: &'a Site, form: &RequestForm, errors: &[FieldError]) -> FormPage<'a> {
     let field = |at, value: &str| field(errors, at, value);
     let mut shell = site.shell(Section::Request);
@@ -169,7 +169,7 @@ pub(super) fn view<'a>(site: &'a Site, form: &RequestForm, errors: &[FieldError]
     }
 }
 
-/// *Check your answers*: what will be stored, what was changed on the way, what looks odd.
+/// *Check your answers*: what will be stored, what was normalised, what looks unusual.
 fn answers(
     site: &Site,
     form: &RequestForm,

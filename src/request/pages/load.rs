@@ -1,4 +1,4 @@
-//! The request that an address names.
+//! Loads the request that an address names.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -50,7 +50,8 @@ impl Requests {
         Ok(request)
     }
 
-    /// The request that an address names, and what whoever brings this session has to do with it.
+    /// Loads the request that an address names, with the rights of the client that sent this
+    /// session.
     pub(crate) async fn seen(
         &self,
         reference: &str,
@@ -81,5 +82,5 @@ where
     }
 }
 
-/// A reference as it stands in an address.
+/// A reference in the path of an address.
 pub(crate) type ReferencePath = Path<String>;

@@ -1,4 +1,4 @@
-//! What does a browser see of a request, and what does it send?
+//! The pages and forms of a request.
 
 mod again;
 mod blank;
@@ -44,7 +44,7 @@ use crate::{
     },
 };
 
-/// `GET /`: what this is, what to have at hand, three ways on.
+/// `GET /`: what the portal is, what to have at hand, three ways on.
 pub(crate) async fn start(State(site): State<Arc<Site>>) -> Result<Response, Error> {
     let clocks = &site.clocks;
     page(

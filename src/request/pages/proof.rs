@@ -1,4 +1,4 @@
-//! Which records must an administrator publish, so that the owners of the zones name the service?
+//! The TXT records that an administrator must publish to prove that the domains' owners agree.
 
 use std::collections::{HashMap, HashSet};
 
@@ -24,16 +24,17 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Needed {
     pub(crate) domain: SipDomain,
-    /// Whether the last checks found the record; `None`: not yet looked up, or no server answered.
+    /// Whether the last checks found the record; `None`: not yet looked up, or no name server
+    /// answered.
     pub(crate) proven: Option<bool>,
 }
 
 /// The domains of `request` that are provisioned only with proof: of a pending request, where
-/// anything is looked up at all.
+/// checks are on.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away: what is in force decides for an update.
+/// [`db::Error`] when the database is unreachable: for an update it depends on what is in force.
 pub(crate) async fn needed(
     requests: &Requests,
     request: &Request,
@@ -54,7 +55,7 @@ pub(crate) async fn needed(
             let is_held = |domain: &&SipDomain| told.contains_key(domain.as_str());
             all().filter(is_held).cloned().collect()
         }
-        // A new service has nothing in force.
+        // A new service has no routes in force.
         (ProofMode::Always, Kind::Initiate) => all().cloned().collect(),
         (ProofMode::Always, Kind::Update | Kind::Cancel) => {
             store::new_domains(&requests.pool, request).await?
@@ -71,17 +72,17 @@ pub(crate) async fn needed(
     Ok(needed.collect())
 }
 
-/// What the last checks said of the record of a domain.
+/// What the last checks say about the record of a domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
     Proven,
     Unproven,
-    /// No server answered.
+    /// No name server answered.
     Unknown,
 }
 
 impl Told {
-    /// What a finding says of the record of its subject; `None`: it is about something else.
+    /// What a finding says about the record of its subject; `None`: it is about something else.
     fn of(finding: &Finding) -> Option<Self> {
         match (finding.code, finding.severity) {
             (Code::DomainProven, _) => Some(Self::Proven),
@@ -92,14 +93,14 @@ impl Told {
     }
 }
 
-/// What the page of a request says of the records that prove its domains.
+/// What the page of a request says about the records that prove its domains.
 #[derive(Clone, Debug)]
 pub enum Section {
-    /// Nothing: its findings do, or there is nothing to prove.
+    /// Nothing: the findings say it, or there is nothing to prove.
     Silent,
-    /// They are to be published; the checks have not looked them up yet.
+    /// The records are to be published; the checks have not looked them up yet.
     Publish(Records),
-    /// They are not needed any more, and what an earlier service left is better removed.
+    /// The records are no longer needed, and old ones should be removed.
     NotNeeded,
 }
 
@@ -107,25 +108,27 @@ pub enum Section {
 #[derive(Clone, Debug, Template)]
 #[template(path = "request/proof.html")]
 pub struct Records {
-    /// `the SIP domain` or `the 3 SIP domains`.
+    /// The subject in words: `the SIP domain` or `the 3 SIP domains`.
     pub of: String,
     /// How many domains there are.
     pub count: usize,
     /// The names of the records, a line each.
     pub names: String,
-    /// The text, the same for all of them.
+    /// The text of the records, the same for all of them.
     pub value: String,
-    /// All of them as zone lines and commands.
+    /// All of the records as zone lines and commands.
     pub blocks: Vec<Block>,
 }
 
 impl Records {
-    /// Names that stand open; more are folded.
+    /// The most names that are shown unfolded.
     const OPEN: usize = 10;
-    /// Lines that are longer than this together, in bytes, are not broken between words alone.
+    /// Lines that are longer than this in total, in bytes, may break anywhere, not only between
+    /// words.
     const LONG: usize = 1_200;
 
-    /// For these domains of the service with this token; `None`: for none of them.
+    /// The records for these domains of the service with this token; `None` if there are no
+    /// domains.
     pub(crate) fn of<'a>(
         domains: impl IntoIterator<Item = &'a SipDomain>,
         token: &str,
@@ -150,12 +153,12 @@ impl Records {
         })
     }
 
-    /// The names are folded.
+    /// Whether the names are folded.
     const fn folds(&self) -> bool {
         self.count > Self::OPEN
     }
 
-    /// The zone lines alone, for a text.
+    /// The zone lines alone, for plain text.
     pub(crate) fn zone_lines(&self) -> impl Iterator<Item = &str> {
         self.blocks
             .first()
@@ -164,13 +167,13 @@ impl Records {
     }
 }
 
-/// The records that are not known to be there, of those that `request` needs.
+/// The records that `request` needs and that are not known to be published.
 pub(crate) fn missing(request: &Request, needed: &[Needed]) -> Option<Records> {
     let missing = needed.iter().filter(|it| it.proven != Some(true));
     Records::of(missing.map(|it| &it.domain), &request.token)
 }
 
-/// The records of which the checks have said nothing yet; their findings show the others.
+/// The records that the checks have not looked up yet; the findings show the others.
 pub(crate) fn not_looked_up(request: &Request, needed: &[Needed]) -> Option<Records> {
     let told: HashSet<&str> = request
         .findings

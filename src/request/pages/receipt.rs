@@ -1,4 +1,4 @@
-//! What does an administrator take away: reference, management key, what happens next?
+//! The receipt: reference, management key, and what happens next.
 
 use axum::{extract::OriginalUri, http::StatusCode, response::Response};
 use axum_extra::extract::cookie::CookieJar;
@@ -26,12 +26,12 @@ use crate::{
 /// How long the management key can be seen (`docs/design.md#contract`).
 const KEY_SHOWN_FOR: time::Duration = time::Duration::minutes(15);
 
-/// For how long after a request was sent the very same form, sent again, shows the management key
-/// again: long enough for whoever has lost the first answer, and not for who finds the form in an
-/// old log.
+/// How long after a request was sent the same form, sent again, shows the management key again:
+/// long enough for a client that lost the first response, and not for someone who finds the form in
+/// an old log.
 const KEY_SHOWN_AGAIN_FOR: TimeDelta = TimeDelta::hours(24);
 
-/// Whether a form that made this request before leads to its management key once more.
+/// Whether a form that was sent before shows its management key once more.
 pub(super) async fn shows_key_again(
     requests: &Requests,
     reference: Reference,
@@ -51,7 +51,7 @@ pub(crate) const COOKIE: cookie::Kind = cookie::Kind {
     lasts: Some(KEY_SHOWN_FOR),
 };
 
-/// The key that a browser brings, if it brings one: not yet known to be anybody's.
+/// The key that a browser sends, if any; it is not yet compared with the service's.
 pub(crate) fn key_in(site: &Site, jar: &CookieJar) -> Option<ManagementKey> {
     ManagementKey::parse(&COOKIE.value(site, jar)?)
 }
@@ -93,13 +93,13 @@ async fn view<'a>(
 ) -> Result<ReceiptPage<'a>, Error> {
     let site = &requests.site;
     let clocks = &site.clocks;
-    // A domain that another service holds is nothing that a receipt tells of; the request's page does.
+    // The receipt does not mention domains that another service holds; the request's page does.
     let proof = if site.checks.proof() == ProofMode::Always {
         proof::missing(request, &proof::needed(requests, request).await?)
     } else {
         None
     };
-    // Only this service's key is shown: a cookie is what somebody sends.
+    // Only this service's key is shown: a client can send any cookie.
     let key = key_in(site, jar).filter(|key| request.opened_by_key(key).is_some());
     Ok(ReceiptPage {
         shell: site.shell(Section::Request),

@@ -1,4 +1,4 @@
-//! How does a request stand, what happens next, and who must act?
+//! The status page: how a request stands, what happens next, and who must act.
 
 use axum::{
     extract::{OriginalUri, State},
@@ -40,15 +40,15 @@ use crate::{
     },
 };
 
-/// What happens next, while a record has to be published that the checks have not looked up.
+/// The text for what happens next, while a record has to be published that the checks have not
+/// looked up.
 const PUBLISH: &str = "Publish the TXT record below, if you have not yet. As soon as it is there and the checks pass, the routes come into force.";
 
-/// `GET /requests/{reference}`: the page, or JSON for who prefers it; or that what they have is
-/// still the same.
+/// `GET /requests/{reference}`: the page, or JSON for clients that prefer it, or a `304`.
 ///
-/// One statement, but for who names a tag that is no longer right: to find that out costs a
-/// fraction of the look-up, and is much less than what the right ones save. What is shown is
-/// named by what was read with it, whatever happens in between.
+/// One statement, except for a client whose tag is no longer right: finding that out costs a
+/// fraction of loading the request, and much less than the `304`s save. The tag comes from the same
+/// read as what is shown, whatever changes in between.
 pub(crate) async fn status(
     requests: Requests,
     State(edition): State<Edition>,
@@ -106,7 +106,7 @@ async fn find(
     Ok(response)
 }
 
-/// A session that is used goes on; that is noted once a minute.
+/// Extends a session that is in use; recorded once a minute.
 async fn note_use(pool: &PgPool, look: Look, visitor: Visitor) -> Result<(), Error> {
     if let Some(token) = look.session.filter(|_| visitor.is_due) {
         sessions::live(pool, &token).await?;
@@ -121,7 +121,7 @@ pub(crate) struct WithdrawForm {
     management_key: String,
 }
 
-/// `POST /requests/{reference}/withdraw`, for whoever is signed in to its service or has the
+/// `POST /requests/{reference}/withdraw`, for a client that is signed in to its service or has the
 /// management key.
 pub(crate) async fn withdraw(
     requests: Requests,
@@ -268,7 +268,7 @@ fn view<'a>(site: &'a Site, request: &Request, needed: &[Needed]) -> StatusPage<
     }
 }
 
-/// What there is to say of the records that prove its domains, besides its findings.
+/// What the page says about the records that prove its domains, in addition to the findings.
 fn proof_section(
     site: &Site,
     request: &Request,
@@ -280,21 +280,21 @@ fn proof_section(
     if standing == Standing::InForce && (is_always || request.events.iter().any(gained)) {
         return proof::Section::NotNeeded;
     }
-    // Where only held domains have to be proven, the finding that says so shows the record.
+    // Where only held domains have to be proven, the finding shows the record.
     let records = is_always.then(|| proof::not_looked_up(request, needed));
     records
         .flatten()
         .map_or(proof::Section::Silent, proof::Section::Publish)
 }
 
-/// The latest findings of what is in force say that it will not work, or cannot tell.
+/// Whether the latest findings about routes in force say that they will not work, or cannot tell.
 fn is_at_risk(standing: Standing, findings: &[Finding]) -> bool {
     let grave = |it: &Finding| it.severity >= Severity::Unknown;
     standing == Standing::InForce && findings.iter().any(grave)
 }
 
-/// The findings of a request in words. The record that proves a domain is shown as long as it
-/// helps this request.
+/// The findings of a request in words. The record that proves a domain is shown as long as it helps
+/// this request.
 fn told_of(site: &Site, request: &Request) -> Findings {
     let teller = Teller::new(&site.provider, site.checks.mode(), &request.routes);
     let teller = match request.state.pending() {
@@ -304,7 +304,7 @@ fn told_of(site: &Site, request: &Request) -> Findings {
     Findings::tell(&teller, &request.findings)
 }
 
-/// Whether looking again helps: it waits or is in force, and somebody looks.
+/// Whether *Check again* helps: the request waits or is in force, and checks are on.
 fn can_check(site: &Site, request: &Request, standing: Standing) -> bool {
     match standing {
         Standing::Checking { .. } | Standing::NeedsAction { .. } | Standing::InForce => {
@@ -318,7 +318,7 @@ fn can_check(site: &Site, request: &Request, standing: Standing) -> bool {
     }
 }
 
-/// What is left to do on the own servers once the routes are in force.
+/// What is left to do on the administrator's own servers once the routes are in force.
 fn steps(site: &Site, request: &Request, standing: Standing) -> Option<Steps> {
     (standing == Standing::InForce).then(|| Steps {
         identity: format!("'{}'", site.provider.replace('\'', "''")),
@@ -342,7 +342,7 @@ pub(crate) fn earlier_events(events: &[store::Event]) -> String {
     }
 }
 
-/// How often something happened, in a sentence after a space; empty where it happened once.
+/// How often an event happened, as a sentence after a space; empty if once.
 pub(crate) fn how_often(event: &store::Event) -> String {
     let at = |at: DateTime<Utc>| at.format("%-d %B %Y at %H:%M UTC");
     event.last_at.map_or_else(String::new, |last_at| {

@@ -1,4 +1,4 @@
-//! Is what somebody has of a request still what its address shows?
+//! The entity tags of a request's page and JSON.
 
 use std::sync::Arc;
 
@@ -19,18 +19,18 @@ use crate::{
 pub(crate) struct Edition(Arc<str>);
 
 impl Edition {
-    /// That of `site`.
+    /// The edition of `site`.
     pub(crate) fn of(site: &Site) -> Self {
         Self(site.edition().into())
     }
 }
 
-/// What the address of a request shows, to whom.
+/// In which form the address of a request shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Face {
-    /// The page: with times as seen from now, and with less to fill in for whoever is signed in.
+    /// The page: with times relative to now, and with fewer fields for clients that are signed in.
     Page,
-    /// JSON: the same for everybody, at any time.
+    /// JSON: the same for every client, at any time.
     Json,
 }
 
@@ -43,7 +43,7 @@ impl Face {
         }
     }
 
-    /// Headers of every answer, whole or not.
+    /// Headers of every response, also of a `304`.
     pub(super) fn headers(self) -> [(HeaderName, HeaderValue); 2] {
         let by = match self {
             Self::Page => HeaderValue::from_static("accept, cookie"),
@@ -52,9 +52,9 @@ impl Face {
         [(header::VARY, by), (header::CACHE_CONTROL, ASK_AGAIN)]
     }
 
-    /// The tag of what is shown of a request that stands like this. Everything that is not of the
-    /// request is in the [`Edition`]. A weak one: within a minute the page's words for
-    /// times may differ, and still mean the same (`docs/performance.md#goals`).
+    /// The tag of a request with this summary. All that does not depend on the request is in the
+    /// [`Edition`]. A weak tag: within a minute the page's words for times may differ, and still
+    /// mean the same (`docs/performance.md#goals`).
     pub(super) fn tag(
         self,
         edition: &Edition,
@@ -68,7 +68,7 @@ impl Face {
         let shown = match self {
             Self::Page => {
                 let minute = glance.now.timestamp().div_euclid(60);
-                // The next look is told until it is due.
+                // The time of the next check is shown until it is due.
                 let waits = glance.due_at.is_some_and(|due| due > glance.now);
                 let is_own = visitor.is_own;
                 format!("page {edition} {reference} {version} {minute} {waits} {is_own}")

@@ -1,4 +1,4 @@
-//! What is still to be done for a request, and on whose side?
+//! The tasks that are left for a request, and who has to do each.
 
 use std::collections::HashSet;
 
@@ -13,26 +13,26 @@ use crate::{
 /// A task with its tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
-    /// What has to hold.
+    /// What has to be done.
     pub name: &'static str,
-    /// A line below, or empty.
+    /// A line below it, or empty.
     pub hint: String,
-    /// How it stands.
+    /// Its status, such as done.
     pub tag: &'static str,
-    /// Its tone.
+    /// The tone of the status.
     pub tone: Tone,
 }
 
 /// The tasks of both sides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tasks {
-    /// The administrator's.
+    /// The administrator's tasks.
     pub yours: Vec<Task>,
-    /// The portal's.
+    /// The portal's tasks.
     pub ours: Vec<Task>,
 }
 
-/// What a finding is about; one about a name that could not be looked up, about what the name is.
+/// What a finding is about; for a name that could not be looked up, what the name belongs to.
 fn area(code: Code, is_edge: bool) -> Area {
     match code {
         Code::ResolverUnreachable if is_edge => Area::Reach,
@@ -41,7 +41,8 @@ fn area(code: Code, is_edge: bool) -> Area {
 }
 
 impl Tasks {
-    /// What there is to do for `request`, which has so many domains `to_prove`; `None` where nothing is any more, or never was.
+    /// The tasks for `request`, which has `to_prove` domains to prove; `None` if there are none
+    /// left.
     #[must_use]
     pub fn of(
         request: &Request,
@@ -124,7 +125,7 @@ impl Tasks {
     }
 }
 
-/// What the tasks of the administrator's side are made of.
+/// What the administrator's tasks are made of.
 struct Side<'a> {
     findings: &'a [Finding],
     edges: &'a HashSet<&'a str>,
@@ -149,7 +150,7 @@ impl<'a> Side<'a> {
         }
     }
 
-    /// Whoever shows a certificate was reached.
+    /// How many edges were reached: all that showed a certificate.
     fn reached(&self) -> usize {
         let shown = self
             .of(Area::Certificate)
@@ -217,16 +218,16 @@ impl<'a> Side<'a> {
     }
 }
 
-/// What of a request has been looked at.
+/// How much of a request was checked.
 #[derive(Clone, Copy, Debug)]
 enum Seen {
     Nothing,
-    /// Some of it did not answer.
+    /// Some servers did not answer.
     Part,
     All,
 }
 
-/// The tasks of the portal's side.
+/// The tasks of the portal.
 fn ours(seen: Seen, standing: Standing, mode: Mode, proof: ProofMode) -> Vec<Task> {
     let (tag, tone, hint) = match (mode, seen) {
         (Mode::Off, _) => ("Off", Tone::Neutral, "Nothing is looked up here"),
@@ -294,7 +295,7 @@ mod tests {
         Finding::skipped(code, &Fqdn::parse(EDGE).unwrap(), cause)
     }
 
-    /// Tag and hint of an area for these findings.
+    /// Status and hint of an area for these findings.
     fn told(area: Area, findings: &[Finding], checked: bool, mode: Mode) -> (&'static str, String) {
         let edges = HashSet::from([EDGE]);
         let side = Side {

@@ -1,8 +1,8 @@
-//! What is on each page of a request's way, in words ready to be shown?
+//! The structs of a request's pages, with texts ready to be shown.
 //!
-//! Plain fields only: whoever fills a page has done the counting, the comparing and the wording,
-//! and a template decides nothing but where it stands. Texts are escaped by the templates. An
-//! empty string means "none" wherever a field's documentation says "or empty".
+//! Plain fields only: the code that fills a page has done the counting, the comparing and the
+//! wording, and a template only arranges. Templates escape all texts. An empty string means "none"
+//! wherever a field's documentation says "or empty".
 
 use askama::Template;
 
@@ -16,11 +16,11 @@ use crate::web::{
     shell::Shell,
 };
 
-/// `GET /`: what this is, what to have at hand, three ways on.
+/// `GET /`: what the portal is, what to have at hand, three ways on.
 #[derive(Clone, Debug, Template)]
 #[template(path = "start.html")]
 pub struct StartPage<'a> {
-    /// What stands around the page.
+    /// The frame of the page.
     pub shell: Shell<'a>,
     /// The promise in words, such as `48 hours`.
     pub promise: String,
@@ -28,7 +28,7 @@ pub struct StartPage<'a> {
     pub limit: String,
 }
 
-/// An Access Edge's part of the form.
+/// The fields of one Access Edge in the form.
 #[derive(Clone, Debug, Default)]
 pub struct EdgeFields {
     /// `edge`, the FQDN.
@@ -47,7 +47,7 @@ impl EdgeFields {
         }
     }
 
-    /// The lines of the error summary about this group.
+    /// The lines of the error summary about these fields.
     pub(crate) fn problems(&self) -> Vec<Problem> {
         [&self.edge, &self.domains]
             .into_iter()
@@ -60,9 +60,9 @@ impl EdgeFields {
 #[derive(Clone, Debug, Template)]
 #[template(path = "request/form.html")]
 pub struct FormPage<'a> {
-    /// What stands around the page; `error` when [`FormPage::problems`] has any.
+    /// The frame of the page; its `error` is set when [`FormPage::problems`] has any.
     pub shell: Shell<'a>,
-    /// Hidden, made once for a form.
+    /// The hidden submission id, made once for each form.
     pub submission_id: String,
     /// The four programmes; a hint names the number that the programme asks for.
     pub programmes: Vec<Choice>,
@@ -83,7 +83,7 @@ pub struct FormPage<'a> {
 impl FormPage<'_> {
     /// Access Edge FQDNs in a request (`docs/field.md#edges-and-domains`).
     pub const MOST_EDGES: usize = 10;
-    /// Where the buttons of the edges lead.
+    /// The address that the buttons of the edges send to.
     const ACTION: &'static str = "/requests/new";
 
     /// All problems in the order of the page.
@@ -106,7 +106,7 @@ impl FormPage<'_> {
     }
 }
 
-/// The answers to the question where the users are homed.
+/// The choices for where the users are homed.
 pub(crate) fn deployments(provider: &str) -> [Choice; 2] {
     [
         Choice {
@@ -131,16 +131,16 @@ pub struct AnswerEdge {
     pub typed: String,
 }
 
-/// An input that was changed on the way.
+/// An input that was normalised.
 #[derive(Clone, Debug, Default)]
 pub struct Normalised {
-    /// As typed.
+    /// The input as typed.
     pub typed: String,
-    /// As it will be stored.
+    /// The value as it will be stored.
     pub used: String,
 }
 
-/// A value carried along in the form.
+/// A value in a hidden field.
 #[derive(Clone, Debug, Default)]
 pub struct Hidden {
     /// The field's name.
@@ -162,7 +162,7 @@ impl Hidden {
 #[derive(Clone, Debug, Template)]
 #[template(path = "request/answers.html")]
 pub struct AnswersPage<'a> {
-    /// What stands around the page.
+    /// The frame of the page.
     pub shell: Shell<'a>,
     /// The programme's name.
     pub programme: String,
@@ -174,32 +174,32 @@ pub struct AnswersPage<'a> {
     pub number_typed: String,
     /// The edges in order.
     pub edges: Vec<AnswerEdge>,
-    /// Some users of the domains are online.
+    /// Whether some users of the domains are online.
     pub split: bool,
-    /// Domains that were changed on the way; duplicates merged and the like go into `warnings`.
+    /// Domains that were normalised; merged duplicates and the like are in `warnings`.
     pub normalised: Vec<Normalised>,
-    /// What looks odd and may be right all the same.
+    /// What looks unusual and may be right all the same.
     pub warnings: Vec<String>,
-    /// What the checks say now; `None`: they are off.
+    /// The findings of a check now; `None`: checks are off.
     pub outlook: Option<Findings>,
-    /// All fields of the form in their order, `submission_id` included, `action` not.
+    /// All fields of the form in their order, with `submission_id` and without `action`.
     pub hidden: Vec<Hidden>,
 }
 
-/// `429` or `503`: what was sent cannot be taken now, and is kept on the page to be sent again as it
-/// is. Short, and no form again: it is what most get to see when too much comes in.
+/// `429` or `503`: the form cannot be accepted now, and the page keeps it to be sent again as it
+/// is. Short, and without visible fields: most clients get this page when too many submit at once.
 #[derive(Clone, Debug, Template)]
 #[template(path = "request/later.html")]
 pub struct LaterPage<'a> {
-    /// What stands around the page.
+    /// The frame of the page.
     pub shell: Shell<'a>,
-    /// Where it is sent.
+    /// The address that the form is sent to.
     pub action: &'static str,
-    /// Why, and when to send it again.
+    /// Why it was not accepted, and when to send it again.
     pub message: String,
-    /// All fields of the form in their order, `action` not.
+    /// All fields of the form in their order, without `action`.
     pub hidden: Vec<Hidden>,
-    /// It cancels a service: then there are no answers to change.
+    /// Whether it cancels a service: then there are no answers to change.
     pub cancels: bool,
 }
 
@@ -207,9 +207,9 @@ pub struct LaterPage<'a> {
 #[derive(Clone, Debug, Template)]
 #[template(path = "request/already_sent.html")]
 pub struct AlreadySentPage<'a> {
-    /// What stands around the page.
+    /// The frame of the page.
     pub shell: Shell<'a>,
-    /// It was sent by somebody who is signed in to a service.
+    /// Whether the client is signed in to a service.
     pub of_service: bool,
 }
 
@@ -217,19 +217,19 @@ pub struct AlreadySentPage<'a> {
 #[derive(Clone, Debug, Template)]
 #[template(path = "request/receipt.html")]
 pub struct ReceiptPage<'a> {
-    /// What stands around the page.
+    /// The frame of the page.
     pub shell: Shell<'a>,
     /// The request's public name.
     pub reference: String,
-    /// The request made a new service, which has a key of its own.
+    /// Whether the request made a new service, which has a key of its own.
     pub is_new: bool,
-    /// The management key; `None` when its time is over.
+    /// The management key; `None` when it is no longer shown.
     pub key: Option<String>,
     /// When the request was submitted.
     pub submitted: When,
     /// The promise in words, such as `48 hours`.
     pub promise: String,
-    /// When the promise ends.
+    /// The time by which the provider promises to be done.
     pub promised: When,
     /// Absolute address of the status page, to be bookmarked.
     pub status_url: String,
@@ -241,13 +241,13 @@ pub struct ReceiptPage<'a> {
 #[derive(Clone, Debug, Template)]
 #[template(path = "request/receipt.txt", escape = "none")]
 pub struct ReceiptText<'a> {
-    /// As on the page.
+    /// The page with the same content.
     pub page: &'a ReceiptPage<'a>,
-    /// The number as stored.
+    /// The agreement number as stored.
     pub number: String,
     /// What the programme calls its number.
     pub number_label: String,
-    /// What was asked for.
+    /// The routes that were asked for.
     pub edges: Vec<EdgeRoutes>,
 }
 
@@ -256,7 +256,7 @@ pub struct ReceiptText<'a> {
 pub struct Overdue {
     /// How late it is, in words: "This request is 5 hours past its promise."
     pub text: String,
-    /// Where to turn (`PIC_SUPPORT`): a text, or a URL, or empty.
+    /// Where to turn (`PIC_SUPPORT`): a text, a URL, or empty.
     pub support: String,
 }
 
@@ -271,11 +271,11 @@ impl Overdue {
 /// An entry of the timeline.
 #[derive(Clone, Debug, Default)]
 pub struct Event {
-    /// When it happened.
+    /// The time of the event.
     pub when: When,
-    /// What happened.
+    /// What happened, as a heading.
     pub title: String,
-    /// More of it, or empty.
+    /// Details, or empty.
     pub text: String,
 }
 
@@ -283,61 +283,61 @@ pub struct Event {
 #[derive(Clone, Debug, Template)]
 #[template(path = "request/status.html")]
 pub struct StatusPage<'a> {
-    /// What stands around the page.
+    /// The frame of the page.
     pub shell: Shell<'a>,
     /// The request's public name.
     pub reference: String,
     /// The stored state: `pending`, `provisioned`, `rejected` or `withdrawn`.
     pub state: String,
-    /// The derived state in a word or two, such as "Needs your action".
+    /// The standing in a word or two, such as "Needs your action".
     pub tag: String,
-    /// Its tone.
+    /// The tone of the tag.
     pub tone: Tone,
-    /// The state in a sentence.
+    /// The standing in a sentence.
     pub headline: String,
     /// What happens next and who must act.
     pub lead: String,
-    /// Where the help has more.
+    /// The help page about it.
     pub help: Option<Way>,
-    /// What of it is in force under another service by now, with commas; or empty.
+    /// Domains that are now in force under another service, with commas; or empty.
     pub lost: String,
     /// When it was submitted.
     pub submitted: When,
     /// How long it has taken, such as `3 hours`; once ended, how long it took.
     pub elapsed: String,
-    /// Until when it should be done; `None` once it has ended.
+    /// The time by which it should be done; `None` once it has ended.
     pub promised: Option<When>,
     /// When it expires; `None` once it has ended.
     pub limit: Option<When>,
     /// When it ended.
     pub ended: Option<When>,
-    /// Past its promise.
+    /// Set when the promise has passed.
     pub overdue: Option<Overdue>,
-    /// What is to be done on either side.
+    /// The tasks of both sides.
     pub tasks: Option<Tasks>,
     /// When the checks last ran.
     pub checked: Option<When>,
     /// When they run next.
     pub next: Option<When>,
-    /// The checks can be run now.
+    /// Whether the checks can be run now.
     pub can_check: bool,
-    /// What they found.
+    /// What the checks found.
     pub findings: Findings,
-    /// What there is to say of the records that prove who owns its domains.
+    /// What the page says about the records that prove who owns its domains.
     pub proof: proof::Section,
-    /// The routes are in force, and these are the commands for the own servers.
+    /// Once the routes are in force, the commands for the administrator's own servers.
     pub steps: Option<Steps>,
     /// The routes asked for, by edge.
     pub routes: Vec<EdgeRoutes>,
-    /// The newest first.
+    /// The entries, the newest first.
     pub timeline: Vec<Event>,
-    /// How many events there were before those, or empty.
+    /// How many events came before those, in words, or empty.
     pub earlier: String,
-    /// Names what is shown: a `status` event with the same has nothing new.
+    /// The version of what is shown: a `status` event with the same version has nothing new.
     pub version: String,
-    /// The request may be withdrawn now.
+    /// Whether the request may be withdrawn now.
     pub can_withdraw: bool,
-    /// Whoever looks is signed in to the request's service, and needs no key.
+    /// Whether the client is signed in to the request's service, and needs no key.
     pub is_own: bool,
     /// What was wrong with the `management_key` of a withdrawal; the key itself is never shown.
     pub withdraw_errors: Vec<String>,
@@ -359,16 +359,16 @@ pub struct Steps {
     pub identity: String,
     /// The Access Edges, for testing them from outside.
     pub edges: Vec<String>,
-    /// Some users of the domains are online.
+    /// Whether some users of the domains are online.
     pub split: bool,
 }
 
-/// What is known of a SIP domain in public.
+/// What is public about a SIP domain.
 #[derive(Clone, Debug, Default)]
 pub struct DomainAnswer {
     /// The domain asked for.
     pub domain: Domain,
-    /// A route for it is in force.
+    /// Whether a route for it is in force.
     pub in_force: bool,
 }
 
@@ -376,7 +376,7 @@ pub struct DomainAnswer {
 #[derive(Clone, Debug, Template)]
 #[template(path = "status_find.html")]
 pub struct FindPage<'a> {
-    /// What stands around the page.
+    /// The frame of the page.
     pub shell: Shell<'a>,
     /// `q`: a reference or a SIP domain.
     pub q: Field,

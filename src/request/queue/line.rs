@@ -1,8 +1,8 @@
-//! Who waits to be stored, in which order, and who takes them out?
+//! The line of submissions that wait to be stored, and the count of writers.
 //!
-//! No I/O and no waiting here: one lock is held around each call. That a writer is counted in by
-//! the same call that lets somebody wait, and counted out by the same call that finds nobody
-//! waiting, is what loses nobody between the two.
+//! No I/O and no waiting here: one lock is held around each call. A writer is counted by the same
+//! call that adds a submission, and discounted by the same call that finds the line empty, so that
+//! no submission is lost between the two.
 
 use std::collections::VecDeque;
 
@@ -11,10 +11,10 @@ use tokio::{sync::oneshot, time::Instant};
 use super::{Answer, Limits, TOLD_EVERY, WRITERS};
 use crate::request::store::Submission;
 
-/// One who waits.
+/// A submission that waits.
 pub(super) struct Member {
     pub(super) submission: Submission,
-    /// Whoever has gone does not hear it any more.
+    /// Closed if the client has disconnected.
     pub(super) answer: oneshot::Sender<Answer>,
     rows: usize,
     since: Instant,
@@ -35,39 +35,39 @@ impl Member {
         }
     }
 
-    /// Whether nobody listens any more: the client has gone, or was told that it takes too long.
+    /// Whether the result is no longer wanted: the client has disconnected, or its time is up.
     fn has_gone(&self) -> bool {
         self.answer.is_closed()
     }
 }
 
-/// What became of one who came.
+/// What became of a submission that joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Joined {
-    /// It waits for a writer that is at work.
+    /// It waits for a writer that is running.
     Waits,
-    /// It waits, and a writer is counted in, whom the caller has to start.
+    /// It waits, and the caller has to start a writer, which is already counted.
     StartsWriter,
-    /// It was not let in.
+    /// It was not accepted.
     Refused {
-        /// Whether it is time to tell the log.
+        /// Whether it is time to log that.
         tell: bool,
     },
 }
 
-/// Those who wait, the first first.
+/// The submissions that wait, the oldest first.
 #[derive(Default)]
 pub(super) struct Line {
     members: VecDeque<Member>,
-    /// Of all of them.
+    /// Rows of all of them.
     rows: usize,
     writers: usize,
-    /// When the log was told that nobody is let in.
+    /// When a refusal was last logged.
     told: Option<Instant>,
 }
 
 impl Line {
-    /// Lets `member` in, if there is room and it would be stored in time.
+    /// Adds `member`, if there is room and it would be stored in time.
     pub(super) fn join(&mut self, member: Member, now: Instant, limits: &Limits) -> Joined {
         let has_room = self.members.is_empty() || self.rows + member.rows <= limits.waiting_rows;
         if !has_room || self.is_full(now, limits) {
@@ -85,20 +85,21 @@ impl Line {
         }
     }
 
-    /// Counts a writer in, whom the caller has to start, if somebody waits and there may be another.
+    /// Counts another writer, which the caller has to start, if submissions wait and there may be
+    /// another.
     pub(super) fn hasten(&mut self) -> bool {
         let starts = !self.members.is_empty() && self.writers < WRITERS;
         self.writers += usize::from(starts);
         starts
     }
 
-    /// Whether nobody is let in, however few rows it has: too many wait, or for too long.
+    /// Whether no submission is accepted, however few rows it has: too many wait, or for too long.
     pub(super) fn is_full(&self, now: Instant, limits: &Limits) -> bool {
         let oldest = self.members.front().map(|oldest| now - oldest.since);
         self.members.len() >= limits.waiting || oldest.is_some_and(|age| age > limits.late)
     }
 
-    /// Whether it is time to tell the log that somebody is not let in.
+    /// Whether it is time to log a refusal.
     pub(super) fn tells(&mut self, now: Instant) -> bool {
         let tell = self.told.is_none_or(|told| now - told >= TOLD_EVERY);
         if tell {
@@ -107,7 +108,7 @@ impl Line {
         tell
     }
 
-    /// What a writer stores at once. `None`: nobody waits, and the writer is counted out.
+    /// The next batch for a writer. `None`: the line is empty, and the writer is no longer counted.
     pub(super) fn take(&mut self, limits: &Limits) -> Option<Vec<Member>> {
         let (mut batch, mut rows) = (Vec::new(), 0);
         while let Some(next) = self.members.front() {
@@ -131,12 +132,12 @@ impl Line {
         Some(batch)
     }
 
-    /// How many wait.
+    /// How many submissions wait.
     pub(super) fn waiting(&self) -> usize {
         self.members.len()
     }
 
-    /// How many writers are at work.
+    /// How many writers are running.
     #[cfg(test)]
     pub(super) fn writers(&self) -> usize {
         self.writers

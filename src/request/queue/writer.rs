@@ -1,4 +1,4 @@
-//! How does a writer store what it took out of the line, and whom does it tell what?
+//! A writer of the queue: stores batches, and gives each submission its result.
 
 use std::{ops::Range, panic::AssertUnwindSafe};
 
@@ -11,11 +11,11 @@ use crate::{
     request::store::{self, Submission, Submitted},
 };
 
-/// How often a statement is tried that the database asks to try again.
+/// How often a statement is tried that fails with a conflict.
 const TRIES: usize = 4;
 
-/// Stores what waits, batch by batch, until nobody does. A panic costs its batch an answer, and
-/// nobody else anything.
+/// Stores what waits, batch by batch, until the line is empty. A panic fails the submissions of its
+/// batch only.
 pub(super) async fn run(queue: Queue) {
     let mut writer = Writer {
         queue,
@@ -33,18 +33,18 @@ pub(super) async fn run(queue: Queue) {
     }
 }
 
-/// A writer at work.
+/// A running writer.
 struct Writer {
     queue: Queue,
     /// Kept from batch to batch: to get one from the pool costs a round trip.
     connection: Option<Held>,
 }
 
-/// What one statement could not do.
+/// Why a statement failed.
 enum Failed {
-    /// This very statement: some member of it cannot be stored.
+    /// This statement was refused: one of its submissions cannot be stored.
     Refused(db::Error),
-    /// The database, for whatever is asked of it now.
+    /// The database does not answer at present.
     Away,
 }
 
@@ -53,14 +53,15 @@ impl Writer {
         self.queue.line().take(&self.queue.0.limits)
     }
 
-    /// Stores a batch and tells each member; by halves where it is refused.
+    /// Stores a batch and gives each submission its result; splits it in halves where it is
+    /// refused.
     async fn store(&mut self, batch: Vec<Member>) {
         let deadline = Instant::now() + self.queue.0.limits.store;
         let (submissions, mut answers): (Vec<_>, Vec<_>) = batch
             .into_iter()
             .map(|member| (member.submission, Some(member.answer)))
             .unzip();
-        // The last is next.
+        // Used as a stack: the last part is next.
         let mut parts: Vec<_> = std::iter::once(0..submissions.len()).collect();
         while let Some(part) = parts.pop() {
             match self.store_part(&submissions[part.clone()], deadline).await {
@@ -84,7 +85,7 @@ impl Writer {
         }
     }
 
-    /// Stores `part` by one transaction, and wakes the background task if something is new.
+    /// Stores `part` in one transaction, and wakes the background task if a request is new.
     async fn store_part(
         &mut self,
         part: &[Submission],
@@ -103,7 +104,8 @@ impl Writer {
                     return Ok(told);
                 }
                 Err(db::Error::Conflict(_)) if tries < TRIES => tries += 1,
-                // It may be stored: the submission id tells. A new connection may find the server.
+                // It may be stored: the submission id will show. A new connection may reach the
+                // server.
                 Err(db::Error::Unavailable(fault)) if !again && fault.is_loss() => {
                     again = true;
                     if let Some(connection) = self.connection.take() {
@@ -131,16 +133,16 @@ impl Writer {
         store::submit_on(connection, part).await
     }
 
-    /// Ends the connection: an answer may be on its way on it that nobody waits for, or never come.
+    /// Closes the connection: an unread answer may still come on it, or never.
     fn hang_up(&mut self) {
         self.connection = None;
     }
 }
 
-/// Tells the member at `place`, who is told once and may have gone.
+/// Sends the result to the submission at index `place`, once; its client may have gone.
 fn tell(answers: &mut [Option<oneshot::Sender<Answer>>], place: usize, answer: Answer) {
     if let Some(sender) = answers.get_mut(place).and_then(Option::take) {
-        // Whoever has gone asks again, under the same submission id.
+        // A client that has gone can send it again, under the same submission id.
         let _ = sender.send(answer);
     }
 }

@@ -1,4 +1,4 @@
-//! What has happened to a request, entry by entry?
+//! The timeline of a request: its entries, as they are stored.
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -12,12 +12,12 @@ use crate::{
 /// One entry of a timeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Its place, from 1. What happens again is counted in its entry and takes the place after the
-    /// last, so places have gaps, and the largest is how often anything has happened.
+    /// Its number, from 1. An event that happens again is counted in its entry and gets the next
+    /// number, so there are gaps, and the largest number is the count of all events.
     pub seq: u32,
-    /// When it happened, the first time where it happened several times.
+    /// When it happened; the first time if it happened several times.
     pub at: DateTime<Utc>,
-    /// When it happened last, where it happened several times.
+    /// When it happened last, if it happened several times.
     pub last_at: Option<DateTime<Utc>>,
     /// How often it happened, within a day.
     pub times: u32,
@@ -37,8 +37,8 @@ impl Event {
     }
 }
 
-/// How often something happened before the first of `events`, which are the last of a timeline,
-/// oldest first.
+/// How many events happened before the first of `events`, which are the last of a timeline, oldest
+/// first.
 #[must_use]
 pub fn earlier(events: &[Event]) -> u32 {
     let told = events
@@ -49,7 +49,7 @@ pub fn earlier(events: &[Event]) -> u32 {
         .map_or(0, |last| last.seq.saturating_sub(told))
 }
 
-/// An event as the database gives it: place, first and last time, how often, actor, code, subject.
+/// An event as the database gives it: number, first and last time, how often, actor, code, subject.
 #[derive(Debug, Deserialize)]
 pub(crate) struct StoredEvent(
     pub(crate) i32,
@@ -66,7 +66,7 @@ impl StoredEvent {
     ///
     /// # Errors
     ///
-    /// [`Impossible`] when the row makes none.
+    /// [`Impossible`] when the row is invalid.
     pub(crate) fn read(self, id: i64) -> Result<Event, Impossible> {
         let impossible = |column| Impossible {
             table: "event",

@@ -1,27 +1,28 @@
-//! What becomes of the write-ahead log, and what does PostgreSQL keep in other places?
+//! Makes the write-ahead log drop the old rows, and lists where PostgreSQL may still keep them.
 
 use sqlx::{PgConnection, postgres::types::Oid};
 
-/// A place where old rows may still lie, out of this command's reach.
+/// A place where old rows may still be, which this command cannot clear.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Elsewhere {
-    /// The role may not ask for a new segment of the write-ahead log: the rows are in the present one.
+    /// The role may not request a new segment of the write-ahead log: the rows are in the present
+    /// one.
     NotSwitched,
-    /// The role may not ask for a checkpoint: old files and segments are still there.
+    /// The role may not request a checkpoint: old files and segments are still there.
     NotCheckpointed,
-    /// The server keeps old segments under new names until they are written over (`wal_recycle`).
+    /// The server keeps old segments under new names until they are overwritten (`wal_recycle`).
     Recycled,
-    /// Old segments are kept for a while whatever happens (`wal_keep_size`).
+    /// Old segments are always kept for a while (`wal_keep_size`).
     Kept,
     /// Segments are copied to an archive (`archive_mode`).
     Archived,
-    /// So many replicas that are connected, and slots that wait for one.
+    /// Replicas that are connected, and slots that wait for one: their number.
     Replicas(i64),
     /// A publication that sends the table's rows to subscribers.
     Published(String),
 }
 
-/// Asks for a new segment and a checkpoint, where the role may, and tells what is kept elsewhere.
+/// Requests a new segment and a checkpoint, if the role may, and lists the other places.
 pub(super) async fn settle(
     connection: &mut PgConnection,
     table: Oid,

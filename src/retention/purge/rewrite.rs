@@ -1,4 +1,4 @@
-//! How do the rows lose their values, and the files the old rows?
+//! Empties the columns, and rewrites the table without the old rows.
 
 use std::time::{Duration, Instant};
 
@@ -8,19 +8,19 @@ use tokio::time::sleep;
 use super::{Error, Plan, Step, sql};
 use crate::db::{self, Fault};
 
-/// How long a batch should take; pages are added or taken away to meet it.
+/// How long a batch should take; the number of pages is adapted to that.
 const BATCH: Duration = Duration::from_millis(50);
 /// Pages of the first batch.
 const FIRST_BATCH: i64 = 64;
-/// The most pages of a batch, 64 MB of 8 kB pages: what a busy moment may undo.
+/// The most pages of a batch, 64 MB of 8 kB pages: how much one conflict may roll back.
 const LARGEST_BATCH: i64 = 8_192;
-/// How often a table is gone through while something else writes to it.
+/// How often a table is gone through while others write to it.
 const PASSES: usize = 5;
-/// Between two tries at what others hold.
+/// Wait between two attempts at what other sessions hold.
 const TRY_EVERY: Duration = Duration::from_millis(500);
 
-/// Empties the columns, batch by batch; how many rows had a value. After each batch it rests for as
-/// long as the batch took, so that half of the disk is left to others.
+/// Empties the columns, batch by batch; returns how many rows had a value. After each batch it
+/// rests for as long as the batch took, so that half of the disk's time is left to others.
 pub(super) async fn empty(
     connection: &mut PgConnection,
     plan: &Plan,
@@ -57,7 +57,7 @@ pub(super) async fn empty(
     ))
 }
 
-/// Empties a whole table; how many rows it had.
+/// Empties a whole table; returns how many rows it had.
 pub(super) async fn truncate(
     connection: &mut PgConnection,
     plan: &Plan,
@@ -72,8 +72,8 @@ pub(super) async fn truncate(
 }
 
 /// Waits until no transaction is left that began before now: `VACUUM FULL` keeps the old rows for
-/// those. Transactions of other databases count while they write, because a new one here takes its
-/// view of the world from them too.
+/// those. Transactions of other databases count while they write, because the snapshot of a new one
+/// here depends on them too.
 pub(super) async fn until_unseen(
     connection: &mut PgConnection,
     patience: Duration,
@@ -107,7 +107,7 @@ pub(super) async fn until_unseen(
     }
 }
 
-/// Writes the table, its TOAST and its indexes anew, without the old rows.
+/// Rewrites the table, its TOAST and its indexes without the old rows.
 pub(super) async fn anew(
     connection: &mut PgConnection,
     plan: &Plan,
@@ -118,16 +118,16 @@ pub(super) async fn anew(
         sql::on_table(connection, "VACUUM (FULL, ANALYZE) %s", plan.oid).await
     })
     .await?;
-    // Who may not vacuum is only warned.
+    // A role that may not vacuum only gets a warning.
     if sql::file(connection, plan.oid).await? == before {
         return Err(super::Refusal::NotOwner(plan.table.clone()).into());
     }
     Ok(())
 }
 
-/// Throws away what the planner knows of the columns, or of the whole table: it keeps the most
-/// common values. Whether none of it is left; only the database's owner or a superuser can see to
-/// that.
+/// Deletes the planner's statistics of the columns, or of the whole table: they contain the most
+/// common values. Returns whether none of them is left, which takes the database's owner or a
+/// superuser.
 pub(super) async fn forget_statistics(
     connection: &mut PgConnection,
     plan: &Plan,
@@ -140,7 +140,7 @@ pub(super) async fn forget_statistics(
     .fetch_one(&mut *connection)
     .await?;
     if may.delete {
-        // Of indexes over expressions, and of several columns together, too.
+        // Also those of indexes over expressions, and of several columns together.
         sqlx::query!(
             "WITH together AS (
                 DELETE FROM pg_statistic_ext_data WHERE stxoid IN (SELECT oid FROM pg_statistic_ext WHERE stxrelid = $1)
@@ -166,7 +166,7 @@ pub(super) async fn forget_statistics(
         }
     }
     if may.delete && !plan.names.is_empty() {
-        // The queries on what is left of the table want theirs.
+        // Queries on what is left of the table need theirs.
         patiently(plan, patience, async || {
             sql::on_table(connection, "ANALYZE %s", plan.oid).await
         })
@@ -189,15 +189,15 @@ pub(super) async fn forget_statistics(
     Ok(may.vacuum && !left)
 }
 
-/// What is to be done about a fault of the database.
+/// What to do about a database error.
 enum Verdict {
-    /// Somebody holds the table: try again.
+    /// Another session holds the table: try again.
     Again,
     /// Give up.
     Never(Error),
 }
 
-/// Judges a fault.
+/// Decides what to do about an error.
 fn judge(fault: sqlx::Error) -> Verdict {
     match db::Error::from(fault) {
         db::Error::Conflict(_) => Verdict::Again,
@@ -209,7 +209,7 @@ fn judge(fault: sqlx::Error) -> Verdict {
     }
 }
 
-/// Does something that others may hold up, again and again, until it succeeds or the patience ends.
+/// Repeats an action that other sessions may block, until it succeeds or `patience` is over.
 async fn patiently<T>(
     plan: &Plan,
     patience: Duration,

@@ -1,15 +1,15 @@
-//! Which statements are made for a table that only the operator knows?
+//! Makes the statements for a table that only the operator knows.
 //!
-//! The server makes them itself, with its own quoting; what it is given are the table's number and
-//! the columns' names. The functions live in the session alone.
+//! The server builds them itself, with its own quoting, from the table's OID and the columns'
+//! names. The functions exist in the session only.
 
 use sqlx::{AssertSqlSafe, PgConnection, postgres::types::Oid};
 
-/// What a statement reports of a constraint that wants a value, in place of the constraint's own
-/// error, whose DETAIL would carry the row into the server's log.
+/// The code that a statement reports when a constraint requires a value, in place of the
+/// constraint's own error, whose DETAIL would write the row into the server's log.
 pub(super) const CONSTRAINT: &str = "PIC01";
 
-/// The session's settings: nothing waits for a lock for long, everything else takes its time.
+/// The session's settings: no statement waits long for a lock, everything else has no time limit.
 /// Commits need not be durable one by one: the checkpoint at the end makes them so.
 const SETTINGS: &str = "
     SELECT set_config('lock_timeout', '2s', false), set_config('statement_timeout', '0', false),
@@ -55,17 +55,17 @@ const FUNCTIONS: &str = "
             CONSTRAINT = coalesce(nullif(broken, ''), nullif(missing, ''), 'of a partition');
     END $$;";
 
-/// Sets the session up; safe to do again.
+/// Sets the session up; safe to repeat.
 pub(super) async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::query(SETTINGS).execute(&mut *connection).await?;
     sqlx::raw_sql(FUNCTIONS).execute(connection).await?;
     Ok(())
 }
 
-/// How much there is.
+/// The numbers of rows.
 pub(super) struct Counts {
     pub(super) rows: i64,
-    /// Rows with a value, by column.
+    /// Rows with a value, for each column.
     pub(super) filled: Vec<i64>,
 }
 
@@ -88,7 +88,7 @@ pub(super) async fn counts(
     })
 }
 
-/// How many rows have a value in one of the columns; without columns, how many there are.
+/// How many rows have a value in one of the columns; without columns, how many rows there are.
 pub(super) async fn filled(
     connection: &mut PgConnection,
     table: Oid,
@@ -125,7 +125,7 @@ pub(super) async fn pages(connection: &mut PgConnection, table: Oid) -> Result<i
         .await
 }
 
-/// Which file holds the table: another one after it was written anew.
+/// The file of the table: another one after a rewrite.
 pub(super) async fn file(
     connection: &mut PgConnection,
     table: Oid,

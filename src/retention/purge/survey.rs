@@ -1,4 +1,4 @@
-//! What is in the table, and may it be emptied?
+//! Examines a table, and decides whether it may be emptied.
 
 use std::sync::LazyLock;
 
@@ -7,54 +7,54 @@ use sqlx::{PgConnection, postgres::types::Oid};
 use super::{Error, Plan, Target, sql};
 use crate::db::MIGRATOR;
 
-/// Why a table or column is left alone, and what to do.
+/// Why a table or column is not emptied, and what to do.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// There is none of that name.
+    /// There is no table of that name.
     #[error(
         "there is no table {0} in this database. Names without quotes are read in lower case; a table without a schema is one of public"
     )]
     NoTable(String),
-    /// It is one of the portal's own.
+    /// It is one of the portal's own tables.
     #[error(
         "{0} is the portal's own table, and holds no contact information: this is for the tables of an old portal. What lies in legacy_contact is emptied by the portal itself"
     )]
     Own(String),
-    /// It is one of PostgreSQL's own.
+    /// It is one of PostgreSQL's own tables.
     #[error("{0} is PostgreSQL's own")]
     System(String),
-    /// It is something else than a table.
+    /// It is not a table.
     #[error("{table} is {kind}. {advice}")]
     NotATable {
-        /// As SQL writes it.
+        /// Its name, quoted for SQL.
         table: String,
-        /// What it is.
+        /// What it is instead.
         kind: &'static str,
         /// What to do.
         advice: String,
     },
-    /// It belongs to somebody else.
+    /// The table belongs to another role.
     #[error(
         "{0} belongs to another role, and only its owner can have it written anew. Connect as its owner (DATABASE_URL), or take it over: ALTER TABLE {0} OWNER TO CURRENT_USER"
     )]
     NotOwner(String),
-    /// Rows are hidden from us.
+    /// Row security hides rows from our role.
     #[error(
         "row security hides rows of {0} from this role. ALTER TABLE {0} NO FORCE ROW LEVEL SECURITY, or connect as a role that bypasses it"
     )]
     RowSecurity(String),
-    /// Something would run with the old values in its hands.
+    /// A trigger or rule would run, and could copy the old values.
     #[error(
         "{table} has a {kind} {name} that would run, and could copy the values elsewhere. Disable it first: ALTER TABLE {table} DISABLE {command} {name}"
     )]
     Acts {
-        /// The table as SQL writes it.
+        /// The table's name, quoted for SQL.
         table: String,
-        /// Trigger or rule.
+        /// What would run: a trigger or a rule.
         kind: &'static str,
-        /// Its name as SQL writes it.
+        /// Its name, quoted for SQL.
         name: String,
-        /// How `ALTER TABLE` calls it.
+        /// Its name in `ALTER TABLE`.
         command: &'static str,
     },
     /// Other tables refer to it.
@@ -62,9 +62,9 @@ pub enum Refusal {
         "{table} is referred to by the constraint {constraint} of {by}, so it cannot be emptied whole. Drop that first: ALTER TABLE {by} DROP CONSTRAINT {constraint}"
     )]
     ReferredTo {
-        /// The table as SQL writes it.
+        /// The table's name, quoted for SQL.
         table: String,
-        /// The constraint.
+        /// Name of the constraint.
         constraint: String,
         /// The table that refers to it.
         by: String,
@@ -72,26 +72,26 @@ pub enum Refusal {
     /// There is no such column.
     #[error("{table} has no column {column}. Names without quotes are read in lower case")]
     NoColumn {
-        /// The table as SQL writes it.
+        /// The table's name, quoted for SQL.
         table: String,
-        /// The column as SQL writes it.
+        /// The column's name, quoted for SQL.
         column: String,
     },
-    /// The column cannot be empty.
+    /// The column cannot be emptied.
     #[error("{column} of {table} {fault}. {advice}")]
     Column {
-        /// The table as SQL writes it.
+        /// The table's name, quoted for SQL.
         table: String,
-        /// The column as SQL writes it.
+        /// The column's name, quoted for SQL.
         column: String,
-        /// Why not.
+        /// The reason for it.
         fault: &'static str,
         /// What to do.
         advice: String,
     },
 }
 
-/// The tables that the migrations make, and the one in which they are listed.
+/// The tables that the migrations create, and the one in which they are listed.
 static OWN_TABLES: LazyLock<Vec<String>> = LazyLock::new(|| {
     let made = MIGRATOR.iter().flat_map(|m| m.sql.as_str().lines());
     made.filter_map(created_table)
@@ -100,7 +100,7 @@ static OWN_TABLES: LazyLock<Vec<String>> = LazyLock::new(|| {
         .collect()
 });
 
-/// The name of the table that a line of a migration makes.
+/// The name of the table that a line of a migration creates.
 fn created_table(line: &str) -> Option<&str> {
     let mut words = line.split([' ', '(']).filter(|word| !word.is_empty());
     (words.next()? == "CREATE").then_some(())?;
@@ -113,7 +113,7 @@ fn created_table(line: &str) -> Option<&str> {
     Some(name.strip_suffix(';').unwrap_or(name))
 }
 
-/// Looks at what `target` names, and counts what is in it. Changes nothing.
+/// Examines the table that `target` names, and counts its contents. Changes nothing.
 ///
 /// # Errors
 ///
@@ -166,7 +166,7 @@ pub async fn survey(connection: &mut PgConnection, target: &Target) -> Result<Pl
     })
 }
 
-/// What the catalogue says of the table.
+/// What the system catalogues say about the table.
 struct Table {
     oid: Oid,
     name: String,
@@ -201,7 +201,7 @@ async fn find(
 }
 
 impl Table {
-    /// Why it is left alone, whatever is in it.
+    /// Why the table is not emptied, whatever is in it.
     fn refusal(&self) -> Option<Refusal> {
         let table = self.name.clone();
         let kind = match self.kind.as_str() {
@@ -255,7 +255,7 @@ async fn in_the_way(
     table: &Table,
     whole: bool,
 ) -> Result<Option<Refusal>, sqlx::Error> {
-    // Bits of tgtype: 16 for UPDATE, 32 for TRUNCATE. A TRUNCATE passes rules by.
+    // Bits of tgtype: 16 for UPDATE, 32 for TRUNCATE. A TRUNCATE does not fire rules.
     let row = sqlx::query!(
         r#"
         SELECT (SELECT min(format('%I', tgname)) FROM pg_trigger
@@ -296,7 +296,7 @@ async fn in_the_way(
     })
 }
 
-/// The columns as SQL writes them, each one that can be emptied.
+/// The columns that can be emptied, quoted for SQL.
 async fn columns(
     connection: &mut PgConnection,
     table: &Table,

@@ -1,28 +1,28 @@
-//! What is to be emptied, as an operator writes it?
+//! Parses the name of what an operator wants to empty.
 //!
 //! `old.contact` is a whole table, `old.request(contact_name, contact_email)` are columns of one.
-//! Names are read as PostgreSQL reads them: lower case unless they stand in double quotes, where a
+//! Names are read as PostgreSQL reads them: lower case unless they are in double quotes, where a
 //! doubled quote means one. A table without a schema is one of `public`.
 
 use std::{fmt, iter::Peekable, str::CharIndices, str::FromStr};
 
-/// The schema that is meant where none is written.
+/// The schema if none is given.
 const DEFAULT_SCHEMA: &str = "public";
-/// PostgreSQL cuts longer names off, in bytes.
+/// The longest name in bytes; PostgreSQL cuts longer ones off.
 const LONGEST_NAME: usize = 63;
 
-/// A table, or columns of one, by name; whether there is such a thing is not known yet.
+/// A table, or columns of one, by name; whether it exists is not known yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// The table's schema.
     pub schema: String,
-    /// The table.
+    /// Name of the table.
     pub table: String,
-    /// The columns to empty, each once; none: the whole table.
+    /// The columns to empty, each once; empty: the whole table.
     pub columns: Vec<String>,
 }
 
-/// A text that names no table.
+/// The text names no table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{fault}, at character {place}. Write a table, like old.contact, or columns of one, like \
@@ -73,7 +73,7 @@ impl FromStr for Target {
     }
 }
 
-/// As PostgreSQL reads it again, every name in quotes.
+/// In PostgreSQL's syntax, every name in quotes.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let quoted = |name: &String| format!("\"{}\"", name.replace('"', "\"\""));

@@ -1,4 +1,4 @@
-//! How is `legacy_contact` emptied?
+//! Empties `legacy_contact`.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use crate::{
     retention::{Cause, Fault, Kind, Outcome},
 };
 
-/// How long to wait for whoever reads `legacy_contact`: new rows queue behind us meanwhile.
+/// How long to wait for sessions that read `legacy_contact`: new rows queue behind us meanwhile.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 
-/// Whether `legacy_contact` has not a byte, not even of rows that were deleted or never committed: then
-/// nobody need be disturbed for it.
+/// Whether `legacy_contact` is empty to the byte, without rows that were deleted or never
+/// committed: then it need not be locked.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away.
+/// [`db::Error`] when the database is unreachable.
 pub(super) async fn is_bare(pool: &PgPool) -> Result<bool, db::Error> {
     let bytes = sqlx::query_scalar!(
         r#"SELECT pg_relation_size(oid::regclass)
@@ -32,13 +32,14 @@ pub(super) async fn is_bare(pool: &PgPool) -> Result<bool, db::Error> {
     Ok(bytes == 0)
 }
 
-/// Empties `legacy_contact` in the caller's transaction, which may take as long as [`LEASE`]: counting ten
-/// million rows takes longer than any other step. The files with the bytes go when it commits.
+/// Empties `legacy_contact` in the caller's transaction, which may take as long as [`LEASE`]:
+/// counting ten million rows takes longer than any other step. The files are deleted when it
+/// commits.
 pub(super) async fn truncate(connection: &mut PgConnection) -> Result<u64, sqlx::Error> {
     let patience = i32::try_from(LOCK_WAIT.as_millis())
         .unwrap_or(i32::MAX)
         .to_string();
-    // Counting ten million rows takes longer than a page may.
+    // Counting ten million rows takes longer than the limit of a page's statement.
     sqlx::query(
         "SELECT set_config('lock_timeout', $1, true), set_config('statement_timeout', '0', true)",
     )
@@ -57,12 +58,13 @@ pub(super) async fn truncate(connection: &mut PgConnection) -> Result<u64, sqlx:
     Ok(u64::try_from(rows).unwrap_or_default())
 }
 
-/// Empties `legacy_contact` before a portal answers anybody: it waits for nobody's turn, because the
-/// table's own lock is enough. Recorded as a sweep of its own where there was something.
+/// Empties `legacy_contact` before the portal answers any request. It does not wait for the turn to
+/// sweep, because the table's own lock is enough. Recorded as a sweep of its own if there were
+/// rows.
 ///
 /// # Errors
 ///
-/// [`db::Error`]; then nothing changed, and that is recorded where it can be.
+/// [`db::Error`]; then nothing has changed, which is recorded if possible.
 pub async fn empty_at_start(pool: &PgPool, instance: Uuid) -> Result<u64, db::Error> {
     if is_bare(pool).await? {
         return Ok(0);
@@ -98,7 +100,7 @@ pub async fn empty_at_start(pool: &PgPool, instance: Uuid) -> Result<u64, db::Er
     }
 }
 
-/// Records what was done at a start: a sweep that was all but one step.
+/// Records what was done at a start, as a sweep of one step.
 async fn record(
     connection: &mut PgConnection,
     instance: Uuid,

@@ -1,4 +1,4 @@
-//! How is what has had its time removed, a batch at a time?
+//! Deletes rows that are no longer kept, a batch at a time.
 
 use std::time::Duration;
 
@@ -11,12 +11,13 @@ use crate::{
     secret::SERVICE_SESSIONS,
 };
 
-/// The most rows of a kind in one transaction: some ten milliseconds.
+/// The most rows of a kind in one transaction, which takes some ten milliseconds.
 const BATCH: i32 = 1_000;
-/// The most services whose requests go in one transaction; a request has up to a thousand rows.
+/// The most services whose requests are deleted in one transaction; a request has up to a thousand
+/// rows.
 const SERVICES: i32 = 50;
 
-/// Removes a batch of what has had its time; how many of each kind.
+/// Deletes a batch of rows that are no longer kept; returns how many of each kind.
 pub(super) async fn remove(
     connection: &mut PgConnection,
     until: Until,
@@ -36,8 +37,8 @@ pub(super) async fn remove(
     })
 }
 
-/// Puts `0` in the place of a batch of agreement numbers that are no numbers. The condition is that of the
-/// index `service_number_to_mask`, which finds them; new ones are refused by `service_number_no_name`.
+/// Replaces a batch of agreement numbers that are no numbers by `0`. The condition is that of the
+/// index `service_number_to_mask`, which finds them; `service_number_no_name` refuses new ones.
 async fn mask_numbers(connection: &mut PgConnection) -> Result<u64, Halt> {
     let masked = sqlx::query!(
         "UPDATE service SET number = '0' WHERE id IN (
@@ -71,13 +72,13 @@ async fn forget_requests(
     ])
 }
 
-/// Whether the schema has a table: that of the support desk may be yet to come.
+/// Whether the schema has a table: the support desk's may not exist yet.
 async fn exists(connection: &mut PgConnection, table: &str) -> Result<bool, Halt> {
     let exists = sqlx::query_scalar!(r#"SELECT to_regclass($1) IS NOT NULL AS "exists!""#, table);
     Ok(exists.fetch_one(connection).await?)
 }
 
-/// Removes a batch of what is older than it is kept.
+/// Deletes a batch of rows older than they are kept.
 async fn forget(
     connection: &mut PgConnection,
     kind: Kind,
@@ -112,8 +113,8 @@ async fn forget(
     Ok(removed.rows_affected())
 }
 
-/// Removes a batch of sessions that have ended. One that is being looked at this moment is not waited
-/// for: the next sweep finds it.
+/// Deletes a batch of sessions that have ended. It does not wait for one that is locked at this
+/// moment: the next sweep finds it.
 async fn end_sessions(
     connection: &mut PgConnection,
     kind: Kind,

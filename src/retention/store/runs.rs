@@ -1,4 +1,4 @@
-//! What did the last sweeps do?
+//! Reads the records of sweeps.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::{
     retention::{Cause, Fault, Kind, Outcome, Run, look::Looked},
 };
 
-/// Whether a sweep that began within `within` has ended clean, whoever did it.
+/// Whether a sweep that began within `within` has ended clean, in any process.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away.
+/// [`db::Error`] when the database is unreachable.
 pub async fn is_clean_since(pool: &PgPool, within: Duration) -> Result<bool, db::Error> {
     let clean = sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT FROM retention_run
@@ -31,7 +31,7 @@ pub async fn is_clean_since(pool: &PgPool, within: Duration) -> Result<bool, db:
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away or a row is impossible.
+/// [`db::Error`] when the database is unreachable or a row is invalid.
 pub async fn last_runs(pool: &PgPool, most: u32) -> Result<Vec<Run>, db::Error> {
     runs(pool, None, i64::from(most)).await
 }
@@ -40,7 +40,7 @@ pub async fn last_runs(pool: &PgPool, most: u32) -> Result<Vec<Run>, db::Error> 
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away or a row is impossible.
+/// [`db::Error`] when the database is unreachable or a row is invalid.
 pub async fn runs_and_now(
     pool: &PgPool,
     most: u32,
@@ -52,7 +52,7 @@ pub async fn runs_and_now(
     Ok((runs, now))
 }
 
-/// The last sweeps, or the `one`, newest first.
+/// The last sweeps, or only `one`, newest first.
 pub(super) async fn runs(
     pool: &PgPool,
     one: Option<i64>,

@@ -1,4 +1,4 @@
-//! How are the routes of a service changed: form, review with now and after, sending?
+//! The pages that change the routes of a service: form, review with now and after, submit.
 
 use axum::{
     extract::State,
@@ -60,8 +60,8 @@ pub(crate) struct EditForm {
 }
 
 impl EditForm {
-    /// The same as a request's form, with what the service knows already: one set of rules for
-    /// both.
+    /// Makes a request's form of it, with what the service knows already, so that the same rules
+    /// apply.
     fn into_request(self, service: &Service) -> RequestForm {
         RequestForm {
             programme: service.programme.as_str().into(),
@@ -76,7 +76,7 @@ impl EditForm {
     }
 }
 
-/// `GET /service/edit`: the form with what is in force.
+/// `GET /service/edit`: the form with the routes in force.
 pub(crate) async fn edit(
     State(site): State<Arc<Site>>,
     State(pool): State<PgPool>,
@@ -111,7 +111,7 @@ fn lines(domains: &[SipDomain]) -> String {
         .join("\n")
 }
 
-/// `POST /service/edit`: what the pressed button says.
+/// `POST /service/edit`: does what the pressed button says.
 pub(crate) async fn send_edit(
     State(pool): State<PgPool>,
     signed_in: SignedIn,
@@ -133,7 +133,8 @@ pub(crate) async fn send_edit(
         Step::Submit(checked) => (checked, true),
     };
     let told = changes(&service.routes, checked.wanted.routes.edges());
-    // A retry of what was sent already finds its changes in force, and is answered all the same.
+    // A retry of an update that was provisioned finds its changes in force, and gets the same
+    // response.
     if told.is_empty() && !(sending && was_sent(&pool, &checked.submission).await?) {
         let nothing = FieldError {
             field: At::Form,
@@ -172,7 +173,7 @@ pub(crate) async fn send_edit(
     }
 }
 
-/// Everything that was typed and confirmed, to be sent again later.
+/// The page to submit again later, with everything that was typed and confirmed.
 fn later(site: &Site, form: &RequestForm, confirmed: bool, why: PutOff) -> Result<Response, Error> {
     let mut hidden = hidden(form);
     if confirmed {
@@ -187,7 +188,7 @@ fn later(site: &Site, form: &RequestForm, confirmed: bool, why: PutOff) -> Resul
     fields::later(site, again, why)
 }
 
-/// Everything that was typed, in hidden fields.
+/// Everything that was typed, as hidden fields.
 fn hidden(form: &RequestForm) -> Vec<Hidden> {
     let mut hidden: Vec<_> = hidden_edges(form).collect();
     hidden.extend([
@@ -197,7 +198,7 @@ fn hidden(form: &RequestForm) -> Vec<Hidden> {
     hidden
 }
 
-/// The form with everything that was typed; 422 when there are errors.
+/// The form with everything that was typed, and its errors.
 fn show(
     site: &Site,
     service: &Service,
@@ -214,7 +215,7 @@ fn show(
     Ok(response)
 }
 
-/// 409: a request of the service is pending, and there can be only one. Everything typed stays.
+/// 409: the service has a pending request, and can have only one. Everything typed stays.
 fn in_the_way(site: &Site, service: &Service, form: &RequestForm) -> Result<Response, Error> {
     let mut view = view(site, service, form, &[]);
     view.pending = service

@@ -1,4 +1,4 @@
-//! How is a service cancelled, and how does it get a new management key?
+//! The pages that cancel a service, and that replace its management key.
 
 use axum::{
     extract::State,
@@ -39,7 +39,7 @@ use crate::{
     },
 };
 
-/// `GET /service/cancel`: what stops.
+/// `GET /service/cancel`: what the service will lose.
 pub(crate) async fn cancel(
     State(site): State<Arc<Site>>,
     State(pool): State<PgPool>,
@@ -52,8 +52,8 @@ pub(crate) async fn cancel(
     cancel_page(&site, &service, &SubmissionId::random().to_field(), None)
 }
 
-/// The fields of `POST /service/cancel`. Programs may leave the submission id out; then a retry is not
-/// known as one.
+/// The fields of `POST /service/cancel`. Programs may omit the submission id; then a retry is not
+/// recognised.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct CancelForm {
@@ -61,7 +61,7 @@ pub(crate) struct CancelForm {
     submission_id: String,
 }
 
-/// `POST /service/cancel`: a request of its own, with receipt and timeline.
+/// `POST /service/cancel`: stores a cancelling request, with receipt and timeline.
 pub(crate) async fn send_cancel(
     State(site): State<Arc<Site>>,
     State(pool): State<PgPool>,
@@ -79,7 +79,7 @@ pub(crate) async fn send_cancel(
     let service = store::look_up(&pool, signed_in.service).await?;
     let id_again = id.to_field();
     let confirmed = form.confirm == "on";
-    // A retry of what was sent already is in its own way, and is answered all the same.
+    // A retry is blocked by its own request, and gets the same response.
     if let Some(error) = in_the_way(&service)
         && !(confirmed && was_sent(&pool, &id).await?)
     {
@@ -162,10 +162,10 @@ fn cancel_page(
     Ok(response)
 }
 
-/// Where a new key is made and, for fifteen minutes, shown.
+/// The page where a new key is made and, for fifteen minutes, shown.
 const KEY_PAGE: &str = "/service/key";
 
-/// The cookie that takes the new key's cookie away.
+/// The cookie that removes the new key's cookie.
 pub(super) fn key_removal(site: &Site) -> Cookie<'static> {
     receipt::COOKIE.remove(site, Some(KEY_PAGE.to_owned()))
 }
@@ -180,7 +180,7 @@ pub(crate) async fn key(
     key_page(&site, &pool, signed_in, &jar, None).await
 }
 
-/// The key that a browser brings, or the button for a new one; with `problem`, why there is none.
+/// The key that a browser sends, or the button for a new one; with `problem`, why there is none.
 async fn key_page(
     site: &Site,
     pool: &PgPool,
@@ -190,7 +190,7 @@ async fn key_page(
 ) -> Result<Response, Error> {
     let service = store::look_up(pool, signed_in.service).await?;
     let key = receipt::key_in(site, jar);
-    // Only the key in force is shown: a cookie is what somebody sends.
+    // Only the key in force is shown: a client can send any cookie.
     let key = match key {
         Some(key) if store::opens(pool, service.id, &key).await? => Some(key.reveal()),
         _ => None,
@@ -213,7 +213,8 @@ async fn key_page(
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct KeyForm {}
 
-/// `POST /service/key`: a new key. The old one dies at once, and with it every other session.
+/// `POST /service/key`: makes a new key. The old one becomes invalid at once, and every other
+/// session ends.
 pub(crate) async fn send_key(
     State(site): State<Arc<Site>>,
     State(pool): State<PgPool>,
@@ -239,7 +240,7 @@ pub(crate) async fn send_key(
     if !store::replace_key(&pool, signed_in.service, &key, &signed_in.token).await? {
         by_network.give_back();
         by_service.give_back();
-        // Another browser has replaced the key since this one asked.
+        // Another browser has replaced the key in the meantime.
         return Ok(Redirect::to("/service").into_response());
     }
     notifier.changed();
@@ -253,7 +254,7 @@ pub(crate) async fn send_key(
         .into_response())
 }
 
-/// 429: the page as it was, with when to try again. The key in force stays.
+/// 429: the page as it was, with the time to wait. The key in force stays.
 async fn key_later(
     site: &Site,
     pool: &PgPool,

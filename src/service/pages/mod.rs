@@ -1,4 +1,4 @@
-//! How does an administrator who returns get in, and what is there?
+//! The pages of a service: signing in, the hub, and the list of routes.
 
 mod edit;
 mod end;
@@ -41,11 +41,11 @@ use crate::{
     },
 };
 
-/// The one answer to a wrong number, a wrong key, and what is neither.
+/// The only answer to a wrong number, a wrong key, and text that is neither.
 const NOT_OPENED: &str =
     "No service is opened by this number and this key together. Check both against the receipt";
 
-/// `GET /service`: the hub for who is signed in, the form for who is not.
+/// `GET /service`: the hub for clients that are signed in, the sign-in form for others.
 pub(crate) async fn service(
     State(site): State<Arc<Site>>,
     State(pool): State<PgPool>,
@@ -81,7 +81,7 @@ pub(crate) async fn sign_in(
         success.give_back();
         return sign_in_page(&site, &form.number, Some(NOT_OPENED));
     };
-    // The browser forgets its earlier session, so nobody else shall have it.
+    // The browser loses its earlier session, so that session is ended.
     if let Some(earlier) = earlier {
         sessions::end(&pool, &earlier.token).await?;
     }
@@ -131,7 +131,7 @@ pub(crate) async fn sign_out(
     if let Some(signed_in) = signed_in {
         sessions::end(&pool, &signed_in.token).await?;
     }
-    // A new key that was just shown goes along: the next at this browser is somebody else.
+    // The cookie of a new key is removed too: the next person at this browser may be another.
     let cookies = [session::COOKIE.remove(&site, None), end::key_removal(&site)];
     Ok((
         AppendHeaders(cookies.map(|cookie| (header::SET_COOKIE, cookie.to_string()))),
@@ -191,7 +191,7 @@ fn line(request: &Listed, service: &Service) -> Line {
 }
 
 /// `GET /service/routes.csv`: the routes in force, for a spreadsheet or a script. Names of hosts
-/// and domains begin with a letter or a digit, so no cell is taken for a formula.
+/// and domains begin with a letter or a digit, so no cell can be a formula.
 pub(crate) async fn routes_csv(
     State(pool): State<PgPool>,
     signed_in: SignedIn,

@@ -1,4 +1,4 @@
-//! What is on each page of a service, in words ready to be shown?
+//! The structs of a service's pages, with texts ready to be shown.
 
 use askama::Template;
 
@@ -17,13 +17,13 @@ use crate::{
 #[derive(Clone, Debug, Template)]
 #[template(path = "service/sign_in.html")]
 pub struct SignInPage<'a> {
-    /// What stands around the page.
+    /// The frame of the page.
     pub shell: Shell<'a>,
     /// `number`.
     pub number: Field,
     /// `management_key`; what was typed is never sent back.
     pub key: Field,
-    /// What is wrong, without saying which of the two.
+    /// The error, which does not say which of the two is wrong.
     pub problem: Option<&'static str>,
 }
 
@@ -42,43 +42,43 @@ impl SignInPage<'_> {
 pub struct Line {
     /// Its public name.
     pub reference: String,
-    /// What was asked, in a word or two.
+    /// What was asked for, in a word or two.
     pub kind: &'static str,
     /// The stored state, for programs.
     pub state: &'static str,
-    /// How it stands, in a word or two.
+    /// The standing in a word or two.
     pub tag: &'static str,
-    /// Its tone.
+    /// The tone of the tag.
     pub tone: Tone,
     /// When it was submitted.
     pub submitted: When,
 }
 
-/// `GET /service`, signed in: what is in force, what is under way, what can be done.
+/// `GET /service`, signed in: what is in force, what is pending, what can be done.
 #[derive(Clone, Debug, Template)]
 #[template(path = "service/hub.html")]
 pub struct HubPage<'a> {
-    /// What stands around the page.
+    /// The frame of the page.
     pub shell: Shell<'a>,
     /// The programme's name.
     pub programme: String,
     /// What the programme calls its number.
     pub number_label: String,
-    /// The number.
+    /// The agreement number.
     pub number: String,
     /// The routes in force by edge.
     pub routes: Vec<EdgeRoutes>,
     /// How many domains are in force.
     pub activated: usize,
-    /// The request that is pending.
+    /// The pending request.
     pub pending: Option<Line>,
-    /// Its new domains have to be proven.
+    /// Whether its new domains have to be proven.
     pub asks_proof: bool,
-    /// What the last checks found wrong with what is in force.
+    /// What the last checks found wrong with the routes in force.
     pub risks: Findings,
-    /// Some of it keeps calls and messages from arriving, or could not be looked at.
+    /// Whether some of it keeps calls and messages from arriving, or could not be checked.
     pub at_risk: bool,
-    /// The request whose page has more of it, by its reference; or empty.
+    /// The reference of the request whose page has the details; or empty.
     pub risks_of: String,
     /// All requests, newest first.
     pub requests: Vec<Line>,
@@ -88,11 +88,11 @@ pub struct HubPage<'a> {
 #[derive(Clone, Debug, Template)]
 #[template(path = "service/edit.html")]
 pub struct EditPage<'a> {
-    /// What stands around the page.
+    /// The frame of the page.
     pub shell: Shell<'a>,
     /// The number of the agreement.
     pub number: String,
-    /// Hidden, made once for a form.
+    /// The hidden submission id, made once for each form.
     pub submission_id: String,
     /// One to ten groups, in order.
     pub edges: Vec<EdgeFields>,
@@ -100,12 +100,12 @@ pub struct EditPage<'a> {
     pub deployment: Field,
     /// Problems that belong to no field.
     pub general: Vec<Problem>,
-    /// The request that is pending and stands in the way, by its reference.
+    /// The reference of the pending request, which blocks the update.
     pub pending: Option<String>,
 }
 
 impl EditPage<'_> {
-    /// Where the buttons of the edges lead.
+    /// The address that the buttons of the edges send to.
     const ACTION: &'static str = "/service/edit";
     /// Access Edge FQDNs in a request (`docs/field.md#edges-and-domains`).
     const MOST_EDGES: usize = crate::request::MAX_EDGES;
@@ -130,11 +130,11 @@ impl EditPage<'_> {
 pub struct ChangeLine {
     /// `Added`, `Removed` or `Moves`.
     pub tag: &'static str,
-    /// Its tone.
+    /// The tone of the tag.
     pub tone: Tone,
-    /// The domain.
+    /// The domain that changes.
     pub domain: String,
-    /// What happens to it.
+    /// What happens to the domain.
     pub text: String,
 }
 
@@ -142,21 +142,21 @@ pub struct ChangeLine {
 #[derive(Clone, Debug, Template)]
 #[template(path = "service/review.html")]
 pub struct ReviewPage<'a> {
-    /// What stands around the page.
+    /// The frame of the page.
     pub shell: Shell<'a>,
-    /// Each change.
+    /// All changes.
     pub changes: Vec<ChangeLine>,
-    /// What is in force.
+    /// The routes in force.
     pub now: Vec<EdgeRoutes>,
-    /// What will be in force.
+    /// The routes that will be in force.
     pub after: Vec<EdgeRoutes>,
-    /// What looks odd and may be right all the same.
+    /// What looks unusual and may be right all the same.
     pub warnings: Vec<String>,
-    /// Some users of the domains are online.
+    /// Whether some users of the domains are online.
     pub split: bool,
     /// How many domains are added and have to be proven, such as `2 new SIP domains`; or empty.
     pub to_prove: String,
-    /// What the checks say now; `None`: they are off.
+    /// The findings of a check now; `None`: checks are off.
     pub outlook: Option<Findings>,
     /// `confirm_edge_change`; `None` where no domain in force changes its Access Edge.
     pub confirm: Option<Field>,
@@ -170,19 +170,19 @@ impl ReviewPage<'_> {
     }
 }
 
-/// `GET /service/cancel`: what stops.
+/// `GET /service/cancel`: what the service will lose.
 #[derive(Clone, Debug, Template)]
 #[template(path = "service/cancel.html")]
 pub struct CancelPage<'a> {
-    /// What stands around the page.
+    /// The frame of the page.
     pub shell: Shell<'a>,
-    /// What a retry is known by.
+    /// The submission id, by which a retry is recognised.
     pub submission_id: String,
     /// The number of the agreement.
     pub number: String,
-    /// What is in force, and will not be.
+    /// The routes in force, which will end.
     pub routes: Vec<EdgeRoutes>,
-    /// How many domains that is.
+    /// How many domains are in force.
     pub domains: usize,
     /// `confirm`.
     pub confirm: Field,
@@ -192,12 +192,12 @@ pub struct CancelPage<'a> {
 #[derive(Clone, Debug, Template)]
 #[template(path = "service/key.html")]
 pub struct KeyPage<'a> {
-    /// What stands around the page.
+    /// The frame of the page.
     pub shell: Shell<'a>,
-    /// The new key; `None` before it is made and when its time is over.
+    /// The new key; `None` before it is made and when it is no longer shown.
     pub key: Option<String>,
     /// The number of the agreement.
     pub number: String,
-    /// Why no new key was made just now.
+    /// Why no new key was made.
     pub problems: Vec<Problem>,
 }

@@ -1,3 +1,3 @@
-//! What is known of one request or service at the desk, and what is done to it?
+//! One request or service at the support desk: what staff see of it and can do to it.
 
 pub mod store;

@@ -1,8 +1,8 @@
-//! What does the desk know of a request or a service, and what does it do to it?
+//! Reads requests and services for the support desk, and stores what agents do to them.
 //!
-//! Whatever is looked at or done is in the audit with it: what cannot be recorded is not shown and
-//! not done. What agents do is done by functions of the database
-//! (`migrations/0005_staff.sql`), under the lock that settling takes.
+//! Everything that staff open or do is recorded in the audit with it: what cannot be recorded is
+//! not shown and not done. The actions of agents are functions of the database
+//! (`migrations/0005_staff.sql`), under the same lock as settling.
 
 use std::collections::HashMap;
 
@@ -28,38 +28,38 @@ use crate::{
 pub struct Holder {
     /// The domain.
     pub domain: SipDomain,
-    /// The service that has it.
+    /// The service that holds it.
     pub service: i64,
     /// Its agreement number.
     pub number: AgreementNumber,
-    /// Since when.
+    /// The time since when it is in force there.
     pub since: DateTime<Utc>,
 }
 
-/// What the desk sees of a request beyond what its administrator sees.
+/// What staff see of a request in addition to what its administrator sees.
 #[derive(Clone, Debug)]
 pub struct Insight {
-    /// The service, for its own page.
+    /// The id of its service, for a link.
     pub service: i64,
-    /// How often it was looked at in vain; `None`: it has ended.
+    /// How many of its checks have failed; `None`: it has ended.
     pub attempts: Option<i16>,
-    /// A background task is at it until then.
+    /// The background task has leased it until then.
     pub leased_until: Option<DateTime<Utc>>,
-    /// Who of the staff did what the timeline tells, by its place there.
+    /// The member of the staff behind entries of the timeline, by the entry's number.
     pub event_staff: HashMap<u32, Name>,
-    /// Domains that other services have.
+    /// Wanted domains that other services hold.
     pub holders: Vec<Holder>,
-    /// Pending requests that want one of its domains too.
+    /// Pending requests that want one of the same domains.
     pub rivals: Vec<(SipDomain, Reference)>,
     /// The service's other requests, newest first.
     pub others: Vec<Reference>,
 }
 
-/// Records that `staff` looks at the request. `false`: there is none.
+/// Records that `staff` opens the request. `false`: there is none.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away; then it is not to be shown.
+/// [`db::Error`] when the database is unreachable; then the request must not be shown.
 pub async fn look_at_request(
     pool: &PgPool,
     staff: StaffId,
@@ -77,11 +77,11 @@ pub async fn look_at_request(
     Ok(noted.rows_affected() == 1)
 }
 
-/// What the desk sees of a request that there is.
+/// What staff see of an existing request.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away, the request is gone, or a row is impossible.
+/// [`db::Error`] when the database is unreachable, the request is gone, or a row is invalid.
 pub async fn insight(pool: &PgPool, reference: Reference) -> Result<Insight, db::Error> {
     let row = sqlx::query_file!("src/staff/desk/request.sql", reference.to_string())
         .fetch_one(pool.again())
@@ -132,12 +132,12 @@ pub async fn insight(pool: &PgPool, reference: Reference) -> Result<Insight, db:
 // ---------------------------------------------------------------------------------------------
 // What agents do
 
-/// Has a request looked at again at once. `false`: it is neither pending nor in force.
+/// Queues another check of a request. `false`: it is neither pending nor in force.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away; it breaks `staff_may` when the account is no agent by
-/// now.
+/// [`db::Error`] when the database is unreachable; it breaks `staff_may` when the account is no
+/// longer an agent.
 pub async fn check_again(
     pool: &PgPool,
     staff: StaffId,
@@ -153,7 +153,7 @@ pub async fn check_again(
     Ok(done)
 }
 
-/// Refuses a pending request for good. `false`: it has ended in the meantime.
+/// Refuses a pending request. `false`: it has ended in the meantime.
 ///
 /// # Errors
 ///
@@ -167,7 +167,7 @@ pub async fn refuse(
     end(pool, staff, reference, "rejected", Some(reason)).await
 }
 
-/// Takes a pending request back for its administrator. `false`: it has ended in the meantime.
+/// Withdraws a pending request for its administrator. `false`: it has ended in the meantime.
 ///
 /// # Errors
 ///
@@ -199,14 +199,14 @@ async fn end(
     Ok(done)
 }
 
-/// What became of a cancellation.
+/// The result of a cancellation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cancelled {
-    /// The request that cancels is stored under this name.
+    /// The cancelling request is stored under this reference.
     Stored(Reference),
-    /// Nothing is in force.
+    /// The service has no routes in force.
     NothingInForce,
-    /// A request of the service is pending.
+    /// The service has a pending request.
     Pending,
 }
 
@@ -243,45 +243,45 @@ pub async fn cancel(
 // ---------------------------------------------------------------------------------------------
 // Services
 
-/// For how long a service held a domain.
+/// The period for which a service held a domain.
 #[derive(Clone, Debug)]
 pub struct Spell {
     /// The domain.
     pub domain: SipDomain,
-    /// The service.
+    /// The service that held it.
     pub service: i64,
     /// Its agreement number.
     pub number: AgreementNumber,
-    /// From when.
+    /// The time from which it was in force.
     pub since: DateTime<Utc>,
-    /// Until when; `None`: it still does.
+    /// The time until which it was in force; `None`: it still is.
     pub until: Option<DateTime<Utc>>,
 }
 
-/// A spell as the database gives it: domain, service, number, since, until.
+/// A period as the database gives it: domain, service, number, since, until.
 #[derive(Debug, Deserialize)]
 struct StoredSpell(String, i64, String, DateTime<Utc>, Option<DateTime<Utc>>);
 
-/// What the desk sees of a service beyond what its owner sees.
+/// What staff see of a service in addition to what its owner sees.
 #[derive(Clone, Debug)]
 pub struct History {
     /// Public token, for the TXT record that gives it a domain.
     pub token: String,
     /// When its first request was submitted.
     pub created_at: DateTime<Utc>,
-    /// Who held its domains when, by domain and time.
+    /// The services that held its domains, by domain and time.
     pub spells: Vec<Spell>,
     /// The request that was provisioned last.
     pub latest: Option<Reference>,
-    /// What its checks have found since, what is fine left out.
+    /// What its checks have found since, without what is fine.
     pub findings: Vec<Finding>,
 }
 
-/// Records that `staff` looks at the service. `false`: there is none.
+/// Records that `staff` opens the service. `false`: there is none.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away; then it is not to be shown.
+/// [`db::Error`] when the database is unreachable; then the service must not be shown.
 pub async fn look_at_service(
     pool: &PgPool,
     staff: StaffId,
@@ -299,11 +299,11 @@ pub async fn look_at_service(
     Ok(noted.rows_affected() == 1)
 }
 
-/// What the desk sees of a service that there is.
+/// What staff see of an existing service.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away, the service is gone, or a row is impossible.
+/// [`db::Error`] when the database is unreachable, the service is gone, or a row is invalid.
 pub async fn history(pool: &PgPool, service: ServiceId) -> Result<History, db::Error> {
     let row = sqlx::query_file!("src/staff/desk/service.sql", service.0)
         .fetch_one(pool.again())
@@ -315,7 +315,7 @@ pub async fn history(pool: &PgPool, service: ServiceId) -> Result<History, db::E
     };
     let mut spells: Vec<Spell> = Vec::new();
     for StoredSpell(domain, service, number, since, until) in row.spells.0 {
-        // A request that changes other domains goes on with this one.
+        // A request that changes other domains continues the period of this one.
         if let Some(last) = spells.last_mut()
             && last.domain.as_str() == domain
             && last.service == service
@@ -355,27 +355,27 @@ pub async fn history(pool: &PgPool, service: ServiceId) -> Result<History, db::E
 /// A line of the audit.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Where the next page begins.
+    /// The number of the line, from which the next page begins.
     pub id: i64,
-    /// Who.
+    /// The account.
     pub name: Name,
-    /// When.
+    /// The time of the action.
     pub at: DateTime<Utc>,
-    /// What.
+    /// The action.
     pub action: Action,
     /// The request it was about.
     pub request: Option<Reference>,
     /// The service it was about.
     pub service: Option<i64>,
-    /// Why, of a refusal or a cancellation.
+    /// The reason for a refusal or a cancellation.
     pub reason: Option<CancelReason>,
 }
 
-/// The audit before entry `before`, newest first, `most` lines at most; with the database's time.
+/// The audit before entry `before`, newest first, `most` lines at most; and the database's time.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away or a row is impossible.
+/// [`db::Error`] when the database is unreachable or a row is invalid.
 pub async fn audit(
     pool: &PgPool,
     before: i64,
@@ -416,11 +416,11 @@ pub async fn audit(
     Ok((entries.collect::<Result<_, Impossible>>()?, now))
 }
 
-/// Records that `staff` takes a list of requests along.
+/// Records that `staff` downloads a list of requests.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away; then it is not to be given.
+/// [`db::Error`] when the database is unreachable; then the list must not be sent.
 pub async fn export(pool: &PgPool, staff: StaffId) -> Result<(), db::Error> {
     sqlx::query!(
         "INSERT INTO staff_audit (staff_id, at, action) VALUES ($1, pic_now(), $2)",

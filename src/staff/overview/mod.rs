@@ -1,7 +1,7 @@
-//! How is the portal doing as a whole?
+//! The overview of the support desk: how the portal is doing as a whole.
 //!
-//! Every number on the desk's overview comes from a bounded number of index entries, or from a range
-//! of one index: [`store`] says which.
+//! Every number on it comes from a bounded number of index entries, or from a range of one index:
+//! [`store`] says which.
 
 pub mod store;
 
@@ -11,26 +11,27 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::readiness::Code;
 
-/// Days that are told of, today included.
+/// Days in the overview, including today.
 pub const DAYS: i32 = 14;
-/// Requests with one finding are counted so far.
+/// Requests with one finding are counted up to this number.
 pub const MOST_FOUND: i64 = 1_001;
-/// The median is that of so many requests at most, the latest.
+/// The median is that of the latest requests, this many at most.
 pub const MOST_TIMED: i64 = 10_000;
-/// Whoever has not told of itself for this long is not counted as there: three times what it should.
+/// A process that has not reported for this long is not counted as running: three times its
+/// interval.
 pub const SILENT: Duration = Duration::from_mins(3);
 
-/// What happened of late.
+/// The numbers of the overview.
 #[derive(Clone, Debug)]
 pub struct Overview {
     /// How many were provisioned each day (UTC), the oldest day first.
     pub days: Vec<(NaiveDate, i64)>,
-    /// From submission to provisioned, half of them faster; `None`: none was provisioned.
+    /// Median time from submission to provisioned; `None`: none was provisioned.
     pub median: Option<Duration>,
-    /// Of how many that is, [`MOST_TIMED`] at most.
+    /// The number of requests in the median, [`MOST_TIMED`] at most.
     pub timed: i64,
-    /// Of how many requests, pending or in force, each finding is told; [`MOST_FOUND`] at most. The
-    /// most frequent first.
+    /// How many requests, pending or in force, have each finding; [`MOST_FOUND`] at most. The most
+    /// frequent first.
     pub findings: Vec<(Code, i64)>,
     /// The processes on the database, the latest started first.
     pub instances: Vec<Instance>,
@@ -38,21 +39,21 @@ pub struct Overview {
     pub now: DateTime<Utc>,
 }
 
-/// A process on the database, as it told of itself.
+/// A process on the database, as it has reported itself.
 #[derive(Clone, Debug)]
 pub struct Instance {
     /// When it started.
     pub started_at: DateTime<Utc>,
-    /// When it last told of itself.
+    /// When it last reported.
     pub seen_at: DateTime<Utc>,
-    /// When its background task last got through a turn.
+    /// When its background task last finished a turn.
     pub worked_at: DateTime<Utc>,
     /// Version of the portal.
     pub version: String,
 }
 
 impl Instance {
-    /// Whether it has told of itself of late.
+    /// Whether it has reported recently.
     #[must_use]
     pub fn is_there(&self, now: DateTime<Utc>) -> bool {
         (now - self.seen_at).to_std().unwrap_or_default() <= SILENT

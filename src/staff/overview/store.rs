@@ -1,4 +1,4 @@
-//! What has been provisioned of late, what was found, and who is at work?
+//! Reads the overview: requests provisioned, findings, and running processes.
 
 pub mod gauges;
 
@@ -10,12 +10,13 @@ use crate::{
     readiness::{Code, Severity},
 };
 
-/// Reads all of it, without a table read whole: days and median read the end of
-/// `request_provisioned_when`, findings so many entries a code of `finding_by_code`.
+/// Reads all of it, without scanning a whole table: days and median read the end of
+/// `request_provisioned_when`, findings a limited number of entries for each code of
+/// `finding_by_code`.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away or a row is impossible.
+/// [`db::Error`] when the database is unreachable or a row is invalid.
 pub async fn overview(pool: &PgPool) -> Result<Overview, db::Error> {
     let days = sqlx::query_file!("src/staff/overview/days.sql", DAYS)
         .fetch_all(pool.again())

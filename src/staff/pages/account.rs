@@ -1,4 +1,4 @@
-//! What can a member of the staff do to the own account?
+//! The account page: staff change their password and end their sessions.
 
 use axum::{
     extract::{Query, State, rejection::QueryRejection},
@@ -69,7 +69,7 @@ pub(crate) struct PasswordForm {
     new: String,
 }
 
-/// `POST /staff/account`: another password. Every other session ends.
+/// `POST /staff/account`: changes the password. Every other session ends.
 pub(crate) async fn send_password(
     State(site): State<Arc<Site>>,
     State(pool): State<PgPool>,
@@ -85,8 +85,8 @@ pub(crate) async fn send_password(
     };
     let kept = store::password(&pool, Some(&account.name)).await?;
     let old = kept.map(|(_, hashed)| hashed);
-    // A browser that somebody has left open is no licence to guess. What others try elsewhere is
-    // not held against it.
+    // A browser that was left open gives no right to guess. Attempts from elsewhere are counted
+    // separately.
     let paid = gate.known.take(account.name.as_str());
     let paid = paid.map_err(Error::AccountBusy)?;
     let hasher = &gate.hasher;
@@ -107,7 +107,7 @@ pub(crate) async fn send_password(
     paid.give_back();
     let new = hasher.hash(new, Lane::Known).await?;
     if !store::change_password(&pool, account, &old, &new, &signed_in.token).await? {
-        // Changed elsewhere in the same moment; this session has ended with it.
+        // The password was changed elsewhere at the same moment, which has ended this session.
         return Ok(Redirect::to(DOOR).into_response());
     }
     let mark = gate::mark(&secret, &account.name, &new);
@@ -141,7 +141,7 @@ async fn refuse(
     Ok(response)
 }
 
-/// `POST /staff/account/sign-out`: ends every session of the account, this one too.
+/// `POST /staff/account/sign-out`: ends every session of the account, including this one.
 pub(crate) async fn sign_out_everywhere(
     State(site): State<Arc<Site>>,
     State(pool): State<PgPool>,

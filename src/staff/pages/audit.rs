@@ -1,4 +1,4 @@
-//! What have staff looked at and done?
+//! The audit page: what staff have opened and done.
 
 use axum::{
     extract::{Query, State, rejection::QueryRejection},

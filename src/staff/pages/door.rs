@@ -1,4 +1,4 @@
-//! How do staff get in and out, and how is the first account made?
+//! Signs staff in and out, and makes the first account.
 
 use axum::{
     extract::{FromRef, FromRequestParts},
@@ -34,17 +34,17 @@ use crate::{
     },
 };
 
-/// The one answer to a wrong name, a wrong password, and an account that is shut.
+/// The only answer to a wrong name, a wrong password, and a disabled account.
 const NOT_OPENED: &str = "No account is opened by this name and this password together. Check both";
 
-/// The query of the page where staff sign in.
+/// The query of the sign-in page.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Wanted {
     next: String,
 }
 
-/// `GET /staff/sign-in`: whoever is signed in already goes on.
+/// `GET /staff/sign-in`: redirects browsers that are signed in already.
 pub(crate) async fn sign_in(
     State(site): State<Arc<Site>>,
     signed_in: Option<SignedIn>,
@@ -67,17 +67,17 @@ pub(crate) struct SignInForm {
     next: String,
 }
 
-/// One try to sign in, taken before anything is compared: of the network, but for a browser that is
-/// known, and of the account. Dropped, it stays counted.
+/// One attempt to sign in, counted before anything is compared: for the account, and for the
+/// network unless the browser is known. When dropped, it stays counted.
 struct Attempt<'a> {
     network: Option<Taken<'a>>,
     account: Paid<'a>,
-    /// Successes are counted too: each writes a row.
+    /// Successes are limited too: each writes a row.
     success: Taken<'a>,
 }
 
 impl<'a> Attempt<'a> {
-    /// Takes it, or says why not; then nothing is taken.
+    /// Counts the attempt, or says why not; then nothing is counted.
     fn take(
         door: &'a Door,
         network: Network,
@@ -99,7 +99,7 @@ impl<'a> Attempt<'a> {
             }
         };
         let brake = if is_known { &gate.known } else { &gate.brake };
-        // A name that there is not and one that cannot be are slowed down like all others.
+        // Names that do not exist or cannot exist are throttled like all others.
         match brake.take(name.map_or("", Name::as_str)) {
             Ok(account) => Ok(Self {
                 network,
@@ -114,18 +114,18 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// The password was right.
+    /// Records that the password was right.
     fn succeeded(self) {
         self.network.into_iter().for_each(Taken::give_back);
         self.account.give_back();
     }
 
-    /// The password was wrong.
+    /// Records that the password was wrong.
     fn failed(self) {
         self.success.give_back();
     }
 
-    /// Nothing was compared.
+    /// Takes the attempt off the count, because nothing was compared.
     fn give_back(self) {
         self.network.into_iter().for_each(Taken::give_back);
         self.account.give_back();
@@ -133,9 +133,9 @@ impl<'a> Attempt<'a> {
     }
 }
 
-/// `POST /staff/sign-in`. Nothing is looked up before a try is taken, but for a browser that was
-/// known once: so many who try at once do not keep the database busy, and who is refused learns
-/// nothing of the account.
+/// `POST /staff/sign-in`. Nothing is queried before an attempt is counted, except for a browser
+/// that has a mark: so many attempts at once do not keep the database busy, and a client that is
+/// refused learns nothing about the account.
 pub(crate) async fn send_sign_in(
     door: Door,
     Client(network): Client,
@@ -174,7 +174,7 @@ pub(crate) async fn send_sign_in(
     sign_in_page(&door.site, &form.name, next, Some(NOT_OPENED))
 }
 
-/// What signing in takes.
+/// The parts of the state that signing in needs.
 pub(crate) struct Door {
     site: Arc<Site>,
     pool: PgPool,
@@ -203,7 +203,7 @@ where
 }
 
 impl Door {
-    /// Whether the browser shows the mark of the account of this name.
+    /// Whether the browser has the mark of the account of this name.
     async fn is_known(&self, jar: &CookieJar, name: Option<&Name>) -> Result<bool, Error> {
         let shown = session::KNOWN.value(&self.site, jar).unwrap_or_default();
         let Some(name) = name.filter(|name| gate::was_marked(&shown, &self.secret, name)) else {
@@ -217,7 +217,7 @@ impl Door {
         )
     }
 
-    /// The account of this name, if it can be used, and whether `typed` is its password.
+    /// The account of this name, if it may sign in, and whether `typed` is its password.
     async fn compare(
         &self,
         name: Option<&Name>,
@@ -230,7 +230,7 @@ impl Door {
         Ok((kept, right))
     }
 
-    /// Opens a session and leads on; `None`: the account was changed meanwhile.
+    /// Opens a session and redirects; `None`: the account was changed meanwhile.
     async fn open(
         &self,
         staff: StaffId,
@@ -242,7 +242,7 @@ impl Door {
         let Some(token) = store::sign_in(&self.pool, staff, password).await? else {
             return Ok(None);
         };
-        // The browser forgets its earlier session, so nobody else shall have it.
+        // The browser loses its earlier session, so that session is ended.
         if let Some(earlier) = earlier {
             store::sign_out(&self.pool, &earlier).await?;
         }
@@ -256,7 +256,7 @@ impl Door {
     }
 }
 
-/// To the page that was wanted, or to the queue.
+/// Redirects to the page that was wanted, or to the queue.
 fn on(next: &str) -> Response {
     Redirect::to(if next.is_empty() { QUEUE } else { next }).into_response()
 }
@@ -289,7 +289,7 @@ fn sign_in_page(
     Ok(response)
 }
 
-/// `POST /staff/sign-out`. The mark stays: it is the browser that is known by it, not a session.
+/// `POST /staff/sign-out`. The mark stays: it belongs to the browser, not to a session.
 pub(crate) async fn sign_out(
     State(site): State<Arc<Site>>,
     State(pool): State<PgPool>,
@@ -314,9 +314,9 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// The token, if the link is alive.
+    /// The token, if the link is valid.
     async fn open(&self, pool: &PgPool) -> Result<SetUpToken, Error> {
-        // Whoever has no link at all has guessed nothing.
+        // A request without any token is no guess.
         let token = SetUpToken::parse(&self.token).ok_or(Error::SetUpOver)?;
         if store::set_up_is_open(pool, &token).await? {
             return Ok(token);
@@ -407,7 +407,7 @@ fn set_up_page(
         shell,
         token: token.reveal(),
         name: Field {
-            // An address is not shown again: nobody needs it in the page's source.
+            // An address is not shown again, so that it is not in the page's source.
             value: if typed.contains('@') { "" } else { typed }.into(),
             errors: name,
             ..Field::new("name")

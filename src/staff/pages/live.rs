@@ -1,9 +1,9 @@
-//! How do the queue and a request's page at the desk keep themselves up to date?
+//! The live streams of the queue and of a request's page at the desk.
 //!
-//! Server-sent events, as on the administrator's page (`request::live`). That of a request is the
-//! very same. That of the queue says that something has changed and nothing else: the page asks
-//! again for the address it has, with all its filters. A stream lasts no longer than the session it
-//! was asked for with, and does not keep it alive.
+//! Server-sent events, as on the administrator's page (`request::live`). The stream of a request is
+//! the very same. The stream of the queue only says that something has changed: the page then loads
+//! its own address again, with all its filters. A stream ends with the session it was opened in,
+//! and does not keep it alive.
 
 use axum::{
     extract::{Path, State},
@@ -24,8 +24,8 @@ use crate::{
     staff::store,
 };
 
-/// After this the queue is asked for again although no change was heard of: ages grow, and changes
-/// of other processes are not heard everywhere.
+/// After this the queue is loaded again although there was no notification: ages grow, and changes
+/// of other processes do not arrive everywhere.
 const ALL_THE_SAME: Duration = Duration::from_secs(30);
 
 /// `GET /staff/requests/{reference}/stream`.
@@ -50,16 +50,16 @@ pub(crate) async fn queue_stream(
 ) -> Result<Response, Error> {
     let seat = Seat::take(&hub, Who::Staff(signed_in.account.id.0))?;
     let gap = hub.limits().queue_gap;
-    // `said`: when the page was told something; `None`: nothing yet.
+    // `said`: when the last event was sent; `None`: none was.
     let begun = (hub.changes(), None::<Instant>, seat);
     let events = unfold(begun, move |(mut changes, said, seat)| async move {
         let event = match said {
             None => live::hello(),
             Some(said) => {
-                // Several changes within the gap are one.
+                // Several changes within the gap become one event.
                 sleep_until(said + gap).await;
                 while !changes.next().await && said.elapsed() < ALL_THE_SAME {}
-                // Without data a browser would keep the event to itself.
+                // Browsers ignore an event without data.
                 Event::default().event("changed").data("{}")
             }
         };
@@ -71,13 +71,13 @@ pub(crate) async fn queue_stream(
     ))
 }
 
-/// `events` as long as the session lasts: looked at before each of them, and now and then.
+/// `events` as long as the session is live, which is checked before each of them, and now and then.
 fn guarded(pool: &PgPool, hub: &Hub, signed_in: &SignedIn, events: Events) -> Events {
     let (pool, token, session) = (pool.clone(), signed_in.token, hub.limits().session);
     unfold(events, move |mut events| {
         let pool = pool.clone();
         async move {
-            // When the database is away nobody can say: the browser comes back and asks again.
+            // If the database is unreachable the stream ends, and the browser reconnects.
             let lasts = async || store::is_signed_in(&pool, &token).await;
             loop {
                 let event = tokio::select! {

@@ -1,4 +1,4 @@
-//! What does a browser see of the support desk?
+//! The pages and forms of the support desk.
 
 mod account;
 mod audit;
@@ -25,10 +25,10 @@ pub(crate) use self::{
 use self::{session::SignedIn, view::Desk};
 use crate::{db, error::Error, staff::Role};
 
-/// Where everybody goes who has signed in.
+/// The page that staff get after signing in.
 const QUEUE: &str = "/staff/requests";
 
-/// What stands above every page of the desk.
+/// The header of every page of the desk.
 fn desk(signed_in: &SignedIn, tab: view::Tab) -> Desk {
     Desk {
         name: signed_in.account.name.to_string(),
@@ -37,7 +37,8 @@ fn desk(signed_in: &SignedIn, tab: view::Tab) -> Desk {
     }
 }
 
-/// What an agent did; somebody who was one when the page was asked for may be one no more.
+/// Maps the result of an agent's action: the account may have lost the role since the page was
+/// requested.
 fn refused_by<T>(done: Result<T, db::Error>) -> Result<T, Error> {
     done.map_err(|error| {
         if error.breaks("staff_may") {

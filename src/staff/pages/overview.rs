@@ -1,4 +1,4 @@
-//! How is the portal doing, on one page?
+//! The overview page: how the portal is doing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,12 +46,12 @@ struct OverviewPage<'a> {
     chart: Chart,
     findings: Vec<Found>,
     instances: Vec<Process>,
-    /// What is wrong with the processes; empty: nothing.
+    /// What is wrong with the processes, or empty.
     alarm: &'static str,
     sweep: Option<Sweep>,
 }
 
-/// A number with its name, and where it leads; empty: nowhere.
+/// A number with its name, and a link, or empty.
 #[derive(Debug)]
 struct Fact {
     name: &'static str,
@@ -61,10 +61,10 @@ struct Fact {
     tone: Tone,
 }
 
-/// Provisioned a day.
+/// A bar chart of requests provisioned each day.
 #[derive(Debug)]
 struct Chart {
-    /// In one sentence.
+    /// The chart as one sentence.
     summary: String,
     bars: Vec<Bar>,
 }
@@ -74,16 +74,16 @@ struct Bar {
     height: i64,
     /// Day of the month.
     label: String,
-    /// `2026-11-23`.
+    /// The date as `2026-11-23`.
     iso: String,
-    /// `23 November`.
+    /// The day as `23 November`.
     day: String,
     value: i64,
-    /// Above the bar; short.
+    /// The number above the bar, in short.
     short: String,
 }
 
-/// A finding, and of how many requests it is told.
+/// A finding, and how many requests have it.
 #[derive(Debug)]
 struct Found {
     code: &'static str,
@@ -137,7 +137,7 @@ pub(crate) async fn overview(
     page(StatusCode::OK, &view)
 }
 
-/// `number`, or that there are more than were counted.
+/// `number`, or "more than `most`" if counting stopped there.
 fn so_far(number: i64, most: i64) -> String {
     let grouped = |n| {
         count(usize::try_from(n).unwrap_or_default(), "", "")
@@ -196,7 +196,7 @@ fn facts(counted: &Gauges, seen: &Overview, promise: Duration) -> Vec<Fact> {
     ]
 }
 
-/// A length of time; below a second in milliseconds.
+/// A length of time, in milliseconds if below a second.
 fn brief(length: Duration) -> String {
     if length < Duration::from_secs(1) {
         format!("{} ms", length.as_millis())
@@ -210,7 +210,7 @@ impl Chart {
         let most = seen.days.iter().map(|(_, value)| *value).max().unwrap_or(0);
         let all: i64 = seen.days.iter().map(|(_, value)| value).sum();
         let bars = seen.days.iter().map(|&(day, value)| {
-            // What is there is seen, however little it is beside the highest.
+            // A number above zero gets a visible bar, however small it is.
             let height = match value * HIGHEST / most.max(1) {
                 0 if value > 0 => 1,
                 height => height,
@@ -235,7 +235,7 @@ impl Chart {
     }
 }
 
-/// A number in four signs at most; nothing for nothing.
+/// A number in four characters at most; empty for zero.
 fn short(value: i64) -> String {
     match value {
         0 => String::new(),
@@ -257,7 +257,7 @@ fn findings(seen: &Overview) -> Vec<Found> {
     found.collect()
 }
 
-/// What is to be said of the processes as a whole.
+/// The message about the processes as a whole.
 fn alarm(seen: &Overview) -> &'static str {
     let mut there = seen.instances.iter().filter(|it| it.is_there(seen.now));
     match there.next() {

@@ -1,4 +1,4 @@
-//! How is the queue shown, searched and taken along?
+//! The queue page: lists, filters, searches and exports requests.
 
 use std::sync::Arc;
 use std::{collections::VecDeque, fmt::Write as _};
@@ -41,7 +41,7 @@ use crate::{
     },
 };
 
-/// The query as it stands in the address, and what it means.
+/// The query of the address, and the filter it stands for.
 fn read(
     query: Result<Query<queue::Query>, QueryRejection>,
 ) -> Result<(queue::Query, Filter), Error> {
@@ -138,7 +138,7 @@ fn export_address(query: &queue::Query) -> String {
     address(&all).replacen("/staff/requests", "/staff/requests.csv", 1)
 }
 
-/// A way to each state, with how many there are.
+/// A tab for each state, with its number of requests.
 fn tabs(query: &queue::Query, filter: &Filter, counts: &Counts) -> Vec<StateTab> {
     let tab = |words, number: usize, query: queue::Query, is_here| StateTab {
         words,
@@ -193,7 +193,7 @@ fn tabs(query: &queue::Query, filter: &Filter, counts: &Counts) -> Vec<StateTab>
     ]
 }
 
-/// What can be chosen in the filters' lists, with what is.
+/// The options of the filters, with what is chosen.
 fn choices(query: &queue::Query) -> Choices {
     let choice = |value: &str, label: &str| Choice {
         value: value.into(),
@@ -238,8 +238,8 @@ fn line(row: &Row, clocks: &Clocks) -> QueueLine {
 /// The first line of the file.
 const HEADINGS: &str = "reference,kind,state,reason,standing,whose_turn,programme,agreement_number,domains,submitted_at,ended_at,worst_finding\r\n";
 
-/// `GET /staff/requests.csv`: all that the filter means, as it is read: a million lines take no
-/// more memory than a few hundred.
+/// `GET /staff/requests.csv`: all requests of the filter, streamed: a million lines take no more
+/// memory than a few hundred.
 pub(crate) async fn export(
     State(site): State<Arc<Site>>,
     State(pool): State<PgPool>,
@@ -255,7 +255,7 @@ pub(crate) async fn export(
         if let Some(text) = ready.pop_front() {
             return Ok(Some((text, (pool, parts, ready))));
         }
-        // The connection is cut when the database fails: half a file must not look whole.
+        // On a database error the connection is cut: half a file must not look complete.
         let rows = parts.next(&pool).await?;
         Ok::<_, crate::db::Error>(rows.map(|rows| {
             let text = rows.iter().map(|row| csv(row, &clocks)).collect();
@@ -307,8 +307,8 @@ fn csv(row: &Row, clocks: &Clocks) -> String {
     line
 }
 
-/// A cell that a spreadsheet takes for text: what would begin a formula has a `'` before it, and
-/// what would end the cell stands in quotation marks.
+/// A cell that a spreadsheet takes as text: what would begin a formula gets a `'` before it, and
+/// what would end the cell is quoted.
 fn cell(text: &str) -> String {
     let harmless = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         format!("'{text}")

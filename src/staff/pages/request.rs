@@ -1,4 +1,4 @@
-//! What does the desk see of a request, and what can an agent do to it?
+//! The desk's page of a request, with the actions of agents.
 
 use axum::{
     extract::{Path, State},
@@ -46,7 +46,7 @@ use crate::{
     },
 };
 
-/// The request that an address names, once it is recorded that somebody looks at it.
+/// Loads the request that an address names, and records that it was opened.
 async fn looked_at(
     pool: &PgPool,
     signed_in: &SignedIn,
@@ -94,7 +94,7 @@ pub(crate) async fn check_again(
     Ok(back(reference))
 }
 
-/// Why nothing was done to it: it has ended, or there is no such request.
+/// Why nothing was done: the request has ended, or does not exist.
 async fn gone(pool: &PgPool, reference: Reference) -> Result<Error, Error> {
     let found = look_up(pool, reference).await?;
     Ok(found.map_or(Error::NoRequest, |_| Error::Ended))
@@ -108,7 +108,7 @@ pub(crate) struct RefuseForm {
     confirm: String,
 }
 
-/// `POST /staff/requests/{reference}/refuse`: for good, for a reason of the list.
+/// `POST /staff/requests/{reference}/refuse`: refuses it, for one of the listed reasons.
 pub(crate) async fn refuse(
     State(site): State<Arc<Site>>,
     State(pool): State<PgPool>,
@@ -147,7 +147,7 @@ pub(crate) struct WithdrawForm {
     confirm: String,
 }
 
-/// `POST /staff/requests/{reference}/withdraw`, for the administrator who asks for it.
+/// `POST /staff/requests/{reference}/withdraw`, for an administrator who asks for it.
 pub(crate) async fn withdraw(
     State(site): State<Arc<Site>>,
     State(pool): State<PgPool>,
@@ -172,7 +172,7 @@ pub(crate) async fn withdraw(
     Ok(back(reference))
 }
 
-/// The page again, with what is wrong with the form; 409 where nothing can be done any more.
+/// The page again, with what is wrong with the form; 409 if the action is no longer possible.
 async fn again(
     site: &Site,
     pool: &PgPool,
@@ -276,7 +276,7 @@ fn view<'a>(
     }
 }
 
-/// What is known of a request, each under its name.
+/// The facts about a request, each with its name.
 fn told(request: &Request, insight: &Insight) -> Vec<(&'static str, String)> {
     let mut told = vec![
         ("Kind", wording::kind(request.kind).to_owned()),
@@ -306,7 +306,7 @@ fn told(request: &Request, insight: &Insight) -> Vec<(&'static str, String)> {
     told
 }
 
-/// The moments of a request, each under its name.
+/// The times of a request, each with its name.
 fn times(
     site: &Site,
     request: &Request,
@@ -340,7 +340,7 @@ fn is_loud(finding: &Finding) -> bool {
     !matches!(finding.severity, Severity::Ok | Severity::Skipped)
 }
 
-/// The findings that matter, the gravest first, those of one code together.
+/// The findings that matter, the most severe first, those of one code together.
 pub(super) fn findings(
     site: &Site,
     findings: &[Finding],

@@ -1,4 +1,4 @@
-//! What does the desk see of a service, and how does an agent cancel it for its owner?
+//! The desk's page of a service, where agents can cancel it for its owner.
 
 use axum::{
     extract::{Path, State},
@@ -60,7 +60,7 @@ pub(crate) struct CancelForm {
     confirm: String,
 }
 
-/// `POST /staff/services/{service}/cancel`: a request of its own, as when its owner cancels it.
+/// `POST /staff/services/{service}/cancel`: stores a cancelling request, as when the owner cancels.
 pub(crate) async fn cancel(
     State(site): State<Arc<Site>>,
     State(pool): State<PgPool>,

@@ -1,4 +1,4 @@
-//! Who is asking: which member of the staff is this browser signed in as?
+//! The sessions of staff, and the extractors that check them.
 
 use std::sync::Arc;
 
@@ -17,11 +17,12 @@ use crate::{
     web::{cookie, site::Site},
 };
 
-/// Where staff sign in.
+/// The sign-in page of the staff.
 pub(super) const DOOR: &str = "/staff/sign-in";
-/// A header of what an open page asks for by itself (`static/source/js/live.js`): nobody is at it.
+/// A header of requests that an open page makes in the background (`static/source/js/live.js`):
+/// they are no use of the session.
 const BY_ITSELF: &str = "x-pic-live";
-/// How long a browser is known again (`staff::gate`).
+/// How long a browser keeps its mark (`staff::gate`).
 const MARK_LASTS: time::Duration = time::Duration::days(90);
 
 /// The cookie that keeps a browser signed in until it is closed or the session ends.
@@ -31,24 +32,24 @@ pub(super) const COOKIE: cookie::Kind = cookie::Kind {
     lasts: None,
 };
 
-/// The cookie by which a browser is known again (`staff::gate`).
+/// The cookie with the mark of a known browser (`staff::gate`).
 pub(super) const KNOWN: cookie::Kind = cookie::Kind {
     name: "pic_staff_known",
     everywhere: true,
     lasts: Some(MARK_LASTS),
 };
 
-/// The session that a browser brings, if it brings one: it may have ended.
+/// The session token that a browser sends, if any; the session may have ended.
 pub(super) fn token_in(site: &Site, jar: &CookieJar) -> Option<SessionToken> {
     SessionToken::parse(&COOKIE.value(site, jar)?)
 }
 
-/// A browser in which somebody is signed in to the support desk.
+/// A browser that is signed in to the support desk.
 #[derive(Clone, Debug)]
 pub(crate) struct SignedIn {
-    /// Who.
+    /// The account it is signed in to.
     pub(crate) account: Account,
-    /// The session.
+    /// The token of its session.
     pub(crate) token: SessionToken,
 }
 
@@ -73,7 +74,7 @@ where
     }
 }
 
-/// Somebody who may look. Whoever is not signed in is led to where one signs in, and back.
+/// Any signed-in account. Others are redirected to the sign-in page, and back afterwards.
 #[derive(Clone, Debug)]
 pub(crate) struct Reader(pub(crate) SignedIn);
 
@@ -94,7 +95,7 @@ where
     }
 }
 
-/// Somebody who may look and act. A reader is told that it takes an agent.
+/// A signed-in account that may act. A reader gets an error that says so.
 #[derive(Clone, Debug)]
 pub(crate) struct Agent(pub(crate) SignedIn);
 
@@ -115,7 +116,8 @@ where
     }
 }
 
-/// Where somebody signs in who wanted this page; a form that was sent is not sent again.
+/// The address of the sign-in page that leads back to this page; a form that was posted is not sent
+/// again.
 fn way_in(method: &Method, uri: &Uri) -> String {
     let wanted = uri.path_and_query().map_or("", |wanted| wanted.as_str());
     match own_path(wanted) {
@@ -128,7 +130,7 @@ fn way_in(method: &Method, uri: &Uri) -> String {
 }
 
 /// `next`, if it is a page of the support desk and nothing else: no other host, no other scheme,
-/// nothing that a browser would read otherwise than we do.
+/// nothing that a browser would parse differently.
 pub(super) fn own_path(next: &str) -> Option<&str> {
     const LONGEST: usize = 2_000;
     let plain = |c: char| c.is_ascii_graphic() && c != '\\';

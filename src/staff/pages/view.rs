@@ -1,4 +1,4 @@
-//! What is on the pages of the support desk? Plain fields only.
+//! The structs of the support desk's pages. Plain fields only.
 
 use askama::Template;
 
@@ -19,23 +19,23 @@ pub enum Tab {
     Requests,
     /// The audit.
     Audit,
-    /// The own account.
+    /// The account page.
     Account,
 }
 
-/// What stands above every page: who is signed in, and the ways on.
+/// The header of every page: who is signed in, and the tabs.
 #[derive(Clone, Debug)]
 pub struct Desk {
     /// Name of the account.
     pub name: String,
-    /// It may act, and read the audit.
+    /// Whether it may act, and read the audit.
     pub is_agent: bool,
-    /// Where in the desk the page stands.
+    /// The tab of the page.
     pub tab: Tab,
 }
 
 impl Desk {
-    /// Each way on: tab, words, address.
+    /// All tabs: which, its text, its address.
     pub(super) fn ways(&self) -> Vec<(Tab, &'static str, &'static str)> {
         let mut ways = vec![
             (Tab::Requests, "Requests", "/staff/requests"),
@@ -53,13 +53,13 @@ impl Desk {
 #[derive(Clone, Debug, Template)]
 #[template(path = "staff/sign_in.html")]
 pub struct SignInPage<'a> {
-    /// What stands around the page.
+    /// The frame of the page.
     pub shell: Shell<'a>,
     /// `name`.
     pub name: Field,
     /// `password`; never filled in again.
     pub password: Field,
-    /// `next`: where to go then, or empty.
+    /// `next`: the page to go to afterwards, or empty.
     pub next: String,
 }
 
@@ -73,7 +73,7 @@ impl SignInPage<'_> {
 #[derive(Clone, Debug, Template)]
 #[template(path = "staff/set_up.html")]
 pub struct SetUpPage<'a> {
-    /// What stands around the page.
+    /// The frame of the page.
     pub shell: Shell<'a>,
     /// The token of the link.
     pub token: String,
@@ -95,17 +95,17 @@ impl SetUpPage<'_> {
 #[derive(Clone, Debug, Template)]
 #[template(path = "staff/account.html")]
 pub struct AccountPage<'a> {
-    /// What stands around the page.
+    /// The frame of the page.
     pub shell: Shell<'a>,
-    /// What stands above it.
+    /// The header of the desk.
     pub desk: Desk,
     /// `old`; never filled in again.
     pub old: Field,
     /// `new`; never filled in again.
     pub new: Field,
-    /// Browsers that are signed in.
+    /// How many browsers are signed in.
     pub sessions: usize,
-    /// The password was changed just now.
+    /// Whether the password was just changed.
     pub changed: bool,
 }
 
@@ -117,52 +117,52 @@ impl AccountPage<'_> {
     }
 }
 
-/// A way to the requests of one state.
+/// A tab with the requests of one state.
 #[derive(Clone, Debug)]
 pub struct StateTab {
-    /// The state.
+    /// The state in words.
     pub words: &'static str,
     /// How many there are.
     pub count: String,
-    /// Where they are.
+    /// The address of the tab.
     pub href: String,
-    /// They are what is shown.
+    /// Whether it is the present tab.
     pub is_here: bool,
 }
 
-/// The filters' lists: for each what is chosen, or empty, and what can be.
+/// The filters' lists: for each the chosen value, or empty, and the options.
 #[derive(Clone, Debug)]
 pub struct Choices {
-    /// `programme`.
+    /// The options for `programme`.
     pub programme: (String, Vec<Choice>),
-    /// `age`.
+    /// The options for `age`.
     pub age: (String, Vec<Choice>),
-    /// `finding`.
+    /// The options for `finding`.
     pub finding: (String, Vec<Choice>),
 }
 
 /// A line of the queue.
 #[derive(Clone, Debug)]
 pub struct QueueLine {
-    /// The request's name.
+    /// The request's reference.
     pub reference: String,
     /// The stored state.
     pub state: &'static str,
-    /// What was asked.
+    /// What was asked for.
     pub kind: &'static str,
-    /// How it stands.
+    /// The standing in a word or two.
     pub tag: &'static str,
-    /// The tone of that.
+    /// The tone of the tag.
     pub tone: Tone,
     /// Who must act.
     pub turn: &'static str,
     /// How old it is, or how long it took.
     pub age: String,
-    /// That against promise and limit.
+    /// The age compared with promise and limit.
     pub against: String,
     /// When it was submitted.
     pub submitted: When,
-    /// The gravest finding, or empty.
+    /// The most severe finding, or empty.
     pub worst: &'static str,
     /// Its code, or empty.
     pub worst_code: &'static str,
@@ -178,37 +178,37 @@ pub struct QueueLine {
 #[derive(Clone, Debug, Template)]
 #[template(path = "staff/queue.html")]
 pub struct QueuePage<'a> {
-    /// What stands around the page.
+    /// The frame of the page.
     pub shell: Shell<'a>,
-    /// What stands above it.
+    /// The header of the desk.
     pub desk: Desk,
-    /// `q`: the one box.
+    /// `q`: the search box.
     pub q: Field,
-    /// What it was taken for, or empty.
+    /// What the search text was taken for, or empty.
     pub taken_for: String,
-    /// A way to each state.
+    /// A tab for each state.
     pub tabs: Vec<StateTab>,
-    /// The lists of the filters.
+    /// The options of the filters.
     pub choices: Choices,
-    /// Each of the filters that are on or off: `overdue`, `needs`, `risk`.
+    /// The filters that are on or off: `overdue`, `needs`, `risk`.
     pub only: Vec<(&'static str, &'static str, bool)>,
-    /// `state`, or empty.
+    /// The value of `state`, or empty.
     pub state: String,
     /// The requests.
     pub lines: Vec<QueueLine>,
-    /// More match than are looked at.
+    /// A message if more requests match than can be shown.
     pub too_many: Option<String>,
-    /// There may be more further on.
+    /// A message if there may be more further on.
     pub unfinished: Option<String>,
-    /// Where it goes on.
+    /// The address of the next page.
     pub next: Option<String>,
-    /// Something is filtered or searched for.
+    /// Whether anything is filtered or searched for.
     pub is_filtered: bool,
-    /// Where the first page is; `None`: here.
+    /// The address of the first page; `None`: this is it.
     pub first: Option<String>,
-    /// Where this page is.
+    /// The address of this page.
     pub here: String,
-    /// Where the same is as a file.
+    /// The address of the same list as a file.
     pub export: String,
     /// The promise, in words.
     pub promise: String,
@@ -216,36 +216,36 @@ pub struct QueuePage<'a> {
     pub limit: String,
 }
 
-/// A line of the timeline, with who of the staff it was.
+/// A line of the timeline, with the member of the staff who acted.
 #[derive(Clone, Debug)]
 pub struct Happened {
-    /// When.
+    /// The time of the event.
     pub when: When,
-    /// What.
+    /// What happened.
     pub title: &'static str,
     /// By whom, and about what.
     pub text: String,
 }
 
-/// A domain that another service has.
+/// A domain that another service holds.
 #[derive(Clone, Debug)]
 pub struct HolderLine {
     /// The domain.
     pub domain: String,
-    /// The service.
+    /// The service that holds it.
     pub service: i64,
     /// Its agreement number.
     pub number: String,
-    /// Since when.
+    /// The time since when it does.
     pub since: When,
 }
 
-/// What may be done to a request, by the state machine and the account's role.
+/// What may be done to a request, by its state and the account's role.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct May {
-    /// Check it again.
+    /// Whether another check may be queued.
     pub check: bool,
-    /// Refuse it, or take it back.
+    /// Whether it may be refused or withdrawn.
     pub end: bool,
 }
 
@@ -253,35 +253,35 @@ pub struct May {
 #[derive(Clone, Debug, Template)]
 #[template(path = "staff/request.html")]
 pub struct RequestPage<'a> {
-    /// What stands around the page.
+    /// The frame of the page.
     pub shell: Shell<'a>,
-    /// What stands above it.
+    /// The header of the desk.
     pub desk: Desk,
-    /// The request's name.
+    /// The request's reference.
     pub reference: String,
-    /// What is shown, in short, for the live stream.
+    /// The version of what is shown, for the live stream.
     pub version: String,
     /// The stored state.
     pub state: &'static str,
-    /// How it stands.
+    /// The standing in a word or two.
     pub tag: &'static str,
-    /// The tone of that.
+    /// The tone of the tag.
     pub tone: Tone,
     /// Who must act.
     pub turn: &'static str,
-    /// How old it is, against promise and limit.
+    /// The age compared with promise and limit.
     pub age: String,
-    /// Facts, each under its name.
+    /// Facts, each with its name.
     pub facts: Vec<(&'static str, String)>,
-    /// Facts that are moments.
+    /// Facts that are times.
     pub times: Vec<(&'static str, When)>,
-    /// The service, for its own page.
+    /// The id of its service, for a link.
     pub service: i64,
-    /// Findings that matter, the gravest first.
+    /// Findings that matter, the most severe first.
     pub findings: Vec<Group>,
-    /// How many more are fine or were skipped.
+    /// How many more findings are fine or were skipped.
     pub quiet: usize,
-    /// Domains that other services have.
+    /// Domains that other services hold.
     pub holders: Vec<HolderLine>,
     /// Pending requests that want the same: domain and reference.
     pub rivals: Vec<(String, String)>,
@@ -289,15 +289,15 @@ pub struct RequestPage<'a> {
     pub routes: Vec<EdgeRoutes>,
     /// The service's other requests.
     pub others: Vec<String>,
-    /// The newest first.
+    /// The entries, the newest first.
     pub timeline: Vec<Happened>,
-    /// How many events there were before those, or empty.
+    /// How many events came before those, in words, or empty.
     pub earlier: String,
-    /// What may be done.
+    /// What may be done to it.
     pub may: May,
     /// `reason` of a refusal.
     pub reason: Field,
-    /// The reasons there are.
+    /// The reasons to choose from.
     pub reasons: Vec<Choice>,
     /// `confirm` of a refusal.
     pub confirm: Field,
@@ -319,7 +319,7 @@ impl RequestPage<'_> {
 }
 
 impl QueuePage<'_> {
-    /// Something is chosen in the filters, so they stand open.
+    /// Whether a filter is set, so that the filters are shown open.
     fn is_chosen(&self) -> bool {
         let lists = [
             &self.choices.programme,
@@ -330,29 +330,29 @@ impl QueuePage<'_> {
     }
 }
 
-/// For how long a service held a domain.
+/// The period for which a service held a domain.
 #[derive(Clone, Debug)]
 pub struct SpellLine {
     /// The domain.
     pub domain: String,
-    /// The service.
+    /// The service that held it.
     pub service: i64,
     /// Its agreement number.
     pub number: String,
-    /// It is the service of the page.
+    /// Whether it is the service of the page.
     pub is_own: bool,
-    /// From when.
+    /// The time from which it held the domain.
     pub since: When,
-    /// Until when; `None`: it still does.
+    /// The time until which it held it; `None`: it still does.
     pub until: Option<When>,
 }
 
 /// A request in the list of a service.
 #[derive(Clone, Debug)]
 pub struct ServiceLine {
-    /// Its name.
+    /// The request's reference.
     pub reference: String,
-    /// What was asked.
+    /// What was asked for.
     pub kind: &'static str,
     /// The stored state.
     pub state: &'static str,
@@ -364,37 +364,37 @@ pub struct ServiceLine {
 #[derive(Clone, Debug, Template)]
 #[template(path = "staff/service.html")]
 pub struct ServicePage<'a> {
-    /// What stands around the page.
+    /// The frame of the page.
     pub shell: Shell<'a>,
-    /// What stands above it.
+    /// The header of the desk.
     pub desk: Desk,
-    /// Internal number.
+    /// The id of the service.
     pub id: i64,
     /// The programme's name.
     pub programme: &'static str,
-    /// What it calls its number.
+    /// What the programme calls its number.
     pub number_label: &'static str,
-    /// The number.
+    /// The agreement number.
     pub number: String,
     /// Public token, for the TXT record that gives it a domain.
     pub token: String,
     /// When its first request was submitted.
     pub created: When,
-    /// What is in force, by edge.
+    /// The routes in force, by edge.
     pub routes: Vec<EdgeRoutes>,
-    /// How many domains that is.
+    /// How many domains are in force.
     pub domains: usize,
-    /// What the checks of it have found since.
+    /// What its checks have found since.
     pub findings: Vec<Group>,
-    /// Who held its domains when.
+    /// The services that held its domains.
     pub spells: Vec<SpellLine>,
     /// Its requests, newest first.
     pub requests: Vec<ServiceLine>,
-    /// The account may cancel it, and there is something to cancel.
+    /// Whether the account may cancel it, and there is something to cancel.
     pub may_cancel: bool,
     /// `reason` of a cancellation.
     pub reason: Field,
-    /// The reasons there are.
+    /// The reasons to choose from.
     pub reasons: Vec<Choice>,
     /// `confirm` of a cancellation.
     pub confirm: Field,
@@ -412,17 +412,17 @@ impl ServicePage<'_> {
 /// A line of the audit.
 #[derive(Clone, Debug)]
 pub struct AuditLine {
-    /// When.
+    /// The time of the action.
     pub when: When,
-    /// Who.
+    /// The account's name.
     pub name: String,
-    /// What.
+    /// What was done.
     pub action: &'static str,
-    /// The request, or empty.
+    /// The request it was about, or empty.
     pub request: String,
-    /// The service.
+    /// The service it was about.
     pub service: Option<i64>,
-    /// Why, or empty.
+    /// The reason, or empty.
     pub reason: &'static str,
 }
 
@@ -430,12 +430,12 @@ pub struct AuditLine {
 #[derive(Clone, Debug, Template)]
 #[template(path = "staff/audit.html")]
 pub struct AuditPage<'a> {
-    /// What stands around the page.
+    /// The frame of the page.
     pub shell: Shell<'a>,
-    /// What stands above it.
+    /// The header of the desk.
     pub desk: Desk,
-    /// Newest first.
+    /// The lines, newest first.
     pub lines: Vec<AuditLine>,
-    /// Where it goes on.
+    /// The address of the next page.
     pub next: Option<String>,
 }

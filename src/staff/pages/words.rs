@@ -1,4 +1,4 @@
-//! How does the desk say how a request stands, and whose turn it is?
+//! The words in which the desk says how a request stands, and whose turn it is.
 
 use chrono::{DateTime, Utc};
 
@@ -16,20 +16,20 @@ use crate::{
 /// How a request stands, in the desk's words.
 #[derive(Clone, Debug)]
 pub(super) struct Said {
-    /// In a word or two.
+    /// The standing in a word or two.
     pub(super) tag: &'static str,
-    /// Its tone.
+    /// The tone of the tag.
     pub(super) tone: Tone,
     /// Who must act.
     pub(super) turn: &'static str,
     /// How old it is, or how long it took.
     pub(super) age: String,
-    /// That against the promise and, late, the limit.
+    /// The age compared with the promise and, when late, with the limit.
     pub(super) against: String,
 }
 
 impl Said {
-    /// At `now`.
+    /// The words for `facts` at `now`.
     pub(super) fn of(facts: &Facts, clocks: &Clocks, now: DateTime<Utc>) -> Self {
         let (tag, tone, turn) = match Standing::of(facts, clocks, now) {
             Standing::Checking { overdue: false } => ("In progress", Tone::Waiting, "The portal"),
@@ -86,7 +86,7 @@ pub(super) const fn programme(programme: Programme) -> &'static str {
     }
 }
 
-/// Why a request was rejected, or is to be.
+/// The reason of a rejection.
 pub(super) const fn reason(reason: Reason) -> &'static str {
     match reason {
         Reason::Expired => "Its time limit passed",
@@ -97,7 +97,7 @@ pub(super) const fn reason(reason: Reason) -> &'static str {
     }
 }
 
-/// Why a service is cancelled, or a request was refused.
+/// The reason of a cancellation or refusal.
 pub(super) const fn cancel_reason(reason: CancelReason) -> &'static str {
     match reason {
         CancelReason::OwnerAsked => "The owner asked for it",
@@ -108,7 +108,7 @@ pub(super) const fn cancel_reason(reason: CancelReason) -> &'static str {
     }
 }
 
-/// What the audit tells.
+/// An action of the audit in words.
 pub(super) const fn action(action: Action) -> &'static str {
     match action {
         Action::SignedIn => "Signed in",

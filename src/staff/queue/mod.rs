@@ -1,9 +1,9 @@
-//! Which requests are there, and which of them are meant?
+//! The queue: filters that say which requests are listed, and in which order.
 //!
-//! The queue is read in the order of submission: what is pending oldest first, so that what is
-//! overdue comes first; all else newest first. Every filter takes its candidates from an index, a
-//! few hundred at a time, and looks at no more than [`store::MOST_LOOKED_AT`] of them for a page, so
-//! that none takes long among millions; a page that ends there says so and offers to look on.
+//! The queue is read in the order of submission: pending requests oldest first, so that overdue
+//! ones come first; all others newest first. Every filter takes its candidates from an index, a few
+//! hundred at a time, and tests no more than [`store::MOST_LOOKED_AT`] of them for a page, so that
+//! none takes long among millions; a page that ends there says so and offers to go on.
 
 pub mod search;
 pub mod store;
@@ -16,15 +16,15 @@ use self::search::Search;
 use crate::{agreement::Programme, named::named, readiness::Code};
 
 named! {
-    /// The stored state that is asked for.
+    /// The stored state to list.
     StateFilter {
         /// In progress.
         Pending = "pending",
         /// Its routes came into force.
         Provisioned = "provisioned",
-        /// It ended without its routes.
+        /// It ended without its routes in force.
         Rejected = "rejected",
-        /// It was taken back.
+        /// It was withdrawn.
         Withdrawn = "withdrawn",
     }
 }
@@ -46,7 +46,7 @@ named! {
 }
 
 impl Age {
-    /// The time itself.
+    /// The length of time.
     #[must_use]
     pub const fn length(self) -> Duration {
         let days = match self {
@@ -60,69 +60,69 @@ impl Age {
     }
 }
 
-/// The query of the queue as it stands in the address: every field a text, empty for none.
+/// The query of the queue as it is in the address: every field is a text, empty for none.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(default)]
 pub struct Query {
-    /// What is searched for.
+    /// The text to search for.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub q: String,
-    /// [`StateFilter`].
+    /// The state, as in [`StateFilter`].
     #[serde(skip_serializing_if = "String::is_empty")]
     pub state: String,
-    /// Past the promise: `on`.
+    /// `on`: past the promise.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub overdue: String,
-    /// The administrator must act: `on`.
+    /// `on`: the administrator must act.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub needs: String,
-    /// In force, and a later check found something to mend: `on`.
+    /// `on`: in force, and a later check found something that needs fixing.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub risk: String,
-    /// [`Programme`].
+    /// The programme, as in [`Programme`].
     #[serde(skip_serializing_if = "String::is_empty")]
     pub programme: String,
-    /// [`Age`].
+    /// The age, as in [`Age`].
     #[serde(skip_serializing_if = "String::is_empty")]
     pub age: String,
-    /// [`Code`] of a finding.
+    /// The [`Code`] of a finding.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub finding: String,
-    /// The last request of the page before.
+    /// The id of the last request on the page before.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub after: String,
 }
 
-/// Which requests are meant.
+/// Which requests are listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// What is searched for; `None`: nothing.
+    /// What is searched for, if anything.
     pub search: Option<Search>,
-    /// The stored state.
+    /// Only requests in this stored state.
     pub state: Option<StateFilter>,
-    /// Past the promise.
+    /// Only requests past the promise.
     pub overdue: bool,
-    /// The administrator must act.
+    /// Only requests whose administrator must act.
     pub needs: bool,
-    /// In force and at risk.
+    /// Only requests in force and at risk.
     pub risk: bool,
-    /// Licensing programme.
+    /// Only requests of this programme.
     pub programme: Option<Programme>,
-    /// At least so old.
+    /// Only requests that are at least this old.
     pub age: Option<Age>,
-    /// Has this finding.
+    /// Only requests with this finding.
     pub finding: Option<Code>,
-    /// Beyond this request.
+    /// Only requests after this one, in the order of the list.
     pub after: Option<i64>,
 }
 
-/// A query with a value that is none of its filter's.
+/// The query has a value that is none of its filter's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a filter with a value that there is not")]
 pub struct UnknownValue;
 
 impl Filter {
-    /// The filter that a query stands for. Without anything: what is pending.
+    /// The filter that a query stands for. An empty query lists pending requests.
     ///
     /// # Errors
     ///
@@ -160,13 +160,13 @@ impl Filter {
         Ok(filter)
     }
 
-    /// Oldest first: what is pending, unless something is searched for.
+    /// Whether the oldest come first: for pending requests, unless something is searched for.
     #[must_use]
     pub fn is_oldest_first(&self) -> bool {
         self.state == Some(StateFilter::Pending) && self.search.is_none()
     }
 
-    /// The candidates are what is meant: nothing is left out of them.
+    /// Whether all candidates are listed, because no filter leaves any out.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         self.search.is_none()

@@ -1,9 +1,9 @@
-//! What does somebody who types into the one box mean?
+//! Finds out what was typed into the search box: a number, a reference, or a name.
 //!
 //! An agreement number (any spacing), the beginning of a reference (`O` for `0`, `I` and `L` for
 //! `1`), or a name: a SIP domain, one above it, or an Access Edge FQDN, in either form of a script
-//! beyond ASCII. `1234567` may be a number and the beginning of a reference: then it is looked for
-//! as both, and the page says so.
+//! beyond ASCII. `1234567` may be a number and the beginning of a reference: then both are searched
+//! for, and the page says so.
 
 use crate::{
     agreement::AgreementNumber,
@@ -16,23 +16,23 @@ const FEWEST_SYMBOLS: usize = 4;
 /// The symbols of a reference after `PIC`.
 const ALL_SYMBOLS: usize = 16;
 
-/// What a text is taken for; nothing at all is a text that finds nothing. Does not show itself.
+/// What a text is taken for; if it is nothing, the search finds nothing. `Debug` does not show it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Search {
-    /// The number of an agreement.
+    /// The agreement number to search for.
     pub number: Option<AgreementNumber>,
     /// The beginning of a reference, as it is shown: `PIC-7K3M-9Q`.
     pub reference: Option<Beginning>,
-    /// A SIP domain or Access Edge; those below it are meant too.
+    /// The SIP domain or Access Edge to search for, with all names below it.
     pub name: Option<Fqdn>,
 }
 
-/// The beginning of a reference, or all of it. Does not show itself.
+/// The beginning of a reference, or all of it. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Beginning(String);
 
 impl Beginning {
-    /// The beginning as it stands in a reference.
+    /// The beginning, in the form of a reference.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -70,7 +70,7 @@ impl std::fmt::Debug for Beginning {
 }
 
 impl Search {
-    /// What was typed; `None`: nothing was.
+    /// Reads what was typed; `None` if that is empty.
     #[must_use]
     pub fn read(typed: &str) -> Option<Self> {
         let text = typed::trim(typed);
@@ -81,7 +81,7 @@ impl Search {
             Ok(number) => Some(number),
             Err(problem) => problem.suggestion().cloned(),
         };
-        // A SIP URI has its domain at the end; who stands before it is looked for nowhere.
+        // A SIP URI has its domain at the end; the user before it is not searched for.
         let host = text.rsplit(['@', '＠']).next().unwrap_or_default();
         Some(Self {
             number,
@@ -90,7 +90,7 @@ impl Search {
         })
     }
 
-    /// It is taken for nothing that there could be.
+    /// Whether it is taken for nothing.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
         self.number.is_none() && self.reference.is_none() && self.name.is_none()

@@ -1,4 +1,4 @@
-//! How is the queue read, a page at a time?
+//! Reads the queue, a page at a time.
 
 use std::time::Duration;
 
@@ -14,54 +14,54 @@ use crate::{
 
 /// Lines on a page.
 pub const PAGE: usize = 50;
-/// Candidates that are looked at in one go.
+/// Candidates that are read at once.
 const WINDOW: usize = 500;
-/// Candidates that are looked at for one page, at most.
+/// The most candidates that are tested for one page.
 pub const MOST_LOOKED_AT: usize = 10_000;
-/// Requests that a search may mean, at most.
+/// The most requests that a search may find.
 pub const MOST_FOUND: usize = 5_000;
-/// What is counted, at most: more is "more than".
+/// Counting stops at this number, which is shown as "more than".
 pub const MOST_COUNTED: usize = 10_000;
 
 /// A line of the queue.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// Internal number: where the next page begins.
+    /// The request's id, from which the next page begins.
     pub id: i64,
-    /// The request's name.
+    /// The request's reference.
     pub reference: Reference,
     /// What its standing is derived from.
     pub facts: Facts,
-    /// Licensing programme.
+    /// The licensing programme.
     pub programme: Programme,
-    /// Agreement number.
+    /// The agreement number.
     pub number: AgreementNumber,
     /// How many SIP domains it wants.
     pub domains: usize,
-    /// The gravest of its findings, those that are fine or were skipped left out.
+    /// The most severe of its findings, without those that are fine or were skipped.
     pub worst: Option<Code>,
     /// The database's time when this was read.
     pub now: DateTime<Utc>,
 }
 
-/// A part of the queue.
+/// A page of the queue.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
     /// Its lines, at most [`PAGE`].
     pub rows: Vec<Row>,
-    /// Where it goes on; `None`: that was all.
+    /// Where the next page begins; `None`: this is the last one.
     pub next: Option<i64>,
-    /// [`MOST_LOOKED_AT`] candidates were looked at before the page was full.
+    /// Whether [`MOST_LOOKED_AT`] candidates were tested before the page was full.
     pub unfinished: bool,
-    /// The search means more than [`MOST_FOUND`] requests, and only so many were looked at.
+    /// Whether the search finds more than [`MOST_FOUND`] requests, and only that many were tested.
     pub too_many: bool,
 }
 
-/// A page of the requests that `filter` means; `promise` says what is overdue.
+/// A page of the requests that match `filter`; `promise` decides what is overdue.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away or a row is impossible.
+/// [`db::Error`] when the database is unreachable or a row is invalid.
 pub async fn page(pool: &PgPool, filter: &Filter, promise: Duration) -> Result<Page, db::Error> {
     let mut candidates = Candidates::of(pool, filter, promise).await?;
     let mut page = Page {
@@ -90,7 +90,7 @@ pub async fn page(pool: &PgPool, filter: &Filter, promise: Duration) -> Result<P
     Ok(page)
 }
 
-/// All that `filter` means, one part after the other, each in one go.
+/// All requests that match `filter`, read in parts.
 #[derive(Debug)]
 pub struct Export {
     filter: Filter,
@@ -99,11 +99,11 @@ pub struct Export {
 }
 
 impl Export {
-    /// Begins with the first.
+    /// Begins before the first request.
     ///
     /// # Errors
     ///
-    /// [`db::Error`] when the database is away.
+    /// [`db::Error`] when the database is unreachable.
     pub async fn begin(
         pool: &PgPool,
         filter: Filter,
@@ -117,11 +117,11 @@ impl Export {
         })
     }
 
-    /// The next lines, perhaps none; `None`: that was all.
+    /// The next lines, perhaps none; `None` at the end.
     ///
     /// # Errors
     ///
-    /// [`db::Error`] when the database is away or a row is impossible.
+    /// [`db::Error`] when the database is unreachable or a row is invalid.
     pub async fn next(&mut self, pool: &PgPool) -> Result<Option<Vec<Row>>, db::Error> {
         let ids = self.candidates.next(pool).await?;
         if ids.is_empty() {
@@ -135,23 +135,24 @@ impl Export {
 /// Where the candidates come from: an index that has them in order.
 #[derive(Debug)]
 enum Source {
-    /// A search has found them all.
+    /// The results of a search.
     Found(std::vec::IntoIter<i64>),
-    /// They have this finding.
+    /// Requests with this finding.
     Finding(Code),
-    /// They have a blocking finding.
+    /// Requests with a blocking finding.
     Blocking,
-    /// They are pending.
+    /// Pending requests.
     Pending,
-    /// They have ended like this.
+    /// Requests that have ended in this state.
     Ended(StateFilter),
 }
 
-/// Requests that may be meant, in the order of the queue.
+/// Requests that may match, in the order of the queue.
 #[derive(Debug)]
 struct Candidates {
     source: Source,
-    /// Oldest first: those above `low` in rising order. Else those below `high` in falling order.
+    /// Oldest first: those above `low` in rising order. Otherwise those below `high` in falling
+    /// order.
     oldest_first: bool,
     low: i64,
     high: i64,
@@ -171,7 +172,7 @@ impl Candidates {
             }
         }
         if filter.state == Some(StateFilter::Pending) && oldest_first {
-            // What is in force has findings too, and most of it is older.
+            // Requests in force have findings too, and most of them are older.
             low = low.max(first_pending(pool).await?.saturating_sub(1));
         }
         let age = filter.age.map(super::Age::length);
@@ -206,7 +207,7 @@ impl Candidates {
         })
     }
 
-    /// The next ones; none: there are no more.
+    /// The next candidates; empty if there are no more.
     async fn next(&mut self, pool: &PgPool) -> Result<Vec<i64>, db::Error> {
         let most = i64::try_from(self.window).unwrap_or(i64::MAX);
         let (low, high) = (self.low, self.high);
@@ -294,7 +295,7 @@ impl Candidates {
     }
 }
 
-/// Below this number no request is pending.
+/// An id below which no request is pending.
 async fn first_pending(pool: &PgPool) -> Result<i64, db::Error> {
     let first = sqlx::query_scalar!(r#"SELECT coalesce(min(request_id), 0) AS "first!" FROM work"#)
         .fetch_one(pool.again())
@@ -302,7 +303,7 @@ async fn first_pending(pool: &PgPool) -> Result<i64, db::Error> {
     Ok(first)
 }
 
-/// Beyond this number all requests are younger than `least`.
+/// An id above which all requests are younger than `least`.
 async fn last_before(pool: &PgPool, least: Duration) -> Result<i64, db::Error> {
     let beyond = sqlx::query_scalar!(
         r#"SELECT pic_last_request_before(pic_now() - $1::interval) AS "last!""#,
@@ -313,14 +314,14 @@ async fn last_before(pool: &PgPool, least: Duration) -> Result<i64, db::Error> {
     Ok(beyond)
 }
 
-/// The requests that a search may mean, newest first; one more than [`MOST_FOUND`] at most.
+/// The requests that a search finds, newest first; at most [`MOST_FOUND`] plus one.
 async fn find(pool: &PgPool, search: &Search) -> Result<Vec<i64>, db::Error> {
     let backwards = |name: &str| name.chars().rev().collect::<String>();
     let reference = search.reference.as_ref().map_or("", |r| r.as_str());
     let name = search.name.as_ref().map(|name| backwards(name.as_str()));
     let name = name.unwrap_or_default();
-    // The first text after all that begin with it: nothing in a reference comes after a tilde, and
-    // a slash comes after the dot.
+    // The first text after all that begin with it: no character of a reference comes after a tilde,
+    // and a slash comes after the dot.
     let after = |text: &str, end: char| match text {
         "" => String::new(),
         text => format!("{text}{end}"),
@@ -339,7 +340,7 @@ async fn find(pool: &PgPool, search: &Search) -> Result<Vec<i64>, db::Error> {
     Ok(found)
 }
 
-/// Those of the candidates that are meant, `most` at most, in the candidates' order.
+/// Those of the candidates that match, `most` at most, in the candidates' order.
 async fn rows(
     pool: &PgPool,
     filter: &Filter,
@@ -396,18 +397,18 @@ async fn rows(
     Ok(rows.collect::<Result<_, Impossible>>()?)
 }
 
-/// How many requests there are in each state, [`MOST_COUNTED`] and one at most.
+/// How many requests there are in each state, counted to [`MOST_COUNTED`] plus one at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// In progress.
+    /// Requests in progress.
     pub pending: usize,
-    /// Of those, past the promise.
+    /// Those of them that are past the promise.
     pub overdue: usize,
-    /// Their routes came into force.
+    /// Requests whose routes came into force.
     pub provisioned: usize,
-    /// Ended without their routes.
+    /// Requests that ended without their routes in force.
     pub rejected: usize,
-    /// Taken back.
+    /// Requests that were withdrawn.
     pub withdrawn: usize,
 }
 
@@ -415,7 +416,7 @@ pub struct Counts {
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away.
+/// [`db::Error`] when the database is unreachable.
 pub async fn counts(pool: &PgPool, promise: Duration) -> Result<Counts, db::Error> {
     let row = sqlx::query_file!(
         "src/staff/queue/counts.sql",

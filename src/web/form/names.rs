@@ -1,4 +1,4 @@
-//! Are the fields that have come so far fields of the form?
+//! Checks the names of a form's fields while the form comes in.
 
 use axum::http::StatusCode;
 use serde::{
@@ -12,28 +12,28 @@ use crate::{
     web::guard::decoded,
 };
 
-/// The most fields of a form: 10 edges with their domains and all others are fewer by far, and each
-/// takes memory even if nothing is in it.
+/// The most fields of a form: 10 edges with their domains and all others are far fewer, and each
+/// takes memory even if it is empty.
 const MOST: usize = 100;
 
 /// Checks the names of a form's fields as they come.
 #[derive(Debug)]
 pub(super) struct Names {
-    /// Those of the form.
+    /// The names that the form has.
     known: &'static [&'static str],
-    /// Where the last field begins, and how far it has been read.
+    /// Where the last field begins, and how far the form has been read.
     begin: usize,
     read: usize,
-    /// Its name is complete and known.
+    /// Whether the last field's name is complete and known.
     is_named: bool,
     fields: usize,
 }
 
 impl Names {
-    /// The names that `T`, a struct, has for its fields.
+    /// The names of the fields of `T`, a struct.
     pub(super) fn of<T: DeserializeOwned>() -> Self {
         let mut known: &[&str] = &[];
-        // Fails always: it is asked for nothing but the names.
+        // Always fails: it only reports the names.
         let _ = T::deserialize(Asking(&mut known));
         Self {
             known,
@@ -44,16 +44,16 @@ impl Names {
         }
     }
 
-    /// Checks what is new in `form`.
+    /// Checks the new part of `form`.
     ///
     /// # Errors
     ///
-    /// What is to be answered to a form that has another field, or too many.
+    /// The problem for a form that has another field, or too many.
     pub(super) fn check(&mut self, form: &[u8]) -> Result<(), Problem> {
         for (at, byte) in form.iter().enumerate().skip(self.read) {
             match byte {
                 b'&' => {
-                    // Nothing at all between two of them is no field.
+                    // An empty piece between two `&` is no field.
                     if !self.is_named && self.begin < at {
                         self.check_name(&form[self.begin..at])?;
                     }
@@ -75,7 +75,7 @@ impl Names {
         Ok(())
     }
 
-    /// Checks the last field, which may have a name and nothing else.
+    /// Checks the last field, which may be a name without a value.
     ///
     /// # Errors
     ///
@@ -102,7 +102,7 @@ impl Names {
     }
 }
 
-/// Notes which fields a struct asks for.
+/// A deserializer that only notes which fields a struct has.
 struct Asking<'a>(&'a mut &'static [&'static str]);
 
 impl<'de> Deserializer<'de> for Asking<'_> {
@@ -144,7 +144,7 @@ mod tests {
         edges: Vec<String>,
     }
 
-    /// What is answered to a form that comes in pieces of `size` bytes, and how much was read.
+    /// The status for a form that comes in pieces of `size` bytes, and how much of it was read.
     fn answer(form: &str, size: usize) -> (u16, usize) {
         let mut names = Names::of::<Form>();
         let mut form_so_far = Vec::new();
@@ -187,7 +187,7 @@ mod tests {
     }
 
     proptest! {
-        /// What serde takes is let through, however it is cut.
+        /// What serde accepts is accepted here too, however the form is split.
         #[test]
         fn no_field_of_the_form_is_refused(
             pairs in prop::collection::vec(("name|edge", ".{0,8}"), 0..20),

@@ -1,7 +1,7 @@
-//! Has this network asked for too many domains within an hour?
+//! Limits how many domains a network may ask for within an hour.
 //!
-//! Where readiness is checked, each domain that is asked for costs look-ups for as long as it is
-//! pending. What a network may ask for comes back bit by bit, so a wait is seldom long.
+//! Where readiness is checked, each domain that is asked for costs lookups for as long as it is
+//! pending. The allowance refills continuously, so a wait is seldom long.
 
 use std::{
     fmt,
@@ -16,18 +16,18 @@ use crate::{error::TooMany, server::network::Network};
 
 /// Domains an hour and network.
 pub const AN_HOUR: u32 = 20_000;
-/// What a domain weighs for its network; in the widest network around it, it weighs 1.
+/// What a domain counts for its network; in the widest network around it, it counts 1.
 const WEIGHT: u32 = 16;
 
 /// Counts the domains that networks ask for.
 pub struct Domains {
-    /// None: no limit.
+    /// `None`: no limit.
     limiter: Option<DefaultKeyedRateLimiter<Network>>,
-    /// Counts requests, to forget now and then whose share is whole again.
+    /// Counts requests, so that networks with a full allowance are forgotten now and then.
     requests: AtomicU32,
 }
 
-/// Without what was counted.
+/// Prints nothing of what was counted.
 impl fmt::Debug for Domains {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Domains").finish_non_exhaustive()
@@ -49,12 +49,12 @@ impl Domains {
     }
 
     /// Counts `domains` for `network` if it may ask for them now. A request has 1,000 at most, so
-    /// that any fits into the limit. In the wider networks around it as much weighs less, by their
+    /// that any fits into the limit. In the wider networks around it they count less, by their
     /// multiple of the limit.
     ///
     /// # Errors
     ///
-    /// [`TooMany`]; waiting helps.
+    /// [`TooMany`], with the time to wait.
     pub fn take(&self, network: Network, domains: usize) -> Result<(), TooMany> {
         let Some(limiter) = &self.limiter else {
             return Ok(());

@@ -1,9 +1,10 @@
-//! How often has the same network, or the same service, done something within a span of time?
+//! Counts how often the same network, or the same service, has done something within a span of
+//! time.
 //!
-//! What is done is taken first and given back when it turns out not to count. So of what is sent
-//! at the same time no more gets through than of what is sent one after the other: what is still
-//! in progress counts. The price is that of many honest people behind one address no more than the
-//! limit are served in the same moment; the next may try as soon as one of them is done.
+//! An action is counted first and given back when it turns out not to count. So of actions sent at
+//! the same time no more are let through than of actions sent one after the other. The price: of
+//! many people behind one address no more than the limit are served at the same moment; the next
+//! may try as soon as one of them is done.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -16,17 +17,17 @@ use std::{
 
 use crate::{agreement::ServiceId, clock::Clock, error::TooMany, server::network::Network};
 
-/// The highest limit: what is remembered of a network is bounded by it.
+/// The highest limit, which bounds what is remembered of a network.
 pub const HIGHEST: u32 = 10_000;
 /// Networks or services that are remembered, in each of two generations.
 const MOST_KEYS: usize = 8_192;
-/// Times that are remembered, likewise.
+/// Times that are remembered, in each generation.
 const MOST_STAMPS: usize = 262_144;
 
-/// What a [`Limiter`] can count by.
+/// A key that a [`Limiter`] can count by.
 pub trait Counted: Copy + Eq + Hash {
-    /// All that it is counted in, beginning with itself, each with the multiple of the limit that
-    /// holds there.
+    /// All keys that it is counted under, beginning with itself, each with the multiple of the
+    /// limit that holds there.
     fn counted(self) -> impl Iterator<Item = (Self, u32)>;
 }
 
@@ -44,16 +45,16 @@ impl Counted for ServiceId {
 
 /// Counts what is done within a span of time.
 pub struct Limiter<K = Network> {
-    /// 0: no limit.
+    /// 0 stands for no limit.
     most: u32,
-    /// Milliseconds.
+    /// The span in milliseconds.
     span: u64,
     most_keys: usize,
     clock: Clock,
     seen: Mutex<Seen<K>>,
 }
 
-/// Without what was counted.
+/// Prints nothing of what was counted.
 impl<K> fmt::Debug for Limiter<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Limiter")
@@ -62,7 +63,8 @@ impl<K> fmt::Debug for Limiter<K> {
     }
 }
 
-/// One that was taken. It stays counted, also when this is dropped, unless it is given back.
+/// One action that was counted. It stays counted, even when this is dropped, unless it is given
+/// back.
 #[derive(Debug)]
 pub struct Taken<'a, K: Counted = Network> {
     limiter: &'a Limiter<K>,
@@ -71,7 +73,8 @@ pub struct Taken<'a, K: Counted = Network> {
 }
 
 impl<K: Counted> Taken<'_, K> {
-    /// It does not count: a right password was no guess, or nothing was done after all.
+    /// Takes the action off the count: a right password was no guess, or nothing was done after
+    /// all.
     pub fn give_back(self) {
         let mut seen = self.limiter.seen();
         for (key, _) in self.key.counted() {
@@ -83,9 +86,9 @@ impl<K: Counted> Taken<'_, K> {
 /// Milliseconds of the clock, the oldest first.
 type Stamps = VecDeque<u64>;
 
-/// Two generations: what is seen moves to the young one. When that has lasted for the span,
-/// nothing in the old one matters any more; when it is full, those who were not seen for longest
-/// are forgotten.
+/// Two generations: a key that is used moves to the young one. When that is as old as the span, the
+/// old one no longer matters; when it is full, the keys that were not used for longest are
+/// forgotten.
 struct Seen<K> {
     young: HashMap<K, Stamps>,
     old: HashMap<K, Stamps>,
@@ -117,12 +120,11 @@ impl<K: Counted> Limiter<K> {
         }
     }
 
-    /// Counts one for `key`, and in all that is around it, if it may do it now.
+    /// Counts one action for `key`, and for the networks around it, if the limit allows it.
     ///
     /// # Errors
     ///
-    /// [`TooMany`] with the time after which it may; then nothing is counted, so that waiting
-    /// helps.
+    /// [`TooMany`] with the time to wait; then nothing is counted, so that waiting helps.
     pub fn take(&self, key: K) -> Result<Taken<'_, K>, TooMany> {
         let now = millis(self.clock.elapsed());
         let taken = Taken {
@@ -169,8 +171,8 @@ impl<K: Counted> Seen<K> {
         }
     }
 
-    /// How long `key` has to wait, with this limit; 0: it may now. It is in the young generation
-    /// from now on.
+    /// How long `key` has to wait under this limit, 0 for not at all. Moves it to the young
+    /// generation.
     fn wait(&mut self, key: K, now: u64, span: u64, most: u32) -> u64 {
         if let Some(stamps) = self.old.remove(&key) {
             self.stamps += stamps.len();
@@ -193,7 +195,7 @@ impl<K: Counted> Seen<K> {
         self.stamps += 1;
     }
 
-    /// Takes one of these out, if it is still remembered.
+    /// Removes one of these times, if it is still remembered.
     fn remove(&mut self, key: K, at: u64) {
         let generations = [&mut self.young, &mut self.old];
         for generation in generations {
@@ -255,13 +257,13 @@ mod tests {
         let second = limiter.take(one).unwrap();
         limiter.take(one).unwrap_err();
         first.give_back();
-        // The second is the oldest now: what was given back is not waited for.
+        // The second is the oldest now: the one that was given back no longer counts.
         limiter.take(one).unwrap();
         assert_eq!(limiter.take(one).unwrap_err().seconds(), 60);
         second.give_back();
         limiter.take(one).unwrap().give_back();
         limiter.take(one).unwrap().give_back();
-        // What was forgotten meanwhile is given back without harm.
+        // Giving back one that was forgotten meanwhile does no harm.
         let late = limiter.take(one).unwrap();
         clock.advance(Duration::from_mins(3));
         limiter.take(one).unwrap();
@@ -338,7 +340,7 @@ mod tests {
     }
 
     proptest! {
-        /// Against the plainest limiter there is: a list of everything.
+        /// Compared with the simplest limiter there is: a list of everything.
         #[test]
         fn never_more_than_the_limit_in_any_minute(
             steps in prop::collection::vec((0_u32..5, 0_u64..25_000, any::<bool>()), 1..200),
@@ -372,7 +374,7 @@ mod tests {
                 let network = if who % 2 == 0 { network(u32::from(who)) } else { Network::V6([1, 2, who / 512, who]) };
                 let _ = limiter.take(network);
                 let seen = limiter.seen();
-                // Each counts in three at most.
+                // Each is counted under three keys at most.
                 prop_assert!(seen.young.len() <= 52 && seen.old.len() <= 52);
                 prop_assert!(seen.young.values().chain(seen.old.values()).all(|s| s.len() <= 3 * 16));
             }

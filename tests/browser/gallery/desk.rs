@@ -1,4 +1,4 @@
-//! Which pages does the support desk have, and after which fortnight are they shown?
+//! The pages of the support desk, after a fortnight of requests.
 
 use std::time::Duration;
 
@@ -17,17 +17,17 @@ use super::{At, Gallery, HOUR, RISK, Way, store_findings};
 const PASSWORD: &str = "four words nobody says";
 const DAY: Duration = Duration::from_secs(24 * HOUR);
 
-/// Provisioned on each day of the fortnight before the last three days.
+/// Requests provisioned on each day of the fortnight before the last three days.
 const DAYS: [usize; 10] = [3, 0, 5, 2, 8, 1, 0, 4, 6, 2];
 
-// Findings as rows, as beside.
+// Findings as rows, as in the parent module.
 const HELD: &str = "
     (false, 1, 1, 'domain-held', 'blocking', '', 'service 1'),
     (false, 2, 2, 'srv-port', 'blocking', '_sipfederationtls._tcp.fabrikam.example. SRV 0 0 5061 edge.fabrikam.example.', 'priority 0, weight 0, port 443, target edge.fabrikam.example'),
     (true, 1, 1, 'certificate-expires-soon', 'warning', 'valid for more than 30 days', 'until 2 December 2026'),
     (false, 3, 3, 'srv', 'ok', '', 'priority 0, weight 0, port 5061, target edge.fabrikam.example')";
 
-/// Every third request that waits has a finding, of three kinds in turn.
+/// Every third pending request has a finding, of three kinds in turn.
 const WAITING: &str = "
     INSERT INTO finding (request_id, code, subject, severity, at)
     SELECT request_id, code, code || '.example', severity, pic_now()
@@ -64,7 +64,7 @@ impl Gallery {
         let (refused, _) = app.submit(&[("sip.contoso.com", "contoso.com")]).await;
         let (withdrawn, _) = app.submit(&[("sip.gone.example", "gone.example")]).await;
         app.store(30).await;
-        // What is worked on now is what is held; the rest waits.
+        // Requests that the background task holds now count as held; the others wait.
         app.run(
             "UPDATE work SET due_at = pic_now() + interval '9 hours' WHERE due_at <= pic_now() AND
              request_id <> (SELECT min(request_id) FROM work)",
@@ -104,7 +104,7 @@ impl Gallery {
         sweeper.sweep(Cause::Hand).await.unwrap();
         app.worker().show_once().await.unwrap();
 
-        // The audit comes first: to look at a request is recorded.
+        // The audit comes first, because opening a request is recorded.
         for (name, path) in [
             ("staff-audit", "/staff/audit"),
             ("staff-overview", "/staff"),

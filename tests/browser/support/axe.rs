@@ -1,4 +1,4 @@
-//! Can everybody use the page, as far as a machine can tell?
+//! Checks the accessibility of pages, as far as a machine can.
 
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ const RUN: &str = r#"return axe.run(document, {
 }))"#;
 
 impl Page {
-    /// What axe-core finds against WCAG 2.2 A and AA and its best practices. What it cannot decide
+    /// The findings of axe-core for WCAG 2.2 A and AA and its best practices. What it cannot decide
     /// counts too: every page here can be decided.
     pub(crate) async fn axe(&self) -> Vec<String> {
         if self.eval("return typeof axe").await == "undefined" {
@@ -35,7 +35,7 @@ impl Page {
         lines(&result["faults"])
     }
 
-    /// What every page has, whatever it is about.
+    /// Checks what every page must have, whatever it is about.
     pub(crate) async fn assert_well_formed(&self, page: &str) {
         let facts = self
             .eval(

@@ -1,8 +1,8 @@
-//! How does a test get a browser of its own, and how does the browser end with the test?
+//! Starts a browser for a test, and ends it with the test.
 //!
-//! Chromedriver leaves Chromium running, whatever ends it. So both go with their process group when
-//! the [`Browser`] is dropped, and `setpriv --pdeathsig`, where there is one, ends them if the tests
-//! are killed.
+//! Chromedriver leaves Chromium running, whatever ends it. So both are killed with their process
+//! group when the [`Browser`] is dropped, and `setpriv --pdeathsig`, if installed, kills them if
+//! the tests are killed.
 
 use std::{
     fs,
@@ -41,7 +41,7 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    /// Waits until there is room for one more, and starts it.
+    /// Waits until one more may run, and starts it.
     ///
     /// # Panics
     /// If Chromium or chromedriver is missing, with the command that installs them.
@@ -118,7 +118,8 @@ impl Drop for Driver {
         if let Some(id) = self.child.id() {
             let _ = killpg(Pid::from_raw(id.cast_signed()), Signal::SIGKILL);
         }
-        // Who is being killed may still write; what is left then goes with the next clean-up.
+        // Processes that are being killed may still write; what is left is deleted at the next
+        // clean-up.
         for _ in 0..20 {
             if fs::remove_dir_all(self.scratch.path()).is_ok() {
                 break;
@@ -145,7 +146,7 @@ fn chromium() -> PathBuf {
         .unwrap_or_else(|| panic!("chromium is missing; {INSTALL}; or name it in CHROMIUM"))
 }
 
-/// A launcher that ends Chromium when chromedriver is gone.
+/// A script that ends Chromium when chromedriver has ended.
 fn launcher(scratch: &Path) -> PathBuf {
     let path = scratch.join("launch");
     let tied = program("setpriv").map_or("", |_| "setpriv --pdeathsig KILL -- ");
@@ -178,7 +179,7 @@ fn capabilities(scratch: &Path) -> Capabilities {
         "--font-render-hinting=none",
         "--lang=en-GB",
         "--window-size=1280,900",
-        // Nothing but the loopback can be reached, whatever a page or the browser asks for.
+        // Only the loopback can be reached, whatever a page or the browser requests.
         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE 127.0.0.2",
         "--disable-features=Translate,OptimizationHints,MediaRouter,AutofillServerCommunication",
     ]

@@ -1,4 +1,4 @@
-//! Is the HTML what the standard says it is?
+//! Validates HTML against the standard.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::npm_file;
 
-/// Runs html-validate over pages, each with a name for the report.
+/// Runs html-validate on pages, each with a name for the report.
 ///
 /// # Panics
 /// With the list of what is wrong.

@@ -1,4 +1,4 @@
-//! What does a test with a real browser need?
+//! What tests with a real browser need.
 
 pub(crate) mod axe;
 pub(crate) mod browser;
@@ -17,7 +17,7 @@ pub(crate) fn repository(path: &str) -> PathBuf {
 /// A file of an npm package that the browser tests use.
 ///
 /// # Panics
-/// If it is not installed, with the way to get it.
+/// If it is not installed, with how to install it.
 pub(crate) fn npm_file(path: &str) -> PathBuf {
     let file = repository("static/source/node_modules").join(path);
     assert!(
@@ -28,7 +28,7 @@ pub(crate) fn npm_file(path: &str) -> PathBuf {
     file
 }
 
-/// Keeps a picture or a print-out for whoever wants to look at it.
+/// Saves a picture or a print-out for inspection.
 pub(crate) fn keep(name: &str, bytes: &[u8]) {
     let folder = std::env::var_os("BROWSER_OUT").map_or_else(
         || Path::new(env!("CARGO_TARGET_TMPDIR")).join("pictures"),

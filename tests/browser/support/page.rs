@@ -1,4 +1,4 @@
-//! What does a test do with a page, and what does it ask of it?
+//! A page in the browser: what tests do with it, and what they read from it.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use fantoccini::{Client, Locator, elements::Element, wd::WebDriverCompatibleCommand};
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use super::{browser::Browser, keep};
 use crate::portal_support::eventually;
 
-/// The one tab of a browser.
+/// The only tab of a browser.
 pub(crate) struct Page {
     pub(crate) client: Client,
-    /// Origin of the portal.
+    /// The origin of the portal.
     pub(crate) origin: String,
 }
 
@@ -35,7 +35,7 @@ impl WebDriverCompatibleCommand for Extension {
     }
 }
 
-/// Colour scheme that the system asks for.
+/// The colour scheme of the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scheme {
     Light,
@@ -61,7 +61,7 @@ impl Page {
 
     // ---- The browser's own settings ---------------------------------------------------------
 
-    /// A command of the developer tools.
+    /// Sends a command of the developer tools.
     pub(crate) async fn cdp(&self, command: &str, params: Value) -> Value {
         let body = json!({ "cmd": command, "params": params });
         self.client
@@ -73,11 +73,11 @@ impl Page {
             .unwrap_or_else(|error| panic!("{command}: {error}"))
     }
 
-    /// `media`: `screen` or `print`. Says all at once: what is left out goes back.
+    /// Sets the media, `screen` or `print`, and all features: those left out are reset.
     pub(crate) async fn media(&self, media: &str, scheme: Scheme) {
         let features = json!([
             { "name": "prefers-color-scheme", "value": scheme.name() },
-            // Else the colours would still be on their way when they are looked at.
+            // Otherwise the colours could still be changing when they are read.
             { "name": "prefers-reduced-motion", "value": "reduce" },
         ]);
         self.cdp(
@@ -91,7 +91,7 @@ impl Page {
         self.media("screen", scheme).await;
     }
 
-    /// A window of this width in CSS pixels; `zoom` 2 is 200 % of a window twice as wide.
+    /// Sets the window to this width in CSS pixels; `zoom` 2 is 200 % in a window twice as wide.
     pub(crate) async fn window(&self, width: u32, zoom: u32) {
         self.cdp(
             "Emulation.setDeviceMetricsOverride",
@@ -100,7 +100,7 @@ impl Page {
         .await;
     }
 
-    /// For pages opened from now on. Those of the tests run all the same.
+    /// For pages opened from now on. The tests' own scripts run in any case.
     pub(crate) async fn scripts(&self, enabled: bool) {
         self.cdp(
             "Emulation.setScriptExecutionDisabled",
@@ -122,7 +122,7 @@ impl Page {
             .unwrap_or_else(|error| panic!("{url}: {error}"));
     }
 
-    /// Does what leads to another page, and waits until that is there.
+    /// Does what leads to another page, and waits until that is loaded.
     pub(crate) async fn leave(&self, how: impl AsyncFnOnce()) {
         self.eval("window.before = true").await;
         how().await;
@@ -133,17 +133,17 @@ impl Page {
         .await;
     }
 
-    /// Waits until `script` says true.
+    /// Waits until `script` returns true.
     pub(crate) async fn until(&self, what: &str, script: &str) {
         eventually(what, async || {
-            // Between two pages there is nobody to ask.
+            // Between two pages scripts fail.
             let said = self.client.execute(script, vec![]).await;
             said.is_ok_and(|said| said == true).then_some(())
         })
         .await;
     }
 
-    /// Sends a form from the page that is open, as if that page had it.
+    /// Sends a form from the open page, as if the page contained it.
     pub(crate) async fn send(&self, url: &str, fields: &[(String, String)], enctype: &str) {
         self.leave(async || {
             self.eval_with(
@@ -163,13 +163,13 @@ impl Page {
         .await;
     }
 
-    /// Presses what bears these words, and waits for the page it leads to.
+    /// Presses the button or link with this text, and waits for the page it leads to.
     pub(crate) async fn press(&self, words: &str) {
         let target = self.pressable(words).await;
         self.leave(async || target.click().await.unwrap()).await;
     }
 
-    /// The button or link that is named so, and is shown.
+    /// The visible button or link with this name.
     pub(crate) async fn pressable(&self, words: &str) -> Element {
         let path = format!(
             "//*[self::button or self::a][normalize-space(.)='{words}'][not(@tabindex='-1')]"
@@ -237,7 +237,7 @@ impl Page {
         self.find("h1").await.text().await.unwrap()
     }
 
-    /// HTTP status of the page.
+    /// The HTTP status of the page.
     pub(crate) async fn status(&self) -> u64 {
         self.eval("return performance.getEntriesByType('navigation')[0].responseStatus")
             .await
@@ -245,7 +245,7 @@ impl Page {
             .unwrap()
     }
 
-    /// Nothing reaches beyond the window's edge.
+    /// Checks that nothing is wider than the window.
     pub(crate) async fn assert_no_sideways_scrolling(&self, page: &str) {
         let beyond = self
             .eval(
@@ -259,9 +259,9 @@ impl Page {
         assert_eq!(beyond, json!([]), "{page} scrolls sideways");
     }
 
-    /// The console is empty: no script error, no refusal by the content security policy, no missing
-    /// file. A page that is an error by intention is named there with its status: those of
-    /// `statuses` are expected.
+    /// Checks that the console is empty: no script error, no refusal by the content security
+    /// policy, no missing file. A page that is an error page on purpose appears there with its
+    /// status: those of `statuses` are expected.
     pub(crate) async fn assert_quiet(&self, statuses: &[u16]) {
         let lines = self.console().await;
         let expected: Vec<String> = statuses
@@ -277,7 +277,7 @@ impl Page {
         assert!(loud.is_empty(), "the console says: {loud:#?}");
     }
 
-    /// What the console has said since it was last asked.
+    /// The console messages since the last call.
     pub(crate) async fn console(&self) -> Vec<String> {
         let log = self
             .client
@@ -295,7 +295,7 @@ impl Page {
 
     // ---- Keeping -----------------------------------------------------------------------------
 
-    /// The whole page, also what is below the window's edge.
+    /// A picture of the whole page, including what is below the window's edge.
     pub(crate) async fn picture(&self, name: &str) {
         let shot = self
             .cdp(

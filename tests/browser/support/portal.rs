@@ -1,4 +1,4 @@
-//! How does a browser reach a portal of the test's own?
+//! Serves a portal for the browser of a test.
 
 use std::net::SocketAddr;
 
@@ -53,11 +53,11 @@ impl Portal {
     }
 }
 
-/// Serves another router on another origin; its address.
+/// Serves another router on another origin; returns its address.
 pub(crate) async fn serve(host: &str, router: Router) -> String {
     let listener = listen(host).await;
     let address = listener.local_addr().unwrap();
-    // Ends with the test's own runtime.
+    // It ends with the test's own runtime.
     tokio::spawn(Door::new(Limits::default()).serve(listener, router, CancellationToken::new()));
     origin(address)
 }

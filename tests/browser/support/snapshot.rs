@@ -1,11 +1,11 @@
-//! What does a screen reader get to hear, and did that change?
+//! Compares what a screen reader is given with snapshots.
 //!
 //! The accessibility tree as lines of role and name, compared by `insta` with the files of
-//! `tests/browser/snapshots/`: of the pages in [`PAGES`] their title and what is in `main`, of those
-//! in [`SHELLS`] what is around it.
+//! `tests/browser/snapshots/`: for the pages in [`PAGES`] their title and the content of `main`,
+//! for those in [`SHELLS`] everything around it.
 //!
-//! A page that differs fails its test, and `insta` writes what it is now to a `.snap.new` beside
-//! the snapshot, to compare. Accept a change that was meant by writing the snapshots anew, and read
+//! A page that differs fails its test, and `insta` writes the new content to a `.snap.new` next to
+//! the snapshot, to compare. Accept an intended change by writing the snapshots again, and read
 //! them with `git diff` before the commit:
 //!
 //! ```text
@@ -75,11 +75,11 @@ pub(crate) const PAGES: [&str; 44] = [
     "staff-account",
 ];
 
-/// The pages whose header, notices, navigation and footer are compared: one for everybody, one of
-/// somebody who is signed in to a service, one of the desk.
+/// The pages whose header, notices, navigation and footer are compared: a public one, one of a
+/// client that is signed in to a service, one of the desk.
 pub(crate) const SHELLS: [&str; 3] = ["status-pending", "service-cancel", "staff-overview"];
 
-/// What differs from run to run, and what stands for it.
+/// What differs from run to run, and its replacement.
 const MASKS: &[(&str, &str)] = &[
     (r"PIC(-[0-9A-HJKMNP-TV-Z]{4}){4}", "PIC-0000"),
     (r"([0-9A-HJKMNP-TV-Z]{4}-){6}[0-9A-HJKMNP-TV-Z]{2}", "KEY"),
@@ -105,18 +105,18 @@ const MASKS: &[(&str, &str)] = &[
     (r#"(?<=each day\."\n)( *text "[\d.]+[a-z]?"\n)+"#, ""),
 ];
 
-/// What is compared of a page.
+/// The part of a page that is compared.
 #[derive(Clone, Copy)]
 enum Part {
-    /// The title and what is in `main`.
+    /// The title and the content of `main`.
     Main,
-    /// All but what is in `main`.
+    /// Everything except the content of `main`.
     Shell,
 }
 
 impl Page {
-    /// Compares what assistive technology is told of this page with its snapshots, where it is in
-    /// [`PAGES`] or [`SHELLS`] by this name.
+    /// Compares the accessibility tree of this page with its snapshots, if it is in [`PAGES`] or
+    /// [`SHELLS`] under this name.
     pub(crate) async fn assert_snapshots(&self, name: &str) {
         if PAGES.contains(&name) {
             let told = self.told(Part::Main).await;
@@ -188,21 +188,21 @@ fn there_is_a_snapshot_of_each_page_that_is_compared_and_no_other() {
     let files = fs::read_dir(repository("tests/browser/snapshots")).unwrap();
     let files = files.map(|file| file.unwrap().file_name().into_string().unwrap());
     let there: BTreeSet<_> = files
-        // What differs, to be read and then accepted or removed; git ignores it.
+        // New content, to be read and then accepted or removed; git ignores it.
         .filter(|file| !file.ends_with(".snap.new"))
         .map(|file| file.trim_end_matches(".snap").to_owned())
         .collect();
     assert_eq!(there, compared);
 }
 
-/// Writes `node` and what is in it. `around`: the name of what is around it.
+/// Writes `node` and its children. `around`: the name of its parent.
 fn tell(nodes: &HashMap<&str, &Value>, node: &Value, depth: usize, around: &str, out: &mut String) {
     let role = node["role"]["value"].as_str().unwrap_or_default();
     let name = node["name"]["value"].as_str().unwrap_or_default();
     let is_text = role == "StaticText";
     let silent = node["ignored"] == true
         || matches!(role, "none" | "generic" | "InlineTextBox" | "LineBreak" | "ListMarker")
-        // The name of a link or heading is its text: once is enough.
+        // The name of a link or heading is its text, which is written once.
         || is_text && (around.contains(name) || name.trim().is_empty());
     let mut below = depth;
     let mut named = around;

@@ -1,4 +1,4 @@
-//! Does one request that cannot be settled leave the others alone?
+//! Checks that a request that cannot be settled does not affect the others.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::support::{
     world::World,
 };
 
-/// Request 2 can have no event of the kind that a settlement brings.
+/// Request 2 can have no event of the kind that a settlement writes.
 const POISON: &str = "CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         IF NEW.request_id = 2 AND NEW.code IN ('provisioned', 'at-risk') THEN
             RAISE EXCEPTION 'no' USING ERRCODE = 'numeric_value_out_of_range';
@@ -17,7 +17,7 @@ const POISON: &str = "CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql 
     CREATE TRIGGER poison BEFORE INSERT ON event FOR EACH ROW EXECUTE FUNCTION poison()";
 const CURE: &str = "DROP TRIGGER poison ON event";
 
-/// How often request 2 was put off, and that it is free and waits.
+/// How often request 2 was postponed; also checks that it is not leased, and waits.
 async fn put_off(portal: &TestApp) -> i64 {
     portal
         .number(
@@ -27,7 +27,7 @@ async fn put_off(portal: &TestApp) -> i64 {
         .await
 }
 
-/// A portal on zones and edges that are fine for three requests.
+/// A portal with valid zones and edges for three requests.
 async fn three(world: &World, edges: &mut Vec<crate::support::edge::Edge>) -> TestApp {
     let checks = world.enforce();
     let portal = TestApp::with(|site| site.checks = checks).await;
@@ -48,7 +48,7 @@ async fn one_that_fails_stops_no_other_where_nothing_is_looked_up() {
     portal.run(POISON).await;
     assert_eq!(portal.work().await.provisioned, 3);
     assert_eq!(put_off(&portal).await, 1);
-    // It waits longer each time, and others go on meanwhile.
+    // It waits longer each time, while others are settled.
     portal.advance(WAITS.first).await;
     portal.store(1).await;
     assert_eq!(portal.work().await.provisioned, 1);

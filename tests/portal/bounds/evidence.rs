@@ -1,4 +1,4 @@
-//! Is what zones answer stored and shown within bounds, however much it is?
+//! Checks that evidence is stored and shown within bounds, however much zones answer.
 
 use std::collections::BTreeMap;
 
@@ -15,14 +15,14 @@ use crate::{
     },
 };
 
-/// Records that each zone answers with.
+/// Records in each zone's answer.
 const RECORDS: usize = 40;
-/// The most that a page may be long, in bytes.
+/// The longest page in bytes.
 const PAGE: usize = 1_000_000;
-/// The most that one form may add to what is stored as found, in bytes.
+/// The most that one form may add to the stored evidence, in bytes.
 const STORED: i64 = 200_000;
 
-/// Zones of which two servers answer with other long records each, all made up anew.
+/// Fills zones of which two servers answer with different long records each, newly made up.
 fn answer(world: &World, dice: &mut Dice, domains: &[String]) -> Vec<Vec<String>> {
     let mut label = |length: usize| -> String {
         let letter = |_| char::from(b'a' + u8::try_from(dice.below(26)).unwrap());
@@ -49,7 +49,7 @@ fn answer(world: &World, dice: &mut Dice, domains: &[String]) -> Vec<Vec<String>
     all
 }
 
-/// The version of each row that is stored.
+/// The version of each stored row.
 async fn versions(portal: &TestApp) -> BTreeMap<(String, String), i64> {
     let rows: Vec<(String, String, i64)> =
         sqlx::query_as("SELECT code, subject::text, xmin::text::bigint FROM finding")
@@ -92,7 +92,7 @@ async fn zones_that_answer_with_a_lot_fill_neither_the_database_nor_a_page() {
     assert_eq!(portal.work().await.waiting, 1);
 
     let rows = portal.number("SELECT count(*) FROM finding").await;
-    // Two of nearly each: of the first ones the resolver's word was taken.
+    // Two of nearly each: for the first ones the resolver's answer was used.
     assert!(rows > i64::try_from(2 * many - 10).unwrap(), "{rows}");
     let lines = "SELECT sum(octet_length(array_to_string(found, ''))) FROM finding WHERE found <> '{\"not kept: too much\"}'";
     let lines = portal.number(lines).await;
@@ -112,7 +112,7 @@ async fn zones_that_answer_with_a_lot_fill_neither_the_database_nor_a_page() {
         assert!(size < PAGE, "{path}: {size}");
     }
 
-    // The answers before they are sent, and a check without a request.
+    // The review before the submit, and a check without a request.
     let mut fields = request(&id, &edges);
     fields.retain(|(name, _)| *name != "action");
     fields.push(("action", "review"));
@@ -132,8 +132,8 @@ async fn zones_that_answer_with_a_lot_fill_neither_the_database_nor_a_page() {
         assert!(size < PAGE, "{what}: {size}");
     }
 
-    // The same records in another order are the same evidence. By now the zones' servers are known to
-    // be some, so that they are asked for all of them.
+    // The same records in another order are the same evidence. By now the zones' servers have
+    // proven to be name servers, so that all of them are queried.
     portal.advance(WAITS.longest).await;
     assert_eq!(portal.work().await.waiting, 1);
     let before = versions(&portal).await;
@@ -152,7 +152,8 @@ async fn zones_that_answer_with_a_lot_fill_neither_the_database_nor_a_page() {
     println!("{written} rows written for another order");
     assert!(written < many / 10, "{written}");
 
-    // Other records are written within the bounds, and no row for which there was no room.
+    // Other records are stored within the bounds, and rows for which there was no room are not
+    // written.
     answer(&world, &mut dice, &domains);
     portal.advance(WAITS.longest).await;
     assert_eq!(portal.work().await.waiting, 1);

@@ -1,4 +1,4 @@
-//! Does a timeline stay short, and does nothing that it holds stand in anybody's way?
+//! Checks that a timeline stays short, and that a full one blocks nothing.
 
 use std::time::Duration;
 
@@ -17,14 +17,15 @@ use crate::{
 
 const ONE: &[(&str, &str)] = &[("sip.contoso.com", "contoso.com")];
 
-/// As full as a timeline could get where places were small integers, for the last request.
+/// The last request gets a timeline as full as it could become when the numbers were small
+/// integers.
 const FULL: &str = "INSERT INTO event (request_id, seq, at, actor, code)
     SELECT r.id, n, pic_now(), 'administrator', 'key-replaced'
     FROM (SELECT max(id) AS id FROM request) r, generate_series(3, 32767) AS n";
-/// At the end of what there is.
+/// Adds to the end of the timeline.
 const AT_ITS_END: &str = "INSERT INTO event (request_id, seq, at, actor, code)
     SELECT max(id), 2147483647, pic_now() - interval '2 days', 'administrator', 'key-replaced' FROM request";
-/// It refuses whatever is written to it.
+/// A trigger that refuses everything that is written to it.
 const REFUSING: &str = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         IF NEW.code = 'domain-lost' THEN RAISE EXCEPTION 'no'; END IF; RETURN NEW; END $$;
     CREATE TRIGGER refuse BEFORE INSERT ON event FOR EACH ROW EXECUTE FUNCTION refuse()";
@@ -149,7 +150,7 @@ async fn a_zone_that_comes_and_goes_adds_a_row_of_each_kind_and_the_last_one_is_
     let bundle = format!("/requests/{reference}/support.txt");
     let bundle = portal.get(&bundle).await.body;
     assert!(bundle.contains("at-risk, 5 times, last at "), "{bundle}");
-    // The next day is told by itself.
+    // The next day gets an entry of its own.
     portal.advance(Duration::from_hours(25)).await;
     world.route("contoso.com", "sip.contoso.com");
     check().await;

@@ -1,4 +1,4 @@
-//! What operators put where: on command lines, into export files; and what Prometheus reads.
+//! Marks that operators put on command lines and into export files, and what Prometheus reads.
 
 use std::{fmt::Write as _, fs, net::SocketAddr, process::Stdio};
 
@@ -7,8 +7,8 @@ use axum::http::StatusCode;
 use super::Canary;
 use crate::support::process::{Portal, command, exchange, program, scratch};
 
-/// Tries every form as the name of an account of the support desk; each is refused without being
-/// repeated. How many were tried.
+/// Tries every form as the name of an account of the support desk; each must be refused without
+/// being repeated. Returns how many were tried.
 pub(super) async fn as_staff_names(canary: &Canary, settings: &[(&str, &str)]) -> usize {
     // An argument cannot have a NUL.
     let forms = || canary.forms.iter().filter(|form| !form.contains('\0'));
@@ -27,10 +27,10 @@ pub(super) async fn as_staff_names(canary: &Canary, settings: &[(&str, &str)]) -
     forms().count()
 }
 
-/// Brings an old portal's export over that has a form in each line's columns of contacts and in a
-/// column that nobody knows. How many were put there.
+/// Imports an old portal's export that has a form in each line's contact columns and in an unknown
+/// column. Returns how many there were.
 pub(super) async fn in_an_export(canary: &Canary, settings: &[(&str, &str)]) -> usize {
-    // Beside what is looked through: the export itself stays the operator's.
+    // Outside the directory that is searched: the export itself is the operator's file.
     let aside = scratch();
     let file = aside.path().join("export.csv");
     let mut export =
@@ -58,8 +58,8 @@ pub(super) async fn in_an_export(canary: &Canary, settings: &[(&str, &str)]) -> 
     canary.forms.len() * 3
 }
 
-/// Brings an export over that has a form in the column of agreement numbers, and digits that could be a
-/// telephone number: each is refused by its line without being repeated. How many there were.
+/// Imports an export that has forms in the column of agreement numbers, and digits that could be a
+/// telephone number: each line must be refused without being repeated. Returns how many there were.
 pub(super) async fn as_agreement_numbers(canary: &Canary, settings: &[(&str, &str)]) -> usize {
     let aside = scratch();
     let file = aside.path().join("numbers.csv");
@@ -91,7 +91,7 @@ pub(super) async fn as_agreement_numbers(canary: &Canary, settings: &[(&str, &st
     count
 }
 
-/// What Prometheus reads of a portal with `PIC_METRICS_LISTEN`.
+/// The metrics of a portal with `PIC_METRICS_LISTEN`.
 pub(super) async fn metrics(portal: &Portal) -> String {
     let log = portal.log();
     let (_, rest) = log.split_once("metrics on http://").unwrap();

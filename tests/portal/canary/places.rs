@@ -1,4 +1,4 @@
-//! Where can something be put?
+//! Puts marks into every place of a running portal that accepts data.
 
 use std::{
     fmt::Write as _,
@@ -15,20 +15,20 @@ use crate::support::{
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
-/// Every place of a running portal.
+/// All places of a running portal.
 pub(super) struct Places<'a> {
     pub(super) address: SocketAddr,
     /// A request in force.
     pub(super) reference: &'a str,
-    /// A request that is pending.
+    /// A pending request.
     pub(super) pending: &'a str,
-    /// The cookie of somebody who is signed in.
+    /// The session cookie of an administrator.
     pub(super) session: &'a str,
-    /// How often something was put somewhere.
+    /// How often a mark was put somewhere.
     pub(super) planted: &'a AtomicUsize,
 }
 
-/// `text` in an address: all of it percent-encoded.
+/// `text` in an address, all of it percent-encoded.
 fn encoded(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {
@@ -39,7 +39,7 @@ fn encoded(text: &str) -> String {
 }
 
 impl Places<'_> {
-    /// Puts `typed` everywhere.
+    /// Puts `typed` into all places.
     pub(super) async fn fill(&self, typed: &str) {
         self.fields(typed).await;
         self.other_forms(typed).await;
@@ -102,7 +102,7 @@ impl Places<'_> {
         }
     }
 
-    /// A form with a field that is not asked for: refused whole, with the rule, and not echoed.
+    /// A form with an unknown field must be refused as a whole, with the rule, and not echoed.
     async fn refused(&self, path: &str, fields: &[(&str, &str)]) {
         let sent = self.post(path, fields).await;
         assert_eq!(sent.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}");
@@ -166,7 +166,7 @@ impl Places<'_> {
         }
     }
 
-    /// Into bodies that are no forms, or too much.
+    /// Into bodies that are no forms, or are too large.
     async fn bodies(&self, typed: &str) {
         let json = serde_json::json!({ "number": "1234567", "contact": { "email": typed, typed: [typed] } });
         let part = format!(
@@ -198,7 +198,8 @@ impl Places<'_> {
                     ("cookie", self.session),
                 ];
                 let sent = self.ask("POST", &path, &headers, body).await;
-                // Without checks `/check` shows its form again; the support desk asks who it is.
+                // Without checks `/check` shows its form again; the support desk redirects to its
+                // sign-in.
                 let shown = path == "/check" && kind == "application/x-www-form-urlencoded";
                 let locked = sent.header("location").starts_with("/staff/");
                 assert!(
@@ -210,7 +211,7 @@ impl Places<'_> {
         }
         let number = format!("number={}", encoded(typed).repeat(20_000));
         let number = &number[..number.len().min(600_000)];
-        // The portal may hang up on so much before all of it is sent.
+        // The portal may close the connection before all of it is sent.
         self.count(1);
         let _ = exchange(self.address, "POST", "/requests/new", &[FORM], number).await;
     }
@@ -250,7 +251,7 @@ impl Places<'_> {
 
     /// Into headers, of requests that succeed and that fail.
     async fn headers(&self, typed: &str) {
-        // A header holds no such byte.
+        // A header cannot contain such a byte.
         let typed = typed.replace('\0', "");
         let id = submission_id();
         let wrong = serde_html_form::to_string(request(&id, &[("x", "y")])).unwrap();
@@ -297,7 +298,7 @@ impl Places<'_> {
         }
     }
 
-    /// Into what is no request at all.
+    /// Into text that is no valid request.
     async fn nonsense(&self, typed: &str) {
         let raw = typed.replace([' ', '\0'], "");
         for nonsense in [
@@ -313,14 +314,14 @@ impl Places<'_> {
             ),
         ] {
             self.count(1);
-            // Whatever comes back: the client may be cut off at once.
+            // Any response will do: the client may be disconnected at once.
             let mut connection = Connection::to(self.address).await.unwrap();
             let _ = connection.send(&nonsense).await;
             drop(connection);
         }
     }
 
-    /// What everybody, and who is signed in, sees afterwards.
+    /// The pages that the public, and signed-in clients, see afterwards.
     pub(super) async fn pages(&self) -> Vec<String> {
         let mut pages = Vec::new();
         for route in pic_portal::routes::table() {

@@ -1,4 +1,4 @@
-//! Do the checks spare those whom they ask, however much is asked of them?
+//! Checks that readiness checks limit their load on other people's servers.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use pic_portal::names::{AccessEdge, SipDomain};
 
 use crate::support::{edge::Mode, world::World};
 
-/// Long enough for anything here.
+/// Long enough for any check here.
 const BUDGET: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

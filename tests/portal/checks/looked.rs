@@ -1,4 +1,4 @@
-//! What becomes of requests whose zones and edges are really looked at?
+//! Requests whose zones and edges are really checked.
 
 use std::time::{Duration, Instant};
 
@@ -98,7 +98,7 @@ async fn a_mend_is_seen_sooner_by_who_asks_for_another_look() {
         .await;
     assert_eq!(sent.header("location"), format!("/requests/{reference}"));
     assert_eq!(portal.work().await.provisioned, 1);
-    // There is nothing more to look at than once a day.
+    // There is nothing left to check, except once a day.
     let ended = portal
         .post(&format!("/requests/{reference}/check-again"), &[])
         .await;
@@ -170,7 +170,7 @@ async fn a_held_domain_moves_when_its_owner_speaks_for_the_service() {
             held.contains(&"blocking domain-held contoso.com".to_owned()),
             "{held:?}"
         );
-        // The token of the holder is public too, and of no use to the other.
+        // The holder's token is public too, and of no use to the other.
         world.speak_for("contoso.com", &token(&portal, &holder).await);
         portal.advance(WAITS.first).await;
         assert_eq!(portal.work().await.held, 1);
@@ -201,7 +201,7 @@ async fn many_requests_for_one_edge_connect_to_it_once() {
     let began = Instant::now();
     assert_eq!(portal.work().await.provisioned, 20);
     assert_eq!(edge.connections(), 1);
-    // Nor does one that comes a moment later.
+    // Nor does a route that is published a moment later.
     world.route("late.contoso.com", "sip.contoso.com");
     portal
         .store_one(&[("sip.contoso.com", "late.contoso.com")])
@@ -227,11 +227,11 @@ async fn nobody_waits_for_a_slow_neighbour() {
         (portal.state(&quick).await == "provisioned").then_some(())
     })
     .await;
-    // The slow one is still being looked at: its lease is held, and nothing was found yet.
+    // The slow one is still being checked: its lease is held, and it has no findings yet.
     assert_eq!(findings(&portal, &slow).await, [""; 0]);
     let held = "SELECT count(*) FROM work WHERE lease_token IS NOT NULL";
     assert_eq!(portal.number(held).await, 1);
-    // Whoever stops gives it back.
+    // A worker that stops releases the lease.
     stop.cancel();
     worker.await.unwrap();
     assert_eq!(portal.number(held).await, 0);
@@ -314,7 +314,7 @@ async fn a_request_of_hundreds_of_domains_starves_no_other() {
     let _edge = world.ready("contoso.com").await;
     world.zone("fabrikam.com");
     let _large = world.edge("sip.fabrikam.com", &["fabrikam.com"]).await;
-    // More than may be asked of one zone at once.
+    // More lookups than one zone may get at once.
     let domains: Vec<_> = (0..250).map(|n| format!("d{n}.fabrikam.com")).collect();
     for domain in &domains {
         world.route(domain, "sip.fabrikam.com");

@@ -1,4 +1,4 @@
-//! Is a domain provisioned only after its owner has named the service, where the portal asks for that?
+//! Checks that a domain that needs proof is provisioned only after its owner has named the service.
 
 use std::time::Duration;
 
@@ -17,9 +17,9 @@ use crate::{
 };
 
 const ONE: &[(&str, &str)] = &[("sip.contoso.com", "contoso.com")];
-/// How long after a look somebody may ask for another, and more.
+/// Longer than the time after a check before another can be requested.
 const AFTER_A_LOOK: Duration = Duration::from_secs(10);
-/// What the page of a provisioned request says of the records that have proven its domains.
+/// What the page of a provisioned request says about the records that have proven its domains.
 const NOT_NEEDED: &str = "is not needed any more: you can remove it";
 
 fn always(world: &World, mode: Mode) -> Checks {
@@ -34,7 +34,7 @@ async fn portal(checks: Checks) -> TestApp {
     TestApp::with(|site| site.checks = checks).await
 }
 
-/// What was found of the proof of its domains, as `severity code subject`.
+/// The findings about the proof of its domains, as `severity code subject`.
 async fn proofs(portal: &TestApp, reference: &str) -> Vec<String> {
     sqlx::query_scalar(
         "SELECT concat_ws(' ', f.severity, f.code, f.subject) FROM finding f
@@ -57,7 +57,7 @@ async fn token(portal: &TestApp, reference: &str) -> String {
     .unwrap()
 }
 
-/// Presses *Check again*, and lets the background task do what is due.
+/// Presses *Check again*, and runs the background task.
 async fn check_again(
     portal: &TestApp,
     reference: &str,
@@ -76,7 +76,7 @@ async fn json_of(portal: &TestApp, reference: &str) -> Value {
     serde_json::from_str(&portal.send(request).await.body).unwrap()
 }
 
-/// Changes a service to these domains at `sip.contoso.com`; the reference of the update.
+/// Changes a service to these domains at `sip.contoso.com`; returns the reference of the update.
 async fn update(portal: &TestApp, cookie: &str, domains: &str) -> String {
     let id = submission_id();
     let fields = [
@@ -90,7 +90,7 @@ async fn update(portal: &TestApp, cookie: &str, domains: &str) -> String {
     sent.reference()
 }
 
-/// A line to copy, as it stands in a page.
+/// A line to copy, as it is in a page.
 fn command(line: &str) -> String {
     let words = line
         .split(' ')
@@ -147,7 +147,7 @@ async fn whoever_asks_for_a_strangers_domain_never_gets_it() {
     world.speak_for("contoso.com", &token(&portal, &owner).await);
     portal.advance(WAITS.longest).await;
     let settled = portal.work().await;
-    // Whichever is settled first: the other one lacks the proof, or meets a domain that is held.
+    // Whichever is settled first: the other one lacks the proof, or finds a domain that is held.
     assert_eq!(settled.provisioned, 1);
     assert_eq!(settled.waiting + settled.held, 1);
     assert_eq!(portal.state(&owner).await, "provisioned");
@@ -170,7 +170,7 @@ async fn an_update_proves_what_it_adds_and_a_cancel_nothing() {
         world.route(name, "sip.contoso.com");
     }
     let portal = portal(always(&world, Mode::Enforce)).await;
-    // It came into force before anybody was asked for proof.
+    // It came into force before proof was required.
     let (reference, key) = portal.submit(ONE).await;
     let before = portal.worker().with_checks(world.enforce());
     assert_eq!(before.drain().await.unwrap().provisioned, 1);
@@ -195,7 +195,7 @@ async fn an_update_proves_what_it_adds_and_a_cancel_nothing() {
     world.speak_for("it.contoso.com", &token);
     assert_eq!(check_again(&portal, &more).await.provisioned, 1);
     assert_eq!(portal.number(ROUTES).await, 2);
-    // Neither does what was proven once keep its record, nor is it asked for again.
+    // A domain that was proven needs no record later, and is not asked for proof again.
     world.internet.set("_pic-portal.it.contoso.com", &[]);
     let less = update(&portal, &cookie, "it.contoso.com").await;
     assert_eq!(portal.work().await.provisioned, 1);
@@ -318,7 +318,7 @@ async fn every_page_on_the_way_says_what_will_be_asked_for() {
                 "_pic-portal.contoso.com. 300 IN TXT \"pic-service={}\"",
                 token(portal, &reference).await
             );
-            // The receipt knows it before anything was looked at, and so does the request's page.
+            // The receipt shows it before anything was checked, and so does the request's page.
             for path in ["", "/receipt", "/receipt.txt"] {
                 let page = portal.get(&format!("/requests/{reference}{path}")).await;
                 let shown = if path == "/receipt.txt" {
@@ -359,7 +359,7 @@ async fn no_record_is_looked_up_where_nobody_is_asked_for_one() {
     let server = &world.internet.authorities[0];
     let asked = server.count("_pic-portal.contoso.com", RecordType::TXT);
     assert_eq!(asked, 0);
-    // Who has the domain moved here by a record reads that it is not needed any more.
+    // A request whose domain was moved here by a record says that the record is no longer needed.
     let (heir, _) = portal.submit(ONE).await;
     assert_eq!(portal.work().await.held, 1);
     let told = json_of(&portal, &heir).await;

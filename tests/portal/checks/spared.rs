@@ -1,5 +1,5 @@
-//! Are those spared whom a stranger's zone names as its servers, and is the database spared what
-//! nobody can look at?
+//! Checks that name servers named by a stranger's zone are spared, and the database when no check
+//! is possible.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::support::{
     world::World,
 };
 
-/// Eight names for the one server of the internet, as the servers of `zone`.
+/// Eight names for the only server of the internet, as the name servers of `zone`.
 fn eight_names(world: &World, zone: &str) {
     let address = format!("A {}", world.internet.authorities[0].address.ip());
     let servers: Vec<_> = (0..8).map(|n| format!("NS ns{n}.{zone}")).collect();
@@ -64,7 +64,8 @@ async fn a_check_sends_few_packets_to_whom_a_zone_names_as_its_servers() {
         let page = portal.post("/check", &names).await;
         let packets = victim.asked().len();
         assert!((1..=40).contains(&packets), "{packets} packets");
-        // The resolver's word does for who waits: nothing is called dead that is not.
+        // The resolver's answer is enough for a client that waits: no server is reported dead that
+        // is not.
         assert!(
             !page.body.contains("data-severity=\"unknown\""),
             "{}",

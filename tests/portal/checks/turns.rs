@@ -1,5 +1,5 @@
-//! Does a request of many names, or of names that nobody answers for, keep nothing from others, and
-//! lose nothing itself?
+//! Checks that a request with many names, or with names that get no answer, delays no other and
+//! loses nothing.
 
 use std::{
     collections::BTreeMap,
@@ -26,10 +26,10 @@ use crate::support::{
 };
 
 const ONE: &[(&str, &str)] = &[("sip.contoso.com", "contoso.com")];
-/// The end of names that nobody answers for.
+/// The end of names for which no server answers.
 const SILENT: &str = "silent.example";
 
-/// A few names a turn.
+/// A few names in each turn.
 const SHORT: TurnSize = TurnSize { first: 4, later: 8 };
 
 fn number(name: &str, otherwise: usize) -> usize {
@@ -46,7 +46,7 @@ fn worker(portal: &TestApp, places: Places) -> Worker {
         .with_places(places)
 }
 
-/// Stores `requests` with `domains` each, all in zones of their own that nobody answers for.
+/// Stores `requests` with `domains` each, all in zones of their own for which no server answers.
 async fn store_silent(portal: &TestApp, requests: usize, domains: usize) {
     for request in 0..requests {
         let names: Vec<_> = (0..domains)
@@ -57,7 +57,7 @@ async fn store_silent(portal: &TestApp, requests: usize, domains: usize) {
     }
 }
 
-/// The memory of this process, in megabytes.
+/// The resident memory of this process, in megabytes.
 fn resident() -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status
@@ -72,8 +72,8 @@ fn resident() -> usize {
         / 1_024
 }
 
-/// `PIC_STARVE`: so many requests instead of a few, each of a thousand domains, with the places that
-/// a portal has; for `make soak`, which prints what was measured.
+/// `PIC_STARVE` sets the number of requests, each of a thousand domains, with the slots that a
+/// portal has; for `make soak`, which prints the measured times.
 #[expect(clippy::print_stdout, reason = "figures for whoever asks for them")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn silent_zones_keep_nothing_from_an_honest_request_that_comes_last() {
@@ -109,19 +109,19 @@ async fn silent_zones_keep_nothing_from_an_honest_request_that_comes_last() {
         page.body
     );
     eventually("the honest one is provisioned", async || {
-        // Not by its page, which a busy database may put off.
+        // Not by its page, which a busy database may delay.
         let state = "SELECT count(*) FROM request WHERE state = 'provisioned'";
         (portal.number(state).await == 1).then_some(())
     })
     .await;
     assert_eq!(portal.state(&honest).await, "provisioned");
     let waited = began.elapsed();
-    // Nobody had more than a first turn and one of what is slow before it.
+    // Before it, no other request had more than a first turn and one in the slow lane.
     let most = "SELECT coalesce(max(names_done), 0)::bigint FROM check_progress";
     let most = portal.number(most).await;
     let first = i64::from(places.turn.first) + 1;
     assert!(most <= 2 * first, "{most} names were done for another");
-    // And each of the others had its turn, or is about to.
+    // And each of the others has had its turn, or will soon.
     let asked: BTreeMap<_, _> = world
         .internet
         .resolver
@@ -162,7 +162,7 @@ async fn large(world: &World, portal: &TestApp, domains: usize) -> (String, Vec<
     (reference, names)
 }
 
-/// How often each domain's record was asked for at the zone's own server.
+/// How often each domain's record was queried at the zone's own server.
 fn asked(world: &World, names: &[String]) -> Vec<usize> {
     let of = |name: &String| {
         let owner = format!("_sipfederationtls._tcp.{name}");
@@ -190,7 +190,8 @@ async fn a_large_request_is_done_in_several_turns_and_each_name_once() {
     let kept = "SELECT count(*) FROM check_progress";
     assert_eq!(portal.number(kept).await, 0);
 
-    // In force, it is looked at in turns too; a fault of the first turn is told at the end.
+    // Once in force, it is checked in turns too; an error found in the first turn is reported at
+    // the end.
     world.unroute(&names[0]);
     portal.advance(Duration::from_hours(24)).await;
     let settled = worker(&portal, places).drain().await.unwrap();
@@ -212,7 +213,7 @@ async fn what_was_found_is_kept_when_the_process_ends_in_the_middle() {
         ..Places::default()
     };
     let stop = CancellationToken::new();
-    // The first turn is quick; what follows is not.
+    // The first turn is quick; the following ones are not.
     world
         .internet
         .resolver
@@ -227,7 +228,7 @@ async fn what_was_found_is_kept_when_the_process_ends_in_the_middle() {
     running.await.unwrap();
     let first = asked(&world, &names[..4]);
     world.internet.resolver.behave(Manner::Honest);
-    // The fault is mended too late for this check, and it says so.
+    // The error is fixed too late for this check, which still reports it.
     world.route(&names[0], "sip.contoso.com");
     let settled = worker(&portal, places).drain().await.unwrap();
     assert_eq!(settled.waiting, 1, "{settled:?}");
@@ -293,7 +294,7 @@ async fn a_zone_that_is_silent_is_found_out_once_for_all_its_names() {
     assert!((5..=21).contains(&asked), "{asked} names were asked for");
     let told = "SELECT count(*) FROM finding WHERE code = 'resolver-unreachable'";
     assert_eq!(portal.number(told).await, 60, "all of them are told of");
-    // Its neighbour is none the worse.
+    // The request next to it is not affected.
     portal.store_one(ONE).await;
     let waker = Notifier::default();
     let worker = Worker::new(portal.pool().clone(), WAITS, waker);

@@ -1,4 +1,4 @@
-//! What becomes of a request by what its checks said; without any look-up.
+//! What becomes of a request, depending on what its checks found; without any lookup.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ fn unreachable() -> Finding {
     finding(Code::EdgeUnreachable, "sip.contoso.com", &["refused"])
 }
 
-/// What the checks found for one request, which holds it back or not.
+/// The findings for one request, and whether they block it.
 fn verdict(request: i64, findings: &[Finding], blocked: bool) -> Verdicts {
     Verdicts {
         blocked: if blocked { vec![request] } else { Vec::new() },
@@ -45,14 +45,14 @@ fn verdict(request: i64, findings: &[Finding], blocked: bool) -> Verdicts {
     }
 }
 
-/// Claims the one request that is due.
+/// Claims the only request that is due.
 async fn claim(portal: &TestApp) -> Claim {
     let claim = store::claim(portal.pool(), 10, LEASE).await.unwrap();
     assert_eq!(claim.len(), 1);
     claim
 }
 
-/// Claims the one request that is due, and settles it.
+/// Claims the only request that is due, and settles it.
 async fn settle(portal: &TestApp, findings: &[Finding], blocked: bool) -> Settled {
     let claim = claim(portal).await;
     let verdicts = verdict(claim.requests()[0], findings, blocked);
@@ -88,7 +88,7 @@ async fn a_blocked_request_waits_and_is_provisioned_when_it_is_not() {
     assert_eq!(portal.state(&reference).await, "pending");
     assert_eq!(found(&portal, &reference).await, [missing(), unreachable()]);
     later(&portal).await;
-    // One of the two is mended.
+    // One of the two is fixed.
     assert_eq!(settle(&portal, &[missing()], true).await.waiting, 1);
     assert_eq!(found(&portal, &reference).await, [missing()]);
     later(&portal).await;
@@ -187,7 +187,7 @@ async fn a_lease_that_is_renewed_lasts_and_one_that_is_given_back_does_not() {
         .await
         .unwrap();
     claim(&portal).await;
-    // Whoever has lost it renews and releases nothing.
+    // A worker that has lost the lease renews and releases nothing.
     checking::store::release(portal.pool(), &same)
         .await
         .unwrap();
@@ -232,7 +232,7 @@ async fn what_is_in_force_is_watched_until_something_else_is() {
     assert_eq!(portal.number("SELECT count(*) FROM route").await, 1);
 }
 
-/// Everything that is due of what is in force.
+/// Claims everything in force that is due.
 async fn claim_watched(portal: &TestApp) -> Claim {
     checking::store::claim_watched(portal.pool(), 10, LEASE)
         .await
@@ -281,7 +281,7 @@ async fn whoever_asks_again_about_what_is_in_force_gets_another_look() {
     assert!(again().await);
     let claim = claim_watched(&portal).await;
     assert_eq!(claim.len(), 1);
-    // While it is being looked at, somebody mends it and asks again.
+    // While it is being checked, the administrator fixes it and asks for another check.
     assert!(again().await);
     let checked = [(claim.requests()[0], vec![missing()])];
     checking::store::store_watched(portal.pool(), &claim, &checked)
@@ -336,7 +336,7 @@ async fn a_domain_that_is_released_is_no_finding_while_something_else_is() {
         1,
         "the cancel"
     );
-    // What was freed is looked at at once.
+    // What was released is checked at once.
     let settled = settle(&portal, &[missing()], true).await;
     assert_eq!((settled.held, settled.waiting), (0, 1));
     assert_eq!(codes().await, [Code::SrvMissing]);
@@ -374,7 +374,7 @@ async fn whoever_asks_for_another_look_gets_one_at_once_but_not_all_the_time() {
     assert!(!again().await, "a moment ago");
     portal.advance(Duration::from_secs(10)).await;
     assert!(again().await);
-    // While it is being looked at, somebody asks again: what is found may be old by then.
+    // While it is being checked, another check is requested: the findings may be outdated by then.
     let claim = claim(&portal).await;
     assert!(again().await);
     let verdicts = verdict(claim.requests()[0], &[missing()], true);
@@ -382,7 +382,8 @@ async fn whoever_asks_for_another_look_gets_one_at_once_but_not_all_the_time() {
         .await
         .unwrap();
     assert_eq!(settle(&portal, &[missing()], true).await.waiting, 1);
-    // The wait begins anew: whoever mends one thing may mend another.
+    // The wait begins with the shortest again: an administrator who fixes one thing may fix
+    // another.
     let wait = "SELECT round(extract(epoch FROM due_at - checked_at))::bigint FROM work";
     assert!(
         portal.number(wait).await <= 30,

@@ -1,5 +1,5 @@
-//! Are the updates that happen all the time HOT: no entry in any index, and the old version gone
-//! with the next look at its page?
+//! Checks that frequent updates are HOT: they change no index, and the old version is pruned when
+//! its page is next read.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::support::app::{TestApp, WAITS};
 const LEASE: Duration = Duration::from_secs(30);
 const MANY: usize = 700;
 
-/// One connection, so that what it has counted is told before the next question.
+/// One connection, so that its counters are up to date before the next query.
 fn alone(portal: &TestApp) -> PgPool {
     PgPool::new(portal.db().options(), 1)
 }
@@ -67,8 +67,8 @@ async fn claims_renewals_and_releases_are_hot_however_often() {
     assert_eq!(claimed, (all, all), "claims");
     let renewed = counted(&pool, "work", async || {
         for _ in 0..6 {
-            // What nobody sees any more goes with the next look at its page, or not yet, when
-            // somebody is busy in another database of the server: here it goes now.
+            // Old versions are pruned when their page is next read, or later if another database of
+            // the server is busy: this removes them now.
             run(&pool, "VACUUM work").await;
             checking::renew(&pool, &claims, LEASE).await.unwrap();
         }
@@ -81,7 +81,7 @@ async fn claims_renewals_and_releases_are_hot_however_often() {
     })
     .await;
     assert_eq!(released, (all, all), "releases");
-    // What is looked at again at another time has another entry in the index of due times.
+    // A request that is checked at another time has another entry in the index of due times.
     let moved = counted(&pool, "work", async || {
         run(&pool, "UPDATE work SET due_at = due_at + interval '1 s'").await;
     })
@@ -100,7 +100,7 @@ async fn a_claim_on_what_is_in_force_is_hot_too() {
         "INSERT INTO watch (request_id, due_at, checked_at) SELECT id, pic_now(), pic_now() FROM request",
     )
     .await;
-    // Due all over the day, as they are: neighbours are not due together.
+    // Due times are spread over the day, as in reality: neighbours are not due together.
     run(
         &pool,
         "UPDATE watch SET due_at = pic_now() - (request_id * 7919 % 43200) * interval '1 s'",
@@ -172,9 +172,9 @@ async fn a_request_is_updated_once_in_its_life() {
         assert_eq!(worker.drain().await.unwrap().provisioned, MANY);
     })
     .await;
-    // The state stands in predicates of indexes (one pending request a service; the desk's counts), so
-    // this one is not HOT. It is the only one.
+    // The state is in predicates of indexes (one pending request for each service; the desk's
+    // counts), so this one is not HOT. It is the only one.
     assert_eq!(requests, (all, 0));
-    // With checks off its row of work is not written to at all, only deleted.
+    // With checks off its row of work is not updated at all, only deleted.
     assert_eq!(updates(&pool, "work").await, (0, 0));
 }

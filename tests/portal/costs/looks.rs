@@ -1,4 +1,4 @@
-//! How often does the background task ask the database?
+//! Checks how often the background task queries the database.
 
 use std::time::{Duration, Instant};
 
@@ -17,8 +17,8 @@ use crate::support::{
 const PATIENCE: Duration = Duration::from_secs(30);
 const SUBMITS: i64 = 40;
 
-/// Counts every look at what is due, whoever takes it, and also where nothing comes of it: a
-/// sequence is not undone with its transaction.
+/// Counts every query for due work, by any process, and also where it finds none: a sequence is not
+/// rolled back with its transaction.
 const COUNTED: &str = "
     ALTER FUNCTION pic_settle_plain RENAME TO settle_plain;
     CREATE SEQUENCE looks;
@@ -35,7 +35,8 @@ async fn looks(portal: &TestApp) -> i64 {
     portal.number("SELECT last_value FROM looks").await
 }
 
-/// `instances` processes' background tasks, until stopped; the first is woken by the portal's submits.
+/// The background tasks of `instances` processes, until stopped; the first is woken by the portal's
+/// submits.
 fn instances(portal: &TestApp, count: usize, stop: &CancellationToken) -> JoinSet<()> {
     (0..count)
         .map(|place| {
@@ -54,15 +55,15 @@ fn instances(portal: &TestApp, count: usize, stop: &CancellationToken) -> JoinSe
         .collect()
 }
 
-/// Submits one after the other, each waited for; how many looks were taken, and how many polls may be
-/// among them.
+/// Submits one request after the other, each after the previous one was settled; returns how many
+/// queries there were, and how many polls may be among them.
 async fn looks_for_submits(instances_there: usize) -> (i64, i64) {
     let portal = TestApp::new().await;
     portal.run(COUNTED).await;
     let stop = CancellationToken::new();
     let running = instances(&portal, instances_there, &stop);
     let pending = "SELECT count(*) FROM work";
-    // Each begins with one, and takes another when it begins to hear the others.
+    // Each begins with one, and makes another when LISTEN takes effect.
     let at_the_start = 2 * i64::try_from(instances_there).unwrap();
     eventually("all have begun", async || {
         (looks(&portal).await >= at_the_start - 1).then_some(())
@@ -111,8 +112,8 @@ async fn one_look_settles_a_batch_and_tells_when_to_look_next() {
         assert_eq!(worker.drain().await.unwrap().provisioned, many);
         assert_eq!(looks(&portal).await - before, 1, "{many} at once");
     }
-    // Of a long queue: one a batch, one for each of the two lanes that finds the rest taken, and one
-    // that finds that nothing at all is due.
+    // For a long queue: one for each batch, one for each of the two lanes that finds the rest
+    // taken, and one that finds that nothing at all is due.
     for _ in 0..4 {
         portal.store(500).await;
     }
@@ -135,7 +136,7 @@ async fn where_there_is_no_queue_one_looks_after_the_other() {
         .await;
     let before = looks(&portal).await;
     assert_eq!(portal.worker().drain().await.unwrap().held, 1);
-    // One finds it, one finds nobody whom it woke, and one finds that nothing at all is due. Were there
-    // two at a time, those who wait for one domain could be in two batches.
+    // One finds it, one finds no request that it woke, and one finds that nothing at all is due.
+    // With two at a time, requests that wait for one domain could be in two batches.
     assert_eq!(looks(&portal).await - before, 3);
 }

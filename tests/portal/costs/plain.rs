@@ -1,4 +1,4 @@
-//! Does the short way of settling do what the long way does, and nothing else?
+//! Checks that the bulk way of settling does exactly what the full way does.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::support::app::{TestApp, WAITS};
 
 const LEASE: Duration = Duration::from_secs(30);
 
-/// All that settling may change, but for the times.
+/// Everything that settling may change, except the times.
 const STANDING: &str = "
     SELECT concat_ws(' ', 'request', id, state, reason, ended_at IS NULL) FROM request
     UNION ALL SELECT concat_ws(' ', 'event', request_id, seq, actor, code, subject) FROM event
@@ -33,7 +33,7 @@ async fn standing(portal: &TestApp) -> Vec<String> {
 /// A few of everything that can be due at once.
 async fn one_of_each(portal: &TestApp) {
     for edges in [
-        // In force: kept as it is, to be changed, to be cancelled, to be lost by time.
+        // In force: unchanged, to be changed, to be cancelled, to expire.
         &[("sip.held.example", "held.example also.held.example")][..],
         &[("sip.old.example", "kept.example dropped.example")],
         &[("sip.gone.example", "gone.example")],
@@ -41,7 +41,7 @@ async fn one_of_each(portal: &TestApp) {
         portal.store_one(edges).await;
     }
     portal.work().await;
-    // Of what follows, in this order, each stands on its own feet.
+    // The following requests, in this order, do not depend on each other.
     for edges in [
         &[
             ("sip.a.example", "a.example b.a.example"),
@@ -87,7 +87,7 @@ async fn one_of_each(portal: &TestApp) {
         .await;
 }
 
-/// The long way: what is due is claimed, and everything goes through `pic_conclude`.
+/// The full way: what is due is claimed, and everything goes through `pic_conclude`.
 async fn the_long_way(pool: &PgPool) -> Settled {
     let mut sum = Settled::default();
     loop {
@@ -110,7 +110,7 @@ async fn both_ways_leave_the_same_behind() {
     let by_plain = store::settle_plain(short.pool(), 500, None, LEASE, WAITS.expiry)
         .await
         .unwrap();
-    // 4 and 9 are; 12 was looked at before, and against each of the others something stands.
+    // These are 4 and 9; 12 was checked before, and each of the others has a conflict.
     assert_eq!(by_plain.provisioned, 2, "the plain ones of the batch");
     assert_eq!(by_plain.rest.len(), 9);
     let leased = "SELECT count(*) FROM work WHERE lease_until > pic_now() AND NOT again";
@@ -127,7 +127,7 @@ async fn both_ways_leave_the_same_behind() {
     assert_eq!(short.number("SELECT count(*) FROM finding").await, 2);
 }
 
-/// Runs `sql` in a transaction of its own, lets the background task come up against it, and commits.
+/// Runs `sql` in a transaction, lets the background task run into it, and commits.
 async fn step_against(portal: &TestApp, sql: &str) -> Settled {
     let mut transaction = portal.db().pool().begin().await.unwrap();
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
@@ -203,7 +203,7 @@ async fn a_batch_that_is_cut_off_leaves_everything_as_it_was() {
     let worker = portal.worker();
     let step = tokio::spawn(async move { worker.step().await });
     portal.blocked(1).await;
-    // Meanwhile nobody else finds anything, and nobody waits.
+    // Meanwhile no other worker finds anything, and none waits.
     assert_eq!(portal.worker().step().await.unwrap(), None);
     let ended = "SELECT count(*) FROM pg_stat_activity, pg_terminate_backend(pid)
                  WHERE datname = current_database() AND wait_event_type = 'Lock'";
@@ -214,7 +214,7 @@ async fn a_batch_that_is_cut_off_leaves_everything_as_it_was() {
     assert_eq!(portal.work().await.provisioned, 50, "at once");
 }
 
-/// Pages that a look at what is due goes through; nothing is due.
+/// Pages that a query for due work reads when nothing is due.
 async fn pages(portal: &TestApp, since: &str) -> u64 {
     let mut connection = portal.pool().acquire().await.unwrap();
     let look = format!(
@@ -243,7 +243,7 @@ async fn an_old_snapshot_does_not_make_looks_slower() {
         portal.store(500).await;
     }
     portal.work().await;
-    // Dead, and nobody may remove them as long as somebody may want to see them.
+    // Dead rows, which cannot be removed as long as a snapshot may still need them.
     let many = pages(&portal, "NULL").await;
     assert!(
         many > 2 * few,
@@ -272,11 +272,11 @@ async fn a_look_from_a_moment_on_leaves_what_was_due_before_to_a_look_at_everyth
     let recent = chrono::DateTime::from_timestamp_secs(recent);
     let found = look(recent).await;
     assert_eq!((found.provisioned, found.full), (2, false));
-    // Where a clock was put back, everything is looked at.
+    // If a clock was set back, everything is read.
     let later = recent.map(|at| at + Duration::from_hours(1));
     let found = look(later).await;
     assert_eq!(found.provisioned, 1);
-    // What was stored in the last seconds may not have been seen by the look before.
+    // Rows stored in the last seconds may not have been visible to the query before.
     let next = found.next_since.expect("a moment");
     portal.store(1).await;
     portal

@@ -1,4 +1,4 @@
-//! How much memory does a portal take while bodies that never end come in?
+//! Checks the memory of a portal that receives bodies that never end.
 
 use axum::http::StatusCode;
 use hyper::body::Bytes;
@@ -18,24 +18,24 @@ use crate::{
     },
 };
 
-/// Connections of the flood in the short form; `PIC_BODIES=256` is the long one, as
-/// many as one network may have.
+/// Connections of the flood in the short form; `PIC_BODIES=256` is the long one, as many as one
+/// network may have.
 const CONNECTIONS: usize = 4;
-/// Bodies at the same time on each.
+/// Bodies at the same time on each connection.
 const STREAMS: usize = 100;
-/// Bytes of a body whose last byte does not come.
+/// Bytes of a body whose last byte never comes.
 const BODY: usize = 500_000;
-/// So many of them have room at the same time, at most.
+/// How many of them fit at the same time, at most.
 const HELD: usize = 48 * 1024 * 1024 / BODY;
-/// Resident memory in KiB while they come, and a minute after they have gone.
+/// The most resident memory in KiB while they come, and a minute after they have ended.
 const MOST: u64 = 150 * 1024;
 const MOST_AFTERWARDS: u64 = 60 * 1024;
 
-/// The address of the client that a proxy names for a connection of the flood.
+/// The client address that a proxy names for a connection of the flood.
 type Client = fn(usize) -> String;
 
 /// Sends all bodies of the flood, each for the network that `client` names for its connection, and
-/// goes away when all are answered but those that are held.
+/// disconnects when all are answered except those that are held.
 async fn flood(portal: &Portal, client: Client) {
     let connections = setting("PIC_BODIES", CONNECTIONS);
     let body = Bytes::from(format!("domains={}", "x".repeat(BODY)));
@@ -51,13 +51,13 @@ async fn flood(portal: &Portal, client: Client) {
     while streams.len() > HELD
         && let Some(answer) = streams.join_next().await
     {
-        // 0: the connection was cut off. 408: the machine is slow.
+        // 0: the connection was closed. 408: the machine is slow.
         let status = answer.unwrap().map_or(0, |answer| answer.status().as_u16());
         assert!([0, 408, 429, 503].contains(&status), "{status}");
     }
 }
 
-/// Asks as somebody of another network does; the statuses of a page, and of a form.
+/// Requests from another network; returns the statuses of a page, and of a form.
 async fn others(portal: &Portal) -> (StatusCode, StatusCode) {
     let page = exchange(portal.address, "GET", "/requests/new", &[], "");
     let headers = [

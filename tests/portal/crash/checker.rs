@@ -1,4 +1,4 @@
-//! Does the checker of consistency find what is inconsistent?
+//! Checks that the consistency checker finds each kind of inconsistency.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// A portal with something of every kind in it.
+/// A portal with rows of every kind.
 async fn lived_in() -> TestApp {
     let portal = TestApp::new().await;
     let (_, key) = portal
@@ -82,7 +82,7 @@ async fn every_rule_is_broken_by_what_breaks_it() {
     ];
     for (rule, breaking) in &breakers {
         let mut transaction = portal.pool().begin().await.unwrap();
-        // As a torn page would: past triggers and references.
+        // As a torn page would do it: without triggers and foreign keys.
         let breaking = format!("SET LOCAL session_replication_role = replica; {breaking}");
         sqlx::raw_sql(AssertSqlSafe(breaking.clone()))
             .execute(&mut *transaction)

@@ -1,7 +1,7 @@
-//! Does a portal whose own clock is years off, or jumps, do no harm?
+//! Checks that a portal whose own clock is years off, or jumps, does no harm.
 //!
-//! The clock of the real process is moved by libfaketime, which stands between it and the system's;
-//! time that passes (the monotonic clock) goes on, as it does when somebody sets a machine's clock.
+//! The clock of the real process is moved by libfaketime, which intercepts the system's clock;
+//! elapsed time (the monotonic clock) goes on, as it does when a machine's clock is set.
 
 use std::{
     env, fs,
@@ -27,7 +27,7 @@ use crate::{
     },
 };
 
-/// Where the package `faketime` puts its library.
+/// The directories in which the package `faketime` puts its library.
 const DIRS: [&str; 5] = [
     "/usr/lib/x86_64-linux-gnu/faketime",
     "/usr/lib/aarch64-linux-gnu/faketime",
@@ -36,7 +36,8 @@ const DIRS: [&str; 5] = [
     "/usr/local/lib/faketime",
 ];
 
-/// The library; `None`, which is said, where it is not installed, which only a machine of a person's may lack.
+/// The library; `None`, with a message, where it is not installed, which is allowed on a person's
+/// own machine only.
 #[expect(
     clippy::print_stderr,
     reason = "what is not tested is said, not skipped in silence"
@@ -57,14 +58,14 @@ fn library() -> Option<PathBuf> {
     found
 }
 
-/// A clock for one process.
+/// The clock of one process.
 struct Watch {
     library: PathBuf,
     file: PathBuf,
 }
 
 impl Watch {
-    /// One that is right; `None` without the library.
+    /// A clock that is right; `None` without the library.
     fn right(scratch: &Path) -> Option<Self> {
         let watch = Self {
             library: library()?,
@@ -74,7 +75,7 @@ impl Watch {
         Some(watch)
     }
 
-    /// Sets it off by so many years or days: `+10y`.
+    /// Moves it by so many years or days: `+10y`.
     fn set(&self, offset: &str) {
         let new = self.file.with_extension("new");
         fs::write(&new, format!("{offset}\n")).unwrap();
@@ -86,7 +87,7 @@ impl Watch {
             ("LD_PRELOAD", self.library.to_str().unwrap()),
             ("FAKETIME_TIMESTAMP_FILE", self.file.to_str().unwrap()),
             ("FAKETIME_NO_CACHE", "1"),
-            // What these are called depends on the version.
+            // Their names depend on the version.
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
             ("DONT_FAKE_MONOTONIC", "1"),
             ("NO_FAKE_STAT", "1"),
@@ -94,8 +95,8 @@ impl Watch {
     }
 }
 
-/// The year that a portal believes it is: by the date of a refusal, which is made for each. That of
-/// other answers is kept by the HTTP library, and does not go back.
+/// The year that a portal believes it is, from the date of a refusal, which is made for each. The
+/// date of other responses is cached by the HTTP library, and does not go back.
 async fn year(portal: &Portal) -> i32 {
     let mut connection = Connection::to(portal.address).await.unwrap();
     connection.send("NONSENSE\r\n\r\n").await.unwrap();
@@ -104,7 +105,7 @@ async fn year(portal: &Portal) -> i32 {
     date.year()
 }
 
-/// Moves the clock, and waits until the process goes by it.
+/// Moves the clock, and waits until the process uses the new time.
 async fn jump(portal: &Portal, watch: &Watch, years: i32) {
     watch.set(&format!("{years:+}y"));
     let now = Clock::system().now().year();
@@ -115,7 +116,7 @@ async fn jump(portal: &Portal, watch: &Watch, years: i32) {
     .await;
 }
 
-/// Submits; reference and cookie of the receipt.
+/// Submits a request; returns its reference and the cookie of its receipt.
 async fn submit(portal: &Portal, domain: &str) -> Answer {
     let (id, edge) = (submission_id(), format!("sip.{domain}"));
     let fields = request(&id, &[(&edge, domain)]);
@@ -129,7 +130,7 @@ async fn get(portal: &Portal, path: &str, headers: &[(&str, &str)]) -> Answer {
     answer.await.unwrap()
 }
 
-/// Whether everything in the database happened within the last hour or will within the next month.
+/// Checks that all times in the database are within the last hour or the next month.
 async fn assert_sane(pool: &PgPool) {
     let odd = "SELECT count(*) FROM (
         SELECT submitted_at AS at FROM request UNION ALL SELECT ended_at FROM request
@@ -163,7 +164,7 @@ async fn a_clock_that_jumps_by_years_changes_nothing_that_counts() {
     settings.extend(watch.settings());
     let odd = Portal::start(&settings, &scratch.path().join("odd")).await;
 
-    // Somebody is signed in at the one whose clock will jump, and something was taken back.
+    // The portal whose clock will jump has a session, and a withdrawn request.
     let first = submit(&odd, "first.example").await;
     let reference = first.reference();
     let receipt = format!("/requests/{reference}/receipt");
@@ -185,7 +186,7 @@ async fn a_clock_that_jumps_by_years_changes_nothing_that_counts() {
     // The background task may have been faster.
     odd.post(&back, &[("management_key", &key)]).await.unwrap();
 
-    // Its limit for tries is used up.
+    // Its limit of attempts is used up.
     let wrong = [
         ("number", "1234567"),
         ("management_key", "0000-0000-0000-0000-0000-0000-0000"),
@@ -212,7 +213,7 @@ async fn a_clock_that_jumps_by_years_changes_nothing_that_counts() {
         .await;
         for (sent, at) in [(&by_odd, &well), (&by_well, &odd)] {
             let path = format!("/requests/{}", sent.reference());
-            // What programs and people are told does not depend on whom they ask.
+            // Programs and people get the same answers from every portal.
             let json = [("accept", "application/json")];
             let (one, other) = (get(at, &path, &json).await, get(&well, &path, &json).await);
             assert!(
@@ -227,15 +228,14 @@ async fn a_clock_that_jumps_by_years_changes_nothing_that_counts() {
                 assert!(!told || years.abs() < 2, "{year}: {}", html.body);
             }
         }
-        // Whoever was signed in is, and whoever was not allowed to try has not gained a decade, nor
-        // lost one.
+        // Sessions are still live, and the limit of attempts has neither gained nor lost a decade.
         let hub = get(&odd, "/service", &[("cookie", &session)]).await;
         assert!(hub.body.contains("first.example"), "{}", hub.body);
         let again = odd.post("/service", &wrong).await.unwrap();
         if again.status == StatusCode::TOO_MANY_REQUESTS {
             assert!(wait(&again) <= 60, "{}", wait(&again));
         } else {
-            // A try a quarter of a minute comes back.
+            // One attempt comes back every quarter of a minute.
             assert_eq!(again.status, StatusCode::UNPROCESSABLE_ENTITY);
         }
         let page = get(&odd, &receipt, &[("cookie", &cookie)]).await;
@@ -243,7 +243,7 @@ async fn a_clock_that_jumps_by_years_changes_nothing_that_counts() {
         for set in first.set_cookies() {
             assert!(!set.to_lowercase().contains("expires"), "{set}");
         }
-        // The sweeps of the one that is off have removed nothing.
+        // The sweeps of the portal with the wrong clock have deleted nothing.
         for reference in [&reference, &gone] {
             let page = get(&well, &format!("/requests/{reference}"), &[]).await;
             assert_eq!(page.status, StatusCode::OK);

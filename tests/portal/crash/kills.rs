@@ -1,4 +1,4 @@
-//! Is everything that was acknowledged there, once and whole, after processes were killed?
+//! Checks that everything acknowledged is there, once and complete, after processes were killed.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -39,10 +39,10 @@ use crate::support::{
     process::{Portal, scratch},
 };
 
-/// How many clients ask at a time.
+/// How many clients submit at the same time.
 const CLIENTS: usize = 8;
 
-/// Two portals on one database, which look and sweep often.
+/// Two portals on one database, which check and sweep often.
 struct Portals {
     settings: Vec<(&'static str, String)>,
     log: PathBuf,
@@ -72,7 +72,7 @@ impl Portals {
         }
     }
 
-    /// Kills one of them in the middle of whatever it does, and starts it again.
+    /// Kills one of them at any moment, and starts it again.
     async fn crash(&mut self, place: usize) {
         self.kill(place);
         self.restart(place).await;
@@ -103,10 +103,10 @@ async fn one(settings: &[(&'static str, String)], log: &Path) -> Portal {
 /// A request as it is stored: reference, kind, state, hashes of submission id and key, routes.
 type Row = (String, String, String, Vec<u8>, Vec<u8>, Vec<String>);
 
-/// Once nobody asks any more: waits until all is done that can be, and compares what there is with
-/// what the clients were told.
+/// When no client runs any more: waits until everything is settled that can be, and compares the
+/// rows with the clients' log.
 async fn assert_kept(pool: &PgPool, log: &Log, after: &str) {
-    // What the killed ones had claimed is free once their leases are over.
+    // What the killed ones had claimed is free once their leases have expired.
     advance(pool, Duration::from_mins(2)).await;
     eventually("all that was due is done", async || {
         let wake = "SELECT pg_notify('pic_work', '')";
@@ -158,7 +158,7 @@ async fn assert_kept(pool: &PgPool, log: &Log, after: &str) {
     for (reference, (last, kept)) in keys {
         assert_eq!(last[..], kept[..], "after {after}: the key of {reference}");
     }
-    // Every client went on until it was told: whatever nobody was told of is one too many.
+    // Every client went on until it had an answer: a request without one is one too many.
     let untold: Vec<_> = stored.iter().filter(|row| !told.contains(&row.0)).collect();
     assert!(untold.is_empty(), "{untold:?}");
 }
@@ -219,15 +219,15 @@ impl Durable {
         self.server.connect_options(PORTAL_DATABASE)
     }
 
-    /// Kills its postmaster as the kernel would that is out of memory.
+    /// Kills its postmaster as the kernel does when memory runs out.
     fn kill(&self) {
         let file = fs::read_to_string(self.options.dir.join("pgdata/postmaster.pid")).unwrap();
         let id = file.lines().next().unwrap().parse().unwrap();
         kill(Pid::from_raw(id), Signal::SIGKILL).unwrap();
     }
 
-    /// What would watch over it gives up on one that is killed again and again: here each life is
-    /// its first.
+    /// The supervisor gives up on a server that is killed again and again, so each start here has a
+    /// new one.
     async fn restart(mut self) -> Self {
         let options = self.options.clone();
         spawn_blocking(move || self.server.stop()).await.unwrap();
@@ -261,7 +261,7 @@ async fn a_database_that_is_killed_loses_doubles_and_halves_nothing() {
     for _ in 0..kills {
         log.more(1 + dice.below(80)).await;
         server.kill();
-        // Now and then a portal dies with it.
+        // Now and then a portal is killed with it.
         let other = dice.chance(50).then(|| dice.below(2));
         if let Some(place) = other {
             portals.kill(place);

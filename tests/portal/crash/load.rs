@@ -1,8 +1,8 @@
-//! What do clients ask of portals that are killed under them, and what were they told?
+//! The clients of portals that are killed under them, and the log of what they were told.
 //!
 //! A client does what a person with a stubborn browser does: when no answer comes it sends the same
-//! again, to another portal. What it is told goes into the [`Log`] in the moment of the answer; from
-//! then on the portals are bound by it.
+//! again, to another portal. Each answer goes into the [`Log`] at the moment it arrives; from then
+//! on the portals must keep to it.
 
 use std::{
     net::SocketAddr,
@@ -25,31 +25,31 @@ use crate::{
     },
 };
 
-/// Longer than any crash of a portal or a database takes to mend.
+/// Longer than any crash of a portal or a database takes to recover.
 const PATIENCE: Duration = Duration::from_mins(2);
-/// Between two tries while a portal starts again: it is another process, and tells nobody.
+/// Pause between two attempts while a portal restarts: it is another process, and sends no signal.
 const AGAIN: Duration = Duration::from_millis(5);
-/// Domains that all want, so that requests are held back.
+/// Domains that all clients want, so that requests are held back.
 const SHARED: usize = 4;
-/// The most services of a client that it goes on with.
+/// The most services that a client keeps using.
 const SERVICES: usize = 12;
 
-/// A domain and the edge that serves it, in order of domains.
+/// A domain and the edge that serves it, ordered by domain.
 pub(crate) type Routes = Vec<(String, String)>;
 
-/// What a client was told; the portals are bound by it.
+/// What a client was told, which the portals must keep to.
 #[derive(Clone, Debug)]
 pub(crate) enum Told {
-    /// A request is stored under this name.
+    /// A request is stored under this reference.
     Stored {
-        /// As the client made it.
+        /// The submission id that the client made.
         submission: String,
         reference: String,
         routes: Routes,
     },
-    /// It was taken back.
+    /// The request was withdrawn.
     Withdrawn { reference: String },
-    /// This key opens the service that the request made; the one before does not.
+    /// This key opens the service that the request made; the previous one does not.
     Key { reference: String, key: String },
 }
 
@@ -78,7 +78,7 @@ impl Log {
         self.told.lock().unwrap().clone()
     }
 
-    /// The request that was told of last.
+    /// The request in the last entry.
     pub(crate) fn last(&self) -> Option<String> {
         let told = self.told.lock().unwrap();
         told.last().map(|told| match told {
@@ -92,7 +92,7 @@ impl Log {
         *self.count.borrow()
     }
 
-    /// Waits until so many things more were told.
+    /// Waits until there are this many more entries.
     pub(crate) async fn more(&self, than_now: usize) {
         let goal = self.len() + than_now;
         let mut count = self.count.subscribe();
@@ -101,7 +101,7 @@ impl Log {
     }
 }
 
-/// The portals, wherever they are at this moment.
+/// The present addresses of the portals.
 #[derive(Debug)]
 pub(crate) struct Addresses(Mutex<Vec<SocketAddr>>);
 
@@ -138,7 +138,7 @@ pub(crate) struct Client {
     log: Arc<Log>,
 }
 
-/// Starts so many clients, which go on until `stop`, and end what they are at.
+/// Starts this many clients, which run until `stop`, and finish their present action.
 pub(crate) fn clients(
     many: usize,
     dice: &mut Dice,
@@ -186,8 +186,8 @@ fn pairs(edges: &[(String, String)]) -> Vec<(&str, &str)> {
 }
 
 impl Client {
-    /// Asks until there is an answer that is one, wherever; how many tries may have been carried out
-    /// without an answer before.
+    /// Sends a request until there is a valid answer, from any portal; also returns how many
+    /// attempts may have been carried out without an answer.
     async fn ask(
         &mut self,
         method: &str,
@@ -289,13 +289,13 @@ impl Client {
             .await;
         match answer.status {
             StatusCode::SEE_OTHER => self.log.write(Told::Withdrawn { reference }),
-            // It has ended; perhaps by us, when no answer came.
+            // It has ended; perhaps by an attempt of ours that got no answer.
             StatusCode::CONFLICT => {}
             status => panic!("withdraw: {status} {}", answer.body),
         }
     }
 
-    /// Signs in; the session's cookie.
+    /// Signs in; returns the session's cookie.
     async fn sign_in(&mut self, place: usize) -> String {
         let key = self.services[place].key.clone();
         let fields = [("number", "1234567"), ("management_key", key.as_str())];

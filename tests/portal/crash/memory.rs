@@ -1,4 +1,4 @@
-//! Does a portal need more memory the longer it works?
+//! Checks that a portal's memory does not grow the longer it runs.
 
 use std::{
     env, fs,
@@ -23,15 +23,15 @@ use crate::support::{
     process::{Portal, exchange, scratch},
 };
 
-/// How many clients change things, and how many read.
+/// How many clients change data, and how many read.
 const WRITERS: usize = 6;
 const READERS: usize = 2;
-/// So many things told between two looks at the memory.
+/// Log entries between two measurements of the memory.
 const BETWEEN: usize = 10;
-/// Looks in the short form.
+/// Measurements in the short form.
 const LOOKS: usize = 60;
-/// What the second half may need more than the first, besides a twentieth: some 4 KiB for each
-/// request between their middles in the short form, and next to nothing in the long one.
+/// How much more the second half may need than the first, in addition to a twentieth: some 4 KiB
+/// for each request between their middles in the short form, and next to nothing in the long one.
 const SLACK_KIB: u64 = 1024;
 
 /// Resident memory of a process in KiB.
@@ -39,7 +39,7 @@ pub(super) fn resident(process: u32) -> u64 {
     kib(process, "VmRSS:")
 }
 
-/// The most that it has been since the process began, in KiB.
+/// The highest resident memory of a process so far, in KiB.
 pub(super) fn most_resident(process: u32) -> u64 {
     kib(process, "VmHWM:")
 }
@@ -57,7 +57,7 @@ fn median(of: &[u64]) -> u64 {
     sorted[sorted.len() / 2]
 }
 
-/// Reads whatever can be read until `stop`; how many pages.
+/// Reads all readable pages until `stop`; returns how many.
 async fn read(portal: std::net::SocketAddr, log: Arc<Log>, stop: Arc<AtomicBool>) -> usize {
     let mut pages = 0;
     while !stop.load(Ordering::Relaxed) {
@@ -119,7 +119,7 @@ async fn memory_stays_flat_under_load() {
     writers.join_all().await;
     let pages: usize = readers.join_all().await.iter().sum();
     assert_consistent(db.pool(), "a lot of load").await;
-    // What is loaded and kept once is so by then.
+    // By then everything that is loaded and kept once is in memory.
     let warm = &looks[looks.len() / 5..];
     let (first, second) = warm.split_at(warm.len() / 2);
     let (before, after) = (median(first), median(second));

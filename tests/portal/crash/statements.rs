@@ -1,10 +1,10 @@
-//! What if a statement fails, whichever, or the connection with it?
+//! Makes every statement of each operation fail once, and checks that nothing is half done.
 //!
 //! Each operation is run again and again, and fails once each time: at the first write, at the
-//! second, up to the commit, until there is nothing left to fail at; then at the first statement of
-//! any kind that goes to the server, whose connection is cut before it arrives or after it is done, and
-//! so on. A statement that is added later is covered without anybody thinking of it. Every time:
-//! nothing is half-done, and the same call once more leads to what an undisturbed run leads to.
+//! second, up to the commit, until there is nothing left to fail; then at the first statement of
+//! any kind that goes to the server, whose connection is cut before it arrives or after it is done,
+//! and so on. A statement that is added later is covered automatically. Every time: nothing is half
+//! done, and repeating the call gives the result of an undisturbed run.
 
 mod administrators;
 mod background;
@@ -30,16 +30,16 @@ use crate::support::{
     proxy::{Fate, Proxy},
 };
 
-/// A failure.
+/// A way to fail.
 #[derive(Clone, Copy, Debug)]
 enum Fault {
-    /// PostgreSQL says this at a write.
+    /// PostgreSQL returns this error at a write.
     Write(&'static str),
-    /// This becomes of a statement on its way.
+    /// This happens to a statement on its way.
     Way(Fate),
 }
 
-/// What PostgreSQL says: a conflict, a full disk, a cancelled statement, a fault of its own, and that
+/// PostgreSQL's errors: a conflict, a full disk, a cancelled statement, an internal error, and that
 /// the connection is ended (which it is).
 const WRITES: &[Fault] = &[
     Fault::Write("40001"),
@@ -49,7 +49,8 @@ const WRITES: &[Fault] = &[
     Fault::Write("57P01"),
 ];
 
-/// The connection is cut: before the statement has arrived, and when it is done and nobody knows.
+/// The connection is cut: before the statement has arrived, or when it is done and the answer is
+/// lost.
 const WAYS: &[Fault] = &[Fault::Way(Fate::Cut), Fault::Way(Fate::LoseAnswer)];
 
 /// Whether to fail in every way at every row, and not just in one way at every statement.
@@ -59,23 +60,24 @@ fn all() -> bool {
 
 /// Something that the portal does to the database.
 trait Operation: Sized {
-    /// Whether it is one transaction: then a failure leaves all as it was, but for leases.
+    /// Whether it is one transaction: then a failure leaves everything as it was, except for
+    /// leases.
     const ATOMIC: bool = true;
-    /// It can fail at so many places at least: else the faults do not reach it.
+    /// The least number of places where it can fail: otherwise the faults do not reach it.
     const PLACES: i64;
-    /// In the short form, at which of them: at each, at each second one, ...
+    /// Which of them the short form uses: each, each second one, ...
     const STRIDE: usize = 1;
 
-    /// What has to be there before, in a database without requests.
+    /// What must exist before, in a database without requests.
     async fn prepare(portal: &TestApp) -> Self;
 
-    /// The operation; why not, if it failed.
+    /// Runs the operation; returns why it failed, if it did.
     async fn run(&self, portal: &TestApp) -> Result<(), String>;
 
-    /// What has to happen before it is run again after a failure.
+    /// What must happen before it is run again after a failure.
     async fn recover(&self, _portal: &TestApp) {}
 
-    /// Makes alike afterwards what differs by chance.
+    /// Removes differences that are due to chance.
     async fn tidy(&self, _portal: &TestApp) {}
 }
 
@@ -84,7 +86,7 @@ async fn fail_everywhere<O: Operation>() {
     Struck::new().await.everywhere::<O>().await;
 }
 
-/// At how many places an operation can fail, or could until it did.
+/// The number of places where an operation can fail, or those up to its failure.
 #[derive(Clone, Copy)]
 struct Places {
     writes: i64,
@@ -92,7 +94,7 @@ struct Places {
 }
 
 impl Places {
-    /// Those of this kind of failure.
+    /// The places for this kind of failure.
     fn of(self, fault: Fault) -> i64 {
         match fault {
             Fault::Write(_) => self.writes,
@@ -101,7 +103,7 @@ impl Places {
     }
 }
 
-/// A portal whose database fails when it is to.
+/// A portal whose database fails on request.
 struct Struck {
     portal: TestApp,
     proxy: Proxy,
@@ -146,7 +148,7 @@ impl Struck {
                 let fault = faults[if all { first } else { first + place } % faults.len()];
                 let at = i64::try_from(place).unwrap();
                 let reached = self.at::<O>(at, fault, told).await;
-                // A connection that has to be made takes a statement, in this run or in another.
+                // A new connection takes a statement, in one run or another.
                 if !reached && at > places.of(fault) {
                     break;
                 }
@@ -160,7 +162,7 @@ impl Struck {
         }
     }
 
-    /// Runs it once with a failure at the `at`th place; whether it has as many.
+    /// Runs the operation once with a failure at place `at`; returns whether there is such a place.
     async fn at<O: Operation>(&self, at: i64, fault: Fault, undisturbed: &str) -> bool {
         let portal = &self.portal;
         clear(portal).await;
@@ -193,7 +195,8 @@ impl Struck {
         reached
     }
 
-    /// Whether a failed operation is still to be done; else it is done, and only the answer was lost.
+    /// Whether a failed operation still has to be done; otherwise it is done, and only the answer
+    /// was lost.
     async fn is_left<O: Operation>(
         &self,
         operation: &O,
@@ -207,7 +210,7 @@ impl Struck {
             return true;
         }
         if matches!(fault, Fault::Way(_)) {
-            // What is done in several steps goes on from where it is.
+            // An operation of several steps continues where it stopped.
             if O::ATOMIC {
                 operation.tidy(&self.portal).await;
             }
@@ -219,7 +222,7 @@ impl Struck {
         true
     }
 
-    /// Lets the `at`th place fail from now on, and counts the places.
+    /// Makes place `at` fail from now on, and counts the places.
     async fn arm(&self, at: i64, fault: Fault) {
         let pool = self.portal.db().pool();
         let (code, fate) = match fault {
@@ -249,8 +252,8 @@ impl Struck {
         });
     }
 
-    /// How many places there were up to the failure; when it is over. PostgreSQL tells of a failure
-    /// before it lets go of the rows.
+    /// The number of places up to the failure, once it is over. PostgreSQL reports a failure before
+    /// it releases the rows.
     async fn disarm(&self) -> Places {
         self.proxy.judge_no_more();
         let pool = self.portal.db().pool();
@@ -272,7 +275,7 @@ impl Struck {
     }
 }
 
-/// Lines that only one of two texts has.
+/// Lines that only one of two texts contains.
 fn differences(one: &str, other: &str) -> String {
     let mut all = String::new();
     for (sign, these, those) in [('-', one, other), ('+', other, one)] {
@@ -286,7 +289,7 @@ fn differences(one: &str, other: &str) -> String {
     all
 }
 
-/// No requests, no contacts, no sweeps; accounts stay.
+/// Deletes requests, contacts and sweeps; accounts stay.
 async fn clear(portal: &TestApp) {
     portal
         .run(
@@ -296,7 +299,7 @@ async fn clear(portal: &TestApp) {
         .await;
 }
 
-/// What there is without what differs from time to time.
+/// The contents without what differs from run to run.
 async fn outcome(portal: &TestApp) -> String {
     let lines: Vec<String> = sqlx::query_scalar(include_str!("statements/outcome.sql"))
         .fetch_all(portal.db().pool())
@@ -305,7 +308,7 @@ async fn outcome(portal: &TestApp) -> String {
     lines.join("\n")
 }
 
-/// Every row, whole but for leases.
+/// Every row, complete except for leases.
 async fn contents(portal: &TestApp) -> String {
     let tables: Vec<String> = sqlx::query_scalar(
         "SELECT format('SELECT ''%1$s '' || (to_jsonb(t) - ''lease_token'' - ''lease_until'')::text FROM %1$s t', oid::regclass)

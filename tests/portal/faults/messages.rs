@@ -1,4 +1,4 @@
-//! What if one message is lost, or one answer?
+//! Loses single messages to the database, or single answers.
 
 use std::{collections::VecDeque, sync::atomic::Ordering::Relaxed, time::Duration};
 
@@ -11,12 +11,12 @@ use crate::support::{
 };
 
 const ONE: &[(&str, &str)] = &[("sip.contoso.example", "contoso.example")];
-/// The message that has a statement carried out, and that a commit follows.
+/// The message that executes a statement, followed by a commit.
 const EXECUTE: u8 = b'E';
 /// The first message of a prepared statement.
 const BIND: u8 = b'B';
 
-/// The messages of this type have these fates from now on, one after the other; then all pass.
+/// Messages of this type have these fates from now on, one after the other; then all pass.
 fn fates(proxy: &Proxy, of: u8, fates: &[Fate]) {
     let mut fates: VecDeque<_> = fates.iter().copied().collect();
     proxy.judge(move |kind, _| {
@@ -50,7 +50,7 @@ async fn a_submit_whose_commit_is_not_heard_of_is_stored_once() {
     let id = submission_id();
     let submit = async || portal.post("/requests/new", &request(&id, ONE)).await;
 
-    // Once: the portal asks again by itself.
+    // Once: the portal retries by itself.
     fates(&proxy, EXECUTE, &[Fate::LoseAnswer]);
     let (_, statements) = proxy.cost();
     let reference = submit().await.reference();
@@ -61,7 +61,7 @@ async fn a_submit_whose_commit_is_not_heard_of_is_stored_once() {
     );
     assert_eq!(stored(&portal).await, (before.0 + 1, before.1 + 1));
 
-    // Twice: whoever sent it is told so, and sends it again.
+    // Twice: the client gets an error, and sends it again.
     let id = submission_id();
     let edges = [("sip.litware.example", "litware.example")];
     let submit_other = async || portal.post("/requests/new", &request(&id, &edges)).await;
@@ -96,7 +96,7 @@ async fn who_asks_on_a_connection_that_is_cut_gets_an_answer_from_another() {
     assert_eq!(sent.status, StatusCode::SEE_OTHER, "{}", sent.body);
     assert_eq!(stored(&portal).await, (before.0 + 1, before.1 + 1));
 
-    // Not for ever.
+    // The retry ends after one attempt.
     fates(&proxy, EXECUTE, &[Fate::Cut, Fate::Cut]);
     assert_eq!(
         portal.get(&known).await.status,
@@ -136,12 +136,12 @@ async fn a_message_that_is_lost_costs_one_answer() {
 async fn what_the_server_cannot_do_now_is_said_and_not_stored() {
     let (portal, proxy, known) = warm().await;
     let before = stored(&portal).await;
-    // Disk full, out of memory, too many connections, an administrator's word, starting up, a standby,
-    // a statement and a lock that took too long.
+    // Disk full, out of memory, too many connections, an administrator's command, starting up, a
+    // standby, a statement and a lock that took too long.
     for code in [
         "53100", "53200", "53300", "57P01", "57P03", "25006", "57014", "55P03",
     ] {
-        // For the second try too.
+        // For the second attempt too.
         fates(&proxy, BIND, &[Fate::Error(code), Fate::Error(code)]);
         let id = submission_id();
         let sent = portal.post("/requests/new", &request(&id, ONE)).await;
@@ -181,10 +181,10 @@ async fn a_settling_that_is_not_heard_of_happened_once() {
         let mut fate = vec![Fate::Pass; lost];
         fate.push(Fate::LoseAnswer);
         fates(&proxy, EXECUTE, &fate);
-        // Whether it heard of it or not.
+        // Whether the answer arrived or not.
         let _ = worker.step().await;
         proxy.judge_no_more();
-        // The lease is over.
+        // The lease has expired.
         portal.advance(Duration::from_mins(1)).await;
         worker.drain().await.unwrap();
         let pool = portal.db().pool();
@@ -206,7 +206,7 @@ async fn a_settling_that_is_not_heard_of_happened_once() {
 #[tokio::test]
 async fn nobody_meets_the_connections_that_ended_with_a_restart() {
     let (portal, proxy, known) = warm().await;
-    // Several connections at once, which then rest. Pages alone would share two.
+    // Several connections at once, which are then idle. Pages alone would share two.
     let before = proxy.counts().connections.load(Relaxed);
     let pool = &portal.app.db().pool;
     let held = futures_util::future::try_join_all((0..4).map(|_| pool.acquire())).await;

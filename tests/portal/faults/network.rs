@@ -1,4 +1,4 @@
-//! What does the portal do when the network between it and PostgreSQL fails?
+//! Lets the network between the portal and PostgreSQL fail.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ async fn survives(fault: Network) {
         scene.flows(20).await;
         scene.proxy.turn(fault);
         scene.is_away().await;
-        // Whoever comes later is told as well, and sooner.
+        // Later requests get an error as well, and sooner.
         scene.is_away().await;
         scene.proxy.turn(Network::Sound);
         scene.is_back(&format!("{fault:?}")).await;
@@ -60,7 +60,7 @@ async fn a_slow_network_is_slow_and_no_more() {
     scene.proxy.turn(Network::Slow(Duration::from_millis(200)));
     scene.flows(6).await;
     scene.stands().await;
-    // New connections as well.
+    // New connections too.
     scene.proxy.turn(Network::Resetting);
     scene.is_away().await;
     scene.proxy.turn(Network::Slow(Duration::from_millis(200)));
@@ -84,7 +84,7 @@ async fn no_page_waits_for_ever_for_a_network_that_swallows_everything() {
     let held = [("number", "1234567"), ("management_key", &*key)];
     let request = format!("/requests/{reference}");
     let path = |rest: &str| format!("{request}{rest}");
-    // Whatever asks the database, in both ways: with one statement and with several.
+    // Pages that use the database in both ways: with one statement and with several.
     let mut asked = Vec::new();
     for address in [
         path(""),
@@ -123,7 +123,7 @@ async fn no_page_waits_for_ever_for_a_network_that_swallows_everything() {
     }
 }
 
-/// How the portal answers, and after what time.
+/// The status of a response, and how long it took.
 async fn answered(
     portal: &TestApp,
     address: String,

@@ -1,4 +1,4 @@
-//! How is a portal put under traffic, and what is asked of it during a fault and after?
+//! A portal under traffic, and the checks during a fault and after it.
 
 use std::{
     collections::HashSet,
@@ -28,9 +28,9 @@ use crate::support::{
     proxy::{Proxy, Target},
 };
 
-/// Within this every answer comes, whatever the database does.
+/// Every response comes within this time, whatever the database does.
 const LIMIT: Duration = Duration::from_secs(5);
-/// In every domain of the traffic: must not get into the log.
+/// Part of every domain of the traffic: it must not get into the log.
 const MARK: &str = "typed-by-somebody";
 const CLIENTS: usize = 3;
 
@@ -44,13 +44,13 @@ pub(super) fn rounds() -> usize {
 pub(super) struct Scene {
     pub(super) proxy: Proxy,
     pub(super) portal: Portal,
-    /// The database, past the network.
+    /// The database, without the proxy.
     pub(super) database: PgConnectOptions,
     /// A request that was stored before anything happened.
     known: String,
     traffic: Traffic,
     _scratch: TempDir,
-    /// What has to outlive the portal.
+    /// Must outlive the portal.
     _db: Option<TestDb>,
 }
 
@@ -84,12 +84,12 @@ impl Scene {
         }
     }
 
-    /// Connections to the database past the network.
+    /// Connections to the database without the proxy.
     pub(super) fn direct(&self) -> PgPool {
         PgPool::new(self.database.clone(), 5)
     }
 
-    /// Returns when the traffic has had so many more good answers.
+    /// Returns when the traffic has had `more` good responses.
     pub(super) async fn flows(&self, more: usize) {
         let until = self.traffic.stored.load(Relaxed) + more;
         eventually("the traffic flows", async || {
@@ -102,8 +102,7 @@ impl Scene {
         self.portal.get(path).await.unwrap()
     }
 
-    /// The portal says that it cannot answer, in time and in its own words, and answers what needs no
-    /// database.
+    /// The portal answers with its own error page, in time, and pages that need no database work.
     pub(super) async fn is_away(&self) {
         let id = submission_id();
         let json = [("accept", "application/json")];
@@ -129,14 +128,14 @@ impl Scene {
             "{}",
             page.body
         );
-        // With the form as it was filled in, to be sent again.
+        // The form as it was filled in, to be sent again.
         assert!(sent.body.contains(&id), "{}", sent.body);
         assert_eq!(json.header("content-type"), "application/problem+json");
         assert_eq!(ready.body, "not ready\n");
         self.stands().await;
     }
 
-    /// The portal shows what it has, and says that it takes nothing.
+    /// The portal shows what it has, and accepts no submission.
     pub(super) async fn takes_nothing(&self) {
         eventually("the page is read", async || {
             (self.get(&self.known).await.status == StatusCode::OK).then_some(())
@@ -153,7 +152,7 @@ impl Scene {
         self.stands().await;
     }
 
-    /// A form is not taken, whoever sends it.
+    /// A form is refused, whoever sends it.
     pub(super) async fn is_refused(&self) {
         eventually("a form is refused", async || {
             let sent = {
@@ -165,7 +164,7 @@ impl Scene {
         .await;
     }
 
-    /// Nobody of so many is told to come again.
+    /// None of `many` submissions is refused.
     pub(super) async fn refuses_nobody(&self, many: usize) {
         let mut all = JoinSet::new();
         for _ in 0..many {
@@ -181,12 +180,12 @@ impl Scene {
         assert!(good.iter().all(|good| *good), "{good:?}");
     }
 
-    /// The same, with another server behind the network.
+    /// Leads the network to another server.
     pub(super) fn with_database(self, database: PgConnectOptions) -> Self {
         Self { database, ..self }
     }
 
-    /// What needs no database is answered as ever.
+    /// Pages that need no database work as usual.
     pub(super) async fn stands(&self) {
         for path in ["/livez", "/", "/help", "/requests/new", "/status"] {
             let answer = self.get(path).await;
@@ -194,8 +193,8 @@ impl Scene {
         }
     }
 
-    /// From now on the database is back: how long it takes until a page, a submit and `/readyz` are
-    /// answered well.
+    /// The database is back from now on: measures how long it takes until a page, a submit and
+    /// `/readyz` succeed.
     pub(super) async fn is_back(&self, after: &str) {
         let began = Instant::now();
         let address = self.portal.address;
@@ -215,8 +214,8 @@ impl Scene {
         ));
     }
 
-    /// Ends the traffic. All that was acknowledged is there once, is provisioned once, and was not
-    /// told to the log; the portal has not panicked, and every answer came in time.
+    /// Ends the traffic. Everything acknowledged is stored once and provisioned once, and is not in
+    /// the log; the portal has not panicked, and every response came in time.
     pub(super) async fn ends_whole(self) {
         let told = self.traffic.end().await;
         tell(&format!(
@@ -238,14 +237,14 @@ impl Scene {
         for sent in &told.sent {
             assert!(stored.contains(&sent.reference), "{}", sent.reference);
         }
-        // What was sent twice, because nobody knew, was stored once.
+        // What was sent twice, because the first result was unknown, is stored once.
         for sent in told.sent.iter().filter(|sent| sent.tries > 1) {
             let again = submit(self.portal.address, &sent.id, &sent.domain).await;
             assert_eq!(again.reference(), sent.reference);
         }
         let domains = "SELECT count(*) - count(DISTINCT sip_domain) FROM request_route";
         assert_eq!(count(domains).await, 0, "a domain was stored twice");
-        // What was claimed by a statement whose answer was lost is free when its lease is over.
+        // What was claimed by a statement whose answer was lost is free when its lease has expired.
         advance(&direct, Duration::from_mins(1)).await;
         eventually("everything is provisioned", async || {
             count("SELECT count(*) FROM (SELECT pg_notify('pic_work', '')) AS wake").await;
@@ -269,7 +268,7 @@ impl Scene {
     }
 }
 
-/// Prints a measured figure, for whoever asks for it by `--nocapture`.
+/// Prints a measured figure, shown with `--nocapture`.
 #[expect(
     clippy::print_stdout,
     reason = "figures are for people, and no test depends on them"
@@ -296,7 +295,7 @@ async fn is_good(address: SocketAddr, path: String) -> bool {
     answer.unwrap().status == StatusCode::OK
 }
 
-/// Asks again and again, not waiting for those who hang, until the answer is good.
+/// Repeats a request, without waiting for those that hang, until the response is good.
 async fn first_good<F>(mut ask: impl FnMut() -> F)
 where
     F: Future<Output = bool> + Send + 'static,
@@ -313,7 +312,7 @@ where
     }
 }
 
-/// One request that was acknowledged.
+/// A request that was acknowledged.
 struct Sent {
     id: String,
     domain: String,
@@ -321,14 +320,14 @@ struct Sent {
     tries: u32,
 }
 
-/// What the clients tell in the end.
+/// What the clients report at the end.
 #[derive(Default)]
 struct Told {
     sent: Vec<Sent>,
     longest: Duration,
 }
 
-/// People who send forms, each the same one until it is acknowledged.
+/// Clients that send forms, each the same one until it is acknowledged.
 struct Traffic {
     stop: Arc<AtomicBool>,
     stored: Arc<AtomicUsize>,

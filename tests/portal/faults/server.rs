@@ -1,4 +1,4 @@
-//! What does the portal do when PostgreSQL itself fails?
+//! Lets PostgreSQL itself fail.
 
 use std::{
     fs,
@@ -27,7 +27,7 @@ use crate::support::{
     server::running_server,
 };
 
-/// A durable server of a test's own, which is started again when it dies.
+/// A durable server of a test's own, which is restarted when it dies.
 struct Server {
     dir: PathBuf,
     running: PrivatePostgres,
@@ -51,13 +51,13 @@ impl Server {
         options
     }
 
-    /// The number of the server's first process.
+    /// The id of the server's first process.
     fn process(&self) -> Pid {
         let file = fs::read_to_string(self.dir.join("pgdata/postmaster.pid")).unwrap();
         Pid::from_raw(file.lines().next().unwrap().parse().unwrap())
     }
 
-    /// Sends it a signal that ends it, and waits until another one takes connections.
+    /// Sends it a signal that ends it, and waits until a new one accepts connections.
     async fn restarts_after(&self, signal: Signal) {
         let before = self.process();
         kill(before, signal).unwrap();
@@ -75,7 +75,8 @@ impl Server {
     }
 }
 
-/// Ends of one server in a row: whoever watches over it waits longer after each, and gives up after eight.
+/// How often one server ends in a row: the supervisor waits longer after each, and gives up after
+/// eight.
 const ENDS: usize = 6;
 
 /// A server that ends by this signal under traffic, and comes back.
@@ -108,7 +109,7 @@ async fn a_backend_is_killed_and_all_sessions_end() {
     survives(Signal::SIGQUIT).await;
 }
 
-/// Runs statements of this file's own making.
+/// Runs SQL of this file.
 async fn run(pool: &PgPool, statement: String) {
     sqlx::raw_sql(AssertSqlSafe(statement))
         .execute(pool)
@@ -116,7 +117,7 @@ async fn run(pool: &PgPool, statement: String) {
         .unwrap();
 }
 
-/// Ends the sessions of `role` on this database, or of everybody but us.
+/// Ends the sessions of `role` on this database, or all except our own.
 async fn end_sessions(pool: &PgPool, role: &str) {
     let end = format!(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -144,7 +145,7 @@ async fn it_only_reads() {
         .await;
         end_sessions(&pool, &role).await;
         scene.takes_nothing().await;
-        // The sessions that are there stay as they are: the portal has to make new ones.
+        // The present sessions stay as they are: the portal has to open new ones.
         run(&pool, format!(
             "SET default_transaction_read_only = off; ALTER DATABASE {name} RESET default_transaction_read_only"
         ))
@@ -163,7 +164,7 @@ async fn it_has_no_room_for_connections() {
         db.options().get_username().to_owned(),
     );
     let pool = PgPool::new(db.options().application_name("test"), 1);
-    // A superuser is let in always.
+    // A superuser is never refused.
     run(&pool, format!("CREATE ROLE {role} LOGIN IN ROLE {owner}")).await;
     let scene = Scene::on(db.options().username(&role), None).await;
     for _ in 0..rounds() {
@@ -174,8 +175,8 @@ async fn it_has_no_room_for_connections() {
         run(&pool, format!("ALTER ROLE {role} CONNECTION LIMIT -1")).await;
         scene.is_back("no room").await;
 
-        // Little room is room: the two writers of submits keep theirs, everybody else waits for the
-        // two that are left.
+        // Some connections are enough: the two writers of submits keep theirs, everything else
+        // waits for the two that are left.
         run(&pool, format!("ALTER ROLE {role} CONNECTION LIMIT 4")).await;
         end_sessions(&pool, &role).await;
         scene.is_back("little room").await;
@@ -187,7 +188,7 @@ async fn it_has_no_room_for_connections() {
     run(&pool, format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
 }
 
-/// A file system of its own for a server, so small that it fills up.
+/// A file system for a server, so small that it fills up.
 struct SmallDisk(TempDir);
 
 impl SmallDisk {
@@ -210,7 +211,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // Lazily: the server may be ending still.
+        // Lazily: the server may still be ending.
         let _ = Command::new("umount").arg("-l").arg(self.path()).status();
     }
 }
@@ -226,7 +227,7 @@ async fn its_disk_is_full() {
     let server = Server::start(disk.path().join("data"), &[("max_wal_size", "64MB")]).await;
     let scene = Scene::on(server.database().await, None).await;
     scene.flows(20).await;
-    // All that is free, to the last block.
+    // Takes all free space, to the last block.
     let ballast = disk.path().join("data/pgdata/ballast");
     let filled = Command::new("dd")
         .args(["if=/dev/zero", "bs=4k"])
@@ -234,7 +235,7 @@ async fn its_disk_is_full() {
         .output()
         .unwrap();
     assert!(!filled.status.success(), "the disk is full");
-    // Pages that have room take rows still; a table that has to grow does not.
+    // Pages with room still take rows; a table that has to grow does not.
     let direct = scene.direct();
     let grow = "CREATE TABLE filler AS SELECT repeat('x', 1000) FROM generate_series(1, 100000)";
     let refused = sqlx::raw_sql(grow).execute(&direct).await.unwrap_err();
@@ -250,7 +251,7 @@ async fn its_disk_is_full() {
     server.stop().await;
 }
 
-/// A standby of `primary` in `dir`, as far as it has come.
+/// A standby of `primary` in `dir`, which has caught up.
 async fn standby(primary: &Server, dir: PathBuf) -> Server {
     fs::create_dir(&dir).unwrap();
     let options = primary.running.connect_options(PORTAL_DATABASE);
@@ -272,14 +273,14 @@ async fn standby(primary: &Server, dir: PathBuf) -> Server {
         "{}",
         String::from_utf8_lossy(&made.stderr)
     );
-    // It belongs to whom the primary's belongs to.
+    // It gets the same owner as the primary's directory.
     let like = format!("--reference={}", primary.dir.join("pgdata").display());
     let owned = Command::new("chown").args(["-R", &like]).arg(&dir).status();
     assert!(owned.unwrap().success());
     Server::start(dir, &[]).await
 }
 
-/// Where PostgreSQL's programs are, beside the one that runs.
+/// The directory of PostgreSQL's programs that the server uses.
 fn binaries() -> PathBuf {
     let found = ["/usr/lib/postgresql", "/usr/pgsql-*"]
         .into_iter()
@@ -297,7 +298,7 @@ async fn a_standby_takes_over() {
     let scene = Scene::on(primary.database().await, None).await;
     scene.flows(20).await;
     let standby = standby(&primary, scratch.path().join("two")).await;
-    // Acknowledged is from now on what both have.
+    // From now on what is acknowledged is on both servers.
     let direct = scene.direct();
     run(
         &direct,
@@ -317,7 +318,7 @@ async fn a_standby_takes_over() {
     .await;
     scene.flows(20).await;
 
-    // The portal is led to the standby while that is one still: it reads, and takes nothing.
+    // The portal is led to the standby before its promotion: it can read, and accepts nothing.
     let options = standby.running.connect_options(PORTAL_DATABASE);
     scene.proxy.lead_to(Target::of(&options));
     scene.proxy.turn(Network::Resetting);

@@ -1,4 +1,4 @@
-//! Does a portal that cannot reach its database at the start say so, and end?
+//! Checks that a portal that cannot reach its database at the start says so, and ends.
 
 use std::{process::Stdio, time::Duration};
 

@@ -1,4 +1,5 @@
-//! Do bodies that never end take no more memory than they may, and nothing from others?
+//! Checks that bodies that never end stay within their memory limit, and that others are still
+//! served.
 
 use std::{
     convert::Infallible,
@@ -21,7 +22,7 @@ use crate::support::eventually;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// The begin of a body, after which nothing comes.
+/// The beginning of a body, after which nothing comes.
 pub(crate) struct Withheld(Option<Bytes>);
 
 impl Withheld {
@@ -56,7 +57,7 @@ pub(crate) async fn uploader(stream: TcpStream) -> Uploader {
     sender
 }
 
-/// A form over HTTP/2 of which only the begin comes, sent on by a proxy for `client`.
+/// A form over HTTP/2 of which only the beginning comes, forwarded by a proxy for `client`.
 pub(crate) fn upload(path: &str, client: &str, begin: impl Into<Bytes>) -> Request<Withheld> {
     Request::post(format!("http://portal.test{path}"))
         .header("content-type", FORM)
@@ -78,7 +79,7 @@ fn domains() -> String {
     format!("domains={}", "x".repeat(19_992))
 }
 
-/// Room for one body of 20,000 bytes a network, and for three in all.
+/// Room for one body of 20,000 bytes for each network, and for three in total.
 fn narrow() -> Limits {
     Limits {
         body_bytes: 100_000,
@@ -135,7 +136,7 @@ async fn bodies_that_never_end_are_bounded_by_network_and_in_all() {
         200,
         "without a body"
     );
-    // The others go away, and one of them comes to its end after all.
+    // The others disconnect, and one of them is completed after all.
     let mut first = held_back.remove(0);
     drop(held_back);
     eventually("the others are given back", async || {
@@ -152,7 +153,7 @@ async fn bodies_that_never_end_are_bounded_by_network_and_in_all() {
     nothing_is_held(&open).await;
 }
 
-/// Sends `request` from another address of this machine; the answer.
+/// Sends `request` from another address of this machine; returns the response.
 async fn tell_from(open: &Open, last: u8, request: &str) -> String {
     let mut stream = open.connect_from(last).await;
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -176,7 +177,7 @@ async fn a_proxy_is_counted_by_the_clients_that_it_names() {
     assert_eq!(refused, StatusCode::TOO_MANY_REQUESTS);
     let second = tokio::spawn(send("2001:db8::1", domains()));
     held(&open, 2).await;
-    // Whom it names nobody for is not one network.
+    // Requests for which a proxy names no client do not count as one network.
     let third = tokio::spawn(send("", domains()));
     held(&open, 3).await;
     let refused = send("198.51.100.1", domains()).await;
@@ -208,7 +209,7 @@ async fn few_bodies_come_at_a_time_on_one_http_2_connection() {
     held(&open, 2).await;
     assert_eq!(send(domains()).await, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(status(&open.get("/").await), 200);
-    // A body that was refused is none of them any more.
+    // A body that was refused is not counted.
     for sent in kept {
         sent.abort();
     }
@@ -231,7 +232,7 @@ async fn what_will_be_refused_is_not_waited_for() {
         if !route.methods().contains(&Method::POST) || path.contains('{') {
             continue;
         }
-        // Who is not signed in, or asks for what is not there, is told so.
+        // Clients that are not signed in, or ask for what does not exist, get these statuses.
         let known = [303, 401, 403, 404, 422];
         let begin = post(&path, FORM, 500_000, "management_keys=1");
         let mut stream = open.connect().await;

@@ -1,4 +1,4 @@
-//! Can anything that is sent make the portal fail, or say what was typed without escaping it?
+//! Sends random requests: none may make the portal fail, or be echoed without escaping.
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
@@ -7,10 +7,10 @@ use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use super::{Open, header, one_answer, rest, status};
 
-/// What is typed everywhere; in a page it must be escaped.
+/// Text that is typed everywhere; in a page it must be escaped.
 const MARKER: &str = "zq<x\"'&>zq";
 
-/// Requests in all: `PIC_FUZZ`, 5,000 without.
+/// Number of requests: `PIC_FUZZ`, or 5,000.
 fn requests() -> u64 {
     std::env::var("PIC_FUZZ").map_or(5_000, |number| number.parse().unwrap())
 }
@@ -35,7 +35,7 @@ impl Dice {
         of[self.below(of.len())]
     }
 
-    /// Something a person, a program or a villain types.
+    /// Text as a person, a program or an attacker types it.
     fn text(&mut self) -> String {
         match self.below(12) {
             0 => String::new(),
@@ -117,7 +117,7 @@ impl Dice {
         }
     }
 
-    /// A request that HTTP allows.
+    /// A valid HTTP request.
     fn request(&mut self) -> Vec<u8> {
         let mut path = self.path();
         path.truncate(path.floor_char_boundary(20_000));
@@ -147,7 +147,7 @@ impl Dice {
         head.into_bytes()
     }
 
-    /// One that has been damaged.
+    /// A damaged request.
     fn nonsense(&mut self) -> Vec<u8> {
         let mut request = self.request();
         for _ in 0..=self.below(6) {
@@ -173,7 +173,7 @@ fn assert_harmless(answer: &str, request: &[u8], number: u64) {
     assert!(!answer.contains("zq<x"), "{number}: {shown}\n{answer}");
 }
 
-/// Sends sound requests down one connection, which has to stay usable; damaged ones on others.
+/// Sends valid requests on one connection, which must stay usable; damaged ones on others.
 async fn send_all(open: &Open, seed: u64, most: u64) -> BTreeSet<u16> {
     let mut statuses = BTreeSet::new();
     let mut stream = open.connect().await;
@@ -207,7 +207,7 @@ async fn send_all(open: &Open, seed: u64, most: u64) -> BTreeSet<u16> {
 
 async fn answer_to(request: &[u8], stream: &mut TcpStream) -> Option<String> {
     if request.starts_with(b"HEAD") {
-        // Its length is that of a body which does not come; the connection ends.
+        // Its length is that of a body that does not come; the connection ends.
         return Some(rest(stream).await);
     }
     one_answer(stream).await
@@ -224,7 +224,7 @@ async fn nothing_that_is_sent_fails_or_comes_back_unescaped() {
         send_all(&open, 3, each),
         send_all(&open, 4, each),
     );
-    // The dice reach every corner.
+    // The random requests reach every case.
     let statuses: BTreeSet<u16> = [one, two, three, four].into_iter().flatten().collect();
     for status in [200, 400, 404, 405, 415, 422] {
         assert!(

@@ -1,4 +1,4 @@
-//! Who does too much is told when to come back: is it true, and is it nobody else?
+//! Checks the rate limits: `Retry-After` is true, and other clients are not affected.
 
 use axum::{
     body::Body,
@@ -55,7 +55,7 @@ async fn submits_are_limited_and_allowed_again() {
         refused.body.contains("value=\"sip.contoso.com\""),
         "what was typed is still there"
     );
-    // Other buttons are free.
+    // Other buttons are not limited.
     let id = submission_id();
     let mut fields = request(&id, EDGES);
     fields.last_mut().unwrap().1 = "review";
@@ -107,7 +107,7 @@ async fn failed_tries_are_limited_and_a_right_key_is_not_told_from_a_wrong_one()
     for _ in 0..50 {
         assert_eq!(portal.get(&status).await.status, StatusCode::OK);
     }
-    // Nothing typed is no guess.
+    // An empty field is no guess.
     let blank = portal.post(&withdraw, &[("management_key", "")]).await;
     assert_eq!(blank.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(portal.get(UNKNOWN).await.status, StatusCode::NOT_FOUND);

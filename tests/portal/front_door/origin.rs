@@ -1,4 +1,4 @@
-//! Is a request answered that is meant for another host, or a form that comes from another site?
+//! Checks that requests for another host, and forms from another site, are refused.
 
 use std::net::SocketAddr;
 
@@ -16,7 +16,7 @@ use pic_portal::{
 use super::{Open, assert_has_face, status};
 use crate::support::app::{Answer, TestApp};
 
-/// A portal that people see at `origin`, behind proxies at 10.0.0.0/8.
+/// A portal with the public address `origin`, behind proxies at 10.0.0.0/8.
 async fn at(origin: Origin) -> TestApp {
     let proxies = Proxies::parse("10.0.0.0/8").unwrap();
     TestApp::with(|site| {
@@ -26,7 +26,7 @@ async fn at(origin: Origin) -> TestApp {
     .await
 }
 
-/// While no other is set.
+/// The origin of a portal that has no public address.
 fn listened_on() -> Origin {
     Origin::of("127.0.0.1:8080".parse().unwrap())
 }
@@ -68,7 +68,7 @@ async fn a_name_that_another_can_own_is_not_answered_where_that_opens_what_is_cl
         let answer = get(portal, peer, "/", host).await;
         assert_eq!(answer.status, expected, "{host} from {peer}");
         assert!(answer.body.contains("<h1"));
-        // Probes tell nothing, and come by any name.
+        // Probes reveal nothing, and may use any name.
         let alive = get(portal, peer, "/livez", host).await;
         let expected = if expected == 400 { 400 } else { 200 };
         assert_eq!(alive.status, expected, "{host} from {peer}");
@@ -89,7 +89,7 @@ async fn a_host_that_is_none_is_refused_on_the_wire() {
         assert_eq!(status(&answer), expected, "{answer}");
         assert_has_face(&answer);
     }
-    // HTTP/1.0 may have none.
+    // HTTP/1.0 need not have one.
     let answer = open.tell("GET /livez HTTP/1.0\r\n\r\n").await;
     assert!(answer.contains(" 200 "), "{answer}");
 }

@@ -1,4 +1,4 @@
-//! Does every route of the table have what every route must have?
+//! Checks every route of the table for what every route must have.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -22,10 +22,10 @@ use crate::support::app::{Answer, TestApp};
 const EDGES: &[(&str, &str)] = &[("sip.contoso.com", "contoso.com")];
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// A line of the table, and an address of it that there is something at.
+/// A line of the table, and one of its addresses at which there is something.
 type Table = Vec<(Route<App>, String)>;
 
-/// A portal, its table, and the cookie of somebody who has signed in.
+/// A portal, its table, and a session cookie.
 async fn table() -> (TestApp, Table, String) {
     // Streams end at once.
     let portal = TestApp::with(|site| site.live.lifetime = Duration::ZERO).await;
@@ -62,7 +62,7 @@ fn ask(method: &Method, path: &str) -> axum::http::request::Builder {
         .header("host", "portal.test")
 }
 
-/// Who looks is signed in; who sends is not.
+/// GET requests are sent with the session, others without.
 async fn send(portal: &TestApp, method: &Method, path: &str, cookie: &str) -> Answer {
     let cookie = if method == Method::POST { "" } else { cookie };
     let request = ask(method, path)
@@ -83,7 +83,7 @@ fn assert_headers(answer: &Answer, what: &str) {
     assert!(!answer.headers.contains_key("access-control-allow-origin"));
 }
 
-/// Header names of an answer, without what differs from one time to the next.
+/// Header names of a response, without those that differ from time to time.
 fn names(answer: &Answer) -> HashSet<String> {
     answer.headers.keys().map(ToString::to_string).collect()
 }
@@ -114,7 +114,8 @@ async fn every_route_answers_its_methods_with_every_header_and_no_other_method()
             } else if route.methods().contains(&method) {
                 assert_ne!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{what}");
                 assert!(!answer.status.is_server_error(), "{what}");
-                // Whoever is signed in is led on from the first, and the second is over by then.
+                // The first redirects a client that is signed in, and the second is no longer valid
+                // by then.
                 let expected = match path.as_str() {
                     "/staff/sign-in" => StatusCode::SEE_OTHER,
                     "/staff/set-up" => StatusCode::NOT_FOUND,

@@ -1,4 +1,4 @@
-//! Do slow, greedy and wrong clients get what is theirs, while everybody else is served?
+//! Checks that slow, greedy and wrong clients run into their limits, while all others are served.
 
 use std::{
     pin::Pin,
@@ -35,7 +35,7 @@ fn slow_clients() -> usize {
     std::env::var("PIC_SLOW").map_or(60, |number| number.parse().unwrap())
 }
 
-/// Writes a byte now and then, until the other side has had enough; what it said.
+/// Sends a byte now and then, until the other side closes; returns what it sent.
 async fn drip(mut stream: TcpStream, begin: &str, drop: &'static [u8]) -> String {
     let _ = stream.write_all(begin.as_bytes()).await;
     let (mut read, mut write) = stream.into_split();
@@ -57,7 +57,7 @@ async fn drip(mut stream: TcpStream, begin: &str, drop: &'static [u8]) -> String
     String::from_utf8_lossy(&said).into_owned()
 }
 
-/// Asks for a lot and reads nothing.
+/// Requests a lot and reads nothing.
 async fn asks_and_never_reads(open: &Open) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
@@ -91,7 +91,7 @@ async fn slow_clients_are_ended_while_everybody_else_is_served() {
         deaf.push(asks_and_never_reads(&open).await);
     }
     eventually("the slow clients are ended", async || {
-        // Before the request, whose own connection may be counted for a moment more.
+        // Before the request, whose own connection may be counted for a moment longer.
         let ended = open.door.connections() == 0;
         assert_eq!(status(&open.get("/").await), 200, "a normal request");
         ended.then_some(())
@@ -193,7 +193,7 @@ async fn what_is_no_http_gets_a_face_too() {
         assert_has_face(&answer);
         assert_eq!(answer.matches("HTTP/1.1 ").count(), 1);
     }
-    // The next answer on a connection, too, and only that.
+    // The next response on a connection too, and only that one.
     let answers = open
         .tell("GET /livez HTTP/1.1\r\nhost: portal.test\r\n\r\nnonsense\r\n\r\n")
         .await;
@@ -272,7 +272,7 @@ async fn http_2_without_tls_is_spoken_to_who_speaks_it() {
     assert!(many.join_all().await.iter().all(|s| *s == StatusCode::OK));
     let (status, _) = ask_2(&mut client, "/", &"x".repeat(40_000)).await.unwrap();
     assert_eq!(status, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
-    // Idle, and ended in good order.
+    // Idle, and closed cleanly.
     eventually("the idle connection is ended", async || {
         (client.is_closed() && open.door.connections() == 0).then_some(())
     })
@@ -302,7 +302,7 @@ async fn a_window_that_stays_shut_ends_an_http_2_connection() {
     assert!(whole.is_err(), "the page is not whole");
 }
 
-/// A live stream that says something now and then: less often than a silent client may be silent.
+/// A live stream with heartbeats: less frequent than the limit for silent clients.
 struct Beats {
     left: u8,
     every: Interval,

@@ -1,4 +1,4 @@
-//! Is a stop unnoticed by those who are being served?
+//! Checks that clients that are being served do not notice a stop.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -37,7 +37,7 @@ async fn requests_in_progress_are_answered_and_idle_connections_closed() {
     }
     let mut busy = idle(open.connect().await).await;
     busy.write_all(ALMOST).await.unwrap();
-    // Its head is read once somebody who came later has been served.
+    // Its head has been read once a later client has been served.
     eventually("the request is in progress", async || {
         (open.door.connections() == 21).then_some(())
     })
@@ -87,7 +87,7 @@ async fn under_load_no_request_that_was_sent_goes_unanswered() {
         let (address, told) = (open.address, open.stop.clone());
         clients.spawn(async move {
             let mut answered = 0;
-            // A connection for each request: once it is taken, there is an answer.
+            // A connection for each request: once it is accepted, there is a response.
             while !told.is_cancelled() {
                 let mut stream = TcpStream::connect(address).await.unwrap();
                 tokio::task::yield_now().await;

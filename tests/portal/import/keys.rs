@@ -1,4 +1,4 @@
-//! Are the management keys of imported services in the keys file, and nowhere else?
+//! Checks that the management keys of imported services are in the keys file, and nowhere else.
 
 use super::{Place, keys};
 use crate::{
@@ -23,8 +23,8 @@ Agreement Type,Agreement Number,Access Edge,SIP domain,Status
 SPLA,7654321,sip.tailspin.example,tailspin.example,Activated
 ";
 
-/// What stands for an old number, or for an agreement, in this database: a version 4 UUID of bytes that
-/// its secret gives.
+/// The submission id for an old number, or for an agreement, in this database: a version 4 UUID of
+/// bytes derived from its secret.
 fn submission(secret: &Secret, label: &[u8], what: &str) -> SubmissionId {
     let group = secret.mac(label, what.as_bytes());
     let bytes = secret.mac(b"pic-portal imported submission\0", &group);
@@ -78,7 +78,7 @@ async fn what_sql_holds_computes_no_key_of_an_imported_service() {
             assert!(answer.status.is_client_error(), "{}", answer.status);
         }
     }
-    // Nor does the portal tell it to somebody who sends the same again under that id.
+    // Nor does the portal reveal it to a client that sends the same again under that id.
     let id = ids[0].to_field();
     let again = portal
         .post(
@@ -91,7 +91,7 @@ async fn what_sql_holds_computes_no_key_of_an_imported_service() {
     assert!(receipt.attribute("data-management-key").is_none());
     assert_eq!(portal.number("SELECT count(*) FROM service").await, 2);
 
-    // Those of the files open.
+    // The keys in the files open their services.
     for file in ["ids.csv", "agreements.csv"] {
         let row = keys(&place.keys(file)).remove(0);
         let key = ManagementKey::parse(&row[3]).unwrap();
@@ -101,7 +101,7 @@ async fn what_sql_holds_computes_no_key_of_an_imported_service() {
     sign_in(portal, &row[3]).await;
 }
 
-/// Whatever ends the process at the commit or after it, the keys can be read.
+/// If the process ends at the commit or after it, the keys can be read.
 #[tokio::test]
 async fn the_keys_are_in_the_file_before_the_services_are_stored() {
     let place = Place::new().await;

@@ -1,4 +1,4 @@
-//! Are names and telephone numbers kept out of the column of agreement numbers?
+//! Checks that names and telephone numbers are refused in the column of agreement numbers.
 
 use super::{Place, refused, succeeded};
 

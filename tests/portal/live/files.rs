@@ -1,4 +1,4 @@
-//! Can programs read what they are given: JSON, feed, calendar, support bundle?
+//! Checks that programs can parse what they get: JSON, feed, calendar, support bundle.
 
 use std::collections::BTreeSet;
 
@@ -42,7 +42,7 @@ async fn held(portal: &TestApp) -> (String, String) {
     portal.work().await;
     let held = portal.submit(TWO).await;
     portal.work().await;
-    // Chance has a part in when it is looked at next.
+    // The time of the next check is partly random.
     portal
         .run("UPDATE work SET due_at = pic_now() + interval '30 seconds'")
         .await;
@@ -227,7 +227,7 @@ async fn a_feed_reader_sees_each_event_once() {
             words("Submitted", "By you. The request was stored.", "14:01"),
         ]
     );
-    // In the words of the page.
+    // The words are those of the page.
     let status = portal.get(&format!("/requests/{reference}")).await;
     for (title, text, _) in &told {
         assert!(status.body.contains(title) && status.body.contains(text));
@@ -333,7 +333,7 @@ async fn what_has_not_changed_is_not_sent_again() {
     }
 }
 
-/// The one event of a calendar file, and how many alarms it has.
+/// The only event of a calendar file, and how many alarms it has.
 fn event(file: &str) -> (icalendar::Event, usize) {
     assert!(file.lines().all(|line| line.len() <= 75), "{file}");
     assert_eq!(file.matches('\n').count(), file.matches("\r\n").count());
@@ -450,7 +450,7 @@ Contact details are not asked for, and not kept.
 "
     );
     assert_eq!(answer.body, expected);
-    // Whoever has the reference and nothing else gets the rest, in the same lines.
+    // A client that only has the reference gets the rest, in the same lines.
     let masked = expected
         .replace(
             "Agreement number     1234567\n",

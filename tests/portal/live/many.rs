@@ -1,4 +1,4 @@
-//! What do five hundred open pages cost?
+//! Measures the cost of five hundred open pages.
 
 use std::{fs, net::SocketAddr, time::Instant};
 
@@ -28,7 +28,7 @@ async fn open(address: SocketAddr, reference: &str, number: usize) -> BufReader<
     stream
 }
 
-/// Reads until a line is `words`.
+/// Reads until a line equals `words`.
 async fn until(stream: &mut BufReader<TcpStream>, words: &str) {
     let read = async {
         let mut line = String::new();
@@ -93,7 +93,7 @@ async fn five_hundred_streams_of_a_real_process_are_all_told() {
     );
 }
 
-/// However many follow however many requests, a look is one query, or two.
+/// However many streams follow however many requests, it takes one query, or two.
 #[tokio::test]
 async fn one_look_serves_all_streams() {
     let portal = TestApp::with(|site| site.live.share = STREAMS).await;
@@ -121,6 +121,6 @@ async fn one_look_serves_all_streams() {
         );
     }
     let looks = portal.app.live().looks() - before;
-    // A poll a second may come in between.
+    // Some of these may be polls, one a second.
     assert!(looks < 20, "{looks} looks for {STREAMS} streams");
 }

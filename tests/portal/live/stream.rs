@@ -1,4 +1,4 @@
-//! Does a stream say what there is to say, and end when it should?
+//! Checks the events of a stream, and when it ends.
 
 use std::time::{Duration, Instant};
 
@@ -97,7 +97,7 @@ async fn who_comes_back_is_told_what_happened_meanwhile() {
         ("1", &all[1..]),
         ("2", &all[2..]),
         ("3", &all[3..]),
-        // Of a database that was put back, or nonsense.
+        // From a database that was restored from a backup, or nonsense.
         ("999", &all[3..]),
         ("-1", &all[3..]),
         ("x", &all[3..]),
@@ -138,7 +138,7 @@ async fn what_happens_again_is_told_again_and_of_a_long_timeline_its_end() {
              SELECT 1, n, pic_now(), 'administrator', 'key-replaced' FROM generate_series(5, 1000) AS n",
         )
         .await;
-    // Whoever comes next is not told what this one has heard.
+    // A new client does not get the events of this one.
     drop(stream);
     let all = [("last-event-id", "0")];
     let mut stream = Stream::open(&portal.router, &reference, &all).await;
@@ -165,7 +165,7 @@ async fn what_one_process_does_is_on_the_streams_of_another() {
         assert_eq!(stream.until_status().await, ["2 status needs-action"]);
         streams.push(stream);
     }
-    // The holder lets go: the background task of one of the two settles both requests.
+    // The holder releases it: the background task of one of the two settles both requests.
     let cookie = sign_in(&portal, &holder).await;
     portal
         .post_with("/service/cancel", &[("confirm", "on")], &cookie)
@@ -173,7 +173,7 @@ async fn what_one_process_does_is_on_the_streams_of_another() {
     one.app.notifier().wake();
     for stream in &mut streams {
         let mut told = Vec::new();
-        // That it is looked at again at once is news too.
+        // That it is checked again at once is news too.
         while told.last().is_none_or(|last| last != "3 status in-force") {
             told.extend(stream.until_status().await);
         }
@@ -204,15 +204,15 @@ async fn what_the_checks_of_one_process_find_is_on_the_streams_of_another() {
         assert_eq!(told["findings"]["blocking"], 1);
         streams.push(stream);
     }
-    // No event of the timeline comes of a finding more: the stream has it all the same. One of the
-    // two looks.
+    // A further finding makes no event in the timeline: the stream has it all the same. One of the
+    // two checks.
     world.unroute("it.contoso.com");
     portal.advance(WAITS.first).await;
     one.app.notifier().wake();
     for stream in &mut streams {
         while stream.event().await.json()["findings"]["blocking"] != 2 {}
     }
-    // All is mended: whoever looks, both hear of it.
+    // All is fixed: whichever process checks, both streams get it.
     world.route("contoso.com", "sip.contoso.com");
     world.route("it.contoso.com", "sip.contoso.com");
     portal.advance(WAITS.longest).await;
@@ -222,7 +222,7 @@ async fn what_the_checks_of_one_process_find_is_on_the_streams_of_another() {
     }
 }
 
-/// Waiting for the poll would take ten seconds a round.
+/// Waiting for the poll would take ten seconds in each round.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_wakes_the_other_processes_without_any_data() {
     const ROUNDS: u32 = 20;
@@ -258,7 +258,7 @@ async fn what_passes_by_itself_is_noticed() {
     let mut stream = Stream::open(&portal.router, &reference, &[]).await;
     assert_eq!(stream.event().await.json()["overdue"], false);
     portal.advance(Duration::from_hours(49)).await;
-    // Nobody says that anything has changed.
+    // No notification is sent.
     let late = stream.event().await;
     assert_eq!(
         (late.id.as_str(), &late.json()["overdue"]),
@@ -357,7 +357,7 @@ async fn a_stop_ends_open_streams_in_good_order() {
     assert_eq!(portal.app.live().streams(), 0);
 }
 
-/// Asks for a stream as a client of `network`, through a proxy that is trusted.
+/// Opens a stream as a client of `network`, through a trusted proxy.
 async fn ask(portal: &TestApp, reference: &str, network: &str) -> axum::response::Response {
     let request = Request::get(format!("/requests/{reference}/stream"))
         .header("x-forwarded-for", network)
@@ -402,7 +402,7 @@ async fn streams_are_counted_by_network_and_in_all() {
     let refused = ask(&portal, &reference, "192.0.2.4").await;
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(refused.headers()["retry-after"], "30");
-    // A place is free as soon as its reader has gone.
+    // There is room as soon as a client has disconnected.
     open.remove(0);
     assert_eq!(
         ask(&portal, &reference, "192.0.2.1").await.status(),
@@ -433,7 +433,7 @@ async fn what_is_no_stream_leaves_nobody_following() {
     assert_eq!(portal.app.live().streams(), 0);
 }
 
-/// A request that is taken out of the database ends its streams, and no others.
+/// Deleting a request from the database ends its streams, and no others.
 #[tokio::test]
 async fn a_request_that_is_gone_ends_its_streams() {
     let portal = TestApp::new().await;

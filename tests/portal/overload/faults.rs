@@ -1,4 +1,4 @@
-//! What becomes of submits that wait when the database does not answer as it should?
+//! Checks submits that wait while the database fails.
 
 use std::{
     sync::{
@@ -23,10 +23,10 @@ use crate::support::{
     proxy::{Fate, Proxy, Target},
 };
 
-/// A domain whose submit has its answer cut off.
+/// A domain for which the answer to the commit is lost.
 const CUT: &str = "cut-off.example";
 
-/// `docs/performance.md#traps-met`: whoever loses the answer to a COMMIT does not know.
+/// `docs/performance.md#traps-met`: if the answer to a COMMIT is lost, its result is unknown.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_whose_answer_is_lost_is_found_by_the_portal_itself() {
     let (portal, lost, _proxy) = losing(1).await;
@@ -77,7 +77,7 @@ async fn a_commit_whose_answer_is_lost_twice_is_found_by_who_sends_it_again() {
     let again = post(&portal, &id, CUT).await.unwrap();
     assert_eq!(again.reference(), stored[0]);
     assert_whole(&portal, 1).await;
-    // With the key that the first answer would have brought.
+    // With the key that the first response would have had.
     let receipt = portal
         .get_with(again.header("location"), &again.cookie())
         .await;
@@ -87,7 +87,7 @@ async fn a_commit_whose_answer_is_lost_twice_is_found_by_who_sends_it_again() {
     assert_eq!(withdrawn.status, StatusCode::SEE_OTHER);
 }
 
-/// Lets the first `faults` statements that store requests fail with `code`.
+/// Makes the first `faults` statements that store requests fail with `code`.
 async fn failing(portal: &TestApp, faults: i32, code: &str) {
     let sql = format!(
         "CREATE SEQUENCE faults;
@@ -190,7 +190,7 @@ async fn without_a_free_connection_there_is_an_answer_in_time_and_it_recovers() 
         assert_put_off(&answer.await.unwrap(), &id, &domain);
         again.push((id, domain));
     }
-    // 5 s are promised; this machine may be busy.
+    // The promise is 5 s; this machine may be busy.
     assert!(began.elapsed() < Duration::from_secs(10));
     drop(taken);
     for (id, domain) in again {
@@ -199,7 +199,7 @@ async fn without_a_free_connection_there_is_an_answer_in_time_and_it_recovers() 
     assert_whole(&portal, 20).await;
 }
 
-/// What a writer waits for in vain costs its batch an answer, and not the next one.
+/// A statement that hangs fails its own batch, and not the next one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_statement_that_hangs_is_given_up() {
     let limits = Limits {
@@ -213,7 +213,7 @@ async fn a_statement_that_hangs_is_given_up() {
     assert_put_off(&told, &id, "d1.example");
     assert_eq!(portal.app.queue().meter().put_offs(Why::Away), 1);
     holder.rollback().await.unwrap();
-    // The connection that it hung on is not used again; the next try finds one that works.
+    // The connection that hung is not used again; the next attempt finds one that works.
     eventually("the next try is stored, or finds what was", async || {
         let again = post(&portal, &id, "d1.example").await.unwrap();
         (again.status == StatusCode::SEE_OTHER).then_some(())

@@ -1,4 +1,4 @@
-//! Does the portal as a process answer everybody who submits at once, also when it is stopped?
+//! Checks that the portal as a process answers all simultaneous submits, also while it stops.
 
 use std::collections::HashSet;
 
@@ -15,7 +15,7 @@ use crate::support::{
     process::{Connection, Portal, scratch},
 };
 
-/// What nobody may read in a log.
+/// Text that must not be in a log.
 const TYPED: &str = "canary4e7b";
 const CONNECTIONS: usize = 512;
 
@@ -59,7 +59,7 @@ async fn of_512_connections_that_submit_at_once_each_is_stored_once() {
         clients.spawn(async move {
             let id = submission_id();
             let body = body(&id, &format!("{TYPED}-{n}.example"));
-            // Who is put off because this machine is slow sends the same again.
+            // A client that is refused because this machine is slow sends the same again.
             for _ in 0..100 {
                 ask(&mut connection, &body).await;
                 let answer = connection.answer().await.unwrap();
@@ -114,7 +114,7 @@ async fn a_stop_stores_and_answers_what_waits() {
         }
     }
     portal.signal(Signal::SIGTERM);
-    // It has heard: it answers so, and goes on with those who wait.
+    // It has got the signal: `/readyz` says so, and requests in progress go on.
     eventually("it says that it stops", async || {
         let answer = portal.get("/readyz").await.ok()?;
         (answer.status == StatusCode::SERVICE_UNAVAILABLE).then_some(())

@@ -1,4 +1,4 @@
-//! Does the portal as a process look as its settings say, and say what it found?
+//! Checks that the portal as a process runs its checks as configured, and reports what it found.
 
 use std::{fs, path::Path, process::Output, time::Duration};
 
@@ -17,7 +17,7 @@ use crate::support::{
     world::World,
 };
 
-/// Settings by which a portal sees a world and nothing else.
+/// Settings with which a portal sees a test's world and nothing else.
 pub(crate) struct Eyes {
     resolver: String,
     roots: NamedTempFile,
@@ -40,7 +40,7 @@ impl Eyes {
     }
 }
 
-/// What `pic-portal check` does; the checks of the portal itself are off.
+/// Runs `pic-portal check`; the checks of the portal itself are off.
 async fn check(settings: &[(&str, &str)], domain: &str, edge: &str) -> Output {
     let mut command = command(&program(), settings);
     command.args(["check", domain, edge]);
@@ -98,7 +98,7 @@ async fn the_command_names_what_it_cannot_use() {
         let said = String::from_utf8(refused.stderr).unwrap();
         assert!(!said.contains("someone"), "{said}");
     }
-    // Where nobody answers nothing is proven.
+    // If no server answers nothing is proven.
     let unknown = check(&eyes.settings(), "nowhere.example", "sip.nowhere.example").await;
     assert_eq!(unknown.status.code(), Some(1));
     assert_eq!(
@@ -147,13 +147,13 @@ async fn a_portal_provisions_what_is_ready_and_the_rest_when_it_is() {
     assert!(log.contains("readiness checks enforce"), "{log}");
     assert!(log.contains("(PIC_PROOF=held)"), "{log}");
     for secret in ["contoso", "fabrikam", "127.", "NXDOMAIN"] {
-        // It says where it listens on standard output.
+        // It prints the address it listens on to standard output.
         assert!(!log.contains(secret), "{secret}: {log}");
     }
     portal.stop().await;
 }
 
-/// What a portal that starts with these settings says of its checks.
+/// What a portal that starts with these settings logs about its checks.
 async fn mode(settings: &[(&str, &str)], scratch: &Path) -> String {
     // The tests' own setting is off; an empty value counts as unset.
     let unset = [("PIC_CHECKS", ""), ("PIC_DNS", "127.0.0.1:53")];
@@ -176,7 +176,7 @@ async fn how_strict_the_checks_are_is_said_at_the_start() {
     let url = db.url();
     assert_eq!(mode(&on(&url), scratch.path()).await, "enforce");
     fs::remove_file(&log).unwrap();
-    // Whoever can be reached by others is no trial.
+    // A portal that others can reach is not for trying out.
     let open = [&trial[..], &[("PIC_LISTEN", "0.0.0.0:0")]].concat();
     assert_eq!(mode(&open, scratch.path()).await, "enforce");
 }
@@ -196,7 +196,7 @@ async fn that_every_domain_has_to_be_proven_is_said_at_the_start() {
     portal.stop().await;
     assert!(said.contains("(PIC_PROOF=always)"), "{said}");
     assert!(said.contains("once its domains are proven"), "{said}");
-    // Where nothing is looked up nothing could be proven.
+    // Where checks are off nothing could be proven.
     let off = [("PIC_CHECKS", "off"), ("PIC_PROOF", "always")];
     let settings = [&on(&url)[..], &off].concat();
     let said = refusal(&mut command(&program(), &settings)).await;

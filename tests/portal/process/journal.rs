@@ -1,4 +1,4 @@
-//! What stands in the journal of systemd, which others read too?
+//! Checks what is written to systemd's journal, which others can read too.
 
 use std::{
     fs::{self, File},
@@ -40,7 +40,7 @@ async fn the_set_up_link_is_in_a_file_of_its_own_and_not_in_the_journal() {
     assert_eq!(is_told, geteuid().is_root(), "{}", portal.log());
     portal.stop().await;
 
-    // The next start replaces it; what stands in a file is not changed for another's.
+    // The next start replaces it; a file that has the link is not overwritten with another's.
     let portal = Portal::start(&settings, &log).await;
     eventually("there is another link", async || {
         (fs::read_to_string(&file).ok()? != link).then_some(())

@@ -1,4 +1,4 @@
-//! Is every kind of answer understood: long, old, contradictory, addresses, an owner's word?
+//! Checks every kind of answer: long, old, contradictory, addresses, proof of ownership.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -83,7 +83,7 @@ async fn records_of_a_name_that_does_not_exist_prove_nothing() {
 #[tokio::test]
 async fn an_old_server_is_asked_without_extensions() {
     let internet = routed(0).await;
-    // It knows nothing of the record that EDNS adds, the last one in this answer.
+    // It does not know the record that EDNS adds, the last one in this answer.
     let old = Manner::Mangle(Arc::new(|bytes| {
         let has_extension = bytes[11] > 0;
         if has_extension {
@@ -216,7 +216,7 @@ async fn the_owners_word() {
         };
         assert_eq!(own(&internet).token(&contoso(), "abc").await, disagree);
     }
-    // The one that is silent does not stand in the way.
+    // The server that does not answer does not matter.
     second.behave(Manner::Silent);
     let dns = own_within(&internet, SHORT);
     assert_eq!(dns.token(&contoso(), "abc").await, TokenFacts::Proven);

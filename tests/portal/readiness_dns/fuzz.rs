@@ -1,4 +1,4 @@
-//! Does anything that comes over the wire break a look-up, or pass for proof?
+//! Checks that no message from the network breaks a lookup, or passes for proof.
 
 use std::{
     sync::Arc,
@@ -23,7 +23,7 @@ const LIMITS: Limits = Limits {
     look_up: Duration::from_millis(40),
 };
 
-/// Changes to a message: what, where (as a share of its length) and by what.
+/// Changes to a message: what kind, where (as a share of its length) and by what.
 #[derive(Clone, Debug)]
 enum Change {
     Replace(usize, u8),
@@ -62,12 +62,12 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
     vec(one, 0..6)
 }
 
-/// What a server makes of its honest answer; the number of the message stays right.
+/// What a server makes of its correct answer; the id of the message stays right.
 #[derive(Clone, Debug)]
 enum Wire {
-    /// These bytes, after the honest header or without.
+    /// These bytes, after the correct header or without it.
     Noise(bool, Vec<u8>),
-    /// Nearly the same.
+    /// A changed correct answer.
     Changed(Vec<Change>),
 }
 
@@ -122,14 +122,14 @@ fn nothing_on_the_wire_breaks_a_look_up_or_passes_for_proof() {
     proptest!(config, |(of_resolver in anything(), of_authority in anything(), which in 0..3)| {
         resolver.behave(if which == 1 { Manner::Honest } else { of_resolver.manner() });
         internet.authorities[0].behave(if which == 2 { Manner::Honest } else { of_authority.manner() });
-        // A new one each time: who was silent before would not be asked.
+        // A new one each time: a server that did not answer before would not be queried.
         let dns = Dns::asking([resolver.address], Some(internet.port()), ANYWHERE, LIMITS);
         let began = Instant::now();
         let (facts, addresses, word) = runtime.block_on(async {
             let (domain, host) = (contoso(), fqdn("sip.contoso.com"));
             tokio::join!(dns.srv(&domain), dns.addresses(&host), dns.token(&domain, "mine"))
         });
-        // A busy machine is slow; what hangs is slower.
+        // A busy machine is slow, but a hanging lookup is slower.
         prop_assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
         let _ = addresses;
         let findings = judge(&contoso(), &edge, &facts);

@@ -1,4 +1,4 @@
-//! What if servers are slow, dead, lame, talkative or lying?
+//! Checks servers that are slow, dead, lame, too talkative or lying.
 
 use std::{
     io,
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::support::dns::{Internet, Manner, Role, Server};
 
-/// For look-ups that nobody answers.
+/// For lookups that no server answers.
 const HASTY: Limits = Limits {
     query: Duration::from_millis(60),
     look_up: Duration::from_millis(200),
@@ -32,7 +32,7 @@ async fn every_authoritative_server_is_asked_for_what_it_knows_itself() {
     }
     let asked = internet.resolver.asked();
     assert!(asked.iter().all(|asked| asked.recursive), "{asked:?}");
-    // With a resolver of one's own nobody else is asked.
+    // With a configured resolver no other server is queried.
     let before = internet.authorities[0].asked().len();
     assert!(is_ok(&found(&resolved(&internet).await).await));
     assert_eq!(internet.authorities[0].asked().len(), before);
@@ -44,7 +44,7 @@ async fn a_mend_is_seen_at_once() {
     internet.add("contoso.com", 86_400);
     let dns = own(&internet);
     assert!(found(&dns).await.starts_with("srv-missing"));
-    // The resolver still remembers its "no".
+    // The resolver still has its negative answer cached.
     for server in &internet.authorities {
         server.zones.set(SRV, &[RIGHT]);
     }
@@ -69,14 +69,14 @@ async fn the_zone_may_be_cut_below_or_above_the_domain() {
         let told = found(&own(&internet)).await;
         assert!(is_ok(&told), "{zone}: {told}");
     }
-    // The name itself leads elsewhere, whose SOA record is another zone's.
+    // The name itself leads elsewhere, and that SOA record is another zone's.
     let internet = Internet::start(1).await;
     internet.add("contoso.com", 60);
     internet.resolver.zones.add("fabrikam.com", 60);
     internet.set(SRV, &["CNAME x.fabrikam.com"]);
     internet.authorities[0].zones.set(SRV, &[RIGHT]);
     assert!(is_ok(&found(&own(&internet)).await));
-    // Or the zone's around it, which has other servers.
+    // Or that of the zone around it, which has other servers.
     let internet = Internet::start(1).await;
     internet.resolver.zones.add("contoso.com", 60);
     internet.add("_tcp.contoso.com", 60);
@@ -99,14 +99,14 @@ async fn servers_that_do_not_answer_are_no_disagreement_as_long_as_one_does() {
         Manner::Code(ResponseCode::ServFail),
         Manner::Code(ResponseCode::FormErr),
         Manner::Mangle(Arc::new(|_| b"nonsense".to_vec())),
-        // Records that it has from others.
+        // Records from others in its answer.
         Manner::Mangle(Arc::new(|mut bytes| {
             bytes[2] &= !4;
             bytes
         })),
     ] {
         let internet = routed(2).await;
-        // It would say something else if it could.
+        // This one would give another answer if it could.
         internet.authorities[0]
             .zones
             .set(SRV, &["SRV 0 0 1 other.test"]);
@@ -188,7 +188,7 @@ async fn a_resolver_in_trouble_is_never_proof_nor_held_against_the_domain() {
         let internet = routed(1).await;
         internet.resolver.behave(manner);
         for authorities in [None, Some(internet.port())] {
-            // Enough for what comes at once.
+            // Enough for an answer that comes at once.
             let limits = if why.starts_with("no answer") {
                 HASTY
             } else {
@@ -242,7 +242,7 @@ async fn one_of_several_resolvers_is_enough() {
         let dns = Dns::asking(both, Some(internet.port()), ANYWHERE, Limits::default());
         assert!(is_ok(&found(&dns).await));
         assert!(!dead.asked().is_empty());
-        // There was time enough to find and ask the zone's own server.
+        // There was time enough to find and query the zone's own server.
         asked += 1;
         assert_eq!(internet.authorities[0].count(SRV, RecordType::SRV), asked);
     }
@@ -262,7 +262,7 @@ async fn a_question_is_sent_once_more_when_the_first_is_lost() {
     assert_eq!(internet.resolver.count(SRV, RecordType::SRV), 2);
 }
 
-/// Keeps what is logged.
+/// Collects what is logged.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -279,7 +279,7 @@ impl io::Write for Log {
 
 #[test]
 fn nothing_of_a_look_up_is_logged_at_any_level() {
-    // On threads of its own, whose log is not ours.
+    // Threads of its own, whose log is not captured.
     let outside = tokio::runtime::Runtime::new().unwrap();
     let internet = outside.block_on(routed(2));
     let inside = tokio::runtime::Builder::new_current_thread()

@@ -1,9 +1,9 @@
-//! Each finding in full.
+//! Checks the complete text of each finding.
 
 use super::{RIGHT, SRV, assert_shown, found, found_for, own, resolved};
 use crate::support::dns::Internet;
 
-/// Two authoritative servers for `contoso.com`, whose "no" may be remembered for an hour.
+/// Two authoritative servers for `contoso.com`, whose negative answers may be cached for an hour.
 async fn with(records: &[&str]) -> Internet {
     let internet = Internet::start(2).await;
     internet.add("contoso.com", 3600);
@@ -11,7 +11,7 @@ async fn with(records: &[&str]) -> Internet {
     internet
 }
 
-/// The same, asked in either way.
+/// Checks that both ways of querying give the same.
 async fn assert_both(internet: &Internet, expected: &str) {
     assert_shown(&found(&own(internet)).await, expected);
     assert_shown(&found(&resolved(internet).await).await, expected);
@@ -80,7 +80,7 @@ async fn a_target_of_somebody_else() {
     let expected = "_sipfederationtls._tcp.contoso.com. SRV 0 0 5061 sip.contoso.com.";
     for (target, code, told) in [
         ("sip.fabrikam.com", "srv-target", "sip.fabrikam.com"),
-        // What becomes of a target without a trailing dot in a zone file.
+        // What a target without a trailing dot becomes in a zone file.
         (
             "sip.contoso.com.contoso.com",
             "srv-target",
@@ -112,7 +112,7 @@ async fn a_target_of_somebody_else() {
             "routed-to-consumer",
             "federation.messenger.msn.com",
         ),
-        // A person's address has no business in evidence.
+        // A person's address must not be in evidence.
         ("ann@contoso.com", "srv-target", "[left out]"),
     ] {
         let internet = with(&[&format!("SRV 0 0 5061 {target}")]).await;
@@ -181,7 +181,7 @@ async fn a_record_at_a_name_that_nobody_asks_for() {
                found {owner}: priority 7, weight 0, port 5061, target sip2.contoso.com"
         );
         assert_both(&internet, &finding).await;
-        // The right one beside it is enough.
+        // The right record next to it is enough.
         internet.set(SRV, &[RIGHT]);
         let told = found(&own(&internet)).await;
         assert!(told.starts_with("srv (ok)"), "{told}");
@@ -217,7 +217,7 @@ async fn a_cname_in_the_way() {
         ),
     );
 
-    // Resolvers follow it, so it works, by way of another one too.
+    // Resolvers follow it, so it works, also through another one.
     internet
         .resolver
         .zones
@@ -253,7 +253,7 @@ async fn cnames_that_lead_in_a_circle() {
     let back = [format!("CNAME {SRV}")];
     internet.resolver.zones.set("a.fabrikam.com", &back);
     assert_both(&internet, circle).await;
-    // And on and on.
+    // Too many steps.
     for step in 0..19 {
         let next = [format!("CNAME {}.fabrikam.com", step + 1)];
         internet

@@ -1,4 +1,4 @@
-//! Is a page that is the same for everybody made once, and right in every form?
+//! Checks that a page that is the same for all is made once, and right in every coding.
 
 use std::io::Read as _;
 
@@ -16,7 +16,7 @@ use tower::ServiceExt as _;
 use super::{ask, get, lasting};
 use crate::support::app::TestApp;
 
-/// The bytes at `path` for who accepts this coding.
+/// The bytes at `path` for a client that accepts this coding.
 async fn bytes(portal: &TestApp, path: &str, accept: &str) -> (Option<String>, Bytes) {
     let request = Request::get(path).header("accept-encoding", accept);
     let request = request.body(Body::empty()).unwrap();
@@ -30,7 +30,7 @@ async fn bytes(portal: &TestApp, path: &str, accept: &str) -> (Option<String>, B
     )
 }
 
-/// One address of each route whose pages are the same for everybody.
+/// One address of each route whose pages are the same for all.
 fn paths() -> Vec<String> {
     let open = |route: &Route<App>| route.kind() == Kind::Open;
     let path = |route: Route<App>| {
@@ -63,15 +63,14 @@ async fn a_page_that_is_kept_is_the_page_that_is_made() {
             bytes(&portal, &path, "identity").await,
             (None, made.clone())
         );
-        // Where a name is a part of the address, that may be written with an escape; it is then
-        // made each time.
+        // A name in the address may be percent-encoded; then the page is made each time.
         if let Some((route, name)) = path.rsplit_once('/').filter(|(route, _)| !route.is_empty()) {
             let (first, rest) = name.split_at(1);
             let escaped = format!("{route}/%{:02x}{rest}", first.as_bytes()[0]);
             let answer = bytes(&portal, &escaped, "gzip, br").await;
             assert_eq!(answer, (None, made.clone()), "{escaped}");
         }
-        // First asked for by who wants it packed, or by who wants only the headers.
+        // First requested by a client that wants it compressed, or only the headers.
         let head = ask(&fresh, Method::HEAD, &path, &[]).await;
         assert_eq!(
             head.header("content-length"),
@@ -126,12 +125,12 @@ async fn whoever_has_a_constant_page_is_told_so() {
     let start = get(&portal, "/", &[]).await;
     let other = [("if-none-match", start.header("etag"))];
     assert_eq!(get(&portal, "/help", &other).await.status, StatusCode::OK);
-    // Other words, another tag.
+    // Another text, another tag.
     let noticed = TestApp::with(|site| site.notice = Some("Closed on Sunday".into())).await;
     let page = get(&noticed, "/", &other).await;
     assert_eq!(page.status, StatusCode::OK);
     assert!(page.body.contains("Closed on Sunday"));
-    // What is not there is not kept.
+    // A missing page is not cached.
     for path in ["/help/nothing", "/help/reasons/none", "/help/findings/none"] {
         for _ in 0..2 {
             let missing = get(&portal, path, &[("if-none-match", "*")]).await;
@@ -161,7 +160,7 @@ async fn the_empty_form_has_an_id_of_its_own_each_time_and_is_kept_by_nobody() {
         pages.insert(form.body.replace(id.as_str(), "ID"));
         assert_eq!(form.body.matches(id.as_str()).count(), 1);
         assert!(ids.insert(id.clone()), "nobody else has it");
-        // The same as the form that is rendered for what was typed, here nothing.
+        // The same as the form that is rendered with what was typed, which is nothing here.
         let fields = [
             ("edge", ""),
             ("domains", ""),

@@ -1,4 +1,4 @@
-//! How many statements does a page cost?
+//! Counts the statements of each page.
 
 use std::{cell::Cell, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::{
     support::{app::TestApp, proxy::Proxy},
 };
 
-/// The statements of a portal, as its database hears them.
+/// The statements of a portal, as its database counts them.
 struct Statements {
     proxy: Proxy,
     seen: Cell<u64>,
@@ -49,7 +49,7 @@ async fn a_page_costs_one_statement_or_none() {
         (page.clone(), &[own], 1),
         (page.clone(), &[("if-none-match", "*")], 1),
         (page.clone(), &[("if-none-match", "*"), own], 1),
-        // What it costs to have been wrong.
+        // The cost if the tag is no longer right.
         (page.clone(), &[("if-none-match", "\"old\"")], 2),
         (of("receipt"), &[], 1),
         (of("receipt.txt"), &[], 1),
@@ -65,7 +65,7 @@ async fn a_page_costs_one_statement_or_none() {
         assert!(answer.status.as_u16() < 400, "{path}: {}", answer.status);
         assert_eq!(statements.count(), expected, "{path} {headers:?}");
     }
-    // Once a minute it is noted that a session is in use.
+    // Once a minute the use of a session is recorded.
     portal.advance(Duration::from_mins(2)).await;
     get(&portal, &page, &[own]).await;
     statements.count();

@@ -1,4 +1,4 @@
-//! Is a status page that has changed in any way never said to be the same?
+//! Checks that a status page that has changed in any way is never answered with a `304`.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use crate::{
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// What a visitor of a request's address has seen last.
+/// What a client has last seen at a request's address.
 struct Visit {
     path: String,
     headers: Vec<(&'static str, String)>,
@@ -43,7 +43,7 @@ impl Visit {
         visit
     }
 
-    /// Looks again with the tag; whether there was something new to see.
+    /// Requests it again with the tag; returns whether there was something new.
     async fn look(&mut self, portal: &TestApp, why: &str) -> bool {
         let mut headers: Vec<_> = self.headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
         if !self.tag.is_empty() {
@@ -73,7 +73,7 @@ impl Visit {
     }
 }
 
-/// Stands still: what passes by itself is another test's.
+/// Stops the clock: changes due to passing time have a test of their own.
 async fn stop_the_clock(portal: &TestApp) {
     portal
         .run(
@@ -83,7 +83,7 @@ async fn stop_the_clock(portal: &TestApp) {
         .await;
 }
 
-/// Moves the clock that stands.
+/// Moves the stopped clock.
 async fn set_on(portal: &TestApp, by: Duration) {
     let sql = format!(
         "DO $$ BEGIN EXECUTE format('CREATE OR REPLACE FUNCTION pic_now() RETURNS timestamptz \
@@ -101,7 +101,7 @@ fn missing(found: &str) -> Finding {
     Finding::new(Code::SrvMissing, &domain, "this", [found])
 }
 
-/// Lets the checks of the one request that is due find this, and hold it back.
+/// Stores this finding for the only request that is due, as a blocking one.
 async fn check(portal: &TestApp, finding: &Finding) {
     let lease = Duration::from_mins(1);
     let claim = store::claim(portal.pool(), 10, lease).await.unwrap();
@@ -139,14 +139,14 @@ async fn whatever_changes_a_request_changes_its_tags() {
     assert!(page.body.contains("first") && json.body.contains("needs-action"));
     unchanged(&mut page, &mut json, "nothing happened since").await;
 
-    // Times pass on the page alone.
+    // Only the page shows relative times.
     for by in [MINUTE, Duration::from_hours(1)] {
         set_on(&portal, by).await;
         assert!(page.look(&portal, "it is later").await);
         unchanged(&mut page, &mut json, "only time has passed").await;
     }
 
-    // As grave as before, so that nothing is in the timeline.
+    // Of the same severity as before, so that there is no new event in the timeline.
     let events = "SELECT count(*) FROM event";
     let before = portal.number(events).await;
     check(&portal, &missing("second")).await;
@@ -171,7 +171,7 @@ async fn whatever_changes_a_request_changes_its_tags() {
     changed(&mut page, &mut json, "the promise is over").await;
     assert!(page.body.contains("past its promise") && json.body.contains("\"overdue\":true"));
 
-    // So does the time of the next look.
+    // So does the time of the next check.
     portal
         .run("UPDATE work SET due_at = pic_now() + interval '9 seconds'")
         .await;
@@ -182,7 +182,7 @@ async fn whatever_changes_a_request_changes_its_tags() {
             .await
     );
 
-    // In the timeline, and nowhere else.
+    // It is in the timeline, and nowhere else.
     portal
         .run("SELECT pic_append_event(ARRAY[1]::bigint[], pic_now(), 'administrator', 'key-replaced')")
         .await;
@@ -244,7 +244,7 @@ async fn the_tag_of_one_visitor_is_not_anothers() {
         ("", &own, false),
         (own_cookie, &own, true),
         (own_cookie, &anybody, false),
-        // A stranger's session opens nothing here, and sees what anybody sees.
+        // A stranger's session gives no access here, and gets the public page.
         (stranger.as_str(), &anybody, true),
         (stranger.as_str(), &own, false),
         ("pic_session=nonsense", &own, false),
@@ -263,7 +263,7 @@ async fn the_tag_of_one_visitor_is_not_anothers() {
             "{cookie}"
         );
     }
-    // The session ends, and with it what it opened.
+    // The session ends, and with it the access.
     portal.post_with("/service/sign-out", &[], &cookie).await;
     let headers = [
         ("cookie", cookie.as_str()),
@@ -281,7 +281,7 @@ async fn whoever_looks_at_a_request_uses_the_session() {
     let path = format!("/requests/{reference}");
     let cookie = sign_in(&portal, &key).await;
     let signed_in = "You are signed in to this service.";
-    // Unused for half an hour it would have ended; a page that is still the same is a use too.
+    // Unused for half an hour it would have ended; a `304` counts as use too.
     for headers in [&[][..], &[JSON], &[JSON]] {
         let mut all = vec![("cookie", cookie.as_str())];
         all.extend(headers);
@@ -339,7 +339,7 @@ async fn a_tag_is_good_for_one_address_and_one_face() {
     let unknown = get(&portal, unknown, &[("if-none-match", "*")]).await;
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
     assert_eq!(unknown.header("etag"), "");
-    // A page that answers a mistake is of that moment alone.
+    // A page that reports a mistake is never cached.
     let wrong = [("management_key", "wrong")];
     let wrong = portal.post(&format!("{one}/withdraw"), &wrong).await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);

@@ -1,4 +1,4 @@
-//! Is a database that brings contacts back clean before the portal answers anybody?
+//! Checks that contacts in a restored database are deleted before the portal answers any request.
 
 use std::{
     fs,
@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-/// The database as the tools of PostgreSQL want it named: without what only our client knows.
+/// The database's URL for PostgreSQL's own tools: without options that only our client knows.
 fn for_tools(db: &TestDb) -> String {
     let mut url = url::Url::parse(&db.url()).unwrap();
     let known: Vec<(String, String)> = url
@@ -70,7 +70,7 @@ async fn contacts_in_a_dump_are_gone_before_the_first_answer() {
                 .contains("dumped")
     );
 
-    // Into a database with nothing in it at all.
+    // Restores into a completely empty database.
     sqlx::raw_sql("DROP TABLE _sqlx_migrations")
         .execute(after.pool())
         .await
@@ -100,7 +100,8 @@ async fn contacts_in_a_dump_are_gone_before_the_first_answer() {
         100
     );
 
-    // Somebody reads the table while the portal starts: it answers nobody until that is over.
+    // Another session reads the table while the portal starts: it answers no request until that
+    // ends.
     let mut reader = after.pool().begin().await.unwrap();
     sqlx::raw_sql("LOCK TABLE legacy_contact IN ACCESS SHARE MODE")
         .execute(&mut *reader)

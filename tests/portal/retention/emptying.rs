@@ -1,4 +1,4 @@
-//! Is nothing left of an older system's contacts, whatever is in the way?
+//! Checks that nothing is left of an older system's contacts, whatever blocks the sweep.
 
 use axum::http::StatusCode;
 use pic_portal::retention::{Cause, Fault, Kind, Outcome, sweep::Sweeper};
@@ -71,7 +71,7 @@ async fn an_empty_table_disturbs_nobody() {
 async fn a_reader_in_the_way_is_seen_and_the_sweep_tried_again() {
     let portal = TestApp::new().await;
     plant(portal.pool(), "read", 7).await;
-    // What `pg_dump` holds until it is done.
+    // The lock that `pg_dump` holds until it is done.
     let mut dump = portal.db().pool().begin().await.unwrap();
     sqlx::raw_sql("LOCK TABLE legacy_contact IN ACCESS SHARE MODE")
         .execute(&mut *dump)

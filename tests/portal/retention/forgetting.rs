@@ -1,4 +1,4 @@
-//! Does what has had its time go, all of it, and nothing else?
+//! Checks that exactly the rows that are no longer kept are deleted.
 
 use axum::http::StatusCode;
 use pic_portal::retention::{KEPT, Kind, Until};
@@ -24,7 +24,7 @@ async fn status(portal: &TestApp, reference: &str) -> StatusCode {
     portal.get(&format!("/requests/{reference}")).await.status
 }
 
-/// How many rows there are of everything that belongs to requests.
+/// How many rows there are in every table that belongs to requests.
 const ROWS: &str =
     "SELECT (SELECT count(*) FROM request_edge) + (SELECT count(*) FROM request_route)
     + (SELECT count(*) FROM event) + (SELECT count(*) FROM finding) + (SELECT count(*) FROM work)";
@@ -40,7 +40,7 @@ async fn withdrawn_and_rejected_requests_go_after_ninety_days_and_no_others() {
         count(portal.pool(), "SELECT count(*) FROM finding").await,
         1
     );
-    // The limit passes: rejected, with its findings.
+    // The request expires: rejected, with its findings.
     portal.advance(30 * DAY).await;
     assert_eq!(portal.work().await.expired, 1);
     let (withdrawn, key) = portal.submit(B).await;
@@ -80,7 +80,7 @@ async fn withdrawn_and_rejected_requests_go_after_ninety_days_and_no_others() {
     assert_eq!(count(portal.pool(), "SELECT count(*) FROM route").await, 1);
     let orphans = "SELECT count(*) FROM request_edge e WHERE NOT EXISTS (SELECT FROM request WHERE id = e.request_id)";
     assert_eq!(count(portal.pool(), orphans).await, 0);
-    // What is left works on.
+    // The remaining requests are still settled.
     portal.run("UPDATE work SET due_at = pic_now()").await;
     assert_eq!(
         portal.work().await.expired,
@@ -115,7 +115,7 @@ async fn an_update_that_was_taken_back_goes_and_its_service_stays() {
     assert_eq!(run.removed(Kind::Sessions), 1);
     assert_eq!(status(&portal, &update).await, StatusCode::NOT_FOUND);
     assert_eq!(status(&portal, &in_force).await, StatusCode::OK);
-    // Its key opens it still, and its domain is in force.
+    // Its key still opens it, and its domain is in force.
     sign_in(&portal, &key).await;
     assert_eq!(count(portal.pool(), "SELECT count(*) FROM route").await, 1);
 }
@@ -131,7 +131,7 @@ async fn a_service_that_somebody_is_busy_with_has_time_until_the_next_sweep() {
     withdraw(&portal, &reference, &key).await;
     portal.advance(91 * DAY).await;
     let cookie = sign_in(&portal, &key).await;
-    // Somebody is about to submit to one of them.
+    // Another session is about to submit for one of them.
     let mut busy = portal.db().pool().begin().await.unwrap();
     sqlx::query("SELECT id FROM service ORDER BY id LIMIT 1 FOR KEY SHARE")
         .fetch_one(&mut *busy)
@@ -209,7 +209,8 @@ async fn sessions_that_are_over_go_and_others_stay() {
     );
 }
 
-/// The tables of the support desk, where this schema has none of its own yet, as far as the sweep goes.
+/// The tables of the support desk, as far as the sweep needs them, for a schema that does not have
+/// them yet.
 const STAFF: &str = "
     CREATE TABLE IF NOT EXISTS staff (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text, role text,
         password text, created_at timestamptz, password_at timestamptz);
@@ -261,7 +262,7 @@ fn whatever_the_sweep_removes_stands_in_the_table_of_what_is_kept() {
             Until::NextSweep(of) | Until::For(of, _) | Until::Unused(of, ..) => of == *kind,
             Until::Never | Until::While(_) | Until::Limit | Until::Memory(_) => false,
         });
-        // Services go with the last of their requests.
+        // Services are deleted with the last of their requests.
         assert!(listed || *kind == Kind::Services, "{kind:?}");
         let kept_for = KEPT.iter().find_map(|kept| match kept.until {
             Until::For(of, duration) if of == *kind => Some(duration),

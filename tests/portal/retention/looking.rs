@@ -1,4 +1,5 @@
-//! Is contact information seen wherever it stands in the schema, and told without any of it?
+//! Checks that contact information is found anywhere in the schema, and reported without its
+//! values.
 
 use pic_portal::retention::Outcome;
 
@@ -25,7 +26,7 @@ async fn the_portals_own_schema_is_proven_but_for_next_to_nothing() {
     assert!(run.looked.suspects.is_empty());
 }
 
-/// What an operator brought along, with an address in every kind of column.
+/// Tables of an operator, with an address in every kind of column.
 const OLD: &str = r#"
     CREATE DOMAIN word AS text CHECK (value ~ '^[a-z]+$');
     CREATE TABLE "Old requests" (
@@ -137,7 +138,7 @@ async fn what_may_not_be_read_is_told_and_what_is_locked_is_not_called_clean() {
         .execute(&mut *other)
         .await
         .unwrap();
-    // Dropped, as it turns out, after it was listed.
+    // The table is dropped after it was listed.
     let swept = tokio::spawn({
         let sweeper = super::sweeper(portal.pool());
         async move { sweeper.sweep(pic_portal::retention::Cause::Hand).await }

@@ -1,4 +1,4 @@
-//! Do names go that an earlier version stored as agreement numbers?
+//! Checks that names which an earlier version stored as agreement numbers are replaced.
 
 use pic_portal::retention::{Kind, Outcome};
 use sqlx::AssertSqlSafe;
@@ -6,7 +6,7 @@ use sqlx::AssertSqlSafe;
 use super::{count, sweep};
 use crate::{service::sign_in, support::app::TestApp};
 
-/// Puts `number` into the newest service, as a version without the rule could.
+/// Puts `number` into the newest service, as an earlier version could.
 async fn plant(portal: &TestApp, number: &str) {
     let planted = format!(
         "ALTER TABLE service DROP CONSTRAINT service_number_no_name;
@@ -35,7 +35,7 @@ async fn a_name_stored_as_an_agreement_number_is_replaced_and_counted() {
     assert_eq!(run.outcome, Some(Outcome::Clean));
     let masked = "SELECT count(*) FROM service WHERE number = '0'";
     assert_eq!(count(portal.pool(), masked).await, 3);
-    // What is a number stays, and a second sweep finds nothing.
+    // A number stays, and a second sweep finds nothing.
     sign_in(&portal, &kept).await;
     assert_eq!(sweep(&portal).await.removed(Kind::Numbers), 0);
     // The service is as it was, under the number 0.
@@ -51,7 +51,7 @@ async fn a_name_stored_as_an_agreement_number_is_replaced_and_counted() {
     );
 }
 
-/// What is no number is found without a look at all the others.
+/// Names are found without reading all the other numbers.
 #[tokio::test]
 async fn they_are_found_by_an_index() {
     let portal = TestApp::new().await;

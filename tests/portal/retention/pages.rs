@@ -1,4 +1,4 @@
-//! Is everybody told the rule, what is kept, and what the sweeps did?
+//! Checks how the rule, what is kept, and the last sweeps are published.
 
 use axum::{
     body::Body,
@@ -107,7 +107,7 @@ async fn every_page_leads_to_it_and_the_help_agrees() {
     }
 }
 
-/// What a command prints on standard output, and whether it ended well.
+/// What a command prints on standard output, and whether it succeeded.
 async fn told(portal: &TestApp, arguments: &[&str]) -> (bool, String) {
     let url = portal.db().url();
     let settings = [
@@ -190,7 +190,7 @@ async fn the_doctor_prints_the_rule_the_sweeps_and_the_database() {
     let settings = serde_json::json!({ "checks": "off", "proof": "held" });
     assert_eq!(report["settings"], settings);
     assert!(!said.contains("aviary"), "{said}");
-    // Somebody made it an ordinary table: the doctor sees it.
+    // The operator made it an ordinary table: the doctor reports that.
     portal
         .run("ALTER TABLE legacy_contact SET LOGGED, ALTER email SET STATISTICS 100")
         .await;

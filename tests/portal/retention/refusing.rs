@@ -1,4 +1,4 @@
-//! Does nothing come in that is or holds an address?
+//! Checks that nothing is accepted that is or contains an address.
 
 use axum::{
     body::Body,
@@ -31,8 +31,8 @@ async fn post(
     portal.send(request).await
 }
 
-/// A portal with a request in force, the address of a form for each route that takes one, and the
-/// cookie of somebody who is signed in.
+/// A portal with a request in force, the address of a form for each route that accepts one, and a
+/// session cookie.
 async fn forms() -> (TestApp, Vec<String>, String) {
     let portal = TestApp::new().await;
     let (_, key) = portal.submit(&[("sip.contoso.com", "contoso.com")]).await;
@@ -53,7 +53,7 @@ async fn every_form_refuses_fields_that_are_not_asked_for_with_the_rule() {
     let (portal, paths, cookie) = forms().await;
     assert!(paths.len() > 6);
     for path in paths {
-        // The support desk's own sign-in stands before its forms.
+        // The forms of the support desk need its own sign-in.
         if path.starts_with("/staff/") && path != "/staff/sign-in" {
             continue;
         }
@@ -136,7 +136,7 @@ async fn every_form_refuses_fields_that_are_not_asked_for_with_the_rule() {
     );
 }
 
-/// What is or holds an address of a person.
+/// Texts that are or contain a person's address.
 const ADDRESSES: &[&str] = &[
     "ted@contoso.com",
     "TED@CONTOSO.COM",

@@ -1,4 +1,4 @@
-//! Do several instances take turns, and does one that dies hold up the others?
+//! Checks that processes take turns to sweep, and that one that dies does not block the others.
 
 use std::time::Duration;
 
@@ -87,14 +87,14 @@ async fn while_one_sweeps_the_other_waits_and_does_not_do_it_again() {
         .unwrap()
         .expect("whoever asks by hand gets one");
     assert!(second.began_at >= first.ended_at.unwrap());
-    // It is time again.
+    // The next sweep is due.
     portal.advance(HOUR).await;
     let third = sweeper(portal.pool()).sweep(Cause::Schedule).await.unwrap();
     assert!(third.unwrap().is_clean());
 }
 
-/// What `next` comes to, which begins while a turn is ending as `outcome`: it is under way when the end is
-/// committed.
+/// The result of `next`, which begins while a turn is ending as `outcome`, and is running when that
+/// end is committed.
 async fn while_one_ends<T: Send + 'static>(
     pool: &PgPool,
     outcome: Outcome,
@@ -125,7 +125,7 @@ async fn while_one_ends<T: Send + 'static>(
     next.await.unwrap()
 }
 
-/// Whoever has looked at the clock, and then waits for the end of another's turn, begins after it.
+/// A turn that has read the clock, and then waits for another's end, begins after that end.
 #[tokio::test]
 async fn a_turn_begins_when_it_is_taken() {
     let portal = TestApp::new().await;
@@ -136,7 +136,8 @@ async fn a_turn_begins_when_it_is_taken() {
     assert_eq!(count(portal.pool(), OVERLAPS).await, 0);
 }
 
-/// Whoever has seen that a sweep is needed, and then waits for the end of one, does not do it again.
+/// A process that has seen that a sweep is needed, and then waits for one to end, does not repeat
+/// it.
 #[tokio::test]
 async fn whether_a_sweep_is_needed_is_asked_when_the_turn_is_taken() {
     let portal = TestApp::new().await;
@@ -205,7 +206,7 @@ async fn what_a_killed_sweep_leaves_the_next_one_finishes() {
         .await;
     portal.advance(90 * DAY).await;
     plant(portal.pool(), "killed", 40).await;
-    // It stands still between two steps: contacts are gone, requests are not.
+    // It is held between two steps: contacts are gone, requests are not.
     let mut locks = portal.db().pool().begin().await.unwrap();
     sqlx::raw_sql("LOCK TABLE work IN ACCESS EXCLUSIVE MODE")
         .execute(&mut *locks)
@@ -227,7 +228,7 @@ async fn what_a_killed_sweep_leaves_the_next_one_finishes() {
     nix::sys::signal::kill(id, Signal::SIGKILL).unwrap();
     assert!(!child.wait().await.unwrap().success());
     locks.rollback().await.unwrap();
-    // PostgreSQL may do the statement in hand, but not commit it.
+    // PostgreSQL may finish the running statement, but not commit it.
     eventually("its connection is gone", async || {
         let there = "SELECT count(*) FROM pg_stat_activity
                      WHERE datname = current_database() AND query LIKE 'SELECT requests%'";

@@ -1,4 +1,4 @@
-//! Who gets in, who never does, and what is kept of a password?
+//! Checks who can sign in, and what is stored of a password.
 
 use std::{process::Stdio, time::Duration};
 
@@ -203,7 +203,7 @@ async fn the_set_up_link_makes_one_account_within_an_hour() {
         assert!(answer.blames(blamed), "{}", answer.body);
         assert!(!answer.body.contains('@'), "an address is not shown again");
     }
-    // Ten at once: one account.
+    // Ten at once: only one account is made.
     let names: Vec<_> = (0..10).map(|n| format!("desk-{n}")).collect();
     let tries = names.iter().map(|name| {
         let fields = [("name", name.as_str()), ("password", PASSWORD)];
@@ -230,7 +230,8 @@ async fn the_set_up_link_makes_one_account_within_an_hour() {
     assert!(store::new_set_up(portal.pool()).await.unwrap().is_none());
 }
 
-/// Runs `pic-portal staff` with a line on standard input; whether it went well, and what it said.
+/// Runs `pic-portal staff` with a line on standard input; returns whether it succeeded, and its
+/// output.
 async fn staff(settings: &[(&str, &str)], words: &[&str], line: &str) -> (bool, String) {
     let mut child = command(&program(), settings)
         .arg("staff")
@@ -241,7 +242,7 @@ async fn staff(settings: &[(&str, &str)], words: &[&str], line: &str) -> (bool, 
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    // It may have said no before it was read.
+    // The command may have failed before it read the line.
     let _ = stdin.write_all(format!("{line}\n").as_bytes()).await;
     drop(stdin);
     let out = child.wait_with_output().await.unwrap();

@@ -1,4 +1,4 @@
-//! Is everything that an agent does done once, recorded, and told to the administrator?
+//! Checks that every action of an agent is done once, recorded, and shown to the administrator.
 
 use axum::http::StatusCode;
 use pic_portal::staff::Role;
@@ -8,7 +8,7 @@ use crate::support::app::{TestApp, submission_id};
 
 const ROUTES: &[(&str, &str)] = &[("sip.contoso.com", "contoso.com")];
 
-/// The audit, oldest first: who, what, the request's kind or the service, why.
+/// The audit, oldest first: account, action, the request's kind or the service, reason.
 async fn audit(portal: &TestApp) -> Vec<String> {
     sqlx::query_scalar(
         "SELECT concat_ws(' ', s.name, a.action, r.kind, a.service_id, a.reason) FROM staff_audit a
@@ -118,7 +118,7 @@ async fn a_check_is_asked_for_and_a_request_taken_back() {
         "{}",
         page.body
     );
-    // Several lines are told under one word.
+    // Several lines have the same name.
     portal
         .run("UPDATE finding SET found = '{first line,second line}'")
         .await;
@@ -219,7 +219,7 @@ async fn a_service_is_cancelled_for_its_owner_and_its_history_told() {
     );
 }
 
-/// Neither in a page nor in a file, whatever the state.
+/// It is neither in a page nor in a file, whatever the state.
 #[tokio::test]
 async fn the_management_key_is_nowhere() {
     let portal = TestApp::new().await;
@@ -244,7 +244,7 @@ async fn the_management_key_is_nowhere() {
     assert_ne!(submission_id(), key);
 }
 
-/// What an agent may do at the page's beginning may be no more at its end.
+/// An account that was an agent when the page was loaded may be none when it acts.
 #[tokio::test]
 async fn an_agent_who_was_made_a_reader_meanwhile_does_nothing() {
     let portal = TestApp::new().await;

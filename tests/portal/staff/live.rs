@@ -1,4 +1,4 @@
-//! Does the desk hear of what changes, and only as long as somebody is signed in?
+//! Checks that the desk's streams report changes, and end with the session.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ use crate::support::app::TestApp;
 
 const ONE: &[(&str, &str)] = &[("sip.contoso.com", "contoso.com")];
 const QUEUE: &str = "/staff/requests/stream";
-/// Long enough for anything that does happen, on any machine.
+/// Long enough for anything that happens at all, on any machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A desk whose streams look and tell quickly.
+/// A desk whose streams check and report quickly.
 async fn quick() -> TestApp {
     TestApp::with(|site| {
         site.live.queue_gap = Duration::from_millis(1);
@@ -35,7 +35,7 @@ async fn ask(portal: &TestApp, path: &str, cookie: &str) -> Response {
     portal.router.clone().oneshot(request).await.unwrap()
 }
 
-/// A stream that is open.
+/// An open stream.
 struct Stream(BodyDataStream, String);
 
 impl Stream {
@@ -49,7 +49,7 @@ impl Stream {
         stream
     }
 
-    /// What is said next; `None` at the end.
+    /// The next block; `None` at the end.
     async fn block(&mut self) -> Option<String> {
         loop {
             if let Some(end) = self.1.find("\n\n") {
@@ -81,7 +81,7 @@ async fn the_queue_hears_that_something_has_changed_and_nothing_else() {
         "event: changed\ndata: {}\n\n",
         "no data"
     );
-    // What an agent does is heard too.
+    // The action of an agent is reported too.
     let (reference, _) = portal.submit(ONE).await;
     let refuse = format!("/staff/requests/{reference}/refuse");
     let fields = [("reason", "policy"), ("confirm", "on")];
@@ -141,7 +141,7 @@ async fn a_request_is_followed_at_the_desk_until_the_session_ends() {
     }
 }
 
-/// A page that keeps itself up to date on an empty chair is no work.
+/// Requests that an open page makes in the background are no use of the session.
 #[tokio::test]
 async fn what_a_page_asks_by_itself_does_not_keep_the_session() {
     const MINUTE: Duration = Duration::from_mins(1);
@@ -180,7 +180,8 @@ async fn streams_are_counted_by_account_and_end_when_the_portal_stops() {
         assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(refused.headers()["retry-after"], "30");
     }
-    // Somebody else at the same desk, and an administrator in the same network, have their own share.
+    // Another account at the same desk, and an administrator in the same network, have their own
+    // limits.
     open.push(Stream::open(&portal, QUEUE, &rita).await);
     let outside = ask(&portal, &format!("/requests/{reference}/stream"), "").await;
     assert_eq!(outside.status(), StatusCode::OK);

@@ -1,4 +1,4 @@
-//! Who may do what, for every route of the desk that there is?
+//! Checks every route of the desk for every role.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -9,14 +9,14 @@ use sqlx::AssertSqlSafe;
 use super::{account, sign_in, signed_in};
 use crate::support::app::{Answer, TestApp};
 
-/// Who a route is for.
+/// The role that a route requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rule {
-    /// The same for everybody who is not signed in.
+    /// None: the response is the same for all that are not signed in.
     Open,
-    /// Whoever is signed in.
+    /// Any signed-in account.
     Reader,
-    /// Agents.
+    /// An agent.
     Agent,
 }
 
@@ -25,7 +25,7 @@ use Rule::{Agent, Open, Reader};
 /// The fields of a form.
 type Fields = &'static [(&'static str, &'static str)];
 
-/// Every route of the desk with its rule and the fields that it wants.
+/// Every route of the desk with its rule and its fields.
 const RULES: &[(&str, &str, Rule, Fields)] = &[
     ("GET", "/staff", Reader, &[]),
     ("GET", "/staff/set-up", Open, &[]),
@@ -106,7 +106,7 @@ fn every_route_of_the_desk_has_a_rule() {
     assert_eq!(routes, ruled);
 }
 
-/// Everything that the desk could change or show.
+/// All rows that the desk could change or show.
 async fn rows(portal: &TestApp) -> String {
     let mut all = String::new();
     for table in [
@@ -217,7 +217,8 @@ async fn nobody_gets_or_does_what_is_not_theirs() {
     }
 }
 
-/// The same questions asked by those who may: what was refused above was refused for the person.
+/// The same requests by accounts that may: what was refused above was refused because of the
+/// account.
 #[tokio::test]
 async fn whoever_may_does() {
     let (portal, _, _) = portal().await;
@@ -228,7 +229,7 @@ async fn whoever_may_does() {
             if rule == Open || (rule == Agent && name == "reader") {
                 continue;
             }
-            // Each time a request of its own, and a service with something in force.
+            // Each time a request of its own, and a service with routes in force.
             let domain = format!(
                 "d{}.example",
                 portal.number("SELECT count(*) FROM request").await

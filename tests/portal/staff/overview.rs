@@ -1,4 +1,4 @@
-//! Does the overview tell how the portal is doing?
+//! Checks the numbers on the overview.
 
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 use super::signed_in;
 use crate::support::{app::TestApp, eventually};
 
-/// Provisioned at noon of the last days: today none, yesterday 1, the day before 2, and so on, up to
-/// 20 days ago; each took as many hours as its day is away. Some pending, with findings.
+/// Provisioned at noon of the last days: today none, yesterday 1, the day before 2, and so on, up
+/// to 20 days ago; each took as many hours as its day is away. Some are pending, with findings.
 const POPULATION: &str = "
     INSERT INTO service (created_at, programme, number, token, key_hash)
     SELECT pic_now(), 'volume_licensing', n::text, lpad(n::text, 16, '0'), sha256(n::text::bytea)
@@ -63,7 +63,8 @@ async fn the_numbers_are_those_of_the_population() {
     // 1 + 2 + ... + 13, and those of a fortnight ago when it is not noon yet.
     let fortnight = if seen.timed == 91 { 0 } else { 14 };
     assert_eq!(seen.timed, 91 + fortnight);
-    // The middle of 1, 2, 2, 3, 3, 3, ...: the 46th of 91 is in the ten of day 10, 45 being before.
+    // The median of 1, 2, 2, 3, 3, 3, ...: the 46th of 91 is among the ten of day 10, as 45 come
+    // before.
     let median = seen.median.unwrap();
     assert_eq!(median, Duration::from_hours(10));
     assert_eq!(
@@ -127,7 +128,7 @@ async fn a_process_shows_itself_and_goes() {
     working.await.unwrap();
     assert_eq!(portal.number(THERE).await, 0);
 
-    // One that was killed is forgotten by the next.
+    // The next process removes the entry of one that was killed.
     let (killed, next) = (portal.worker(), portal.worker());
     killed.show_once().await.unwrap();
     killed.show_once().await.unwrap();

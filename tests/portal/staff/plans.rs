@@ -1,4 +1,4 @@
-//! Does any filter or search read a whole table?
+//! Checks that no filter and no search scans a whole table.
 
 use sqlx::AssertSqlSafe;
 
@@ -39,7 +39,7 @@ const MANY: &str = "
     ANALYZE;
 ";
 
-/// The plan of a statement whose parameters are known when it is run, and of one for all parameters.
+/// The plan of a statement with known parameters, and the generic one.
 async fn plans(portal: &TestApp, sql: &str, values: &str) -> String {
     let mut plans = String::new();
     let mut connection = portal.pool().acquire().await.unwrap();
@@ -72,7 +72,7 @@ async fn plans(portal: &TestApp, sql: &str, values: &str) -> String {
     plans
 }
 
-/// A file of the desk, built in: without it the tests are not built.
+/// A file of the desk, included at build time: if it does not exist, the tests do not build.
 macro_rules! of_desk {
     ($path:literal) => {
         include_str!(concat!("../../../src/staff/", $path))
@@ -82,7 +82,7 @@ macro_rules! of_desk {
 #[tokio::test]
 async fn no_filter_and_no_search_reads_a_whole_table() {
     let portal = TestApp::new().await;
-    // This takes longer than a page may.
+    // This takes longer than the limit of a page.
     sqlx::raw_sql(MANY)
         .execute(portal.db().pool())
         .await
@@ -128,7 +128,7 @@ async fn no_filter_and_no_search_reads_a_whole_table() {
     ] {
         statements.push((of_desk!("queue/search.sql"), search.to_owned()));
     }
-    // The candidates' statements stand in the store itself.
+    // The candidates' statements are in the store's source.
     let candidates: Vec<_> = store
         .split("sqlx::query_scalar!(")
         .skip(1)
@@ -169,7 +169,7 @@ async fn no_filter_and_no_search_reads_a_whole_table() {
             assert_eq!(whole, None, "{sql}\n({values})\n{plan}");
         }
     }
-    // The eye is sharp.
+    // The check itself notices a scan.
     let plan = plans(
         &portal,
         "SELECT count(*) FROM request WHERE content_hash = $1",

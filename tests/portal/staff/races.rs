@@ -1,4 +1,4 @@
-//! Refused and provisioned in the same moment: which of the two is it?
+//! Refuses requests while they are settled: each must end once.
 
 use axum::http::StatusCode;
 use pic_portal::staff::Role;
@@ -10,7 +10,7 @@ use crate::support::app::TestApp;
 /// Requests that are refused while they are settled.
 const MANY: usize = 24;
 
-/// Either way once, wholly, and everybody is told the same.
+/// Each ends once, completely, and all pages agree.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refusal_and_a_settlement_of_one_request_end_it_once() {
     let portal = TestApp::new().await;
@@ -25,7 +25,7 @@ async fn a_refusal_and_a_settlement_of_one_request_end_it_once() {
         let fields = [("reason", "policy"), ("confirm", "on")];
         let worker = portal.own_worker();
         let (answer, settled) = join!(portal.post_with(&path, &fields, &agent), async {
-            // Sometimes later, so that now the one and now the other goes first.
+            // Delays some of them, so that sometimes the one and sometimes the other goes first.
             for _ in 0..number % 6 {
                 tokio::task::yield_now().await;
                 portal.number("SELECT count(*) FROM staff").await;
@@ -76,7 +76,7 @@ async fn a_refusal_and_a_settlement_of_one_request_end_it_once() {
     }
 }
 
-/// Two agents with the same request before them.
+/// Two agents have the same request open.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_agents_refuse_it_once() {
     let portal = TestApp::new().await;

@@ -1,4 +1,4 @@
-//! Is nothing missing that is searched for?
+//! Checks that a search finds everything it should, against a simple model.
 
 use axum::http::StatusCode;
 use pic_portal::staff::Role;
@@ -11,7 +11,7 @@ use proptest::{
 use super::signed_in;
 use crate::support::app::TestApp;
 
-/// What is stored: an edge and its domains, in the form that DNS has.
+/// What is stored: an edge and its domains, in DNS form.
 const STORED: &[(&str, &str)] = &[
     ("sip.contoso.com", "contoso.com it.contoso.com"),
     ("edge.fabrikam.com", "fabrikam.com notcontoso.com"),
@@ -24,12 +24,12 @@ const STORED: &[(&str, &str)] = &[
     ("sip.b.example", "b.example"),
 ];
 
-/// Written as DNS has it, and as people do.
+/// A name in DNS form, and as people write it.
 fn as_dns_has_it(name: &str) -> String {
     name.to_lowercase().replace("münchen", "xn--mnchen-3ya")
 }
 
-/// The simple model: what a name means.
+/// The simple model: whether a name finds the stored request.
 fn is_meant(stored: &(&str, &str), name: &str) -> bool {
     let name = as_dns_has_it(name);
     let below = format!(".{name}");
@@ -111,7 +111,7 @@ async fn whatever_is_searched_nothing_that_matches_is_missing() {
         assert_eq!(find(&portal, &agent, q).await, [""; 0], "{q}");
     }
 
-    // Any beginning of any reference, written in any way that sounds the same.
+    // Any beginning of any reference, in any spelling that is read the same.
     let handle = tokio::runtime::Handle::current();
     let mut runner = TestRunner::new(Config::with_cases(60));
     let any = (select(references.clone()), 4_usize..=16, any::<[bool; 4]>());
@@ -142,7 +142,7 @@ async fn whatever_is_searched_nothing_that_matches_is_missing() {
                     let begins = |it: &&String| it[4..].replace('-', "").starts_with(&symbols);
                     let meant: Vec<_> = references.iter().rev().filter(begins).cloned().collect();
                     let found = handle.block_on(find(&portal, &agent, &q));
-                    // A number of that kind may be somebody's agreement number too, but not here.
+                    // Such a number could also be an agreement number, but there is none here.
                     prop_assert_eq!(found, meant, "{}", q);
                     Ok(())
                 },
@@ -164,7 +164,7 @@ async fn the_queue_is_paged_filtered_and_taken_along_whole() {
     portal.store(120).await;
     portal.advance(std::time::Duration::from_hours(49)).await;
     portal.store(3).await;
-    // 49 hours are too long for a session.
+    // 49 hours are longer than a session lasts.
     let agent = super::sign_in(&portal, "anna").await;
     let all: Vec<String> = sqlx::query_scalar("SELECT reference FROM request ORDER BY id")
         .fetch_all(portal.pool())

@@ -1,4 +1,4 @@
-//! How does a test use the portal as a browser does, and step what happens behind it?
+//! A portal under test: used as a browser does, with its background task stepped by hand.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -53,7 +53,7 @@ pub(crate) const WAITS: Waits = Waits {
     longest: Duration::from_hours(1),
 };
 
-/// A database without anything in it.
+/// A migrator without migrations, for an empty database.
 pub(crate) static EMPTY: Migrator = Migrator {
     locking: false,
     ..Migrator::DEFAULT
@@ -67,7 +67,7 @@ pub(crate) struct TestApp {
     db: TestDb,
 }
 
-/// Moves the clock of a database on, for every process that works on it.
+/// Moves the clock of a database forwards, for every process that works on it.
 pub(crate) async fn advance(pool: &PgPool, by: Duration) {
     let ahead: f64 =
         sqlx::query_scalar("SELECT extract(epoch FROM pic_now() - clock_timestamp())::float8")
@@ -85,8 +85,8 @@ pub(crate) async fn advance(pool: &PgPool, by: Duration) {
         .unwrap();
 }
 
-/// Every row of every table as text, what PostgreSQL keeps about columns included; to look for what
-/// must be in none.
+/// Every row of every table as text, including what PostgreSQL keeps about columns; to search for
+/// what must be in none.
 pub(crate) async fn everything(pool: &PgPool) -> String {
     let tables: Vec<String> = sqlx::query_scalar(
         "SELECT oid::regclass::text FROM pg_class WHERE relkind IN ('r', 'm') AND
@@ -108,7 +108,7 @@ pub(crate) async fn everything(pool: &PgPool) -> String {
     all
 }
 
-/// What came back.
+/// A response.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
@@ -123,7 +123,7 @@ impl Answer {
             .map_or("", |value| value.to_str().unwrap())
     }
 
-    /// Every cookie that the answer sets, whole.
+    /// Every cookie that the response sets, unparsed.
     pub(crate) fn set_cookies(&self) -> Vec<&str> {
         let set = self.headers.get_all(header::SET_COOKIE);
         set.iter().map(|value| value.to_str().unwrap()).collect()
@@ -146,7 +146,7 @@ impl Answer {
             .collect()
     }
 
-    /// Whether the page is headed by a summary of errors with a link to the field with this id.
+    /// Whether the page begins with a summary of errors that links to the field with this id.
     pub(crate) fn blames(&self, id: &str) -> bool {
         let link = format!("#{id}");
         let elements = self.elements().into_iter();
@@ -160,7 +160,7 @@ impl Answer {
         rest.split_once('"').map(|(value, _)| value)
     }
 
-    /// The reference in the address that the answer leads to.
+    /// The reference in the address that the response redirects to.
     pub(crate) fn reference(&self) -> String {
         assert_eq!(self.status, StatusCode::SEE_OTHER, "{}", self.body);
         self.header("location")
@@ -170,7 +170,7 @@ impl Answer {
             .to_owned()
     }
 
-    /// The cookies that the answer sets, as a `Cookie` header.
+    /// The cookies that the response sets, as a `Cookie` header.
     pub(crate) fn cookie(&self) -> String {
         let set = self
             .headers
@@ -182,7 +182,7 @@ impl Answer {
     }
 }
 
-/// `text` as it stands in a page: the references that the templates make.
+/// `text` escaped as the templates do it.
 pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     for c in text.chars() {
@@ -200,7 +200,7 @@ pub(crate) fn escaped(text: &str) -> String {
 /// The fields of a form, in order.
 pub(crate) type Fields<'a> = Vec<(&'a str, &'a str)>;
 
-/// The first `status` event of a stream, which has no end; nothing where there is none to come.
+/// The first `status` event of a stream, which has no end; empty if the stream has none.
 async fn first_status(mut body: Body) -> Bytes {
     while let Some(frame) = body.frame().await {
         let part = frame.unwrap().into_data().unwrap();
@@ -211,7 +211,7 @@ async fn first_status(mut body: Body) -> Bytes {
     Bytes::new()
 }
 
-/// A whole request for these edges with their domains.
+/// A complete request for these edges with their domains.
 pub(crate) fn request<'a>(submission: &'a str, edges: &[(&'a str, &'a str)]) -> Fields<'a> {
     let mut fields = vec![("programme", "volume_licensing"), ("number", "1234567")];
     for (edge, domains) in edges {
@@ -232,33 +232,33 @@ pub(crate) fn submission_id() -> String {
 }
 
 impl TestApp {
-    /// Without limits by network: most tests are one client that does a lot.
+    /// A portal without limits by network: most tests are one client that does a lot.
     pub(crate) async fn new() -> Self {
         Self::with(|_| {}).await
     }
 
-    /// A portal that people see at `origin`.
+    /// A portal with the public address `origin`.
     pub(crate) async fn at(origin: &str) -> Self {
         let origin = Origin::parse(origin).unwrap();
         Self::with(|site| site.public_url = origin).await
     }
 
-    /// A portal whose settings are the defaults but for `change`.
+    /// A portal with the default settings, changed by `change`.
     pub(crate) async fn with(change: impl FnOnce(&mut Site)) -> Self {
         let db = TestDb::fresh(&MIGRATOR).await;
         let options = db.options();
-        // On the heap: many tests await this one beside much else.
+        // Boxed: many tests await this future next to much else.
         Box::pin(Self::on(db, options, change, queue::Limits::default())).await
     }
 
-    /// A portal with these limits of what is stored at once and what may wait for it.
+    /// A portal with these limits for its queue.
     pub(crate) async fn with_queue(limits: queue::Limits) -> Self {
         let db = TestDb::fresh(&MIGRATOR).await;
         let options = db.options();
         Box::pin(Self::on(db, options, |_| {}, limits)).await
     }
 
-    /// A portal with a network between it and its database.
+    /// A portal with a proxy between it and its database.
     pub(crate) async fn behind_a_proxy() -> (Self, Proxy) {
         let db = TestDb::fresh(&MIGRATOR).await;
         let proxy = Proxy::to(Target::of(&db.options())).await;
@@ -314,29 +314,29 @@ impl TestApp {
         &self.app.db().pool
     }
 
-    /// One background task on the database; a test may have several.
+    /// A background task on the database; a test may have several.
     pub(crate) fn worker(&self) -> Worker {
         Worker::new(self.pool().clone(), WAITS, Notifier::default())
             .with_checks(self.app.site().checks.clone())
     }
 
-    /// The portal's own background task, which its submits wake; on connections of its own.
+    /// The portal's own background task, which its submits wake; with connections of its own.
     pub(crate) fn own_worker(&self) -> Worker {
         Worker::new(self.db.pool().clone(), WAITS, self.waker.clone())
             .with_checks(self.app.site().checks.clone())
     }
 
-    /// Lets the background task do all that is due.
+    /// Runs the background task until nothing is due.
     pub(crate) async fn work(&self) -> Settled {
         self.worker().drain().await.unwrap()
     }
 
-    /// Moves the database's clock on, for every connection at once.
+    /// Moves the database's clock forwards, for all connections at once.
     pub(crate) async fn advance(&self, by: Duration) {
         advance(self.pool(), by).await;
     }
 
-    /// A whole number from the database.
+    /// An integer from the database.
     pub(crate) async fn number(&self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql)
             .fetch_one(self.pool())
@@ -344,7 +344,7 @@ impl TestApp {
             .unwrap()
     }
 
-    /// Waits until as many connections to the database wait for a lock.
+    /// Waits until this many connections to the database wait for a lock.
     pub(crate) async fn blocked(&self, connections: i64) {
         let waiting = "SELECT count(*) FROM pg_stat_activity
                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
@@ -413,7 +413,7 @@ impl TestApp {
         self.send(request).await
     }
 
-    /// Submits a request; its reference and its management key.
+    /// Submits a request; returns its reference and its management key.
     pub(crate) async fn submit(&self, edges: &[(&str, &str)]) -> (String, String) {
         let id = submission_id();
         let sent = self.post("/requests/new", &request(&id, edges)).await;
@@ -427,7 +427,7 @@ impl TestApp {
         (reference, key.to_owned())
     }
 
-    /// What the form makes of these edges under this submission id.
+    /// The submission that the form makes of these edges under this submission id.
     pub(crate) fn submission(&self, id: SubmissionId, edges: &[(&str, &str)]) -> Submission {
         let (edge, domains) = edges
             .iter()
@@ -452,7 +452,8 @@ impl TestApp {
         }
     }
 
-    /// Stores `count` requests in one go, each for a domain of its own, and wakes nobody.
+    /// Stores `count` requests at once, each for a domain of its own, without waking the background
+    /// task.
     pub(crate) async fn store(&self, count: usize) {
         let requests: Vec<_> = (0..count)
             .map(|_| {
@@ -466,7 +467,7 @@ impl TestApp {
         assert!(stored.iter().all(new));
     }
 
-    /// Stores one request for these edges; its reference.
+    /// Stores one request for these edges; returns its reference.
     pub(crate) async fn store_one(&self, edges: &[(&str, &str)]) -> String {
         let request = self.submission(SubmissionId::random(), edges);
         let stored = store::submit(self.pool(), &[request]).await.unwrap();
@@ -476,12 +477,12 @@ impl TestApp {
         reference.to_string()
     }
 
-    /// Runs statements that tests make up.
+    /// Runs SQL statements of a test.
     pub(crate) async fn run(&self, sql: &'static str) {
         sqlx::raw_sql(sql).execute(self.pool()).await.unwrap();
     }
 
-    /// What the status page says the state is.
+    /// The state on the status page.
     pub(crate) async fn state(&self, reference: &str) -> String {
         let page = self.get(&format!("/requests/{reference}")).await;
         assert_eq!(page.status, StatusCode::OK, "{}", page.body);

@@ -1,16 +1,16 @@
-//! Is what the database holds consistent, and has everything that was due been done?
+//! Checks that the database is consistent, and that everything due was done.
 //!
 //! For any test, at any moment: the rules hold between any two transactions, also while portals
-//! work. They know nothing of what was asked; that is compared by whoever asked it.
+//! run. They do not know what was submitted; the test that submitted it compares that itself.
 
 use pic_portal::db::PgPool;
 use sqlx::{postgres::PgRow, prelude::*};
 
-/// A statement whose every row is a broken rule, and where it is.
+/// A statement that returns a row for each broken rule, with its place.
 pub(crate) const RULES: &str = include_str!("consistency.sql");
 
-/// The rules that are broken, each with where it is; nothing when all is well. The database may have been
-/// killed since the pool was last used.
+/// The rules that are broken, each with its place; empty when all is well. The database may have
+/// been killed since the pool was last used.
 pub(crate) async fn broken(pool: &PgPool) -> Vec<(String, String)> {
     sqlx::query_as(RULES).fetch_all(pool.again()).await.unwrap()
 }
@@ -19,7 +19,7 @@ pub(crate) async fn broken(pool: &PgPool) -> Vec<(String, String)> {
 ///
 /// # Panics
 ///
-/// With the broken rules, and with all that is known of the requests that they name.
+/// With the broken rules, and with everything about the requests that they name.
 pub(crate) async fn assert_consistent(pool: &PgPool, after: &str) {
     let broken = broken(pool).await;
     if broken.is_empty() {
@@ -35,7 +35,7 @@ pub(crate) async fn assert_consistent(pool: &PgPool, after: &str) {
     panic!("after {after}: {broken:#?}\n{known}");
 }
 
-/// A request and its timeline, for people.
+/// A request and its timeline, to be printed.
 async fn timeline(pool: &PgPool, id: i64) -> String {
     let row: Option<PgRow> = sqlx::query(
         "SELECT concat_ws(' ', r.id, 'of', r.service_id, r.kind, r.state, r.reason, r.submitted_at, r.ended_at, E'\n',
@@ -49,8 +49,8 @@ async fn timeline(pool: &PgPool, id: i64) -> String {
     row.map_or_else(String::new, |row| row.get(0))
 }
 
-/// Pending requests that nothing which they could wait for holds back: neither a domain in force
-/// under another service, nor a check.
+/// Pending requests that are not blocked by anything: neither by a domain in force under another
+/// service, nor by a check.
 pub(crate) async fn unfinished(pool: &PgPool) -> i64 {
     sqlx::query_scalar(
         "SELECT count(*) FROM work w JOIN request r ON r.id = w.request_id

@@ -1,10 +1,10 @@
-//! How does each test get a database of its own?
+//! Gives each test a database of its own.
 //!
 //! [`TestDb::fresh`] clones a migrated template on a throw-away server that all test processes
 //! share (`docs/design.md#the-private-postgresql`); `DATABASE_URL` names another server to use. One
-//! background thread a process makes and drops the databases. Its connection carries the process's
-//! token, and so do the names of its databases: what is left of processes whose connection is gone,
-//! the next one drops.
+//! background thread of each process creates and drops the databases. Its connection has the
+//! process's token in its name, and so have its databases: a later process drops the databases of
+//! processes whose connection is gone.
 
 use std::{
     collections::HashSet,
@@ -34,9 +34,10 @@ use super::server::{CLIENTS_LOCK, START_LOCK, lock_file, running_server};
 
 /// How long the server outlives the last test process, in seconds.
 const LINGER_SECONDS: &str = "10";
-/// How many templates of other schemas are kept beside those in use, for branches tested in turn.
+/// How many templates of other schemas are kept in addition to those in use, for branches tested in
+/// turn.
 const OTHER_TEMPLATES: i64 = 4;
-/// Lets one process at a time make a template, or drop some; an arbitrary number.
+/// The lock with which one process at a time creates or drops templates; an arbitrary number.
 const TEMPLATE_LOCK: i64 = 0x7069_6370;
 /// What the application name of each process's connection begins with.
 const APPLICATION: &str = "pic-portal tests ";
@@ -48,17 +49,17 @@ pub(crate) struct TestDb {
 }
 
 impl TestDb {
-    /// Clones a database to which all of `migrator` was applied.
+    /// Clones a database with all migrations of `migrator`.
     ///
     /// # Panics
-    /// If there is no server, with the way to get one.
+    /// If there is no server, with how to get one.
     pub(crate) async fn fresh(migrator: &'static Migrator) -> Self {
         let database = order(migrator)
             .await
             .expect("the thread lives as long as the process")
             .unwrap_or_else(|reason| panic!("no database for this test: {reason}"));
         let options = database.options.clone();
-        // A test may look at what takes longer than a page may.
+        // A test may run queries that take longer than the limit of a page.
         let pool = PgPool::new(options, 5).within(Duration::from_mins(1));
         Self { database, pool }
     }
@@ -68,7 +69,7 @@ impl TestDb {
         &self.pool
     }
 
-    /// How to connect to the database otherwise.
+    /// The options for connecting to the database.
     pub(crate) fn options(&self) -> PgConnectOptions {
         self.database.options.clone()
     }
@@ -78,13 +79,13 @@ impl TestDb {
         self.database.options.to_url_lossy().into()
     }
 
-    /// The database's name, for looking it up on the server.
+    /// The database's name on the server.
     pub(crate) fn name(&self) -> &str {
         &self.database.name
     }
 }
 
-/// A database, whether or not the test that wanted it still waits for it.
+/// A database that was made for a test, whether or not the test still waits for it.
 struct Database {
     name: String,
     options: PgConnectOptions,
@@ -93,7 +94,7 @@ struct Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        // Nobody listens only if the server is gone, and the database with it.
+        // Sending fails only if the server is gone, and the database with it.
         let _ = self.drops.send(std::mem::take(&mut self.name));
     }
 }
@@ -101,7 +102,7 @@ impl Drop for Database {
 type Reply = Result<Database, String>;
 type Order = (&'static Migrator, oneshot::Sender<Reply>);
 
-/// Orders a database from the background thread.
+/// Requests a database from the background thread.
 fn order(migrator: &'static Migrator) -> oneshot::Receiver<Reply> {
     static ORDERS: LazyLock<mpsc::UnboundedSender<Order>> = LazyLock::new(|| {
         let (sender, orders) = mpsc::unbounded_channel();
@@ -112,12 +113,12 @@ fn order(migrator: &'static Migrator) -> oneshot::Receiver<Reply> {
         sender
     });
     let (sender, reply) = oneshot::channel();
-    // Nobody listens only after a panic of that thread, which the reply tells.
+    // Sending fails only after a panic of that thread, which the reply reports.
     let _ = ORDERS.send((migrator, sender));
     reply
 }
 
-/// Carries orders out, one after the other, until the process ends.
+/// Carries out requests, one after the other, until the process ends.
 fn fulfil(mut orders: mpsc::UnboundedReceiver<Order>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -133,17 +134,17 @@ fn fulfil(mut orders: mpsc::UnboundedReceiver<Order>) {
                     .map_err(|error| error.to_string()),
                 Err(reason) => Err(reason.clone()),
             };
-            // If nobody waits any more, the database is dropped.
+            // If the test no longer waits, the database is dropped.
             let _ = reply.send(made);
         }
     });
 }
 
-/// Drops databases as their names come in. On a connection of its own: PostgreSQL waits for a tenth
-/// of a second if somebody is still connected.
+/// Drops databases as their names come in. With a connection of its own: PostgreSQL waits for a
+/// tenth of a second if another session is still connected.
 async fn drop_databases(mut connection: PgConnection, mut names: mpsc::UnboundedReceiver<String>) {
     while let Some(name) = names.recv().await {
-        // What cannot be dropped is left to the next process.
+        // A database that cannot be dropped is left to the next process.
         let _ = drop_database(&mut connection, &name).await;
     }
 }
@@ -156,7 +157,7 @@ async fn drop_database(connection: &mut PgConnection, name: &str) -> Attempt<()>
     .await
 }
 
-/// Runs a statement made of names of this module's own making.
+/// Runs a statement made from this module's own names.
 async fn run(connection: &mut PgConnection, statement: String) -> Attempt<()> {
     sqlx::raw_sql(AssertSqlSafe(statement))
         .execute(connection)
@@ -179,7 +180,7 @@ struct Server {
     databases: u64,
     drops: mpsc::UnboundedSender<String>,
     templates: HashSet<String>,
-    /// Tells the server's supervisor that it is needed; `None` for `DATABASE_URL`.
+    /// Tells the server's supervisor that the server is needed; `None` for `DATABASE_URL`.
     _share: Option<File>,
 }
 
@@ -227,7 +228,7 @@ impl Server {
         })
     }
 
-    /// Name of the template for `migrator`, which is made if no process has made it yet.
+    /// Name of the template for `migrator`, which is created if no process has created it yet.
     async fn template(&mut self, migrator: &'static Migrator) -> Attempt<String> {
         let mut sum = Sha256::new();
         for migration in migrator.iter() {
@@ -254,7 +255,7 @@ impl Server {
         Ok(template)
     }
 
-    /// Makes `template` unless it is there. It stays as long as this process uses it.
+    /// Creates `template` unless it exists. It stays as long as this process uses it.
     async fn make_template(&mut self, template: &str, migrator: &Migrator) -> Attempt<()> {
         let used = format!("SELECT pg_advisory_lock_shared({})", key(template));
         run(&mut self.connection, used).await?;
@@ -266,7 +267,7 @@ impl Server {
         if made == Some(true) {
             return Ok(());
         }
-        // One that is no template yet was left half-made.
+        // A database that is not yet a template was left unfinished.
         drop_database(&mut self.connection, template).await?;
         self.drop_old_templates().await?;
         run(&mut self.connection, format!("CREATE DATABASE {template}")).await?;
@@ -286,7 +287,7 @@ impl Server {
         .fetch_all(&mut self.connection)
         .await?;
         for name in old {
-            // Of its own locks a session is not in the way.
+            // A session is not blocked by its own locks.
             if self.templates.contains(&name) {
                 continue;
             }
@@ -333,7 +334,7 @@ fn shared_server() -> Attempt<(File, PgConnectOptions)> {
     Ok((share, options))
 }
 
-/// In memory if there is a gigabyte free, else where temporary files go.
+/// In memory if there is a gigabyte free, otherwise where temporary files go.
 fn server_dir() -> Attempt<PathBuf> {
     let memory = Path::new("/dev/shm");
     let roomy =
@@ -344,7 +345,7 @@ fn server_dir() -> Attempt<PathBuf> {
         env::temp_dir()
     };
     let dir = base.join(format!("pic-portal-test-{}", geteuid()));
-    // As root, the server's own user must be able to enter it.
+    // When run as root, the server's own user must be able to enter it.
     match DirBuilder::new().mode(0o755).create(&dir) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error.into()),
         Ok(()) | Err(_) => {}
@@ -355,8 +356,8 @@ fn server_dir() -> Attempt<PathBuf> {
     Ok(dir)
 }
 
-/// Starts the supervisor, apart from this process in every respect: it outlives it, Ctrl-C is not
-/// for it, and it must not hold the streams that `cargo test | tee` waits for.
+/// Starts the supervisor independently of this process: it outlives it, does not get its Ctrl-C,
+/// and must not hold the streams that `cargo test | tee` waits for.
 fn start_server(dir: &Path) -> Attempt<PgConnectOptions> {
     let said = dir.join("supervisor.log");
     let log = OpenOptions::new()

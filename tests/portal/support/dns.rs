@@ -1,8 +1,8 @@
-//! How does a test run DNS servers of its own, and change what they say while they run?
+//! DNS servers for tests, whose answers can be changed while they run.
 //!
-//! A [`Server`] answers over UDP and TCP from its [`Zones`], in the [`Manner`] it is told to. An
-//! [`Internet`] is what a look-up meets outside: one resolver and some authoritative servers, each
-//! with zones of its own, all on one port of different loopback addresses.
+//! A [`Server`] answers over UDP and TCP from its [`Zones`], in a given [`Manner`]. An [`Internet`]
+//! is what a lookup finds outside: one resolver and some authoritative servers, each with zones of
+//! its own, all on one port of different loopback addresses.
 
 mod zones;
 
@@ -29,48 +29,48 @@ use tokio::{
 
 pub(crate) use self::zones::Zones;
 
-/// What a UDP answer may be long, in bytes, where the asker does not say (RFC 1035, 4.2.1).
+/// The longest UDP answer in bytes, where the query does not say (RFC 1035, 4.2.1).
 const SHORT: u16 = 512;
 
-/// For whom a server answers.
+/// The kind of server.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// Looks everything up for everybody: what is in none of its zones does not exist.
+    /// Answers every query: a name in none of its zones does not exist.
     Resolver,
-    /// Answers for its own zones, and refuses all else.
+    /// Answers for its own zones, and refuses all other queries.
     Authority,
 }
 
 /// How a server answers.
 #[derive(Clone)]
 pub(crate) enum Manner {
-    /// As it should; what is too long for UDP is cut, so that TCP is needed.
+    /// Correctly; an answer that is too long for UDP is truncated, so that TCP is needed.
     Honest,
-    /// Not at all.
+    /// Never.
     Silent,
-    /// Not at all for names that end like this, and else as it should.
+    /// Not for names that end like this, and correctly otherwise.
     SilentFor(&'static str),
     /// Always with this code.
     Code(ResponseCode),
-    /// UDP answers are always cut, and empty.
+    /// UDP answers are always truncated, and empty.
     Truncate,
-    /// UDP answers are always cut, and TCP is silent.
+    /// UDP answers are always truncated, and TCP does not answer.
     TruncateOnly,
     /// Refers to other servers.
     Lame,
-    /// With another number than was asked with, then never again.
+    /// With another id than the query's, and nothing after that.
     WrongNumber,
-    /// The right answer to another question.
+    /// With the right answer to another query.
     WrongQuestion,
-    /// The same, after UDP answers that are cut.
+    /// The same over TCP, after truncated UDP answers.
     WrongQuestionByTcp,
-    /// From another socket than was asked.
+    /// From another socket than the one that was queried.
     WrongSource,
-    /// Whatever this makes of the honest answer's bytes; the number stays right.
+    /// With the bytes that this makes of the correct answer; the id stays right.
     Mangle(Arc<dyn Fn(Vec<u8>) -> Vec<u8> + Send + Sync>),
 }
 
-/// One question that came.
+/// A query that came in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Asked {
     /// Lower case, no trailing dot.
@@ -146,24 +146,24 @@ impl Server {
         self.state.manner.lock().unwrap().0 = manner;
     }
 
-    /// Answers so much later from now on.
+    /// Delays answers by this time from now on.
     pub(crate) fn delay(&self, delay: Duration) {
         self.state.manner.lock().unwrap().1 = delay;
     }
 
-    /// All questions so far.
+    /// All queries so far.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.state.asked.lock().unwrap().clone()
     }
 
-    /// How often `name` was asked for `kind`.
+    /// How often `name` was queried for `kind`.
     pub(crate) fn count(&self, name: &str, kind: RecordType) -> usize {
         let is_it = |asked: &&Asked| asked.name == name && asked.kind == kind;
         self.asked().iter().filter(is_it).count()
     }
 }
 
-/// A loopback address that no other test of this process has.
+/// A loopback address that no other test of this process uses.
 fn own_address() -> IpAddr {
     static NEXT: AtomicU16 = AtomicU16::new(1);
     let [high, low] = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
@@ -302,7 +302,7 @@ async fn converse(mut stream: TcpStream, state: Arc<State>) {
         if stream.read_exact(&mut bytes).await.is_err() {
             return;
         }
-        // A silent server keeps the connection, and its asker waiting.
+        // A server that does not answer keeps the connection open.
         let Some(reply) = state.reply(&bytes, true).await else {
             continue;
         };
@@ -324,7 +324,7 @@ pub(crate) struct Internet {
 }
 
 impl Internet {
-    /// Starts the servers. Nothing but their own names exists.
+    /// Starts the servers. Only their own names exist.
     pub(crate) async fn start(authorities: usize) -> Self {
         let mut roles = vec![Role::Resolver];
         roles.resize(authorities + 1, Role::Authority);
@@ -348,7 +348,8 @@ impl Internet {
         self.resolver.address.port()
     }
 
-    /// The same zone on all servers; `minimum`: how long a "no" may be remembered, in seconds.
+    /// Adds the same zone to all servers; `minimum`: how long a negative answer may be cached, in
+    /// seconds.
     pub(crate) fn add(&self, zone: &str, minimum: u32) {
         let count = self.authorities.len();
         let servers: Vec<_> = (1..=count).map(|n| format!("NS ns{n}.dns.test")).collect();
@@ -358,7 +359,7 @@ impl Internet {
         }
     }
 
-    /// All records at `owner`, on all servers, are these from now on.
+    /// Replaces all records at `owner`, on all servers.
     pub(crate) fn set(&self, owner: &str, records: &[&str]) {
         for zones in self.all() {
             zones.set(owner, records);

@@ -1,7 +1,7 @@
-//! How does a test play an Access Edge?
+//! Access Edges for tests, with their certificates.
 //!
 //! An [`Authority`] issues certificates; an [`Edge`] shows them on port 5061 of a loopback address
-//! of its own, or behaves as badly as it is told to.
+//! of its own, or misbehaves in a given [`Mode`].
 
 use std::{
     io,
@@ -33,17 +33,17 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-/// Where federation is spoken.
+/// The port of federation.
 pub(crate) const PORT: u16 = 5061;
 
-/// Who issues certificates: a root, or an authority below one.
+/// A certificate authority: a root, or one below another.
 pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
-    /// What has to be sent along: itself and those between it and the root.
+    /// The certificates to send along: its own and those between it and the root.
     above: Vec<CertificateDer<'static>>,
 }
 
-/// A certificate, what is sent along, and the key.
+/// A certificate, its chain, and its key.
 #[derive(Clone)]
 pub(crate) struct Issued {
     pub(crate) chain: Vec<CertificateDer<'static>>,
@@ -62,7 +62,7 @@ pub(crate) fn server(names: &[&str]) -> CertificateParams {
     params
 }
 
-/// An authority's certificate.
+/// The certificate of an authority.
 pub(crate) fn authority(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name);
@@ -106,7 +106,7 @@ impl Authority {
         file(self.issuer.pem().as_bytes())
     }
 
-    /// A certificate, sent with all between it and the root.
+    /// Issues a certificate, with the chain up to the root.
     pub(crate) fn issue(&self, params: &CertificateParams) -> Issued {
         let key = KeyPair::generate().unwrap();
         let own = params.signed_by(&key, &self.issuer).unwrap();
@@ -119,7 +119,7 @@ impl Authority {
     }
 }
 
-/// A file with this in it.
+/// A temporary file with this content.
 pub(crate) fn file(content: &[u8]) -> NamedTempFile {
     let file = NamedTempFile::new().unwrap();
     std::fs::write(file.path(), content).unwrap();
@@ -127,7 +127,7 @@ pub(crate) fn file(content: &[u8]) -> NamedTempFile {
 }
 
 impl Issued {
-    /// A certificate that is signed by itself.
+    /// A self-signed certificate.
     pub(crate) fn by_itself(params: &CertificateParams) -> Self {
         let key = KeyPair::generate().unwrap();
         Self {
@@ -140,29 +140,29 @@ impl Issued {
 /// How an edge behaves.
 #[derive(Clone, Debug)]
 pub(crate) enum Mode {
-    /// Shakes hands, in TLS 1.3 or 1.2.
+    /// Completes handshakes, in TLS 1.3 or 1.2.
     Normal,
-    /// Shakes hands in this version alone.
+    /// Completes handshakes in this version only.
     Only(&'static SupportedProtocolVersion),
-    /// Demands a certificate in return, in this version, and resets when there is none.
+    /// Demands a client certificate, in this version, and resets when there is none.
     Mutual(&'static SupportedProtocolVersion),
-    /// Says nothing.
+    /// Sends nothing.
     Silent,
     /// Resets at once.
     Reset,
-    /// Closes without a word when the client has spoken.
+    /// Closes without sending anything after the client's first message.
     Hangup,
-    /// Says this instead of its part of the handshake, then waits.
+    /// Sends this instead of its part of the handshake, then waits.
     Says(Vec<u8>),
-    /// Says this and closes.
+    /// Sends this and closes.
     SaysAndCloses(Vec<u8>),
     /// Sends the first half of its part of the handshake in this version, then closes.
     Half(&'static SupportedProtocolVersion),
     /// Sends all of its part of the handshake in this version, then resets.
     AllThenReset(&'static SupportedProtocolVersion),
-    /// A byte of its part of the handshake every 50 ms.
+    /// Sends a byte of its part of the handshake every 50 ms.
     Drip,
-    /// Says garbage for as long as anybody listens.
+    /// Sends garbage until the client disconnects.
     Flood,
 }
 
@@ -171,7 +171,7 @@ struct Shared {
     connections: AtomicUsize,
 }
 
-/// An Access Edge; gone when it is dropped.
+/// An Access Edge; it ends when it is dropped.
 pub(crate) struct Edge {
     address: IpAddr,
     shared: Arc<Shared>,
@@ -185,7 +185,7 @@ impl Drop for Edge {
 }
 
 impl Edge {
-    /// One that shows a certificate to whoever connects.
+    /// Starts an edge that shows this certificate.
     pub(crate) async fn start(issued: Issued) -> Self {
         let listener = on_free_address(|socket| socket.listen(128)).await;
         let address = listener.local_addr().unwrap().ip();
@@ -201,22 +201,22 @@ impl Edge {
         }
     }
 
-    /// The loopback address that it has for itself.
+    /// Its loopback address, which no other edge has.
     pub(crate) const fn address(&self) -> IpAddr {
         self.address
     }
 
-    /// Behaves like this from the next connection on.
+    /// Changes the mode for connections from now on.
     pub(crate) fn behave(&self, mode: Mode) {
         self.shared.now.lock().unwrap().0 = mode;
     }
 
-    /// Shows this from the next connection on.
+    /// Changes the certificate for connections from now on.
     pub(crate) fn show(&self, issued: Issued) {
         self.shared.now.lock().unwrap().1 = issued;
     }
 
-    /// How often it was connected to.
+    /// How many connections it has had.
     pub(crate) fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
     }
@@ -237,11 +237,11 @@ pub(crate) async fn full() -> (IpAddr, TcpListener, TcpStream) {
     (address.ip(), listener, first)
 }
 
-/// Makes something of port 5061 on a loopback address that nobody else uses.
+/// Makes something on port 5061 of a loopback address that nothing else uses.
 async fn on_free_address<T>(make: impl Fn(TcpSocket) -> io::Result<T>) -> T {
     for _ in 0..1000 {
         let [a, b, c, ..] = uuid::Uuid::new_v4().into_bytes();
-        // Far from 127.0.0.1 and from what other tests count up from there.
+        // Far from 127.0.0.1 and from the addresses that other tests count up from there.
         let address = Ipv4Addr::new(127, 64 + a % 128, b, c.clamp(1, 254));
         let socket = TcpSocket::new_v4().unwrap();
         let bound = socket.bind(SocketAddr::from((address, PORT)));
@@ -260,7 +260,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((stream, _)) = listener.accept().await {
         shared.connections.fetch_add(1, Ordering::SeqCst);
         let (mode, issued) = shared.now.lock().unwrap().clone();
-        // What the peer does in the end is its own affair.
+        // Errors of the peer do not matter.
         tokio::spawn(async move { drop(answer(stream, mode, &issued).await) });
     }
 }
@@ -317,13 +317,13 @@ async fn shake(stream: TcpStream, config: Arc<ServerConfig>) -> io::Result<()> {
     Ok(())
 }
 
-/// Until the peer goes away.
+/// Waits until the peer closes.
 async fn wait(mut stream: TcpStream) -> io::Result<()> {
     let mut sink = tokio::io::sink();
     tokio::io::copy(&mut stream, &mut sink).await.map(drop)
 }
 
-/// What the client says first.
+/// The client's first message.
 async fn hear(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     let mut said = vec![0; 0x4000];
     let length = stream.read(&mut said).await?;
@@ -331,7 +331,7 @@ async fn hear(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     Ok(said)
 }
 
-/// What a server answers to the client's first words.
+/// A server's answer to the client's first message.
 async fn part(stream: &mut TcpStream, config: Arc<ServerConfig>) -> io::Result<Vec<u8>> {
     let mut server = ServerConnection::new(config).map_err(io::Error::other)?;
     while server.is_handshaking() && !server.wants_write() {
@@ -346,7 +346,7 @@ async fn part(stream: &mut TcpStream, config: Arc<ServerConfig>) -> io::Result<V
     Ok(part)
 }
 
-/// Shows what it was given, whether key and certificate belong together or not.
+/// Shows what it was given, whether key and certificate match or not.
 #[derive(Debug)]
 struct Always(Arc<CertifiedKey>);
 

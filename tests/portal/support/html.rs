@@ -1,4 +1,4 @@
-//! What is in a page, asked by name and not by how it is written?
+//! Parses pages, so that tests find elements by name and not by how they are written.
 
 use std::collections::BTreeMap;
 
@@ -9,17 +9,17 @@ use html5gum::{DefaultEmitter, HtmlString, Token, Tokenizer};
 pub(crate) struct Element {
     pub(crate) name: String,
     attributes: BTreeMap<String, String>,
-    /// Its text before the next tag: all that is in a `textarea`.
+    /// Its text before the next tag: the whole content for a `textarea`.
     pub(crate) text: String,
 }
 
 impl Element {
-    /// The value of an attribute, empty where it stands without one.
+    /// The value of an attribute, empty if it has none.
     pub(crate) fn get(&self, attribute: &str) -> Option<&str> {
         self.attributes.get(attribute).map(String::as_str)
     }
 
-    /// Whether it is a field of a form by this name.
+    /// Whether it is a form field of this name.
     pub(crate) fn is_field(&self, name: &str) -> bool {
         self.get("name") == Some(name)
     }
@@ -30,10 +30,10 @@ impl Element {
         classes.any(|it| it == class)
     }
 
-    /// What a field holds.
+    /// The value of a field.
     pub(crate) fn value(&self) -> &str {
         if self.name == "textarea" {
-            // A line break at the beginning is none of its text.
+            // A line break at the beginning does not belong to its text.
             self.text.strip_prefix('\n').unwrap_or(&self.text)
         } else {
             self.get("value").unwrap_or_default()
@@ -44,7 +44,7 @@ impl Element {
 /// The elements of a page, in order.
 pub(crate) fn elements(html: &str) -> Vec<Element> {
     let mut emitter = DefaultEmitter::default();
-    // What is in a `textarea`, a `title` or a `script` is text, whatever it looks like.
+    // The content of a `textarea`, a `title` or a `script` is text, even if it looks like tags.
     emitter.naively_switch_states(true);
     let mut elements = Vec::<Element>::new();
     let mut before_next_tag = false;

@@ -1,4 +1,4 @@
-//! What do several tests need?
+//! What the tests of the portal share.
 
 pub(crate) mod app;
 pub(crate) mod consistency;
@@ -13,10 +13,10 @@ pub(crate) mod world;
 
 use std::time::{Duration, Instant};
 
-/// Polls `condition` until it yields a value; for what other processes do.
+/// Polls `condition` until it returns a value; for what other processes do.
 ///
 /// # Panics
-/// After a minute, naming `what` was waited for.
+/// After a minute, with `what` it waited for.
 pub(crate) async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_mins(1);
     loop {

@@ -1,4 +1,4 @@
-//! How does a test run the portal as a process of its own, and talk to it over a socket?
+//! Runs the portal as a process of its own, and talks to it over a socket.
 
 use std::{
     env,
@@ -27,24 +27,24 @@ use tokio::{
 
 use super::app::Answer;
 
-/// Long enough for anything that does happen, on any machine.
+/// Long enough for anything that happens at all, on any machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A scratch directory that the private server's user can enter, also where the tests run as root.
+/// A scratch directory that the private server's user can enter, also when the tests run as root.
 pub(crate) fn scratch() -> TempDir {
     let scratch = tempfile::tempdir().unwrap();
     fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o755)).unwrap();
     scratch
 }
 
-/// The portal with these settings and no others, on a free port unless they say otherwise.
+/// The command for a portal with these settings and no others, on a free port unless they name one.
 pub(crate) fn command(program: &Path, settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new(program);
     command
         .env_clear()
         .env("PATH", env::var_os("PATH").unwrap_or_default())
         .env("PIC_LISTEN", "127.0.0.1:0")
-        // All of a test's clients are one network.
+        // All clients of a test are in one network.
         .env("PIC_SUBMIT_LIMIT", "0")
         .env("PIC_TRY_LIMIT", "0")
         .env("PIC_CHECKS", "off")
@@ -55,12 +55,12 @@ pub(crate) fn command(program: &Path, settings: &[(&str, &str)]) -> Command {
     command
 }
 
-/// The portal that is tested.
+/// The path of the portal's program.
 pub(crate) fn program() -> PathBuf {
     env!("CARGO_BIN_EXE_pic-portal").into()
 }
 
-/// A portal that takes requests; killed at the end of the test at the latest.
+/// A portal that accepts requests; killed at the end of the test at the latest.
 pub(crate) struct Portal {
     child: Child,
     pub(crate) address: SocketAddr,
@@ -68,7 +68,7 @@ pub(crate) struct Portal {
 }
 
 impl Portal {
-    /// Starts a portal whose log goes to the end of `log`, and waits until it is ready.
+    /// Starts a portal that appends its log to `log`, and waits until it is ready.
     pub(crate) async fn start(settings: &[(&str, &str)], log: &Path) -> Self {
         let mut child = command(&program(), settings)
             .stdout(Stdio::piped())
@@ -92,12 +92,12 @@ impl Portal {
         }
     }
 
-    /// What it has logged so far.
+    /// Its log so far.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
     }
 
-    /// The number of its process.
+    /// The id of its process.
     pub(crate) fn id(&self) -> u32 {
         self.child.id().expect("it runs")
     }
@@ -115,13 +115,13 @@ impl Portal {
             .unwrap()
     }
 
-    /// Asks it to stop, and waits until it has.
+    /// Stops it, and waits until it has ended.
     pub(crate) async fn stop(mut self) {
         self.signal(Signal::SIGTERM);
         assert!(self.ended().await.success(), "{}", self.log());
     }
 
-    /// Ends it as a crash would.
+    /// Kills it, as in a crash.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.unwrap();
     }
@@ -152,7 +152,7 @@ pub(crate) async fn post(
     exchange(address, "POST", path, &[kind], &body).await
 }
 
-/// Asks once, on a connection of its own.
+/// Sends one request and reads the response, on a connection of its own.
 pub(crate) async fn exchange(
     address: SocketAddr,
     method: &str,
@@ -175,7 +175,7 @@ impl Connection {
             .map(|stream| Self(BufReader::new(stream)))
     }
 
-    /// Sends bytes as they are.
+    /// Sends these bytes.
     pub(crate) async fn send(&mut self, bytes: &str) -> io::Result<()> {
         self.0.write_all(bytes.as_bytes()).await
     }
@@ -208,7 +208,7 @@ impl Connection {
         Ok(line.trim_end().to_owned())
     }
 
-    /// Reads one whole answer.
+    /// Reads one complete response.
     pub(crate) async fn answer(&mut self) -> io::Result<Answer> {
         timeout(PATIENCE, self.whole_answer())
             .await

@@ -1,8 +1,8 @@
-//! How does a test put a bad network between the portal and PostgreSQL?
+//! Simulates a bad network between the portal and PostgreSQL.
 //!
-//! A proxy from a TCP port of its own to the server's unix socket, or to its port. It knows enough of
-//! the protocol to tell one message from the next: what a client sends is told to a rule message by
-//! message, and what the server answers is counted. Faults are switched while connections are open.
+//! A proxy from a TCP port of its own to the server's Unix socket, or to its port. It knows enough
+//! of the protocol to tell messages apart: a rule decides about each message of a client, and the
+//! server's answers are counted. Faults can be switched while connections are open.
 
 mod frames;
 
@@ -28,46 +28,46 @@ use tokio::{
 
 use self::frames::{Frame, Frames};
 
-/// How the network is.
+/// The state of the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Network {
     /// Everything passes.
     Sound,
-    /// Nobody listens, and whoever was connected is cut off.
+    /// Connections are refused, and open ones are closed.
     Refusing,
-    /// Connections are taken and never answered; open ones fall silent, and stay silent for good.
+    /// Connections are accepted and never answered; open ones pass nothing more, for good.
     BlackHole,
-    /// The server's side is gone; the client's side stays open, and hears nothing.
+    /// The server's side is closed; the client's side stays open, and gets nothing.
     HalfOpen,
-    /// Open connections are reset; new ones too, as soon as they say something.
+    /// Open connections are reset; new ones too, as soon as they send something.
     Resetting,
-    /// Each message comes so much later, either way.
+    /// Each message is delayed by this time, in both directions.
     Slow(Duration),
 }
 
-/// What becomes of one message of a client.
+/// What happens to one message of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// It passes.
     Pass,
-    /// It is lost, and the connection falls silent.
+    /// It is lost, and the connection passes nothing more.
     Drop,
-    /// It reaches the server and is done there; the answer is lost, and the connection with it.
+    /// It reaches the server and is carried out; the answer is lost, and the connection with it.
     LoseAnswer,
-    /// It does not reach the server; the connection is cut.
+    /// It does not reach the server; the connection is closed.
     Cut,
     /// The server's answer to it is this error instead; the message does not reach the server.
     Error(&'static str),
 }
 
-/// What passed so far.
+/// Counts what has passed.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     /// Connections that clients opened.
     pub(crate) connections: AtomicU64,
-    /// Answers that end a round trip: `ReadyForQuery`, but for the first of a connection.
+    /// Answers that end a round trip: `ReadyForQuery`, except for the first of a connection.
     pub(crate) round_trips: AtomicU64,
-    /// Statements carried out: `Execute` and `Query`.
+    /// Statements executed: `Execute` and `Query`.
     pub(crate) statements: AtomicU64,
     /// Statements prepared: `Parse`.
     pub(crate) prepared: AtomicU64,
@@ -76,7 +76,7 @@ pub(crate) struct Counts {
 trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 
-/// Where the server is.
+/// The address of the server.
 #[derive(Clone, Debug)]
 pub(crate) enum Target {
     Socket(PathBuf),
@@ -84,7 +84,7 @@ pub(crate) enum Target {
 }
 
 impl Target {
-    /// The server that these options lead to.
+    /// The server that these options name.
     pub(crate) fn of(options: &PgConnectOptions) -> Self {
         let port = options.get_port();
         match options.get_socket() {
@@ -110,7 +110,7 @@ struct Shared {
     counts: Counts,
 }
 
-/// A network between a portal and its database. Ends when it is dropped.
+/// A network between a portal and its database. It ends when it is dropped.
 pub(crate) struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -118,7 +118,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// A sound network to `target`.
+    /// A working network to `target`.
     pub(crate) async fn to(target: Target) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -137,7 +137,7 @@ impl Proxy {
         }
     }
 
-    /// How to reach through it what `options` lead to.
+    /// The options for reaching through it the server in `options`.
     pub(crate) fn options(&self, options: &PgConnectOptions) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass()
             .host("127.0.0.1")
@@ -157,18 +157,18 @@ impl Proxy {
         )
     }
 
-    /// Makes the network what it is from now on.
+    /// Changes the state of the network.
     pub(crate) fn turn(&self, network: Network) {
         self.shared.network.send_replace(network);
     }
 
-    /// New connections lead to another server from now on.
+    /// Leads new connections to another server.
     pub(crate) fn lead_to(&self, target: Target) {
         *self.shared.target.lock().unwrap() = target;
     }
 
-    /// Judges each message of each client from now on: its type (0: the first of a connection) and
-    /// its bytes.
+    /// Decides about each message of each client from now on, by its type (0: the first of a
+    /// connection) and its bytes.
     pub(crate) fn judge(&self, rule: impl FnMut(u8, &[u8]) -> Fate + Send + 'static) {
         *self.shared.rule.lock().unwrap() = Some(Box::new(rule));
     }
@@ -192,7 +192,7 @@ impl Proxy {
     }
 }
 
-/// Takes connections while the network has a listener; the port stays ours.
+/// Accepts connections while the network has a listener; the port stays ours.
 async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     let address = listener.local_addr().unwrap();
     let mut listener = Some(listener);
@@ -200,7 +200,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     let mut open = JoinSet::new();
     loop {
         if *network.borrow_and_update() == Network::Refusing {
-            // Whatever waits to be taken is reset with it.
+            // Connections that wait to be accepted are reset with it.
             listener = None;
         } else if listener.is_none() {
             let socket = TcpSocket::new_v4().unwrap();
@@ -227,17 +227,17 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
 
 /// How a connection ends.
 enum End {
-    /// As connections end.
+    /// It is closed normally.
     Closed,
-    /// Both sides stay open and hear nothing.
+    /// Both sides stay open and get nothing.
     Silent,
-    /// The client's side alone stays open.
+    /// Only the client's side stays open.
     ServerGone,
-    /// The client hears of it at once.
+    /// The client gets a reset.
     Reset,
 }
 
-/// One connection.
+/// Handles one connection.
 async fn carry(mut client: TcpStream, shared: Arc<Shared>) {
     client.set_nodelay(true).unwrap();
     let mut network = shared.network.subscribe();
@@ -282,7 +282,7 @@ async fn carry(mut client: TcpStream, shared: Arc<Shared>) {
 /// Both directions of a connection.
 struct Link<'a> {
     to_client: tokio::sync::Mutex<WriteHalf<'a>>,
-    /// What the server answers from now on is lost.
+    /// Whether all further answers of the server are lost.
     loses: AtomicBool,
     shared: &'a Shared,
 }
@@ -295,14 +295,14 @@ impl Link<'_> {
         }
     }
 
-    /// What the client says, message by message.
+    /// Passes on what the client sends, message by message.
     async fn ask(
         &self,
         mut from: impl AsyncRead + Unpin,
         mut to: impl AsyncWrite + Unpin,
     ) -> io::Result<End> {
         let mut frames = Frames::of_client();
-        // After an error of ours the server need not know of the rest.
+        // After an error of ours the server does not get the rest.
         let mut skips = false;
         loop {
             if !frames.fill(&mut from).await? {
@@ -346,7 +346,7 @@ impl Link<'_> {
         }
     }
 
-    /// What the server answers.
+    /// Passes on what the server answers.
     async fn answer(&self, mut from: impl AsyncRead + Unpin) -> io::Result<End> {
         let mut frames = Frames::of_server();
         let mut begun = false;
@@ -382,7 +382,7 @@ impl Shared {
     }
 }
 
-/// Returns when the network carries nothing any more.
+/// Returns when the network no longer passes anything.
 async fn broken(network: &mut watch::Receiver<Network>) -> End {
     loop {
         // The sender lives as long as the proxy.
@@ -396,7 +396,7 @@ async fn broken(network: &mut watch::Receiver<Network>) -> End {
     }
 }
 
-/// Swallows what the client says, until it hangs up.
+/// Reads and discards what the client sends, until it disconnects.
 async fn silence(mut client: TcpStream) {
     let mut lost = [0; 1024];
     while client.read(&mut lost).await.is_ok_and(|read| read > 0) {}

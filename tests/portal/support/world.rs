@@ -1,4 +1,4 @@
-//! How does a test get zones and Access Edges of its own, and a portal that looks at them?
+//! Zones and Access Edges of a test, and the checks of a portal that sees only these.
 
 use std::time::Duration;
 
@@ -28,12 +28,12 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// With one authoritative server, and nothing else.
+    /// A world with one authoritative server, and nothing else.
     pub(crate) async fn start() -> Self {
         Self::with_servers(1).await
     }
 
-    /// With so many authoritative servers, and nothing else.
+    /// A world with this many authoritative servers, and nothing else.
     pub(crate) async fn with_servers(many: usize) -> Self {
         Self {
             internet: Internet::start(many).await,
@@ -42,12 +42,12 @@ impl World {
         }
     }
 
-    /// For what does not answer.
+    /// Shortens the timeouts, for servers that do not answer.
     pub(crate) fn impatient(self) -> Self {
         self.waiting(Duration::from_millis(500))
     }
 
-    /// For what takes long.
+    /// Lengthens the timeouts, for servers that are slow.
     pub(crate) fn patient(self) -> Self {
         self.waiting(Duration::from_mins(1))
     }
@@ -66,13 +66,13 @@ impl World {
         self
     }
 
-    /// The zone of `domain`, without a record for federation.
+    /// Adds the zone of `domain`, without a record for federation.
     pub(crate) fn zone(&self, domain: &str) {
         self.internet.add(domain, 60);
     }
 
-    /// An Access Edge of this name, in a zone that is there, with a certificate that is fine for
-    /// these domains.
+    /// Starts an Access Edge of this name, in an existing zone, with a valid certificate for these
+    /// domains.
     pub(crate) async fn edge(&self, name: &str, domains: &[&str]) -> Edge {
         let signed: Vec<_> = domains.iter().map(|d| format!("sip.{d}")).collect();
         let mut names = vec![name];
@@ -80,7 +80,7 @@ impl World {
         self.edge_with(name, &server(&names)).await
     }
 
-    /// An Access Edge of this name with another certificate.
+    /// Starts an Access Edge of this name with another certificate.
     pub(crate) async fn edge_with(&self, name: &str, params: &CertificateParams) -> Edge {
         let edge = Edge::start(self.root.issue(params)).await;
         self.internet.set(name, &[&format!("A {}", edge.address())]);
@@ -94,13 +94,13 @@ impl World {
             .set(&owner, &[&format!("SRV 0 0 5061 {edge}")]);
     }
 
-    /// Takes that back.
+    /// Removes the route of `domain`.
     pub(crate) fn unroute(&self, domain: &str) {
         let owner = format!("_sipfederationtls._tcp.{domain}");
         self.internet.set(&owner, &[]);
     }
 
-    /// Everything that `domain` needs at `sip.` and its name.
+    /// Adds everything that `domain` needs, with an edge at `sip.` and its name.
     pub(crate) async fn ready(&self, domain: &str) -> Edge {
         let edge = format!("sip.{domain}");
         self.zone(domain);
@@ -108,24 +108,25 @@ impl World {
         self.edge(&edge, &[domain]).await
     }
 
-    /// Gives `domain` to the service with this token.
+    /// Publishes the TXT record that gives `domain` to the service with this token.
     pub(crate) fn speak_for(&self, domain: &str, token: &str) {
         let owner = format!("_pic-portal.{domain}");
         self.internet
             .set(&owner, &[&format!("TXT pic-service={token}")]);
     }
 
-    /// The roots that its certificates lead to, for a portal that is a process of its own.
+    /// The roots of its certificates, for a portal that is a process of its own.
     pub(crate) fn roots(&self) -> NamedTempFile {
         self.root.file()
     }
 
-    /// Asks the zones' own servers, as without `PIC_DNS`.
+    /// A checker that queries the zones' own servers, as without `PIC_DNS`.
     pub(crate) fn checker(&self) -> Checker {
         self.asking(Some(self.internet.port()))
     }
 
-    /// Asks the zones' own servers on this port, or with none the resolver alone, as with `PIC_DNS`.
+    /// A checker that queries the zones' own servers on this port, or without one only the
+    /// resolver, as with `PIC_DNS`.
     pub(crate) fn asking(&self, port: Option<u16>) -> Checker {
         let reach = Reach { private: true };
         let (dns, tls) = self.limits;
@@ -137,12 +138,12 @@ impl World {
         Checker::new(dns, tls, reach, Clock::system())
     }
 
-    /// Provisions on positive proof alone.
+    /// Checks that provision on positive proof only.
     pub(crate) fn enforce(&self) -> Checks {
         Checks::Enforce(self.checker(), ProofMode::Held)
     }
 
-    /// Shows what it finds, and provisions all the same.
+    /// Checks that show what they find, and provision all the same.
     pub(crate) fn advise(&self) -> Checks {
         Checks::Advise(self.checker(), ProofMode::Held)
     }

@@ -1,4 +1,4 @@
-//! Keys, references, and what a success writes.
+//! Limits of attempts at keys and references, and of rows that successes write.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ async fn of_many_keys_at_once_no_more_than_the_limit_are_compared() {
         assert!(refused.set_cookies().is_empty());
     }
     assert_eq!(portal.number("SELECT count(*) FROM session").await, 0);
-    // Who is honest pays nothing in the end.
+    // A success costs nothing in the end.
     let right = [("number", "1234567"), ("management_key", key.as_str())];
     for _ in 0..7 {
         let opened = post(&portal, "192.0.2.2:1", "/service", &right, "").await;
@@ -96,7 +96,7 @@ async fn new_keys_are_bounded_by_service_and_by_network() {
             .body
             .contains("action=\"/service/key\"")
     );
-    // Another service is another one, until the network has had enough.
+    // Another service has its own limit, until that of the network is reached.
     for browser in [1, 1, 1, 1, 1, 2, 2, 2, 2, 2] {
         let new = made(&browsers[browser]).await;
         assert_eq!(new.status, StatusCode::SEE_OTHER);
@@ -122,13 +122,13 @@ async fn successful_sign_ins_of_a_network_are_bounded() {
     let fields = [("number", "1234567"), ("management_key", key.as_str())];
     let wrong = [("number", "1234567"), ("management_key", "wrong")];
     for _ in 0..30 {
-        // What fails writes nothing, and does not count.
+        // A failure writes nothing, and does not count here.
         let failed = post(&portal, HERE, "/service", &wrong, "").await;
         assert_eq!(failed.status, StatusCode::UNPROCESSABLE_ENTITY);
         let opened = post(&portal, HERE, "/service", &fields, "").await;
         assert_eq!(opened.status, StatusCode::SEE_OTHER);
     }
-    // Beyond that a right key looks like a wrong one.
+    // Over the limit a right key looks like a wrong one.
     for fields in [fields, wrong] {
         let refused = post(&portal, HERE, "/service", &fields, "").await;
         assert_eq!(
@@ -171,7 +171,7 @@ async fn the_oldest_of_too_many_sessions_ends() {
     let newest = opened(&key).await;
     assert!(!alive(first).await, "the oldest");
     assert!(alive(last).await && alive(newest).await && alive(others).await);
-    // Also of those who sign in at the same moment.
+    // The same for sign-ins at the same moment.
     join_all((0..60).map(|_| opened(&key))).await;
     let count = portal.number("SELECT count(*) FROM session").await;
     assert_eq!(count, sessions::MOST_SESSIONS + 1);

@@ -1,4 +1,4 @@
-//! Passwords of the staff.
+//! Attempts at the passwords of the staff.
 
 use std::time::{Duration, Instant};
 
@@ -52,16 +52,16 @@ async fn of_many_at_once_no_more_than_the_limit_are_hashed() {
     };
     let mut tries: Vec<_> = (0..many).map(one_more).collect();
     assert!(at_rest(&portal, &tries).await <= most);
-    // On a machine that is too busy to ask the database in time some were answered 503.
+    // On a machine that is too busy to query the database in time some got a 503.
     while at_rest(&portal, &tries).await < most {
         tries.push(one_more(tries.len()));
     }
-    // The right password among those that are not looked at looks like any other.
+    // The right password among those that are not compared looks like any other.
     let right = [("name", "anna"), ("password", PASSWORD)];
     let refused = post(&portal, HERE, SIGN_IN, &right, "").await;
     assert_eq!((refused.status, refused.set_cookies().len()), (TOO_MANY, 0));
     assert_eq!(refused.header("retry-after"), "60");
-    // Another network has its turn beside them.
+    // Another network has its turn too.
     let fields = [("name", "bert"), ("password", PASSWORD)];
     tries.push(sent(&portal, ELSEWHERE, SIGN_IN, &fields, ""));
     assert_eq!(at_rest(&portal, &tries).await, most + 1);
@@ -80,7 +80,7 @@ async fn of_many_at_once_no_more_than_the_limit_are_hashed() {
         "the honest one's"
     );
     println!("{many} at once, limit {limit}: an honest one waited {took:?} beside {most}");
-    // They have failed; after a minute it may be tried again.
+    // They have failed; after a minute another attempt is allowed.
     assert_eq!(
         post(&portal, HERE, SIGN_IN, &right, "").await.status,
         TOO_MANY
@@ -89,7 +89,7 @@ async fn of_many_at_once_no_more_than_the_limit_are_hashed() {
     assert_eq!(post(&portal, HERE, SIGN_IN, &right, "").await.status, OK);
 }
 
-/// As above, with nobody's hand on the hasher.
+/// As above, without the hasher being held.
 #[expect(clippy::print_stdout, reason = "figures for whoever asks for them")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_honest_one_gets_in_while_many_are_sent_at_once() {
@@ -109,7 +109,7 @@ async fn an_honest_one_gets_in_while_many_are_sent_at_once() {
         if honest.status == OK {
             break;
         }
-        // The machine is too busy to ask the database in time.
+        // The machine is too busy to query the database in time.
         assert_eq!(honest.status, StatusCode::SERVICE_UNAVAILABLE);
         busy += 1;
     }
@@ -123,7 +123,7 @@ async fn an_honest_one_gets_in_while_many_are_sent_at_once() {
     );
 }
 
-/// Without a limit of tries the line before the hasher is bounded all the same.
+/// Without a limit of attempts the queue for the hasher is bounded all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_finds_too_many_before_the_hasher_is_told_when_to_come_back() {
     let (portal, _) = portal(0).await;
@@ -146,7 +146,7 @@ async fn who_finds_too_many_before_the_hasher_is_told_when_to_come_back() {
         "{}",
         full.body
     );
-    // Who is known has room of their own, in the same network too.
+    // A known browser has its own queue, in the same network too.
     let known = sent(&portal, HERE, SIGN_IN, &right, &mark);
     settled(&portal, 17, &tries, 4).await;
     drop(held);
@@ -156,7 +156,7 @@ async fn who_finds_too_many_before_the_hasher_is_told_when_to_come_back() {
     assert_eq!(count(&answers, WRONG), 16);
     assert_eq!(turns(&portal).had(), before + 2 + 17);
     assert_eq!(turns(&portal).refused(), 5);
-    // Nothing was compared, so nothing was paid for: ten tries are left to anna.
+    // Nothing was compared, so nothing was counted: anna has ten attempts left.
     for _ in 0..10 {
         let fields = [("name", "anna"), ("password", "wrong")];
         let answer = post(&portal, HERE, SIGN_IN, &fields, "").await;
@@ -204,10 +204,10 @@ async fn while_forty_networks_guess_at_an_account_its_known_browser_gets_in() {
         .map(|peer| sent(&portal, peer, SIGN_IN, &wrong, ""))
         .collect();
     settled(&portal, 10, &tries, 30).await;
-    // At a new browser the owner has to wait, the right password or not.
+    // In a new browser the owner has to wait, with the right password or not.
     let new = post(&portal, ELSEWHERE, SIGN_IN, &right, "").await;
     assert_eq!((new.status, new.header("retry-after")), (TOO_MANY, "6"));
-    // At a known one not, also in a network whose tries are used up.
+    // In a known one not, even in a network whose attempts are used up.
     let guesser = peers
         .iter()
         .zip(&tries)
@@ -223,7 +223,7 @@ async fn while_forty_networks_guess_at_an_account_its_known_browser_gets_in() {
         (10, 30)
     );
     assert_eq!(turns(&portal).had(), before + 2 + 11);
-    // Whoever has stolen the mark is slowed down as well, and only where it counts.
+    // A thief of the mark is throttled as well, but only for this account.
     let held = hold(&portal).await;
     let tries: Vec<_> = (0..20)
         .map(|_| sent(&portal, HERE, SIGN_IN, &wrong, &mark))

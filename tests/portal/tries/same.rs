@@ -1,4 +1,4 @@
-//! A name that there is, and one that there is not.
+//! Checks that existing and unknown names cannot be told apart.
 
 use axum::http::StatusCode;
 use pic_portal::staff::Role;
@@ -11,7 +11,7 @@ use crate::{
 
 const SIGN_IN: &str = "/staff/sign-in";
 
-/// What is said, without the name and what is new in each answer.
+/// The response without the name and without what is new in each.
 fn said(answer: &Answer, name: &str) -> (StatusCode, Vec<String>, String) {
     let headers = answer.headers.iter();
     let headers = headers.filter(|(name, _)| *name != "x-request-id");
@@ -23,11 +23,11 @@ fn said(answer: &Answer, name: &str) -> (StatusCode, Vec<String>, String) {
 /// A cookie that looks like a mark.
 const MARK: &str = "pic_staff_known=7K3M9QTX4HWD2ZRB7K3M9QTX4HWD2ZRB";
 
-/// Whatever a try is refused for, the answer is the same, and so is what was done for it.
+/// Whatever an attempt is refused for, the response is the same, and so is the work done for it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_tells_a_name_that_exists_from_one_that_does_not() {
     let mut seen = Vec::new();
-    // Each has a portal of its own, so that nothing is left of the others.
+    // Each has a portal of its own, so that the others leave no trace.
     for name in ["anna", "bert", "nora"] {
         let (portal, _) = portal(3).await;
         account(&portal, "anna", Role::Agent).await;
@@ -37,11 +37,11 @@ async fn nothing_tells_a_name_that_exists_from_one_that_does_not() {
             .await;
         let wrong = [("name", name), ("password", "wrong")];
         let mut answers = Vec::new();
-        // Wrong, then too often by network.
+        // Wrong passwords, then over the limit of the network.
         for cookie in ["", MARK, "", MARK, ""] {
             answers.push(post(&portal, HERE, SIGN_IN, &wrong, cookie).await);
         }
-        // Then too often by account.
+        // Then over the limit of the account.
         for n in 0..9 {
             let peer = format!("203.0.113.{n}:1");
             let cookie = if n % 2 == 0 { "" } else { MARK };
@@ -61,7 +61,7 @@ async fn nothing_tells_a_name_that_exists_from_one_that_does_not() {
     assert_eq!(seen[2], seen[0], "no account");
 }
 
-/// Before the hasher, too.
+/// The same for those refused before the hasher.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_refused_before_the_hasher_learns_nothing() {
     let (portal, _) = portal(0).await;

@@ -20,7 +20,7 @@ const LIMITS: Limits = Limits {
     patience: Duration::ZERO,
 };
 
-/// A request for so many domains.
+/// A request with `domains` domains.
 pub(in crate::request::queue) fn submission(domains: usize) -> Submission {
     let names: Vec<_> = (0..domains).map(|n| format!("d{n}.example")).collect();
     let form = RequestForm {
@@ -98,12 +98,12 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    /// Whatever happens in whatever order: whoever was let in is taken once, in the order of
-    /// coming, unless it has gone; limits hold; and while somebody waits, a writer is at work.
+    /// For any order of events: each submission that was accepted is taken once, in the order of
+    /// coming, unless its client has gone; limits hold; and while one waits, a writer is running.
     #[test]
     fn nobody_is_lost_and_nobody_overtakes(steps in prop::collection::vec(step(), 1..80)) {
         let (mut line, mut now) = (Line::default(), Instant::now());
-        // Those in the line: key hash, answer, rows, since.
+        // The submissions in the line: key hash, answer, rows, since.
         let mut model = VecDeque::new();
         let mut writers = 0;
         for step in steps {

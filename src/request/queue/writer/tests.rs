@@ -7,7 +7,7 @@ use super::{
 };
 use crate::db::{PgPool, notify::Notifier};
 
-/// A line on a database that is not there.
+/// A queue on a database that is not there.
 fn queue() -> Queue {
     let options = PgConnectOptions::new_without_pgpass().socket("/nowhere");
     Queue::new(
@@ -18,7 +18,7 @@ fn queue() -> Queue {
     )
 }
 
-/// On a runtime without timers, whoever sets a limit of time panics, and a writer does.
+/// On a runtime without timers every timeout panics, and a writer uses one.
 #[test]
 fn a_panic_strands_nobody_and_keeps_no_permit() {
     let runtime = Builder::new_current_thread().build().unwrap();
@@ -34,7 +34,7 @@ fn a_panic_strands_nobody_and_keeps_no_permit() {
         assert_eq!(queue.waiting(), 0);
         queue
     });
-    // The next that comes starts a writer, which finds no database.
+    // The next submission starts a writer, which finds no database.
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let told = runtime.block_on(queue.submit(submission(1)));
     assert!(matches!(told, Err(NotStored::Away)), "{told:?}");

@@ -1,30 +1,30 @@
-//! How full is the database?
+//! Reads the numbers of the database for Prometheus.
 
 use std::time::Duration;
 
 use crate::db::{self, PgPool, interval};
 
-/// What is counted is counted so far: a million takes no longer.
+/// Counting stops at this number, so that a million take no longer.
 pub const MOST: i64 = 10_001;
 
-/// The numbers of one scrape.
+/// The numbers for one scrape.
 #[derive(Clone, Copy, Debug)]
 pub struct Gauges {
     /// Pending requests, [`MOST`] at most.
     pub pending: i64,
-    /// Of those, past the promise, [`MOST`] at most.
+    /// Those of them that are past the promise, [`MOST`] at most.
     pub overdue: i64,
     /// Age of the oldest pending request, in seconds.
     pub oldest: f64,
-    /// For how long the background task's next look has been due, in seconds.
+    /// For how long the background task's next check has been due, in seconds.
     pub lag: f64,
-    /// Services in force with something blocking; among the first [`MOST`] requests with such.
+    /// Services in force with a blocking finding, among the first [`MOST`] requests that have one.
     pub at_risk: i64,
-    /// Administrators signed in, and not yet swept; [`MOST`] at most.
+    /// Sessions of administrators that are not yet swept; [`MOST`] at most.
     pub sessions: i64,
-    /// Staff signed in, and not yet swept; [`MOST`] at most.
+    /// Sessions of staff that are not yet swept; [`MOST`] at most.
     pub staff_sessions: i64,
-    /// Processes that have told of themselves within three minutes.
+    /// Processes that have reported within three minutes.
     pub instances: i64,
     /// Services, as the planner estimates.
     pub services: f64,
@@ -32,11 +32,11 @@ pub struct Gauges {
     pub routes: f64,
 }
 
-/// Reads them by one statement, for `patience` at most.
+/// Reads them with one statement, within `patience`.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is away or too slow.
+/// [`db::Error`] when the database is unreachable or too slow.
 pub async fn gauges(
     pool: &PgPool,
     promise: Duration,

@@ -1,4 +1,4 @@
-//! What administrators do, with a failure at each of its writes.
+//! The actions of administrators, with a failure at each write.
 
 use std::marker::PhantomData;
 
@@ -21,7 +21,7 @@ const A: &[(&str, &str)] = &[
     ("edge.a.example", "c.example"),
 ];
 
-/// A slice of submissions: new ones, an update, a cancel, and one that is known.
+/// A batch of submissions: new ones, an update, a cancel, and a repeated one.
 struct Slice(Vec<Submission>);
 
 impl Operation for Slice {
@@ -87,9 +87,9 @@ async fn a_slice_of_submissions_is_stored_whole_or_not_at_all() {
     fail_everywhere::<Slice>().await;
 }
 
-/// Somebody's service in force, and two browsers that are signed in to it.
+/// A service in force, and two browsers that are signed in to it.
 struct Owner {
-    /// The last request.
+    /// The last request of the service.
     reference: String,
     key: String,
     cookie: String,
@@ -103,16 +103,16 @@ type Sending<'a> = (String, Vec<(&'a str, &'a str)>);
 trait Form {
     const PLACES: i64;
 
-    /// Whether a request of theirs is pending.
+    /// Whether the service has a pending request.
     const PENDING: bool = false;
 
-    /// Whether they are signed in.
+    /// Whether the browser is signed in.
     const SIGNED_IN: bool = true;
 
     fn of(owner: &Owner) -> Sending<'_>;
 }
 
-/// A form that is sent to a portal whose database fails.
+/// A form sent to a portal whose database fails.
 struct Sent<F> {
     owner: Owner,
     form: PhantomData<F>,
@@ -155,7 +155,7 @@ impl<F: Form> Operation for Sent<F> {
     }
 }
 
-/// Sends a form; why it was not done.
+/// Sends a form; returns why it was refused, if it was.
 pub(super) async fn sent(
     portal: &TestApp,
     path: &str,

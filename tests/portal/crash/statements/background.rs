@@ -20,20 +20,20 @@ use crate::{
 const LEASE: Duration = Duration::from_secs(30);
 const DAY: Duration = Duration::from_hours(24);
 
-/// A service with these routes in force, and the cookie of who is signed in to it.
+/// A service with these routes in force, and the cookie of a browser that is signed in to it.
 async fn in_force(portal: &TestApp, edges: &[(&str, &str)]) -> String {
     let (_, key) = portal.submit(edges).await;
     assert_eq!(portal.work().await.provisioned, 1);
     sign_in(portal, &key).await
 }
 
-/// One of everything that a settlement can meet: an expired request, an update that adds, moves and
-/// releases, a cancel, two that want one domain, one that is held back, one that was and is free
-/// now, and one that is simply new.
+/// One of everything that a settlement can encounter: an expired request, an update that adds,
+/// moves and releases, a cancel, two that want one domain, one that is held back, one that was and
+/// no longer is, and one that is simply new.
 async fn everything_due(portal: &TestApp) {
     portal.store_one(&[("sip.e.example", "e.example")]).await;
     portal.advance(DAY * 31).await;
-    // Not looked at by the preparations.
+    // Not checked while this is prepared.
     portal
         .run("UPDATE work SET due_at = due_at + interval '40 days'")
         .await;
@@ -41,7 +41,7 @@ async fn everything_due(portal: &TestApp) {
     let cancel = in_force(portal, &[("sip.f.example", "f.example")]).await;
     portal.store_one(&[("sip.c.example", "b.example")]).await;
     assert_eq!(portal.work().await.held, 1);
-    // Only the domain that is released makes it due.
+    // Only the released domain makes it due.
     portal
         .run("UPDATE work SET due_at = due_at + interval '1 day' WHERE attempts > 0")
         .await;
@@ -70,11 +70,11 @@ async fn everything_due(portal: &TestApp) {
         .await;
 }
 
-/// The background task without look-ups, one batch.
+/// One batch of the background task, without lookups.
 struct Step;
 
 impl Operation for Step {
-    // What nothing stands against is settled with the claim, the rest afterwards.
+    // Requests without conflicts are settled with the claim, the rest afterwards.
     const ATOMIC: bool = false;
     const PLACES: i64 = 32;
 
@@ -92,7 +92,7 @@ impl Operation for Step {
     }
 
     async fn tidy(&self, portal: &TestApp) {
-        // Settled one by one after a failure, a batch goes further than at once.
+        // After a failure requests are settled one by one, which gets further than a batch.
         portal.worker().drain().await.unwrap();
         Drain.tidy(portal).await;
     }
@@ -107,7 +107,7 @@ async fn a_batch_is_done_once_whatever_fails_on_the_way() {
     fail_everywhere::<Step>().await;
 }
 
-/// A batch that nothing stands against.
+/// A batch without any conflicts.
 struct Plain;
 
 impl Operation for Plain {
@@ -142,7 +142,7 @@ async fn what_nothing_stands_against_is_settled_whole_or_not_at_all() {
     fail_everywhere::<Plain>().await;
 }
 
-/// The same until nothing is due.
+/// Batches until nothing is due.
 struct Drain;
 
 impl Operation for Drain {
@@ -161,7 +161,7 @@ impl Operation for Drain {
     }
 
     async fn tidy(&self, portal: &TestApp) {
-        // Who was held back is held back still, whenever and however often it was looked at.
+        // A request that was held back still is, however often it was checked.
         portal
             .run("UPDATE work SET attempts = 1, due_at = pic_now() + interval '1 day'")
             .await;
@@ -177,8 +177,8 @@ async fn what_is_due_is_done_once_whatever_fails_on_the_way() {
     fail_everywhere::<Drain>().await;
 }
 
-/// Settling what was looked at: a domain that moves, one that stays, findings that hold back and
-/// findings that do not.
+/// Settling requests that were checked: a domain that moves, one that stays, findings that block
+/// and findings that do not.
 struct Settle {
     claim: Claim,
     verdicts: Verdicts,
@@ -252,7 +252,7 @@ async fn what_was_looked_at_is_settled_whole_or_not_at_all() {
     fail_everywhere::<Settle>().await;
 }
 
-/// A look at what is in force.
+/// A check of what is in force.
 struct Watched(Claim);
 
 impl Operation for Watched {
@@ -283,7 +283,7 @@ async fn what_is_found_of_what_is_in_force_is_stored_whole_or_not_at_all() {
     fail_everywhere::<Watched>().await;
 }
 
-/// Beginning to watch.
+/// The first check of what came into force.
 struct BeginToWatch;
 
 impl Operation for BeginToWatch {
@@ -301,7 +301,7 @@ impl Operation for BeginToWatch {
     }
 
     async fn tidy(&self, portal: &TestApp) {
-        // They are due at times of their own.
+        // Their due times are random.
         portal
             .run("UPDATE watch SET due_at = pic_now() + interval '1 day'")
             .await;
@@ -313,7 +313,7 @@ async fn services_are_watched_from_some_time_on_or_not_yet() {
     fail_everywhere::<BeginToWatch>().await;
 }
 
-/// Showing that the process is there.
+/// The report that the process is running.
 struct Show;
 
 impl Operation for Show {

@@ -1,4 +1,4 @@
-//! What is typed at the command line once, with a failure at each statement.
+//! Commands of the operator, with a failure at each statement.
 
 use std::{
     fs,
@@ -23,7 +23,7 @@ Volume Licensing,2345678,sip.fabrikam.com,\"fabrikam.com; it.fabrikam.com\",On-p
 SPLA,7654321,sip.tailspin.example,tailspin.example,Split,In progress,2019-01-02 10:30\r
 ";
 
-/// Taking an export over.
+/// Importing an export.
 struct Import {
     dir: TempDir,
     tries: AtomicUsize,
@@ -70,7 +70,7 @@ struct Purge;
 
 impl Operation for Purge {
     const ATOMIC: bool = false;
-    // None of its tables is one of ours.
+    // None of its tables belongs to the portal.
     const PLACES: i64 = 0;
 
     async fn prepare(portal: &TestApp) -> Self {

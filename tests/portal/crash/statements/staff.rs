@@ -1,4 +1,4 @@
-//! What the support desk does, with a failure at each of its writes.
+//! The actions of the support desk, with a failure at each write.
 
 use pic_portal::staff::Role;
 
@@ -10,14 +10,14 @@ use crate::{
 
 const AGENT: &str = "anna";
 
-/// What an agent does with a request of somebody's.
+/// An action of an agent on a request.
 trait Deed {
     const PLACES: i64;
 
     /// The address below `/staff`.
     fn path(reference: &str, service: i64) -> String;
 
-    /// The fields.
+    /// The fields of its form.
     const FIELDS: &[(&str, &str)];
 }
 

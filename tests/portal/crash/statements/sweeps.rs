@@ -1,4 +1,4 @@
-//! The retention sweep, with a failure at each of its writes.
+//! The retention sweep, with a failure at each write.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::{
 
 const CONTACTS: &str = "INSERT INTO legacy_contact (email, name) SELECT n || '@aviary.example', 'A Canary' FROM generate_series(1, 3) AS n";
 
-/// A sweep with something of everything to remove.
+/// A sweep that has rows of every kind to delete.
 struct Sweep;
 
 impl Operation for Sweep {
@@ -48,7 +48,7 @@ impl Operation for Sweep {
                  SELECT gen_random_uuid(), 'hand', at, at, 'clean', 0 FROM (SELECT pic_now() - interval '300 days' AS at) t",
             )
             .await;
-        // All of it has had its time; the session and its browser's are long over.
+        // All of it is no longer kept; the session has long ended.
         portal.advance(Duration::from_hours(24 * 100)).await;
         Self
     }
@@ -68,7 +68,7 @@ impl Operation for Sweep {
     }
 
     async fn recover(&self, portal: &TestApp) {
-        // Its turn may be open still.
+        // The turn to sweep may not have been released.
         portal.advance(LEASE).await;
     }
 }
@@ -80,7 +80,7 @@ async fn a_sweep_removes_and_records_everything_once_whatever_fails_on_the_way()
     struck.everywhere::<Sweep>().await;
 }
 
-/// What is done before anybody is answered.
+/// The sweep before the portal answers any request.
 struct AtStart;
 
 impl Operation for AtStart {

@@ -1,4 +1,4 @@
-//! Which records does a test server hold, and what does it answer from them?
+//! The zones of a test server: their records, and the answers made from them.
 
 use std::{
     collections::BTreeMap,
@@ -14,10 +14,10 @@ use hickory_resolver::proto::{
     },
 };
 
-/// How long a server's answers live, in seconds.
+/// The TTL of a server's answers, in seconds.
 const TTL: u32 = 300;
 
-/// The zones of one server. Clones share them, so a test mends what is being served.
+/// The zones of one server. Clones share them, so a test can change what is being served.
 #[derive(Clone, Default)]
 pub(crate) struct Zones(Arc<Mutex<Held>>);
 
@@ -28,7 +28,7 @@ struct Held {
     records: BTreeMap<Name, Vec<RData>>,
 }
 
-/// The name that `text` is, absolute, whatever bytes are between its dots.
+/// The absolute name for `text`, whatever bytes are between its dots.
 pub(crate) fn name(text: &str) -> Name {
     let labels = text.split('.').filter(|label| !label.is_empty());
     let mut name = Name::from_labels(labels.map(str::as_bytes)).unwrap();
@@ -36,8 +36,8 @@ pub(crate) fn name(text: &str) -> Name {
     name
 }
 
-/// A record as in a zone file, without owner and class: `SRV 0 0 5061 sip.contoso.com`. All names
-/// are absolute; a TXT record is one string, or several between bars.
+/// Parses a record as in a zone file, without owner and class: `SRV 0 0 5061 sip.contoso.com`. All
+/// names are absolute; a TXT record is one string, or several between bars.
 fn data(text: &str) -> RData {
     let (kind, rest) = text.split_once(' ').unwrap();
     let words: Vec<_> = rest.split(' ').collect();
@@ -56,13 +56,13 @@ fn data(text: &str) -> RData {
 }
 
 impl Zones {
-    /// Holds `zone` from now on; `minimum` of its SOA record: how long a "no" may be remembered, in
+    /// Adds `zone`; `minimum` of its SOA record: how long a negative answer may be cached, in
     /// seconds.
     pub(crate) fn add(&self, zone: &str, minimum: u32) {
         self.0.lock().unwrap().zones.insert(name(zone), minimum);
     }
 
-    /// All records at `owner` are these from now on; none: the name is gone.
+    /// Replaces all records at `owner`; without records, the name no longer exists.
     pub(crate) fn set(&self, owner: &str, records: &[impl AsRef<str>]) {
         let records: Vec<_> = records.iter().map(|text| data(text.as_ref())).collect();
         let mut held = self.0.lock().unwrap();
@@ -73,8 +73,8 @@ impl Zones {
         }
     }
 
-    /// Puts the answer into `message`; false: no zone of this server has the name. CNAMEs are followed
-    /// as far as its zones go.
+    /// Puts the answer into `message`; `false`: no zone of this server contains the name. CNAMEs
+    /// are followed within its zones.
     pub(super) fn answer(&self, message: &mut Message, asked: &Name, kind: RecordType) -> bool {
         let held = self.0.lock().unwrap();
         let mut at = asked.clone();
@@ -116,7 +116,7 @@ impl Zones {
 }
 
 impl Held {
-    /// The innermost zone that has `name`.
+    /// The innermost zone that contains `name`.
     fn zone_of(&self, name: &Name) -> Option<(&Name, &u32)> {
         self.zones
             .iter()

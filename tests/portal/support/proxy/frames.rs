@@ -1,14 +1,14 @@
-//! Where does one message of PostgreSQL's protocol end and the next begin?
+//! Splits PostgreSQL's protocol into messages.
 
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-/// Codes in the place of a version: what a client may ask before it begins.
+/// Codes in place of a version: requests that a client may send before it begins.
 const SSL_REQUEST: u32 = 80_877_103;
 const GSS_REQUEST: u32 = 80_877_104;
 
-/// One message, whole.
+/// One complete message.
 pub(super) struct Frame {
     /// Its type; 0: the first of a client, which has none.
     pub(super) kind: u8,
@@ -16,7 +16,7 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// Whether the client asks for TLS or GSSAPI before it begins.
+    /// Whether the client requests TLS or GSSAPI before it begins.
     pub(super) fn asks_for_encryption(&self) -> bool {
         let code = self.bytes.get(4..8).map(number);
         self.kind == 0 && matches!(code, Some(SSL_REQUEST | GSS_REQUEST))
@@ -27,10 +27,10 @@ fn number(bytes: &[u8]) -> u32 {
     u32::from_be_bytes(bytes.try_into().unwrap())
 }
 
-/// Takes messages out of what comes in.
+/// Splits the bytes that come in into messages.
 pub(super) struct Frames {
     buffer: Vec<u8>,
-    /// The next message has no type.
+    /// Whether the next message has no type.
     begins: bool,
 }
 
@@ -49,18 +49,18 @@ impl Frames {
         }
     }
 
-    /// The next message is the first again.
+    /// Expects a first message again.
     pub(super) fn begin_again(&mut self) {
         self.begins = true;
     }
 
-    /// Reads what there is; false: nothing more will come.
+    /// Reads what there is; `false` at the end.
     pub(super) async fn fill(&mut self, from: &mut (impl AsyncRead + Unpin)) -> io::Result<bool> {
         self.buffer.reserve(16 * 1024);
         Ok(from.read_buf(&mut self.buffer).await? > 0)
     }
 
-    /// The next message, if it is there whole.
+    /// The next message, if it is complete.
     pub(super) fn next(&mut self) -> Option<Frame> {
         let head = usize::from(!self.begins);
         let length = number(self.buffer.get(head..head + 4)?);
@@ -76,7 +76,7 @@ impl Frames {
     }
 }
 
-/// An error as the server words it.
+/// An error message as the server writes it.
 pub(super) fn error(code: &str) -> Vec<u8> {
     let mut fields = Vec::new();
     for (name, value) in [
@@ -93,7 +93,7 @@ pub(super) fn error(code: &str) -> Vec<u8> {
     message(b'E', &fields)
 }
 
-/// The server is ready for the next statement, outside of any transaction.
+/// The message that the server is ready for the next statement, outside of any transaction.
 pub(super) fn ready() -> Vec<u8> {
     message(b'Z', b"I")
 }
