@@ -65,13 +65,13 @@ pub enum Error {
     /// The database returned an error.
     #[error(transparent)]
     Database(#[from] db::Error),
-    /// The address is written in another way: this one.
+    /// The address has another, canonical form: this one.
     #[error("moved")]
     Moved(String),
-    /// A fault in words of its own.
+    /// An error with a text of its own.
     #[error("{}", .0.title)]
     Told(Box<Problem>),
-    /// What should not fail has failed.
+    /// Something failed that should never fail.
     #[error("{0}")]
     Internal(&'static str),
     /// A page could not be rendered.
@@ -409,7 +409,7 @@ impl IntoResponse for Error {
         if let Self::Moved(address) = self {
             return Redirect::permanent(&address).into_response();
         }
-        // A client that asks for what is not there may be guessing.
+        // A client that asks for something that does not exist may be guessing.
         let failed = matches!(self, Error::NoRequest | Error::SetUpOver);
         let mut response = Problem::from(self).into_response();
         if failed {

@@ -71,8 +71,8 @@ impl fmt::Debug for PgPool {
 type Piece = Either<PgQueryResult, PgRow>;
 
 impl PgPool {
-    /// A pool of at most `most` connections, none of which is open yet. Its statements have the
-    /// limit [`PAGE_LIMIT`].
+    /// A pool of at most `most` connections, none of which is open yet. Each of its statements has
+    /// the limit of those of a page.
     #[must_use]
     pub fn new(options: PgConnectOptions, most: u32) -> Self {
         Self {
@@ -98,7 +98,7 @@ impl PgPool {
     ///
     /// # Errors
     ///
-    /// [`sqlx::Error`] when the server is unreachable or the limit has passed.
+    /// [`sqlx::Error`] when none becomes free, or none can be opened, within the limit.
     pub async fn acquire(&self) -> Result<Held, sqlx::Error> {
         self.held(Instant::now() + self.limit).await
     }
@@ -107,7 +107,7 @@ impl PgPool {
     ///
     /// # Errors
     ///
-    /// [`sqlx::Error`] when the server is unreachable or the limit has passed.
+    /// As [`PgPool::acquire`].
     pub async fn begin(&self) -> Result<Transaction, sqlx::Error> {
         self.in_time(async {
             let mut held = self.acquire().await?;
@@ -122,7 +122,7 @@ impl PgPool {
     ///
     /// # Errors
     ///
-    /// That of `work`, or that the limit has passed.
+    /// Those of `work`, and one of the connection when time is up.
     pub async fn in_time<T, E: From<sqlx::Error>>(
         &self,
         work: impl Future<Output = Result<T, E>>,
@@ -139,7 +139,7 @@ impl PgPool {
     ///
     /// # Errors
     ///
-    /// [`sqlx::Error`] when the server is unreachable or the limit has passed.
+    /// [`sqlx::Error`] when none can be opened within the limit.
     pub async fn listener(&self) -> Result<PgListener, sqlx::Error> {
         let alone = PgPoolOptions::new()
             .max_connections(1)

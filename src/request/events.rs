@@ -1,10 +1,10 @@
-//! The catalogue of events: what an entry of a timeline is called, and what is said of it to
-//! administrators and to support staff.
+//! The catalogue of events: the title and the text of a timeline's entry, for administrators and
+//! for support staff.
 
 use crate::named::named;
 
 named! {
-    /// What an entry of the timeline tells. The database has the same list (`event_code`).
+    /// What an entry of the timeline records. The database has the same list (`event_code`).
     EventCode {
         /// The request was stored.
         Submitted = "submitted",
@@ -14,7 +14,7 @@ named! {
         Blocked = "blocked",
         /// Its routes came into force.
         Provisioned = "provisioned",
-        /// It ended without its routes.
+        /// It ended without its routes in force.
         Rejected = "rejected",
         /// The administrator, or staff for them, withdrew it.
         Withdrawn = "withdrawn",
@@ -33,7 +33,7 @@ named! {
     }
 }
 
-/// What is said of an event.
+/// The words for an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The heading on the request's page and in its feed.

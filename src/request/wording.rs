@@ -1,9 +1,10 @@
-//! How requests are described to administrators: their standing, and what was asked.
+//! The words in which requests are described to administrators: their standing, and what was asked
+//! for.
 
 use super::{Kind, Reason, Standing};
 use crate::web::parts::{Tone, Way};
 
-/// What was asked, in a word or two.
+/// What was asked for, in a word or two.
 pub(crate) const fn kind(kind: Kind) -> &'static str {
     match kind {
         Kind::Initiate => "New service",
@@ -12,7 +13,7 @@ pub(crate) const fn kind(kind: Kind) -> &'static str {
     }
 }
 
-/// How a standing is said.
+/// The words for a standing.
 pub(crate) struct Words {
     pub(crate) tag: &'static str,
     pub(crate) tone: Tone,
@@ -83,7 +84,7 @@ impl Words {
     }
 }
 
-/// Where the help has more about a standing. A finding leads to its own page.
+/// The help page about a standing. A finding links to its own page.
 pub(crate) fn help(standing: Standing) -> Option<Way> {
     let (href, label) = match standing {
         Standing::Checking { .. } => ("/help/times".into(), "How long it takes"),

@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// Checks that the open page is accessible and well formed.
+/// Checks that the open page is accessible and fits into the window.
 async fn fit(page: &Page, scripts: bool, name: &str) {
     for (width, scheme) in [(320, Scheme::Dark), (1280, Scheme::Light)] {
         page.window(width, 1).await;

@@ -19,8 +19,8 @@ use crate::{
     web::site::Site,
 };
 
-/// The reference in an address. Whoever types it otherwise than it is shown is led to the address
-/// that is, with all that follows the reference there.
+/// Parses the reference in an address. A reference in another form than the canonical one is an
+/// error with the canonical address, including the rest of the path and the query.
 pub(crate) fn shown(reference: &str, uri: &Uri) -> Result<Reference, Error> {
     let parsed = Reference::parse(reference).ok_or(Error::NoRequest)?;
     let shown = parsed.to_string();
@@ -44,7 +44,7 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    /// The request that an address names.
+    /// Loads the request that an address names.
     pub(crate) async fn named(&self, reference: &str, uri: &Uri) -> Result<Request, Error> {
         let (request, _) = self.seen(reference, uri, None).await?;
         Ok(request)

@@ -331,7 +331,7 @@ fn steps(site: &Site, request: &Request, standing: Standing) -> Option<Steps> {
     })
 }
 
-/// How many events there were before `events`, which are all that is shown, in a sentence; or empty.
+/// How many events came before `events`, which are all that is shown, as a sentence; or empty.
 pub(crate) fn earlier_events(events: &[store::Event]) -> String {
     match usize::try_from(store::earlier(events)).unwrap_or(usize::MAX) {
         0 => String::new(),

@@ -76,7 +76,7 @@ impl Said {
     }
 }
 
-/// A programme where there is little room.
+/// A short name of the programme.
 pub(super) const fn programme(programme: Programme) -> &'static str {
     match programme {
         Programme::VolumeLicensing => "Volume Licensing",

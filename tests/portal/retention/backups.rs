@@ -197,7 +197,7 @@ async fn a_base_backup_holds_no_contacts_and_starts_clean() {
         .unwrap()
         .reference();
     plant(&pool, "backedup", 500).await;
-    // Only this kind of checkpoint writes what is unlogged to disk; it takes long on a busy disk.
+    // Only this kind of checkpoint writes unlogged tables to disk; it takes long on a busy disk.
     sqlx::raw_sql("CREATE DATABASE flush TEMPLATE template0 STRATEGY FILE_COPY")
         .execute(&pool.clone().within(Duration::from_mins(2)))
         .await
