@@ -25,7 +25,7 @@
 //! | [`db`] | opening and migrating the database, its connections with a limit for each statement, questions asked together, its faults without values; the private PostgreSQL |
 //! | [`web`] | what every answer has: the table's routes, headers, faces of errors, page shell, assets, forms, sessions, limits |
 //! | [`app`], [`server`] | what handlers share and the route table; the front door |
-//! | [`metrics`] | what Prometheus reads: the counters of the rooms, the database's gauges |
+//! | [`meter`], [`metrics`] | what Prometheus reads: the counters of the rooms, the database's gauges |
 //! | [`config`], [`cli`], [`telemetry`], [`clock`], [`error`] | settings, commands, the log, time, what went wrong |
 //!
 //! `templates/` mirrors `src/`. `migrations/` is the schema; a request changes routes in
@@ -74,6 +74,7 @@ pub mod config;
 pub mod db;
 pub mod error;
 pub mod help;
+pub mod meter;
 pub mod metrics;
 mod named;
 pub mod names;

@@ -4,19 +4,19 @@
 //! every route for its headers and limits, so a new one cannot be forgotten. This is the one
 //! module that adds routes to a router.
 
-use super::site::Site;
-use axum::routing::MethodFilter;
+use std::sync::Arc;
+
 use axum::{
     Router,
     handler::Handler,
     http::{HeaderValue, Method, StatusCode, Uri, header},
     middleware::from_fn_with_state,
     response::{IntoResponse as _, Redirect},
-    routing::{MethodRouter, on},
+    routing::{MethodFilter, MethodRouter, on},
 };
-use std::sync::Arc;
 
 use super::{
+    Around,
     constant::{self, Constants},
     tries,
 };
@@ -106,11 +106,12 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
         self.guarded
     }
 
-    /// Adds the route to `router`; a page's address with a slash at its end leads to the page.
+    /// Adds the route to `router`, with what is `around` every handler; a page's address with a slash
+    /// at its end leads to the page.
     pub(super) fn add_to(
         self,
         router: Router<S>,
-        site: &Arc<Site>,
+        around: &Around,
         constants: &Constants,
     ) -> Router<S> {
         let names: Vec<&str> = self.methods.iter().map(Method::as_str).collect();
@@ -122,13 +123,16 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
             handlers = handlers.layer(from_fn_with_state(constants.clone(), constant::answer));
         }
         if self.guarded {
-            handlers = handlers.layer(from_fn_with_state(Arc::clone(site), tries::guard_tries));
+            let site = Arc::clone(&around.0.site);
+            handlers = handlers.layer(from_fn_with_state(site, tries::guard_tries));
         }
         let is_page = matches!(self.kind, Kind::Open | Kind::Page);
-        let router = router.route(self.path, handlers);
+        let counted = around.meter().of_route(self.path, &self.methods);
+        let router = router.route(self.path, around.put(counted, handlers));
         if is_page && self.methods.contains(&Method::GET) && !self.path.ends_with('/') {
             let slashed = format!("{}/", self.path);
-            return router.route(&slashed, on(MethodFilter::GET, without_slash));
+            let handlers = on(MethodFilter::GET, without_slash);
+            return router.route(&slashed, around.put(around.meter().of_no_route(), handlers));
         }
         router
     }
