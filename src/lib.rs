@@ -25,7 +25,7 @@
 //! | [`db`] | opening and migrating the database, its connections with a limit for each statement, batched queries, errors without values; the private PostgreSQL |
 //! | [`web`] | what every response needs: routes, headers, error pages, page frame, assets, forms, sessions, limits |
 //! | [`app`], [`server`] | what handlers share; the HTTP server |
-//! | [`metrics`] | what Prometheus reads: the counters of the modules, the database's gauges |
+//! | [`meter`], [`metrics`] | what Prometheus reads: the counters of the modules, the database's gauges |
 //! | [`config`], [`cli`], [`telemetry`], [`clock`], [`error`] | settings, commands, the log, time, errors |
 //!
 //! `templates/` mirrors `src/`. `migrations/` is the schema; a request changes routes in
@@ -74,6 +74,7 @@ pub mod config;
 pub mod db;
 pub mod error;
 pub mod help;
+pub mod meter;
 pub mod metrics;
 mod named;
 pub mod names;

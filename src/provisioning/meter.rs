@@ -1,6 +1,4 @@
-//! What can be watched of the background task?
-//!
-//! Counters of this process, in memory, for whoever exports metrics: numbers alone.
+//! Counts what the background task did, and tells how long ago it last got through a turn.
 
 use std::{
     sync::{
@@ -10,40 +8,47 @@ use std::{
     time::Duration,
 };
 
+use prometheus::IntCounterVec;
+
 use super::store::Settled;
-use crate::clock::Clock;
+use crate::{
+    clock::Clock,
+    meter::{self, Collectors},
+};
 
 /// The counters of one process. Cheap to clone; clones count together.
 #[derive(Clone, Debug)]
-pub struct Meter(Arc<Counters>);
-
-#[derive(Debug)]
-struct Counters {
-    /// In the order of [`named`].
-    settled: [AtomicU64; 5],
+pub struct Meter {
+    settled: IntCounterVec,
     clock: Clock,
     /// On the clock.
     began: Duration,
     /// Milliseconds from `began` to the end of the last turn.
-    turned_ms: AtomicU64,
+    turned_ms: Arc<AtomicU64>,
 }
 
 impl Meter {
     /// Nothing was done yet; time is told by `clock`.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
-        Self(Arc::new(Counters {
-            settled: [const { AtomicU64::new(0) }; 5],
+        Self {
+            settled: meter::counters(
+                "pic_settled_total",
+                "Requests that the background task looked at, by what became of them; held and waiting ones are looked at again.",
+                ["outcome"],
+                named(Settled::default()).map(|(name, _)| [name]),
+            ),
             began: clock.elapsed(),
-            turned_ms: AtomicU64::new(0),
+            turned_ms: Arc::default(),
             clock,
-        }))
+        }
     }
 
     /// Requests were settled.
     pub(super) fn settled(&self, settled: Settled) {
-        for (counter, (_, count)) in self.0.settled.iter().zip(named(settled)) {
-            counter.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Relaxed);
+        for (name, count) in named(settled) {
+            let counter = self.settled.with_label_values(&[name]);
+            counter.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
         }
     }
 
@@ -51,30 +56,31 @@ impl Meter {
     /// do or not.
     pub(super) fn turned(&self) {
         let millis = u64::try_from(self.since_start().as_millis()).unwrap_or(u64::MAX);
-        self.0.turned_ms.fetch_max(millis, Relaxed);
-    }
-
-    /// How many requests this process settled, by what became of them (counters).
-    #[must_use]
-    pub fn counts(&self) -> [(&'static str, u64); 5] {
-        let mut counts = named(Settled::default()).map(|(name, _)| (name, 0));
-        for ((_, count), counter) in counts.iter_mut().zip(&self.0.settled) {
-            *count = counter.load(Relaxed);
-        }
-        counts
+        self.turned_ms.fetch_max(millis, Relaxed);
     }
 
     /// How long ago the last turn ended; before the first, how long the process has been there.
     #[must_use]
     pub fn since_turn(&self) -> Duration {
-        let turned = Duration::from_millis(self.0.turned_ms.load(Relaxed));
+        let turned = Duration::from_millis(self.turned_ms.load(Relaxed));
         self.since_start().saturating_sub(turned)
     }
 
     /// How long the process has been there.
     #[must_use]
     pub fn since_start(&self) -> Duration {
-        self.0.clock.elapsed().saturating_sub(self.0.began)
+        self.clock.elapsed().saturating_sub(self.began)
+    }
+
+    /// For a scrape.
+    #[must_use]
+    pub fn collectors(&self) -> Collectors {
+        let heartbeat = meter::reading(
+            "pic_worker_heartbeat_seconds",
+            "Seconds since the background task last got through a turn; some ten when it is idle.",
+            self.since_turn().as_secs_f64(),
+        );
+        vec![Box::new(self.settled.clone()), heartbeat]
     }
 }
 
@@ -121,7 +127,7 @@ mod tests {
             });
         }
         let names = ["provisioned", "held", "waiting", "expired", "watched"];
-        let counts: Vec<_> = names.into_iter().zip([2, 4, 6, 8, 10]).collect();
-        assert_eq!(meter.counts().to_vec(), counts);
+        let counts = names.map(|name| meter.settled.with_label_values(&[name]).get());
+        assert_eq!(counts, [2, 4, 6, 8, 10]);
     }
 }

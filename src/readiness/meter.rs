@@ -1,15 +1,12 @@
-//! What can be watched of the checks?
-//!
-//! Counters of this process, in memory, for whoever exports metrics: what kind of thing was looked
-//! at, and the gravest that was found of it. No name, no address.
+//! Counts the checks: what kind of thing was looked at, and the gravest that was found of it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
-};
+use prometheus::IntCounterVec;
 
 use super::Severity;
-use crate::named::named;
+use crate::{
+    meter::{self, Collectors},
+    named::named,
+};
 
 named! {
     /// What is looked at.
@@ -24,18 +21,34 @@ named! {
 }
 
 /// The counters of one process. Cheap to clone; clones count together.
-#[derive(Clone, Debug, Default)]
-pub struct Meter(Arc<[[AtomicU64; Severity::ALL.len()]; Look::ALL.len()]>);
+#[derive(Clone, Debug)]
+pub struct Meter(IntCounterVec);
+
+impl Default for Meter {
+    fn default() -> Self {
+        let found = |look: Look| {
+            let severities = Severity::ALL.iter();
+            severities.map(move |found| [look.as_str(), found.as_str()])
+        };
+        Self(meter::counters(
+            "pic_looks_total",
+            "Readiness checks by what was looked at and the gravest that was found.",
+            ["kind", "found"],
+            Look::ALL.iter().copied().flat_map(found),
+        ))
+    }
+}
 
 impl Meter {
     /// Something was looked at, and this is the gravest that was found.
     pub(super) fn looked(&self, look: Look, found: Severity) {
-        self.0[look as usize][found as usize].fetch_add(1, Relaxed);
+        let labels = [look.as_str(), found.as_str()];
+        self.0.with_label_values(&labels).inc();
     }
 
-    /// How many were looked at with that result (a counter).
+    /// For a scrape.
     #[must_use]
-    pub fn looks(&self, look: Look, found: Severity) -> u64 {
-        self.0[look as usize][found as usize].load(Relaxed)
+    pub fn collectors(&self) -> Collectors {
+        vec![Box::new(self.0.clone())]
     }
 }

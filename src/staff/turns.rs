@@ -11,15 +11,16 @@
 
 use std::{
     collections::VecDeque,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use prometheus::IntCounter;
 use tokio::sync::oneshot;
 
-use crate::server::network::Network;
+use crate::{
+    meter::{self, Collectors},
+    server::network::Network,
+};
 
 /// How many passwords are hashed at the same time.
 const AT_A_TIME: usize = 2;
@@ -48,11 +49,27 @@ pub struct Full;
 #[derive(Clone, Debug, Default)]
 pub struct Turns(Arc<Shared>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     line: Mutex<Line>,
-    had: AtomicU64,
-    refused: AtomicU64,
+    had: IntCounter,
+    refused: IntCounter,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            line: Mutex::default(),
+            had: meter::counter(
+                "pic_password_hashes_total",
+                "Passwords of the staff that were hashed or compared.",
+            ),
+            refused: meter::counter(
+                "pic_password_hashes_refused_total",
+                "Passwords that were not, because too many waited: answered 503.",
+            ),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -109,20 +126,20 @@ impl Turns {
         } else {
             &self.0.refused
         };
-        count.fetch_add(1, Relaxed);
+        count.inc();
         turn
     }
 
     /// How many turns there were so far.
     #[must_use]
     pub fn had(&self) -> u64 {
-        self.0.had.load(Relaxed)
+        self.0.had.get()
     }
 
     /// How many were refused so far because too many waited.
     #[must_use]
     pub fn refused(&self) -> u64 {
-        self.0.refused.load(Relaxed)
+        self.0.refused.get()
     }
 
     /// How many wait now.
@@ -130,6 +147,21 @@ impl Turns {
     pub fn waiting(&self) -> usize {
         let line = self.0.line();
         line.known.len() + line.waiting()
+    }
+
+    /// For a scrape.
+    #[must_use]
+    pub fn collectors(&self) -> Collectors {
+        let waiting = meter::reading(
+            "pic_password_hashes_waiting",
+            "Passwords that wait to be hashed or compared.",
+            self.waiting() as u64,
+        );
+        vec![
+            Box::new(self.0.had.clone()),
+            Box::new(self.0.refused.clone()),
+            waiting,
+        ]
     }
 }
 

@@ -14,8 +14,8 @@
 //! is done. A client that disconnects before its response has made an attempt.
 //!
 //! Most routes are [`guarded`](super::routes::Route::guarded): their attempts are counted around
-//! the handler, which reports a failed one by [`FailedTry`] in its response. `POST /staff/sign-in`
-//! counts its own, because a browser in which the owner has signed in before must not be held up by
+//! the handler, which reports a failed one by [`FailedTry`](crate::error::FailedTry) in its response.
+//! `POST /staff/sign-in` counts its own, because a browser in which the owner has signed in before must not be held up by
 //! others in the same network (`staff::gate`).
 //!
 //! A reference has 80 random bits, so an existing one may be read over the limit too: one client

@@ -30,6 +30,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
+    routing::MethodRouter,
 };
 use futures_util::FutureExt as _;
 use http_body_util::Limited;
@@ -125,6 +126,18 @@ impl Around {
     pub fn meter(&self) -> &metrics::Meter {
         &self.0.meter
     }
+
+    /// Puts itself around the `handlers` of a route, whose answers are `counted`. Each layer copies
+    /// all below it for every request: so there is one.
+    fn put<S>(&self, counted: Arc<metrics::Line>, handlers: MethodRouter<S>) -> MethodRouter<S>
+    where
+        S: Clone + Send + Sync + 'static,
+    {
+        handlers.layer(middleware::from_fn_with_state(
+            (self.clone(), counted),
+            answer,
+        ))
+    }
 }
 
 /// A router of the `table` on `state`, with the middleware that every response needs.
@@ -138,15 +151,19 @@ where
     Arc<Site>: FromRef<S>,
 {
     let constants = Constants::default();
-    around.0.meter.know(&table);
+    let counted = around.meter().of_no_route();
+    let others =
+        Router::new()
+            .fallback(|| async { Error::NoPage })
+            .layer(middleware::from_fn_with_state(
+                (around.clone(), counted),
+                answer,
+            ));
     table
         .into_iter()
-        .fold(Router::new(), |router, route| {
-            route.add_to(router, &around.0.site, &constants)
+        .fold(others, |router, route| {
+            route.add_to(router, around, &constants)
         })
-        .fallback(|| async { Error::NoPage })
-        // Each layer clones all below it for every request, so there is only one.
-        .layer(middleware::from_fn_with_state(around.clone(), answer))
         .with_state(state.clone())
 }
 
@@ -157,11 +174,13 @@ where
 ///
 /// It is one future with steps before and after, not one future in another for each step: that
 /// would take nine kilobytes for every request that waits.
-async fn answer(State(around): State<Around>, request: Request, next: Next) -> Response {
+async fn answer(
+    State((around, line)): State<(Around, Arc<metrics::Line>)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let Parts {
-        site,
-        error_pages,
-        meter,
+        site, error_pages, ..
     } = &*around.0;
     let (count, name) = (metrics::Count::begin(&request), guard::Name::new(&request));
     let span = name.span();
@@ -192,7 +211,7 @@ async fn answer(State(around): State<Around>, request: Request, next: Next) -> R
         response
     };
     let response = answer.instrument(span).await;
-    count.end(meter, response.status());
+    count.end(&line, response.status());
     response
 }
 

@@ -3,19 +3,19 @@
 //! The table (`src/routes.rs`) is data: a test requests every route and checks its headers and
 //! limits, so a new one cannot be forgotten. Only this module adds routes to a router.
 
-use super::site::Site;
-use axum::routing::MethodFilter;
+use std::sync::Arc;
+
 use axum::{
     Router,
     handler::Handler,
     http::{HeaderValue, Method, StatusCode, Uri, header},
     middleware::from_fn_with_state,
     response::{IntoResponse as _, Redirect},
-    routing::{MethodRouter, on},
+    routing::{MethodFilter, MethodRouter, on},
 };
-use std::sync::Arc;
 
 use super::{
+    Around,
     constant::{self, Constants},
     tries,
 };
@@ -105,12 +105,12 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
         self.guarded
     }
 
-    /// Adds the route to `router`; the address of a page with a slash at its end redirects to the
-    /// page.
+    /// Adds the route to `router`, with the middleware `around` its handlers; the address of a page
+    /// with a slash at its end redirects to the page.
     pub(super) fn add_to(
         self,
         router: Router<S>,
-        site: &Arc<Site>,
+        around: &Around,
         constants: &Constants,
     ) -> Router<S> {
         let names: Vec<&str> = self.methods.iter().map(Method::as_str).collect();
@@ -122,13 +122,16 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
             handlers = handlers.layer(from_fn_with_state(constants.clone(), constant::answer));
         }
         if self.guarded {
-            handlers = handlers.layer(from_fn_with_state(Arc::clone(site), tries::guard_tries));
+            let site = Arc::clone(&around.0.site);
+            handlers = handlers.layer(from_fn_with_state(site, tries::guard_tries));
         }
         let is_page = matches!(self.kind, Kind::Open | Kind::Page);
-        let router = router.route(self.path, handlers);
+        let counted = around.meter().of_route(self.path, &self.methods);
+        let router = router.route(self.path, around.put(counted, handlers));
         if is_page && self.methods.contains(&Method::GET) && !self.path.ends_with('/') {
             let slashed = format!("{}/", self.path);
-            return router.route(&slashed, on(MethodFilter::GET, without_slash));
+            let handlers = on(MethodFilter::GET, without_slash);
+            return router.route(&slashed, around.put(around.meter().of_no_route(), handlers));
         }
         router
     }

@@ -12,7 +12,7 @@ use std::{
 
 /// The modules of `src`, from the bottom up: each may import those before it, and no others.
 const FLOORS: &[&[&str]] = &[
-    &["clock", "code", "named", "topic"],
+    &["clock", "code", "meter", "named", "topic"],
     &["names", "secret"],
     &["agreement", "readiness", "server"],
     &["db"],

@@ -175,9 +175,9 @@ async fn every_counter_is_there_before_anything_has_happened() {
         .flat_map(|look| Severity::ALL.iter().map(move |found| (look, found)))
     {
         let name = format!(
-            "pic_looks_total{{kind=\"{}\",found=\"{}\"}}",
-            look.as_str(),
-            found.as_str()
+            "pic_looks_total{{found=\"{}\",kind=\"{}\"}}",
+            found.as_str(),
+            look.as_str()
         );
         assert_eq!(samples[&name], "0");
     }

@@ -32,7 +32,7 @@ use super::{
 pub struct Limits {
     /// For one query to one server; after half of it the query is sent once more.
     pub query: Duration,
-    /// For everything that a method of [`Dns`] does.
+    /// For everything that a method of [`Dns`](super::Dns) does.
     pub look_up: Duration,
 }
 

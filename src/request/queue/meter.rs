@@ -1,13 +1,14 @@
-//! What can be watched of the line?
-//!
-//! Counters of this process, in memory, for whoever exports metrics: numbers alone.
+//! Counts what the line stored at once, and what it put off.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use prometheus::{Histogram, IntCounterVec};
 
-use crate::named::named;
+use crate::{
+    meter::{self, Collectors},
+    named::named,
+};
 
-/// Upper ends of the classes of batches, in submissions; above the last there is one more.
-pub const BUCKETS: [usize; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
+/// Upper ends of the classes of batches, in submissions.
+const BATCHES: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
 
 named! {
     /// Why a submission was answered 503.
@@ -22,47 +23,55 @@ named! {
 }
 
 /// The counters of one line.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Meter {
-    batches: [AtomicU64; BUCKETS.len() + 1],
-    stored: AtomicU64,
-    put_off: [AtomicU64; Why::ALL.len()],
+    batches: Histogram,
+    put_off: IntCounterVec,
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        Self {
+            batches: meter::histogram(
+                "pic_submit_batch_size",
+                "Submits that were stored by one statement.",
+                &BATCHES,
+                Histogram::with_opts,
+            ),
+            put_off: meter::counters(
+                "pic_submits_put_off_total",
+                "Submits that were answered 503. full: at once, because more came than were stored; late: after a wait; away: the database did not answer.",
+                ["why"],
+                Why::ALL.iter().map(|why| [why.as_str()]),
+            ),
+        }
+    }
 }
 
 impl Meter {
     /// One statement has answered for so many submissions.
     pub(super) fn stored(&self, submissions: usize) {
-        let bucket = BUCKETS.iter().position(|&end| submissions <= end);
-        self.batches[bucket.unwrap_or(BUCKETS.len())].fetch_add(1, Relaxed);
-        let submissions = u64::try_from(submissions).unwrap_or(u64::MAX);
-        self.stored.fetch_add(submissions, Relaxed);
+        let submissions = u32::try_from(submissions).unwrap_or(u32::MAX);
+        self.batches.observe(submissions.into());
     }
 
     /// A submission was answered 503.
     pub(super) fn put_off(&self, why: Why) {
-        self.put_off[why as usize].fetch_add(1, Relaxed);
+        self.put_off.with_label_values(&[why.as_str()]).inc();
     }
 
-    /// How many statements have answered for as many submissions as the bucket says at most,
-    /// bucket by bucket; then all (a histogram).
-    #[must_use]
-    pub fn batches(&self) -> [u64; BUCKETS.len() + 1] {
-        let mut all = 0;
-        self.batches.each_ref().map(|count| {
-            all += count.load(Relaxed);
-            all
-        })
-    }
-
-    /// The submissions of all of them.
-    #[must_use]
-    pub fn submissions(&self) -> u64 {
-        self.stored.load(Relaxed)
-    }
-
-    /// How many submissions were answered 503, by why (counters).
+    /// How many submissions were answered 503, by why.
     #[must_use]
     pub fn put_offs(&self, why: Why) -> u64 {
-        self.put_off[why as usize].load(Relaxed)
+        self.put_off.with_label_values(&[why.as_str()]).get()
+    }
+
+    /// For a scrape.
+    #[must_use]
+    pub fn collectors(&self) -> Collectors {
+        vec![
+            Box::new(self.batches.clone()),
+            Box::new(self.put_off.clone()),
+        ]
     }
 }
