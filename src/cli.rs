@@ -34,20 +34,20 @@ pub struct Cli {
 enum Command {
     /// Run the portal [the default]
     Serve,
-    /// Look at DNS and certificate as the portal would, with `PIC_DNS`, `PIC_CHECK_PRIVATE` and
-    /// `PIC_CHECK_CA`; exit code 0 when everything is proven
+    /// Check the DNS records and certificate of a domain as the portal would, with `PIC_DNS`,
+    /// `PIC_CHECK_PRIVATE` and `PIC_CHECK_CA`; exit code 0 when all checks pass
     Check {
         /// SIP domain, like `contoso.com`
         domain: String,
         /// Access Edge FQDN, like `sip.contoso.com`
         edge: String,
     },
-    /// Manage the accounts of the support desk, also while the portal runs
+    /// Manage the accounts of support staff; the portal may be running
     #[command(subcommand)]
     Staff(staff::Command),
-    /// Remove what has had its time and look for contact information, now; exit code 1 when something remains
+    /// Run the retention sweep now: delete expired data and search for contact information; exit code 1 when some remains
     Sweep,
-    /// Print the rule of what is kept, the last sweeps, and how the database is
+    /// Print what is kept for how long, the last sweeps, and the state of the database
     Doctor(doctor::Doctor),
     Import(import::Import),
     Purge(purge::Purge),

@@ -60,45 +60,46 @@ pub struct Given {
     /// Submits a minute and client network; 0: no limit [default: 30]
     #[arg(long, env = "PIC_SUBMIT_LIMIT", value_name = "N", global = true)]
     pub submit_limit: Option<String>,
-    /// Failed tries a minute and client network at anything that can be guessed, such as a
+    /// Failed attempts a minute and client network at anything that can be guessed, such as a
     /// management key; 0: no limit [default: 10]
     #[arg(long, env = "PIC_TRY_LIMIT", value_name = "N", global = true)]
     pub try_limit: Option<String>,
-    /// Where people turn once the promise has passed: a text or a URL
+    /// Where administrators turn when a request is overdue: a text or a URL
     #[arg(long, env = "PIC_SUPPORT", value_name = "TEXT", global = true)]
     pub support: Option<String>,
     /// A notice on every page
     #[arg(long, env = "PIC_NOTICE", value_name = "TEXT", global = true)]
     pub notice: Option<String>,
-    /// Name of the network that people are provisioned for [default: Skype]
+    /// Name of the network that domains are provisioned for [default: Skype]
     #[arg(long, env = "PIC_PROVIDER", value_name = "NAME", global = true)]
     pub provider: Option<String>,
     /// Domains that the address tool of the help pages leaves plain, with commas between them
     /// [default: msn.com,outlook.com,live.com,hotmail.com]
     #[arg(long, env = "PIC_PLAIN_DOMAINS", value_name = "DOMAINS", global = true)]
     pub plain_domains: Option<String>,
-    /// Readiness checks of DNS and certificates: `enforce` (provisioned on positive proof alone),
-    /// `advise` (findings are shown, provisioned all the same), `off` (nothing is looked up)
+    /// Readiness checks of DNS and certificates: `enforce` (a request is provisioned
+    /// when its checks pass), `advise` (findings are shown, and it is provisioned in any case),
+    /// `off` (no checks)
     /// [default: advise on the private PostgreSQL and a loopback address, else enforce]
     #[arg(long, env = "PIC_CHECKS", value_name = "MODE", global = true)]
     pub checks: Option<String>,
     /// When a domain is provisioned only after the owner of its zone has published the TXT record
     /// that names the service: `held` (the domain is in force under another service), `always`
-    /// (every domain that is not in force under the service itself). It is about ownership, so it
-    /// holds where checks advise as well; `always` cannot be where they are off [default: held]
+    /// (every domain that is not in force under the service itself). It applies with
+    /// `PIC_CHECKS=advise` too; `always` is not possible with `PIC_CHECKS=off` [default: held]
     #[arg(long, env = "PIC_PROOF", value_name = "WHEN", global = true)]
     pub proof: Option<String>,
-    /// Resolver that the checks ask, like `192.0.2.53:53` [default: the system's resolvers, to find
-    /// the authoritative servers, and then those]
+    /// Resolver that the checks query, like `192.0.2.53:53` [default: the system's resolvers, to
+    /// find the authoritative servers, and then those]
     #[arg(long, env = "PIC_DNS", value_name = "HOST:PORT", global = true)]
     pub dns: Option<String>,
     /// Let the checks connect to addresses that are not globally reachable [default: false]
     #[arg(long, env = "PIC_CHECK_PRIVATE", value_name = "BOOL", global = true)]
     pub check_private: Option<String>,
-    /// PEM file of roots to trust instead of the public ones when a certificate is checked
+    /// PEM file of root certificates that checks trust instead of the public ones
     #[arg(long, env = "PIC_CHECK_CA", value_name = "FILE", global = true)]
     pub check_ca: Option<PathBuf>,
-    /// First wait before a request that is held back is looked at again; doubles each time
+    /// First wait before a request that is held back is checked again; it doubles each time
     /// [default: 30s]
     #[arg(long, env = "PIC_RECHECK_FIRST", value_name = "TIME", global = true)]
     pub recheck_first: Option<String>,
@@ -111,8 +112,8 @@ pub struct Given {
     /// A pending request is rejected as expired after this [default: 30d]
     #[arg(long, env = "PIC_EXPIRY", value_name = "TIME", global = true)]
     pub expiry: Option<String>,
-    /// How often the retention sweep removes what has had its time; it also runs at the start, before
-    /// anybody is answered [default: 1h]
+    /// How often the retention sweep deletes expired data; it also runs at the start, before the
+    /// first response [default: 1h]
     #[arg(long, env = "PIC_SWEEP", value_name = "TIME", global = true)]
     pub sweep: Option<String>,
     /// Connections to the database, at most [default: 10]

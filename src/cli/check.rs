@@ -79,7 +79,7 @@ pub(super) async fn check(config: &Config, domain: &str, edge: &str) -> Result<(
         return Ok(());
     }
     Err(Failure::Refused(if report.unfinished > 0 {
-        "not everything could be looked at in time".into()
+        "not all checks finished in time".into()
     } else {
         "not ready: see what is to be mended above".into()
     }))

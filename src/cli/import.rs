@@ -13,7 +13,7 @@ use crate::{
     retention::import::{Format, Order, Report, Step, import, keys_beside},
 };
 
-/// Bring requests and services over from an old portal's export, without the contacts in it. Routes
+/// Import requests and services from an old portal's export, without the contacts in it. Routes
 /// that the export has in force come into force as they are, without proof of ownership, whatever
 /// `PIC_PROOF` says
 #[derive(Args, Clone, Debug)]
@@ -24,7 +24,7 @@ pub(super) struct Import {
     /// How it is written [default: json for .json, .jsonl and .ndjson, else csv]
     #[arg(long, value_enum)]
     format: Option<Format>,
-    /// Look at the file and say what would come over, and store nothing
+    /// Check the file and print what would be imported; store nothing
     #[arg(long)]
     dry_run: bool,
     /// Take agreement numbers with as many digits as telephone numbers (10 to 14, or 9 to 15 that begin

@@ -16,8 +16,8 @@ use crate::{
     retention::purge::{Elsewhere, Plan, Report, Step, Target, carry_out, survey},
 };
 
-/// Empty columns of an old portal's table in this database, or the whole table, to the last byte
-/// that the server has in its hands
+/// Delete columns of an old portal's table in this database, or all its rows, with every copy that
+/// the server has of them
 #[derive(Args, Clone, Debug)]
 pub(super) struct Purge {
     /// A table, like `old.contact`, or columns of one, like `old.request(contact_name,contact_email)`;

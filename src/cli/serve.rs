@@ -172,7 +172,7 @@ async fn serve_on(
         .with_clock(clock);
     // Before the first check: it sets the clock that the checks use.
     if let Err(error) = worker.show_once().await {
-        tracing::debug!(%error, "not shown as an instance");
+        tracing::debug!(%error, "this instance could not be recorded");
     }
     let worker_meter = worker.meter().clone();
     let worker = works_on.spawn(worker.run(stop.clone()));

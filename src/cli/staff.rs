@@ -30,12 +30,12 @@ pub(super) enum Command {
     },
     /// List the accounts
     List,
-    /// Let nobody sign in with an account any more; ends its sessions
+    /// Disable an account: nobody can sign in with it; ends its sessions
     Disable {
         /// The account
         name: String,
     },
-    /// Give an account a new password, and let it be used again; ends its sessions
+    /// Set a new password for an account and enable it; ends its sessions
     Reset {
         /// The account
         name: String,

@@ -35,7 +35,7 @@ pub(super) async fn run(config: Config) -> Result<(), Failure> {
 fn tell(run: &Run) -> Result<(), Failure> {
     say(&format!("removed: {}", words::removed(run)));
     say(&format!(
-        "looked at: {} columns whose rules let no address in, {} rows of {} others",
+        "checked: {} columns whose constraints allow no address, {} rows of {} others",
         run.looked.proven, run.looked.rows, run.looked.columns
     ));
     for suspect in &run.looked.suspects {

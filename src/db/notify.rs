@@ -142,7 +142,7 @@ impl Notifier {
                     // Notifications do not arrive: there is a pooler in transaction mode between us
                     // and the server.
                     tracing::warn!(
-                        "LISTEN does not work on this connection (a pooler in transaction mode?): polling every {} s",
+                        "LISTEN does not work on this connection (a pooler in transaction mode?); polling every {} s",
                         POLL_ALONE.as_secs()
                     );
                     wait = Duration::from_mins(10);
@@ -241,7 +241,7 @@ async fn tell(pool: &PgPool, something: &Notify, channel: &str) {
         next = Instant::now() + NOTIFY_GAP;
         if let Err(error) = notify(pool, channel, "").await {
             // The other processes poll anyway.
-            tracing::debug!(%error, "the other processes were not told");
+            tracing::debug!(%error, "other processes could not be notified");
         }
     }
 }

@@ -131,7 +131,7 @@ impl<Q: Question> Together<Q> {
         while let Some(batch) = self.take() {
             let asked = AssertUnwindSafe(self.answer(batch)).catch_unwind().await;
             if asked.is_err() {
-                tracing::error!("a reader of look-ups panicked");
+                tracing::error!("a batch of queries panicked");
             }
         }
     }

@@ -69,7 +69,7 @@ impl Metrics {
         match gauges(&self.app.db().pool, promise, PATIENCE).await {
             Ok(gauges) => Some(gauges),
             Err(error) => {
-                tracing::debug!(%error, "a scrape without the database");
+                tracing::debug!(%error, "metrics without the database");
                 None
             }
         }

@@ -54,7 +54,11 @@ impl Batch {
                 Ok(settled) => sum += settled,
                 Err(fault) if fault.may_be_a_part() => {
                     let sqlstate = fault.sqlstate();
-                    tracing::error!(request, sqlstate, "a request cannot be settled, and waits");
+                    tracing::error!(
+                        request,
+                        sqlstate,
+                        "a request cannot be settled; it is retried later"
+                    );
                     store::put_off(pool, &alone, waits).await?;
                 }
                 Err(fault) => return Err(fault),

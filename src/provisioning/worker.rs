@@ -149,7 +149,7 @@ impl Worker {
         loop {
             // Not cut off: what came late would show a process that has gone.
             if let Err(error) = self.show_once().await {
-                tracing::debug!(%error, "not shown as an instance");
+                tracing::debug!(%error, "this instance could not be recorded");
             }
             if stop.run_until_cancelled(sleep(SHOW)).await.is_none() {
                 break;
@@ -157,7 +157,7 @@ impl Worker {
         }
         let hidden = timeout(HIDE_LIMIT, store::hide_instance(&self.pool, self.instance));
         if !matches!(hidden.await, Ok(Ok(()))) {
-            tracing::debug!("the instance is forgotten when it has not been seen for an hour");
+            tracing::debug!("the record of this instance remains until it expires, in an hour");
         }
     }
 
@@ -231,7 +231,7 @@ impl Worker {
                     self.meter.turned();
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "the background task waits for the database");
+                    tracing::warn!(%error, "the background task is waiting for the database");
                     sleep_or(stop, failure_wait).await;
                     failure_wait = (failure_wait * 2).min(FAILURE_WAIT.1);
                     due = Instant::now();
@@ -239,7 +239,7 @@ impl Worker {
             }
         }
         if desk.abandon().await.is_err() {
-            tracing::debug!("what was being looked at is free when its lease has run out");
+            tracing::debug!("unfinished checks are taken over when their leases expire");
         }
     }
 
@@ -273,7 +273,7 @@ impl Worker {
                     sleep_or(stop, Pace::rest(&turn, began.elapsed())).await;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "the background task waits for the database");
+                    tracing::warn!(%error, "the background task is waiting for the database");
                     let wait = failure_wait;
                     failure_wait = (failure_wait * 2).min(FAILURE_WAIT.1);
                     pace = Pace::new();

@@ -250,7 +250,7 @@ impl Queue {
         if tell {
             tracing::warn!(
                 waiting,
-                "more is submitted than can be stored: answering 503"
+                "more submissions come in than can be stored: responding 503"
             );
         }
         NotStored::Full

@@ -80,7 +80,7 @@ impl Sweeper {
                         self.meter.removed(Kind::Contacts, removed);
                         tracing::info!(
                             removed,
-                            "contacts of an older system removed, before anybody is answered"
+                            "contacts of an older system removed before the first response"
                         );
                     }
                     return;
@@ -92,7 +92,7 @@ impl Sweeper {
                     tracing::warn!(
                         %error,
                         fault = fault.as_str(),
-                        "contacts of an older system cannot be removed yet; nobody is answered before: trying again"
+                        "contacts of an older system cannot be removed yet; the portal does not listen before that: retrying"
                     );
                 }
             }
@@ -180,7 +180,7 @@ impl Sweeper {
             Ok(done) => done,
             Err(Halt::TurnLost) => return Err(Halt::TurnLost),
             Err(Halt::Database(error)) => {
-                tracing::warn!(%error, "the retention sweep was cut short");
+                tracing::warn!(%error, "the retention sweep was interrupted");
                 (Look::default(), Some(Fault::Database))
             }
         };
@@ -234,14 +234,14 @@ impl Sweeper {
             Some(fault) => tracing::warn!(
                 fault = fault.as_str(),
                 failing = self.meter.failing(),
-                "the retention sweep failed; it is tried again soon"
+                "the retention sweep failed; retrying soon"
             ),
             None if remaining > 0 => tracing::warn!(
                 outcome,
                 removed,
                 remaining,
                 columns = run.looked.suspects.len(),
-                "the retention sweep found what looks like contact information: pic-portal doctor says where"
+                "the retention sweep found possible contact information: run pic-portal doctor to see where"
             ),
             None => tracing::info!(outcome, removed, remaining, "the retention sweep is done"),
         }

@@ -134,7 +134,7 @@ pub(super) fn shut_down(child: &mut Child) {
         if eventually(patience, || !matches!(child.try_wait(), Ok(None))) {
             return;
         }
-        tracing::warn!(%signal, "the private PostgreSQL does not end");
+        tracing::warn!(%signal, "the private PostgreSQL does not stop");
     }
 }
 

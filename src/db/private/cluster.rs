@@ -113,7 +113,7 @@ impl Cluster {
     pub(super) fn leave(&self) {
         let (_running, never) = mpsc::channel();
         if let Err(error) = orphans::clear(&self.data, &self.sockets, &Stop::new(never)) {
-            tracing::warn!(%error, "the private PostgreSQL is not quite gone");
+            tracing::warn!(%error, "parts of the private PostgreSQL are still running");
         }
         // Fails, as it should, if a server still runs.
         let _ = fs::remove_dir(&self.sockets);

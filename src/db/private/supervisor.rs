@@ -46,13 +46,13 @@ pub(super) fn keep_running(
         if began.elapsed() > WELL_AFTER {
             attempts = 0;
         }
-        tracing::warn!(%status, "the private PostgreSQL died; it is started again");
+        tracing::warn!(%status, "the private PostgreSQL exited; restarting it");
         match restart(cluster, stop, &mut attempts) {
             Again::Runs(next) => child = next,
             Again::Stopped => break,
             Again::GaveUp(reason) => {
                 ended.send_replace(Some(
-                    reason.unwrap_or_else(|| format!("it starts, but dies at once ({status})")),
+                    reason.unwrap_or_else(|| format!("it starts, but exits at once ({status})")),
                 ));
                 break;
             }

@@ -73,7 +73,7 @@ pub(super) static SRV_PORT: Entry = Entry {
     area: Area::Record,
     owner: Owner::Dns,
     title: "SRV record with another port than 5061",
-    text: "Federation uses port 5061. Partners take the port from the record and knock at the wrong door. Replace the record.",
+    text: "Federation uses port 5061. Partners connect to the port in the record, where nothing listens. Replace the record.",
     lines: &[Line::SrvZone, Line::SrvRemove, Line::SrvAdd, Line::SrvLook],
     help: Help {
         means: "The SRV record of the SIP domain names another port than 5061.",

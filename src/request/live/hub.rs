@@ -291,7 +291,7 @@ async fn look(hub: Hub) {
         let next = Instant::now() + hub.0.limits.gap;
         let failed = read(&hub, &requests).await.is_err_and(|error| {
             // The streams stay open.
-            tracing::debug!(%error, "the live streams wait for the database");
+            tracing::debug!(%error, "live streams are waiting for the database");
             true
         });
         let look_again = async {

@@ -24,7 +24,7 @@ pub(super) async fn run(queue: Queue) {
     while let Some(batch) = writer.take() {
         let stored = AssertUnwindSafe(writer.store(batch)).catch_unwind().await;
         if stored.is_err() {
-            tracing::error!("a writer of submits panicked");
+            tracing::error!("a writer of submissions panicked");
             writer.hang_up();
         }
     }
@@ -117,7 +117,7 @@ impl Writer {
         };
         match error {
             db::Error::Unavailable(_) | db::Error::Conflict(_) => {
-                tracing::warn!(%error, submits = part.len(), "submits were not stored");
+                tracing::warn!(%error, submits = part.len(), "submissions were not stored");
                 self.hang_up();
                 Err(Failed::Away)
             }

@@ -288,6 +288,6 @@ pub(super) async fn finish(connection: &mut PgConnection) {
             .await
     };
     if let Err(error) = told.await.map_err(db::Error::from) {
-        tracing::warn!(%error, "imported, but the portal was not told: it polls");
+        tracing::warn!(%error, "imported; the portal could not be notified and will find it by polling");
     }
 }
