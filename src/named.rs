@@ -1,6 +1,6 @@
-//! How does a closed set of values get the names that SQL, forms and attributes use?
+//! Gives a closed set of values the names that SQL, forms and attributes use.
 
-/// An enumeration whose values have a name in SQL and in forms.
+/// An enumeration whose values have a name in SQL and in forms, and are read from columns.
 macro_rules! named {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$meta])*
@@ -23,6 +23,8 @@ macro_rules! named {
                 Self::ALL.iter().copied().find(|value| value.as_str() == name)
             }
         }
+
+        $crate::column::text_column!($name, $name::parse);
     };
 }
 

@@ -22,6 +22,8 @@ use std::{fmt, str::FromStr};
 
 pub use problem::{NameError, NameProblem, Role};
 
+use crate::column::text_column;
+
 /// A fully qualified domain name: at least two labels, each of letters, digits and hyphens.
 ///
 /// This is the ground that both roles share; it knows nothing of public suffixes. Use it for names
@@ -188,6 +190,8 @@ macro_rules! text_form {
                 Self::parse(typed)
             }
         }
+
+        text_column!($name, |stored: &str| Self::from_database(stored.to_owned()).ok());
     )*};
 }
 

@@ -39,16 +39,15 @@ pub trait Question: Send + Sync + Sized + 'static {
     /// What it answers.
     type Answer: Send + 'static;
 
-    /// Asks all of them. The answers are in the order of the questions; one that cannot be read
-    /// harms no other.
+    /// Asks all of them. The answers are in the order of the questions.
     ///
     /// # Errors
     ///
-    /// [`Error`] when none is answered.
+    /// [`Error`] when the database is away, or an answer cannot be read.
     fn ask(
         pool: &PgPool,
         questions: &[Self],
-    ) -> impl Future<Output = Result<Vec<Result<Self::Answer, Error>>, Error>> + Send;
+    ) -> impl Future<Output = Result<Vec<Self::Answer>, Error>> + Send;
 }
 
 type Asker<Q> = oneshot::Sender<Result<<Q as Question>::Answer, Error>>;
@@ -157,7 +156,13 @@ impl<Q: Question> Together<Q> {
             // An asker who has gone away does not take it.
             Ok(answers) => {
                 for (asker, answer) in askers.into_iter().zip(answers) {
-                    let _ = asker.send(answer);
+                    let _ = asker.send(Ok(answer));
+                }
+            }
+            // An answer that cannot be read harms no other.
+            Err(Error::Unreadable { .. }) if questions.len() > 1 => {
+                for alone in questions.into_iter().zip(askers) {
+                    Box::pin(self.answer(vec![alone])).await;
                 }
             }
             Err(error) => {

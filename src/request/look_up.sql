@@ -3,18 +3,18 @@
 -- when unused ($4) and one of all ($3): whether it opens the request's service, and whether it is
 -- time to say that it is in use.
 SELECT a.place AS "place!",
-       r.id AS "id!", r.service_id AS "service_id!", r.kind AS "kind!", r.deployment AS "deployment?",
-       r.state AS "state!", r.reason AS "reason?", r.submitted_at AS "submitted_at!", r.ended_at AS "ended_at?",
-       s.programme AS "programme!", s.number AS "number!", s.token AS "token!", s.key_hash AS "key_hash!: Vec<u8>",
+       r.id AS "id!", r.service_id AS "service_id!", r.kind AS "kind!: Kind", r.deployment AS "deployment?: Deployment",
+       ROW(r.state, r.reason, r.ended_at) AS "state!: State", r.submitted_at AS "submitted_at!",
+       s.programme AS "programme!: Programme", s.number AS "number!: AgreementNumber", s.token AS "token!", s.key_hash AS "key_hash!: Vec<u8>",
        pic_now() AS "now!",
        EXISTS (SELECT FROM request l WHERE l.service_id = r.service_id AND l.id > r.id AND l.state = 'provisioned')
            AS "superseded!",
-       ARRAY(SELECT e.access_edge::text FROM request_edge e WHERE e.request_id = r.id ORDER BY e.ordinal) AS "edges!",
-       d.edges AS "domain_edges!", d.domains AS "domains!",
-       e.all_of_them AS "events!: Json<Vec<StoredEvent>>",
+       ARRAY(SELECT e.access_edge::text FROM request_edge e WHERE e.request_id = r.id ORDER BY e.ordinal) AS "edges!: Vec<AccessEdge>",
+       d.edges AS "domain_edges!", d.domains AS "domains!: Vec<SipDomain>",
+       e.all_of_them AS "events!: Json<Vec<Event>>",
        ARRAY(SELECT l.subject::text FROM event l WHERE l.request_id = r.id AND l.code = 'domain-lost' ORDER BY l.subject)
            AS "lost!",
-       f.all_of_them AS "findings!: Json<Vec<StoredFinding>>",
+       f.all_of_them AS "findings!: Json<Vec<Finding>>",
        coalesce(w.due_at, h.due_at) AS "due_at?",
        coalesce(w.checked_at, h.checked_at, f.at) AS "checked_at?",
        coalesce(x.service_id = r.service_id, false) AS "own!",

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
-pub use self::state::{Contradiction, Facts, Pending, Standing, State};
+pub use self::state::{Facts, Pending, Standing, State};
 pub use crate::clock::Clocks;
 use crate::{
     agreement::{AgreementNumber, Programme, ServiceId},

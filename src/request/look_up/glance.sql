@@ -1,13 +1,12 @@
 -- What the tags of some requests' pages are made of, in one round trip for one or many: what is
 -- shown of them is still the same while this is. Parameters and session as in look_up.sql.
 SELECT a.place AS "place!",
-       r.id AS "id!", r.kind AS "kind!", r.state AS "state!", r.reason AS "reason?",
-       r.submitted_at AS "submitted_at!", r.ended_at AS "ended_at?",
        pic_now() AS "now!",
-       EXISTS (SELECT FROM request l WHERE l.service_id = r.service_id AND l.id > r.id AND l.state = 'provisioned')
-           AS "superseded!",
+       ROW(ROW(r.state, r.reason, r.ended_at), r.kind, r.submitted_at, EXISTS (SELECT FROM finding b WHERE b.request_id = r.id AND b.severity = 'blocking'),
+           EXISTS (SELECT FROM request l WHERE l.service_id = r.service_id AND l.id > r.id AND l.state = 'provisioned'))
+           AS "facts!: Facts",
        (SELECT coalesce(max(e.seq), 0) FROM event e WHERE e.request_id = r.id) AS "seq!",
-       f.severities AS "severities!: Vec<String>",
+       f.severities AS "severities!: Vec<Severity>",
        coalesce(w.due_at, h.due_at) AS "due_at?",
        coalesce(w.checked_at, h.checked_at, f.at) AS "checked_at?",
        coalesce(x.service_id = r.service_id, false) AS "own!",

@@ -171,7 +171,7 @@ pub struct QueueLine {
     /// The agreement number.
     pub number: String,
     /// How many SIP domains it wants.
-    pub domains: usize,
+    pub domains: i64,
 }
 
 /// `GET /staff/requests`.

@@ -22,12 +22,12 @@ WITH picked AS (
     ORDER BY c.place
     LIMIT $9
 )
-SELECT p.id AS "id!", p.reference AS "reference!", p.kind AS "kind!", p.state AS "state!", p.reason,
-       p.submitted_at AS "submitted_at!", p.ended_at, p.programme AS "programme!", p.number AS "number!",
-       p.blocked AS "blocked!", p.superseded AS "superseded!",
+SELECT p.id AS "id!", p.reference AS "reference!: Reference",
+       ROW(ROW(p.state, p.reason, p.ended_at), p.kind, p.submitted_at, p.blocked, p.superseded) AS "facts!: Facts",
+       p.programme AS "programme!: Programme", p.number AS "number!: AgreementNumber",
        (SELECT count(*) FROM request_route d WHERE d.request_id = p.id) AS "domains!",
        (SELECT f.code FROM finding f WHERE f.request_id = p.id AND f.severity NOT IN ('ok', 'skipped')
-        ORDER BY array_position(ARRAY['blocking', 'unknown', 'warning'], f.severity), f.code, f.subject LIMIT 1) AS worst,
+        ORDER BY array_position(ARRAY['blocking', 'unknown', 'warning'], f.severity), f.code, f.subject LIMIT 1) AS "worst: Code",
        pic_now() AS "now!"
 FROM picked p
 ORDER BY p.place
