@@ -40,6 +40,23 @@ pub struct AccessEdge(Fqdn);
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SipDomain(Fqdn);
 
+/// An Access Edge and the SIP domains that are routed to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EdgeRoutes {
+    /// The edge.
+    pub edge: AccessEdge,
+    /// Its domains.
+    pub domains: Vec<SipDomain>,
+}
+
+impl EdgeRoutes {
+    /// How many domains all of `routes` have together.
+    #[must_use]
+    pub fn domain_count(routes: &[Self]) -> usize {
+        routes.iter().map(|of| of.domains.len()).sum()
+    }
+}
+
 /// A stored name that is no name, or not in its normal form. Tells nothing of its contents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a stored name is not a domain name in its normal form")]

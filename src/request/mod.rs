@@ -23,7 +23,7 @@ pub use crate::clock::Clocks;
 use crate::{
     agreement::{AgreementNumber, Programme, ServiceId},
     named::named,
-    names::{AccessEdge, SipDomain},
+    names::EdgeRoutes,
 };
 
 /// The most Access Edge FQDNs that a request may have (`docs/field.md#edges-and-domains`).
@@ -159,7 +159,7 @@ pub enum RoutesProblem {
 /// A whole set of routes that can be: 1 to 10 edges in the order given, each with its domains in
 /// order and without doubles, a domain at one edge only, none of them an edge itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Routes(Vec<(AccessEdge, Vec<SipDomain>)>);
+pub struct Routes(Vec<EdgeRoutes>);
 
 impl Routes {
     /// Checks the set. A domain that is listed twice at the same edge counts once.
@@ -167,7 +167,7 @@ impl Routes {
     /// # Errors
     ///
     /// Every [`RoutesProblem`] there is, in order of places.
-    pub fn new(wanted: Vec<(AccessEdge, Vec<SipDomain>)>) -> Result<Self, Vec<RoutesProblem>> {
+    pub fn new(mut wanted: Vec<EdgeRoutes>) -> Result<Self, Vec<RoutesProblem>> {
         let mut problems = Vec::new();
         if wanted.is_empty() {
             problems.push(RoutesProblem::NoEdge);
@@ -176,7 +176,7 @@ impl Routes {
             problems.push(RoutesProblem::TooManyEdges);
         }
         let mut edges = BTreeMap::new();
-        for (place, (edge, _)) in wanted.iter().enumerate() {
+        for (place, EdgeRoutes { edge, .. }) in wanted.iter().enumerate() {
             if let Some(&earlier) = edges.get(edge.as_str()) {
                 problems.push(RoutesProblem::EdgeTwice {
                     edge: place,
@@ -187,7 +187,7 @@ impl Routes {
             }
         }
         let mut homes = BTreeMap::new();
-        for (place, (_, domains)) in wanted.iter().enumerate() {
+        for (place, EdgeRoutes { domains, .. }) in wanted.iter().enumerate() {
             if domains.is_empty() {
                 problems.push(RoutesProblem::NoDomain { edge: place });
             }
@@ -214,24 +214,23 @@ impl Routes {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let in_order = |(edge, mut domains): (AccessEdge, Vec<SipDomain>)| {
+        for EdgeRoutes { domains, .. } in &mut wanted {
             domains.sort_unstable();
             domains.dedup();
-            (edge, domains)
-        };
-        Ok(Self(wanted.into_iter().map(in_order).collect()))
+        }
+        Ok(Self(wanted))
     }
 
     /// The edges in the order given, each with its domains in alphabetical order.
     #[must_use]
-    pub fn edges(&self) -> &[(AccessEdge, Vec<SipDomain>)] {
+    pub fn edges(&self) -> &[EdgeRoutes] {
         &self.0
     }
 
     /// How many domains there are, over all edges.
     #[must_use]
     pub fn domain_count(&self) -> usize {
-        self.0.iter().map(|(_, domains)| domains.len()).sum()
+        EdgeRoutes::domain_count(&self.0)
     }
 }
 
@@ -301,7 +300,7 @@ impl Asked {
 
     /// The wanted routes by edge; a cancel wants none.
     #[must_use]
-    pub fn edges(&self) -> &[(AccessEdge, Vec<SipDomain>)] {
+    pub fn edges(&self) -> &[EdgeRoutes] {
         match self {
             Self::Initiate(wanted) => wanted.routes.edges(),
             Self::Update { routes, .. } => routes.edges(),
@@ -327,7 +326,7 @@ impl Asked {
             Self::Update { service, .. } | Self::Cancel { service } => part(&service.0.to_string()),
         }
         part(self.deployment().map_or("", Deployment::as_str));
-        for (edge, domains) in self.edges() {
+        for EdgeRoutes { edge, domains } in self.edges() {
             part("edge");
             part(edge.as_str());
             for domain in domains {

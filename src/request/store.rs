@@ -15,7 +15,7 @@ use super::{
 use crate::{
     agreement::{AgreementNumber, Programme, ServiceId},
     db::{self, Fault, PgPool},
-    names::{AccessEdge, SipDomain},
+    names::{EdgeRoutes, SipDomain},
     readiness::{Finding, Severity},
     request::reference::ServiceToken,
     secret::ManagementKey,
@@ -288,7 +288,7 @@ impl<'a> Columns<'a> {
             columns.deployment.push(asked.deployment());
             columns.submission_hash.push(submission.id.hash());
             columns.content_hash.push(asked.content_hash());
-            for (ordinal, (edge, domains)) in (1..).zip(asked.edges()) {
+            for (ordinal, EdgeRoutes { edge, domains }) in (1..).zip(asked.edges()) {
                 columns.edge_place.push(place);
                 columns.edge_ordinal.push(ordinal);
                 columns.access_edge.push(edge.as_str());
@@ -325,7 +325,7 @@ pub struct Request {
     /// Public token of the service, for the TXT record that gives it a domain.
     pub token: String,
     /// The wanted routes, by edge in the order given.
-    pub routes: Vec<(AccessEdge, Vec<SipDomain>)>,
+    pub routes: Vec<EdgeRoutes>,
     /// The last [`MOST_EVENTS`](super::MOST_EVENTS) entries of the timeline, oldest first.
     pub events: Vec<Event>,
     /// Its domains that went over to another service, in alphabetical order.

@@ -8,7 +8,7 @@ use sqlx::types::Json;
 use crate::{
     agreement::{AgreementNumber, Programme, ServiceId},
     db::{self, PgPool},
-    names::{AccessEdge, SipDomain},
+    names::{AccessEdge, EdgeRoutes, SipDomain},
     readiness::Finding,
     request::{Deployment, Kind, State, reference::Reference},
     secret::{ManagementKey, SessionToken},
@@ -37,7 +37,7 @@ pub struct Service {
     /// Agreement number.
     pub number: AgreementNumber,
     /// The routes in force by edge, both in alphabetical order.
-    pub routes: Vec<(AccessEdge, Vec<SipDomain>)>,
+    pub routes: Vec<EdgeRoutes>,
     /// Its requests, newest first.
     pub requests: Vec<Listed>,
     /// What the last checks of what is in force found that is worth a look, or worse.
@@ -76,6 +76,8 @@ pub async fn look_up(pool: &PgPool, id: ServiceId) -> Result<Service, db::Error>
     for (edge, domain) in row.edges.into_iter().zip(row.domains) {
         routes.entry(edge).or_default().push(domain);
     }
+    let routes = routes.into_iter();
+    let routes = routes.map(|(edge, domains)| EdgeRoutes { edge, domains });
     let requests = row.requests.into_iter();
     let requests = requests.map(|(reference, kind, state, submitted_at)| Listed {
         reference,
@@ -87,7 +89,7 @@ pub async fn look_up(pool: &PgPool, id: ServiceId) -> Result<Service, db::Error>
         id,
         programme: row.programme,
         number: row.number,
-        routes: routes.into_iter().collect(),
+        routes: routes.collect(),
         requests: requests.collect(),
         risks: row.risks.0,
         deployment: row.deployment,

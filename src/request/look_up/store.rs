@@ -9,7 +9,7 @@ use super::{AtGlance, Look, Visitor, Whole};
 use crate::{
     agreement::{AgreementNumber, Programme, ServiceId},
     db::{self, PgPool, together::Question},
-    names::{AccessEdge, SipDomain},
+    names::{AccessEdge, EdgeRoutes, SipDomain},
     readiness::{Finding, Severity},
     request::{
         Deployment, Facts, Kind, State,
@@ -106,13 +106,16 @@ impl Question for Whole {
 
 impl Row {
     fn read(mut self, reference: Reference) -> (Request, Visitor) {
-        let edges = self.edges.into_iter();
-        let mut routes: Vec<_> = edges.map(|edge| (edge, Vec::new())).collect();
+        let with_none = |edge| EdgeRoutes {
+            edge,
+            domains: Vec::new(),
+        };
+        let mut routes: Vec<_> = self.edges.into_iter().map(with_none).collect();
         for (edge, domain) in self.domain_edges.into_iter().zip(self.domains) {
             // A domain without its edge is none: a foreign key holds that.
             let place = usize::try_from(edge - 1).ok();
-            if let Some((_, domains)) = place.and_then(|place| routes.get_mut(place)) {
-                domains.push(domain);
+            if let Some(routes) = place.and_then(|place| routes.get_mut(place)) {
+                routes.domains.push(domain);
             }
         }
         self.events.0.reverse();

@@ -8,7 +8,7 @@ use crate::{
         view::{EdgeFields, Hidden, deployments},
     },
     web::{
-        parts::{Choice, EdgeRoutes, Field, Problem, Tone, When},
+        parts::{Choice, EdgeText, Field, Problem, Tone, When},
         shell::Shell,
     },
 };
@@ -67,7 +67,7 @@ pub struct HubPage<'a> {
     /// The number.
     pub number: String,
     /// The routes in force by edge.
-    pub routes: Vec<EdgeRoutes>,
+    pub routes: Vec<EdgeText>,
     /// How many domains are in force.
     pub activated: usize,
     /// The request that is pending.
@@ -147,9 +147,9 @@ pub struct ReviewPage<'a> {
     /// Each change.
     pub changes: Vec<ChangeLine>,
     /// What is in force.
-    pub now: Vec<EdgeRoutes>,
+    pub now: Vec<EdgeText>,
     /// What will be in force.
-    pub after: Vec<EdgeRoutes>,
+    pub after: Vec<EdgeText>,
     /// What looks odd and may be right all the same.
     pub warnings: Vec<String>,
     /// Some users of the domains are online.
@@ -181,7 +181,7 @@ pub struct CancelPage<'a> {
     /// The number of the agreement.
     pub number: String,
     /// What is in force, and will not be.
-    pub routes: Vec<EdgeRoutes>,
+    pub routes: Vec<EdgeText>,
     /// How many domains that is.
     pub domains: usize,
     /// `confirm`.

@@ -5,7 +5,7 @@ use askama::Template;
 use crate::{
     request::pages::findings::Group,
     web::{
-        parts::{Choice, EdgeRoutes, Field, Problem, Tone, When},
+        parts::{Choice, EdgeText, Field, Problem, Tone, When},
         shell::Shell,
     },
 };
@@ -286,7 +286,7 @@ pub struct RequestPage<'a> {
     /// Pending requests that want the same: domain and reference.
     pub rivals: Vec<(String, String)>,
     /// The routes asked for, by edge.
-    pub routes: Vec<EdgeRoutes>,
+    pub routes: Vec<EdgeText>,
     /// The service's other requests.
     pub others: Vec<String>,
     /// The newest first.
@@ -381,7 +381,7 @@ pub struct ServicePage<'a> {
     /// When its first request was submitted.
     pub created: When,
     /// What is in force, by edge.
-    pub routes: Vec<EdgeRoutes>,
+    pub routes: Vec<EdgeText>,
     /// How many domains that is.
     pub domains: usize,
     /// What the checks of it have found since.
