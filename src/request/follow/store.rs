@@ -8,7 +8,8 @@ use super::{Glance, RequestId};
 use crate::{
     db::{self, PgPool},
     readiness::Severity,
-    request::{Facts, MOST_EVENTS, reference::Reference, store::Event},
+    request::{Facts, MOST_EVENTS, look_up::Visitor, reference::Reference, store::Event},
+    secret::SERVICE_SESSIONS,
 };
 
 /// The request with this name; `None` when there is none.
@@ -36,21 +37,55 @@ pub async fn glances(
     requests: &[RequestId],
 ) -> Result<Vec<(RequestId, Glance)>, db::Error> {
     let ids: Vec<i64> = requests.iter().map(|request| request.0).collect();
-    let rows = sqlx::query_file!("src/request/follow/glances.sql", &ids)
-        .fetch_all(pool.again())
-        .await?;
-    let glances = rows.into_iter().map(|row| {
-        let glance = Glance {
+    let seen = look(pool, &[], &ids, &[]).await?.into_iter();
+    Ok(seen.map(|seen| (seen.id, seen.glance)).collect())
+}
+
+/// A request at a glance.
+pub(in crate::request) struct Seen {
+    /// Its place among those that were asked for, from 1.
+    pub(in crate::request) place: i64,
+    pub(in crate::request) id: RequestId,
+    pub(in crate::request) glance: Glance,
+    /// What whoever brought the session has to do with it.
+    pub(in crate::request) visitor: Visitor,
+}
+
+/// How requests stand that are asked for by reference or by number, with the sessions of those who
+/// ask. What is not known of a request is `None` or left out at the end.
+pub(in crate::request) async fn look(
+    pool: &PgPool,
+    references: &[Reference],
+    ids: &[i64],
+    sessions: &[Option<Vec<u8>>],
+) -> Result<Vec<Seen>, db::Error> {
+    let rows = sqlx::query_file!(
+        "src/request/follow/glances.sql",
+        references as _,
+        ids,
+        sessions as _,
+        db::interval(SERVICE_SESSIONS.absolute),
+        db::interval(SERVICE_SESSIONS.idle),
+    )
+    .fetch_all(pool.again())
+    .await?;
+    let seen = rows.into_iter().map(|row| Seen {
+        place: row.place,
+        id: RequestId(row.id),
+        glance: Glance {
             facts: row.facts,
             seq: row.seq.unsigned_abs(),
             findings: row.severities.into_iter().collect(),
             checked_at: row.checked_at,
             due_at: row.due_at,
             now: row.now,
-        };
-        (RequestId(row.id), glance)
+        },
+        visitor: Visitor {
+            is_own: row.own,
+            is_due: row.unseen,
+        },
     });
-    Ok(glances.collect())
+    Ok(seen.collect())
 }
 
 /// The last [`MOST_EVENTS`] entries of the timelines of `requests`, oldest first, in one round trip.

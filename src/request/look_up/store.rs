@@ -10,10 +10,10 @@ use crate::{
     agreement::{AgreementNumber, Programme, ServiceId},
     db::{self, PgPool, together::Question},
     names::{AccessEdge, EdgeRoutes, SipDomain},
-    readiness::{Finding, Severity},
+    readiness::Finding,
     request::{
-        Deployment, Facts, Kind, State,
-        follow::Glance,
+        Deployment, Kind, State,
+        follow::{Glance, store::look},
         reference::Reference,
         store::{Event, Request},
     },
@@ -153,30 +153,8 @@ impl Question for AtGlance {
 
     async fn ask(pool: &PgPool, questions: &[Self]) -> Result<Vec<Self::Answer>, db::Error> {
         let (names, sessions) = columns(questions.iter().map(|question| question.0));
-        let rows = sqlx::query_file!(
-            "src/request/look_up/glance.sql",
-            &names as _,
-            &sessions as _,
-            db::interval(SERVICE_SESSIONS.absolute),
-            db::interval(SERVICE_SESSIONS.idle),
-        )
-        .fetch_all(pool.again())
-        .await?;
-        let found = rows.into_iter().map(|row| {
-            let glance = Glance {
-                facts: row.facts,
-                seq: row.seq.unsigned_abs(),
-                findings: row.severities.into_iter().collect(),
-                checked_at: row.checked_at,
-                due_at: row.due_at,
-                now: row.now,
-            };
-            let visitor = Visitor {
-                is_own: row.own,
-                is_due: row.unseen,
-            };
-            (row.place, (glance, visitor))
-        });
+        let seen = look(pool, &names, &[], &sessions).await?.into_iter();
+        let found = seen.map(|seen| (seen.place, (seen.glance, seen.visitor)));
         Ok(in_order(questions.len(), found))
     }
 }

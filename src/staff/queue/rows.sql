@@ -1,11 +1,9 @@
 -- Of the candidates those that are meant, in the candidates' order, with what a line tells of each.
 WITH picked AS (
     SELECT r.id, r.service_id, r.reference, r.kind, r.state, r.reason, r.submitted_at, r.ended_at, s.programme, s.number, c.place,
-           EXISTS (SELECT FROM finding f WHERE f.request_id = r.id AND f.severity = 'blocking') AS blocked,
-           EXISTS (SELECT FROM request l WHERE l.service_id = r.service_id AND l.id > r.id AND l.state = 'provisioned')
-               AS superseded
+           r.blocked, r.superseded
     FROM unnest($1::bigint[]) WITH ORDINALITY AS c (id, place)
-    JOIN request r ON r.id = c.id
+    JOIN request_summary r ON r.id = c.id
     JOIN service s ON s.id = r.service_id
     WHERE ($2::text IS NULL OR r.state = $2)
       AND ($3::interval IS NULL OR r.state = 'pending' AND r.submitted_at < pic_now() - $3)
@@ -13,12 +11,8 @@ WITH picked AS (
       AND ($5::text IS NULL OR s.programme = $5)
       AND ($6::text IS NULL OR EXISTS (
               SELECT FROM finding f WHERE f.request_id = r.id AND f.code = $6 AND f.severity NOT IN ('ok', 'skipped')))
-      AND (NOT $7::bool OR r.state = 'pending'
-              AND EXISTS (SELECT FROM finding f WHERE f.request_id = r.id AND f.severity = 'blocking'))
-      AND (NOT $8::bool OR r.state = 'provisioned'
-              AND EXISTS (SELECT FROM finding f WHERE f.request_id = r.id AND f.severity = 'blocking')
-              AND NOT EXISTS (SELECT FROM request l
-                              WHERE l.service_id = r.service_id AND l.id > r.id AND l.state = 'provisioned'))
+      AND (NOT $7::bool OR r.state = 'pending' AND r.blocked)
+      AND (NOT $8::bool OR r.state = 'provisioned' AND r.blocked AND NOT r.superseded)
     ORDER BY c.place
     LIMIT $9
 )
