@@ -22,7 +22,7 @@ mod tests;
 
 use std::{fmt, str::FromStr};
 
-use crate::names::typed;
+use crate::{column::text_column, names::typed};
 
 pub use warning::{NumberWarning, warnings};
 
@@ -132,6 +132,8 @@ impl FromStr for Programme {
             .ok_or(UnknownProgramme)
     }
 }
+
+text_column!(Programme, |word: &str| word.parse().ok());
 
 /// The number of an agreement in its normal form: 1 to 32 of A-Z and 0-9.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -274,7 +276,9 @@ impl AgreementNumber {
     }
 }
 
-/// Whether the character only separates parts of a number for the eye.
+text_column!(AgreementNumber, |stored| Self::from_database(stored).ok());
+
+/// What people and word processors put into a number for the eye alone.
 fn is_dropped(c: char) -> bool {
     typed::is_dash(c) || typed::is_invisible(c)
 }

@@ -70,6 +70,7 @@ pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod code;
+pub mod column;
 pub mod config;
 pub mod db;
 pub mod error;

@@ -1,6 +1,6 @@
 //! Defines enumerations whose values have a name in SQL, forms and attributes.
 
-/// An enumeration whose values have a name in SQL and in forms.
+/// An enumeration whose values have a name in SQL and in forms, and are read from columns.
 macro_rules! named {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$meta])*
@@ -23,6 +23,8 @@ macro_rules! named {
                 Self::ALL.iter().copied().find(|value| value.as_str() == name)
             }
         }
+
+        $crate::column::text_column!($name, $name::parse);
     };
 }
 

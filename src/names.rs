@@ -22,6 +22,8 @@ use std::{fmt, str::FromStr};
 
 pub use problem::{NameError, NameProblem, Role};
 
+use crate::column::text_column;
+
 /// A fully qualified domain name: at least two labels, each of letters, digits and hyphens.
 ///
 /// The common base of both roles, without rules about public suffixes. Use it for names from DNS,
@@ -39,6 +41,23 @@ pub struct AccessEdge(Fqdn);
 pub struct SipDomain(Fqdn);
 
 /// A stored text that is no name, or not in its normal form. Reveals nothing of its contents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EdgeRoutes {
+    /// The edge.
+    pub edge: AccessEdge,
+    /// Its domains.
+    pub domains: Vec<SipDomain>,
+}
+
+impl EdgeRoutes {
+    /// How many domains all of `routes` have together.
+    #[must_use]
+    pub fn domain_count(routes: &[Self]) -> usize {
+        routes.iter().map(|of| of.domains.len()).sum()
+    }
+}
+
+/// A stored name that is no name, or not in its normal form. Tells nothing of its contents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a stored name is not a domain name in its normal form")]
 pub struct NotNormal;
@@ -188,6 +207,8 @@ macro_rules! text_form {
                 Self::parse(typed)
             }
         }
+
+        text_column!($name, |stored: &str| Self::from_database(stored.to_owned()).ok());
     )*};
 }
 

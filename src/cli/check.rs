@@ -6,7 +6,7 @@ use super::{Failure, say};
 use crate::{
     clock::Clock,
     config::{Config, Wrong},
-    names::{AccessEdge, SipDomain},
+    names::{AccessEdge, EdgeRoutes, SipDomain},
     readiness::{
         Finding, Mode, ProofMode, Severity,
         dns::Dns,
@@ -60,10 +60,10 @@ async fn checker(config: &Config, clock: &Clock) -> Result<Checker, Failure> {
 /// needs no database.
 pub(super) async fn check(config: &Config, domain: &str, edge: &str) -> Result<(), Failure> {
     let refused = |error: crate::names::NameError| Failure::Refused(error.to_string());
-    let routes = [(
-        AccessEdge::parse(edge).map_err(refused)?,
-        vec![SipDomain::parse(domain).map_err(refused)?],
-    )];
+    let routes = [EdgeRoutes {
+        edge: AccessEdge::parse(edge).map_err(refused)?,
+        domains: vec![SipDomain::parse(domain).map_err(refused)?],
+    }];
     let report = checker(config, &Clock::system())
         .await?
         .check(&routes, BUDGET)

@@ -16,7 +16,7 @@ use sqlx::{
 use tokio::time::{sleep, timeout};
 
 pub use self::pool::{Again, Held, PgPool, Transaction, budget};
-use crate::secret::Secret;
+use crate::{column::Unreadable, secret::Secret};
 
 /// The schema, in order; applied files never change. Each migration works with the version of the
 /// portal before it and the one after it (expand, then contract).
@@ -71,6 +71,14 @@ pub enum Error {
     /// The database holds an invalid row.
     #[error(transparent)]
     Impossible(#[from] Impossible),
+    /// A column of an answer holds what its type does not allow.
+    #[error("impossible value in column {column} of an answer: {fault}")]
+    Unreadable {
+        /// Its name, or its place in the answer from 0.
+        column: String,
+        /// What it should be.
+        fault: Unreadable,
+    },
 }
 
 impl Error {
@@ -86,7 +94,7 @@ impl Error {
     #[must_use]
     pub fn may_be_a_part(&self) -> bool {
         match self {
-            Self::Refused(_) | Self::Impossible(_) => true,
+            Self::Refused(_) | Self::Impossible(_) | Self::Unreadable { .. } => true,
             Self::Conflict(_) => false,
             Self::Unavailable(_) => self.took_too_long(),
         }
@@ -185,10 +193,16 @@ impl From<sqlx::Error> for Error {
             E::WorkerCrashed => Self::Unavailable(Fault::Client("a worker crashed")),
             E::Protocol(_) => Self::Unavailable(Fault::Client("the protocol was broken")),
             E::RowNotFound => Self::Refused(Fault::Client("a row is missing")),
-            E::ColumnDecode { .. }
-            | E::Decode(_)
-            | E::ColumnNotFound(_)
-            | E::TypeNotFound { .. } => Self::Refused(Fault::Client("a row could not be read")),
+            E::ColumnDecode { index, source } => Self::Unreadable {
+                column: index.trim_matches('"').to_owned(),
+                fault: source
+                    .downcast_ref()
+                    .copied()
+                    .unwrap_or(Unreadable("value of the column's type")),
+            },
+            E::Decode(_) | E::ColumnNotFound(_) | E::TypeNotFound { .. } => {
+                Self::Refused(Fault::Client("a row could not be read"))
+            }
             _ => Self::Refused(Fault::Client("the client library failed")),
         }
     }

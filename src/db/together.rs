@@ -40,16 +40,15 @@ pub trait Question: Send + Sync + Sized + 'static {
     /// The result of one query.
     type Answer: Send + 'static;
 
-    /// Runs all of them as one statement. The answers are in the order of the queries; one that
-    /// cannot be read does not affect the others.
+    /// Runs all of them as one statement. The answers are in the order of the queries.
     ///
     /// # Errors
     ///
-    /// [`Error`] when the statement failed, for all of them.
+    /// [`Error`] when the statement failed, or an answer cannot be read.
     fn ask(
         pool: &PgPool,
         questions: &[Self],
-    ) -> impl Future<Output = Result<Vec<Result<Self::Answer, Error>>, Error>> + Send;
+    ) -> impl Future<Output = Result<Vec<Self::Answer>, Error>> + Send;
 }
 
 type Asker<Q> = oneshot::Sender<Result<<Q as Question>::Answer, Error>>;
@@ -158,7 +157,13 @@ impl<Q: Question> Together<Q> {
             // Sending fails if the client has gone away, which does not matter.
             Ok(answers) => {
                 for (asker, answer) in askers.into_iter().zip(answers) {
-                    let _ = asker.send(answer);
+                    let _ = asker.send(Ok(answer));
+                }
+            }
+            // An answer that cannot be read harms no other.
+            Err(Error::Unreadable { .. }) if questions.len() > 1 => {
+                for alone in questions.into_iter().zip(askers) {
+                    Box::pin(self.answer(vec![alone])).await;
                 }
             }
             Err(error) => {

@@ -6,7 +6,7 @@
 
 use super::Explanation;
 use crate::{
-    names::{AccessEdge, Fqdn, SipDomain},
+    names::{AccessEdge, EdgeRoutes, Fqdn, SipDomain},
     readiness::{Code, Finding, Mode, ProofMode, Severity, words::Teller},
 };
 
@@ -68,7 +68,10 @@ fn example(code: Code, provider: &str, mode: Mode) -> Vec<(&'static str, String)
     };
     let found = (code == Code::SrvMisspelt).then_some("_sipfederationtls_tcp.contoso.com");
     let finding = Finding::new(code, subject, "", found);
-    let routes = [(edge.clone(), vec![domain.clone()])];
+    let routes = [EdgeRoutes {
+        edge: edge.clone(),
+        domains: vec![domain.clone()],
+    }];
     Teller::new(provider, mode, &routes)
         .with_token("TOKEN")
         .tell(&finding)

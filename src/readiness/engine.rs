@@ -41,7 +41,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    names::{AccessEdge, Fqdn, SipDomain},
+    names::{AccessEdge, EdgeRoutes, Fqdn, SipDomain},
 };
 
 /// Lookups a second, and how many may come at once after a pause.
@@ -75,8 +75,8 @@ impl Report {
     /// Whether every edge and every domain of `routes` was checked and is fine, and nothing is
     /// blocking or unknown: the positive proof that `enforce` requires.
     #[must_use]
-    pub fn proves(&self, routes: &[(AccessEdge, Vec<SipDomain>)]) -> bool {
-        let domains = routes.iter().map(|(_, domains)| domains.len()).sum();
+    pub fn proves(&self, routes: &[EdgeRoutes]) -> bool {
+        let domains = EdgeRoutes::domain_count(routes);
         self.unfinished == 0 && proves(&self.findings, routes.len(), domains)
     }
 }
@@ -209,13 +209,13 @@ impl Checker {
 
     /// Checks every edge and every domain of `routes` for a client that waits, for `budget` at
     /// most.
-    pub async fn check(&self, routes: &[(AccessEdge, Vec<SipDomain>)], budget: Duration) -> Report {
+    pub async fn check(&self, routes: &[EdgeRoutes], budget: Duration) -> Report {
         let end = Instant::now() + budget;
         let mut names = Vec::new();
-        for (edge, _) in routes {
+        for EdgeRoutes { edge, .. } in routes {
             names.push(Name::Edge(edge.clone()));
         }
-        for (edge, domains) in routes {
+        for EdgeRoutes { edge, domains } in routes {
             for domain in domains {
                 names.push(Name::Domain(domain.clone(), edge.clone()));
             }
@@ -225,8 +225,8 @@ impl Checker {
             match name {
                 Name::Edge(edge) => {
                     let shown = self.shown(&edge, Lane::People).await;
-                    let own = routes.iter().find(|(other, _)| *other == edge);
-                    let domains = own.map_or(&[][..], |(_, domains)| domains);
+                    let own = routes.iter().find(|own| own.edge == edge);
+                    let domains = own.map_or(&[][..], |own| &own.domains);
                     self.edge(&edge, domains, &shown)
                 }
                 Name::Domain(domain, edge) => self.domain(&domain, &edge, slot).await,
@@ -417,10 +417,10 @@ mod tests {
 
     #[test]
     fn everything_that_was_asked_for_has_to_be_proven() {
-        let routes = [(
-            AccessEdge::parse("sip.contoso.com").unwrap(),
-            vec![SipDomain::parse("contoso.com").unwrap()],
-        )];
+        let routes = [EdgeRoutes {
+            edge: AccessEdge::parse("sip.contoso.com").unwrap(),
+            domains: vec![SipDomain::parse("contoso.com").unwrap()],
+        }];
         let report = |findings: &[Finding], unfinished| Report {
             findings: findings.to_vec(),
             unfinished,

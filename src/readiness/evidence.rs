@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use serde::Deserialize;
+
 use super::{Finding, Severity};
 
 /// The longest line, in bytes.
@@ -21,8 +23,15 @@ const NO_ROOM: &str = "not kept: too much";
 /// A line of evidence: printable ASCII, 256 bytes at most, and nothing that looks like a person's
 /// address. SQL enforces the same rules, with a limit of 300 bytes, because earlier versions stored
 /// that many.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(from = "String")]
 pub struct Evidence(String);
+
+impl From<String> for Evidence {
+    fn from(text: String) -> Self {
+        Self::new(&text)
+    }
+}
 
 impl Evidence {
     /// `text` without what must not be stored.

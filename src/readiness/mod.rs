@@ -25,6 +25,8 @@ mod silence;
 pub mod tls;
 pub mod words;
 
+use serde::Deserialize;
+
 pub use self::{
     catalogue::Code,
     evidence::{Evidence, MOST_IN_ALL, bound},
@@ -86,8 +88,8 @@ named! {
     }
 }
 
-/// One result of a readiness check.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One result of a readiness check. SQL gives it as a JSON array, in the order of the fields.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 pub struct Finding {
     /// The code of what was found.
     pub code: Code,

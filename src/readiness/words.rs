@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 pub use self::lines::proof;
 use super::{Code, Finding, Mode, Severity};
-use crate::names::{AccessEdge, SipDomain};
+use crate::names::{EdgeRoutes, SipDomain};
 
 /// The heading, the text and who acts where the proof of a domain could not be looked up.
 const PROOF_UNKNOWN: (&str, &str, &str) = (
@@ -66,18 +66,18 @@ pub struct Teller<'a> {
     mode: Mode,
     token: Option<&'a str>,
     /// The route of each domain, and of each edge.
-    homes: HashMap<&'a str, &'a (AccessEdge, Vec<SipDomain>)>,
+    homes: HashMap<&'a str, &'a EdgeRoutes>,
 }
 
 impl<'a> Teller<'a> {
     /// For findings about `routes`, in a portal for the network `provider` whose checks are as
     /// strict as `mode` says.
     #[must_use]
-    pub fn new(provider: &'a str, mode: Mode, routes: &'a [(AccessEdge, Vec<SipDomain>)]) -> Self {
-        let names = |route: &'a (AccessEdge, Vec<SipDomain>)| {
-            let domains = route.1.iter().map(SipDomain::as_str);
+    pub fn new(provider: &'a str, mode: Mode, routes: &'a [EdgeRoutes]) -> Self {
+        let names = |route: &'a EdgeRoutes| {
+            let domains = route.domains.iter().map(SipDomain::as_str);
             domains
-                .chain([route.0.as_str()])
+                .chain([route.edge.as_str()])
                 .map(move |name| (name, route))
         };
         Self {

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     agreement::{self, AgreementNumber, NumberWarning, Programme},
-    names::{AccessEdge, Role, SipDomain},
+    names::{AccessEdge, EdgeRoutes, Role, SipDomain},
 };
 
 /// The fields of `POST /requests/new` as they were sent (`docs/design.md#contract`). Any other
@@ -340,7 +340,7 @@ impl RequestForm {
             };
             let domains = findings.domains(place, domains);
             match (edge, domains) {
-                (Some(edge), Some(domains)) => wanted.push((edge, domains)),
+                (Some(edge), Some(domains)) => wanted.push(EdgeRoutes { edge, domains }),
                 _ => whole = false,
             }
         }

@@ -3,20 +3,18 @@
 -- when unused ($4) and one of all ($3): whether it opens the request's service, and whether it is
 -- time to say that it is in use.
 SELECT a.place AS "place!",
-       r.id AS "id!", r.service_id AS "service_id!", r.kind AS "kind!", r.deployment AS "deployment?",
-       r.state AS "state!", r.reason AS "reason?", r.submitted_at AS "submitted_at!", r.ended_at AS "ended_at?",
-       s.programme AS "programme!", s.number AS "number!", s.token AS "token!", s.key_hash AS "key_hash!: Vec<u8>",
+       r.id AS "id!", r.service_id AS "service_id!", r.kind AS "kind!: Kind", r.deployment AS "deployment?: Deployment",
+       ROW(r.state, r.reason, r.ended_at) AS "state!: State", r.submitted_at AS "submitted_at!",
+       s.programme AS "programme!: Programme", s.number AS "number!: AgreementNumber", s.token AS "token!", s.key_hash AS "key_hash!: Vec<u8>",
        pic_now() AS "now!",
-       EXISTS (SELECT FROM request l WHERE l.service_id = r.service_id AND l.id > r.id AND l.state = 'provisioned')
-           AS "superseded!",
-       ARRAY(SELECT e.access_edge::text FROM request_edge e WHERE e.request_id = r.id ORDER BY e.ordinal) AS "edges!",
-       d.edges AS "domain_edges!", d.domains AS "domains!",
-       e.all_of_them AS "events!: Json<Vec<StoredEvent>>",
+       r.superseded AS "superseded!",
+       ARRAY(SELECT e.access_edge::text FROM request_edge e WHERE e.request_id = r.id ORDER BY e.ordinal) AS "edges!: Vec<AccessEdge>",
+       d.edges AS "domain_edges!", d.domains AS "domains!: Vec<SipDomain>",
+       e.all_of_them AS "events!: Json<Vec<Event>>",
        ARRAY(SELECT l.subject::text FROM event l WHERE l.request_id = r.id AND l.code = 'domain-lost' ORDER BY l.subject)
            AS "lost!",
-       f.all_of_them AS "findings!: Json<Vec<StoredFinding>>",
-       coalesce(w.due_at, h.due_at) AS "due_at?",
-       coalesce(w.checked_at, h.checked_at, f.at) AS "checked_at?",
+       f.all_of_them AS "findings!: Json<Vec<Finding>>",
+       r.due_at, r.checked_at,
        coalesce(x.service_id = r.service_id, false) AS "own!",
        coalesce(x.seen_at < pic_now() - interval '1 minute', false) AS "unseen!"
 FROM (
@@ -25,10 +23,8 @@ FROM (
     SELECT * FROM unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS u (reference, session, place)
     LIMIT cardinality($1::text[])
 ) a
-JOIN request r ON r.reference = a.reference
+JOIN request_summary r ON r.reference = a.reference
 JOIN service s ON s.id = r.service_id
-LEFT JOIN work w ON w.request_id = r.id
-LEFT JOIN watch h ON h.request_id = r.id
 LEFT JOIN session x ON x.token_hash = a.session
     AND x.began_at > pic_now() - $3::interval AND x.seen_at > pic_now() - $4::interval
 CROSS JOIN LATERAL (
@@ -41,7 +37,6 @@ CROSS JOIN LATERAL (
     FROM (SELECT * FROM event WHERE request_id = r.id ORDER BY seq DESC LIMIT 100) o
 ) e
 CROSS JOIN LATERAL (
-    SELECT max(at) AS at,
-           coalesce(jsonb_agg(jsonb_build_array(code, severity, subject, expected, found)), '[]') AS all_of_them
+    SELECT coalesce(jsonb_agg(jsonb_build_array(code, severity, subject, expected, found)), '[]') AS all_of_them
     FROM (SELECT * FROM finding WHERE request_id = r.id ORDER BY subject, code) o
 ) f

@@ -20,12 +20,12 @@ use std::collections::BTreeMap;
 use sha2::{Digest as _, Sha256};
 
 pub use self::events::EventCode;
-pub use self::state::{Contradiction, Facts, Pending, Standing, State};
+pub use self::state::{Facts, Pending, Standing, State};
 pub use crate::clock::Clocks;
 use crate::{
     agreement::{AgreementNumber, Programme, ServiceId},
     named::named,
-    names::{AccessEdge, SipDomain},
+    names::EdgeRoutes,
 };
 
 /// The most Access Edge FQDNs that a request may have (`docs/field.md#edges-and-domains`).
@@ -131,7 +131,7 @@ pub enum RoutesProblem {
 /// A valid set of routes: 1 to 10 edges in the order given, each with its domains in order and
 /// without duplicates, a domain under one edge only, none of them an edge itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Routes(Vec<(AccessEdge, Vec<SipDomain>)>);
+pub struct Routes(Vec<EdgeRoutes>);
 
 impl Routes {
     /// Checks the set. A domain that is listed twice under the same edge counts once.
@@ -139,7 +139,7 @@ impl Routes {
     /// # Errors
     ///
     /// All [`RoutesProblem`]s, ordered by index.
-    pub fn new(wanted: Vec<(AccessEdge, Vec<SipDomain>)>) -> Result<Self, Vec<RoutesProblem>> {
+    pub fn new(mut wanted: Vec<EdgeRoutes>) -> Result<Self, Vec<RoutesProblem>> {
         let mut problems = Vec::new();
         if wanted.is_empty() {
             problems.push(RoutesProblem::NoEdge);
@@ -148,7 +148,7 @@ impl Routes {
             problems.push(RoutesProblem::TooManyEdges);
         }
         let mut edges = BTreeMap::new();
-        for (place, (edge, _)) in wanted.iter().enumerate() {
+        for (place, EdgeRoutes { edge, .. }) in wanted.iter().enumerate() {
             if let Some(&earlier) = edges.get(edge.as_str()) {
                 problems.push(RoutesProblem::EdgeTwice {
                     edge: place,
@@ -159,7 +159,7 @@ impl Routes {
             }
         }
         let mut homes = BTreeMap::new();
-        for (place, (_, domains)) in wanted.iter().enumerate() {
+        for (place, EdgeRoutes { domains, .. }) in wanted.iter().enumerate() {
             if domains.is_empty() {
                 problems.push(RoutesProblem::NoDomain { edge: place });
             }
@@ -186,24 +186,23 @@ impl Routes {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let in_order = |(edge, mut domains): (AccessEdge, Vec<SipDomain>)| {
+        for EdgeRoutes { domains, .. } in &mut wanted {
             domains.sort_unstable();
             domains.dedup();
-            (edge, domains)
-        };
-        Ok(Self(wanted.into_iter().map(in_order).collect()))
+        }
+        Ok(Self(wanted))
     }
 
     /// The edges in the order given, each with its domains in alphabetical order.
     #[must_use]
-    pub fn edges(&self) -> &[(AccessEdge, Vec<SipDomain>)] {
+    pub fn edges(&self) -> &[EdgeRoutes] {
         &self.0
     }
 
     /// How many domains there are, over all edges.
     #[must_use]
     pub fn domain_count(&self) -> usize {
-        self.0.iter().map(|(_, domains)| domains.len()).sum()
+        EdgeRoutes::domain_count(&self.0)
     }
 }
 
@@ -273,7 +272,7 @@ impl Asked {
 
     /// The wanted routes by edge; none for a cancel.
     #[must_use]
-    pub fn edges(&self) -> &[(AccessEdge, Vec<SipDomain>)] {
+    pub fn edges(&self) -> &[EdgeRoutes] {
         match self {
             Self::Initiate(wanted) => wanted.routes.edges(),
             Self::Update { routes, .. } => routes.edges(),
@@ -299,7 +298,7 @@ impl Asked {
             Self::Update { service, .. } | Self::Cancel { service } => part(&service.0.to_string()),
         }
         part(self.deployment().map_or("", Deployment::as_str));
-        for (edge, domains) in self.edges() {
+        for EdgeRoutes { edge, domains } in self.edges() {
             part("edge");
             part(edge.as_str());
             for domain in domains {

@@ -5,7 +5,7 @@ use std::{collections::HashSet, fmt};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::code;
+use crate::{code, column::text_column};
 
 /// The public, unguessable name of a request: `PIC-7K3M-9QTX-4HWD-2ZRB`, 80 random bits in
 /// Crockford base32 (`docs/design.md#words`). Anyone who has it may see the request.
@@ -34,6 +34,8 @@ impl Reference {
         code::decode(body).map(Self)
     }
 }
+
+text_column!(Reference, Self::parse, |reference| &reference.to_string());
 
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,11 +2,10 @@
 //!
 //! [`State`] owns the state machine; [`Standing`] is derived from it.
 
-use crate::clock::Clocks;
-
 use chrono::{DateTime, Utc};
 
 use super::{Kind, Reason};
+use crate::{clock::Clocks, column::row_column};
 
 /// The state of a request. Only [`Pending`] has edges (`docs/design.md#state-machine`).
 ///
@@ -60,11 +59,6 @@ impl Pending {
     }
 }
 
-/// A column contradicts another: the row is invalid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("state, reason and end of a request contradict each other")]
-pub struct Contradiction;
-
 impl State {
     /// Every name that a state has in SQL and in `data-state`.
     pub const NAMES: [&str; 4] = ["pending", "provisioned", "rejected", "withdrawn"];
@@ -80,17 +74,18 @@ impl State {
     /// # Errors
     ///
     /// [`Contradiction`] when the columns do not make a state.
+    #[must_use]
     pub fn from_columns(
         state: &str,
-        reason: Option<&str>,
+        reason: Option<Reason>,
         ended_at: Option<DateTime<Utc>>,
-    ) -> Result<Self, Contradiction> {
-        match (state, reason.map(Reason::parse), ended_at) {
-            ("pending", None, None) => Ok(Self::submitted()),
-            ("provisioned", None, Some(at)) => Ok(Self::Provisioned { at }),
-            ("rejected", Some(Some(reason)), Some(at)) => Ok(Self::Rejected { at, reason }),
-            ("withdrawn", None, Some(at)) => Ok(Self::Withdrawn { at }),
-            _ => Err(Contradiction),
+    ) -> Option<Self> {
+        match (state, reason, ended_at) {
+            ("pending", None, None) => Some(Self::submitted()),
+            ("provisioned", None, Some(at)) => Some(Self::Provisioned { at }),
+            ("rejected", Some(reason), Some(at)) => Some(Self::Rejected { at, reason }),
+            ("withdrawn", None, Some(at)) => Some(Self::Withdrawn { at }),
+            _ => None,
         }
     }
 
@@ -115,6 +110,11 @@ impl State {
     }
 }
 
+row_column!(
+    State: (String, Option<Reason>, Option<DateTime<Utc>>),
+    |(state, reason, ended_at)| State::from_columns(&state, reason, ended_at)
+);
+
 // ---------------------------------------------------------------------------------------------
 // What people are told
 
@@ -132,6 +132,18 @@ pub struct Facts {
     /// Whether a later request of the same service has been provisioned.
     pub superseded: bool,
 }
+
+// As `request_summary` has them.
+row_column!(
+    Facts: (State, Kind, DateTime<Utc>, bool, bool),
+    |(state, kind, submitted_at, blocked, superseded)| Some(Facts {
+        state,
+        kind,
+        submitted_at,
+        blocked,
+        superseded,
+    })
+);
 
 /// How a request stands, in the terms that people are shown. Never stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,10 +5,8 @@ mod timeline;
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
 use sqlx::PgConnection;
 
-pub(crate) use self::timeline::StoredEvent;
 pub use self::timeline::{Event, earlier};
 use super::{
     Actor, Asked, Deployment, Facts, Kind, State,
@@ -16,9 +14,9 @@ use super::{
 };
 use crate::{
     agreement::{AgreementNumber, Programme, ServiceId},
-    db::{self, Fault, Impossible, PgPool},
-    names::{AccessEdge, Fqdn, SipDomain},
-    readiness::{Code, Evidence, Finding, Severity},
+    db::{self, Fault, PgPool},
+    names::{EdgeRoutes, SipDomain},
+    readiness::{Finding, Severity},
     request::reference::ServiceToken,
     secret::ManagementKey,
 };
@@ -165,7 +163,7 @@ async fn store_new(
     let references: Vec<_> = (0..submissions.len())
         .map(|_| Reference::random())
         .collect();
-    let batch = Columns::of(submissions, &references);
+    let batch = Columns::of(submissions);
     let ids = sqlx::query_file_scalar!(
         "src/request/submit.sql",
         &batch.kind as _,
@@ -174,7 +172,7 @@ async fn store_new(
         &batch.number as _,
         &batch.token,
         &batch.key_hash as _,
-        &batch.reference,
+        &references as _,
         &batch.deployment as _,
         &batch.submission_hash as _,
         &batch.content_hash as _,
@@ -211,26 +209,15 @@ async fn in_the_way(
     )
     .fetch_all(connection)
     .await?;
-    let read = |text: &str| {
-        Reference::parse(text).ok_or(Impossible {
-            table: "request",
-            column: "reference",
-            id: None,
-        })
-    };
     let mut answers = Vec::with_capacity(rows.len());
     for row in rows {
         let answer = match (row.reference, row.pending) {
             (Some(reference), _) if row.same == Some(true) => Submitted::Stored {
-                reference: read(&reference)?,
+                reference,
                 created: false,
             },
-            (Some(reference), _) => Submitted::AlreadySent {
-                reference: read(&reference)?,
-            },
-            (None, Some(pending)) => Submitted::Pending {
-                reference: read(&pending)?,
-            },
+            (Some(reference), _) => Submitted::AlreadySent { reference },
+            (None, Some(reference)) => Submitted::Pending { reference },
             (None, None) => continue,
         };
         answers.push((usize::try_from(row.place - 1).unwrap_or(usize::MAX), answer));
@@ -240,14 +227,13 @@ async fn in_the_way(
 
 /// Submissions as the columns that the statement takes. Indexes count from 1.
 struct Columns<'a> {
-    kind: Vec<&'static str>,
+    kind: Vec<Kind>,
     service_id: Vec<Option<i64>>,
-    programme: Vec<Option<&'static str>>,
+    programme: Vec<Option<Programme>>,
     number: Vec<Option<&'a str>>,
     token: Vec<String>,
     key_hash: Vec<[u8; 32]>,
-    reference: Vec<String>,
-    deployment: Vec<Option<&'static str>>,
+    deployment: Vec<Option<Deployment>>,
     submission_hash: Vec<[u8; 32]>,
     content_hash: Vec<[u8; 32]>,
     edge_place: Vec<i64>,
@@ -269,7 +255,6 @@ impl<'a> Columns<'a> {
             number: Vec::with_capacity(count),
             token: Vec::with_capacity(count),
             key_hash: Vec::with_capacity(count),
-            reference: Vec::with_capacity(count),
             deployment: Vec::with_capacity(count),
             submission_hash: Vec::with_capacity(count),
             content_hash: Vec::with_capacity(count),
@@ -282,24 +267,19 @@ impl<'a> Columns<'a> {
         }
     }
 
-    fn of(
-        submissions: impl ExactSizeIterator<Item = &'a Submission>,
-        references: &[Reference],
-    ) -> Self {
-        let mut columns = Self::with_room_for(references.len());
-        for ((place, submission), reference) in (1..).zip(submissions).zip(references) {
+    fn of(submissions: impl ExactSizeIterator<Item = &'a Submission>) -> Self {
+        let mut columns = Self::with_room_for(submissions.len());
+        for (place, submission) in (1..).zip(submissions) {
             let asked = &submission.asked;
             let new = match asked {
                 Asked::Initiate(wanted) => Some(wanted),
                 Asked::Update { .. } | Asked::Cancel { .. } => None,
             };
-            columns.kind.push(asked.kind().as_str());
+            columns.kind.push(asked.kind());
             columns
                 .service_id
                 .push(asked.service().map(|service| service.0));
-            columns
-                .programme
-                .push(new.map(|wanted| wanted.programme.as_str()));
+            columns.programme.push(new.map(|wanted| wanted.programme));
             columns
                 .number
                 .push(new.map(|wanted| wanted.number.as_str()));
@@ -307,13 +287,10 @@ impl<'a> Columns<'a> {
                 .token
                 .push(ServiceToken::random().as_str().to_owned());
             columns.key_hash.push(submission.key.hash());
-            columns.reference.push(reference.to_string());
-            columns
-                .deployment
-                .push(asked.deployment().map(Deployment::as_str));
+            columns.deployment.push(asked.deployment());
             columns.submission_hash.push(submission.id.hash());
             columns.content_hash.push(asked.content_hash());
-            for (ordinal, (edge, domains)) in (1..).zip(asked.edges()) {
+            for (ordinal, EdgeRoutes { edge, domains }) in (1..).zip(asked.edges()) {
                 columns.edge_place.push(place);
                 columns.edge_ordinal.push(ordinal);
                 columns.access_edge.push(edge.as_str());
@@ -350,7 +327,7 @@ pub struct Request {
     /// Public token of the service, for the TXT record that gives it a domain.
     pub token: String,
     /// The wanted routes, by edge in the order given.
-    pub routes: Vec<(AccessEdge, Vec<SipDomain>)>,
+    pub routes: Vec<EdgeRoutes>,
     /// The last [`MOST_EVENTS`](super::MOST_EVENTS) entries of the timeline, oldest first.
     pub events: Vec<Event>,
     /// Its domains that went over to another service, in alphabetical order.
@@ -399,23 +376,6 @@ impl Request {
 }
 
 /// A finding as the database gives it: code, severity, subject, expected, found.
-#[derive(Debug, Deserialize)]
-pub(crate) struct StoredFinding(String, String, String, String, Vec<String>);
-
-impl StoredFinding {
-    /// The finding; `None` if the row is invalid.
-    pub(crate) fn read(self) -> Option<Finding> {
-        Some(Finding {
-            code: Code::parse(&self.0)?,
-            severity: Severity::parse(&self.1)?,
-            subject: Fqdn::from_database(self.2).ok()?,
-            expected: Evidence::new(&self.3),
-            found: self.4.iter().map(|line| Evidence::new(line)).collect(),
-        })
-    }
-}
-
-/// Proof that the client may act for a request's service.
 #[derive(Clone, Copy, Debug)]
 pub struct Opened(());
 
@@ -430,7 +390,7 @@ pub async fn withdraw(pool: &PgPool, request: &Request, _: Opened) -> Result<boo
     let done = sqlx::query_scalar!(
         r#"SELECT pic_withdraw($1, $2) AS "done!""#,
         request.id,
-        Actor::Administrator.as_str()
+        Actor::Administrator as _,
     )
     .fetch_one(pool)
     .await?;
@@ -458,8 +418,8 @@ pub async fn in_force(pool: &PgPool, domain: &SipDomain) -> Result<bool, db::Err
 ///
 /// [`db::Error`] when the database is unreachable or a row is invalid.
 pub async fn new_domains(pool: &PgPool, request: &Request) -> Result<Vec<SipDomain>, db::Error> {
-    let names = sqlx::query_scalar!(
-        r#"SELECT d.sip_domain::text AS "name!" FROM request_route d
+    let domains = sqlx::query_scalar!(
+        r#"SELECT d.sip_domain AS "domain: SipDomain" FROM request_route d
            WHERE d.request_id = $1 AND NOT EXISTS (
                SELECT FROM route x WHERE x.sip_domain = d.sip_domain AND x.service_id = $2)
            ORDER BY d.sip_domain"#,
@@ -468,13 +428,7 @@ pub async fn new_domains(pool: &PgPool, request: &Request) -> Result<Vec<SipDoma
     )
     .fetch_all(pool.again())
     .await?;
-    let impossible = |_| Impossible {
-        table: "request_route",
-        column: "sip_domain",
-        id: Some(request.id),
-    };
-    let read = |name| SipDomain::from_database(name).map_err(impossible);
-    Ok(names.into_iter().map(read).collect::<Result<_, _>>()?)
+    Ok(domains)
 }
 
 /// The shortest time between two checks of one request that people ask for: an edge's certificate

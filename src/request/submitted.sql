@@ -3,7 +3,8 @@
 -- service's pending request. Neither: it was stored by somebody else in this very moment.
 --
 -- One by one by an index, however many the planner takes them for.
-SELECT m.place AS "place!", known.reference AS "reference?", known.same AS "same?", waiting.reference AS "pending?"
+SELECT m.place AS "place!", known.reference AS "reference?: Reference", known.same AS "same?",
+       waiting.reference AS "pending?: Reference"
 FROM unnest($1::bytea[], $2::bytea[], $3::bigint[])
     WITH ORDINALITY AS m (submission_hash, content_hash, service_id, place)
 LEFT JOIN LATERAL (

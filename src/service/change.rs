@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::names::{AccessEdge, SipDomain};
+use crate::names::{AccessEdge, EdgeRoutes, SipDomain};
 
 /// One thing that an update changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,12 +33,8 @@ pub enum Change {
 }
 
 /// Routes by edge.
-pub type ByEdge = [(AccessEdge, Vec<SipDomain>)];
-
-/// The changes from `now` to `after`, in alphabetical order of the domains; empty when both route
-/// the same domains to the same edges, in whatever order.
 #[must_use]
-pub fn changes(now: &ByEdge, after: &ByEdge) -> Vec<Change> {
+pub fn changes(now: &[EdgeRoutes], after: &[EdgeRoutes]) -> Vec<Change> {
     let (now, after) = (by_domain(now), by_domain(after));
     let mut changes = Vec::new();
     for (&domain, &edge) in &after {
@@ -89,10 +85,10 @@ impl Change {
     }
 }
 
-fn by_domain(routes: &ByEdge) -> BTreeMap<&SipDomain, &AccessEdge> {
+fn by_domain(routes: &[EdgeRoutes]) -> BTreeMap<&SipDomain, &AccessEdge> {
     routes
         .iter()
-        .flat_map(|(edge, domains)| domains.iter().map(move |domain| (domain, edge)))
+        .flat_map(|EdgeRoutes { edge, domains }| domains.iter().map(move |domain| (domain, edge)))
         .collect()
 }
 
@@ -102,14 +98,12 @@ mod tests {
 
     use super::*;
 
-    fn routes(list: &[(&str, &[&str])]) -> Vec<(AccessEdge, Vec<SipDomain>)> {
+    fn routes(list: &[(&str, &[&str])]) -> Vec<EdgeRoutes> {
         let domain = |d: &&str| SipDomain::parse(d).unwrap();
         list.iter()
-            .map(|(e, ds)| {
-                (
-                    AccessEdge::parse(e).unwrap(),
-                    ds.iter().map(domain).collect(),
-                )
+            .map(|(e, ds)| EdgeRoutes {
+                edge: AccessEdge::parse(e).unwrap(),
+                domains: ds.iter().map(domain).collect(),
             })
             .collect()
     }

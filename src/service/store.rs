@@ -7,10 +7,10 @@ use sqlx::types::Json;
 
 use crate::{
     agreement::{AgreementNumber, Programme, ServiceId},
-    db::{self, Impossible, PgPool},
-    names::{AccessEdge, SipDomain},
+    db::{self, PgPool},
+    names::{AccessEdge, EdgeRoutes, SipDomain},
     readiness::Finding,
-    request::{Deployment, Kind, State, reference::Reference, store::StoredFinding},
+    request::{Deployment, Kind, State, reference::Reference},
     secret::{ManagementKey, SessionToken},
 };
 
@@ -37,7 +37,7 @@ pub struct Service {
     /// The agreement number.
     pub number: AgreementNumber,
     /// The routes in force by edge, both in alphabetical order.
-    pub routes: Vec<(AccessEdge, Vec<SipDomain>)>,
+    pub routes: Vec<EdgeRoutes>,
     /// Its requests, newest first.
     pub requests: Vec<Listed>,
     /// What the last checks found about the routes in force, from warnings up.
@@ -72,55 +72,27 @@ pub async fn look_up(pool: &PgPool, id: ServiceId) -> Result<Service, db::Error>
     let row = sqlx::query_file!("src/service/look_up.sql", id.0)
         .fetch_one(pool.again())
         .await?;
-    let impossible = |table, column| Impossible {
-        table,
-        column,
-        id: Some(id.0),
-    };
     let mut routes: BTreeMap<AccessEdge, Vec<SipDomain>> = BTreeMap::new();
     for (edge, domain) in row.edges.into_iter().zip(row.domains) {
-        let edge =
-            AccessEdge::from_database(edge).map_err(|_| impossible("route", "access_edge"))?;
-        let domain =
-            SipDomain::from_database(domain).map_err(|_| impossible("route", "sip_domain"))?;
         routes.entry(edge).or_default().push(domain);
     }
-    let requests = row
-        .references
-        .iter()
-        .zip(&row.kinds)
-        .zip(row.states.iter().zip(&row.reasons))
-        .zip(row.submitted.iter().zip(&row.ended))
-        .map(
-            |(((reference, kind), (state, reason)), (&submitted_at, &ended_at))| {
-                Ok(Listed {
-                    reference: Reference::parse(reference)
-                        .ok_or(impossible("request", "reference"))?,
-                    kind: Kind::parse(kind).ok_or(impossible("request", "kind"))?,
-                    state: State::from_columns(state, reason.as_deref(), ended_at)
-                        .map_err(|_| impossible("request", "state"))?,
-                    submitted_at,
-                })
-            },
-        )
-        .collect::<Result<Vec<_>, Impossible>>()?;
+    let routes = routes.into_iter();
+    let routes = routes.map(|(edge, domains)| EdgeRoutes { edge, domains });
+    let requests = row.requests.into_iter();
+    let requests = requests.map(|(reference, kind, state, submitted_at)| Listed {
+        reference,
+        kind,
+        state,
+        submitted_at,
+    });
     Ok(Service {
         id,
-        programme: row
-            .programme
-            .parse()
-            .map_err(|_| impossible("service", "programme"))?,
-        number: AgreementNumber::from_database(&row.number)
-            .map_err(|_| impossible("service", "number"))?,
-        routes: routes.into_iter().collect(),
-        requests,
-        risks: row
-            .risks
-            .0
-            .into_iter()
-            .map(|stored| stored.read().ok_or(impossible("finding", "code")))
-            .collect::<Result<_, _>>()?,
-        deployment: row.deployment.as_deref().and_then(Deployment::parse),
+        programme: row.programme,
+        number: row.number,
+        routes: routes.collect(),
+        requests: requests.collect(),
+        risks: row.risks.0,
+        deployment: row.deployment,
         now: row.now,
     })
 }

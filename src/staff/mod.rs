@@ -28,7 +28,11 @@ pub mod turns;
 
 use std::fmt;
 
-use crate::{named::named, request::Reason};
+use crate::{
+    column::{row_column, text_column},
+    named::named,
+    request::Reason,
+};
 
 named! {
     /// What an account may do.
@@ -137,6 +141,8 @@ impl Name {
     }
 }
 
+text_column!(Name, |stored| Self::parse(stored).ok());
+
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
@@ -153,6 +159,12 @@ pub struct Account {
     /// What the account may do.
     pub role: Role,
 }
+
+row_column!(Account: (i64, Name, Role), |(id, name, role)| Some(Account {
+    id: StaffId(id),
+    name,
+    role,
+}));
 
 #[cfg(test)]
 mod tests {

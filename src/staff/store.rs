@@ -6,28 +6,12 @@ use chrono::{DateTime, Utc};
 
 use super::{Account, Action, Name, Role, StaffId, password::Hashed};
 use crate::{
-    db::{self, Impossible, PgPool, interval},
+    db::{self, PgPool, interval},
     secret::{STAFF_SESSIONS, SessionToken, SetUpToken},
 };
 
 /// The set-up link expires after this.
 pub const SET_UP_END: Duration = Duration::from_hours(1);
-
-const fn impossible(column: &'static str, id: i64) -> Impossible {
-    Impossible {
-        table: "staff",
-        column,
-        id: Some(id),
-    }
-}
-
-fn account(id: i64, name: &str, role: &str) -> Result<Account, Impossible> {
-    Ok(Account {
-        id: StaffId(id),
-        name: Name::parse(name).map_err(|_| impossible("name", id))?,
-        role: Role::parse(role).ok_or(impossible("role", id))?,
-    })
-}
 
 // ---------------------------------------------------------------------------------------------
 // Accounts
@@ -58,8 +42,8 @@ pub async fn add(
         "INSERT INTO staff (name, role, password, created_at, password_at)
          SELECT $1, $2, $3, now_at, now_at FROM (SELECT pic_now() AS now_at) n
          ON CONFLICT (name) DO NOTHING",
-        name.as_str(),
-        role.as_str(),
+        name as _,
+        role as _,
         password.0,
     )
     .execute(pool)
@@ -73,18 +57,12 @@ pub async fn add(
 ///
 /// [`db::Error`] when the database is unreachable or a row is invalid.
 pub async fn list(pool: &PgPool) -> Result<Vec<Listed>, db::Error> {
-    let rows =
-        sqlx::query!("SELECT id, name, role, created_at, disabled_at FROM staff ORDER BY name")
-            .fetch_all(pool.again())
-            .await?;
-    let listed = rows.into_iter().map(|row| {
-        Ok(Listed {
-            account: account(row.id, &row.name, &row.role)?,
-            created_at: row.created_at,
-            disabled_at: row.disabled_at,
-        })
-    });
-    Ok(listed.collect::<Result<_, Impossible>>()?)
+    Ok(sqlx::query_as!(
+        Listed,
+        r#"SELECT ROW(id, name, role) AS "account!: Account", created_at, disabled_at FROM staff ORDER BY name"#
+    )
+    .fetch_all(pool.again())
+    .await?)
 }
 
 /// Disables the account, and ends its sessions. `false`: there is no enabled account of this name.
@@ -159,7 +137,7 @@ pub async fn change_password(
         old.0,
         new.0,
         &keep.hash(),
-        Action::PasswordChanged.as_str(),
+        Action::PasswordChanged as _,
     )
     .fetch_optional(pool)
     .await?;
@@ -286,7 +264,7 @@ pub async fn session(
     token: &SessionToken,
     in_use: bool,
 ) -> Result<Option<Account>, db::Error> {
-    let row = sqlx::query!(
+    Ok(sqlx::query_scalar!(
         r#"
         WITH live AS (
             SELECT token_hash, staff_id, seen_at FROM staff_session
@@ -295,7 +273,7 @@ pub async fn session(
             UPDATE staff_session s SET seen_at = pic_now() FROM live
             WHERE s.token_hash = live.token_hash AND live.seen_at < pic_now() - interval '1 minute' AND $4::bool
         )
-        SELECT id, name, role FROM live JOIN staff ON id = staff_id WHERE disabled_at IS NULL
+        SELECT ROW(id, name, role) AS "account!: Account" FROM live JOIN staff ON id = staff_id WHERE disabled_at IS NULL
         "#,
         &token.hash(),
         interval(STAFF_SESSIONS.absolute),
@@ -303,10 +281,7 @@ pub async fn session(
         in_use,
     )
     .fetch_optional(pool.again())
-    .await?;
-    Ok(row
-        .map(|row| account(row.id, &row.name, &row.role))
-        .transpose()?)
+    .await?)
 }
 
 /// Whether the session is live and its account enabled. This check does not count as use of the
@@ -355,7 +330,7 @@ pub async fn sign_out_everywhere(pool: &PgPool, staff: StaffId) -> Result<(), db
         "WITH gone AS (DELETE FROM staff_session WHERE staff_id = $1)
          INSERT INTO staff_audit (staff_id, at, action) VALUES ($1, pic_now(), $2)",
         staff.0,
-        Action::SignedOutEverywhere.as_str(),
+        Action::SignedOutEverywhere as _,
     )
     .execute(pool)
     .await?;

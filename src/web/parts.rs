@@ -112,7 +112,7 @@ pub struct Domain {
 
 /// An Access Edge and the SIP domains routed to it.
 #[derive(Clone, Debug, Default)]
-pub struct EdgeRoutes {
+pub struct EdgeText {
     /// Its FQDN.
     pub access_edge: String,
     /// Its domains.

@@ -6,7 +6,7 @@
 
 use super::{Finding, Line, Teller};
 use crate::{
-    names::{AccessEdge, Fqdn, SipDomain},
+    names::{AccessEdge, EdgeRoutes, Fqdn, SipDomain},
     readiness::{
         catalogue::Line as Kind,
         dns::{SRV_PREFIX as SERVICE, TOKEN_PREFIX},
@@ -45,7 +45,7 @@ impl Teller<'_> {
     /// The lines of one kind; none if a name that it needs is not known.
     fn lines_of(&self, kind: Kind, finding: &Finding) -> Vec<Line> {
         let subject = &finding.subject;
-        let edge = self.homes.get(subject.as_str()).map(|(edge, _)| edge);
+        let edge = self.homes.get(subject.as_str()).map(|of| &of.edge);
         let one = match kind {
             Kind::SrvZone => edge.map(|edge| line(ZONE, srv(subject, edge))),
             Kind::SrvRemove => edge.map(|_| remove(SHELL_REMOVE, subject, SERVICE)),
@@ -111,7 +111,7 @@ impl Teller<'_> {
 
     /// The names for the certificate: the edge, and `sip.` of each of its domains.
     fn certificate_names(&self, subject: &Fqdn) -> Option<(&'static str, String)> {
-        let (edge, domains) = self.homes.get(subject.as_str())?;
+        let EdgeRoutes { edge, domains } = self.homes.get(subject.as_str())?;
         let mut names = vec![edge.to_string()];
         for domain in domains {
             let name = format!("sip.{domain}");

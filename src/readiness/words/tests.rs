@@ -1,12 +1,12 @@
 use super::*;
-use crate::names::Fqdn;
+use crate::names::{AccessEdge, Fqdn};
 
-fn routes() -> Vec<(AccessEdge, Vec<SipDomain>)> {
+fn routes() -> Vec<EdgeRoutes> {
     let domain = |name| SipDomain::parse(name).unwrap();
-    vec![(
-        AccessEdge::parse("sip.contoso.com").unwrap(),
-        vec![domain("contoso.com"), domain("it.fabrikam.co.uk")],
-    )]
+    vec![EdgeRoutes {
+        edge: AccessEdge::parse("sip.contoso.com").unwrap(),
+        domains: vec![domain("contoso.com"), domain("it.fabrikam.co.uk")],
+    }]
 }
 
 fn finding(code: Code, subject: &str, expected: &str, found: &[&str]) -> Finding {
@@ -163,7 +163,8 @@ fn a_proof_that_no_server_answered_for_is_not_said_to_be_missing() {
 fn a_thousand_domains_make_no_line_that_nobody_can_use() {
     let domain = |n| SipDomain::parse(&format!("d{n}.contoso.com")).unwrap();
     let edge = AccessEdge::parse("sip.contoso.com").unwrap();
-    let routes = [(edge, (0..1_000).map(domain).collect())];
+    let domains = (0..1_000).map(domain).collect();
+    let routes = [EdgeRoutes { edge, domains }];
     let teller = Teller::new("Skype", Mode::Enforce, &routes);
     let words = teller.tell(&finding(Code::CertificateName, "sip.contoso.com", "", &[]));
     assert_eq!(

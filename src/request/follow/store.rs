@@ -2,17 +2,14 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
+use sqlx::types::Json;
 
-use super::{Counts, Glance, RequestId};
+use super::{Glance, RequestId};
 use crate::{
-    db::{self, Impossible, PgPool},
+    db::{self, PgPool},
     readiness::Severity,
-    request::{
-        Facts, Kind, MOST_EVENTS, State,
-        reference::Reference,
-        store::{Event, StoredEvent},
-    },
+    request::{Facts, MOST_EVENTS, look_up::Visitor, reference::Reference, store::Event},
+    secret::SERVICE_SESSIONS,
 };
 
 /// The request with this reference; `None` when there is none.
@@ -23,7 +20,7 @@ use crate::{
 pub async fn find(pool: &PgPool, reference: Reference) -> Result<Option<RequestId>, db::Error> {
     let id = sqlx::query_scalar!(
         "SELECT id FROM request WHERE reference = $1",
-        reference.to_string()
+        reference as _
     )
     .fetch_optional(pool.again())
     .await?;
@@ -40,81 +37,55 @@ pub async fn glances(
     requests: &[RequestId],
 ) -> Result<Vec<(RequestId, Glance)>, db::Error> {
     let ids: Vec<i64> = requests.iter().map(|request| request.0).collect();
-    let rows = sqlx::query_file!("src/request/follow/glances.sql", &ids)
-        .fetch_all(pool.again())
-        .await?;
-    rows.into_iter()
-        .map(|row| {
-            let id = RequestId(row.id);
-            let columns = Columns {
-                id: row.id,
-                kind: row.kind,
-                state: row.state,
-                reason: row.reason,
-                submitted_at: row.submitted_at,
-                ended_at: row.ended_at,
-                superseded: row.superseded,
-                seq: row.seq,
-                severities: row.severities,
-                checked_at: row.checked_at,
-                due_at: row.due_at,
-                now: row.now,
-            };
-            Ok((id, columns.glance()?))
-        })
-        .collect()
+    let seen = look(pool, &[], &ids, &[]).await?.into_iter();
+    Ok(seen.map(|seen| (seen.id, seen.glance)).collect())
 }
 
 /// The columns of a summary, as the database gives them.
-pub(in crate::request) struct Columns {
-    pub(in crate::request) id: i64,
-    pub(in crate::request) kind: String,
-    pub(in crate::request) state: String,
-    pub(in crate::request) reason: Option<String>,
-    pub(in crate::request) submitted_at: DateTime<Utc>,
-    pub(in crate::request) ended_at: Option<DateTime<Utc>>,
-    pub(in crate::request) superseded: bool,
-    pub(in crate::request) seq: i32,
-    pub(in crate::request) severities: Vec<String>,
-    pub(in crate::request) checked_at: Option<DateTime<Utc>>,
-    pub(in crate::request) due_at: Option<DateTime<Utc>>,
-    pub(in crate::request) now: DateTime<Utc>,
+pub(in crate::request) struct Seen {
+    /// Its place among those that were asked for, from 1.
+    pub(in crate::request) place: i64,
+    pub(in crate::request) id: RequestId,
+    pub(in crate::request) glance: Glance,
+    /// What whoever brought the session has to do with it.
+    pub(in crate::request) visitor: Visitor,
 }
 
-impl Columns {
-    /// The summary made of these columns.
-    ///
-    /// # Errors
-    ///
-    /// [`Impossible`] when they contradict each other.
-    pub(in crate::request) fn glance(&self) -> Result<Glance, Impossible> {
-        let impossible = |table, column| Impossible {
-            table,
-            column,
-            id: Some(self.id),
-        };
-        let findings: Counts = self
-            .severities
-            .iter()
-            .map(|name| Severity::parse(name).ok_or(impossible("finding", "severity")))
-            .collect::<Result<_, _>>()?;
-        let facts = Facts {
-            state: State::from_columns(&self.state, self.reason.as_deref(), self.ended_at)
-                .map_err(|_| impossible("request", "state"))?,
-            kind: Kind::parse(&self.kind).ok_or(impossible("request", "kind"))?,
-            submitted_at: self.submitted_at,
-            blocked: findings.blocking > 0,
-            superseded: self.superseded,
-        };
-        Ok(Glance {
-            facts,
-            seq: u32::try_from(self.seq).map_err(|_| impossible("event", "seq"))?,
-            findings,
-            checked_at: self.checked_at,
-            due_at: self.due_at,
-            now: self.now,
-        })
-    }
+/// How requests stand that are asked for by reference or by number, with the sessions of those who
+/// ask. What is not known of a request is `None` or left out at the end.
+pub(in crate::request) async fn look(
+    pool: &PgPool,
+    references: &[Reference],
+    ids: &[i64],
+    sessions: &[Option<Vec<u8>>],
+) -> Result<Vec<Seen>, db::Error> {
+    let rows = sqlx::query_file!(
+        "src/request/follow/glances.sql",
+        references as _,
+        ids,
+        sessions as _,
+        db::interval(SERVICE_SESSIONS.absolute),
+        db::interval(SERVICE_SESSIONS.idle),
+    )
+    .fetch_all(pool.again())
+    .await?;
+    let seen = rows.into_iter().map(|row| Seen {
+        place: row.place,
+        id: RequestId(row.id),
+        glance: Glance {
+            facts: row.facts,
+            seq: row.seq.unsigned_abs(),
+            findings: row.severities.into_iter().collect(),
+            checked_at: row.checked_at,
+            due_at: row.due_at,
+            now: row.now,
+        },
+        visitor: Visitor {
+            is_own: row.own,
+            is_due: row.unseen,
+        },
+    });
+    Ok(seen.collect())
 }
 
 /// The last [`MOST_EVENTS`] entries of the timelines of `requests`, oldest first, in one round
@@ -129,28 +100,17 @@ pub async fn timelines(
 ) -> Result<HashMap<RequestId, Vec<Event>>, db::Error> {
     let ids: Vec<i64> = requests.iter().map(|request| request.0).collect();
     let rows = sqlx::query!(
-        r#"SELECT r.id AS "id!", e.seq, e.at, e.last_at, e.times, e.actor, e.code, e.subject::text AS "subject?"
-           FROM unnest($1::bigint[]) AS r (id)
-           CROSS JOIN LATERAL (SELECT * FROM event WHERE request_id = r.id ORDER BY seq DESC LIMIT $2) e
-           ORDER BY r.id, e.seq"#,
+        r#"SELECT r.id AS "id!",
+                  (SELECT coalesce(jsonb_agg(jsonb_build_array(seq, at, last_at, times, actor, code, subject) ORDER BY seq), '[]')
+                   FROM (SELECT * FROM event WHERE request_id = r.id ORDER BY seq DESC LIMIT $2) o)
+                      AS "events!: Json<Vec<Event>>"
+           FROM unnest($1::bigint[]) AS r (id)"#,
         &ids,
         i64::try_from(MOST_EVENTS).unwrap_or(i64::MAX),
     )
     .fetch_all(pool.again())
     .await?;
-    let mut timelines: HashMap<RequestId, Vec<Event>> = HashMap::new();
-    for row in rows {
-        let stored = StoredEvent(
-            row.seq,
-            row.at,
-            row.last_at,
-            row.times,
-            row.actor,
-            row.code,
-            row.subject,
-        );
-        let timeline = timelines.entry(RequestId(row.id)).or_default();
-        timeline.push(stored.read(row.id)?);
-    }
-    Ok(timelines)
+    let timelines = rows.into_iter();
+    let timelines = timelines.map(|row| (RequestId(row.id), row.events.0));
+    Ok(timelines.collect())
 }

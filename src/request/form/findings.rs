@@ -6,7 +6,7 @@ use validator::ValidationErrors;
 
 use super::{Field, FieldError, Note, Typed};
 use crate::{
-    names::{AccessEdge, Role, SipDomain, split_names},
+    names::{EdgeRoutes, Role, SipDomain, split_names},
     request::{MAX_DOMAINS, MAX_EDGES, Routes, RoutesProblem},
 };
 
@@ -94,11 +94,7 @@ impl Findings {
         (sound && !domains.is_empty()).then_some(domains)
     }
 
-    pub(super) fn routes(
-        &mut self,
-        problems: &[RoutesProblem],
-        names: &[(AccessEdge, Vec<SipDomain>)],
-    ) {
+    pub(super) fn routes(&mut self, problems: &[RoutesProblem], names: &[EdgeRoutes]) {
         for problem in problems {
             match *problem {
                 RoutesProblem::NoEdge | RoutesProblem::TooManyEdges => self.wrong(Field::Form, edge_count()),
@@ -111,18 +107,18 @@ impl Findings {
                 }
                 RoutesProblem::EdgeTwice { edge, earlier } => self.wrong(
                     Field::Edge(edge),
-                    format!("{} is Access Edge {} already. Put its SIP domains together there", names[edge].0, earlier + 1),
+                    format!("{} is Access Edge {} already. Put its SIP domains together there", names[edge].edge, earlier + 1),
                 ),
                 RoutesProblem::DomainTwice { edge, domain, earlier } => self.wrong(
                     Field::Domains(edge),
                     format!(
                         "{} is at Access Edge {} already. A SIP domain has one Access Edge: remove it from one of the two",
-                        names[edge].1[domain],
+                        names[edge].domains[domain],
                         earlier + 1
                     ),
                 ),
                 RoutesProblem::DomainIsEdge { edge, domain } => {
-                    let name = &names[edge].1[domain];
+                    let name = &names[edge].domains[domain];
                     let mut message = format!("{name} is the name of an Access Edge, not a SIP domain. Enter what stands after the @ in your users' addresses");
                     if let Some(parent) = name.parent() {
                         // Writing to a String cannot fail.
@@ -135,7 +131,7 @@ impl Findings {
     }
 
     pub(super) fn discoverable(&mut self, routes: &Routes) {
-        for (edge, domains) in routes.edges() {
+        for EdgeRoutes { edge, domains } in routes.edges() {
             let odd: Vec<_> = domains
                 .iter()
                 .filter(|d| !edge.is_discoverable_for(d))

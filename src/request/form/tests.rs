@@ -220,7 +220,7 @@ fn what_was_tidied_is_told_and_what_is_odd_too() {
     })
     .check()
     .unwrap();
-    let [(edge, domains)] = checked.wanted.routes.edges() else {
+    let [EdgeRoutes { edge, domains }] = checked.wanted.routes.edges() else {
         panic!("one edge")
     };
     assert_eq!(edge.as_str(), "sip.contoso.com");

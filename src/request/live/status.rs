@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::{address, iso};
 use crate::{
     error::Problem,
+    names::EdgeRoutes,
     readiness::{
         Finding,
         owner::{record_name, record_value},
@@ -57,7 +58,7 @@ pub struct Status {
     /// When it is checked next; `null` once it is no longer checked.
     pub due_at: Option<String>,
     /// The wanted routes, by edge in the order given; none for a cancel.
-    pub routes: Vec<EdgeRoutes>,
+    pub routes: Vec<Routed>,
     /// What the last checks found, by subject.
     pub findings: Vec<Found>,
     /// The TXT records by which the owners of its domains have to name its service.
@@ -72,7 +73,7 @@ pub struct Status {
 
 /// An Access Edge with its domains.
 #[derive(Debug, Serialize)]
-pub struct EdgeRoutes {
+pub struct Routed {
     /// FQDN of the Access Edge.
     pub access_edge: String,
     /// The SIP domains that it serves, in alphabetical order, as A-labels.
@@ -226,7 +227,7 @@ impl Status {
             routes: request
                 .routes
                 .iter()
-                .map(|(edge, domains)| EdgeRoutes {
+                .map(|EdgeRoutes { edge, domains }| Routed {
                     access_edge: edge.to_string(),
                     sip_domains: domains.iter().map(ToString::to_string).collect(),
                 })

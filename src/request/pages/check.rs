@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use crate::{
     error::{Error, TooMany},
-    names::{AccessEdge, SipDomain},
+    names::{EdgeRoutes, SipDomain},
     readiness::{Mode, words::Teller},
     request::{
         form::{Field as At, FieldError, Note, RequestForm},
@@ -131,10 +131,10 @@ pub(crate) async fn check(
     let mut view = view(&site, &form, &[]);
     let domains: Vec<&str> = routes
         .iter()
-        .flat_map(|(_, domains)| domains)
+        .flat_map(|of| &of.domains)
         .map(SipDomain::as_str)
         .collect();
-    let edge = routes.iter().map(|(edge, _)| edge.as_str());
+    let edge = routes.iter().map(|of| of.edge.as_str());
     let edge: String = edge.collect();
     // Names in their normal form need no escaping.
     let link = format!(
@@ -165,7 +165,7 @@ pub(crate) async fn check(
 }
 
 /// Routes and the notes about them, or all errors: the rules of a request, and a limit of its own.
-type Parsed = Result<(Vec<(AccessEdge, Vec<SipDomain>)>, Vec<Note>), Vec<FieldError>>;
+type Parsed = Result<(Vec<EdgeRoutes>, Vec<Note>), Vec<FieldError>>;
 
 fn parsed(form: &CheckForm) -> Parsed {
     let request = RequestForm {

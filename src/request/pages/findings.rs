@@ -8,7 +8,7 @@ use std::time::Duration;
 use askama::Template;
 
 use crate::{
-    names::{AccessEdge, SipDomain},
+    names::EdgeRoutes,
     readiness::{
         Finding, Severity,
         engine::Report,
@@ -299,7 +299,7 @@ impl Findings {
 pub(crate) async fn outlook(
     site: &Site,
     network: Network,
-    routes: &[(AccessEdge, Vec<SipDomain>)],
+    routes: &[EdgeRoutes],
 ) -> Option<Findings> {
     let checker = site.checks.checker()?;
     if site.throttle.checks.take(network).is_err() {
@@ -317,14 +317,15 @@ pub(crate) async fn outlook(
 mod tests {
     use super::*;
     use crate::{
-        names::Fqdn,
+        names::{AccessEdge, Fqdn, SipDomain},
         readiness::{Code, Mode},
     };
 
     fn told(findings: &[Finding]) -> Findings {
         let domain = |n| SipDomain::parse(&format!("d{n:02}.example")).unwrap();
         let edge = AccessEdge::parse("sip.contoso.com").unwrap();
-        let routes = [(edge, (0..40).map(domain).collect())];
+        let domains = (0..40).map(domain).collect();
+        let routes = [EdgeRoutes { edge, domains }];
         let teller = Teller::new("Skype", Mode::Enforce, &routes);
         Findings::tell(&teller, findings)
     }

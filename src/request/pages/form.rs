@@ -23,6 +23,7 @@ use super::{
 use crate::{
     agreement::Programme,
     error::Error,
+    names::EdgeRoutes,
     request::{
         Asked, Deployment,
         form::{self, Checked, FieldError, Note, RequestForm},
@@ -33,7 +34,7 @@ use crate::{
     web::{
         form::Fields,
         page,
-        parts::{Choice, EdgeRoutes},
+        parts::{Choice, EdgeText},
         shell::Section,
         site::Site,
     },
@@ -182,8 +183,8 @@ fn answers(
         .routes
         .edges()
         .iter()
-        .map(|(edge, domains)| AnswerEdge {
-            routes: EdgeRoutes {
+        .map(|EdgeRoutes { edge, domains }| AnswerEdge {
+            routes: EdgeText {
                 access_edge: edge.to_string(),
                 domains: domains.iter().map(domain_of).collect(),
             },

@@ -34,10 +34,10 @@ pub(crate) use self::{
 };
 use crate::{
     error::Error,
-    names::{AccessEdge, SipDomain},
+    names::{EdgeRoutes, SipDomain},
     web::{
         page,
-        parts::{Domain, EdgeRoutes},
+        parts::{Domain, EdgeText},
         shell::Section,
         site::Site,
         when,
@@ -57,12 +57,10 @@ pub(crate) async fn start(State(site): State<Arc<Site>>) -> Result<Response, Err
     )
 }
 
-pub(crate) fn routes_of<'a>(
-    routes: impl IntoIterator<Item = &'a (AccessEdge, Vec<SipDomain>)>,
-) -> Vec<EdgeRoutes> {
+pub(crate) fn routes_of<'a>(routes: impl IntoIterator<Item = &'a EdgeRoutes>) -> Vec<EdgeText> {
     routes
         .into_iter()
-        .map(|(edge, domains)| EdgeRoutes {
+        .map(|EdgeRoutes { edge, domains }| EdgeText {
             access_edge: edge.to_string(),
             domains: domains.iter().map(domain_of).collect(),
         })

@@ -49,7 +49,7 @@ pub(crate) async fn needed(
         .iter()
         .filter_map(|it| Some((it.subject.as_str(), Told::of(it)?)))
         .collect();
-    let all = || request.routes.iter().flat_map(|(_, domains)| domains);
+    let all = || request.routes.iter().flat_map(|of| &of.domains);
     let domains: Vec<SipDomain> = match (checks.proof(), request.kind) {
         (ProofMode::Held, _) => {
             let is_held = |domain: &&SipDomain| told.contains_key(domain.as_str());

@@ -325,7 +325,7 @@ fn steps(site: &Site, request: &Request, standing: Standing) -> Option<Steps> {
         edges: request
             .routes
             .iter()
-            .map(|(edge, _)| edge.to_string())
+            .map(|of| of.edge.to_string())
             .collect(),
         split: request.deployment == Some(Deployment::Split),
     })

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use crate::{
+    names::EdgeRoutes,
     readiness::{
         Code, Finding, Mode, ProofMode, Severity, catalogue::Area, engine::Checks, words::called,
     },
@@ -61,16 +62,8 @@ impl Tasks {
         if request.kind == Kind::Cancel {
             return None;
         }
-        let edges: HashSet<&str> = request
-            .routes
-            .iter()
-            .map(|(edge, _)| edge.as_str())
-            .collect();
-        let domains = request
-            .routes
-            .iter()
-            .map(|(_, domains)| domains.len())
-            .sum();
+        let edges: HashSet<&str> = request.routes.iter().map(|of| of.edge.as_str()).collect();
+        let domains = EdgeRoutes::domain_count(&request.routes);
         let side = Side {
             findings: &request.findings,
             edges: &edges,

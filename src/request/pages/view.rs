@@ -12,7 +12,7 @@ use super::{
     tasks::Tasks,
 };
 use crate::web::{
-    parts::{Choice, Domain, EdgeRoutes, Field, Problem, Tone, Way, When},
+    parts::{Choice, Domain, EdgeText, Field, Problem, Tone, Way, When},
     shell::Shell,
 };
 
@@ -126,7 +126,7 @@ pub(crate) fn deployments(provider: &str) -> [Choice; 2] {
 #[derive(Clone, Debug, Default)]
 pub struct AnswerEdge {
     /// Its FQDN and domains as they will be stored.
-    pub routes: EdgeRoutes,
+    pub routes: EdgeText,
     /// What was typed for the FQDN, where it differs; else empty.
     pub typed: String,
 }
@@ -248,7 +248,7 @@ pub struct ReceiptText<'a> {
     /// What the programme calls its number.
     pub number_label: String,
     /// The routes that were asked for.
-    pub edges: Vec<EdgeRoutes>,
+    pub edges: Vec<EdgeText>,
 }
 
 /// A time limit that has passed.
@@ -328,8 +328,8 @@ pub struct StatusPage<'a> {
     /// Once the routes are in force, the commands for the administrator's own servers.
     pub steps: Option<Steps>,
     /// The routes asked for, by edge.
-    pub routes: Vec<EdgeRoutes>,
-    /// The entries, the newest first.
+    pub routes: Vec<EdgeText>,
+    /// The newest first.
     pub timeline: Vec<Event>,
     /// How many events came before those, in words, or empty.
     pub earlier: String,

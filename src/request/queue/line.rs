@@ -28,7 +28,7 @@ impl Member {
     ) -> Self {
         let edges = submission.asked.edges();
         Self {
-            rows: edges.iter().map(|(_, domains)| 1 + domains.len()).sum(),
+            rows: edges.iter().map(|of| 1 + of.domains.len()).sum(),
             submission,
             answer,
             since,

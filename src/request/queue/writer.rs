@@ -121,7 +121,9 @@ impl Writer {
                 self.hang_up();
                 Err(Failed::Away)
             }
-            db::Error::Refused(_) | db::Error::Impossible(_) => Err(Failed::Refused(error)),
+            db::Error::Refused(_) | db::Error::Impossible(_) | db::Error::Unreadable { .. } => {
+                Err(Failed::Refused(error))
+            }
         }
     }
 

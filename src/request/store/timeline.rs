@@ -4,13 +4,12 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use crate::{
-    db::Impossible,
     names::SipDomain,
     request::{Actor, EventCode},
 };
 
-/// One entry of a timeline.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One entry of a timeline. SQL gives it as a JSON array, in the order of the fields.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 pub struct Event {
     /// Its number, from 1. An event that happens again is counted in its entry and gets the next
     /// number, so there are gaps, and the largest number is the count of all events.
@@ -47,44 +46,4 @@ pub fn earlier(events: &[Event]) -> u32 {
     events
         .last()
         .map_or(0, |last| last.seq.saturating_sub(told))
-}
-
-/// An event as the database gives it: number, first and last time, how often, actor, code, subject.
-#[derive(Debug, Deserialize)]
-pub(crate) struct StoredEvent(
-    pub(crate) i32,
-    pub(crate) DateTime<Utc>,
-    pub(crate) Option<DateTime<Utc>>,
-    pub(crate) i32,
-    pub(crate) String,
-    pub(crate) String,
-    pub(crate) Option<String>,
-);
-
-impl StoredEvent {
-    /// The event of request `id`.
-    ///
-    /// # Errors
-    ///
-    /// [`Impossible`] when the row is invalid.
-    pub(crate) fn read(self, id: i64) -> Result<Event, Impossible> {
-        let impossible = |column| Impossible {
-            table: "event",
-            column,
-            id: Some(id),
-        };
-        Ok(Event {
-            seq: u32::try_from(self.0).map_err(|_| impossible("seq"))?,
-            at: self.1,
-            last_at: self.2,
-            times: u32::try_from(self.3).map_err(|_| impossible("times"))?,
-            actor: Actor::parse(&self.4).ok_or(impossible("actor"))?,
-            code: EventCode::parse(&self.5).ok_or(impossible("code"))?,
-            subject: self
-                .6
-                .map(SipDomain::from_database)
-                .transpose()
-                .map_err(|_| impossible("subject"))?,
-        })
-    }
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     agreement::{AgreementNumber, Programme},
-    names::{AccessEdge, SipDomain},
+    names::{AccessEdge, EdgeRoutes, SipDomain},
     request::{
         Asked, Deployment, MAX_DOMAINS, MAX_EDGES, Routes, RoutesProblem, Wanted,
         reference::SubmissionId,
@@ -203,11 +203,9 @@ impl Group {
         if self.spoilt {
             return None;
         }
-        let plain = |(edge, _, domains): &Edge| {
-            (
-                edge.clone(),
-                domains.iter().map(|(d, _)| d.clone()).collect(),
-            )
+        let plain = |(edge, _, domains): &Edge| EdgeRoutes {
+            edge: edge.clone(),
+            domains: domains.iter().map(|(d, _)| d.clone()).collect(),
         };
         match Routes::new(self.edges.iter().map(plain).collect()) {
             Ok(routes) => Some(Wanted {

@@ -1,13 +1,12 @@
 //! Reads the records of sweeps.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 use sqlx::types::Json;
 
 use crate::{
-    db::{self, Impossible, PgPool, interval},
+    db::{self, PgPool, interval},
     retention::{Cause, Fault, Kind, Outcome, Run, look::Looked},
 };
 
@@ -59,49 +58,36 @@ pub(super) async fn runs(
     most: i64,
 ) -> Result<Vec<Run>, db::Error> {
     let rows = sqlx::query!(
-        r#"SELECT id, cause, began_at, ended_at, outcome, fault, columns_proven, columns_looked, rows_looked, remaining,
+        r#"SELECT id, cause AS "cause: Cause", began_at, ended_at, outcome AS "outcome: Outcome", fault AS "fault: Fault",
+                  columns_proven, columns_looked, rows_looked, remaining,
                   suspects::text[] AS "suspects!",
                   (SELECT coalesce(jsonb_object_agg(kind, rows), '{}') FROM retention_removed WHERE run_id = r.id)
-                      AS "removed!: Json<serde_json::Map<String, Value>>"
+                      AS "removed!: Json<BTreeMap<String, u64>>"
            FROM retention_run r WHERE $1::bigint IS NULL OR id = $1 ORDER BY began_at DESC, id DESC LIMIT $2"#,
         one,
         most,
     )
     .fetch_all(pool.again())
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            let impossible = |column| Impossible {
-                table: "retention_run",
-                column,
-                id: Some(row.id),
-            };
-            let removed = row
-                .removed
-                .0
-                .iter()
-                .filter_map(|(kind, rows)| Some((Kind::parse(kind)?, rows.as_u64()?)));
-            Ok(Run {
-                removed: removed.collect(),
-                cause: Cause::parse(&row.cause).ok_or(impossible("cause"))?,
-                began_at: row.began_at,
-                ended_at: row.ended_at,
-                outcome: row
-                    .outcome
-                    .map(|outcome| Outcome::parse(&outcome).ok_or(impossible("outcome")))
-                    .transpose()?,
-                fault: row
-                    .fault
-                    .map(|fault| Fault::parse(&fault).ok_or(impossible("fault")))
-                    .transpose()?,
-                looked: Looked {
-                    proven: row.columns_proven.unsigned_abs(),
-                    columns: row.columns_looked.unsigned_abs(),
-                    rows: row.rows_looked.unsigned_abs(),
-                    suspects: row.suspects,
-                },
-                remaining: row.remaining.map(i64::unsigned_abs),
-            })
-        })
-        .collect()
+    let runs = rows.into_iter().map(|row| {
+        let removed = row.removed.0.into_iter();
+        // A kind that a later version removes is left out.
+        let removed = removed.filter_map(|(kind, rows)| Some((Kind::parse(&kind)?, rows)));
+        Run {
+            removed: removed.collect(),
+            cause: row.cause,
+            began_at: row.began_at,
+            ended_at: row.ended_at,
+            outcome: row.outcome,
+            fault: row.fault,
+            looked: Looked {
+                proven: row.columns_proven.unsigned_abs(),
+                columns: row.columns_looked.unsigned_abs(),
+                rows: row.rows_looked.unsigned_abs(),
+                suspects: row.suspects,
+            },
+            remaining: row.remaining.map(i64::unsigned_abs),
+        }
+    });
+    Ok(runs.collect())
 }

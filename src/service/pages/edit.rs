@@ -88,13 +88,9 @@ pub(crate) async fn edit(
         form.edge = service
             .routes
             .iter()
-            .map(|(edge, _)| edge.to_string())
+            .map(|of| of.edge.to_string())
             .collect();
-        form.domains = service
-            .routes
-            .iter()
-            .map(|(_, domains)| lines(domains))
-            .collect();
+        form.domains = service.routes.iter().map(|of| lines(&of.domains)).collect();
     }
     form.deployment = service.deployment.map_or("", Deployment::as_str).into();
     if service.pending().is_some() {

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     db::{PgPool, notify::Notifier},
     error::{Error, Problem, TooMany},
+    names::EdgeRoutes,
     request::{
         Asked,
         pages::{
@@ -142,11 +143,7 @@ fn cancel_page(
         submission_id: submission_id.to_owned(),
         number: service.number.to_string(),
         routes: routes_of(&service.routes),
-        domains: service
-            .routes
-            .iter()
-            .map(|(_, domains)| domains.len())
-            .sum(),
+        domains: EdgeRoutes::domain_count(&service.routes),
         confirm: Field {
             errors: unconfirmed.map(str::to_owned).into_iter().collect(),
             ..Field::new("confirm")

@@ -22,6 +22,7 @@ use crate::{
     agreement::AgreementNumber,
     db::PgPool,
     error::{Error, FailedTry, Problem},
+    names::EdgeRoutes,
     readiness::{ProofMode, Severity, words::Teller},
     request::{
         Kind, State as Stored,
@@ -151,11 +152,7 @@ fn hub(site: &Site, service: &Service) -> Result<Response, Error> {
             number_label: service.programme.number_label().into(),
             number: service.number.to_string(),
             routes: routes_of(&service.routes),
-            activated: service
-                .routes
-                .iter()
-                .map(|(_, domains)| domains.len())
-                .sum(),
+            activated: EdgeRoutes::domain_count(&service.routes),
             pending: service.pending().map(|r| line(r, service)),
             asks_proof: site.checks.proof() == ProofMode::Always
                 && service.pending().is_some_and(|r| r.kind != Kind::Cancel),
@@ -198,7 +195,7 @@ pub(crate) async fn routes_csv(
 ) -> Result<Response, Error> {
     let service = store::look_up(&pool, signed_in.service).await?;
     let mut csv = String::from("sip_domain,access_edge\r\n");
-    for (edge, domains) in &service.routes {
+    for EdgeRoutes { edge, domains } in &service.routes {
         for domain in domains {
             csv.extend([domain.as_str(), ",", edge.as_str(), "\r\n"]);
         }

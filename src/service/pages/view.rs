@@ -8,7 +8,7 @@ use crate::{
         view::{EdgeFields, Hidden, deployments},
     },
     web::{
-        parts::{Choice, EdgeRoutes, Field, Problem, Tone, When},
+        parts::{Choice, EdgeText, Field, Problem, Tone, When},
         shell::Shell,
     },
 };
@@ -67,7 +67,7 @@ pub struct HubPage<'a> {
     /// The agreement number.
     pub number: String,
     /// The routes in force by edge.
-    pub routes: Vec<EdgeRoutes>,
+    pub routes: Vec<EdgeText>,
     /// How many domains are in force.
     pub activated: usize,
     /// The pending request.
@@ -147,10 +147,10 @@ pub struct ReviewPage<'a> {
     /// All changes.
     pub changes: Vec<ChangeLine>,
     /// The routes in force.
-    pub now: Vec<EdgeRoutes>,
-    /// The routes that will be in force.
-    pub after: Vec<EdgeRoutes>,
-    /// What looks unusual and may be right all the same.
+    pub now: Vec<EdgeText>,
+    /// What will be in force.
+    pub after: Vec<EdgeText>,
+    /// What looks odd and may be right all the same.
     pub warnings: Vec<String>,
     /// Whether some users of the domains are online.
     pub split: bool,
@@ -181,8 +181,8 @@ pub struct CancelPage<'a> {
     /// The number of the agreement.
     pub number: String,
     /// The routes in force, which will end.
-    pub routes: Vec<EdgeRoutes>,
-    /// How many domains are in force.
+    pub routes: Vec<EdgeText>,
+    /// How many domains that is.
     pub domains: usize,
     /// `confirm`.
     pub confirm: Field,

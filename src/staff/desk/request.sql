@@ -3,14 +3,14 @@ SELECT r.id, r.service_id, w.attempts AS "attempts?", w.lease_until,
        coalesce(w.lease_until > pic_now(), false) AS "leased!",
        (SELECT coalesce(jsonb_agg(jsonb_build_array(e.seq, st.name)), '[]')
         FROM (SELECT seq, staff_id FROM event WHERE request_id = r.id ORDER BY seq DESC LIMIT 100) e
-        JOIN staff st ON st.id = e.staff_id) AS "event_staff!: Json<Vec<(u32, String)>>",
+        JOIN staff st ON st.id = e.staff_id) AS "event_staff!: Json<Vec<(u32, Name)>>",
        (SELECT coalesce(jsonb_agg(jsonb_build_array(c.sip_domain, c.service_id, c.number, c.since) ORDER BY c.sip_domain), '[]')
         FROM (SELECT x.sip_domain, x.service_id, s.number, x.since
               FROM request_route d
               JOIN route x ON x.sip_domain = d.sip_domain AND x.service_id <> r.service_id
               JOIN service s ON s.id = x.service_id
               WHERE d.request_id = r.id AND r.state = 'pending'
-              ORDER BY x.sip_domain LIMIT 100) c) AS "holders!: Json<Vec<(String, i64, String, DateTime<Utc>)>>",
+              ORDER BY x.sip_domain LIMIT 100) c) AS "holders!: Json<Vec<Holder>>",
        (SELECT coalesce(jsonb_agg(jsonb_build_array(c.sip_domain, c.reference) ORDER BY c.id, c.sip_domain), '[]')
         FROM (SELECT d.sip_domain, o.reference, o.id
               FROM request_route d
@@ -18,9 +18,9 @@ SELECT r.id, r.service_id, w.attempts AS "attempts?", w.lease_until,
                   AND x.request_id <> d.request_id
               JOIN request o ON o.id = x.request_id AND o.state = 'pending'
               WHERE d.request_id = r.id AND r.state = 'pending'
-              ORDER BY o.id LIMIT 100) c) AS "rivals!: Json<Vec<(String, String)>>",
+              ORDER BY o.id LIMIT 100) c) AS "rivals!: Json<Vec<(SipDomain, Reference)>>",
        ARRAY(SELECT o.reference FROM request o WHERE o.service_id = r.service_id AND o.id <> r.id
-             ORDER BY o.id DESC LIMIT 50) AS "others!"
+             ORDER BY o.id DESC LIMIT 50) AS "others!: Vec<Reference>"
 FROM request r
 LEFT JOIN work w ON w.request_id = r.id
 WHERE r.reference = $1

@@ -24,11 +24,11 @@ latest AS (
 SELECT s.token, s.created_at,
        (SELECT coalesce(jsonb_agg(jsonb_build_array(p.sip_domain, p.service_id, p.number, p.since, p.until)
                                   ORDER BY p.sip_domain, p.since, p.service_id), '[]')
-        FROM spell p) AS "spells!: Json<Vec<StoredSpell>>",
-       (SELECT reference FROM latest) AS "latest?",
+        FROM spell p) AS "spells!: Json<Vec<Spell>>",
+       (SELECT reference FROM latest) AS "latest?: Reference",
        (SELECT coalesce(jsonb_agg(jsonb_build_array(f.code, f.severity, f.subject, f.expected, f.found)
                                   ORDER BY f.subject, f.code), '[]')
         FROM latest l JOIN finding f ON f.request_id = l.id
-        WHERE f.severity NOT IN ('ok', 'skipped')) AS "findings!: Json<Vec<StoredFinding>>"
+        WHERE f.severity NOT IN ('ok', 'skipped')) AS "findings!: Json<Vec<Finding>>"
 FROM service s
 WHERE s.id = $1

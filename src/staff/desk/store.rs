@@ -12,19 +12,19 @@ use sqlx::types::Json;
 
 use crate::{
     agreement::{AgreementNumber, ServiceId},
-    db::{self, Impossible, PgPool},
+    db::{self, PgPool},
     names::SipDomain,
     readiness::Finding,
     request::{
         Asked, Reason,
         reference::{Reference, SubmissionId},
-        store::StoredFinding,
     },
     staff::{Action, CancelReason, Name, StaffId},
 };
 
-/// A domain that the request wants and another service has.
-#[derive(Clone, Debug)]
+/// A domain that the request wants and another service has. SQL gives it as a JSON array, in the
+/// order of the fields.
+#[derive(Clone, Debug, Deserialize)]
 pub struct Holder {
     /// The domain.
     pub domain: SipDomain,
@@ -69,8 +69,8 @@ pub async fn look_at_request(
         "INSERT INTO staff_audit (staff_id, at, action, request_id)
          SELECT $1, pic_now(), $2, id FROM request WHERE reference = $3",
         staff.0,
-        Action::Looked.as_str(),
-        reference.to_string(),
+        Action::Looked as _,
+        reference as _,
     )
     .execute(pool)
     .await?;
@@ -83,49 +83,17 @@ pub async fn look_at_request(
 ///
 /// [`db::Error`] when the database is unreachable, the request is gone, or a row is invalid.
 pub async fn insight(pool: &PgPool, reference: Reference) -> Result<Insight, db::Error> {
-    let row = sqlx::query_file!("src/staff/desk/request.sql", reference.to_string())
+    let row = sqlx::query_file!("src/staff/desk/request.sql", reference as _)
         .fetch_one(pool.again())
         .await?;
-    let impossible = |table, column| Impossible {
-        table,
-        column,
-        id: Some(row.id),
-    };
-    let domain = |name: String| {
-        SipDomain::from_database(name).map_err(|_| impossible("request_route", "sip_domain"))
-    };
-    let reference = |text: &str| Reference::parse(text).ok_or(impossible("request", "reference"));
-    let holders = row
-        .holders
-        .0
-        .into_iter()
-        .map(|(name, service, number, since)| {
-            Ok(Holder {
-                domain: domain(name)?,
-                service,
-                number: AgreementNumber::from_database(&number)
-                    .map_err(|_| impossible("service", "number"))?,
-                since,
-            })
-        });
-    let rivals = row.rivals.0.into_iter();
-    let rivals = rivals.map(|(name, rival)| Ok((domain(name)?, reference(&rival)?)));
-    let event_staff = row.event_staff.0.into_iter().map(|(seq, name)| {
-        let name = Name::parse(&name).map_err(|_| impossible("staff", "name"))?;
-        Ok((seq, name))
-    });
     Ok(Insight {
         service: row.service_id,
         attempts: row.attempts,
         leased_until: row.lease_until.filter(|_| row.leased),
-        event_staff: event_staff.collect::<Result<_, Impossible>>()?,
-        holders: holders.collect::<Result<_, Impossible>>()?,
-        rivals: rivals.collect::<Result<_, Impossible>>()?,
-        others: row
-            .others
-            .iter()
-            .map(|text| reference(text))
-            .collect::<Result<_, Impossible>>()?,
+        event_staff: row.event_staff.0.into_iter().collect(),
+        holders: row.holders.0,
+        rivals: row.rivals.0,
+        others: row.others,
     })
 }
 
@@ -145,7 +113,7 @@ pub async fn check_again(
 ) -> Result<bool, db::Error> {
     let done = sqlx::query_scalar!(
         r#"SELECT pic_staff_check($1, $2) AS "done!""#,
-        reference.to_string(),
+        reference as _,
         staff.0
     )
     .fetch_one(pool)
@@ -189,7 +157,7 @@ async fn end(
 ) -> Result<bool, db::Error> {
     let done = sqlx::query_scalar!(
         r#"SELECT pic_staff_end($1, $2, $3, $4) AS "done!""#,
-        reference.to_string(),
+        reference as _,
         how,
         why.map(Reason::as_str),
         staff.0
@@ -225,10 +193,10 @@ pub async fn cancel(
     let outcome = sqlx::query_scalar!(
         r#"SELECT pic_staff_cancel($1, $2, $3::bytea, $4::bytea, $5, $6) AS "outcome!""#,
         service.0,
-        reference.to_string(),
+        reference as _,
         &SubmissionId::random().hash(),
         &Asked::Cancel { service }.content_hash(),
-        reason.as_str(),
+        reason as _,
         staff.0,
     )
     .fetch_one(pool)
@@ -244,7 +212,7 @@ pub async fn cancel(
 // Services
 
 /// The period for which a service held a domain.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Spell {
     /// The domain.
     pub domain: SipDomain,
@@ -258,9 +226,12 @@ pub struct Spell {
     pub until: Option<DateTime<Utc>>,
 }
 
-/// A period as the database gives it: domain, service, number, since, until.
-#[derive(Debug, Deserialize)]
-struct StoredSpell(String, i64, String, DateTime<Utc>, Option<DateTime<Utc>>);
+impl Spell {
+    /// Whether `next` begins where this one ends, for the same service.
+    fn is_continued_by(&self, next: &Self) -> bool {
+        self.domain == next.domain && self.service == next.service && self.until == Some(next.since)
+    }
+}
 
 /// What staff see of a service in addition to what its owner sees.
 #[derive(Clone, Debug)]
@@ -291,7 +262,7 @@ pub async fn look_at_service(
         "INSERT INTO staff_audit (staff_id, at, action, service_id)
          SELECT $1, pic_now(), $2, id FROM service WHERE id = $3",
         staff.0,
-        Action::Looked.as_str(),
+        Action::Looked as _,
         service.0,
     )
     .execute(pool)
@@ -308,44 +279,20 @@ pub async fn history(pool: &PgPool, service: ServiceId) -> Result<History, db::E
     let row = sqlx::query_file!("src/staff/desk/service.sql", service.0)
         .fetch_one(pool.again())
         .await?;
-    let impossible = |table, column| Impossible {
-        table,
-        column,
-        id: Some(service.0),
-    };
     let mut spells: Vec<Spell> = Vec::new();
-    for StoredSpell(domain, service, number, since, until) in row.spells.0 {
-        // A request that changes other domains continues the period of this one.
-        if let Some(last) = spells.last_mut()
-            && last.domain.as_str() == domain
-            && last.service == service
-            && last.until == Some(since)
-        {
-            last.until = until;
-            continue;
+    for spell in row.spells.0 {
+        // A request that changes other domains goes on with this one.
+        match spells.last_mut() {
+            Some(last) if last.is_continued_by(&spell) => last.until = spell.until,
+            _ => spells.push(spell),
         }
-        spells.push(Spell {
-            domain: SipDomain::from_database(domain)
-                .map_err(|_| impossible("request_route", "sip_domain"))?,
-            service,
-            number: AgreementNumber::from_database(&number)
-                .map_err(|_| impossible("service", "number"))?,
-            since,
-            until,
-        });
     }
-    let findings = row.findings.0.into_iter();
     Ok(History {
         token: row.token,
         created_at: row.created_at,
         spells,
-        latest: row
-            .latest
-            .map(|text| Reference::parse(&text).ok_or(impossible("request", "reference")))
-            .transpose()?,
-        findings: findings
-            .map(|stored| stored.read().ok_or(impossible("finding", "code")))
-            .collect::<Result<_, _>>()?,
+        latest: row.latest,
+        findings: row.findings.0,
     })
 }
 
@@ -369,6 +316,8 @@ pub struct Entry {
     pub service: Option<i64>,
     /// The reason for a refusal or a cancellation.
     pub reason: Option<CancelReason>,
+    /// The database's time when this was read.
+    pub now: DateTime<Utc>,
 }
 
 /// The audit before entry `before`, newest first, `most` lines at most; and the database's time.
@@ -376,44 +325,18 @@ pub struct Entry {
 /// # Errors
 ///
 /// [`db::Error`] when the database is unreachable or a row is invalid.
-pub async fn audit(
-    pool: &PgPool,
-    before: i64,
-    most: usize,
-) -> Result<(Vec<Entry>, DateTime<Utc>), db::Error> {
-    let rows = sqlx::query!(
-        r#"SELECT a.id, s.name, a.at, a.action, r.reference AS "reference?", a.service_id, a.reason, pic_now() AS "now!"
+pub async fn audit(pool: &PgPool, before: i64, most: usize) -> Result<Vec<Entry>, db::Error> {
+    Ok(sqlx::query_as!(
+        Entry,
+        r#"SELECT a.id, s.name AS "name: Name", a.at, a.action AS "action: Action", r.reference AS "request?: Reference",
+                  a.service_id AS service, a.reason AS "reason: CancelReason", pic_now() AS "now!"
            FROM staff_audit a JOIN staff s ON s.id = a.staff_id LEFT JOIN request r ON r.id = a.request_id
            WHERE a.id < $1 ORDER BY a.id DESC LIMIT $2"#,
         before,
         i64::try_from(most).unwrap_or(i64::MAX),
     )
     .fetch_all(pool.again())
-    .await?;
-    let now = rows.first().map_or(DateTime::<Utc>::MIN_UTC, |row| row.now);
-    let entries = rows.into_iter().map(|row| {
-        let impossible = |column| Impossible {
-            table: "staff_audit",
-            column,
-            id: Some(row.id),
-        };
-        Ok(Entry {
-            id: row.id,
-            name: Name::parse(&row.name).map_err(|_| impossible("staff_id"))?,
-            at: row.at,
-            action: Action::parse(&row.action).ok_or(impossible("action"))?,
-            request: row
-                .reference
-                .map(|text| Reference::parse(&text).ok_or(impossible("request_id")))
-                .transpose()?,
-            service: row.service_id,
-            reason: row
-                .reason
-                .map(|name| CancelReason::parse(&name).ok_or(impossible("reason")))
-                .transpose()?,
-        })
-    });
-    Ok((entries.collect::<Result<_, Impossible>>()?, now))
+    .await?)
 }
 
 /// Records that `staff` downloads a list of requests.
@@ -425,7 +348,7 @@ pub async fn export(pool: &PgPool, staff: StaffId) -> Result<(), db::Error> {
     sqlx::query!(
         "INSERT INTO staff_audit (staff_id, at, action) VALUES ($1, pic_now(), $2)",
         staff.0,
-        Action::Exported.as_str(),
+        Action::Exported as _,
     )
     .execute(pool)
     .await?;

@@ -1,5 +1,5 @@
 -- Of how many requests each finding is told: for every code so many index entries at most.
-SELECT c.code AS "code!", n.requests AS "requests!"
+SELECT c.code AS "code!: Code", n.requests AS "requests!"
 FROM unnest($1::text[]) AS c (code), LATERAL (
     SELECT count(*) AS requests FROM (
         SELECT DISTINCT f.request_id FROM finding f

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{DAYS, Instance, MOST_FOUND, MOST_TIMED, Overview};
 use crate::{
-    db::{self, Impossible, PgPool},
+    db::{self, PgPool},
     readiness::{Code, Severity},
 };
 
@@ -24,12 +24,12 @@ pub async fn overview(pool: &PgPool) -> Result<Overview, db::Error> {
     let timed = sqlx::query_file!("src/staff/overview/median.sql", DAYS, MOST_TIMED)
         .fetch_one(pool.again())
         .await?;
-    let codes: Vec<String> = Code::ALL
+    let codes: Vec<Code> = Code::ALL
         .iter()
+        .copied()
         .filter(|code| code.severity() != Severity::Ok)
-        .map(|code| code.as_str().to_owned())
         .collect();
-    let found = sqlx::query_file!("src/staff/overview/findings.sql", &codes, MOST_FOUND)
+    let found = sqlx::query_file!("src/staff/overview/findings.sql", &codes as _, MOST_FOUND)
         .fetch_all(pool.again())
         .await?;
     let instances = sqlx::query_as!(
@@ -41,14 +41,7 @@ pub async fn overview(pool: &PgPool) -> Result<Overview, db::Error> {
     let now = sqlx::query_scalar!(r#"SELECT pic_now() AS "now!""#)
         .fetch_one(pool.again())
         .await?;
-    let impossible = Impossible {
-        table: "finding",
-        column: "code",
-        id: None,
-    };
-    let findings = found
-        .into_iter()
-        .map(|row| Ok((Code::parse(&row.code).ok_or(impossible)?, row.requests)));
+    let findings = found.into_iter().map(|row| (row.code, row.requests));
     Ok(Overview {
         days: days
             .into_iter()
@@ -58,7 +51,7 @@ pub async fn overview(pool: &PgPool) -> Result<Overview, db::Error> {
             .median
             .map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()),
         timed: timed.timed,
-        findings: findings.collect::<Result<_, Impossible>>()?,
+        findings: findings.collect(),
         instances,
         now,
     })

@@ -40,13 +40,13 @@ pub(crate) async fn audit(
 ) -> Result<Response, Error> {
     let Query(from) = from.map_err(|_| Error::OtherQuery)?;
     let before = from.after.unwrap_or(i64::MAX);
-    let (mut entries, now) = store::audit(&pool, before, PAGE + 1).await?;
+    let mut entries = store::audit(&pool, before, PAGE + 1).await?;
     let more = entries.len() > PAGE;
     entries.truncate(PAGE);
     let next = entries.last().filter(|_| more);
     let next = next.map(|last| format!("/staff/audit?after={}", last.id));
     let lines = entries.into_iter().map(|entry| AuditLine {
-        when: when(entry.at, now),
+        when: when(entry.at, entry.now),
         name: entry.name.to_string(),
         action: words::action(entry.action),
         request: entry.request.map(|it| it.to_string()).unwrap_or_default(),

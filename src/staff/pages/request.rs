@@ -18,7 +18,7 @@ use super::{
 use crate::{
     db::{PgPool, notify::Notifier},
     error::{Error, FieldProblem, Problem},
-    names::{AccessEdge, SipDomain},
+    names::EdgeRoutes,
     readiness::{Finding, Severity, words::Teller},
     request::{
         Actor, Deployment, Reason, Standing, State as Stored, live,
@@ -344,7 +344,7 @@ fn is_loud(finding: &Finding) -> bool {
 pub(super) fn findings(
     site: &Site,
     findings: &[Finding],
-    routes: &[(AccessEdge, Vec<SipDomain>)],
+    routes: &[EdgeRoutes],
     token: &str,
 ) -> Vec<Group> {
     let teller = Teller::new(&site.provider, site.checks.mode(), routes);

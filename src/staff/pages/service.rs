@@ -19,6 +19,7 @@ use crate::{
     agreement::ServiceId,
     db::{PgPool, notify::Notifier},
     error::{Error, FieldProblem, Problem},
+    names::EdgeRoutes,
     request::{pages::routes_of, wording},
     service::store as services,
     staff::{
@@ -124,11 +125,7 @@ async fn view<'a>(
     let service = services::look_up(pool, id).await?;
     let history = store::history(pool, id).await?;
     let now = service.now;
-    let domains = service
-        .routes
-        .iter()
-        .map(|(_, domains)| domains.len())
-        .sum();
+    let domains = EdgeRoutes::domain_count(&service.routes);
     let findings = findings(site, &history.findings, &service.routes, &history.token);
     let may_cancel =
         signed_in.account.role == Role::Agent && domains > 0 && service.pending().is_none();

@@ -5,7 +5,7 @@ use askama::Template;
 use crate::{
     request::pages::findings::Group,
     web::{
-        parts::{Choice, EdgeRoutes, Field, Problem, Tone, When},
+        parts::{Choice, EdgeText, Field, Problem, Tone, When},
         shell::Shell,
     },
 };
@@ -171,7 +171,7 @@ pub struct QueueLine {
     /// The agreement number.
     pub number: String,
     /// How many SIP domains it wants.
-    pub domains: usize,
+    pub domains: i64,
 }
 
 /// `GET /staff/requests`.
@@ -286,7 +286,7 @@ pub struct RequestPage<'a> {
     /// Pending requests that want the same: domain and reference.
     pub rivals: Vec<(String, String)>,
     /// The routes asked for, by edge.
-    pub routes: Vec<EdgeRoutes>,
+    pub routes: Vec<EdgeText>,
     /// The service's other requests.
     pub others: Vec<String>,
     /// The entries, the newest first.
@@ -381,8 +381,8 @@ pub struct ServicePage<'a> {
     /// When its first request was submitted.
     pub created: When,
     /// The routes in force, by edge.
-    pub routes: Vec<EdgeRoutes>,
-    /// How many domains are in force.
+    pub routes: Vec<EdgeText>,
+    /// How many domains that is.
     pub domains: usize,
     /// What its checks have found since.
     pub findings: Vec<Group>,

@@ -1,11 +1,9 @@
 -- Of the candidates those that are meant, in the candidates' order, with what a line tells of each.
 WITH picked AS (
     SELECT r.id, r.service_id, r.reference, r.kind, r.state, r.reason, r.submitted_at, r.ended_at, s.programme, s.number, c.place,
-           EXISTS (SELECT FROM finding f WHERE f.request_id = r.id AND f.severity = 'blocking') AS blocked,
-           EXISTS (SELECT FROM request l WHERE l.service_id = r.service_id AND l.id > r.id AND l.state = 'provisioned')
-               AS superseded
+           r.blocked, r.superseded
     FROM unnest($1::bigint[]) WITH ORDINALITY AS c (id, place)
-    JOIN request r ON r.id = c.id
+    JOIN request_summary r ON r.id = c.id
     JOIN service s ON s.id = r.service_id
     WHERE ($2::text IS NULL OR r.state = $2)
       AND ($3::interval IS NULL OR r.state = 'pending' AND r.submitted_at < pic_now() - $3)
@@ -13,21 +11,17 @@ WITH picked AS (
       AND ($5::text IS NULL OR s.programme = $5)
       AND ($6::text IS NULL OR EXISTS (
               SELECT FROM finding f WHERE f.request_id = r.id AND f.code = $6 AND f.severity NOT IN ('ok', 'skipped')))
-      AND (NOT $7::bool OR r.state = 'pending'
-              AND EXISTS (SELECT FROM finding f WHERE f.request_id = r.id AND f.severity = 'blocking'))
-      AND (NOT $8::bool OR r.state = 'provisioned'
-              AND EXISTS (SELECT FROM finding f WHERE f.request_id = r.id AND f.severity = 'blocking')
-              AND NOT EXISTS (SELECT FROM request l
-                              WHERE l.service_id = r.service_id AND l.id > r.id AND l.state = 'provisioned'))
+      AND (NOT $7::bool OR r.state = 'pending' AND r.blocked)
+      AND (NOT $8::bool OR r.state = 'provisioned' AND r.blocked AND NOT r.superseded)
     ORDER BY c.place
     LIMIT $9
 )
-SELECT p.id AS "id!", p.reference AS "reference!", p.kind AS "kind!", p.state AS "state!", p.reason,
-       p.submitted_at AS "submitted_at!", p.ended_at, p.programme AS "programme!", p.number AS "number!",
-       p.blocked AS "blocked!", p.superseded AS "superseded!",
+SELECT p.id AS "id!", p.reference AS "reference!: Reference",
+       ROW(ROW(p.state, p.reason, p.ended_at), p.kind, p.submitted_at, p.blocked, p.superseded) AS "facts!: Facts",
+       p.programme AS "programme!: Programme", p.number AS "number!: AgreementNumber",
        (SELECT count(*) FROM request_route d WHERE d.request_id = p.id) AS "domains!",
        (SELECT f.code FROM finding f WHERE f.request_id = p.id AND f.severity NOT IN ('ok', 'skipped')
-        ORDER BY array_position(ARRAY['blocking', 'unknown', 'warning'], f.severity), f.code, f.subject LIMIT 1) AS worst,
+        ORDER BY array_position(ARRAY['blocking', 'unknown', 'warning'], f.severity), f.code, f.subject LIMIT 1) AS "worst: Code",
        pic_now() AS "now!"
 FROM picked p
 ORDER BY p.place

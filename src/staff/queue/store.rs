@@ -7,9 +7,9 @@ use chrono::{DateTime, Utc};
 use super::{Filter, StateFilter, search::Search};
 use crate::{
     agreement::{AgreementNumber, Programme},
-    db::{self, Impossible, PgPool, interval},
+    db::{self, PgPool, interval},
     readiness::Code,
-    request::{Facts, Kind, State, reference::Reference},
+    request::{Facts, reference::Reference},
 };
 
 /// Lines on a page.
@@ -37,8 +37,8 @@ pub struct Row {
     /// The agreement number.
     pub number: AgreementNumber,
     /// How many SIP domains it wants.
-    pub domains: usize,
-    /// The most severe of its findings, without those that are fine or were skipped.
+    pub domains: i64,
+    /// The gravest of its findings, those that are fine or were skipped left out.
     pub worst: Option<Code>,
     /// The database's time when this was read.
     pub now: DateTime<Utc>,
@@ -218,7 +218,7 @@ impl Candidates {
                     "SELECT DISTINCT request_id FROM finding
                      WHERE code = $1 AND severity NOT IN ('ok', 'skipped') AND request_id > $2 AND request_id < $3
                      ORDER BY request_id LIMIT $4",
-                    code.as_str(),
+                    *code as _,
                     low,
                     high,
                     most
@@ -231,7 +231,7 @@ impl Candidates {
                     "SELECT DISTINCT request_id FROM finding
                      WHERE code = $1 AND severity NOT IN ('ok', 'skipped') AND request_id < $2
                      ORDER BY request_id DESC LIMIT $3",
-                    code.as_str(),
+                    *code as _,
                     high,
                     most
                 )
@@ -276,7 +276,7 @@ impl Candidates {
                 sqlx::query_scalar!(
                     "SELECT id FROM request WHERE state = $1 AND state <> 'pending' AND id < $2
                      ORDER BY id DESC LIMIT $3",
-                    state.as_str(),
+                    *state as _,
                     high,
                     most
                 )
@@ -348,53 +348,21 @@ async fn rows(
     ids: &[i64],
     most: usize,
 ) -> Result<Vec<Row>, db::Error> {
-    let rows = sqlx::query_file!(
+    Ok(sqlx::query_file_as!(
+        Row,
         "src/staff/queue/rows.sql",
         ids,
-        filter.state.map(StateFilter::as_str),
+        filter.state as _,
         filter.overdue.then(|| interval(promise)),
         filter.age.map(|age| interval(age.length())),
-        filter.programme.map(Programme::as_str),
-        filter.finding.map(Code::as_str),
+        filter.programme as _,
+        filter.finding as _,
         filter.needs,
         filter.risk,
         i64::try_from(most).unwrap_or(i64::MAX),
     )
     .fetch_all(pool.again())
-    .await?;
-    let rows = rows.into_iter().map(|row| {
-        let impossible = |table, column| Impossible {
-            table,
-            column,
-            id: Some(row.id),
-        };
-        Ok(Row {
-            id: row.id,
-            reference: Reference::parse(&row.reference)
-                .ok_or(impossible("request", "reference"))?,
-            facts: Facts {
-                state: State::from_columns(&row.state, row.reason.as_deref(), row.ended_at)
-                    .map_err(|_| impossible("request", "state"))?,
-                kind: Kind::parse(&row.kind).ok_or(impossible("request", "kind"))?,
-                submitted_at: row.submitted_at,
-                blocked: row.blocked,
-                superseded: row.superseded,
-            },
-            programme: row
-                .programme
-                .parse()
-                .map_err(|_| impossible("service", "programme"))?,
-            number: AgreementNumber::from_database(&row.number)
-                .map_err(|_| impossible("service", "number"))?,
-            domains: usize::try_from(row.domains).unwrap_or_default(),
-            worst: row
-                .worst
-                .map(|code| Code::parse(&code).ok_or(impossible("finding", "code")))
-                .transpose()?,
-            now: row.now,
-        })
-    });
-    Ok(rows.collect::<Result<_, Impossible>>()?)
+    .await?)
 }
 
 /// How many requests there are in each state, counted to [`MOST_COUNTED`] plus one at most.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pic_portal::names::{AccessEdge, SipDomain};
+use pic_portal::names::{AccessEdge, EdgeRoutes, SipDomain};
 
 use crate::support::{edge::Mode, world::World};
 
@@ -16,7 +16,8 @@ async fn one_zone_is_asked_for_a_few_names_a_second() {
     let domains: Vec<_> = (0..160)
         .map(|n| SipDomain::parse(&format!("d{n}.contoso.com")).unwrap())
         .collect();
-    let routes = [(AccessEdge::parse("sip.contoso.com").unwrap(), domains)];
+    let edge = AccessEdge::parse("sip.contoso.com").unwrap();
+    let routes = [EdgeRoutes { edge, domains }];
     let began = Instant::now();
     let report = world.checker().check(&routes, BUDGET).await;
     assert_eq!(report.unfinished, 0);
@@ -34,7 +35,10 @@ async fn one_address_is_connected_to_a_few_times_a_second() {
         .map(|n| {
             let name = format!("e{n}.contoso.com");
             world.internet.set(&name, &[&address]);
-            (AccessEdge::parse(&name).unwrap(), Vec::new())
+            EdgeRoutes {
+                edge: AccessEdge::parse(&name).unwrap(),
+                domains: Vec::new(),
+            }
         })
         .collect();
     let began = Instant::now();
@@ -51,10 +55,10 @@ async fn what_is_not_done_in_time_is_left_and_proves_nothing() {
     let world = World::start().await.patient();
     let edge = world.ready("contoso.com").await;
     edge.behave(Mode::Silent);
-    let routes = [(
-        AccessEdge::parse("sip.contoso.com").unwrap(),
-        vec![SipDomain::parse("contoso.com").unwrap()],
-    )];
+    let routes = [EdgeRoutes {
+        edge: AccessEdge::parse("sip.contoso.com").unwrap(),
+        domains: vec![SipDomain::parse("contoso.com").unwrap()],
+    }];
     let budget = Duration::from_millis(500);
     let began = Instant::now();
     let report = world.checker().check(&routes, budget).await;

@@ -4,6 +4,7 @@ use std::{cell::Cell, time::Duration};
 
 use axum::http::StatusCode;
 use futures_util::future::join_all;
+use pic_portal::request::{look_up::store::look_up, reference::Reference};
 
 use super::{JSON, ONE, get};
 use crate::{
@@ -128,6 +129,41 @@ async fn a_row_that_cannot_be_harms_nobody_else() {
     let statuses = join_all(looks).await;
     let (fine, broken) = (StatusCode::OK, StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(statuses, [fine, broken, fine, broken]);
+}
+
+#[tokio::test]
+async fn a_value_that_cannot_be_is_told_by_its_type_and_never_by_itself() {
+    let (portal, _statements) = portal().await;
+    let (reference, _) = portal.submit(ONE).await;
+    let reference = Reference::parse(&reference).unwrap();
+    let portal = &portal;
+    let fault = async |sql| {
+        portal.run(sql).await;
+        let error = look_up(portal.pool(), reference).await.unwrap_err();
+        assert_eq!(format!("{error:?}"), error.to_string());
+        error.to_string()
+    };
+    for (sql, what) in [
+        (
+            "ALTER TABLE event DROP CONSTRAINT event_actor; \
+             ALTER TABLE event DISABLE TRIGGER event_append_only; \
+             UPDATE event SET actor = 'mallory'",
+            " of an answer: no value of the column's type",
+        ),
+        (
+            "ALTER TABLE request DROP CONSTRAINT request_ended; UPDATE request SET ended_at = pic_now()",
+            " of an answer: no pic_portal::request::state::State",
+        ),
+        (
+            "ALTER TABLE request DROP CONSTRAINT request_kind; UPDATE request SET kind = 'mallory'",
+            " of an answer: no pic_portal::request::Kind",
+        ),
+    ] {
+        let told = fault(sql).await;
+        let column = told.strip_prefix("impossible value in column ");
+        let column = column.and_then(|told| told.strip_suffix(what));
+        assert!(column.is_some_and(|at| at.parse::<u8>().is_ok()), "{told}");
+    }
 }
 
 #[tokio::test]

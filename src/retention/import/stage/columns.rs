@@ -11,6 +11,7 @@ use sqlx::PgConnection;
 
 use super::super::{error::Error, row::Row};
 use crate::{
+    names::EdgeRoutes,
     request::{
         Asked, Deployment,
         reference::{Reference, ServiceToken},
@@ -128,7 +129,7 @@ impl Requests {
             ServiceToken::random().as_str(),
             Reference::random(),
         );
-        for (ordinal, (edge, domains)) in (1_u32..).zip(wanted.routes.edges()) {
+        for (ordinal, EdgeRoutes { edge, domains }) in (1_u32..).zip(wanted.routes.edges()) {
             let _ = writeln!(self.edges, "{place}\t{ordinal}\t{}", edge.as_str());
             for domain in domains {
                 let _ = writeln!(self.routes, "{place}\t{ordinal}\t{}", domain.as_str());
