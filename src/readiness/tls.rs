@@ -162,6 +162,13 @@ impl Tls {
         Self { limits, ..self }
     }
 
+    /// Where `chain` leads, as a probe would find; and whether an authority on the way may issue for
+    /// some names alone.
+    #[must_use]
+    pub fn trust(&self, chain: &[Vec<u8>]) -> (Trust, bool) {
+        trust::trust(chain, &self.roots, self.clock.now())
+    }
+
     /// Asks those of `addresses` that may be connected to, four at most, for the certificate of
     /// `edge`. Begins with one and takes the next where it fails or is slow; the first that shows a
     /// certificate and proves it ends the probe. Never takes longer than the limits.

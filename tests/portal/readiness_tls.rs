@@ -1,6 +1,7 @@
 //! Is an Access Edge looked at rightly, whatever it shows and however it behaves?
 
 mod addresses;
+mod bettertls;
 mod certificates;
 mod constraints;
 mod hostile;
