@@ -11,12 +11,12 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use chrono::Utc;
 use pic_portal::{
+    clock::Clock,
     names::AccessEdge,
     readiness::{
         Severity, edge,
-        tls::{Shown, Tls, TlsFacts, Trust, Version},
+        tls::{Proof, Shown, Suite, Tls, TlsFacts, Trust, Version},
     },
 };
 use serde_json::Value;
@@ -42,17 +42,25 @@ fn is_accepted(tls: &Tls, chain: Vec<Vec<u8>>, host: &str) -> bool {
     };
     let address = IpAddr::from([192, 0, 2, 1]);
     let facts = TlsFacts {
-        shown: Some(Shown {
+        shown: vec![Shown {
             address,
             version: Version::Tls13,
+            suite: Suite("TLS_AES_256_GCM_SHA384"),
             chain,
-            proven: true,
+            proof: Proof::Given,
             trust,
             constrained,
-        }),
+        }],
         failures: Vec::new(),
     };
-    let found = edge::judge(&name, &[], &[address], ANYWHERE, Some(&facts), Utc::now());
+    let found = edge::judge(
+        &name,
+        &[],
+        &[address],
+        ANYWHERE,
+        Some(&facts),
+        Clock::system().now(),
+    );
     found
         .iter()
         .all(|found| matches!(found.severity, Severity::Ok | Severity::Warning))
@@ -72,6 +80,7 @@ fn names_address(own: &[u8], ip: IpAddr) -> bool {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the figures are what it is run for")]
 #[ignore = "its cases are made by a program in Go: PIC_BETTERTLS says where they are"]
 fn every_case_is_judged_rightly() {
     let path = std::env::var_os("PIC_BETTERTLS").expect("PIC_BETTERTLS=path of the export");

@@ -18,8 +18,9 @@ const FINE: &str = "ok certificate | a certificate for sip.contoso.com that lead
 const UNTRUSTED: &str = "blocking certificate-untrusted | a server's certificate, sent with all \
     between it and a trusted root | ";
 
-const NAMESAKES: &str = "two authorities of the same name stand above it, and no way past them to a \
-    trusted root is found: send the one that issued it, and not the other";
+const NAMESAKES: &str = "unknown certificate-unknown | a way to a trusted root that can be followed here | \
+    two authorities of the same name stand above it, and no way past them to a trusted root is found \
+    here: it helps to send the one that issued it, and not the other";
 
 /// What is said of a certificate by a root that is trusted.
 async fn of(params: &CertificateParams) -> String {
@@ -121,7 +122,7 @@ async fn expires_soon() {
     assert_eq!(
         of(&params).await,
         format!(
-            "{}\nwarning certificate-expires-soon | valid for 30 days or more | \
+            "{}\nwarning certificate-expires-soon | valid for more than the last third of its time, or for 30 days | \
              valid until 2026-03-31 00:00 UTC",
             FINE.replace("4096-01-01", "2026-03-31")
         )
@@ -253,7 +254,8 @@ async fn a_root_that_is_not_trusted() {
     issued.chain.push(other.der());
     // Same name as the trusted root, another key.
     let said = verdict(&Authority::root(), issued).await;
-    assert_eq!(said, UNTRUSTED.to_owned() + NAMESAKES);
+    let untrusted = UNTRUSTED.to_owned() + "it leads to a root that is not trusted";
+    assert_eq!(said, untrusted);
 
     let key = rcgen::KeyPair::generate().unwrap();
     let params = authority("Private Root");
@@ -303,7 +305,11 @@ async fn an_authority_that_is_in_the_way() {
         excluded_subtrees: Vec::new(),
     });
     for (params, said) in [
-        (old, "a certificate above it has expired"),
+        (
+            old,
+            "a certificate above it has expired: the server has to send the one that its authority \
+             uses now",
+        ),
         (early, "a certificate above it is not valid yet"),
         (bound, "an authority above it may not issue it"),
         (
@@ -330,10 +336,7 @@ async fn an_authority_that_issued_to_its_own_name() {
     let root = Authority::root();
     for (length, said) in [
         (BasicConstraints::Unconstrained, FINE.to_owned()),
-        (
-            BasicConstraints::Constrained(0),
-            UNTRUSTED.to_owned() + NAMESAKES,
-        ),
+        (BasicConstraints::Constrained(0), NAMESAKES.to_owned()),
     ] {
         let mut upper = authority("Lower");
         upper.is_ca = IsCa::Ca(length);
@@ -360,7 +363,8 @@ async fn a_signature_that_is_not_accepted() {
     issued.chain[0] = der.into();
     assert_eq!(
         verdict(&root, issued.clone()).await,
-        UNTRUSTED.to_owned() + "it, or one above it, is signed in a way that is no longer accepted"
+        "unknown certificate-unknown | a way to a trusted root that can be followed here | a signature \
+         on the way to the root is of a kind that is not known here"
     );
     // One bit of the signature.
     let mut der = root.issue(&server(&NAMES)).chain[0].to_vec();

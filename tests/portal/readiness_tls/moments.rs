@@ -7,7 +7,7 @@ use pic_portal::{
     names::{AccessEdge, SipDomain},
     readiness::{
         Code, edge,
-        tls::{Shown, TlsFacts, Trust, Version},
+        tls::{Proof, Shown, Suite, TlsFacts, Trust, Version},
     },
 };
 use rcgen::{CertificateParams, date_time_ymd};
@@ -24,14 +24,15 @@ fn codes(
 ) -> Vec<&'static str> {
     let address = IpAddr::from([127, 0, 0, 1]);
     let facts = TlsFacts {
-        shown: Some(Shown {
+        shown: vec![Shown {
             address,
             version: Version::Tls12,
+            suite: Suite("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"),
             chain: vec![Issued::by_itself(params).chain[0].to_vec()],
-            proven: true,
+            proof: Proof::Given,
             trust: Trust::Root,
             constrained: false,
-        }),
+        }],
         failures: Vec::new(),
     };
     let edge = AccessEdge::parse(edge).unwrap();

@@ -1,7 +1,9 @@
-//! How does a test play an Access Edge?
+//! Plays an Access Edge for a test.
 //!
 //! An [`Authority`] issues certificates; an [`Edge`] shows them on port 5061 of a loopback address
 //! of its own, or behaves as badly as it is told to.
+
+pub(crate) mod released;
 
 use std::{
     io,
@@ -20,7 +22,7 @@ use rcgen::{
 use rustls::{
     RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion,
     crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
     server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier},
     sign::CertifiedKey,
     version::{TLS12, TLS13},
@@ -58,7 +60,10 @@ pub(crate) fn server(names: &[&str]) -> CertificateParams {
     if let Some(first) = names.first() {
         params.distinguished_name.push(DnType::CommonName, first);
     }
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.extended_key_usages = vec![
+        ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    ];
     params
 }
 
@@ -108,8 +113,12 @@ impl Authority {
 
     /// A certificate, sent with all between it and the root.
     pub(crate) fn issue(&self, params: &CertificateParams) -> Issued {
-        let key = KeyPair::generate().unwrap();
-        let own = params.signed_by(&key, &self.issuer).unwrap();
+        self.issue_for(params, &KeyPair::generate().unwrap())
+    }
+
+    /// The same for this key.
+    pub(crate) fn issue_for(&self, params: &CertificateParams, key: &KeyPair) -> Issued {
+        let own = params.signed_by(key, &self.issuer).unwrap();
         let mut chain = vec![own.der().clone()];
         chain.extend(self.above.iter().cloned());
         Issued {
@@ -127,6 +136,15 @@ pub(crate) fn file(content: &[u8]) -> NamedTempFile {
 }
 
 impl Issued {
+    /// A chain and its key, as PEM.
+    pub(crate) fn of_pem(chain: &[u8], key: &[u8]) -> Self {
+        let chain = CertificateDer::pem_slice_iter(chain).map(Result::unwrap);
+        Self {
+            chain: chain.collect(),
+            key: Arc::new(PrivateKeyDer::from_pem_slice(key).unwrap()),
+        }
+    }
+
     /// A certificate that is signed by itself.
     pub(crate) fn by_itself(params: &CertificateParams) -> Self {
         let key = KeyPair::generate().unwrap();
@@ -146,6 +164,8 @@ pub(crate) enum Mode {
     Only(&'static SupportedProtocolVersion),
     /// Demands a certificate in return, in this version, and resets when there is none.
     Mutual(&'static SupportedProtocolVersion),
+    /// Shakes hands as this server does.
+    Released(released::Release),
     /// Says nothing.
     Silent,
     /// Resets at once.
@@ -156,6 +176,8 @@ pub(crate) enum Mode {
     Says(Vec<u8>),
     /// Says this and closes.
     SaysAndCloses(Vec<u8>),
+    /// Says each of these when it was spoken to, and closes.
+    Answers(Vec<Vec<u8>>),
     /// Sends the first half of its part of the handshake in this version, then closes.
     Half(&'static SupportedProtocolVersion),
     /// Sends all of its part of the handshake in this version, then resets.
@@ -270,6 +292,7 @@ async fn answer(mut stream: TcpStream, mode: Mode, issued: &Issued) -> io::Resul
         Mode::Normal => shake(stream, config(&[&TLS13, &TLS12], issued)).await,
         Mode::Only(version) => shake(stream, config(&[version], issued)).await,
         Mode::Mutual(version) => shake(stream, mutual(version, issued)).await,
+        Mode::Released(release) => released::shake(stream, release, issued).await,
         Mode::Silent => wait(stream).await,
         Mode::Reset => stream.set_zero_linger(),
         Mode::Hangup => hear(&mut stream).await.map(drop),
@@ -281,6 +304,13 @@ async fn answer(mut stream: TcpStream, mode: Mode, issued: &Issued) -> io::Resul
         Mode::SaysAndCloses(bytes) => {
             hear(&mut stream).await?;
             stream.write_all(&bytes).await
+        }
+        Mode::Answers(answers) => {
+            for answer in answers {
+                hear(&mut stream).await?;
+                stream.write_all(&answer).await?;
+            }
+            Ok(())
         }
         Mode::Half(version) => {
             let part = part(&mut stream, config(&[version], issued)).await?;
