@@ -94,6 +94,36 @@ async fn what_is_personal_is_not_told() {
 }
 
 #[tokio::test]
+async fn what_was_meant_as_a_name_is_told_to_the_letter() {
+    let mut params = server(&["sip.fabrikam.com"]);
+    let odd = [
+        "sip.contoso.com.",
+        "sip.contoso.com ",
+        "https://sip.contoso.com",
+        "sip.contoso.com:5061",
+        "a.contoso.com;b.contoso.com",
+    ];
+    let hidden = [
+        "Ann Smith",
+        "sip:ann@contoso.com",
+        "https://10.1.2.3/",
+        "10.1.2.3 sip.contoso.com",
+    ];
+    for entry in odd.iter().chain(&hidden) {
+        let name = SanType::DnsName((*entry).try_into().unwrap());
+        params.subject_alt_names.push(name);
+    }
+    let said = of(&params).await;
+    for entry in odd {
+        let told = format!("an entry that is no DNS name: \"{entry}\"");
+        assert!(said.contains(&told), "{entry} {said}");
+    }
+    for word in ["Ann", "ann", "10.1"] {
+        assert!(!said.contains(word), "{word} {said}");
+    }
+}
+
+#[tokio::test]
 async fn expired() {
     let mut params = server(&NAMES);
     params.not_after = date_time_ymd(2026, 2, 28);

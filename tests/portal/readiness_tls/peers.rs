@@ -8,7 +8,7 @@ use std::{
 
 use pic_portal::readiness::{
     edge,
-    tls::{Outcome, Proof, Tls, TlsError, TlsFacts, Version},
+    tls::{Failure, Outcome, Proof, Tls, TlsError, TlsFacts, Version},
 };
 use rustls::version::{TLS12, TLS13};
 
@@ -214,6 +214,50 @@ async fn no_way_leads_to_what_is_nowhere() {
     assert_eq!(outcomes(&facts), [Outcome::NoRoute]);
     let said = "there is no route to it from here";
     assert_eq!(judged(&[address], &facts), unreachable(said));
+}
+
+/// An IPv6 address where there is no IPv6: that is no fault of the address.
+#[tokio::test]
+async fn what_cannot_be_looked_at_from_here_is_not_held_against_it() {
+    let address: IpAddr = "2001:db8::1".parse().unwrap();
+    let socket = std::net::UdpSocket::bind("[::]:0");
+    let is_reached = socket.is_ok_and(|socket| socket.connect((address, 5061)).is_ok());
+    let root = Authority::root();
+    let facts = hasty(&root).probe(&contoso().0, &[address]).await;
+    let from_here = outcomes(&facts) != [Outcome::NotFromHere];
+    assert_eq!(from_here, is_reached);
+
+    let unseen = |address| Failure {
+        address,
+        outcome: Outcome::NotFromHere,
+    };
+    let facts = TlsFacts {
+        shown: Vec::new(),
+        failures: vec![unseen(address)],
+    };
+    let why =
+        "not looked at: this portal has no way to such an address, which says nothing about it";
+    assert_eq!(
+        judged(&[address], &facts),
+        format!(
+            "unknown edge-no-route | a way to its addresses from here | {why}\n\
+             skipped certificate |  | edge-no-route"
+        )
+    );
+    // Beside one that is fine it changes nothing; beside one that is dead it is no excuse.
+    let good = Edge::start(root.issue(&server(&NAMES))).await;
+    let mut facts = tls(&root).probe(&contoso().0, &[good.address()]).await;
+    facts.failures = vec![unseen(address)];
+    let said = judged(&[good.address(), address], &facts);
+    assert!(said.starts_with("ok certificate | "), "{said}");
+    assert!(said.ends_with(&format!("; {address}: {why}")), "{said}");
+    facts.shown.clear();
+    facts.failures.push(Failure {
+        address: good.address(),
+        outcome: Outcome::Refused,
+    });
+    let said = judged(&[good.address(), address], &facts);
+    assert!(said.starts_with("blocking edge-unreachable"), "{said}");
 }
 
 /// One or more members of a pool that behave in another way than the first, which is right.
