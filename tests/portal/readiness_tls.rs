@@ -7,6 +7,7 @@ mod certificates;
 mod constraints;
 mod hostile;
 mod moments;
+mod names;
 mod peers;
 mod releases;
 

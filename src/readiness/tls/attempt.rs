@@ -169,8 +169,6 @@ impl Attempt<'_> {
             }
             End::Otherwise(_) if wire.went_on() && suite.is_signed() => Proof::Given,
             End::Otherwise(_) if wire.went_on() => Proof::Unseen,
-            // The handshake is not understood here, and the certificate came before that.
-            End::Otherwise(Outcome::Broken) if !chain.is_empty() => Proof::Unseen,
             End::Otherwise(outcome) => return Err(outcome),
             End::FalseProof => return Err(Outcome::Broken),
         };
