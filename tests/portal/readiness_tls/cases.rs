@@ -17,7 +17,8 @@ use pic_portal::{
 
 use super::{ANYWHERE, told};
 use crate::support::edge::{
-    Edge, Issued, Mode, closed,
+    Edge, Issued, Mode,
+    ports::closed,
     released::{Release, WINDOWS_2008_R2, WINDOWS_2012_R2, WINDOWS_2019},
 };
 

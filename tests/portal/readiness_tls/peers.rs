@@ -13,7 +13,11 @@ use pic_portal::readiness::{
 use rustls::version::{TLS12, TLS13};
 
 use super::{ANYWHERE, contoso, hasty, judged, now, tls, told};
-use crate::support::edge::{Authority, Edge, Issued, Mode, closed, file, full, server};
+use crate::support::edge::{
+    Authority, Edge, Issued, Mode, file,
+    ports::{closed, full},
+    server,
+};
 
 const NAMES: [&str; 2] = ["sip.contoso.com", "sip.fabrikam.com"];
 

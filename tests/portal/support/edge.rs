@@ -3,7 +3,7 @@
 //! An [`Authority`] issues certificates; an [`Edge`] shows them on port 5061 of a loopback address
 //! of its own, or behaves as badly as it is told to.
 
-mod ports;
+pub(crate) mod ports;
 pub(crate) mod released;
 
 use std::{
@@ -35,9 +35,6 @@ use tokio::{
     task::JoinHandle,
 };
 use tokio_rustls::TlsAcceptor;
-
-use self::ports::on_free_address;
-pub(crate) use self::ports::{closed, full};
 
 /// Where federation is spoken.
 pub(crate) const PORT: u16 = 5061;
@@ -213,7 +210,7 @@ impl Drop for Edge {
 impl Edge {
     /// One that shows a certificate to whoever connects.
     pub(crate) async fn start(issued: Issued) -> Self {
-        let listener = on_free_address(|socket| socket.listen(128)).await;
+        let listener = ports::on_free_address(|socket| socket.listen(128)).await;
         let address = listener.local_addr().unwrap().ip();
         let shared = Arc::new(Shared {
             now: Mutex::new((Mode::Normal, issued)),
