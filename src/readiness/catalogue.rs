@@ -206,6 +206,12 @@ codes! {
         EdgePrivateAddress = "edge-private-address" => edge::EDGE_PRIVATE_ADDRESS,
         /// Port 5061 is closed, or does not speak TLS.
         EdgeUnreachable = "edge-unreachable" => edge::EDGE_UNREACHABLE,
+        /// Some of its addresses show a certificate, and others do not.
+        EdgePartlyUnreachable = "edge-partly-unreachable" => edge::EDGE_PARTLY_UNREACHABLE,
+        /// The portal has no way to its addresses.
+        EdgeNoRoute = "edge-no-route" => edge::EDGE_NO_ROUTE,
+        /// It speaks old TLS alone.
+        TlsOld = "tls-old" => edge::TLS_OLD,
         /// The certificate is fine.
         Certificate = "certificate" => certificate::CERTIFICATE,
         /// The certificate is for other names.
@@ -216,7 +222,9 @@ codes! {
         CertificateNotYetValid = "certificate-not-yet-valid" => certificate::CERTIFICATE_NOT_YET_VALID,
         /// It does not lead to a root that is trusted.
         CertificateUntrusted = "certificate-untrusted" => certificate::CERTIFICATE_UNTRUSTED,
-        /// It expires within 30 days.
+        /// Whether it leads to one cannot be found out here.
+        CertificateUnknown = "certificate-unknown" => certificate::CERTIFICATE_UNKNOWN,
+        /// It expires soon.
         CertificateExpiresSoon = "certificate-expires-soon" => certificate::CERTIFICATE_EXPIRES_SOON,
         /// The FQDN stands in the subject alone.
         CertificateCnOnly = "certificate-cn-only" => certificate::CERTIFICATE_CN_ONLY,
@@ -224,6 +232,10 @@ codes! {
         CertificateWildcard = "certificate-wildcard" => certificate::CERTIFICATE_WILDCARD,
         /// `sip.` and the domain is not among its names.
         CertificateDomainSan = "certificate-domain-san" => certificate::CERTIFICATE_DOMAIN_SAN,
+        /// Client authentication is not among its purposes.
+        CertificateClient = "certificate-client" => certificate::CERTIFICATE_CLIENT,
+        /// The edge is neither its subject nor the first of its names.
+        CertificateFirstName = "certificate-first-name" => certificate::CERTIFICATE_FIRST_NAME,
         /// Nobody answers for the domain: it could not be looked at.
         ResolverUnreachable = "resolver-unreachable" => record::RESOLVER_UNREACHABLE,
     }
@@ -231,7 +243,8 @@ codes! {
 
 impl Code {
     /// How grave it is where it was looked at; anything may be [`Severity::Skipped`] instead, and
-    /// [`Code::DomainUnproven`] is [`Severity::Unknown`] where nobody answered.
+    /// [`Code::DomainUnproven`] is [`Severity::Unknown`] where nobody answered, and [`Code::TlsOld`]
+    /// [`Severity::Blocking`] where there is no TLS 1.2.
     #[must_use]
     pub const fn severity(self) -> Severity {
         self.entry().severity

@@ -1,20 +1,22 @@
-//! Will partners accept the Access Edge?
+//! Judges whether partners will accept an Access Edge: each of its addresses, and what it shows there.
 //!
 //! Source of the rules: `docs/field.md#dns-certificate-transport`. Nothing of what is found depends
 //! on the hour, so that a check that is made again finds the same until something changes.
 
 mod certificate;
+mod pool;
+mod reach;
 
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
 
 use super::{
-    Code, Finding,
+    Code, Evidence, Finding,
     dns::{AddressFacts, Addresses},
     domain::remembered,
     net::{Reach, is_global},
-    tls::{Failure, Leaf, Outcome, Shown, TlsFacts, Trust},
+    tls::{Proof, TlsFacts},
 };
 use crate::names::{AccessEdge, Fqdn, SipDomain};
 
@@ -52,16 +54,50 @@ pub fn judge(
         }),
         Some(facts) => Ok(facts),
     };
+    // An address is named where it is anybody's to see; and, where there are several, if the settings
+    // let it be connected to.
+    let several = addresses.len() > 1;
+    let shown_as = |address: IpAddr| {
+        let open = is_global(address) || several && reach.allows(address);
+        open.then(|| address.to_string())
+    };
     match saw {
         Err(skipped) => findings.push(skipped),
-        Ok(facts) => match seen(facts) {
-            Ok(shown) => findings.extend(certificate::judge(edge, domains, shown, now)),
-            Err(lines) => {
-                let expected = "TLS 1.2 or later on port 5061, and a certificate";
-                findings.push(Finding::new(Code::EdgeUnreachable, name, expected, lines));
-                findings.push(skipped(Code::EdgeUnreachable));
-            }
-        },
+        Ok(facts) => findings.extend(looked_at(edge, domains, &shown_as, facts, now)),
+    }
+    findings
+}
+
+/// What a probe saw of all addresses; `shown_as` names one, where it may be named.
+fn looked_at(
+    edge: &AccessEdge,
+    domains: &[SipDomain],
+    shown_as: &impl Fn(IpAddr) -> Option<String>,
+    facts: &TlsFacts,
+    now: DateTime<Utc>,
+) -> Vec<Finding> {
+    let name = edge.as_fqdn();
+    let sights = reach::Sights::of(facts, shown_as);
+    let proven = facts.shown.iter().filter(|it| it.proof != Proof::Failed);
+    let judged = proven.map(|shown| (shown.address, certificate::judge(edge, domains, shown, now)));
+    let mut findings = pool::joined(judged);
+    if findings.is_empty() {
+        let (code, expected) = if sights.dead.is_empty() && !sights.unseen.is_empty() {
+            (Code::EdgeNoRoute, "a way to its addresses from here")
+        } else {
+            (Code::EdgeUnreachable, reach::EXPECTED)
+        };
+        let lines = sights.lines();
+        let skipped = Finding::skipped(Code::Certificate, name, code);
+        return vec![Finding::new(code, name, expected, lines), skipped];
+    }
+    if let Some(fine) = findings.iter_mut().find(|it| it.code == Code::Certificate) {
+        fine.found.extend(Evidence::lines(&sights.unseen));
+    }
+    if !sights.dead.is_empty() {
+        let expected = "a certificate on port 5061 at every address";
+        let partly = Finding::new(Code::EdgePartlyUnreachable, name, expected, &sights.dead);
+        findings.push(partly);
     }
     findings
 }
@@ -109,70 +145,4 @@ fn private_address(name: &Fqdn, closed: usize, all: usize) -> Finding {
     let found = format!("{closed} of {all} {them} {are} not globally reachable");
     let expected = "globally reachable addresses alone";
     Finding::new(Code::EdgePrivateAddress, name, expected, [found])
-}
-
-/// The certificate to judge, or why there is none, a line each.
-fn seen(facts: &TlsFacts) -> Result<&Shown, Vec<String>> {
-    let mut failures: Vec<_> = facts
-        .failures
-        .iter()
-        .map(|Failure { address, outcome }| line(*address, &says(*outcome)))
-        .collect();
-    match &facts.shown {
-        // Where its key cannot be used for a proof, the certificate says why.
-        Some(shown) if shown.proven || !is_sound(shown) => return Ok(shown),
-        Some(shown) => failures.push(line(
-            shown.address,
-            "it shows a certificate, but does not prove that it holds the key",
-        )),
-        None if failures.is_empty() => failures.push("nothing was heard of it".to_owned()),
-        None => {}
-    }
-    failures.dedup();
-    Err(failures)
-}
-
-/// Whether a proof could have been made with the certificate.
-fn is_sound(shown: &Shown) -> bool {
-    let own = shown.chain.first().and_then(|der| Leaf::read(der));
-    shown.trust != Trust::Unreadable && own.is_some_and(|own| own.short_key.is_none())
-}
-
-/// What happened at `address`, which is shown if it is anybody's to see.
-fn line(address: IpAddr, what: &str) -> String {
-    if is_global(address) {
-        format!("{address}: {what}")
-    } else {
-        what.to_owned()
-    }
-}
-
-fn says(outcome: Outcome) -> String {
-    let what = match outcome {
-        Outcome::Refused => "the connection is refused",
-        Outcome::NoRoute => "there is no route to it from here",
-        Outcome::NoAnswer => "it does not answer: the connection timed out",
-        Outcome::NoConnection => "it cannot be connected to",
-        Outcome::Hung => "it accepts the connection and closes it at once",
-        Outcome::Silent => "it accepts the connection and says nothing",
-        Outcome::NotTls => "it does not speak TLS",
-        Outcome::OldTls => "it speaks old versions of TLS only: TLS 1.2 or later is needed",
-        Outcome::Alert(number) => return alert(number),
-        Outcome::Incompatible => "it speaks TLS, but offers nothing that is still safe",
-        Outcome::Closed => "it closes in the middle of the TLS handshake, without a certificate",
-        Outcome::Stalled => "it begins a TLS handshake and does not finish it in time",
-        Outcome::Broken => "it breaks the rules of TLS",
-    };
-    what.to_owned()
-}
-
-/// Names as in RFC 8446, 6.
-fn alert(number: u8) -> String {
-    let name = match number {
-        40 => "handshake_failure: no cipher or key exchange in common",
-        80 => "internal_error",
-        112 => "unrecognized_name: it does not know the name of the Access Edge",
-        _ => return format!("it refuses the TLS handshake (alert {number})"),
-    };
-    format!("it refuses the TLS handshake (alert {number}, {name})")
 }

@@ -1,9 +1,13 @@
-//! What does an Access Edge show on port 5061?
+//! Looks at what an Access Edge shows on port 5061.
 //!
 //! A probe shakes hands as a partner's server would, but shows no certificate of its own. Whatever
 //! certificate comes is let pass, so that it can be told later what is wrong with it, once the peer
 //! has proven that it holds the key. After that proof the peer may do as it likes: with mutual TLS
 //! it resets (`docs/field.md#dns-certificate-transport`).
+//!
+//! The handshake is OpenSSL's, which speaks what servers of the field speak and newer libraries do
+//! not: TLS 1.0 to 1.3, all suites, all curves. Nothing secret goes over it, so its lowest security
+//! level is right. Chains are followed by webpki alone.
 //!
 //! It goes to addresses that were looked up before and vetted, never to a name, so that an answer
 //! that changes in between gains nothing; and to port 5061 alone.
@@ -12,25 +16,37 @@ mod attempt;
 mod bounded;
 mod leaf;
 mod roots;
+mod signatures;
 mod trust;
 
 use std::{fmt, net::IpAddr, path::Path, sync::Arc, time::Duration};
 
-use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use tokio::time::{Instant, sleep};
+use futures_util::future::join_all;
+use openssl::{
+    error::ErrorStack,
+    ssl::{SslContext, SslMethod, SslOptions, SslVerifyMode, SslVersion},
+};
+use rustls_pki_types::TrustAnchor;
+use tokio::time::Instant;
 
+use self::attempt::Attempt;
 pub(super) use self::leaf::{Leaf, SHORTEST_RSA};
-use self::{attempt::Attempt, roots::Roots};
-pub use self::{attempt::Outcome, roots::TlsError, trust::Trust};
+pub use self::{
+    attempt::Outcome,
+    roots::TlsError,
+    trust::{Limit, Trust},
+};
 use super::net::Reach;
 use crate::{clock::Clock, names::AccessEdge};
 
 /// Where federation is spoken (`docs/field.md#dns-certificate-transport`).
 pub const PORT: u16 = 5061;
 /// The most addresses of an edge that are tried.
-pub const MOST_ADDRESSES: usize = 4;
-/// How long one address is waited for before the next is tried beside it, as in RFC 8305.
-const STAGGER: Duration = Duration::from_millis(250);
+pub const MOST_ADDRESSES: usize = 8;
+/// All that OpenSSL has, the safest first, but for suites without a certificate.
+const SUITES: &str = "ALL:!aNULL:!eNULL:!PSK:!SRP:@SECLEVEL=0";
+/// Connects to servers that lack RFC 5746 (Windows without an update of 2010): `ssl.h`.
+const LEGACY_SERVER_CONNECT: u8 = 4;
 
 /// How long a probe waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,9 +70,9 @@ impl Default for Limits {
 /// What a probe saw.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsFacts {
-    /// The certificate of the first address that showed one, and proved it if any did.
-    pub shown: Option<Shown>,
-    /// What became of the addresses that showed none until then, in order.
+    /// The certificate of each address that showed one, in the order of addresses.
+    pub shown: Vec<Shown>,
+    /// What became of the addresses that showed none, in order.
     pub failures: Vec<Failure>,
 }
 
@@ -67,10 +83,12 @@ pub struct Shown {
     pub address: IpAddr,
     /// In which version of TLS.
     pub version: Version,
+    /// With which suite.
+    pub suite: Suite,
     /// The server's own certificate and what it sent along, in its order; DER, from a stranger.
     pub chain: Vec<Vec<u8>>,
-    /// Whether the server has proven to hold its key, by a signature of this very handshake.
-    pub proven: bool,
+    /// Whether the server has proven to hold its key in this very handshake.
+    pub proof: Proof,
     /// Where the chain leads.
     pub trust: Trust,
     /// Whether an authority on that way, the root among them, may issue for some names alone (RFC 5280,
@@ -84,16 +102,33 @@ impl fmt::Debug for Shown {
         f.debug_struct("Shown")
             .field("version", &self.version)
             .field("chain", &self.chain.len())
-            .field("proven", &self.proven)
+            .field("suite", &self.suite)
+            .field("proof", &self.proof)
             .field("trust", &self.trust)
             .field("constrained", &self.constrained)
             .finish_non_exhaustive()
     }
 }
 
-/// A version of TLS that is safe.
+/// Whether a server has proven that it holds the key of its certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// By a signature that fits, or by reading what was encrypted for it.
+    Given,
+    /// It broke off before it had to. With a key exchange by RSA alone the proof comes last, and a
+    /// server that wants a certificate in return breaks off before.
+    Unseen,
+    /// What it did as a proof does not fit.
+    Failed,
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
+    /// TLS 1.0
+    Tls10,
+    /// TLS 1.1
+    Tls11,
     /// TLS 1.2
     Tls12,
     /// TLS 1.3
@@ -105,9 +140,34 @@ impl Version {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Tls10 => "TLS 1.0",
+            Self::Tls11 => "TLS 1.1",
             Self::Tls12 => "TLS 1.2",
             Self::Tls13 => "TLS 1.3",
         }
+    }
+}
+
+/// A cipher suite, by its name in IANA's registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Suite(pub &'static str);
+
+impl Suite {
+    /// None was agreed on.
+    const UNKNOWN: Self = Self("");
+
+    /// Whether the server signs the key exchange, with any suite but those of RSA key exchange.
+    fn is_signed(self) -> bool {
+        !self.0.starts_with("TLS_RSA_")
+    }
+
+    /// Whether programs that speak the suites of today alone cannot use it: its keys are exchanged by
+    /// RSA, or it does not encrypt and authenticate in one (RFC 9325, 4.2).
+    #[must_use]
+    pub fn is_old(self) -> bool {
+        let modern = ["_GCM_", "_CCM", "_CHACHA20_"];
+        self != Self::UNKNOWN
+            && (!self.is_signed() || !modern.iter().any(|mode| self.0.contains(mode)))
     }
 }
 
@@ -128,22 +188,37 @@ impl fmt::Debug for Failure {
 }
 
 /// What probes Access Edges. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Tls {
-    roots: Arc<Roots>,
+    roots: Arc<[TrustAnchor<'static>]>,
+    context: SslContext,
     reach: Reach,
     limits: Limits,
     clock: Clock,
+}
+
+/// Without the roots, which are many.
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls")
+            .field("roots", &self.roots.len())
+            .field("reach", &self.reach)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Tls {
     /// Trusts the roots in the PEM file `ca`, or the public ones, and goes where `reach` allows.
     ///
     /// # Errors
-    /// What is wrong with the file.
+    /// What is wrong with the file, or with OpenSSL.
     pub fn new(ca: Option<&Path>, reach: Reach) -> Result<Self, TlsError> {
         Ok(Self {
-            roots: Arc::new(ca.map_or_else(|| Ok(Roots::public()), Roots::of_file)?),
+            roots: ca
+                .map_or_else(|| Ok(roots::public()), roots::of_file)?
+                .into(),
+            context: context()?,
             reach,
             limits: Limits::default(),
             clock: Clock::system(),
@@ -162,14 +237,20 @@ impl Tls {
         Self { limits, ..self }
     }
 
-    /// Asks those of `addresses` that may be connected to, four at most, for the certificate of
-    /// `edge`. Begins with one and takes the next where it fails or is slow; the first that shows a
-    /// certificate and proves it ends the probe. Never takes longer than the limits.
+    /// Where `chain` leads, as a probe would find; and whether an authority on the way may issue for
+    /// some names alone.
+    #[must_use]
+    pub fn trust(&self, chain: &[Vec<u8>]) -> (Trust, bool) {
+        trust::trust(chain, &self.roots, self.clock.now())
+    }
+
+    /// Asks those of `addresses` that may be connected to, eight at most and all at once, for the
+    /// certificate of `edge`. Never takes longer than the limits.
     pub async fn probe(&self, edge: &AccessEdge, addresses: &[IpAddr]) -> TlsFacts {
         let deadline = Instant::now() + self.limits.whole;
-        let mut waiting = chosen(addresses, self.reach).into_iter();
-        let attempt = |address| {
+        let attempts = chosen(addresses, self.reach).into_iter().map(|address| {
             let attempt = Attempt {
+                context: &self.context,
                 roots: &self.roots,
                 edge,
                 address,
@@ -178,33 +259,32 @@ impl Tls {
                 deadline,
             };
             attempt.run()
-        };
+        });
         let mut facts = TlsFacts::default();
-        let mut running: FuturesUnordered<_> = waiting.next().map(attempt).into_iter().collect();
-        loop {
-            let may_start = waiting.len() > 0 && Instant::now() < deadline;
-            tokio::select! {
-                biased;
-                Some(done) = running.next() => {
-                    match done {
-                        Ok(shown) if shown.proven => {
-                            facts.shown = Some(shown);
-                            break;
-                        }
-                        Ok(shown) => facts.shown = facts.shown.or(Some(shown)),
-                        Err(failure) => facts.failures.push(failure),
-                    }
-                    if may_start {
-                        running.extend(waiting.next().map(attempt));
-                    }
-                }
-                () = sleep(STAGGER), if may_start => running.extend(waiting.next().map(attempt)),
-                else => break,
+        for done in join_all(attempts).await {
+            match done {
+                Ok(shown) => facts.shown.push(shown),
+                Err(failure) => facts.failures.push(failure),
             }
         }
+        facts.shown.sort_unstable_by_key(|shown| shown.address);
         facts.failures.sort_unstable();
         facts
     }
+}
+
+/// How hands are shaken: whatever the server speaks, whatever it shows.
+fn context() -> Result<SslContext, ErrorStack> {
+    let mut context = SslContext::builder(SslMethod::tls_client())?;
+    context.set_security_level(0);
+    context.set_min_proto_version(Some(SslVersion::TLS1))?;
+    context.set_max_proto_version(Some(SslVersion::TLS1_3))?;
+    context.set_cipher_list(SUITES)?;
+    context.set_options(SslOptions::from_bits_retain(LEGACY_SERVER_CONNECT.into()));
+    context.set_options(SslOptions::NO_TICKET);
+    context.set_read_ahead(true);
+    context.set_verify(SslVerifyMode::NONE);
+    Ok(context.build())
 }
 
 /// The addresses to try: allowed ones, each once, both kinds of IP in turn. Their order does not

@@ -20,6 +20,13 @@ const PROOF_UNKNOWN: (&str, &str, &str) = (
     "Whoever looks after your DNS zones, if the record is not published yet",
 );
 
+/// The same where the Access Edge speaks no TLS that partners accept.
+const NO_TLS_12: (&str, &str, &str) = (
+    "Access Edge speaks no TLS 1.2",
+    "Its port answers, with TLS 1.0 or 1.1 alone. Partners have switched those off, so nothing comes about. Switch TLS 1.2 on at every Edge Server, as its vendor says, and restart it. Nothing is to be done at the firewall.",
+    "Whoever looks after your firewall and Access Edge",
+);
+
 /// The name of a severity, on pages and at a terminal.
 #[must_use]
 pub const fn called(severity: Severity) -> &'static str {
@@ -111,12 +118,14 @@ impl<'a> Teller<'a> {
             expected = "not in force under another service".into();
             found = vec!["in force under another service".into()];
         }
-        let (title, text, who) = match (code, finding.severity) {
-            (Code::DomainUnproven, Severity::Unknown) => {
-                let (title, text, who) = PROOF_UNKNOWN;
-                (title, text.to_owned(), who)
-            }
-            _ => (code.title(), self.text(code), code.entry().owner.as_str()),
+        let special = match (code, finding.severity) {
+            (Code::DomainUnproven, Severity::Unknown) => Some(PROOF_UNKNOWN),
+            (Code::TlsOld, Severity::Blocking) => Some(NO_TLS_12),
+            _ => None,
+        };
+        let (title, text, who) = match special {
+            Some((title, text, who)) => (title, text.to_owned(), who),
+            None => (code.title(), self.text(code), code.entry().owner.as_str()),
         };
         Words {
             title,

@@ -47,7 +47,7 @@ async fn every_page_of_help_is_there_and_every_link_in_it_leads_somewhere() {
     let pages = crawl(&portal).await;
     assert_eq!(
         pages.len(),
-        1 + 13 + 5 + 25,
+        1 + 13 + 5 + 31,
         "contents, topics, reasons, findings"
     );
     let contents = links(&pages["/help"]);

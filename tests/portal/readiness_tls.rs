@@ -1,11 +1,15 @@
-//! Is an Access Edge looked at rightly, whatever it shows and however it behaves?
+//! Looks at Access Edges that show all kinds of certificates and behave in all kinds of ways.
 
 mod addresses;
+mod bettertls;
+mod cases;
 mod certificates;
 mod constraints;
 mod hostile;
 mod moments;
+mod names;
 mod peers;
+mod releases;
 
 use std::{net::IpAddr, time::Duration};
 

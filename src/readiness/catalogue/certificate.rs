@@ -93,19 +93,20 @@ pub(super) static CERTIFICATE_UNTRUSTED: Entry = Entry {
     area: Area::Certificate,
     owner: Owner::Certificates,
     title: "Certificate is not trusted",
-    text: "It does not lead to a public certificate authority. Either a private authority issued it, or the server does not send the certificates in between. Install what is missing, or ask a public authority for one with the names below.",
+    text: "Partners refuse it, for the reason below. Where certificates in between are missing or have expired, install those that the authority uses now. For any other reason ask a public authority for a new one, for servers and clients, with the names below.",
     lines: &[
         Line::Handshake,
         Line::CertificateNames,
         Line::CertificateRequest,
     ],
     help: Help {
-        means: "The certificate on port 5061 does not lead to a public certificate authority.",
-        why: "Partners trust public authorities and not the one inside your organisation. They know the roots only: the certificates in between have to be sent by your server.",
+        means: "The certificate on port 5061 does not lead to a public certificate authority in a way that partners accept, or it was not made for a server. The finding says which.",
+        why: "Partners trust public authorities and not the one inside your organisation. They know the roots only: the certificates in between have to be sent by your server. They refuse what is signed with SHA-1, short keys, and certificates that are made for something else.",
         steps: &[
             "See which certificates your server sends, with the command below. There has to be one for each step up to, and without, the root.",
             "If some are missing, install those of your authority into the intermediate certification authorities of the computer, on every Edge Server, and restart the Access Edge service.",
-            "If your own authority issued it, ask a public one for the external interface. Inside your network you can keep your own.",
+            "If one in between has expired, do the same with the one that your authority uses now, and remove the old one.",
+            "If your own authority issued it, or its signature, key or purposes are not accepted, ask a public authority for a new one for the external interface. Inside your network you can keep your own.",
         ],
         note: "",
         related: &[Topic::DnsAndCertificate, Topic::EdgesAndDomains],
@@ -117,14 +118,14 @@ pub(super) static CERTIFICATE_EXPIRES_SOON: Entry = Entry {
     area: Area::Certificate,
     owner: Owner::Certificates,
     title: "Certificate expires soon",
-    text: "It has less than 30 days left. On its last day federation stops. Renew it in time, with all names below as subject alternative names.",
+    text: "Little of its time is left. On its last day federation stops. Renew it in time, with all names below as subject alternative names.",
     lines: &[
         Line::CertificateNames,
         Line::CertificateRequest,
         Line::CertificateDates,
     ],
     help: Help {
-        means: "The certificate on port 5061 expires within a month.",
+        means: "The certificate on port 5061 expires within a month. For one that is valid for less than 90 days: within the last third of its time.",
         why: "On its last day federation stops for all SIP domains of this Access Edge. We cannot write to you when the day comes. Nothing is held back by it.",
         steps: &[
             "Renew the certificate now, with the same names. The list below has all that your request needs.",
@@ -188,6 +189,62 @@ pub(super) static CERTIFICATE_DOMAIN_SAN: Entry = Entry {
             "Assign it to the external interface.",
         ],
         note: "With many SIP domains the authority may ask for a certificate of another kind. Ask it how many names it takes.",
+        related: &[Topic::DnsAndCertificate, Topic::EdgesAndDomains],
+    },
+};
+
+pub(super) static CERTIFICATE_UNKNOWN: Entry = Entry {
+    severity: Severity::Unknown,
+    area: Area::Certificate,
+    owner: Owner::Certificates,
+    title: "Certificate could not be checked to the end",
+    text: "Something about it is not known to this portal, so nobody here can say whether it leads to a trusted root. That is not held against it: other programs may follow it. A plain certificate of a public authority can always be checked.",
+    lines: &[Line::Handshake],
+    help: Help {
+        means: "The certificate on port 5061, or one above it, has something that the portal cannot judge: a critical extension, a kind of signature, or two authorities of one name.",
+        why: "What cannot be checked is neither proof nor a fault. Programs differ in what they know, so some partners will accept it, and others may not.",
+        steps: &[
+            "See what it is, below, and ask your certificate authority whether a certificate without it can be had.",
+            "If two authorities of one name are sent, send the one alone that issued the certificate.",
+        ],
+        note: "",
+        related: &[Topic::DnsAndCertificate],
+    },
+};
+
+pub(super) static CERTIFICATE_CLIENT: Entry = Entry {
+    severity: Severity::Warning,
+    area: Area::Certificate,
+    owner: Owner::Certificates,
+    title: "Certificate is for servers alone",
+    text: "An Access Edge calls partners with the same certificate that it shows when they call. Some refuse it then, since client authentication is not among its purposes. Public authorities stop issuing both in one in 2026 and 2027, so ask yours what it offers.",
+    lines: &[Line::CertificateNames, Line::CertificateRequest],
+    help: Help {
+        means: "The purposes of the certificate (extended key usage) have server authentication, and not client authentication.",
+        why: "Federation is mutual: the Access Edge shows its certificate as a server when a partner calls, and as a client when it calls itself. Servers and gateways that look at the purposes refuse one that is not for clients, so calls come in and do not go out.",
+        steps: &[
+            "Ask your certificate authority for a certificate for server and client authentication. Some public ones no longer issue it: Let's Encrypt stopped in 2026, and the programme of Chrome's roots allows none from 2027 on.",
+            "If none is to be had, ask the partners that matter whether they look at the purpose.",
+        ],
+        note: "Nothing is held back by it.",
+        related: &[Topic::DnsAndCertificate],
+    },
+};
+
+pub(super) static CERTIFICATE_FIRST_NAME: Entry = Entry {
+    severity: Severity::Warning,
+    area: Area::Certificate,
+    owner: Owner::Certificates,
+    title: "Certificate has other names first",
+    text: "The FQDN of the Access Edge is neither the subject nor the first of the subject alternative names. Some gateways look no further. With the next certificate make it the subject, or the first name.",
+    lines: &[Line::CertificateNames, Line::CertificateRequest],
+    help: Help {
+        means: "The FQDN of the Access Edge is among the subject alternative names of the certificate, but is not the first, and is not the subject.",
+        why: "Every program should look at all names. Some gateways, older Kamailio among them, compare with the subject and the first name alone.",
+        steps: &[
+            "With the next certificate make the FQDN of the Access Edge the subject (common name), and the first alternative name.",
+        ],
+        note: "Nothing is held back by it.",
         related: &[Topic::DnsAndCertificate, Topic::EdgesAndDomains],
     },
 };

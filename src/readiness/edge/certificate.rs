@@ -1,15 +1,17 @@
-//! Is this certificate right for the Access Edge and the domains that are routed to it?
+//! Judges a certificate, and how it was shown, for an Access Edge and the domains that are routed to it.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::super::{
     Code, Finding, Severity,
-    tls::{Leaf, SHORTEST_RSA, Shown, Trust},
+    tls::{Leaf, Limit, Proof, SHORTEST_RSA, Shown, Trust, Version},
 };
 use crate::names::{AccessEdge, SipDomain};
 
-/// How long before its end a certificate is warned of.
+/// How long before its end a certificate is warned of: this long, and no longer than the last third of
+/// its time. Short-lived ones are renewed by themselves when two thirds have passed.
 const SOON: TimeDelta = TimeDelta::days(30);
+const SOON_PART: i32 = 3;
 
 /// Everything that is to be said about the certificate, each problem on its own; that it is fine,
 /// where none is blocking, beside the warnings.
@@ -21,15 +23,40 @@ pub(super) fn judge(
 ) -> Vec<Finding> {
     let own = shown.chain.first().and_then(|der| Leaf::read(der));
     let mut findings: Vec<_> = untrusted(edge, shown, own.as_ref()).into_iter().collect();
+    findings.extend(unfollowed(edge, shown.trust));
     if let Some(own) = own {
         findings.extend(dates(edge, &own, now));
         findings.extend(name(edge, &own, shown.constrained));
         findings.extend(domain_names(edge, domains, &own));
-        if findings.iter().all(|f| f.severity != Severity::Blocking) {
+        findings.extend(client(edge, &own));
+        findings.extend(first_name(edge, &own));
+        if findings.iter().all(|f| f.severity < Severity::Unknown) {
             findings.insert(0, fine(edge, shown, &own));
         }
     }
+    findings.extend(old_tls(edge, shown));
     findings
+}
+
+/// Whether old versions of TLS, or old suites, are all that it was brought to.
+fn old_tls(edge: &AccessEdge, shown: &Shown) -> Option<Finding> {
+    let version = shown.version.as_str();
+    let (severity, found) = match shown.version {
+        Version::Tls10 | Version::Tls11 => {
+            let found = format!("{version} is the newest that it speaks: switch TLS 1.2 on");
+            (Severity::Blocking, found)
+        }
+        Version::Tls12 | Version::Tls13 if shown.suite.is_old() => {
+            let found = format!("{version} with {}, offered newer ones", shown.suite.0);
+            (Severity::Warning, found)
+        }
+        Version::Tls12 | Version::Tls13 => return None,
+    };
+    let expected = "TLS 1.2 or later, with ECDHE and GCM";
+    Some(Finding {
+        severity,
+        ..Finding::new(Code::TlsOld, edge.as_fqdn(), expected, [found])
+    })
 }
 
 fn fine(edge: &AccessEdge, shown: &Shown, own: &Leaf) -> Finding {
@@ -39,15 +66,19 @@ fn fine(edge: &AccessEdge, shown: &Shown, own: &Leaf) -> Finding {
         "leads to a trusted root".to_owned(),
         until(own.not_after),
     ];
-    let found = facts.into_iter().chain(names(own));
+    let unseen = (shown.proof == Proof::Unseen).then(|| {
+        "it broke off before it proved that it holds the key, as servers do that want a certificate in \
+         return"
+            .to_owned()
+    });
+    let found = facts.into_iter().chain(unseen).chain(names(own));
     Finding::new(Code::Certificate, edge.as_fqdn(), &expected, found)
 }
 
 fn untrusted(edge: &AccessEdge, shown: &Shown, own: Option<&Leaf>) -> Option<Finding> {
-    let trust = if own.is_none() {
-        Trust::Unreadable
-    } else {
-        shown.trust
+    let trust = match shown.trust {
+        Trust::Root if own.is_none() => Trust::Unreadable,
+        trust => trust,
     };
     let mut found: Vec<_> = astray(trust).into_iter().collect();
     if let Some(own) = own {
@@ -67,25 +98,89 @@ fn untrusted(edge: &AccessEdge, shown: &Shown, own: Option<&Leaf>) -> Option<Fin
 /// Where it leads instead of to a trusted root.
 fn astray(trust: Trust) -> Option<String> {
     let what = match trust {
-        Trust::Root => return None,
+        Trust::Root | Trust::Unfollowed(_) => return None,
         Trust::SelfSigned => "it is signed by itself, not by an authority",
         Trust::Incomplete { sent } => return Some(incomplete(sent)),
         Trust::UnknownRoot => "it leads to a root that is not trusted",
-        Trust::IssuerExpired => "a certificate above it has expired",
-        Trust::IssuerNotYetValid => "a certificate above it is not valid yet",
-        Trust::Algorithm => "it, or one above it, is signed in a way that is no longer accepted",
-        Trust::Signature => "a signature on the way to the root does not fit",
-        Trust::SameName => {
-            "two authorities of the same name stand above it, and no way past them to a trusted root \
-             is found: send the one that issued it, and not the other"
+        Trust::IssuerExpired => {
+            "a certificate above it has expired: the server has to send the one that its authority uses now"
         }
+        Trust::IssuerNotYetValid => "a certificate above it is not valid yet",
+        Trust::Weak { hash, own } => {
+            let which = if own { "it" } else { "a certificate above it" };
+            return Some(format!(
+                "{which} is signed with {hash}, which is no longer accepted: SHA-256 or better is needed"
+            ));
+        }
+        Trust::ShortKey(bits) => {
+            return Some(format!(
+                "a certificate above it has an RSA key of {bits} bits, which is too short: {SHORTEST_RSA} or more"
+            ));
+        }
+        Trust::Signature => "a signature on the way to the root does not fit",
         Trust::Purpose => "server authentication is not among its purposes",
         Trust::Authority => "it is an authority's own certificate, not a server's",
         Trust::NotPermitted => "an authority above it may not issue it",
         Trust::Unreadable => "it cannot be read",
-        Trust::Other => "its way to a root cannot be verified",
     };
     Some(what.to_owned())
+}
+
+/// That it could not be followed here, which is held against nobody.
+fn unfollowed(edge: &AccessEdge, trust: Trust) -> Option<Finding> {
+    let Trust::Unfollowed(limit) = trust else {
+        return None;
+    };
+    let found = match limit {
+        Limit::Extension(name) => {
+            format!("it, or one above it, has a critical extension that is not known here: {name}")
+        }
+        Limit::Signature => {
+            "a signature on the way to the root is of a kind that is not known here".to_owned()
+        }
+        Limit::Namesakes => {
+            "two authorities of the same name stand above it, and no way past them to a trusted \
+             root is found here: it helps to send the one that issued it, and not the other"
+                .to_owned()
+        }
+        Limit::Other => {
+            "something on the way to the root has a form that is not known here".to_owned()
+        }
+    };
+    let expected = "a way to a trusted root that can be followed here";
+    let name = edge.as_fqdn();
+    Some(Finding::new(
+        Code::CertificateUnknown,
+        name,
+        expected,
+        [found],
+    ))
+}
+
+/// Whether it was made for servers and not for clients. An Access Edge is both.
+fn client(edge: &AccessEdge, own: &Leaf) -> Option<Finding> {
+    let lacks = own.for_servers && !own.for_clients;
+    let expected = "client authentication among its purposes";
+    let found = ["its purposes have server authentication, and not client authentication"];
+    lacks.then(|| Finding::new(Code::CertificateClient, edge.as_fqdn(), expected, found))
+}
+
+/// Whether the edge is a name of it, and yet neither the subject's nor the first.
+fn first_name(edge: &AccessEdge, own: &Leaf) -> Option<Finding> {
+    let is_edge = |name: &String| name == edge.as_str();
+    let later = own.names.iter().skip(1).any(is_edge) && !own.subject.iter().any(is_edge);
+    let expected = format!("{edge} as subject, or first of the subject alternative names");
+    let first = own
+        .names
+        .first()
+        .map(|name| format!("the first name is {name}"));
+    let subject = own
+        .subject
+        .iter()
+        .map(|name| format!("the subject is {name}"));
+    let found = first.into_iter().chain(subject);
+    let name = edge.as_fqdn();
+    later.then(|| Finding::new(Code::CertificateFirstName, name, &expected, found))
 }
 
 fn incomplete(sent: usize) -> String {
@@ -99,6 +194,11 @@ fn incomplete(sent: usize) -> String {
     )
 }
 
+/// How long before its end it is warned of.
+fn soon(own: &Leaf) -> TimeDelta {
+    SOON.min((own.not_after - own.not_before) / SOON_PART)
+}
+
 fn dates(edge: &AccessEdge, own: &Leaf, now: DateTime<Utc>) -> Option<Finding> {
     let from = format!("valid from {}", minute(own.not_before));
     let (code, expected, found) = if own.not_after < now {
@@ -107,8 +207,8 @@ fn dates(edge: &AccessEdge, own: &Leaf, now: DateTime<Utc>) -> Option<Finding> {
     } else if own.not_before > now {
         let expected = "a certificate that is valid already";
         (Code::CertificateNotYetValid, expected, from)
-    } else if own.not_after - now < SOON {
-        let expected = "valid for 30 days or more";
+    } else if own.not_after - now < soon(own) {
+        let expected = "valid for more than the last third of its time, or for 30 days";
         (Code::CertificateExpiresSoon, expected, until(own.not_after))
     } else {
         return None;
@@ -184,10 +284,14 @@ fn covers(name: &str, host: &str) -> bool {
 }
 
 fn names(own: &Leaf) -> impl Iterator<Item = String> {
-    let none = own.names.is_empty();
+    let none = own.names.is_empty() && own.odd.is_empty();
     let none = none.then(|| "no DNS name among the subject alternative names".to_owned());
     let each = own.names.iter().map(|name| format!("for {name}"));
-    each.chain(none)
+    let odd = own
+        .odd
+        .iter()
+        .map(|entry| format!("an entry that is no DNS name: \"{entry}\""));
+    each.chain(odd).chain(none)
 }
 
 fn until(time: DateTime<Utc>) -> String {

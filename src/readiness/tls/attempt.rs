@@ -1,36 +1,32 @@
-//! What does one address do when a handshake is begun?
+//! Shakes hands with one address until it has shown its certificate.
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
-    sync::{Arc, OnceLock},
+    net::{IpAddr, SocketAddr, UdpSocket},
+    pin::pin,
     time::Duration,
 };
 
 use chrono::{DateTime, Utc};
-use rustls::{
-    AlertDescription, ClientConfig, DigitallySignedStruct, Error, InvalidMessage, PeerIncompatible,
-    SignatureScheme,
-    client::{
-        Resumption,
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    },
-    crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, ServerName, UnixTime},
-};
+use nix::errno::Errno;
+use openssl::ssl::{self, Ssl, SslContext, SslRef, SslVersion};
+use rustls_pki_types::TrustAnchor;
 use tokio::{
     io::AsyncWriteExt as _,
     net::TcpStream,
     time::{Instant, timeout_at},
 };
-use tokio_rustls::TlsConnector;
+use tokio_openssl::SslStream;
 
-use super::{Failure, PORT, Shown, Version, bounded::Bounded, roots::Roots, trust::trust};
+use super::{Failure, PORT, Proof, Shown, Suite, Version, bounded::Bounded, trust::trust};
 use crate::names::AccessEdge;
 
 /// What an address did instead of showing a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
+    /// It cannot be looked at from this machine, which has no way to such addresses at all, or lacks
+    /// something else. That says nothing about the address.
+    NotFromHere,
     /// Nobody listens.
     Refused,
     /// No way leads there.
@@ -45,23 +41,33 @@ pub enum Outcome {
     Silent,
     /// It says something, and that is not TLS.
     NotTls,
-    /// It speaks versions of TLS or SSL only that are not safe.
+    /// It speaks no version of TLS that is known here.
     OldTls,
     /// It refuses, with an alert of this number (RFC 8446, 6).
     Alert(u8),
-    /// It has nothing in common with what is safe.
-    Incompatible,
     /// It begins a handshake and closes in the middle.
     Closed,
     /// It begins a handshake and does not go on.
     Stalled,
-    /// It breaks the rules of TLS.
+    /// The handshake cannot be brought to an end.
     Broken,
+}
+
+/// How a handshake ended.
+#[derive(Clone, Copy)]
+enum End {
+    Done,
+    /// Its signature does not fit its certificate.
+    FalseProof,
+    /// Its certificate is none.
+    Unreadable,
+    Otherwise(Outcome),
 }
 
 /// One address and how long it may take.
 pub(super) struct Attempt<'a> {
-    pub(super) roots: &'a Roots,
+    pub(super) context: &'a SslContext,
+    pub(super) roots: &'a [TrustAnchor<'static>],
     pub(super) edge: &'a AccessEdge,
     pub(super) address: IpAddr,
     pub(super) now: DateTime<Utc>,
@@ -70,15 +76,13 @@ pub(super) struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// Shakes hands until the certificate is there, or why it is not.
+    /// Shakes hands until the certificate is there, or says why it is not.
     pub(super) async fn run(self) -> Result<Shown, Failure> {
-        let witness = Arc::new(Witness::new(self.roots));
-        let outcome = match self.connect().await {
-            Ok(stream) => self.shake(stream, &witness).await,
-            Err(outcome) => outcome,
+        let shown = match self.connect().await {
+            Ok(stream) => self.shake(stream).await,
+            Err(outcome) => Err(outcome),
         };
-        let testimony = witness.testify(self.address, self.roots, self.now);
-        testimony.ok_or(Failure {
+        shown.map_err(|outcome| Failure {
             address: self.address,
             outcome,
         })
@@ -88,155 +92,147 @@ impl Attempt<'_> {
         let deadline = self.deadline.min(Instant::now() + self.connect);
         let connecting = TcpStream::connect(SocketAddr::new(self.address, PORT));
         match timeout_at(deadline, connecting).await {
-            Ok(Ok(stream)) => Ok(stream),
-            Ok(Err(error)) => Err(match error.kind() {
-                io::ErrorKind::ConnectionRefused => Outcome::Refused,
-                io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
-                    Outcome::NoRoute
-                }
-                io::ErrorKind::TimedOut => Outcome::NoAnswer,
-                io::ErrorKind::ConnectionReset => Outcome::Hung,
-                _ => Outcome::NoConnection,
-            }),
+            Ok(connected) => connected.map_err(|error| self.unconnected(&error)),
             Err(_) => Err(Outcome::NoAnswer),
         }
     }
 
-    /// Shakes hands; what is said counts only where the witness has nothing to tell.
-    async fn shake(&self, stream: TcpStream, witness: &Arc<Witness>) -> Outcome {
-        let builder = ClientConfig::builder_with_provider(Arc::new(self.roots.provider.clone()));
-        let Ok(builder) = builder.with_safe_default_protocol_versions() else {
-            return Outcome::Incompatible;
-        };
-        let verifier: Arc<dyn ServerCertVerifier> = Arc::clone(witness) as _;
-        let mut config = builder
-            .dangerous()
-            .with_custom_certificate_verifier(verifier)
-            .with_no_client_auth();
-        // A session that goes on shows no certificate.
-        config.resumption = Resumption::disabled();
-        let name = ServerName::try_from(self.edge.as_str().to_owned())
-            .unwrap_or_else(|_| self.address.into());
-        let mut stream = Bounded::new(stream);
-        let handshake = async {
-            let mut tls = TlsConnector::from(Arc::new(config))
-                .connect(name, &mut stream)
-                .await?;
-            tls.shutdown().await
-        };
-        let ended = timeout_at(self.deadline, handshake).await;
-        match ended {
-            _ if !stream.began_as_tls() => Outcome::NotTls,
-            Err(_) if stream.so_far() == 0 => Outcome::Silent,
-            Err(_) => Outcome::Stalled,
-            // It cannot be done without a certificate.
-            Ok(Ok(())) => Outcome::Broken,
-            Ok(Err(error)) => fault(&error, stream.so_far()),
-        }
-    }
-}
-
-/// What a failed handshake says about the peer.
-fn fault(error: &io::Error, read: usize) -> Outcome {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
-    match inner {
-        Some(
-            Error::AlertReceived(AlertDescription::ProtocolVersion)
-            | Error::PeerIncompatible(
-                PeerIncompatible::ServerDoesNotSupportTls12Or13
-                | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
-            ),
-        ) => Outcome::OldTls,
-        Some(Error::AlertReceived(alert)) => Outcome::Alert(u8::from(*alert)),
-        Some(Error::PeerIncompatible(_)) => Outcome::Incompatible,
-        Some(Error::InvalidMessage(
-            InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
-        )) => Outcome::NotTls,
-        Some(_) => Outcome::Broken,
-        None if error.kind() == io::ErrorKind::QuotaExceeded => Outcome::Broken,
-        None if read == 0 => Outcome::Hung,
-        None => Outcome::Closed,
-    }
-}
-
-/// Lets every chain pass and remembers it; holds the peer to the proof that it has the key.
-#[derive(Debug)]
-struct Witness {
-    algorithms: WebPkiSupportedAlgorithms,
-    seen: OnceLock<Vec<Vec<u8>>>,
-    proof: OnceLock<(Version, bool)>,
-}
-
-impl Witness {
-    fn new(roots: &Roots) -> Self {
-        Self {
-            algorithms: roots.provider.signature_verification_algorithms,
-            seen: OnceLock::new(),
-            proof: OnceLock::new(),
+    fn unconnected(&self, error: &io::Error) -> Outcome {
+        match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
+            Errno::ECONNREFUSED => Outcome::Refused,
+            Errno::ENETUNREACH | Errno::EHOSTUNREACH if self.leads_somewhere() => Outcome::NoRoute,
+            Errno::ENETUNREACH
+            | Errno::EHOSTUNREACH
+            | Errno::EADDRNOTAVAIL
+            | Errno::EAFNOSUPPORT
+            | Errno::EACCES
+            | Errno::EPERM
+            | Errno::EMFILE
+            | Errno::ENFILE
+            | Errno::ENOBUFS
+            | Errno::ENOMEM => Outcome::NotFromHere,
+            Errno::ETIMEDOUT => Outcome::NoAnswer,
+            Errno::ECONNRESET => Outcome::Hung,
+            _ => Outcome::NoConnection,
         }
     }
 
-    /// What was seen, if a certificate was.
-    fn testify(&self, address: IpAddr, roots: &Roots, now: DateTime<Utc>) -> Option<Shown> {
-        let chain = self.seen.get()?;
-        let (version, proven) = *self.proof.get()?;
-        let (trust, constrained) = trust(chain, roots, now);
-        Some(Shown {
-            address,
-            version,
-            chain: chain.clone(),
-            proven,
+    /// Whether this machine has a way to the address, by its own tables: nothing is sent.
+    fn leads_somewhere(&self) -> bool {
+        let any: SocketAddr = match self.address {
+            IpAddr::V4(_) => ([0; 4], 0).into(),
+            IpAddr::V6(_) => ([0; 16], 0).into(),
+        };
+        let socket = UdpSocket::bind(any);
+        socket.is_ok_and(|socket| socket.connect((self.address, PORT)).is_ok())
+    }
+
+    /// Shakes hands, and tells what there was to see.
+    async fn shake(&self, stream: TcpStream) -> Result<Shown, Outcome> {
+        let ssl = Ssl::new(self.context).and_then(|mut ssl| {
+            ssl.set_hostname(self.edge.as_str())?;
+            SslStream::new(ssl, Bounded::new(stream))
+        });
+        let mut tls = pin!(ssl.map_err(|_| Outcome::NotFromHere)?);
+        let ended = timeout_at(self.deadline, tls.as_mut().connect()).await;
+        let read = tls.get_ref().so_far();
+        let end = match ended {
+            Ok(Ok(())) => {
+                // What it makes of the farewell is its own affair.
+                drop(timeout_at(self.deadline, tls.shutdown()).await);
+                End::Done
+            }
+            Ok(Err(error)) => end(&error, read),
+            Err(_) if read == 0 => End::Otherwise(Outcome::Silent),
+            Err(_) => End::Otherwise(Outcome::Stalled),
+        };
+        self.seen(tls.ssl(), tls.get_ref(), end)
+    }
+
+    /// What there is to see after a handshake came to this end.
+    fn seen<S>(&self, ssl: &SslRef, wire: &Bounded<S>, end: End) -> Result<Shown, Outcome> {
+        if !wire.began_as_tls() {
+            return Err(Outcome::NotTls);
+        }
+        let chain = ssl.peer_cert_chain().into_iter().flatten();
+        let chain: Vec<_> = chain.filter_map(|one| one.to_der().ok()).collect();
+        let suite = ssl.current_cipher().map_or(Suite::UNKNOWN, |cipher| {
+            Suite(cipher.standard_name().unwrap_or(cipher.name()))
+        });
+        let proof = match end {
+            End::Done => Proof::Given,
+            End::Unreadable => Proof::Unseen,
+            End::FalseProof if !chain.is_empty() => Proof::Failed,
+            // A server without the key cannot read what it is sent.
+            End::Otherwise(Outcome::Alert(20 | 51)) if wire.went_on() && !suite.is_signed() => {
+                Proof::Failed
+            }
+            End::Otherwise(_) if wire.went_on() && suite.is_signed() => Proof::Given,
+            End::Otherwise(_) if wire.went_on() => Proof::Unseen,
+            End::Otherwise(outcome) => return Err(outcome),
+            End::FalseProof => return Err(Outcome::Broken),
+        };
+        let (trust, constrained) = trust(&chain, self.roots, self.now);
+        Ok(Shown {
+            address: self.address,
+            version: version(ssl),
+            suite,
+            chain,
+            proof,
             trust,
             constrained,
         })
     }
+}
 
-    fn note(
-        &self,
-        version: Version,
-        proof: Result<HandshakeSignatureValid, Error>,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.proof.get_or_init(|| (version, proof.is_ok()));
-        proof
+fn version(ssl: &SslRef) -> Version {
+    match ssl.version2() {
+        Some(SslVersion::TLS1_3) => Version::Tls13,
+        Some(SslVersion::TLS1_2) => Version::Tls12,
+        Some(SslVersion::TLS1_1) => Version::Tls11,
+        _ => Version::Tls10,
     }
 }
 
-impl ServerCertVerifier for Witness {
-    fn verify_server_cert(
-        &self,
-        own: &CertificateDer<'_>,
-        others: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let chain = std::iter::once(own).chain(others);
-        let chain = chain.map(|der| der.to_vec()).collect();
-        self.seen.get_or_init(|| chain);
-        Ok(ServerCertVerified::assertion())
-    }
+/// Libraries that OpenSSL's errors come from, and its reasons, by their numbers (`err.h`, `sslerr.h`).
+mod number {
+    pub(super) const IN_ASN1: i32 = 13;
+    pub(super) const IN_SSL: i32 = 20;
+    /// An alert that came is a reason of this and its own number.
+    pub(super) const ALERT: i32 = 1000;
+    pub(super) const BAD_SIGNATURE: i32 = 123;
+    pub(super) const DIGEST_CHECK_FAILED: i32 = 149;
+    pub(super) const UNSUPPORTED_PROTOCOL: i32 = 258;
+    pub(super) const WRONG_SSL_VERSION: i32 = 266;
+    pub(super) const WRONG_VERSION_NUMBER: i32 = 267;
+    pub(super) const UNEXPECTED_EOF: i32 = 294;
+}
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        own: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let proof = verify_tls12_signature(message, own, signed, &self.algorithms);
-        self.note(Version::Tls12, proof)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        own: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let proof = verify_tls13_signature(message, own, signed, &self.algorithms);
-        self.note(Version::Tls13, proof)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+/// What a failed handshake says about the peer, of which so many bytes were read.
+fn end(error: &ssl::Error, read: usize) -> End {
+    let closed = if read == 0 {
+        Outcome::Hung
+    } else {
+        Outcome::Closed
+    };
+    let quota = |error: &io::Error| error.kind() == io::ErrorKind::QuotaExceeded;
+    let Some(stack) = error.ssl_error() else {
+        let broken = error.io_error().is_some_and(quota);
+        return End::Otherwise(if broken { Outcome::Broken } else { closed });
+    };
+    let of = |library| move |error: &&openssl::error::Error| error.library_code() == library;
+    let reason = stack.errors().iter().find(of(number::IN_SSL));
+    match reason.map_or(0, openssl::error::Error::reason_code) {
+        number::UNEXPECTED_EOF => End::Otherwise(closed),
+        number::BAD_SIGNATURE | number::DIGEST_CHECK_FAILED => End::FalseProof,
+        number::UNSUPPORTED_PROTOCOL | number::WRONG_SSL_VERSION | number::WRONG_VERSION_NUMBER => {
+            End::Otherwise(Outcome::OldTls)
+        }
+        _ if stack.errors().iter().any(|it| of(number::IN_ASN1)(&it)) => End::Unreadable,
+        alert => End::Otherwise(match u8::try_from(alert - number::ALERT) {
+            Ok(70) => Outcome::OldTls,
+            Ok(alert) => Outcome::Alert(alert),
+            Err(_) => Outcome::Broken,
+        }),
     }
 }

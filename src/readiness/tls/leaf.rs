@@ -1,20 +1,25 @@
-//! What does a server's certificate say?
+//! Reads what a server's certificate says.
 
 use chrono::{DateTime, Utc};
 use x509_parser::{
-    certificate::X509Certificate, extensions::GeneralName, prelude::FromDer as _,
-    public_key::PublicKey, time::ASN1Time,
+    certificate::X509Certificate,
+    extensions::{GeneralName, ParsedExtension},
+    prelude::FromDer as _,
+    public_key::PublicKey,
+    time::ASN1Time,
 };
 
 /// The shortest RSA key that is accepted, in bits (CA/Browser Forum, Baseline Requirements, 6.1.5).
 pub(in crate::readiness) const SHORTEST_RSA: usize = 2048;
 
-/// What the checks want to know of a certificate. No name but those that have the form of DNS names
-/// is taken over, so nobody's name or address is among them.
+/// What the checks want to know of a certificate. No name but those that have the form of DNS names,
+/// or were meant to, is taken over, so nobody's name or address is among them.
 #[derive(Clone, PartialEq, Eq)]
 pub(in crate::readiness) struct Leaf {
     /// DNS names among the subject alternative names, lower-case, wildcards too, each once.
     pub(in crate::readiness) names: Vec<String>,
+    /// What stands among them as a DNS name and is not quite one, to the letter.
+    pub(in crate::readiness) odd: Vec<String>,
     /// Whether there are subject alternative names at all, of whatever kind, or an extension for them
     /// that cannot be read. Then the subject names no server (RFC 5922, 7.1).
     pub(in crate::readiness) has_alternatives: bool,
@@ -24,6 +29,10 @@ pub(in crate::readiness) struct Leaf {
     pub(in crate::readiness) not_after: DateTime<Utc>,
     /// Made for servers: its purposes are not restricted, or server authentication is one.
     pub(in crate::readiness) for_servers: bool,
+    /// The same for clients.
+    pub(in crate::readiness) for_clients: bool,
+    /// The hash of its signature, where that is no longer accepted.
+    pub(in crate::readiness) weak_hash: Option<&'static str>,
     /// Size of its RSA key in bits, where that is below [`SHORTEST_RSA`].
     pub(in crate::readiness) short_key: Option<usize>,
     /// Distinguished names, to compare and nothing else; DER.
@@ -39,21 +48,31 @@ impl Leaf {
         let has_alternatives = !matches!(alternatives, Ok(None));
         let names = alternatives.ok().flatten();
         let names = names.map_or(&[][..], |found| &found.value.general_names);
-        let names = names.iter().filter_map(|name| match name {
-            GeneralName::DNSName(name) => dns_form(name),
-            _ => None,
-        });
+        let entries = || {
+            names.iter().filter_map(|name| match name {
+                GeneralName::DNSName(name) => Some((*name).to_owned()),
+                GeneralName::Invalid(tag, bytes) if tag.0 == DNS_NAME => {
+                    Some(String::from_utf8_lossy(bytes).into_owned())
+                }
+                _ => None,
+            })
+        };
+        let odd = |entry: &String| dns_form(entry).is_none() && was_meant(entry);
         let subject = read.subject().iter_common_name();
         let subject = subject.filter_map(|name| dns_form(name.as_str().ok()?));
         let purposes = read.extended_key_usage();
+        let purposes = purposes.map(|purposes| purposes.map(|found| found.value));
         Some(Self {
-            names: once(names),
+            names: once(entries().filter_map(|entry| dns_form(&entry))),
+            odd: once(entries().filter(odd)),
             has_alternatives,
             subject: once(subject),
             not_before: time(read.validity().not_before)?,
             not_after: time(read.validity().not_after)?,
-            for_servers: purposes
-                .is_ok_and(|purposes| purposes.is_none_or(|found| found.value.server_auth)),
+            for_servers: (purposes.as_ref()).is_ok_and(|it| it.is_none_or(|it| it.server_auth)),
+            for_clients: (purposes.as_ref())
+                .is_ok_and(|it| it.is_none_or(|it| it.client_auth || it.any)),
+            weak_hash: weak_hash(&read.signature_algorithm.algorithm.to_id_string()),
             short_key: match read.public_key().parsed() {
                 Ok(PublicKey::RSA(key)) => Some(key.key_size()).filter(|bits| *bits < SHORTEST_RSA),
                 _ => None,
@@ -73,6 +92,41 @@ fn time(read: ASN1Time) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp(read.timestamp(), 0)
 }
 
+/// The tag of a DNS name among alternative names (RFC 5280, 4.2.1.6).
+const DNS_NAME: u32 = 2;
+
+/// The hash of a signature of this kind, where that is no longer accepted (RFC 9155; CA/Browser Forum,
+/// Baseline Requirements, 7.1.3.2).
+fn weak_hash(kind: &str) -> Option<&'static str> {
+    match kind {
+        "1.2.840.113549.1.1.5" | "1.2.840.10045.4.1" | "1.2.840.10040.4.3" | "1.3.14.3.2.29" => {
+            Some("SHA-1")
+        }
+        "1.2.840.113549.1.1.4" => Some("MD5"),
+        "1.2.840.113549.1.1.2" => Some("MD2"),
+        _ => None,
+    }
+}
+
+/// The first critical extension of a certificate that webpki does not know.
+pub(super) fn unknown_critical(der: &[u8]) -> Option<&'static str> {
+    let (_, read) = X509Certificate::from_der(der).ok()?;
+    let mut critical = read.extensions().iter().filter(|found| found.critical);
+    critical.find_map(|found| match found.parsed_extension() {
+        ParsedExtension::BasicConstraints(_)
+        | ParsedExtension::KeyUsage(_)
+        | ParsedExtension::ExtendedKeyUsage(_)
+        | ParsedExtension::NameConstraints(_)
+        | ParsedExtension::SubjectAlternativeName(_)
+        | ParsedExtension::CRLDistributionPoints(_) => None,
+        ParsedExtension::CertificatePolicies(_) => Some("certificatePolicies"),
+        ParsedExtension::PolicyMappings(_) => Some("policyMappings"),
+        ParsedExtension::PolicyConstraints(_) => Some("policyConstraints"),
+        ParsedExtension::InhibitAnyPolicy(_) => Some("inhibitAnyPolicy"),
+        _ => Some("an extension that is hardly known"),
+    })
+}
+
 /// The name in lower case, if it has the form of a DNS name of two labels or more. An IPv4 address
 /// has not: no last label is a number.
 fn dns_form(name: &str) -> Option<String> {
@@ -82,6 +136,17 @@ fn dns_form(name: &str) -> Option<String> {
     let (_, last) = name.rsplit_once('.')?;
     let number = last.bytes().all(|b| b.is_ascii_digit());
     (name.len() <= 253 && !number && name.split('.').all(label)).then_some(name)
+}
+
+/// Whether an entry that is no DNS name was meant to be one: some part of it has dots between letters.
+/// A person's address or a number of a host is not shown.
+fn was_meant(entry: &str) -> bool {
+    let parts = || entry.split(|c: char| !(c.is_alphanumeric() || ".-_*@%".contains(c)));
+    let parts = || parts().map(|part| part.trim_matches('.'));
+    let numbers = |part: &str| part.parse::<std::net::Ipv4Addr>().is_ok();
+    !entry.contains(['@', '%'])
+        && !parts().any(numbers)
+        && parts().any(|part| part.split('.').count() > 1 && part.split('.').all(|l| !l.is_empty()))
 }
 
 /// Each once, in order.

@@ -1,12 +1,9 @@
-//! Whom do certificates have to lead to?
+//! The roots that certificates have to lead to.
 
 use std::{fs, io, path::Path};
 
-use rustls::{
-    RootCertStore,
-    crypto::{CryptoProvider, ring},
-    pki_types::{CertificateDer, pem::PemObject as _},
-};
+use rustls_pki_types::{CertificateDer, TrustAnchor, pem::PemObject as _};
+use webpki::anchor_from_trusted_cert;
 
 /// Why the roots to trust cannot be taken from a file.
 #[derive(Debug, thiserror::Error)]
@@ -23,40 +20,28 @@ pub enum TlsError {
     /// What stands there as a certificate is none.
     #[error("certificate {0} in the file of trusted roots cannot be read")]
     Certificate(usize),
+    /// The library that speaks TLS does not start.
+    #[error("OpenSSL cannot be used: {0}")]
+    Library(#[from] openssl::error::ErrorStack),
 }
 
-/// The roots that are trusted, and the cryptography to get there.
-#[derive(Debug)]
-pub(super) struct Roots {
-    pub(super) store: RootCertStore,
-    pub(super) provider: CryptoProvider,
+/// The roots of Mozilla, as they were when this was built.
+pub(super) fn public() -> Vec<TrustAnchor<'static>> {
+    webpki_roots::TLS_SERVER_ROOTS.to_vec()
 }
 
-impl Roots {
-    /// Those of Mozilla, as they were when this was built.
-    pub(super) fn public() -> Self {
-        Self::new(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect())
+/// Those in a PEM file.
+pub(super) fn of_file(path: &Path) -> Result<Vec<TrustAnchor<'static>>, TlsError> {
+    let text = fs::read(path).map_err(TlsError::File)?;
+    let mut roots = Vec::new();
+    for (place, root) in CertificateDer::pem_slice_iter(&text).enumerate() {
+        let root = root.map_err(|_| TlsError::Pem)?;
+        let anchor =
+            anchor_from_trusted_cert(&root).map_err(|_| TlsError::Certificate(place + 1))?;
+        roots.push(anchor.to_owned());
     }
-
-    /// Those in a PEM file.
-    pub(super) fn of_file(path: &Path) -> Result<Self, TlsError> {
-        let text = fs::read(path).map_err(TlsError::File)?;
-        let mut store = RootCertStore::empty();
-        for (place, root) in CertificateDer::pem_slice_iter(&text).enumerate() {
-            let root = root.map_err(|_| TlsError::Pem)?;
-            let added = store.add(root);
-            added.map_err(|_| TlsError::Certificate(place + 1))?;
-        }
-        if store.is_empty() {
-            return Err(TlsError::Empty);
-        }
-        Ok(Self::new(store))
+    if roots.is_empty() {
+        return Err(TlsError::Empty);
     }
-
-    fn new(store: RootCertStore) -> Self {
-        Self {
-            store,
-            provider: ring::default_provider(),
-        }
-    }
+    Ok(roots)
 }

@@ -1,16 +1,17 @@
-//! Where does a chain of certificates lead?
+//! Follows a chain of certificates to a root.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
+use openssl::x509::X509;
+use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{
     EndEntityCert, Error, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage, VerifiedPath,
     anchor_from_trusted_cert,
 };
 use x509_parser::{certificate::X509Certificate, prelude::FromDer as _};
 
-use super::{Leaf, roots::Roots};
+use super::{Leaf, leaf, signatures::ACCEPTED};
 
 /// Where the chain leads that a server sent, whatever its names and the dates of its own
 /// certificate.
@@ -31,14 +32,17 @@ pub enum Trust {
     IssuerExpired,
     /// Past a certificate above the server's own that is not valid yet.
     IssuerNotYetValid,
-    /// Past a signature of a kind that is not accepted, such as SHA-1.
-    Algorithm,
+    /// Past a signature of a kind that is no longer accepted.
+    Weak {
+        /// The hash that it is made with.
+        hash: &'static str,
+        /// Whether it is that of the server's own certificate.
+        own: bool,
+    },
+    /// Past an authority whose RSA key is too short, of so many bits.
+    ShortKey(usize),
     /// Past a signature that does not fit.
     Signature,
-    /// Past two authorities of one name, and not by the one nor by the other. webpki counts a
-    /// certificate that an authority issued to its own name as one more step, which RFC 5280, 6.1.4,
-    /// does not: so such a chain may be right and is still not followed.
-    SameName,
     /// Past a certificate that was not made for servers.
     Purpose,
     /// Nowhere: the certificate is that of an authority, not of a server.
@@ -47,7 +51,21 @@ pub enum Trust {
     NotPermitted,
     /// Nowhere: the server's own certificate cannot be read.
     Unreadable,
-    /// Nowhere, for another reason.
+    /// Perhaps to a root: it cannot be followed here, which is no fault of it.
+    Unfollowed(Limit),
+}
+
+/// What the portal cannot follow, and others can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// A certificate with this extension, which is critical.
+    Extension(&'static str),
+    /// A signature of a kind that is not known here.
+    Signature,
+    /// An authority that issued a certificate to its own name, for a new key. webpki counts that as
+    /// one more step, which RFC 5280, 6.1.4, does not, so such a chain may be right.
+    Namesakes,
+    /// Something else about the form of a certificate, or too many ways.
     Other,
 }
 
@@ -63,12 +81,16 @@ impl ExtendedKeyUsageValidator for AnyPurpose {
 /// Where `chain` leads at `now`, and whether an authority on a way to a trusted root may issue for some
 /// names alone. Dates of the server's own certificate are told apart from that: if
 /// it is not valid now, its chain is judged as of the nearest time at which it was.
-pub(super) fn trust(chain: &[Vec<u8>], roots: &Roots, now: DateTime<Utc>) -> (Trust, bool) {
+pub(super) fn trust(
+    chain: &[Vec<u8>],
+    anchors: &[TrustAnchor<'static>],
+    now: DateTime<Utc>,
+) -> (Trust, bool) {
     let Some((own, others)) = chain.split_first() else {
         return (Trust::Unreadable, false);
     };
     let Some(leaf) = Leaf::read(own) else {
-        return (Trust::Unreadable, false);
+        return (Trust::Unfollowed(Limit::Other), false);
     };
     let at = now.min(leaf.not_after).max(leaf.not_before);
     let seconds = u64::try_from(at.timestamp()).unwrap_or(0);
@@ -78,17 +100,16 @@ pub(super) fn trust(chain: &[Vec<u8>], roots: &Roots, now: DateTime<Utc>) -> (Tr
         .iter()
         .map(|der| CertificateDer::from(der.as_slice()))
         .collect();
-    let algorithms = roots.provider.signature_verification_algorithms.all;
-    let anchors = &roots.store.roots;
-    let Ok(own) = EndEntityCert::try_from(&own) else {
-        return (Trust::Unreadable, false);
+    let own = match EndEntityCert::try_from(&own) {
+        Ok(own) => own,
+        Err(error) => return (reason(&error, &leaf, chain, anchors), false),
     };
-    let any = own.verify_for_usage(algorithms, anchors, &others, at, AnyPurpose, None, None);
+    let any = own.verify_for_usage(ACCEPTED, anchors, &others, at, AnyPurpose, None, None);
     if let Err(error) = any {
         return (reason(&error, &leaf, chain, anchors), false);
     }
     let usage = KeyUsage::server_auth();
-    match own.verify_for_usage(algorithms, anchors, &others, at, usage, None, None) {
+    match own.verify_for_usage(ACCEPTED, anchors, &others, at, usage, None, None) {
         Ok(path) => (Trust::Root, is_constrained(&path)),
         Err(_) => (Trust::Purpose, false),
     }
@@ -122,32 +143,73 @@ fn reason(
         Error::CertExpired { .. } => Trust::IssuerExpired,
         Error::CertNotValidYet { .. } => Trust::IssuerNotYetValid,
         Error::UnsupportedSignatureAlgorithmContext(_)
-        | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => Trust::Algorithm,
-        Error::InvalidSignatureForPublicKey if has_namesakes(chain, anchors) => Trust::SameName,
+        | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
+            weak(leaf, chain).unwrap_or(Trust::Unfollowed(Limit::Signature))
+        }
+        Error::InvalidSignatureForPublicKey if short_key(chain).is_some() => {
+            Trust::ShortKey(short_key(chain).unwrap_or(0))
+        }
+        Error::InvalidSignatureForPublicKey | Error::PathLenConstraintViolated
+            if has_new_key(chain) =>
+        {
+            Trust::Unfollowed(Limit::Namesakes)
+        }
+        Error::InvalidSignatureForPublicKey if has_false_root(chain, anchors) => Trust::UnknownRoot,
         Error::InvalidSignatureForPublicKey | Error::SignatureAlgorithmMismatch => Trust::Signature,
         Error::EndEntityUsedAsCa
         | Error::NameConstraintViolation
         | Error::PathLenConstraintViolated
         | Error::CertDistrusted => Trust::NotPermitted,
-        _ => Trust::Other,
+        Error::UnsupportedCriticalExtension => {
+            let name = chain.iter().find_map(|der| leaf::unknown_critical(der));
+            Trust::Unfollowed(name.map_or(Limit::Other, Limit::Extension))
+        }
+        _ => Trust::Unfollowed(Limit::Other),
     }
 }
 
-/// Whether two authorities of one name and of different keys are among those that were sent and the
-/// trusted roots. Then a signature that does not fit the one says nothing of the other.
-fn has_namesakes(chain: &[Vec<u8>], anchors: &[TrustAnchor<'static>]) -> bool {
-    let sent = chain.iter().skip(1);
-    let sent = sent.filter_map(|der| {
-        anchor_from_trusted_cert(&CertificateDer::from(der.as_slice()))
-            .ok()
-            .map(|of| of.to_owned())
-    });
-    let sent: Vec<_> = sent.collect();
-    sent.iter().any(|one| {
-        sent.iter().chain(anchors).any(|other| {
-            one.subject == other.subject
-                && one.subject_public_key_info != other.subject_public_key_info
+/// The first signature on the way that is made with a hash that is no longer accepted. That of a root
+/// counts for nothing.
+fn weak(leaf: &Leaf, chain: &[Vec<u8>]) -> Option<Trust> {
+    if let Some(hash) = leaf.weak_hash {
+        return Some(Trust::Weak { hash, own: true });
+    }
+    let above = chain.iter().skip(1).filter_map(|der| Leaf::read(der));
+    let mut above = above.filter(|above| !above.is_self_issued());
+    let hash = above.find_map(|above| above.weak_hash)?;
+    Some(Trust::Weak { hash, own: false })
+}
+
+/// The size of the shortest RSA key of an authority, if it is too short.
+fn short_key(chain: &[Vec<u8>]) -> Option<usize> {
+    let above = chain.iter().skip(1).filter_map(|der| Leaf::read(der));
+    above.filter_map(|above| above.short_key).min()
+}
+
+/// Whether an authority has issued a certificate to its own name, for a new key.
+fn has_new_key(chain: &[Vec<u8>]) -> bool {
+    let is_one = |der: &Vec<u8>| {
+        let read = Leaf::read(der).filter(Leaf::is_self_issued);
+        let own = read.and_then(|_| X509::from_der(der).ok());
+        own.is_some_and(|own| {
+            let verified = own.public_key().and_then(|key| own.verify(&key));
+            !verified.unwrap_or(false)
         })
+    };
+    chain.iter().skip(1).any(is_one)
+}
+
+/// Whether a root was sent that has the name of a trusted one, and another key.
+fn has_false_root(chain: &[Vec<u8>], anchors: &[TrustAnchor<'static>]) -> bool {
+    chain.iter().skip(1).any(|der| {
+        let sent = CertificateDer::from(der.as_slice());
+        let sent = anchor_from_trusted_cert(&sent);
+        let is_false = |sent: &TrustAnchor<'_>, known: &TrustAnchor<'_>| {
+            sent.subject == known.subject
+                && sent.subject_public_key_info != known.subject_public_key_info
+        };
+        Leaf::read(der).is_some_and(|read| read.is_self_issued())
+            && sent.is_ok_and(|sent| anchors.iter().any(|known| is_false(&sent, known)))
     })
 }
 

@@ -160,6 +160,23 @@ fn a_proof_that_no_server_answered_for_is_not_said_to_be_missing() {
 }
 
 #[test]
+fn old_suites_are_no_reason_to_say_that_there_is_no_tls() {
+    let routes = routes();
+    let teller = Teller::new("Skype", Mode::Enforce, &routes);
+    let mut old = finding(Code::TlsOld, "sip.contoso.com", "", &[]);
+    let suites = teller.tell(&old);
+    assert!(suites.text.contains("suites"), "{}", suites.text);
+    old.severity = Severity::Blocking;
+    let version = teller.tell(&old);
+    assert!(
+        version.text.contains("Switch TLS 1.2 on"),
+        "{}",
+        version.text
+    );
+    assert_ne!(version.title, suites.title);
+}
+
+#[test]
 fn a_thousand_domains_make_no_line_that_nobody_can_use() {
     let domain = |n| SipDomain::parse(&format!("d{n}.contoso.com")).unwrap();
     let edge = AccessEdge::parse("sip.contoso.com").unwrap();

@@ -1,28 +1,29 @@
-//! Is said of every certificate what is wrong with it, and nothing else?
+//! Judges certificates: their chains, dates, purposes and signatures.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
-    NameConstraints, SanType, date_time_ymd,
+    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
+    NameConstraints, date_time_ymd,
 };
 
 use super::{tls, verdict};
 use crate::support::edge::{Authority, Issued, authority, server};
 
 /// All the names that the two domains want.
-const NAMES: [&str; 2] = ["sip.contoso.com", "sip.fabrikam.com"];
+pub(super) const NAMES: [&str; 2] = ["sip.contoso.com", "sip.fabrikam.com"];
 
-const FINE: &str = "ok certificate | a certificate for sip.contoso.com that leads to a trusted \
+pub(super) const FINE: &str = "ok certificate | a certificate for sip.contoso.com that leads to a trusted \
     root | TLS 1.3; leads to a trusted root; valid until 4096-01-01 00:00 UTC; \
     for sip.contoso.com; for sip.fabrikam.com";
 
 const UNTRUSTED: &str = "blocking certificate-untrusted | a server's certificate, sent with all \
     between it and a trusted root | ";
 
-const NAMESAKES: &str = "two authorities of the same name stand above it, and no way past them to a \
-    trusted root is found: send the one that issued it, and not the other";
+const NAMESAKES: &str = "unknown certificate-unknown | a way to a trusted root that can be followed here | \
+    two authorities of the same name stand above it, and no way past them to a trusted root is found \
+    here: it helps to send the one that issued it, and not the other";
 
 /// What is said of a certificate by a root that is trusted.
-async fn of(params: &CertificateParams) -> String {
+pub(super) async fn of(params: &CertificateParams) -> String {
     let root = Authority::root();
     verdict(&root, root.issue(params)).await
 }
@@ -44,52 +45,6 @@ async fn a_chain_sent_in_full_is_fine_in_any_order() {
     assert_eq!(verdict(&root, issued.clone()).await, FINE);
     issued.chain.push(root.der());
     assert_eq!(verdict(&root, issued).await, FINE);
-}
-
-#[tokio::test]
-async fn another_name() {
-    let mut params = server(&["mail.contoso.com", "sip.fabrikam.com", "*.eu.contoso.com"]);
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "edge.contoso.com");
-    assert_eq!(
-        of(&params).await,
-        "blocking certificate-name | sip.contoso.com among the subject alternative names | \
-         for mail.contoso.com; for sip.fabrikam.com; for *.eu.contoso.com; \
-         the subject is edge.contoso.com"
-    );
-}
-
-#[tokio::test]
-async fn no_name_at_all() {
-    assert_eq!(
-        of(&server(&[])).await,
-        "blocking certificate-name | sip.contoso.com among the subject alternative names | \
-         no DNS name among the subject alternative names\n\
-         warning certificate-domain-san | sip. and each SIP domain among the subject alternative \
-         names | sip.fabrikam.com is missing"
-    );
-}
-
-#[tokio::test]
-async fn what_is_personal_is_not_told() {
-    let mut params = server(&["mail.contoso.com", "sip.fabrikam.com"]);
-    let names = ["ann@contoso.com", "ann.smith@mail.contoso.com"];
-    for name in names {
-        let email = SanType::Rfc822Name(name.try_into().unwrap());
-        let dns = SanType::DnsName(name.try_into().unwrap());
-        params.subject_alt_names.extend([email, dns]);
-    }
-    let numbers = SanType::DnsName("10.1.2.3".try_into().unwrap());
-    params.subject_alt_names.push(numbers);
-    for kind in [DnType::CommonName, DnType::OrganizationName] {
-        params.distinguished_name.push(kind, "Ann Smith");
-    }
-    let said = of(&params).await;
-    assert!(said.contains("mail.contoso.com"));
-    for word in ["ann", "Ann", "mith", "Test", "10.1"] {
-        assert!(!said.contains(word), "{said}");
-    }
 }
 
 #[tokio::test]
@@ -121,95 +76,13 @@ async fn expires_soon() {
     assert_eq!(
         of(&params).await,
         format!(
-            "{}\nwarning certificate-expires-soon | valid for 30 days or more | \
+            "{}\nwarning certificate-expires-soon | valid for more than the last third of its time, or for 30 days | \
              valid until 2026-03-31 00:00 UTC",
             FINE.replace("4096-01-01", "2026-03-31")
         )
     );
     params.not_after = date_time_ymd(2026, 4, 1);
     assert_eq!(of(&params).await, FINE.replace("4096-01-01", "2026-04-01"));
-}
-
-#[tokio::test]
-async fn the_name_in_the_subject_alone() {
-    let named = |names: &[&str]| {
-        let mut params = server(names);
-        let subject = &mut params.distinguished_name;
-        subject.push(DnType::CommonName, "SIP.contoso.com");
-        params
-    };
-    let alone = "sip.contoso.com among the subject alternative names | \
-                 sip.contoso.com stands in the subject alone; ";
-    let none = "no DNS name among the subject alternative names";
-    let missing = "\nwarning certificate-domain-san | sip. and each SIP domain among the subject \
-                   alternative names | sip.fabrikam.com is missing";
-    assert_eq!(
-        of(&named(&[])).await,
-        format!(
-            "{}\nwarning certificate-cn-only | {alone}{none}{missing}",
-            FINE.replace("for sip.contoso.com; for sip.fabrikam.com", none)
-        )
-    );
-    // Where there are alternative names it does not count, whatever kind they are of.
-    let unfit = "the subject does not count where there are subject alternative names; ";
-    assert_eq!(
-        of(&named(&["sip.fabrikam.com"])).await,
-        format!("blocking certificate-name | {alone}{unfit}for sip.fabrikam.com")
-    );
-    for other in [
-        SanType::URI("sip:fabrikam.com".try_into().unwrap()),
-        SanType::IpAddress([192, 0, 2, 1].into()),
-        SanType::Rfc822Name("zoe@contoso.com".try_into().unwrap()),
-        SanType::OtherName((vec![1, 3, 6, 1, 5, 5, 7, 8, 7], "_sips.contoso.com".into())),
-    ] {
-        let mut params = named(&[]);
-        params.subject_alt_names.push(other);
-        let said = of(&params).await;
-        let expected = format!("blocking certificate-name | {alone}{unfit}{none}{missing}");
-        assert_eq!(said, expected);
-    }
-}
-
-#[tokio::test]
-async fn wildcards() {
-    let told = "\nwarning certificate-wildcard | sip.contoso.com itself, and no wildcard | ";
-    assert_eq!(
-        of(&server(&["*.contoso.com", "sip.fabrikam.com"])).await,
-        FINE.replace("for sip.contoso.com;", "for *.contoso.com;") + told + "for *.contoso.com"
-    );
-    let mut params = server(&NAMES);
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "*.contoso.com");
-    assert_eq!(
-        of(&params).await,
-        FINE.to_owned() + told + "the subject is *.contoso.com"
-    );
-    // A wildcard stands for one label, whole and in front.
-    for name in [
-        "*.com",
-        "*.sip.contoso.com",
-        "*.*.com",
-        "s*.contoso.com",
-        "sip.*.com",
-    ] {
-        let said = of(&server(&[name, "sip.fabrikam.com"])).await;
-        let wrong = "blocking certificate-name | sip.contoso.com among the subject alternative \
-                     names | for ";
-        assert!(said.starts_with(&format!("{wrong}{name};")), "{said}");
-    }
-}
-
-#[tokio::test]
-async fn a_domain_is_missing() {
-    assert_eq!(
-        of(&server(&["sip.contoso.com"])).await,
-        FINE.replace("; for sip.fabrikam.com", "")
-            + "\nwarning certificate-domain-san | sip. and each SIP domain among the subject \
-               alternative names | sip.fabrikam.com is missing"
-    );
-    let covered = of(&server(&["sip.contoso.com", "*.fabrikam.com"])).await;
-    assert_eq!(covered, FINE.replace("sip.fabrikam.com", "*.fabrikam.com"));
 }
 
 #[tokio::test]
@@ -253,7 +126,8 @@ async fn a_root_that_is_not_trusted() {
     issued.chain.push(other.der());
     // Same name as the trusted root, another key.
     let said = verdict(&Authority::root(), issued).await;
-    assert_eq!(said, UNTRUSTED.to_owned() + NAMESAKES);
+    let untrusted = UNTRUSTED.to_owned() + "it leads to a root that is not trusted";
+    assert_eq!(said, untrusted);
 
     let key = rcgen::KeyPair::generate().unwrap();
     let params = authority("Private Root");
@@ -303,7 +177,11 @@ async fn an_authority_that_is_in_the_way() {
         excluded_subtrees: Vec::new(),
     });
     for (params, said) in [
-        (old, "a certificate above it has expired"),
+        (
+            old,
+            "a certificate above it has expired: the server has to send the one that its authority \
+             uses now",
+        ),
         (early, "a certificate above it is not valid yet"),
         (bound, "an authority above it may not issue it"),
         (
@@ -330,10 +208,7 @@ async fn an_authority_that_issued_to_its_own_name() {
     let root = Authority::root();
     for (length, said) in [
         (BasicConstraints::Unconstrained, FINE.to_owned()),
-        (
-            BasicConstraints::Constrained(0),
-            UNTRUSTED.to_owned() + NAMESAKES,
-        ),
+        (BasicConstraints::Constrained(0), NAMESAKES.to_owned()),
     ] {
         let mut upper = authority("Lower");
         upper.is_ca = IsCa::Ca(length);
@@ -360,7 +235,8 @@ async fn a_signature_that_is_not_accepted() {
     issued.chain[0] = der.into();
     assert_eq!(
         verdict(&root, issued.clone()).await,
-        UNTRUSTED.to_owned() + "it, or one above it, is signed in a way that is no longer accepted"
+        "unknown certificate-unknown | a way to a trusted root that can be followed here | a signature \
+         on the way to the root is of a kind that is not known here"
     );
     // One bit of the signature.
     let mut der = root.issue(&server(&NAMES)).chain[0].to_vec();

@@ -8,7 +8,7 @@ use std::{
 
 use pic_portal::readiness::{
     Code, Severity, edge,
-    tls::{Limits, Shown, TlsFacts, Trust, Version},
+    tls::{Limit, Limits, Proof, Shown, Suite, TlsFacts, Trust, Version},
 };
 use proptest::prelude::*;
 use rcgen::{CertificateParams, DnType, SanType};
@@ -42,14 +42,15 @@ fn judge(chain: Vec<Vec<u8>>, trust: Trust, proven: bool) -> Vec<pic_portal::rea
     let (name, domains) = contoso();
     let address = IpAddr::from([127, 0, 0, 1]);
     let facts = TlsFacts {
-        shown: Some(Shown {
+        shown: vec![Shown {
             address,
             version: Version::Tls13,
+            suite: Suite("TLS_AES_256_GCM_SHA384"),
             chain,
-            proven,
+            proof: if proven { Proof::Given } else { Proof::Failed },
             trust,
             constrained: false,
-        }),
+        }],
         failures: Vec::new(),
     };
     edge::judge(&name, &domains, &[address], ANYWHERE, Some(&facts), now())
@@ -105,7 +106,7 @@ proptest! {
 }
 
 #[test]
-fn every_trust_but_one_is_blocked() {
+fn nothing_but_a_trusted_root_is_fine() {
     let real = || vec![REAL[1].clone()];
     assert!(is_fine(&judge(real(), Trust::Root, true)));
     assert!(is_blocked(&judge(real(), Trust::Root, false)));
@@ -115,30 +116,43 @@ fn every_trust_but_one_is_blocked() {
         Trust::UnknownRoot,
         Trust::IssuerExpired,
         Trust::IssuerNotYetValid,
-        Trust::Algorithm,
+        Trust::Weak {
+            hash: "SHA-1",
+            own: true,
+        },
+        Trust::ShortKey(1024),
         Trust::Signature,
-        Trust::SameName,
         Trust::Purpose,
         Trust::Authority,
         Trust::NotPermitted,
         Trust::Unreadable,
-        Trust::Other,
     ] {
         let findings = judge(real(), trust, true);
         assert_eq!(findings[0].code, Code::CertificateUntrusted);
         assert_eq!(findings[0].found.len(), 1, "{trust:?}");
         assert!(!is_fine(&findings));
     }
+    // What cannot be followed is neither.
+    for limit in [
+        Limit::Extension("policyConstraints"),
+        Limit::Signature,
+        Limit::Namesakes,
+        Limit::Other,
+    ] {
+        let findings = judge(real(), Trust::Unfollowed(limit), true);
+        assert_eq!(findings[0].code, Code::CertificateUnknown);
+        assert_eq!(findings[0].severity, Severity::Unknown);
+        assert!(!is_fine(&findings));
+    }
 }
 
-/// With such a key the peer cannot prove anything, so the certificate says it.
 #[test]
 fn a_key_that_is_too_short() {
     use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
     let pem = include_bytes!("rsa-1024.pem");
     let der = CertificateDer::from_pem_slice(pem).unwrap().to_vec();
-    let said = super::told(&judge(vec![der], Trust::SelfSigned, false)[..1]);
+    let said = super::told(&judge(vec![der], Trust::SelfSigned, true)[..1]);
     assert_eq!(
         said,
         "blocking certificate-untrusted | a server's certificate, sent with all between it and a \
@@ -187,7 +201,7 @@ fn whatever_a_server_says_a_probe_ends_in_time() {
             let started = Instant::now();
             let facts = runtime.block_on(probe.probe(&contoso().0, &[edge.address()]));
             prop_assert!(started.elapsed() < Duration::from_secs(4));
-            prop_assert_eq!(&facts.shown, &None);
+            prop_assert_eq!(&facts.shown, &[]);
             prop_assert_eq!(facts.failures.len(), 1);
             Ok(())
         },

@@ -8,12 +8,16 @@ use std::{
 
 use pic_portal::readiness::{
     edge,
-    tls::{Outcome, Tls, TlsError, TlsFacts, Version},
+    tls::{Failure, Outcome, Proof, Tls, TlsError, TlsFacts, Version},
 };
 use rustls::version::{TLS12, TLS13};
 
 use super::{ANYWHERE, contoso, hasty, judged, now, tls, told};
-use crate::support::edge::{Authority, Edge, Issued, Mode, closed, file, full, server};
+use crate::support::edge::{
+    Authority, Edge, Issued, Mode, file,
+    ports::{closed, full},
+    server,
+};
 
 const NAMES: [&str; 2] = ["sip.contoso.com", "sip.fabrikam.com"];
 
@@ -48,7 +52,7 @@ async fn both_versions_that_are_safe() {
         let said = judged(&[IpAddr::from([127, 0, 0, 1])], &facts);
         assert!(said.starts_with("ok certificate | "), "{said}");
         assert!(said.contains(told), "{said}");
-        assert_eq!(facts.shown.unwrap().version, seen);
+        assert_eq!(facts.shown[0].version, seen);
     }
 }
 
@@ -76,7 +80,7 @@ async fn a_certificate_without_its_key_proves_nothing() {
     for version in [&TLS12, &TLS13] {
         edge.behave(Mode::Only(version));
         let facts = tls(&root).probe(&contoso().0, &[edge.address()]).await;
-        assert!(!facts.shown.as_ref().unwrap().proven);
+        assert_eq!(facts.shown[0].proof, Proof::Failed);
         let what = "it shows a certificate, but does not prove that it holds the key";
         assert_eq!(judged(&[edge.address()], &facts), unreachable(what));
     }
@@ -109,7 +113,7 @@ async fn are_told(cases: impl IntoIterator<Item = Case>) {
         let facts = probed(if endless { hasty } else { tls }, mode.clone()).await;
         assert!(started.elapsed() < Duration::from_secs(4), "{mode:?}");
         assert_eq!(outcomes(&facts), [outcome], "{mode:?}");
-        assert_eq!(facts.shown, None);
+        assert_eq!(facts.shown, []);
         let said = unreachable(said);
         assert_eq!(judged(&[[127, 0, 0, 1].into()], &facts), said, "{mode:?}");
     }
@@ -137,19 +141,19 @@ async fn peers_that_speak_no_tls() {
 #[tokio::test]
 async fn peers_that_refuse() {
     let alert = |kind: u8| vec![21, 3, 3, 0, 2, 2, kind];
-    // A ServerHello of TLS 1.0.
-    let mut hello = vec![22, 3, 1, 0, 42, 2, 0, 0, 38, 3, 1];
+    // A ServerHello of SSL 3.0.
+    let mut hello = vec![22, 3, 0, 0, 42, 2, 0, 0, 38, 3, 0];
     hello.extend([7; 32]);
     hello.extend([0, 0x00, 0x2f, 0]);
-    let old = "it speaks old versions of TLS only: TLS 1.2 or later is needed";
+    let old = "it speaks none of TLS 1.0 to 1.3: switch TLS 1.2 on";
     are_told([
         (Mode::Says(alert(70)), Outcome::OldTls, old),
         (Mode::Says(hello), Outcome::OldTls, old),
         (
             Mode::SaysAndCloses(alert(40)),
             Outcome::Alert(40),
-            "it refuses the TLS handshake (alert 40, handshake_failure: no cipher or key exchange \
-             in common)",
+            "it refuses the TLS handshake (alert 40, handshake_failure: no certificate, or no cipher \
+             suite in common)",
         ),
         (
             Mode::Says(alert(112)),
@@ -170,7 +174,7 @@ async fn peers_that_refuse() {
 async fn peers_that_do_not_finish() {
     let closed = "it closes in the middle of the TLS handshake, without a certificate";
     let stalled = "it begins a TLS handshake and does not finish it in time";
-    let broken = "it breaks the rules of TLS";
+    let broken = "its TLS handshake breaks off: it does not go as TLS has it";
     let beginning = vec![22, 3, 3, 1, 0, 2];
     // ServerHelloDone, before anything else.
     let early = vec![22, 3, 3, 0, 4, 14, 0, 0, 0];
@@ -216,8 +220,53 @@ async fn no_way_leads_to_what_is_nowhere() {
     assert_eq!(judged(&[address], &facts), unreachable(said));
 }
 
+/// An IPv6 address where there is no IPv6: that is no fault of the address.
 #[tokio::test]
-async fn one_address_that_shows_a_certificate_is_enough() {
+async fn what_cannot_be_looked_at_from_here_is_not_held_against_it() {
+    let address: IpAddr = "2001:db8::1".parse().unwrap();
+    let socket = std::net::UdpSocket::bind("[::]:0");
+    let is_reached = socket.is_ok_and(|socket| socket.connect((address, 5061)).is_ok());
+    let root = Authority::root();
+    let facts = hasty(&root).probe(&contoso().0, &[address]).await;
+    let from_here = outcomes(&facts) != [Outcome::NotFromHere];
+    assert_eq!(from_here, is_reached);
+
+    let unseen = |address| Failure {
+        address,
+        outcome: Outcome::NotFromHere,
+    };
+    let facts = TlsFacts {
+        shown: Vec::new(),
+        failures: vec![unseen(address)],
+    };
+    let why =
+        "not looked at: this portal has no way to such an address, which says nothing about it";
+    assert_eq!(
+        judged(&[address], &facts),
+        format!(
+            "unknown edge-no-route | a way to its addresses from here | {why}\n\
+             skipped certificate |  | edge-no-route"
+        )
+    );
+    // Beside one that is fine it changes nothing; beside one that is dead it is no excuse.
+    let good = Edge::start(root.issue(&server(&NAMES))).await;
+    let mut facts = tls(&root).probe(&contoso().0, &[good.address()]).await;
+    facts.failures = vec![unseen(address)];
+    let said = judged(&[good.address(), address], &facts);
+    assert!(said.starts_with("ok certificate | "), "{said}");
+    assert!(said.ends_with(&format!("; {address}: {why}")), "{said}");
+    facts.shown.clear();
+    facts.failures.push(Failure {
+        address: good.address(),
+        outcome: Outcome::Refused,
+    });
+    let said = judged(&[good.address(), address], &facts);
+    assert!(said.starts_with("blocking edge-unreachable"), "{said}");
+}
+
+/// One or more members of a pool that behave in another way than the first, which is right.
+#[tokio::test]
+async fn an_address_that_shows_no_certificate_is_named_beside_one_that_does() {
     let root = Authority::root();
     let good = Edge::start(root.issue(&server(&NAMES))).await;
     let (shut, _held) = closed().await;
@@ -229,37 +278,56 @@ async fn one_address_that_shows_a_certificate_is_enough() {
         ..root.issue(&server(&NAMES))
     })
     .await;
-    for bad in [shut, deaf, silent.address(), false_one.address()] {
+    let false_said = "it shows a certificate, but does not prove that it holds the key";
+    for (bad, said) in [
+        (shut, "the connection is refused"),
+        (deaf, "it does not answer: the connection timed out"),
+        (
+            silent.address(),
+            "it accepts the connection and says nothing",
+        ),
+        (false_one.address(), false_said),
+    ] {
         let mut addresses = [bad, good.address()];
         for _ in 0..2 {
-            let started = Instant::now();
-            let facts = tls(&root).probe(&contoso().0, &addresses).await;
-            assert!(facts.shown.as_ref().is_some_and(|shown| shown.proven));
-            assert!(judged(&addresses, &facts).starts_with("ok certificate | "));
-            assert!(started.elapsed() < Duration::from_secs(3));
+            let facts = hasty(&root).probe(&contoso().0, &addresses).await;
+            let told = judged(&addresses, &facts);
+            let (fine, partly) = told.split_once('\n').unwrap();
+            assert!(fine.starts_with("ok certificate | "), "{told}");
+            assert_eq!(
+                partly,
+                format!(
+                    "warning edge-partly-unreachable | a certificate on port 5061 at every address | \
+                     {bad}: {said}"
+                )
+            );
             addresses.reverse();
         }
     }
 }
 
 #[tokio::test]
-async fn four_addresses_at_most_and_each_once() {
+async fn eight_addresses_at_most_and_each_once() {
     let root = Authority::root();
     let mut edges = Vec::new();
-    for _ in 0..6 {
+    for _ in 0..10 {
         let edge = Edge::start(root.issue(&server(&NAMES))).await;
         edge.behave(Mode::Hangup);
         edges.push(edge);
     }
     let addresses: Vec<_> = edges.iter().chain(&edges).map(Edge::address).collect();
     let facts = tls(&root).probe(&contoso().0, &addresses).await;
-    assert_eq!(outcomes(&facts), [Outcome::Hung; 4]);
+    assert_eq!(outcomes(&facts), [Outcome::Hung; 8]);
     let connections = edges.iter().map(Edge::connections);
-    assert_eq!(connections.clone().sum::<usize>(), 4);
+    assert_eq!(connections.clone().sum::<usize>(), 8);
     assert_eq!(connections.max(), Some(1));
-    // Told once, since nothing tells them apart.
-    let said = "it accepts the connection and closes it at once";
-    assert_eq!(judged(&addresses, &facts), unreachable(said));
+    let mut asked: Vec<_> = addresses[..10].to_vec();
+    asked.sort_unstable();
+    let lines = asked[..8]
+        .iter()
+        .map(|address| format!("{address}: it accepts the connection and closes it at once"));
+    let lines: Vec<_> = lines.collect();
+    assert_eq!(judged(&addresses, &facts), unreachable(&lines.join("; ")));
 }
 
 #[tokio::test]
@@ -272,7 +340,7 @@ async fn many_probes_side_by_side_do_not_disturb_each_other() {
         tokio::spawn(async move { tls.probe(&contoso().0, &[address]).await })
     });
     for probe in probes.collect::<Vec<_>>() {
-        assert!(probe.await.unwrap().shown.is_some_and(|shown| shown.proven));
+        assert_eq!(probe.await.unwrap().shown[0].proof, Proof::Given);
     }
     assert_eq!(edge.connections(), 40);
 }

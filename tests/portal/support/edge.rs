@@ -3,9 +3,12 @@
 //! An [`Authority`] issues certificates; an [`Edge`] shows them on port 5061 of a loopback address
 //! of its own, or misbehaves in a given [`Mode`].
 
+pub(crate) mod ports;
+pub(crate) mod released;
+
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::IpAddr,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -20,7 +23,7 @@ use rcgen::{
 use rustls::{
     RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion,
     crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
     server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier},
     sign::CertifiedKey,
     version::{TLS12, TLS13},
@@ -28,7 +31,7 @@ use rustls::{
 use tempfile::NamedTempFile;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpSocket, TcpStream},
+    net::{TcpListener, TcpStream},
     task::JoinHandle,
 };
 use tokio_rustls::TlsAcceptor;
@@ -58,7 +61,10 @@ pub(crate) fn server(names: &[&str]) -> CertificateParams {
     if let Some(first) = names.first() {
         params.distinguished_name.push(DnType::CommonName, first);
     }
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.extended_key_usages = vec![
+        ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    ];
     params
 }
 
@@ -108,8 +114,12 @@ impl Authority {
 
     /// Issues a certificate, with the chain up to the root.
     pub(crate) fn issue(&self, params: &CertificateParams) -> Issued {
-        let key = KeyPair::generate().unwrap();
-        let own = params.signed_by(&key, &self.issuer).unwrap();
+        self.issue_for(params, &KeyPair::generate().unwrap())
+    }
+
+    /// The same for this key.
+    pub(crate) fn issue_for(&self, params: &CertificateParams, key: &KeyPair) -> Issued {
+        let own = params.signed_by(key, &self.issuer).unwrap();
         let mut chain = vec![own.der().clone()];
         chain.extend(self.above.iter().cloned());
         Issued {
@@ -127,6 +137,15 @@ pub(crate) fn file(content: &[u8]) -> NamedTempFile {
 }
 
 impl Issued {
+    /// A chain and its key, as PEM.
+    pub(crate) fn of_pem(chain: &[u8], key: &[u8]) -> Self {
+        let chain = CertificateDer::pem_slice_iter(chain).map(Result::unwrap);
+        Self {
+            chain: chain.collect(),
+            key: Arc::new(PrivateKeyDer::from_pem_slice(key).unwrap()),
+        }
+    }
+
     /// A self-signed certificate.
     pub(crate) fn by_itself(params: &CertificateParams) -> Self {
         let key = KeyPair::generate().unwrap();
@@ -146,6 +165,8 @@ pub(crate) enum Mode {
     Only(&'static SupportedProtocolVersion),
     /// Demands a client certificate, in this version, and resets when there is none.
     Mutual(&'static SupportedProtocolVersion),
+    /// Completes handshakes as this server does.
+    Released(released::Release),
     /// Sends nothing.
     Silent,
     /// Resets at once.
@@ -156,6 +177,8 @@ pub(crate) enum Mode {
     Says(Vec<u8>),
     /// Sends this and closes.
     SaysAndCloses(Vec<u8>),
+    /// Says each of these when it was spoken to, and closes.
+    Answers(Vec<Vec<u8>>),
     /// Sends the first half of its part of the handshake in this version, then closes.
     Half(&'static SupportedProtocolVersion),
     /// Sends all of its part of the handshake in this version, then resets.
@@ -187,7 +210,7 @@ impl Drop for Edge {
 impl Edge {
     /// Starts an edge that shows this certificate.
     pub(crate) async fn start(issued: Issued) -> Self {
-        let listener = on_free_address(|socket| socket.listen(128)).await;
+        let listener = ports::on_free_address(|socket| socket.listen(128)).await;
         let address = listener.local_addr().unwrap().ip();
         let shared = Arc::new(Shared {
             now: Mutex::new((Mode::Normal, issued)),
@@ -222,40 +245,6 @@ impl Edge {
     }
 }
 
-/// A loopback address whose port 5061 is closed while the socket is held.
-pub(crate) async fn closed() -> (IpAddr, TcpSocket) {
-    let socket = on_free_address(Ok).await;
-    (socket.local_addr().unwrap().ip(), socket)
-}
-
-/// A loopback address whose port 5061 does not answer while the sockets are held: one connection
-/// fills its queue.
-pub(crate) async fn full() -> (IpAddr, TcpListener, TcpStream) {
-    let listener = on_free_address(|socket| socket.listen(0)).await;
-    let address = listener.local_addr().unwrap();
-    let first = TcpStream::connect(address).await.unwrap();
-    (address.ip(), listener, first)
-}
-
-/// Makes something on port 5061 of a loopback address that nothing else uses.
-async fn on_free_address<T>(make: impl Fn(TcpSocket) -> io::Result<T>) -> T {
-    for _ in 0..1000 {
-        let [a, b, c, ..] = uuid::Uuid::new_v4().into_bytes();
-        // Far from 127.0.0.1 and from the addresses that other tests count up from there.
-        let address = Ipv4Addr::new(127, 64 + a % 128, b, c.clamp(1, 254));
-        let socket = TcpSocket::new_v4().unwrap();
-        let bound = socket.bind(SocketAddr::from((address, PORT)));
-        match bound.and_then(|()| make(socket)) {
-            Ok(done) => return done,
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                tokio::task::yield_now().await;
-            }
-            Err(error) => panic!("{error}"),
-        }
-    }
-    panic!("no loopback address is free")
-}
-
 async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((stream, _)) = listener.accept().await {
         shared.connections.fetch_add(1, Ordering::SeqCst);
@@ -270,6 +259,7 @@ async fn answer(mut stream: TcpStream, mode: Mode, issued: &Issued) -> io::Resul
         Mode::Normal => shake(stream, config(&[&TLS13, &TLS12], issued)).await,
         Mode::Only(version) => shake(stream, config(&[version], issued)).await,
         Mode::Mutual(version) => shake(stream, mutual(version, issued)).await,
+        Mode::Released(release) => released::shake(stream, release, issued).await,
         Mode::Silent => wait(stream).await,
         Mode::Reset => stream.set_zero_linger(),
         Mode::Hangup => hear(&mut stream).await.map(drop),
@@ -281,6 +271,13 @@ async fn answer(mut stream: TcpStream, mode: Mode, issued: &Issued) -> io::Resul
         Mode::SaysAndCloses(bytes) => {
             hear(&mut stream).await?;
             stream.write_all(&bytes).await
+        }
+        Mode::Answers(answers) => {
+            for answer in answers {
+                hear(&mut stream).await?;
+                stream.write_all(&answer).await?;
+            }
+            Ok(())
         }
         Mode::Half(version) => {
             let part = part(&mut stream, config(&[version], issued)).await?;

@@ -1,0 +1,83 @@
+//! Tells what became of the addresses of an Access Edge that showed no certificate of their own.
+
+use std::net::IpAddr;
+
+use super::super::tls::{Outcome, Proof, TlsFacts};
+
+/// What should be at an address.
+pub(super) const EXPECTED: &str = "TLS 1.2 or later on port 5061, and a certificate";
+
+/// Addresses without a certificate, a line each.
+#[derive(Debug, Default)]
+pub(super) struct Sights {
+    /// That were looked at.
+    pub(super) dead: Vec<String>,
+    /// That cannot be looked at from here.
+    pub(super) unseen: Vec<String>,
+}
+
+impl Sights {
+    /// Out of what a probe saw; `shown_as` names an address, where it may be named.
+    pub(super) fn of(facts: &TlsFacts, shown_as: &impl Fn(IpAddr) -> Option<String>) -> Self {
+        let line = |address, what: &str| {
+            let named = shown_as(address).map(|address| format!("{address}: {what}"));
+            named.unwrap_or_else(|| what.to_owned())
+        };
+        let mut sights = Self::default();
+        for failure in &facts.failures {
+            let kept = match failure.outcome {
+                Outcome::NotFromHere => &mut sights.unseen,
+                _ => &mut sights.dead,
+            };
+            kept.push(line(failure.address, &says(failure.outcome)));
+        }
+        for shown in facts.shown.iter().filter(|it| it.proof == Proof::Failed) {
+            let what = "it shows a certificate, but does not prove that it holds the key";
+            sights.dead.push(line(shown.address, what));
+        }
+        sights.dead.dedup();
+        sights.unseen.dedup();
+        sights
+    }
+
+    /// All of them, and that nothing was heard if there are none.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let mut lines = [self.dead.clone(), self.unseen.clone()].concat();
+        if lines.is_empty() {
+            lines.push("nothing was heard of it".to_owned());
+        }
+        lines
+    }
+}
+
+fn says(outcome: Outcome) -> String {
+    let what = match outcome {
+        Outcome::NotFromHere => {
+            "not looked at: this portal has no way to such an address, which says nothing about it"
+        }
+        Outcome::Refused => "the connection is refused",
+        Outcome::NoRoute => "there is no route to it from here",
+        Outcome::NoAnswer => "it does not answer: the connection timed out",
+        Outcome::NoConnection => "it cannot be connected to",
+        Outcome::Hung => "it accepts the connection and closes it at once",
+        Outcome::Silent => "it accepts the connection and says nothing",
+        Outcome::NotTls => "it does not speak TLS",
+        Outcome::OldTls => "it speaks none of TLS 1.0 to 1.3: switch TLS 1.2 on",
+        Outcome::Alert(number) => return alert(number),
+        Outcome::Closed => "it closes in the middle of the TLS handshake, without a certificate",
+        Outcome::Stalled => "it begins a TLS handshake and does not finish it in time",
+        Outcome::Broken => "its TLS handshake breaks off: it does not go as TLS has it",
+    };
+    what.to_owned()
+}
+
+/// Names as in RFC 8446, 6.
+fn alert(number: u8) -> String {
+    let name = match number {
+        40 => "handshake_failure: no certificate, or no cipher suite in common",
+        80 => "internal_error",
+        112 => "unrecognized_name: it does not know the name of the Access Edge",
+        _ => return format!("it refuses the TLS handshake (alert {number})"),
+    };
+    format!("it refuses the TLS handshake (alert {number}, {name})")
+}
