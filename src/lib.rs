@@ -29,8 +29,8 @@
 //! | [`config`], [`cli`], [`telemetry`], [`clock`], [`error`] | settings, commands, the log, time, what went wrong |
 //!
 //! `templates/` mirrors `src/`. `migrations/` is the schema; a request changes routes in
-//! `pic_conclude` (`0004_readiness.sql`), and, where nothing stands against it and nothing is looked
-//! up, in `pic_settle_plain` (`0009_speed.sql`). Besides them only the import inserts routes
+//! `pic_conclude`, and, where nothing stands against it and nothing is looked up, in
+//! `pic_settle_plain` (`0003_settling.sql`). Besides them only the import inserts routes
 //! (`src/retention/import/stage/routes.sql`), of requests that were in force in an old portal.
 //! `static/` holds built assets and their sources.
 //!

@@ -15,7 +15,7 @@
 //! | [`overview`] | How is the portal doing as a whole? |
 //! | [`pages`] | What does a browser see of it? |
 //!
-//! What staff look at and do is in the audit for a year (`migrations/0005_staff.sql`).
+//! What staff look at and do is in the audit for a year (`migrations/0004_staff.sql`).
 
 pub mod desk;
 pub mod gate;

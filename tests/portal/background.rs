@@ -318,8 +318,9 @@ async fn a_settlement_that_comes_second_changes_nothing_and_asks_to_be_called_ag
     let first = claim(portal.pool(), 1).await;
     let mut transaction = portal.db().pool().begin().await.unwrap();
     let settled = sqlx::query_scalar::<_, i32>(
-        "SELECT cardinality(provisioned) FROM work w, pic_settle(
-             ARRAY[w.request_id], w.lease_token, interval '30 days', interval '30 s', interval '1 h', '{}', '{}')
+        "SELECT cardinality(provisioned) FROM work w, pic_conclude(
+             ARRAY[w.request_id], w.lease_token, interval '30 days', interval '30 s', interval '1 h', interval '1 day',
+             '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')
          WHERE w.lease_token IS NOT NULL",
     )
     .fetch_one(&mut *transaction)

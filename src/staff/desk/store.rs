@@ -2,7 +2,7 @@
 //!
 //! Whatever is looked at or done is in the audit with it: what cannot be recorded is not shown and
 //! not done. What agents do is done by functions of the database
-//! (`migrations/0005_staff.sql`), under the lock that settling takes.
+//! (`migrations/0004_staff.sql`), under the lock that settling takes.
 
 use std::collections::HashMap;
 

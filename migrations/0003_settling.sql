@@ -1,61 +1,123 @@
--- What the readiness checks find, and when they look again at what is in force.
+-- What is due, what checks find, and how claimed requests are settled: the one place where a request
+-- leaves pending by the portal's own hand and where routes change.
 
-CREATE DOMAIN evidence AS text COLLATE "C"
-    CONSTRAINT evidence_length CHECK (octet_length(value) <= 300)
-    CONSTRAINT evidence_form CHECK (value ~ '^[ -?A-~]*$');
-COMMENT ON DOMAIN evidence IS 'a line of what was found in DNS or in a certificate: printable ASCII without "@", so that no address of a person fits';
-
-ALTER TABLE finding ADD COLUMN expected evidence NOT NULL DEFAULT '';
-COMMENT ON COLUMN finding.expected IS 'what should be there';
-ALTER TABLE finding ADD COLUMN found evidence[] NOT NULL DEFAULT '{}'
-    CONSTRAINT finding_found CHECK (cardinality(found) <= 40);
-COMMENT ON COLUMN finding.found IS 'what is there, a line each; of a skipped one the code that it depends on';
-COMMENT ON COLUMN finding.at IS 'since when it is like this';
-ALTER TABLE finding DROP CONSTRAINT finding_code;
-ALTER TABLE finding ADD CONSTRAINT finding_code CHECK (code IN (
-    'srv', 'srv-missing', 'srv-misspelt', 'srv-port', 'srv-target', 'srv-suffix', 'homed-online',
-    'routed-to-consumer', 'dns-disagrees', 'domain-held', 'edge-no-address', 'edge-private-address',
-    'edge-unreachable', 'certificate', 'certificate-name', 'certificate-expired', 'certificate-not-yet-valid',
-    'certificate-untrusted', 'certificate-expires-soon', 'certificate-cn-only', 'certificate-wildcard',
-    'certificate-domain-san', 'resolver-unreachable'));
-ALTER TABLE finding ADD CONSTRAINT finding_gravity CHECK (CASE severity
-    WHEN 'ok' THEN code IN ('srv', 'certificate')
-    WHEN 'warning' THEN code IN ('srv-suffix', 'dns-disagrees', 'certificate-expires-soon', 'certificate-cn-only',
-                                 'certificate-wildcard', 'certificate-domain-san')
-    WHEN 'unknown' THEN code = 'resolver-unreachable'
-    WHEN 'blocking' THEN code NOT IN ('srv', 'certificate', 'srv-suffix', 'dns-disagrees', 'certificate-expires-soon',
-                                      'certificate-cn-only', 'certificate-wildcard', 'certificate-domain-san',
-                                      'resolver-unreachable')
-    ELSE true END);
-
-ALTER TABLE work ADD COLUMN checked_at timestamptz;
+-- Every row is deleted within moments, and every claim reads the index of due times from its
+-- beginning: dead entries there are what slows it down. The table is small, so it is vacuumed at full speed.
+--
+-- A claim takes whole pages at once, and makes each of its rows longer by the lease: only where there
+-- is room for two such versions of every row are claims and renewals HOT updates. At a fill factor of 70 two
+-- thirds of the claims were none.
+CREATE TABLE work (
+    request_id bigint CONSTRAINT work_pkey PRIMARY KEY CONSTRAINT work_request REFERENCES request ON DELETE CASCADE,
+    due_at timestamptz NOT NULL,
+    attempts smallint NOT NULL DEFAULT 0 CONSTRAINT work_attempts CHECK (attempts >= 0),
+    lease_token uuid,
+    lease_until timestamptz,
+    checked_at timestamptz,
+    again boolean NOT NULL DEFAULT false,
+    CONSTRAINT work_lease CHECK ((lease_token IS NULL) = (lease_until IS NULL))
+) WITH (
+    fillfactor = 30,
+    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0,
+    autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 5000);
+COMMENT ON TABLE work IS 'what the background task has to do: one row for each pending request; leases stand in no index, so that taking one is a HOT update';
+COMMENT ON COLUMN work.request_id IS 'the pending request';
+COMMENT ON COLUMN work.due_at IS 'when it is to be looked at next';
+COMMENT ON COLUMN work.attempts IS 'how often it was looked at in vain; sets the back-off';
+COMMENT ON COLUMN work.lease_token IS 'the claim that holds it; null when it is free';
+COMMENT ON COLUMN work.lease_until IS 'when the claim runs out';
 COMMENT ON COLUMN work.checked_at IS 'when its checks last ran; null before the first';
+COMMENT ON COLUMN work.again IS 'somebody asked for another look since the claim: whatever the one at hand finds, look again at once';
+-- What is due, oldest first.
+CREATE INDEX work_due ON work (due_at);
 
+-- Every row gets another due time once a day, so each leaves a dead entry in the index of these.
 CREATE TABLE watch (
     request_id bigint CONSTRAINT watch_pkey PRIMARY KEY CONSTRAINT watch_request REFERENCES request ON DELETE CASCADE,
     due_at timestamptz NOT NULL,
     checked_at timestamptz NOT NULL,
     lease_token uuid,
     lease_until timestamptz,
+    again boolean NOT NULL DEFAULT false,
     CONSTRAINT watch_lease CHECK ((lease_token IS NULL) = (lease_until IS NULL))
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 COMMENT ON TABLE watch IS 'what is in force and looked at again every day: the last provisioned request of each service; nothing in force is taken away by it';
 COMMENT ON COLUMN watch.request_id IS 'the request whose routes are in force';
 COMMENT ON COLUMN watch.due_at IS 'when it is to be looked at next';
 COMMENT ON COLUMN watch.checked_at IS 'when its checks last ran';
 COMMENT ON COLUMN watch.lease_token IS 'the claim that holds it; null when it is free';
 COMMENT ON COLUMN watch.lease_until IS 'when the claim runs out';
+COMMENT ON COLUMN watch.again IS 'as in work';
+-- What is due, oldest first.
 CREATE INDEX watch_due ON watch (due_at);
 
-ALTER TABLE work ADD COLUMN again boolean NOT NULL DEFAULT false;
-COMMENT ON COLUMN work.again IS 'somebody asked for another look since the claim: whatever the one at hand finds, look again at once';
-ALTER TABLE watch ADD COLUMN again boolean NOT NULL DEFAULT false;
-COMMENT ON COLUMN watch.again IS 'as in work';
+-- Findings come and go with every check.
+CREATE TABLE finding (
+    request_id bigint NOT NULL CONSTRAINT finding_request REFERENCES request ON DELETE CASCADE,
+    code text COLLATE "C" NOT NULL CONSTRAINT finding_code CHECK (code IN (
+        'srv', 'srv-missing', 'srv-misspelt', 'srv-port', 'srv-target', 'srv-suffix', 'homed-online',
+        'routed-to-consumer', 'dns-disagrees', 'domain-held', 'domain-unproven', 'domain-proven', 'edge-no-address',
+        'edge-private-address', 'edge-unreachable', 'certificate', 'certificate-name', 'certificate-expired',
+        'certificate-not-yet-valid', 'certificate-untrusted', 'certificate-expires-soon', 'certificate-cn-only',
+        'certificate-wildcard', 'certificate-domain-san', 'resolver-unreachable')),
+    subject dns_name NOT NULL,
+    severity text COLLATE "C" NOT NULL CONSTRAINT finding_severity CHECK (
+        severity IN ('ok', 'warning', 'blocking', 'unknown', 'skipped')),
+    at timestamptz NOT NULL,
+    expected evidence NOT NULL DEFAULT '',
+    found evidence[] NOT NULL DEFAULT '{}' CONSTRAINT finding_found CHECK (cardinality(found) <= 40),
+    CONSTRAINT finding_pkey PRIMARY KEY (request_id, code, subject),
+    CONSTRAINT finding_gravity CHECK (CASE severity
+        WHEN 'ok' THEN code IN ('srv', 'domain-proven', 'certificate')
+        WHEN 'warning' THEN code IN ('srv-suffix', 'dns-disagrees', 'certificate-expires-soon', 'certificate-cn-only',
+                                     'certificate-wildcard', 'certificate-domain-san')
+        WHEN 'unknown' THEN code IN ('resolver-unreachable', 'domain-unproven')
+        WHEN 'blocking' THEN code NOT IN ('srv', 'domain-proven', 'certificate', 'srv-suffix', 'dns-disagrees',
+                                          'certificate-expires-soon', 'certificate-cn-only', 'certificate-wildcard',
+                                          'certificate-domain-san', 'resolver-unreachable')
+        ELSE true END)
+) WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+COMMENT ON TABLE finding IS 'the results of the last check of a request';
+COMMENT ON COLUMN finding.request_id IS 'the request';
+COMMENT ON COLUMN finding.code IS 'what was found';
+COMMENT ON COLUMN finding.subject IS 'the SIP domain or Access Edge FQDN it is about';
+COMMENT ON COLUMN finding.severity IS 'whether it holds the request back';
+COMMENT ON COLUMN finding.at IS 'since when it is like this';
+COMMENT ON COLUMN finding.expected IS 'what should be there';
+COMMENT ON COLUMN finding.found IS 'what is there, a line each, 8 at most and one that says how many more; 64 KiB for a request in all; of a skipped one the code that it depends on';
+-- Whom a domain that becomes free is to be told to.
+CREATE INDEX finding_held ON finding (subject) WHERE code = 'domain-held';
+-- The desk's list of the requests with one finding.
+CREATE INDEX finding_by_code ON finding (code, request_id) WHERE severity NOT IN ('ok', 'skipped');
+-- Which requests are held back, and which in force are at risk.
+CREATE INDEX finding_blocking ON finding (request_id) WHERE severity = 'blocking';
 
-ALTER TABLE event DROP CONSTRAINT event_code;
-ALTER TABLE event ADD CONSTRAINT event_code CHECK (code IN (
-    'submitted', 'held', 'blocked', 'provisioned', 'rejected', 'withdrawn', 'domain-gained', 'domain-lost',
-    'key-replaced', 'at-risk', 'recovered'));
+-- The check of a request goes in turns, so that one of a thousand names keeps nothing from others. What its
+-- turns found is kept here until all its names are checked.
+CREATE DOMAIN found_in_turn AS text COLLATE "C"
+    CONSTRAINT found_in_turn_form CHECK (value ~ '^[ -?A-~]*$');
+COMMENT ON DOMAIN found_in_turn IS 'a finding as a JSON array: printable ASCII without "@", so that no address of a person fits';
+
+-- A few rows that are updated all the time.
+CREATE TABLE check_progress (
+    request_id bigint CONSTRAINT check_progress_pkey PRIMARY KEY
+        CONSTRAINT check_progress_request REFERENCES request ON DELETE CASCADE,
+    began_at timestamptz NOT NULL,
+    names_done integer NOT NULL CONSTRAINT check_progress_names_done CHECK (names_done >= 0),
+    slow boolean NOT NULL,
+    findings found_in_turn[] NOT NULL,
+    proven dns_name[] NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+COMMENT ON TABLE check_progress IS 'checks that have not come to their end, pending or in force; deleted when the request is settled';
+COMMENT ON COLUMN check_progress.request_id IS 'the request that is being checked';
+COMMENT ON COLUMN check_progress.began_at IS 'when the first turn of the check ended; after some hours the check begins anew';
+COMMENT ON COLUMN check_progress.names_done IS 'how many of its edges and domains, in alphabetical order, edges first, are checked';
+COMMENT ON COLUMN check_progress.slow IS 'at least half of the names of the last turn took long to answer, or did not answer';
+COMMENT ON COLUMN check_progress.findings IS 'what was found of these, each an array of code, severity, subject, expected, and the lines found';
+COMMENT ON COLUMN check_progress.proven IS 'those of its domains whose owner has spoken for the service of the request';
+
+-- ---------------------------------------------------------------------------------------------
+-- What checks found
 
 -- Replaces what was found of each of the given requests; what has not changed is not written again.
 -- `domain-held` is not theirs to say: it is decided where routes change.
@@ -95,6 +157,44 @@ CREATE FUNCTION pic_back_off(attempts integer, first_wait interval, longest_wait
     RETURN least(first_wait * 2 ^ least(attempts, 20), longest_wait) * (1 - random() / 10);
 COMMENT ON FUNCTION pic_back_off(integer, interval, interval) IS
     'the wait after so many looks in vain: between 0.9 and 1 times first_wait * 2 ^ attempts, longest_wait at most';
+
+-- ---------------------------------------------------------------------------------------------
+-- Ending and asking again
+
+CREATE FUNCTION pic_withdraw(id bigint, by_actor text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    now_at constant timestamptz := pic_now();
+BEGIN
+    -- Whoever settles it at this moment goes first or not at all. Each statement from here on sees
+    -- what that one has left behind.
+    DELETE FROM work WHERE request_id = pic_withdraw.id;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    UPDATE request r SET state = 'withdrawn', ended_at = now_at WHERE r.id = pic_withdraw.id;
+    DELETE FROM finding WHERE request_id = pic_withdraw.id;
+    PERFORM pic_append_event(ARRAY[pic_withdraw.id], now_at, by_actor, 'withdrawn');
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION pic_withdraw(bigint, text) IS
+    'takes a pending request back and says whether it did: it may have ended in the meantime';
+
+CREATE FUNCTION pic_check_again(id bigint, not_within interval) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE work SET due_at = pic_now(), attempts = 0, again = lease_token IS NOT NULL
+    WHERE request_id = pic_check_again.id AND (checked_at IS NULL OR checked_at <= pic_now() - not_within);
+    IF FOUND THEN
+        RETURN true;
+    END IF;
+    UPDATE watch SET due_at = pic_now(), again = lease_token IS NOT NULL
+    WHERE request_id = pic_check_again.id AND checked_at <= pic_now() - not_within;
+    RETURN FOUND;
+END $$;
+COMMENT ON FUNCTION pic_check_again(bigint, interval) IS
+    'makes a request due now, pending or in force, and says whether it did: not when it was looked at within the interval, nor when it has ended';
+
+-- ---------------------------------------------------------------------------------------------
+-- Settling
 
 CREATE FUNCTION pic_conclude(
     ids bigint[],
@@ -291,24 +391,118 @@ COMMENT ON FUNCTION pic_conclude(bigint[], uuid, interval, interval, interval, i
                                  bigint[], text[], text[], text[], text[], jsonb[]) IS
     'settles those of the given requests that the claim with this token still holds, in the caller''s transaction; `proven_by` and `proven_domain` are pairs of a request and a domain whose zone names the requesting service; `blocked` are the requests whose checks hold them back, `checked` those whose checks ran, and the arrays after it what they found, in parallel; tells which requests expired, are held by a domain, wait for their checks, and were provisioned; serialization_failure: nothing was changed, call again';
 
--- For processes of the version before: no checks.
-CREATE OR REPLACE FUNCTION pic_settle(
-    ids bigint[],
+-- One transaction, so that no lease is needed for what it settles: a crash leaves everything as it was.
+--
+-- Plain is what nothing stands against: a service's first request, looked at for the first time, whose
+-- domains are in force under nobody and wanted by no other request of the batch. Its edges in the
+-- state machine are those of pic_conclude, which does all the rest; that gets it under a lease.
+--
+-- The plans are those for large tables, whatever the statistics say on the day that a connection
+-- plans: every row is reached through an index, from a batch of known size.
+CREATE FUNCTION pic_settle_plain(
+    most integer,
+    since timestamptz,
     token uuid,
+    lease interval,
     expiry interval,
-    first_wait interval,
-    longest_wait interval,
-    proven_by bigint[],
-    proven_domain text[],
-    OUT expired bigint[],
-    OUT held bigint[],
-    OUT provisioned bigint[]
-) LANGUAGE sql
-BEGIN ATOMIC
-    SELECT c.expired, c.held, c.provisioned
-    FROM pic_conclude(ids, token, expiry, first_wait, longest_wait, interval '1 day', proven_by, proven_domain,
-                      '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}') AS c;
-END;
+    OUT provisioned integer,
+    OUT rest bigint[],
+    OUT full_batch boolean,
+    OUT next_since timestamptz,
+    OUT idle interval
+) LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan
+AS $$
+DECLARE
+    now_at constant timestamptz := pic_now();
+    -- A clock that was put back has made what is due look older than what was done.
+    from_at constant timestamptz := CASE WHEN since <= now_at THEN since ELSE '-infinity' END;
+    mine bigint[];
+    fresh boolean[];    -- of each: never looked at
+    places tid[];       -- of each: its row of work, which stays where it is while it is locked
+    plain bigint[];
+BEGIN
+    provisioned := 0;
+    SELECT coalesce(array_agg(w.request_id), '{}'), array_agg(w.checked_at IS NULL), array_agg(w.ctid), max(w.due_at)
+    INTO mine, fresh, places, next_since
+    FROM (
+        SELECT request_id, checked_at, ctid, due_at FROM work
+        WHERE due_at >= from_at AND due_at <= now_at AND (lease_until IS NULL OR lease_until <= now_at)
+        ORDER BY due_at LIMIT most FOR UPDATE SKIP LOCKED
+    ) w;
+    full_batch := cardinality(mine) >= most;
+    rest := mine;
+    IF cardinality(mine) > 0 THEN
+        -- Everything is looked at after the rows of work are locked: whoever ends a request, or has
+        -- it looked at again, begins with its row of work too. All of them are plain, as nearly always;
+        -- else each is looked at by itself.
+        SELECT mine INTO plain
+        FROM unnest(mine, fresh) AS m (id, fresh)
+        JOIN request r ON r.id = m.id
+        LEFT JOIN request o ON o.service_id = r.service_id AND o.id <> r.id
+        LEFT JOIN request_route d ON d.request_id = r.id
+        LEFT JOIN route x ON x.sip_domain = d.sip_domain
+        HAVING bool_and(m.fresh AND r.kind = 'initiate' AND r.state = 'pending' AND r.submitted_at + expiry > now_at
+                        AND o.id IS NULL AND d.sip_domain IS NOT NULL AND x.sip_domain IS NULL)
+           AND count(DISTINCT d.sip_domain) = count(*);
+        IF plain IS NULL THEN
+            SELECT array_agg(b.id), array_agg(b.place) INTO plain, places
+            FROM (
+                SELECT w.id, w.place
+                FROM (
+                    SELECT m.id, m.place,
+                           m.fresh AND r.kind = 'initiate' AND r.state = 'pending' AND r.submitted_at + expiry > now_at
+                               AND o.id IS NULL AND d.sip_domain IS NOT NULL AND x.sip_domain IS NULL
+                               AND count(*) OVER (PARTITION BY d.sip_domain) = 1 AS fits
+                    FROM unnest(mine, fresh, places) AS m (id, fresh, place)
+                    JOIN request r ON r.id = m.id
+                    LEFT JOIN request o ON o.service_id = r.service_id AND o.id <> r.id
+                    LEFT JOIN request_route d ON d.request_id = r.id
+                    LEFT JOIN route x ON x.sip_domain = d.sip_domain
+                ) w
+                GROUP BY w.id, w.place HAVING bool_and(w.fits)
+            ) b;
+        END IF;
+        IF plain IS NOT NULL THEN
+            BEGIN
+                -- Domains in order, so that two settlements meet in one order.
+                INSERT INTO route (sip_domain, access_edge, service_id, request_id, since)
+                SELECT d.sip_domain, e.access_edge, r.service_id, r.id, now_at
+                FROM request r
+                JOIN request_route d ON d.request_id = r.id
+                JOIN request_edge e ON e.request_id = r.id AND e.ordinal = d.edge
+                WHERE r.id = ANY (plain)
+                ORDER BY d.sip_domain;
+                INSERT INTO event (request_id, seq, at, actor, code)
+                SELECT i, 1 + coalesce((SELECT max(e.seq) FROM event e WHERE e.request_id = i), 0), now_at, 'portal', 'provisioned'
+                FROM unnest(plain) AS i;
+                UPDATE request SET state = 'provisioned', ended_at = now_at WHERE id = ANY (plain);
+                DELETE FROM work WHERE ctid = ANY (places);
+                provisioned := cardinality(plain);
+                rest := CASE WHEN provisioned = cardinality(mine) THEN '{}'
+                             ELSE ARRAY(SELECT i FROM unnest(mine) AS i EXCEPT SELECT i FROM unnest(plain) AS i) END;
+            EXCEPTION WHEN unique_violation THEN
+                -- Somebody put one of the domains in force, or wrote to one of the timelines, since we
+                -- looked. Nothing of this block has happened; pic_conclude waits for whom it has to.
+                NULL;
+            END;
+        END IF;
+        IF cardinality(rest) > 0 THEN
+            UPDATE work SET lease_token = token, lease_until = now_at + lease, again = false
+            WHERE request_id = ANY (rest);
+        END IF;
+    END IF;
+    IF NOT full_batch THEN
+        -- What was submitted in these seconds may not have been committed yet.
+        next_since := now_at - interval '2 s';
+        -- What is due and locked is about to be settled by whoever locked it.
+        idle := least((SELECT min(lease_until) FROM work WHERE due_at >= from_at AND due_at <= now_at AND lease_until > now_at),
+                      (SELECT due_at FROM work WHERE due_at > now_at ORDER BY due_at LIMIT 1)) - now_at;
+    END IF;
+END $$;
+COMMENT ON FUNCTION pic_settle_plain(integer, timestamptz, uuid, interval, interval) IS
+    'settles, without look-ups, up to `most` requests that are due since then (null: since ever) and free, oldest first, in the caller''s transaction; tells how many it provisioned, which it has claimed by `token` for `lease` because they are for pic_conclude, whether there may be more, since when to look next (due rows before that were dealt with, but for those of others), and for how long nothing else will be due (null: nothing is waiting)';
 
 CREATE FUNCTION pic_watched(
     ids bigint[],
@@ -349,17 +543,3 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION pic_watched(bigint[], uuid, interval, bigint[], text[], text[], text[], text[], jsonb[]) IS
     'stores what was found of those requests in force that the claim with this token still holds; tells which are newly at risk, and which no longer; nothing in force is changed';
-
-CREATE FUNCTION pic_check_again(id bigint, not_within interval) RETURNS boolean LANGUAGE plpgsql AS $$
-BEGIN
-    UPDATE work SET due_at = pic_now(), attempts = 0, again = lease_token IS NOT NULL
-    WHERE request_id = pic_check_again.id AND (checked_at IS NULL OR checked_at <= pic_now() - not_within);
-    IF FOUND THEN
-        RETURN true;
-    END IF;
-    UPDATE watch SET due_at = pic_now(), again = lease_token IS NOT NULL
-    WHERE request_id = pic_check_again.id AND checked_at <= pic_now() - not_within;
-    RETURN FOUND;
-END $$;
-COMMENT ON FUNCTION pic_check_again(bigint, interval) IS
-    'makes a request due now, pending or in force, and says whether it did: not when it was looked at within the interval, nor when it has ended';
