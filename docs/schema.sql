@@ -22,6 +22,31 @@ CREATE DOMAIN found_in_turn AS text COLLATE pg_catalog."C"
 
 COMMENT ON DOMAIN found_in_turn IS 'a finding as a JSON array: printable ASCII without "@", so that no address of a person fits';
 
+CREATE TYPE pic_verdict AS (
+	request_id bigint,
+	blocked boolean,
+	proven dns_name[],
+	findings jsonb
+);
+
+COMMENT ON TYPE pic_verdict IS 'what the checks said of a request: whether they hold it back, which of its domains are proven to be its service''s, and what they found, each an array of code, severity, subject, expected and the lines found; findings null: they did not run';
+
+CREATE TYPE pic_waits AS (
+	expiry interval,
+	first_wait interval,
+	longest_wait interval,
+	watch_every interval
+);
+
+COMMENT ON TYPE pic_waits IS 'how long a request may take (expiry), how long one that is held back waits for its next look (first_wait, doubled each time, longest_wait at most), and after how long what is in force is looked at again (watch_every)';
+
+CREATE TYPE pic_wanted AS (
+	request_id bigint,
+	sip_domain dns_name
+);
+
+COMMENT ON TYPE pic_wanted IS 'a request and a domain that it wants';
+
 CREATE FUNCTION event_is_append_only() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -36,36 +61,64 @@ END $$;
 
 COMMENT ON FUNCTION event_is_append_only() IS 'refuses to change an event, but for one change: it happened once more, and moves to the end of its timeline';
 
-CREATE FUNCTION pic_append_event(ids bigint[], happened_at timestamp with time zone, by_actor text, what text, about text DEFAULT NULL::text) RETURNS void
+CREATE FUNCTION pic_append_event(ids bigint[], happened_at timestamp with time zone, by_actor text, what text, about text DEFAULT NULL::text, by_staff bigint DEFAULT NULL::bigint) RETURNS void
     LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
     AS $$
+DECLARE
+    counted bigint[] := '{}';
 BEGIN
     IF cardinality(ids) = 0 THEN
         RETURN;
     END IF;
-    IF what <> 'domain-lost' THEN
-        PERFORM pic_tell(ids, happened_at, by_actor, what, about, NULL);
-        RETURN;
+    -- Two that append to one timeline go one after the other.
+    PERFORM FROM request WHERE id = ANY (ids) ORDER BY id FOR NO KEY UPDATE;
+    IF what NOT IN ('submitted', 'provisioned', 'rejected', 'withdrawn') THEN
+        WITH before AS MATERIALIZED (
+            SELECT i.id, l.seq, (SELECT max(e.seq) FROM event e WHERE e.request_id = i.id) AS last
+            FROM unnest(ids) AS i (id)
+            CROSS JOIN LATERAL (
+                SELECT n.seq
+                FROM (SELECT e.* FROM event e WHERE e.request_id = i.id ORDER BY e.seq DESC LIMIT 100) n
+                WHERE n.code = what AND n.actor = by_actor AND n.at > happened_at - interval '24 hours'
+                  AND n.subject IS NOT DISTINCT FROM about AND n.staff_id IS NOT DISTINCT FROM by_staff
+                ORDER BY n.seq DESC LIMIT 1
+            ) l
+        ),
+        moved AS (
+            UPDATE event e SET seq = b.last + 1, times = e.times + 1, last_at = greatest(happened_at, e.at, e.last_at)
+            FROM before b WHERE e.request_id = b.id AND e.seq = b.seq
+            RETURNING e.request_id
+        )
+        SELECT coalesce(array_agg(request_id), '{}') INTO counted FROM moved;
     END IF;
-    -- A domain moves because its zone's owner has spoken. Nothing that the timeline of who loses it holds,
-    -- which is in that one's hands, stops the move: then the entry is missing.
-    BEGIN
-        PERFORM pic_tell(ids, happened_at, by_actor, what, about, NULL);
-    EXCEPTION WHEN data_exception OR integrity_constraint_violation OR raise_exception THEN
-        NULL;
-    END;
+    INSERT INTO event (request_id, seq, at, actor, code, subject, staff_id)
+    SELECT i, 1 + coalesce((SELECT max(e.seq) FROM event e WHERE e.request_id = i), 0),
+           happened_at, by_actor, what, about, by_staff
+    FROM unnest(ids) AS i WHERE i <> ALL (counted) ORDER BY i;
 END $$;
 
-COMMENT ON FUNCTION pic_append_event(ids bigint[], happened_at timestamp with time zone, by_actor text, what text, about text) IS 'appends one event to the timeline of each request';
+COMMENT ON FUNCTION pic_append_event(ids bigint[], happened_at timestamp with time zone, by_actor text, what text, about text, by_staff bigint) IS 'appends one event to the timeline of each request, or counts it in the entry that tells the same';
 
-CREATE FUNCTION pic_append_staff_event(to_request bigint, happened_at timestamp with time zone, what text, by_staff bigint) RETURNS void
+CREATE FUNCTION pic_are_new(mine bigint[], not_before timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql
     AS $$
 BEGIN
-    PERFORM pic_tell(ARRAY[to_request], happened_at, 'staff', what, NULL, by_staff);
+    RETURN (
+        SELECT bool_and(r.kind = 'initiate' AND r.state = 'pending' AND r.submitted_at > not_before
+                        AND o.id IS NULL AND d.sip_domain IS NOT NULL AND x.sip_domain IS NULL)
+               AND count(DISTINCT d.sip_domain) = count(*)
+        FROM unnest(mine) AS m (id)
+        JOIN request r ON r.id = m.id
+        LEFT JOIN request o ON o.service_id = r.service_id AND o.id <> r.id
+        LEFT JOIN request_route d ON d.request_id = r.id
+        LEFT JOIN route x ON x.sip_domain = d.sip_domain);
 END $$;
 
-COMMENT ON FUNCTION pic_append_staff_event(to_request bigint, happened_at timestamp with time zone, what text, by_staff bigint) IS 'appends to the timeline of a request what a member of the staff did';
+COMMENT ON FUNCTION pic_are_new(mine bigint[], not_before timestamp with time zone) IS 'whether each of the given requests is the first of its service and was submitted after `not_before`, and no domain is in force or wanted twice';
 
 CREATE FUNCTION pic_back_off(attempts integer, first_wait interval, longest_wait interval) RETURNS interval
     LANGUAGE sql
@@ -114,180 +167,42 @@ END $$;
 
 COMMENT ON FUNCTION pic_check_again(id bigint, not_within interval) IS 'makes a request due now, pending or in force, and says whether it did: not when it was looked at within the interval, nor when it has ended';
 
-CREATE FUNCTION pic_conclude(ids bigint[], token uuid, expiry interval, first_wait interval, longest_wait interval, watch_every interval, proven_by bigint[], proven_domain text[], blocked bigint[], checked bigint[], by_request bigint[], codes text[], subjects text[], severities text[], expectations text[], evidences jsonb[], OUT expired bigint[], OUT held bigint[], OUT waiting bigint[], OUT provisioned bigint[]) RETURNS record
+CREATE FUNCTION pic_now() RETURNS timestamp with time zone
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN (clock_timestamp() + '00:00:00'::interval);
+
+COMMENT ON FUNCTION pic_now() IS 'the database''s clock plus an offset that is zero outside tests; declared STABLE so that an index can be searched with it';
+
+CREATE FUNCTION pic_end(ids bigint[], how text, why text, by_actor text, by_staff bigint DEFAULT NULL::bigint, at timestamp with time zone DEFAULT pic_now()) RETURNS bigint[]
     LANGUAGE plpgsql
     AS $$
 DECLARE
-    now_at constant timestamptz := pic_now();
-    mine bigint[];      -- what the claim still holds
-    seen bigint[];      -- of those, whose checks ran
-    were_blocked bigint[];
-    newly_blocked bigint[];
-    candidates bigint[];-- neither expired nor held nor waiting
-    rivals bigint[];    -- candidates that want a domain which an earlier candidate wants too
-    held_by bigint[];   -- pairs of a request and a domain that holds it back
-    held_domain text[];
-    newly_held bigint[];
-    freed text[];
-    moved record;
+    ended bigint[];
 BEGIN
-    -- The guard: whatever the claim lost in the meantime is not ours to touch.
-    SELECT coalesce(array_agg(w.request_id), '{}') INTO mine
-    FROM (
-        SELECT request_id FROM work WHERE request_id = ANY (ids) AND lease_token = token
-        ORDER BY request_id FOR UPDATE
-    ) w;
-
-    SELECT coalesce(array_agg(r.id), '{}') INTO expired
-    FROM request r WHERE r.id = ANY (mine) AND r.submitted_at + expiry <= now_at;
-
-    -- Every route that matters here, in order of domains, before anything is looked at: those who
-    -- share one go one after the other. Else what is released while we look at it is missed.
-    PERFORM FROM route x WHERE x.sip_domain IN (
-        SELECT d.sip_domain FROM request_route d WHERE d.request_id = ANY (mine)
-        UNION ALL
-        SELECT o.sip_domain FROM request r JOIN route o ON o.service_id = r.service_id WHERE r.id = ANY (mine))
-    ORDER BY x.sip_domain FOR UPDATE;
-
-    -- A domain in force under another service holds the request back, in every mode, unless its
-    -- zone's owner has spoken for the requesting service.
-    SELECT coalesce(array_agg(d.request_id), '{}'), coalesce(array_agg(d.sip_domain), '{}') INTO held_by, held_domain
-    FROM request_route d
-    JOIN request r ON r.id = d.request_id
-    JOIN route x ON x.sip_domain = d.sip_domain AND x.service_id <> r.service_id
-    WHERE d.request_id = ANY (mine) AND d.request_id <> ALL (expired) AND NOT EXISTS (
-        SELECT FROM unnest(proven_by, proven_domain) AS p (request_id, sip_domain)
-        WHERE p.request_id = d.request_id AND p.sip_domain = d.sip_domain);
-    held := ARRAY(SELECT DISTINCT i FROM unnest(held_by) AS i);
-    waiting := ARRAY(SELECT i FROM unnest(mine) AS i
-                     WHERE i = ANY (blocked) AND i <> ALL (expired) AND i <> ALL (held));
-
-    SELECT coalesce(array_agg(i), '{}') INTO candidates
-    FROM unnest(mine) AS i WHERE i <> ALL (expired) AND i <> ALL (held) AND i <> ALL (waiting);
-
-    -- Two candidates that want one domain: the earlier goes first, the later is looked at again
-    -- at once, when the domain is in force.
-    SELECT coalesce(array_agg(DISTINCT d.request_id) FILTER (WHERE d.request_id > d.earliest), '{}') INTO rivals
-    FROM (
-        SELECT request_id, min(request_id) OVER (PARTITION BY sip_domain) AS earliest
-        FROM request_route WHERE request_id = ANY (candidates)
-    ) d;
-    SELECT coalesce(array_agg(i), '{}') INTO provisioned FROM unnest(candidates) AS i WHERE i <> ALL (rivals);
-
-    -- What the checks found, whatever becomes of the request.
-    seen := ARRAY(SELECT i FROM unnest(checked) AS i WHERE i = ANY (mine));
-    IF cardinality(seen) > 0 THEN
-        SELECT coalesce(array_agg(DISTINCT f.request_id), '{}') INTO were_blocked
-        FROM finding f WHERE f.request_id = ANY (seen) AND f.severity = 'blocking' AND f.code <> 'domain-held';
-        PERFORM pic_store_findings(seen, now_at, by_request, codes, subjects, severities, expectations, evidences);
-        SELECT coalesce(array_agg(DISTINCT f.request_id), '{}') INTO newly_blocked
-        FROM finding f
-        WHERE f.request_id = ANY (waiting || held) AND f.request_id = ANY (seen) AND f.severity = 'blocking'
-          AND f.code <> 'domain-held' AND f.request_id <> ALL (were_blocked);
-        PERFORM pic_append_event(newly_blocked, now_at, 'portal', 'blocked');
+    IF by_actor = 'staff' THEN
+        PERFORM pic_staff_may(by_staff);
     END IF;
-
-    -- Rejected: the limit has passed.
-    UPDATE request SET state = 'rejected', reason = 'expired', ended_at = now_at
-    WHERE id = ANY (expired) AND state = 'pending';
-    PERFORM pic_append_event(expired, now_at, 'portal', 'rejected');
-
-    -- Held: say which domains, look again later.
-    DELETE FROM finding f
-    WHERE f.request_id = ANY (held || waiting) AND f.code = 'domain-held' AND NOT EXISTS (
-        SELECT FROM unnest(held_by, held_domain) AS h (request_id, sip_domain)
-        WHERE h.request_id = f.request_id AND h.sip_domain = f.subject);
-    SELECT coalesce(array_agg(i), '{}') INTO newly_held FROM unnest(held) AS i
-    WHERE NOT EXISTS (SELECT FROM finding WHERE request_id = i AND code = 'domain-held');
-    -- What was found of its record is the checks' to say, where they looked.
-    INSERT INTO finding AS f (request_id, code, subject, severity, at, expected, found)
-    SELECT h.request_id, 'domain-held', h.sip_domain, 'blocking', now_at, coalesce(n.expected, ''),
-           ARRAY(SELECT line FROM jsonb_array_elements_text(coalesce(n.found, '[]')) AS line)
-    FROM unnest(held_by, held_domain) AS h (request_id, sip_domain)
-    LEFT JOIN unnest(by_request, codes, subjects, expectations, evidences) AS n (request_id, code, subject, expected, found)
-        ON n.request_id = h.request_id AND n.code = 'domain-held' AND n.subject = h.sip_domain
-    ON CONFLICT (request_id, code, subject) DO UPDATE SET expected = EXCLUDED.expected, found = EXCLUDED.found
-        WHERE (f.expected, f.found) IS DISTINCT FROM (EXCLUDED.expected, EXCLUDED.found);
-    PERFORM pic_append_event(newly_held, now_at, 'portal', 'held');
-    UPDATE work w SET
-        due_at = CASE WHEN w.again THEN now_at
-                 ELSE least(now_at + pic_back_off(w.attempts, first_wait, longest_wait), r.submitted_at + expiry) END,
-        attempts = CASE WHEN w.again THEN 0 ELSE least(w.attempts + 1, 32000) END,
-        checked_at = now_at, again = false, lease_token = NULL, lease_until = NULL
-    FROM request r WHERE r.id = w.request_id AND w.request_id = ANY (held || waiting);
-
-    -- Moved: the routes change hands in place, so that they are never missing; an event on both.
-    -- In order of the requests that lose, because others may append to their timelines too.
-    FOR moved IN
-        SELECT DISTINCT x.request_id AS lost_by, x.sip_domain, e.access_edge, r.service_id, r.id AS gained_by
-        FROM request r
-        JOIN request_route d ON d.request_id = r.id
-        JOIN request_edge e ON e.request_id = r.id AND e.ordinal = d.edge
-        JOIN unnest(proven_by, proven_domain) AS p (request_id, sip_domain)
-            ON p.request_id = r.id AND p.sip_domain = d.sip_domain
-        JOIN route x ON x.sip_domain = d.sip_domain AND x.service_id <> r.service_id
-        WHERE r.id = ANY (provisioned)
-        ORDER BY x.request_id, x.sip_domain
-    LOOP
-        UPDATE route x
-        SET service_id = moved.service_id, access_edge = moved.access_edge, request_id = moved.gained_by, since = now_at
-        WHERE x.sip_domain = moved.sip_domain;
-        PERFORM pic_append_event(ARRAY[moved.lost_by], now_at, 'portal', 'domain-lost', moved.sip_domain);
-        PERFORM pic_append_event(ARRAY[moved.gained_by], now_at, 'portal', 'domain-gained', moved.sip_domain);
-    END LOOP;
-
-    -- Provisioned: make before break. Domains in order, so that two settlements meet in one order.
-    INSERT INTO route AS x (sip_domain, access_edge, service_id, request_id, since)
-    SELECT d.sip_domain, e.access_edge, r.service_id, r.id, now_at
-    FROM request r
-    JOIN request_route d ON d.request_id = r.id
-    JOIN request_edge e ON e.request_id = r.id AND e.ordinal = d.edge
-    WHERE r.id = ANY (provisioned)
-    ORDER BY d.sip_domain
-    ON CONFLICT (sip_domain) DO UPDATE
-        SET access_edge = EXCLUDED.access_edge, request_id = EXCLUDED.request_id, since = EXCLUDED.since
-        WHERE x.service_id = EXCLUDED.service_id AND x.access_edge <> EXCLUDED.access_edge;
-    IF EXISTS (
-        SELECT FROM request r
-        JOIN request_route d ON d.request_id = r.id
-        LEFT JOIN route x ON x.sip_domain = d.sip_domain AND x.service_id = r.service_id
-        WHERE r.id = ANY (provisioned) AND x.sip_domain IS NULL
-    ) THEN
-        -- Somebody else put one of the domains in force since we looked: undo all, look again.
-        RAISE EXCEPTION 'a domain was taken meanwhile' USING ERRCODE = 'serialization_failure';
+    -- Whoever settles one of them at this moment goes first or not at all. Each statement from here on sees
+    -- what that one has left behind.
+    WITH gone AS (DELETE FROM work WHERE request_id = ANY (ids) RETURNING request_id)
+    SELECT coalesce(array_agg(request_id), '{}') INTO ended FROM gone;
+    IF cardinality(ended) = 0 THEN
+        RETURN ended;
     END IF;
-    WITH gone AS (
-        DELETE FROM route x USING request r
-        WHERE r.id = ANY (provisioned) AND x.service_id = r.service_id AND NOT EXISTS (
-            SELECT FROM request_route d WHERE d.request_id = r.id AND d.sip_domain = x.sip_domain)
-        RETURNING x.sip_domain
-    ) SELECT coalesce(array_agg(sip_domain), '{}') INTO freed FROM gone;
-    UPDATE request SET state = 'provisioned', ended_at = now_at
-    WHERE id = ANY (provisioned) AND state = 'pending';
-    DELETE FROM finding WHERE request_id = ANY (provisioned) AND code = 'domain-held';
-    PERFORM pic_append_event(provisioned, now_at, 'portal', 'provisioned');
-
-    -- In force: looked at again every day, each at a time of its own; what it replaces no more.
-    DELETE FROM watch a USING request r, request o
-    WHERE r.id = ANY (provisioned) AND o.service_id = r.service_id AND o.id <> r.id AND a.request_id = o.id;
-    INSERT INTO watch (request_id, due_at, checked_at)
-    SELECT r.id, now_at + watch_every * (1 - random() / 4), now_at
-    FROM request r WHERE r.id = ANY (provisioned) AND r.id = ANY (seen) AND r.kind <> 'cancel';
-
-    DELETE FROM work WHERE request_id = ANY (expired || provisioned);
-    -- What waited for another candidate, and what waited for a domain that is free now: at once.
-    UPDATE work SET lease_token = NULL, lease_until = NULL
-    WHERE request_id = ANY (rivals);
-    -- Whoever has locked one of the latter is about to look at the domain: it is not waited for.
-    IF cardinality(freed) > 0 THEN
-        UPDATE work SET due_at = now_at WHERE request_id IN (
-            SELECT w.request_id FROM work w
-            JOIN finding f ON f.request_id = w.request_id AND f.code = 'domain-held' AND f.subject = ANY (freed)
-            WHERE w.due_at > now_at FOR UPDATE OF w SKIP LOCKED);
+    PERFORM pic_append_event(ended, pic_end.at, by_actor, how, NULL, by_staff);
+    UPDATE request SET state = how, reason = why, ended_at = pic_end.at WHERE id = ANY (ended);
+    IF how = 'withdrawn' THEN
+        DELETE FROM finding WHERE request_id = ANY (ended);
     END IF;
+    IF by_actor = 'staff' THEN
+        INSERT INTO staff_audit (staff_id, at, action, request_id, reason)
+        SELECT by_staff, pic_end.at, CASE how WHEN 'rejected' THEN 'refused' ELSE 'withdrew' END, i, why
+        FROM unnest(ended) AS i;
+    END IF;
+    RETURN ended;
 END $$;
 
-COMMENT ON FUNCTION pic_conclude(ids bigint[], token uuid, expiry interval, first_wait interval, longest_wait interval, watch_every interval, proven_by bigint[], proven_domain text[], blocked bigint[], checked bigint[], by_request bigint[], codes text[], subjects text[], severities text[], expectations text[], evidences jsonb[], OUT expired bigint[], OUT held bigint[], OUT waiting bigint[], OUT provisioned bigint[]) IS 'settles those of the given requests that the claim with this token still holds, in the caller''s transaction; `proven_by` and `proven_domain` are pairs of a request and a domain whose zone names the requesting service; `blocked` are the requests whose checks hold them back, `checked` those whose checks ran, and the arrays after it what they found, in parallel; tells which requests expired, are held by a domain, wait for their checks, and were provisioned; serialization_failure: nothing was changed, call again';
+COMMENT ON FUNCTION pic_end(ids bigint[], how text, why text, by_actor text, by_staff bigint, at timestamp with time zone) IS 'ends those of the given requests that are pending, as provisioned, rejected (for a reason; their findings stay) or withdrawn, with an event by that actor, of the staff with an entry in the audit; tells which: the others had ended before';
 
 CREATE FUNCTION pic_first_staff(link bytea, named text, hashed text) RETURNS bigint
     LANGUAGE plpgsql
@@ -347,6 +262,133 @@ END $$;
 
 COMMENT ON FUNCTION pic_forget_requests(kept_for interval, session_idle interval, session_end interval, most integer, OUT requests bigint, OUT services bigint) IS 'deletes withdrawn and rejected requests that ended longer ago than they are kept, of so many services at most, and the services that nothing is left of; tells how many of both';
 
+CREATE TABLE finding (
+    request_id bigint NOT NULL,
+    code text NOT NULL COLLATE pg_catalog."C",
+    subject dns_name NOT NULL,
+    severity text NOT NULL COLLATE pg_catalog."C",
+    at timestamp with time zone NOT NULL,
+    expected evidence DEFAULT ''::text NOT NULL,
+    found evidence[] DEFAULT '{}'::evidence[] NOT NULL,
+    CONSTRAINT finding_code CHECK ((code = ANY (ARRAY['srv'::text, 'srv-missing'::text, 'srv-misspelt'::text, 'srv-port'::text, 'srv-target'::text, 'srv-suffix'::text, 'homed-online'::text, 'routed-to-consumer'::text, 'dns-disagrees'::text, 'domain-held'::text, 'domain-unproven'::text, 'domain-proven'::text, 'edge-no-address'::text, 'edge-private-address'::text, 'edge-unreachable'::text, 'certificate'::text, 'certificate-name'::text, 'certificate-expired'::text, 'certificate-not-yet-valid'::text, 'certificate-untrusted'::text, 'certificate-expires-soon'::text, 'certificate-cn-only'::text, 'certificate-wildcard'::text, 'certificate-domain-san'::text, 'resolver-unreachable'::text]))),
+    CONSTRAINT finding_found CHECK ((cardinality(found) <= 40)),
+    CONSTRAINT finding_gravity CHECK (
+CASE severity
+    WHEN 'ok'::text THEN (code = ANY (ARRAY['srv'::text, 'domain-proven'::text, 'certificate'::text]))
+    WHEN 'warning'::text THEN (code = ANY (ARRAY['srv-suffix'::text, 'dns-disagrees'::text, 'certificate-expires-soon'::text, 'certificate-cn-only'::text, 'certificate-wildcard'::text, 'certificate-domain-san'::text]))
+    WHEN 'unknown'::text THEN (code = ANY (ARRAY['resolver-unreachable'::text, 'domain-unproven'::text]))
+    WHEN 'blocking'::text THEN (code <> ALL (ARRAY['srv'::text, 'domain-proven'::text, 'certificate'::text, 'srv-suffix'::text, 'dns-disagrees'::text, 'certificate-expires-soon'::text, 'certificate-cn-only'::text, 'certificate-wildcard'::text, 'certificate-domain-san'::text, 'resolver-unreachable'::text]))
+    ELSE true
+END),
+    CONSTRAINT finding_severity CHECK ((severity = ANY (ARRAY['ok'::text, 'warning'::text, 'blocking'::text, 'unknown'::text, 'skipped'::text])))
+)
+WITH (autovacuum_vacuum_scale_factor='0.05', autovacuum_vacuum_threshold='1000');
+
+COMMENT ON TABLE finding IS 'the results of the last check of a request';
+
+COMMENT ON COLUMN finding.request_id IS 'the request';
+
+COMMENT ON COLUMN finding.code IS 'what was found';
+
+COMMENT ON COLUMN finding.subject IS 'the SIP domain or Access Edge FQDN it is about';
+
+COMMENT ON COLUMN finding.severity IS 'whether it holds the request back';
+
+COMMENT ON COLUMN finding.at IS 'since when it is like this';
+
+COMMENT ON COLUMN finding.expected IS 'what should be there';
+
+COMMENT ON COLUMN finding.found IS 'what is there, a line each, 8 at most and one that says how many more; 64 KiB for a request in all; of a skipped one the code that it depends on';
+
+CREATE FUNCTION pic_found(verdicts pic_verdict[], seen_at timestamp with time zone) RETURNS finding[]
+    LANGUAGE plpgsql STABLE
+    AS $$
+BEGIN
+    RETURN ARRAY(
+        SELECT ROW(v.request_id, f ->> 0, f ->> 2, f ->> 1, seen_at, f ->> 3,
+                   ARRAY(SELECT line FROM jsonb_array_elements_text(f -> 4) WITH ORDINALITY AS l (line, place)
+                         ORDER BY place))::finding
+        FROM unnest(verdicts) AS v, jsonb_array_elements(v.findings) AS f);
+END $$;
+
+COMMENT ON FUNCTION pic_found(verdicts pic_verdict[], seen_at timestamp with time zone) IS 'all that the checks found, as rows of finding';
+
+CREATE FUNCTION pic_hold(held pic_wanted[], waiting bigint[], now_found finding[], waits pic_waits, token uuid, now_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET enable_hashjoin TO 'on'
+    AS $$
+DECLARE
+    held_ids constant bigint[] := ARRAY(SELECT DISTINCT h.request_id FROM unnest(held) AS h);
+    newly_held bigint[];
+BEGIN
+    DELETE FROM finding f
+    WHERE f.request_id = ANY (held_ids || waiting) AND f.code = 'domain-held' AND NOT EXISTS (
+        SELECT FROM unnest(held) AS h WHERE h.request_id = f.request_id AND h.sip_domain = f.subject);
+    newly_held := ARRAY(
+        SELECT i FROM unnest(held_ids) AS i
+        WHERE NOT EXISTS (SELECT FROM finding WHERE request_id = i AND code = 'domain-held'));
+    INSERT INTO finding AS f (request_id, code, subject, severity, at, expected, found)
+    SELECT h.request_id, 'domain-held', h.sip_domain, 'blocking', now_at, coalesce(n.expected, ''), coalesce(n.found, '{}')
+    FROM unnest(held) AS h
+    LEFT JOIN unnest(now_found) AS n
+        ON n.request_id = h.request_id AND n.code = 'domain-held' AND n.subject = h.sip_domain
+    ON CONFLICT (request_id, code, subject) DO UPDATE SET expected = EXCLUDED.expected, found = EXCLUDED.found
+        WHERE (f.expected, f.found) IS DISTINCT FROM (EXCLUDED.expected, EXCLUDED.found);
+    PERFORM pic_append_event(newly_held, now_at, 'portal', 'held');
+    -- The wish for another look counts where it came after the claim.
+    UPDATE work w SET
+        due_at = CASE WHEN w.again AND w.lease_token = token THEN now_at
+                 ELSE least(now_at + pic_back_off(w.attempts, waits.first_wait, waits.longest_wait),
+                            r.submitted_at + waits.expiry) END,
+        attempts = CASE WHEN w.again AND w.lease_token = token THEN 0 ELSE least(w.attempts + 1, 32000) END,
+        checked_at = now_at, again = false, lease_token = NULL, lease_until = NULL
+    FROM request r WHERE r.id = w.request_id AND w.request_id = ANY (held_ids || waiting);
+END $$;
+
+COMMENT ON FUNCTION pic_hold(held pic_wanted[], waiting bigint[], now_found finding[], waits pic_waits, token uuid, now_at timestamp with time zone) IS 'keeps requests pending: those held by a domain, with an event where they were not before, and those that wait for what their checks found';
+
+CREATE FUNCTION pic_judge(mine bigint[], not_before timestamp with time zone, blocked bigint[], proofs pic_wanted[], OUT expired bigint[], OUT held pic_wanted[], OUT waiting bigint[], OUT rivals bigint[], OUT ready bigint[]) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    stopped bigint[];
+BEGIN
+    -- Every route that matters here, in order of domains, before anything is looked at: those who
+    -- share one go one after the other. Else what is released while we look at it is missed.
+    PERFORM FROM route x WHERE x.sip_domain IN (
+        SELECT d.sip_domain FROM request_route d WHERE d.request_id = ANY (mine)
+        UNION ALL
+        SELECT o.sip_domain FROM request r JOIN route o ON o.service_id = r.service_id WHERE r.id = ANY (mine))
+    ORDER BY x.sip_domain FOR UPDATE;
+
+    expired := ARRAY(SELECT r.id FROM request r WHERE r.id = ANY (mine) AND r.submitted_at <= not_before);
+    -- A domain in force under another service holds the request back, in every mode, unless its
+    -- zone's owner has spoken for the requesting service.
+    held := ARRAY(
+        SELECT ROW(d.request_id, d.sip_domain)::pic_wanted
+        FROM request_route d
+        JOIN request r ON r.id = d.request_id
+        JOIN route x ON x.sip_domain = d.sip_domain AND x.service_id <> r.service_id
+        WHERE d.request_id = ANY (mine) AND d.request_id <> ALL (expired)
+          AND NOT coalesce(ROW(d.request_id, d.sip_domain)::pic_wanted = ANY (proofs), false));
+    stopped := expired || ARRAY(SELECT DISTINCT h.request_id FROM unnest(held) AS h);
+    waiting := ARRAY(SELECT i FROM unnest(mine) AS i WHERE i = ANY (blocked) AND i <> ALL (stopped));
+    stopped := stopped || waiting;
+    -- Two that want one domain: the earlier goes first, the later is looked at again at once, when the
+    -- domain is in force.
+    rivals := ARRAY(
+        SELECT DISTINCT d.request_id
+        FROM (
+            SELECT request_id, min(request_id) OVER (PARTITION BY sip_domain) AS earliest
+            FROM request_route WHERE request_id = ANY (mine) AND request_id <> ALL (stopped)
+        ) d
+        WHERE d.request_id > d.earliest);
+    stopped := stopped || rivals;
+    ready := ARRAY(SELECT i FROM unnest(mine) AS i WHERE i <> ALL (stopped));
+END $$;
+
+COMMENT ON FUNCTION pic_judge(mine bigint[], not_before timestamp with time zone, blocked bigint[], proofs pic_wanted[], OUT expired bigint[], OUT held pic_wanted[], OUT waiting bigint[], OUT rivals bigint[], OUT ready bigint[]) IS 'locks the routes that the given requests want or replace, and tells which of them were not submitted after `not_before`, are held by a domain that is another service''s, wait for what their checks found, want a domain that an earlier one wants too, and are ready';
+
 CREATE FUNCTION pic_last_request_before(moment timestamp with time zone) RETURNS bigint
     LANGUAGE plpgsql STABLE
     AS $$
@@ -386,12 +428,6 @@ BEGIN
 END $$;
 
 COMMENT ON FUNCTION pic_note_sweep(run bigint, lease interval, what text, removed bigint) IS 'renews the turn and adds to what its sweep has removed, in the transaction that removes it; false: the turn is lost, undo';
-
-CREATE FUNCTION pic_now() RETURNS timestamp with time zone
-    LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN (clock_timestamp() + '00:00:00'::interval);
-
-COMMENT ON FUNCTION pic_now() IS 'the database''s clock plus an offset that is zero outside tests; declared STABLE so that an index can be searched with it';
 
 CREATE FUNCTION pic_open_session(of_number text, by_key bytea, token bytea, absolute_end interval, idle_end interval, most bigint) RETURNS boolean
     LANGUAGE plpgsql
@@ -438,6 +474,84 @@ END $$;
 
 COMMENT ON FUNCTION pic_open_staff_session(of_staff bigint, by_password text, token bytea, absolute_end interval, idle_end interval, most bigint) IS 'opens a session for the account whose password is this hash, and says whether it is, still; ends what is over of its sessions, and the oldest beyond so many';
 
+CREATE FUNCTION pic_provision(ids bigint[], at timestamp with time zone, all_new boolean, proofs pic_wanted[] DEFAULT '{}'::pic_wanted[]) RETURNS dns_name[]
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    freed dns_name[];
+    moved record;
+BEGIN
+    -- Else each row that refers to a request would lock it anew.
+    PERFORM FROM request WHERE id = ANY (ids) ORDER BY id FOR NO KEY UPDATE;
+    IF all_new THEN
+        INSERT INTO route (sip_domain, access_edge, service_id, request_id, since)
+        SELECT d.sip_domain, e.access_edge, r.service_id, r.id, pic_provision.at
+        FROM request r
+        JOIN request_route d ON d.request_id = r.id
+        JOIN request_edge e ON e.request_id = r.id AND e.ordinal = d.edge
+        WHERE r.id = ANY (ids)
+        ORDER BY d.sip_domain;
+        RETURN '{}';
+    END IF;
+
+    -- Domains that change hands, because their owner has spoken: in place, with an event on both sides, in
+    -- order of the requests that lose, because others may append to their timelines too.
+    FOR moved IN
+        SELECT x.request_id AS lost_by, x.sip_domain, e.access_edge, r.service_id, r.id AS gained_by
+        FROM request r
+        JOIN request_route d ON d.request_id = r.id
+        JOIN request_edge e ON e.request_id = r.id AND e.ordinal = d.edge
+        JOIN route x ON x.sip_domain = d.sip_domain AND x.service_id <> r.service_id
+        WHERE r.id = ANY (ids) AND ROW(r.id, d.sip_domain)::pic_wanted = ANY (proofs)
+        ORDER BY x.request_id, x.sip_domain
+    LOOP
+        UPDATE route x
+        SET service_id = moved.service_id, access_edge = moved.access_edge, request_id = moved.gained_by,
+            since = pic_provision.at
+        WHERE x.sip_domain = moved.sip_domain;
+        -- Nothing that the timeline of who loses it holds, which is in that one's hands, stops the move: then
+        -- the entry is missing.
+        BEGIN
+            PERFORM pic_append_event(ARRAY[moved.lost_by], pic_provision.at, 'portal', 'domain-lost', moved.sip_domain);
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR raise_exception THEN
+            NULL;
+        END;
+        PERFORM pic_append_event(ARRAY[moved.gained_by], pic_provision.at, 'portal', 'domain-gained', moved.sip_domain);
+    END LOOP;
+
+    INSERT INTO route AS x (sip_domain, access_edge, service_id, request_id, since)
+    SELECT d.sip_domain, e.access_edge, r.service_id, r.id, pic_provision.at
+    FROM request r
+    JOIN request_route d ON d.request_id = r.id
+    JOIN request_edge e ON e.request_id = r.id AND e.ordinal = d.edge
+    WHERE r.id = ANY (ids)
+    ORDER BY d.sip_domain
+    ON CONFLICT (sip_domain) DO UPDATE
+        SET access_edge = EXCLUDED.access_edge, request_id = EXCLUDED.request_id, since = EXCLUDED.since
+        WHERE x.service_id = EXCLUDED.service_id AND x.access_edge <> EXCLUDED.access_edge;
+    IF EXISTS (
+        SELECT FROM request r
+        JOIN request_route d ON d.request_id = r.id
+        LEFT JOIN route x ON x.sip_domain = d.sip_domain AND x.service_id = r.service_id
+        WHERE r.id = ANY (ids) AND x.sip_domain IS NULL
+    ) THEN
+        -- Somebody else put one of the domains in force since we looked: undo all, look again.
+        RAISE EXCEPTION 'a domain was taken meanwhile' USING ERRCODE = 'serialization_failure';
+    END IF;
+    WITH gone AS (
+        DELETE FROM route x USING request r
+        WHERE r.id = ANY (ids) AND x.service_id = r.service_id AND NOT EXISTS (
+            SELECT FROM request_route d WHERE d.request_id = r.id AND d.sip_domain = x.sip_domain)
+        RETURNING x.sip_domain
+    ) SELECT coalesce(array_agg(sip_domain), '{}') INTO freed FROM gone;
+    -- What it replaces is watched no more.
+    DELETE FROM watch a USING request r, request o
+    WHERE r.id = ANY (ids) AND o.service_id = r.service_id AND o.id <> r.id AND a.request_id = o.id;
+    RETURN freed;
+END $$;
+
+COMMENT ON FUNCTION pic_provision(ids bigint[], at timestamp with time zone, all_new boolean, proofs pic_wanted[]) IS 'puts the routes of the given requests in force, in place of what their services had, and tells which domains are free now; `all_new`: their services had nothing (unique_violation: a domain is in force already); `proofs`: domains that may be taken from another service; serialization_failure: nothing was changed, call again';
+
 CREATE FUNCTION pic_replace_key(of_service bigint, new_hash bytea, keep bytea) RETURNS boolean
     LANGUAGE plpgsql
     AS $$
@@ -465,7 +579,7 @@ $$;
 
 COMMENT ON FUNCTION pic_set_up_open(link bytea) IS 'whether the set-up link with this hash is alive: not over its time, and no account is there';
 
-CREATE FUNCTION pic_settle_plain(most integer, since timestamp with time zone, token uuid, lease interval, expiry interval, OUT provisioned integer, OUT rest bigint[], OUT full_batch boolean, OUT next_since timestamp with time zone, OUT idle interval) RETURNS record
+CREATE FUNCTION pic_settle(ids bigint[], token uuid, most integer, since timestamp with time zone, waits pic_waits, told jsonb, OUT provisioned integer, OUT held integer, OUT waiting integer, OUT expired integer, OUT full_batch boolean, OUT again boolean, OUT next_since timestamp with time zone, OUT idle interval) RETURNS record
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
     SET enable_bitmapscan TO 'off'
@@ -477,80 +591,87 @@ DECLARE
     now_at constant timestamptz := pic_now();
     -- A clock that was put back has made what is due look older than what was done.
     from_at constant timestamptz := CASE WHEN since <= now_at THEN since ELSE '-infinity' END;
-    mine bigint[];
-    fresh boolean[];    -- of each: never looked at
-    places tid[];       -- of each: its row of work, which stays where it is while it is locked
-    plain bigint[];
+    verdicts constant pic_verdict[] := ARRAY(SELECT v FROM jsonb_populate_recordset(NULL::pic_verdict, told) AS v);
+    now_found constant finding[] := pic_found(verdicts, now_at);
+    blocked constant bigint[] := ARRAY(SELECT v.request_id FROM unnest(verdicts) AS v WHERE v.blocked);
+    proofs constant pic_wanted[] := ARRAY(
+        SELECT ROW(v.request_id, d)::pic_wanted FROM unnest(verdicts) AS v, unnest(v.proven) AS d);
+    mine bigint[];      -- what is settled here: locked, in its row of work
+    fresh boolean;      -- whether none of it was looked at before
+    seen bigint[];      -- of those, whose checks ran
+    were_blocked bigint[];
+    judged record;
+    freed dns_name[] := '{}';
 BEGIN
-    provisioned := 0;
-    SELECT coalesce(array_agg(w.request_id), '{}'), array_agg(w.checked_at IS NULL), array_agg(w.ctid), max(w.due_at)
-    INTO mine, fresh, places, next_since
-    FROM (
-        SELECT request_id, checked_at, ctid, due_at FROM work
-        WHERE due_at >= from_at AND due_at <= now_at AND (lease_until IS NULL OR lease_until <= now_at)
-        ORDER BY due_at LIMIT most FOR UPDATE SKIP LOCKED
-    ) w;
-    full_batch := cardinality(mine) >= most;
-    rest := mine;
+    provisioned := 0; held := 0; waiting := 0; expired := 0; again := false;
+    IF ids IS NULL THEN
+        SELECT coalesce(array_agg(w.request_id), '{}'), bool_and(w.checked_at IS NULL), max(w.due_at)
+        INTO mine, fresh, next_since
+        FROM (
+            SELECT request_id, checked_at, due_at FROM work
+            WHERE due_at >= from_at AND due_at <= now_at AND (lease_until IS NULL OR lease_until <= now_at)
+            ORDER BY due_at LIMIT most FOR UPDATE SKIP LOCKED
+        ) w;
+        full_batch := cardinality(mine) >= most;
+    ELSE
+        SELECT coalesce(array_agg(w.request_id), '{}'), bool_and(w.checked_at IS NULL) INTO mine, fresh
+        FROM (
+            SELECT request_id, checked_at FROM work WHERE request_id = ANY (ids) AND lease_token = token
+            ORDER BY request_id FOR UPDATE
+        ) w;
+    END IF;
     IF cardinality(mine) > 0 THEN
-        -- Everything is looked at after the rows of work are locked: whoever ends a request, or has
-        -- it looked at again, begins with its row of work too. All of them are plain, as nearly always;
-        -- else each is looked at by itself.
-        SELECT mine INTO plain
-        FROM unnest(mine, fresh) AS m (id, fresh)
-        JOIN request r ON r.id = m.id
-        LEFT JOIN request o ON o.service_id = r.service_id AND o.id <> r.id
-        LEFT JOIN request_route d ON d.request_id = r.id
-        LEFT JOIN route x ON x.sip_domain = d.sip_domain
-        HAVING bool_and(m.fresh AND r.kind = 'initiate' AND r.state = 'pending' AND r.submitted_at + expiry > now_at
-                        AND o.id IS NULL AND d.sip_domain IS NOT NULL AND x.sip_domain IS NULL)
-           AND count(DISTINCT d.sip_domain) = count(*);
-        IF plain IS NULL THEN
-            SELECT array_agg(b.id), array_agg(b.place) INTO plain, places
-            FROM (
-                SELECT w.id, w.place
-                FROM (
-                    SELECT m.id, m.place,
-                           m.fresh AND r.kind = 'initiate' AND r.state = 'pending' AND r.submitted_at + expiry > now_at
-                               AND o.id IS NULL AND d.sip_domain IS NOT NULL AND x.sip_domain IS NULL
-                               AND count(*) OVER (PARTITION BY d.sip_domain) = 1 AS fits
-                    FROM unnest(mine, fresh, places) AS m (id, fresh, place)
-                    JOIN request r ON r.id = m.id
-                    LEFT JOIN request o ON o.service_id = r.service_id AND o.id <> r.id
-                    LEFT JOIN request_route d ON d.request_id = r.id
-                    LEFT JOIN route x ON x.sip_domain = d.sip_domain
-                ) w
-                GROUP BY w.id, w.place HAVING bool_and(w.fits)
-            ) b;
-        END IF;
-        IF plain IS NOT NULL THEN
+        -- Everything is looked at after the rows of work are locked: whoever ends a request, or has it looked at
+        -- again, begins with its row of work too.
+        seen := ARRAY(SELECT v.request_id FROM unnest(verdicts) AS v WHERE v.findings IS NOT NULL AND v.request_id = ANY (mine));
+        IF fresh AND NOT blocked && mine AND pic_are_new(mine, now_at - waits.expiry) THEN
             BEGIN
-                -- Domains in order, so that two settlements meet in one order.
-                INSERT INTO route (sip_domain, access_edge, service_id, request_id, since)
-                SELECT d.sip_domain, e.access_edge, r.service_id, r.id, now_at
-                FROM request r
-                JOIN request_route d ON d.request_id = r.id
-                JOIN request_edge e ON e.request_id = r.id AND e.ordinal = d.edge
-                WHERE r.id = ANY (plain)
-                ORDER BY d.sip_domain;
-                INSERT INTO event (request_id, seq, at, actor, code)
-                SELECT i, 1 + coalesce((SELECT max(e.seq) FROM event e WHERE e.request_id = i), 0), now_at, 'portal', 'provisioned'
-                FROM unnest(plain) AS i;
-                UPDATE request SET state = 'provisioned', ended_at = now_at WHERE id = ANY (plain);
-                DELETE FROM work WHERE ctid = ANY (places);
-                provisioned := cardinality(plain);
-                rest := CASE WHEN provisioned = cardinality(mine) THEN '{}'
-                             ELSE ARRAY(SELECT i FROM unnest(mine) AS i EXCEPT SELECT i FROM unnest(plain) AS i) END;
+                PERFORM pic_provision(mine, now_at, true);
+                SELECT '{}'::bigint[] AS expired, '{}'::pic_wanted[] AS held, '{}'::bigint[] AS waiting,
+                       '{}'::bigint[] AS rivals, mine AS ready INTO judged;
             EXCEPTION WHEN unique_violation THEN
-                -- Somebody put one of the domains in force, or wrote to one of the timelines, since we
-                -- looked. Nothing of this block has happened; pic_conclude waits for whom it has to.
-                NULL;
+                -- Somebody put one of the domains in force since we looked, and has committed by now.
+                judged := NULL;
             END;
         END IF;
-        IF cardinality(rest) > 0 THEN
-            UPDATE work SET lease_token = token, lease_until = now_at + lease, again = false
-            WHERE request_id = ANY (rest);
+        IF judged IS NULL THEN
+            judged := pic_judge(mine, now_at - waits.expiry, blocked, proofs);
+            freed := pic_provision(judged.ready, now_at, false, proofs);
         END IF;
+        -- What the checks found, whatever becomes of the request.
+        IF cardinality(seen) > 0 THEN
+            were_blocked := ARRAY(
+                SELECT DISTINCT f.request_id FROM finding f
+                WHERE f.request_id = ANY (seen) AND f.severity = 'blocking' AND f.code <> 'domain-held');
+            PERFORM pic_store_findings(seen, now_found);
+            PERFORM pic_append_event(ARRAY(
+                SELECT DISTINCT f.request_id FROM finding f
+                WHERE f.request_id = ANY (seen) AND f.severity = 'blocking' AND f.code <> 'domain-held'
+                  AND f.request_id <> ALL (were_blocked || judged.expired || judged.ready)), now_at, 'portal', 'blocked');
+            -- In force: looked at again every day, each at a time of its own.
+            INSERT INTO watch (request_id, due_at, checked_at)
+            SELECT r.id, now_at + waits.watch_every * (1 - random() / 4), now_at
+            FROM request r WHERE r.id = ANY (judged.ready) AND r.id = ANY (seen) AND r.kind <> 'cancel';
+        END IF;
+        DELETE FROM finding WHERE request_id = ANY (judged.ready) AND code = 'domain-held';
+        PERFORM pic_end(judged.ready, 'provisioned', NULL, 'portal', NULL, now_at);
+        PERFORM pic_end(judged.expired, 'rejected', 'expired', 'portal', NULL, now_at);
+        PERFORM pic_hold(judged.held, judged.waiting, now_found, waits, token, now_at);
+        -- What waited for another one, and what waited for a domain that is free now: at once.
+        UPDATE work SET lease_token = NULL, lease_until = NULL
+        WHERE request_id = ANY (judged.rivals) AND lease_token IS NOT NULL;
+        -- Whoever has locked one of the latter is about to look at the domain: it is not waited for.
+        IF cardinality(freed) > 0 THEN
+            UPDATE work SET due_at = now_at WHERE request_id IN (
+                SELECT w.request_id FROM work w
+                JOIN finding f ON f.request_id = w.request_id AND f.code = 'domain-held' AND f.subject = ANY (freed)
+                WHERE w.due_at > now_at FOR UPDATE OF w SKIP LOCKED);
+        END IF;
+        provisioned := cardinality(judged.ready);
+        held := (SELECT count(DISTINCT h.request_id) FROM unnest(judged.held) AS h);
+        waiting := cardinality(judged.waiting);
+        expired := cardinality(judged.expired);
+        again := cardinality(judged.rivals) > 0 OR cardinality(freed) > 0;
     END IF;
     IF NOT full_batch THEN
         -- What was submitted in these seconds may not have been committed yet.
@@ -561,7 +682,7 @@ BEGIN
     END IF;
 END $$;
 
-COMMENT ON FUNCTION pic_settle_plain(most integer, since timestamp with time zone, token uuid, lease interval, expiry interval, OUT provisioned integer, OUT rest bigint[], OUT full_batch boolean, OUT next_since timestamp with time zone, OUT idle interval) IS 'settles, without look-ups, up to `most` requests that are due since then (null: since ever) and free, oldest first, in the caller''s transaction; tells how many it provisioned, which it has claimed by `token` for `lease` because they are for pic_conclude, whether there may be more, since when to look next (due rows before that were dealt with, but for those of others), and for how long nothing else will be due (null: nothing is waiting)';
+COMMENT ON FUNCTION pic_settle(ids bigint[], token uuid, most integer, since timestamp with time zone, waits pic_waits, told jsonb, OUT provisioned integer, OUT held integer, OUT waiting integer, OUT expired integer, OUT full_batch boolean, OUT again boolean, OUT next_since timestamp with time zone, OUT idle interval) IS 'settles, in the caller''s transaction, those of the given requests that the claim with this token still holds; ids null: up to `most` requests that are due since then (null: since ever) and free, oldest first. `told`: what the checks said, an array of pic_verdict. Tells how many were provisioned, are held by a domain, wait for their checks, and expired; where nothing was claimed, also whether it took as many as it was to, whether others are due by what it did (again), since when to look next (what was due before was dealt with, but for what others have), and for how long nothing else will be due (null: nothing is waiting). serialization_failure: nothing was changed, call again';
 
 CREATE FUNCTION pic_show_instance(by_instance uuid, running text, since_started interval, since_worked interval) RETURNS void
     LANGUAGE plpgsql
@@ -618,38 +739,12 @@ BEGIN
     IF NOT pic_check_again(of_request, interval '0') THEN
         RETURN false;
     END IF;
-    PERFORM pic_append_staff_event(of_request, now_at, 'check-asked', by_staff);
+    PERFORM pic_append_event(ARRAY[of_request], now_at, 'staff', 'check-asked', NULL, by_staff);
     INSERT INTO staff_audit (staff_id, at, action, request_id) VALUES (by_staff, now_at, 'checked-again', of_request);
     RETURN true;
 END $$;
 
 COMMENT ON FUNCTION pic_staff_check(named text, by_staff bigint) IS 'has a request looked at again at once, pending or in force; false: it is neither';
-
-CREATE FUNCTION pic_staff_end(named text, how text, why text, by_staff bigint) RETURNS boolean
-    LANGUAGE plpgsql
-    AS $$
-DECLARE
-    now_at constant timestamptz := pic_now();
-    of_request bigint;
-BEGIN
-    PERFORM pic_staff_may(by_staff);
-    SELECT id INTO of_request FROM request WHERE reference = named;
-    -- As in pic_withdraw: whoever settles it at this moment goes first or not at all.
-    DELETE FROM work WHERE request_id = of_request;
-    IF NOT FOUND THEN
-        RETURN false;
-    END IF;
-    UPDATE request SET state = how, reason = why, ended_at = now_at WHERE id = of_request;
-    IF how = 'withdrawn' THEN
-        DELETE FROM finding WHERE request_id = of_request;
-    END IF;
-    PERFORM pic_append_staff_event(of_request, now_at, how, by_staff);
-    INSERT INTO staff_audit (staff_id, at, action, request_id, reason)
-    VALUES (by_staff, now_at, CASE how WHEN 'rejected' THEN 'refused' ELSE 'withdrew' END, of_request, why);
-    RETURN true;
-END $$;
-
-COMMENT ON FUNCTION pic_staff_end(named text, how text, why text, by_staff bigint) IS 'refuses a pending request (rejected, with a reason; its findings stay) or takes it back for the administrator (withdrawn), and says whether it did: it may have ended in the meantime';
 
 CREATE FUNCTION pic_staff_may(by_staff bigint) RETURNS void
     LANGUAGE plpgsql
@@ -664,115 +759,31 @@ END $$;
 
 COMMENT ON FUNCTION pic_staff_may(by_staff bigint) IS 'refuses what is no agent''s to do, also at the last moment';
 
-CREATE TABLE finding (
-    request_id bigint NOT NULL,
-    code text NOT NULL COLLATE pg_catalog."C",
-    subject dns_name NOT NULL,
-    severity text NOT NULL COLLATE pg_catalog."C",
-    at timestamp with time zone NOT NULL,
-    expected evidence DEFAULT ''::text NOT NULL,
-    found evidence[] DEFAULT '{}'::evidence[] NOT NULL,
-    CONSTRAINT finding_code CHECK ((code = ANY (ARRAY['srv'::text, 'srv-missing'::text, 'srv-misspelt'::text, 'srv-port'::text, 'srv-target'::text, 'srv-suffix'::text, 'homed-online'::text, 'routed-to-consumer'::text, 'dns-disagrees'::text, 'domain-held'::text, 'domain-unproven'::text, 'domain-proven'::text, 'edge-no-address'::text, 'edge-private-address'::text, 'edge-unreachable'::text, 'certificate'::text, 'certificate-name'::text, 'certificate-expired'::text, 'certificate-not-yet-valid'::text, 'certificate-untrusted'::text, 'certificate-expires-soon'::text, 'certificate-cn-only'::text, 'certificate-wildcard'::text, 'certificate-domain-san'::text, 'resolver-unreachable'::text]))),
-    CONSTRAINT finding_found CHECK ((cardinality(found) <= 40)),
-    CONSTRAINT finding_gravity CHECK (
-CASE severity
-    WHEN 'ok'::text THEN (code = ANY (ARRAY['srv'::text, 'domain-proven'::text, 'certificate'::text]))
-    WHEN 'warning'::text THEN (code = ANY (ARRAY['srv-suffix'::text, 'dns-disagrees'::text, 'certificate-expires-soon'::text, 'certificate-cn-only'::text, 'certificate-wildcard'::text, 'certificate-domain-san'::text]))
-    WHEN 'unknown'::text THEN (code = ANY (ARRAY['resolver-unreachable'::text, 'domain-unproven'::text]))
-    WHEN 'blocking'::text THEN (code <> ALL (ARRAY['srv'::text, 'domain-proven'::text, 'certificate'::text, 'srv-suffix'::text, 'dns-disagrees'::text, 'certificate-expires-soon'::text, 'certificate-cn-only'::text, 'certificate-wildcard'::text, 'certificate-domain-san'::text, 'resolver-unreachable'::text]))
-    ELSE true
-END),
-    CONSTRAINT finding_severity CHECK ((severity = ANY (ARRAY['ok'::text, 'warning'::text, 'blocking'::text, 'unknown'::text, 'skipped'::text])))
-)
-WITH (autovacuum_vacuum_scale_factor='0.05', autovacuum_vacuum_threshold='1000');
-
-COMMENT ON TABLE finding IS 'the results of the last check of a request';
-
-COMMENT ON COLUMN finding.request_id IS 'the request';
-
-COMMENT ON COLUMN finding.code IS 'what was found';
-
-COMMENT ON COLUMN finding.subject IS 'the SIP domain or Access Edge FQDN it is about';
-
-COMMENT ON COLUMN finding.severity IS 'whether it holds the request back';
-
-COMMENT ON COLUMN finding.at IS 'since when it is like this';
-
-COMMENT ON COLUMN finding.expected IS 'what should be there';
-
-COMMENT ON COLUMN finding.found IS 'what is there, a line each, 8 at most and one that says how many more; 64 KiB for a request in all; of a skipped one the code that it depends on';
-
-CREATE FUNCTION pic_store_findings(of_requests bigint[], seen_at timestamp with time zone, by_request bigint[], codes text[], subjects text[], severities text[], expectations text[], evidences jsonb[]) RETURNS void
-    LANGUAGE sql
-    BEGIN ATOMIC
- DELETE FROM finding f
-   WHERE ((f.request_id = ANY (pic_store_findings.of_requests)) AND (f.code <> 'domain-held'::text) AND (NOT (EXISTS ( SELECT
-            FROM UNNEST(pic_store_findings.by_request, pic_store_findings.codes, pic_store_findings.subjects) n(request_id, code, subject)
-           WHERE ((n.request_id = f.request_id) AND (n.code = f.code) AND (n.subject = (f.subject)::text))))));
- INSERT INTO finding AS f (request_id, code, subject, severity, at, expected, found)  SELECT n.request_id,
-             n.code,
-             n.subject,
-             n.severity,
-             pic_store_findings.seen_at AS seen_at,
-             n.expected,
-             ARRAY( SELECT l.line
-                    FROM jsonb_array_elements_text(n.found) WITH ORDINALITY l(line, place)
-                   ORDER BY l.place) AS "array"
-            FROM UNNEST(pic_store_findings.by_request, pic_store_findings.codes, pic_store_findings.subjects, pic_store_findings.severities, pic_store_findings.expectations, pic_store_findings.evidences) n(request_id, code, subject, severity, expected, found)
-           WHERE ((n.request_id = ANY (pic_store_findings.of_requests)) AND (n.code <> 'domain-held'::text)) ON CONFLICT(request_id, code, subject) DO UPDATE SET severity = excluded.severity, expected = excluded.expected, found = excluded.found, at =
-         CASE
-             WHEN (f.severity = excluded.severity) THEN f.at
-             ELSE excluded.at
-         END
-   WHERE (((f.severity IS DISTINCT FROM excluded.severity) OR ((f.expected)::text IS DISTINCT FROM (excluded.expected)::text)) OR (f.found IS DISTINCT FROM excluded.found));
-END;
-
-COMMENT ON FUNCTION pic_store_findings(of_requests bigint[], seen_at timestamp with time zone, by_request bigint[], codes text[], subjects text[], severities text[], expectations text[], evidences jsonb[]) IS 'replaces the findings of the given requests, domain-held excepted, by those in the parallel arrays';
-
-CREATE FUNCTION pic_tell(ids bigint[], happened_at timestamp with time zone, by_actor text, what text, about text, by_staff bigint) RETURNS void
+CREATE FUNCTION pic_store_findings(ids bigint[], now_found finding[]) RETURNS void
     LANGUAGE plpgsql
-    SET enable_seqscan TO 'off'
-    SET enable_bitmapscan TO 'off'
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
+    SET enable_hashjoin TO 'on'
     AS $$
-DECLARE
-    counted bigint[] := '{}';
 BEGIN
-    -- Two that append to one timeline go one after the other.
-    PERFORM FROM request WHERE id = ANY (ids) ORDER BY id FOR NO KEY UPDATE;
-    IF what NOT IN ('submitted', 'provisioned', 'rejected', 'withdrawn') THEN
-        WITH before AS MATERIALIZED (
-            SELECT i.id, l.seq, (SELECT max(e.seq) FROM event e WHERE e.request_id = i.id) AS last
-            FROM unnest(ids) AS i (id)
-            CROSS JOIN LATERAL (
-                SELECT n.seq
-                FROM (SELECT e.* FROM event e WHERE e.request_id = i.id ORDER BY e.seq DESC LIMIT 100) n
-                WHERE n.code = what AND n.actor = by_actor AND n.at > happened_at - interval '24 hours'
-                  AND n.subject IS NOT DISTINCT FROM about AND n.staff_id IS NOT DISTINCT FROM by_staff
-                ORDER BY n.seq DESC LIMIT 1
-            ) l
-        ),
-        moved AS (
-            UPDATE event e SET seq = b.last + 1, times = e.times + 1, last_at = greatest(happened_at, e.at, e.last_at)
-            FROM before b WHERE e.request_id = b.id AND e.seq = b.seq
-            RETURNING e.request_id
-        )
-        SELECT coalesce(array_agg(request_id), '{}') INTO counted FROM moved;
-    END IF;
-    INSERT INTO event (request_id, seq, at, actor, code, subject, staff_id)
-    SELECT i, 1 + coalesce((SELECT max(e.seq) FROM event e WHERE e.request_id = i), 0),
-           happened_at, by_actor, what, about, by_staff
-    FROM unnest(ids) AS i WHERE i <> ALL (counted) ORDER BY i;
+    DELETE FROM finding f
+    WHERE f.request_id = ANY (ids) AND f.code <> 'domain-held' AND NOT EXISTS (
+        SELECT FROM unnest(now_found) AS n
+        WHERE n.request_id = f.request_id AND n.code = f.code AND n.subject = f.subject);
+    INSERT INTO finding AS f
+    SELECT n.* FROM unnest(now_found) AS n WHERE n.request_id = ANY (ids) AND n.code <> 'domain-held'
+    ON CONFLICT (request_id, code, subject) DO UPDATE SET
+        severity = EXCLUDED.severity, expected = EXCLUDED.expected, found = EXCLUDED.found,
+        at = CASE WHEN f.severity = EXCLUDED.severity THEN f.at ELSE EXCLUDED.at END
+        WHERE (f.severity, f.expected, f.found) IS DISTINCT FROM (EXCLUDED.severity, EXCLUDED.expected, EXCLUDED.found);
 END $$;
 
-COMMENT ON FUNCTION pic_tell(ids bigint[], happened_at timestamp with time zone, by_actor text, what text, about text, by_staff bigint) IS 'appends one event to the timeline of each request, or counts it in the entry that tells the same';
+COMMENT ON FUNCTION pic_store_findings(ids bigint[], now_found finding[]) IS 'replaces the findings of the given requests, domain-held excepted, by those that are given';
 
-CREATE FUNCTION pic_watched(ids bigint[], token uuid, watch_every interval, by_request bigint[], codes text[], subjects text[], severities text[], expectations text[], evidences jsonb[], OUT at_risk bigint[], OUT recovered bigint[]) RETURNS record
+CREATE FUNCTION pic_watched(ids bigint[], token uuid, watch_every interval, told jsonb, OUT at_risk bigint[], OUT recovered bigint[]) RETURNS record
     LANGUAGE plpgsql
     AS $$
 DECLARE
     now_at constant timestamptz := pic_now();
+    verdicts constant pic_verdict[] := ARRAY(SELECT v FROM jsonb_populate_recordset(NULL::pic_verdict, told) AS v);
     mine bigint[];
     before bigint[];
     after bigint[];
@@ -782,11 +793,9 @@ BEGIN
         SELECT request_id FROM watch WHERE request_id = ANY (ids) AND lease_token = token
         ORDER BY request_id FOR UPDATE
     ) w;
-    SELECT coalesce(array_agg(DISTINCT request_id), '{}') INTO before
-    FROM finding WHERE request_id = ANY (mine) AND severity = 'blocking';
-    PERFORM pic_store_findings(mine, now_at, by_request, codes, subjects, severities, expectations, evidences);
-    SELECT coalesce(array_agg(DISTINCT request_id), '{}') INTO after
-    FROM finding WHERE request_id = ANY (mine) AND severity = 'blocking';
+    before := ARRAY(SELECT DISTINCT request_id FROM finding WHERE request_id = ANY (mine) AND severity = 'blocking');
+    PERFORM pic_store_findings(mine, pic_found(verdicts, now_at));
+    after := ARRAY(SELECT DISTINCT request_id FROM finding WHERE request_id = ANY (mine) AND severity = 'blocking');
     at_risk := ARRAY(SELECT i FROM unnest(after) AS i WHERE i <> ALL (before));
     recovered := ARRAY(SELECT i FROM unnest(before) AS i WHERE i <> ALL (after));
     PERFORM pic_append_event(at_risk, now_at, 'portal', 'at-risk');
@@ -796,27 +805,7 @@ BEGIN
     WHERE request_id = ANY (mine);
 END $$;
 
-COMMENT ON FUNCTION pic_watched(ids bigint[], token uuid, watch_every interval, by_request bigint[], codes text[], subjects text[], severities text[], expectations text[], evidences jsonb[], OUT at_risk bigint[], OUT recovered bigint[]) IS 'stores what was found of those requests in force that the claim with this token still holds; tells which are newly at risk, and which no longer; nothing in force is changed';
-
-CREATE FUNCTION pic_withdraw(id bigint, by_actor text) RETURNS boolean
-    LANGUAGE plpgsql
-    AS $$
-DECLARE
-    now_at constant timestamptz := pic_now();
-BEGIN
-    -- Whoever settles it at this moment goes first or not at all. Each statement from here on sees
-    -- what that one has left behind.
-    DELETE FROM work WHERE request_id = pic_withdraw.id;
-    IF NOT FOUND THEN
-        RETURN false;
-    END IF;
-    UPDATE request r SET state = 'withdrawn', ended_at = now_at WHERE r.id = pic_withdraw.id;
-    DELETE FROM finding WHERE request_id = pic_withdraw.id;
-    PERFORM pic_append_event(ARRAY[pic_withdraw.id], now_at, by_actor, 'withdrawn');
-    RETURN true;
-END $$;
-
-COMMENT ON FUNCTION pic_withdraw(id bigint, by_actor text) IS 'takes a pending request back and says whether it did: it may have ended in the meantime';
+COMMENT ON FUNCTION pic_watched(ids bigint[], token uuid, watch_every interval, told jsonb, OUT at_risk bigint[], OUT recovered bigint[]) IS 'stores what was found of those requests in force that the claim with this token still holds; `told` as in pic_settle; tells which are newly at risk, and which no longer; nothing in force is changed';
 
 CREATE FUNCTION request_is_final() RETURNS trigger
     LANGUAGE plpgsql

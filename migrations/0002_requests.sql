@@ -239,14 +239,17 @@ CREATE TRIGGER request_whole AFTER INSERT ON request REFERENCING NEW TABLE AS ad
 -- two that take turns, at risk and recovered, are two rows. The other events happen to a request once.
 --
 -- The last 100 entries are looked through: so many are shown.
-CREATE FUNCTION pic_tell(
-    ids bigint[], happened_at timestamptz, by_actor text, what text, about text, by_staff bigint
+CREATE FUNCTION pic_append_event(
+    ids bigint[], happened_at timestamptz, by_actor text, what text, about text DEFAULT NULL, by_staff bigint DEFAULT NULL
 ) RETURNS void LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 DECLARE
     counted bigint[] := '{}';
 BEGIN
+    IF cardinality(ids) = 0 THEN
+        RETURN;
+    END IF;
     -- Two that append to one timeline go one after the other.
     PERFORM FROM request WHERE id = ANY (ids) ORDER BY id FOR NO KEY UPDATE;
     IF what NOT IN ('submitted', 'provisioned', 'rejected', 'withdrawn') THEN
@@ -273,30 +276,8 @@ BEGIN
            happened_at, by_actor, what, about, by_staff
     FROM unnest(ids) AS i WHERE i <> ALL (counted) ORDER BY i;
 END $$;
-COMMENT ON FUNCTION pic_tell(bigint[], timestamptz, text, text, text, bigint) IS
+COMMENT ON FUNCTION pic_append_event(bigint[], timestamptz, text, text, text, bigint) IS
     'appends one event to the timeline of each request, or counts it in the entry that tells the same';
-
-CREATE FUNCTION pic_append_event(
-    ids bigint[], happened_at timestamptz, by_actor text, what text, about text DEFAULT NULL
-) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-    IF cardinality(ids) = 0 THEN
-        RETURN;
-    END IF;
-    IF what <> 'domain-lost' THEN
-        PERFORM pic_tell(ids, happened_at, by_actor, what, about, NULL);
-        RETURN;
-    END IF;
-    -- A domain moves because its zone's owner has spoken. Nothing that the timeline of who loses it holds,
-    -- which is in that one's hands, stops the move: then the entry is missing.
-    BEGIN
-        PERFORM pic_tell(ids, happened_at, by_actor, what, about, NULL);
-    EXCEPTION WHEN data_exception OR integrity_constraint_violation OR raise_exception THEN
-        NULL;
-    END;
-END $$;
-COMMENT ON FUNCTION pic_append_event(bigint[], timestamptz, text, text, text) IS
-    'appends one event to the timeline of each request';
 
 -- ---------------------------------------------------------------------------------------------
 -- Sessions and keys

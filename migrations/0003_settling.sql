@@ -1,5 +1,5 @@
--- What is due, what checks find, and how claimed requests are settled: the one place where a request
--- leaves pending by the portal's own hand and where routes change.
+-- What is due, what checks find, and how requests are settled: pic_end is the one place where a request leaves
+-- pending, pic_provision the one place where routes come into force and change.
 
 -- Every row is deleted within moments, and every claim reads the index of due times from its
 -- beginning: dead entries there are what slows it down. The table is small, so it is vacuumed at full speed.
@@ -117,38 +117,48 @@ COMMENT ON COLUMN check_progress.findings IS 'what was found of these, each an a
 COMMENT ON COLUMN check_progress.proven IS 'those of its domains whose owner has spoken for the service of the request';
 
 -- ---------------------------------------------------------------------------------------------
--- What checks found
+-- What settling is told
+
+CREATE TYPE pic_waits AS (expiry interval, first_wait interval, longest_wait interval, watch_every interval);
+COMMENT ON TYPE pic_waits IS
+    'how long a request may take (expiry), how long one that is held back waits for its next look (first_wait, doubled each time, longest_wait at most), and after how long what is in force is looked at again (watch_every)';
+
+CREATE TYPE pic_verdict AS (request_id bigint, blocked boolean, proven dns_name[], findings jsonb);
+COMMENT ON TYPE pic_verdict IS
+    'what the checks said of a request: whether they hold it back, which of its domains are proven to be its service''s, and what they found, each an array of code, severity, subject, expected and the lines found; findings null: they did not run';
+
+CREATE TYPE pic_wanted AS (request_id bigint, sip_domain dns_name);
+COMMENT ON TYPE pic_wanted IS 'a request and a domain that it wants';
+
+CREATE FUNCTION pic_found(verdicts pic_verdict[], seen_at timestamptz) RETURNS finding[] LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN ARRAY(
+        SELECT ROW(v.request_id, f ->> 0, f ->> 2, f ->> 1, seen_at, f ->> 3,
+                   ARRAY(SELECT line FROM jsonb_array_elements_text(f -> 4) WITH ORDINALITY AS l (line, place)
+                         ORDER BY place))::finding
+        FROM unnest(verdicts) AS v, jsonb_array_elements(v.findings) AS f);
+END $$;
+COMMENT ON FUNCTION pic_found(pic_verdict[], timestamptz) IS 'all that the checks found, as rows of finding';
 
 -- Replaces what was found of each of the given requests; what has not changed is not written again.
--- `domain-held` is not theirs to say: it is decided where routes change.
-CREATE FUNCTION pic_store_findings(
-    of_requests bigint[],
-    seen_at timestamptz,
-    by_request bigint[],
-    codes text[],
-    subjects text[],
-    severities text[],
-    expectations text[],
-    evidences jsonb[]
-) RETURNS void LANGUAGE sql
-BEGIN ATOMIC
+-- `domain-held` is not the checks' to say: it is decided where routes change.
+CREATE FUNCTION pic_store_findings(ids bigint[], now_found finding[]) RETURNS void LANGUAGE plpgsql
+SET enable_hashjoin = on
+AS $$
+BEGIN
     DELETE FROM finding f
-    WHERE f.request_id = ANY (of_requests) AND f.code <> 'domain-held' AND NOT EXISTS (
-        SELECT FROM unnest(by_request, codes, subjects) AS n (request_id, code, subject)
+    WHERE f.request_id = ANY (ids) AND f.code <> 'domain-held' AND NOT EXISTS (
+        SELECT FROM unnest(now_found) AS n
         WHERE n.request_id = f.request_id AND n.code = f.code AND n.subject = f.subject);
-    INSERT INTO finding AS f (request_id, code, subject, severity, at, expected, found)
-    SELECT n.request_id, n.code, n.subject, n.severity, seen_at, n.expected,
-           ARRAY(SELECT line FROM jsonb_array_elements_text(n.found) WITH ORDINALITY AS l (line, place) ORDER BY place)
-    FROM unnest(by_request, codes, subjects, severities, expectations, evidences)
-        AS n (request_id, code, subject, severity, expected, found)
-    WHERE n.request_id = ANY (of_requests) AND n.code <> 'domain-held'
+    INSERT INTO finding AS f
+    SELECT n.* FROM unnest(now_found) AS n WHERE n.request_id = ANY (ids) AND n.code <> 'domain-held'
     ON CONFLICT (request_id, code, subject) DO UPDATE SET
         severity = EXCLUDED.severity, expected = EXCLUDED.expected, found = EXCLUDED.found,
         at = CASE WHEN f.severity = EXCLUDED.severity THEN f.at ELSE EXCLUDED.at END
         WHERE (f.severity, f.expected, f.found) IS DISTINCT FROM (EXCLUDED.severity, EXCLUDED.expected, EXCLUDED.found);
-END;
-COMMENT ON FUNCTION pic_store_findings(bigint[], timestamptz, bigint[], text[], text[], text[], text[], jsonb[]) IS
-    'replaces the findings of the given requests, domain-held excepted, by those in the parallel arrays';
+END $$;
+COMMENT ON FUNCTION pic_store_findings(bigint[], finding[]) IS
+    'replaces the findings of the given requests, domain-held excepted, by those that are given';
 
 -- How long until a request that is held back is looked at again: doubles each time, and up to a
 -- tenth less, so that what was submitted together does not stay together.
@@ -161,23 +171,36 @@ COMMENT ON FUNCTION pic_back_off(integer, interval, interval) IS
 -- ---------------------------------------------------------------------------------------------
 -- Ending and asking again
 
-CREATE FUNCTION pic_withdraw(id bigint, by_actor text) RETURNS boolean LANGUAGE plpgsql AS $$
+CREATE FUNCTION pic_end(
+    ids bigint[], how text, why text, by_actor text, by_staff bigint DEFAULT NULL, at timestamptz DEFAULT pic_now()
+) RETURNS bigint[] LANGUAGE plpgsql AS $$
 DECLARE
-    now_at constant timestamptz := pic_now();
+    ended bigint[];
 BEGIN
-    -- Whoever settles it at this moment goes first or not at all. Each statement from here on sees
-    -- what that one has left behind.
-    DELETE FROM work WHERE request_id = pic_withdraw.id;
-    IF NOT FOUND THEN
-        RETURN false;
+    IF by_actor = 'staff' THEN
+        PERFORM pic_staff_may(by_staff);
     END IF;
-    UPDATE request r SET state = 'withdrawn', ended_at = now_at WHERE r.id = pic_withdraw.id;
-    DELETE FROM finding WHERE request_id = pic_withdraw.id;
-    PERFORM pic_append_event(ARRAY[pic_withdraw.id], now_at, by_actor, 'withdrawn');
-    RETURN true;
+    -- Whoever settles one of them at this moment goes first or not at all. Each statement from here on sees
+    -- what that one has left behind.
+    WITH gone AS (DELETE FROM work WHERE request_id = ANY (ids) RETURNING request_id)
+    SELECT coalesce(array_agg(request_id), '{}') INTO ended FROM gone;
+    IF cardinality(ended) = 0 THEN
+        RETURN ended;
+    END IF;
+    PERFORM pic_append_event(ended, pic_end.at, by_actor, how, NULL, by_staff);
+    UPDATE request SET state = how, reason = why, ended_at = pic_end.at WHERE id = ANY (ended);
+    IF how = 'withdrawn' THEN
+        DELETE FROM finding WHERE request_id = ANY (ended);
+    END IF;
+    IF by_actor = 'staff' THEN
+        INSERT INTO staff_audit (staff_id, at, action, request_id, reason)
+        SELECT by_staff, pic_end.at, CASE how WHEN 'rejected' THEN 'refused' ELSE 'withdrew' END, i, why
+        FROM unnest(ended) AS i;
+    END IF;
+    RETURN ended;
 END $$;
-COMMENT ON FUNCTION pic_withdraw(bigint, text) IS
-    'takes a pending request back and says whether it did: it may have ended in the meantime';
+COMMENT ON FUNCTION pic_end(bigint[], text, text, text, bigint, timestamptz) IS
+    'ends those of the given requests that are pending, as provisioned, rejected (for a reason; their findings stay) or withdrawn, with an event by that actor, of the staff with an entry in the audit; tells which: the others had ended before';
 
 CREATE FUNCTION pic_check_again(id bigint, not_within interval) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
@@ -194,156 +217,60 @@ COMMENT ON FUNCTION pic_check_again(bigint, interval) IS
     'makes a request due now, pending or in force, and says whether it did: not when it was looked at within the interval, nor when it has ended';
 
 -- ---------------------------------------------------------------------------------------------
--- Settling
+-- Routes
 
-CREATE FUNCTION pic_conclude(
-    ids bigint[],
-    token uuid,
-    expiry interval,
-    first_wait interval,
-    longest_wait interval,
-    watch_every interval,
-    proven_by bigint[],
-    proven_domain text[],
-    blocked bigint[],
-    checked bigint[],
-    by_request bigint[],
-    codes text[],
-    subjects text[],
-    severities text[],
-    expectations text[],
-    evidences jsonb[],
-    OUT expired bigint[],
-    OUT held bigint[],
-    OUT waiting bigint[],
-    OUT provisioned bigint[]
-) LANGUAGE plpgsql AS $$
+-- Make before break: what is kept is updated in place and never missing. Domains in order, so that two who
+-- change the same routes meet in one order.
+CREATE FUNCTION pic_provision(ids bigint[], at timestamptz, all_new boolean, proofs pic_wanted[] DEFAULT '{}')
+RETURNS dns_name[] LANGUAGE plpgsql AS $$
 DECLARE
-    now_at constant timestamptz := pic_now();
-    mine bigint[];      -- what the claim still holds
-    seen bigint[];      -- of those, whose checks ran
-    were_blocked bigint[];
-    newly_blocked bigint[];
-    candidates bigint[];-- neither expired nor held nor waiting
-    rivals bigint[];    -- candidates that want a domain which an earlier candidate wants too
-    held_by bigint[];   -- pairs of a request and a domain that holds it back
-    held_domain text[];
-    newly_held bigint[];
-    freed text[];
+    freed dns_name[];
     moved record;
 BEGIN
-    -- The guard: whatever the claim lost in the meantime is not ours to touch.
-    SELECT coalesce(array_agg(w.request_id), '{}') INTO mine
-    FROM (
-        SELECT request_id FROM work WHERE request_id = ANY (ids) AND lease_token = token
-        ORDER BY request_id FOR UPDATE
-    ) w;
-
-    SELECT coalesce(array_agg(r.id), '{}') INTO expired
-    FROM request r WHERE r.id = ANY (mine) AND r.submitted_at + expiry <= now_at;
-
-    -- Every route that matters here, in order of domains, before anything is looked at: those who
-    -- share one go one after the other. Else what is released while we look at it is missed.
-    PERFORM FROM route x WHERE x.sip_domain IN (
-        SELECT d.sip_domain FROM request_route d WHERE d.request_id = ANY (mine)
-        UNION ALL
-        SELECT o.sip_domain FROM request r JOIN route o ON o.service_id = r.service_id WHERE r.id = ANY (mine))
-    ORDER BY x.sip_domain FOR UPDATE;
-
-    -- A domain in force under another service holds the request back, in every mode, unless its
-    -- zone's owner has spoken for the requesting service.
-    SELECT coalesce(array_agg(d.request_id), '{}'), coalesce(array_agg(d.sip_domain), '{}') INTO held_by, held_domain
-    FROM request_route d
-    JOIN request r ON r.id = d.request_id
-    JOIN route x ON x.sip_domain = d.sip_domain AND x.service_id <> r.service_id
-    WHERE d.request_id = ANY (mine) AND d.request_id <> ALL (expired) AND NOT EXISTS (
-        SELECT FROM unnest(proven_by, proven_domain) AS p (request_id, sip_domain)
-        WHERE p.request_id = d.request_id AND p.sip_domain = d.sip_domain);
-    held := ARRAY(SELECT DISTINCT i FROM unnest(held_by) AS i);
-    waiting := ARRAY(SELECT i FROM unnest(mine) AS i
-                     WHERE i = ANY (blocked) AND i <> ALL (expired) AND i <> ALL (held));
-
-    SELECT coalesce(array_agg(i), '{}') INTO candidates
-    FROM unnest(mine) AS i WHERE i <> ALL (expired) AND i <> ALL (held) AND i <> ALL (waiting);
-
-    -- Two candidates that want one domain: the earlier goes first, the later is looked at again
-    -- at once, when the domain is in force.
-    SELECT coalesce(array_agg(DISTINCT d.request_id) FILTER (WHERE d.request_id > d.earliest), '{}') INTO rivals
-    FROM (
-        SELECT request_id, min(request_id) OVER (PARTITION BY sip_domain) AS earliest
-        FROM request_route WHERE request_id = ANY (candidates)
-    ) d;
-    SELECT coalesce(array_agg(i), '{}') INTO provisioned FROM unnest(candidates) AS i WHERE i <> ALL (rivals);
-
-    -- What the checks found, whatever becomes of the request.
-    seen := ARRAY(SELECT i FROM unnest(checked) AS i WHERE i = ANY (mine));
-    IF cardinality(seen) > 0 THEN
-        SELECT coalesce(array_agg(DISTINCT f.request_id), '{}') INTO were_blocked
-        FROM finding f WHERE f.request_id = ANY (seen) AND f.severity = 'blocking' AND f.code <> 'domain-held';
-        PERFORM pic_store_findings(seen, now_at, by_request, codes, subjects, severities, expectations, evidences);
-        SELECT coalesce(array_agg(DISTINCT f.request_id), '{}') INTO newly_blocked
-        FROM finding f
-        WHERE f.request_id = ANY (waiting || held) AND f.request_id = ANY (seen) AND f.severity = 'blocking'
-          AND f.code <> 'domain-held' AND f.request_id <> ALL (were_blocked);
-        PERFORM pic_append_event(newly_blocked, now_at, 'portal', 'blocked');
-    END IF;
-
-    -- Rejected: the limit has passed.
-    UPDATE request SET state = 'rejected', reason = 'expired', ended_at = now_at
-    WHERE id = ANY (expired) AND state = 'pending';
-    PERFORM pic_append_event(expired, now_at, 'portal', 'rejected');
-
-    -- Held: say which domains, look again later.
-    DELETE FROM finding f
-    WHERE f.request_id = ANY (held || waiting) AND f.code = 'domain-held' AND NOT EXISTS (
-        SELECT FROM unnest(held_by, held_domain) AS h (request_id, sip_domain)
-        WHERE h.request_id = f.request_id AND h.sip_domain = f.subject);
-    SELECT coalesce(array_agg(i), '{}') INTO newly_held FROM unnest(held) AS i
-    WHERE NOT EXISTS (SELECT FROM finding WHERE request_id = i AND code = 'domain-held');
-    -- What was found of its record is the checks' to say, where they looked.
-    INSERT INTO finding AS f (request_id, code, subject, severity, at, expected, found)
-    SELECT h.request_id, 'domain-held', h.sip_domain, 'blocking', now_at, coalesce(n.expected, ''),
-           ARRAY(SELECT line FROM jsonb_array_elements_text(coalesce(n.found, '[]')) AS line)
-    FROM unnest(held_by, held_domain) AS h (request_id, sip_domain)
-    LEFT JOIN unnest(by_request, codes, subjects, expectations, evidences) AS n (request_id, code, subject, expected, found)
-        ON n.request_id = h.request_id AND n.code = 'domain-held' AND n.subject = h.sip_domain
-    ON CONFLICT (request_id, code, subject) DO UPDATE SET expected = EXCLUDED.expected, found = EXCLUDED.found
-        WHERE (f.expected, f.found) IS DISTINCT FROM (EXCLUDED.expected, EXCLUDED.found);
-    PERFORM pic_append_event(newly_held, now_at, 'portal', 'held');
-    UPDATE work w SET
-        due_at = CASE WHEN w.again THEN now_at
-                 ELSE least(now_at + pic_back_off(w.attempts, first_wait, longest_wait), r.submitted_at + expiry) END,
-        attempts = CASE WHEN w.again THEN 0 ELSE least(w.attempts + 1, 32000) END,
-        checked_at = now_at, again = false, lease_token = NULL, lease_until = NULL
-    FROM request r WHERE r.id = w.request_id AND w.request_id = ANY (held || waiting);
-
-    -- Moved: the routes change hands in place, so that they are never missing; an event on both.
-    -- In order of the requests that lose, because others may append to their timelines too.
-    FOR moved IN
-        SELECT DISTINCT x.request_id AS lost_by, x.sip_domain, e.access_edge, r.service_id, r.id AS gained_by
+    -- Else each row that refers to a request would lock it anew.
+    PERFORM FROM request WHERE id = ANY (ids) ORDER BY id FOR NO KEY UPDATE;
+    IF all_new THEN
+        INSERT INTO route (sip_domain, access_edge, service_id, request_id, since)
+        SELECT d.sip_domain, e.access_edge, r.service_id, r.id, pic_provision.at
         FROM request r
         JOIN request_route d ON d.request_id = r.id
         JOIN request_edge e ON e.request_id = r.id AND e.ordinal = d.edge
-        JOIN unnest(proven_by, proven_domain) AS p (request_id, sip_domain)
-            ON p.request_id = r.id AND p.sip_domain = d.sip_domain
+        WHERE r.id = ANY (ids)
+        ORDER BY d.sip_domain;
+        RETURN '{}';
+    END IF;
+
+    -- Domains that change hands, because their owner has spoken: in place, with an event on both sides, in
+    -- order of the requests that lose, because others may append to their timelines too.
+    FOR moved IN
+        SELECT x.request_id AS lost_by, x.sip_domain, e.access_edge, r.service_id, r.id AS gained_by
+        FROM request r
+        JOIN request_route d ON d.request_id = r.id
+        JOIN request_edge e ON e.request_id = r.id AND e.ordinal = d.edge
         JOIN route x ON x.sip_domain = d.sip_domain AND x.service_id <> r.service_id
-        WHERE r.id = ANY (provisioned)
+        WHERE r.id = ANY (ids) AND ROW(r.id, d.sip_domain)::pic_wanted = ANY (proofs)
         ORDER BY x.request_id, x.sip_domain
     LOOP
         UPDATE route x
-        SET service_id = moved.service_id, access_edge = moved.access_edge, request_id = moved.gained_by, since = now_at
+        SET service_id = moved.service_id, access_edge = moved.access_edge, request_id = moved.gained_by,
+            since = pic_provision.at
         WHERE x.sip_domain = moved.sip_domain;
-        PERFORM pic_append_event(ARRAY[moved.lost_by], now_at, 'portal', 'domain-lost', moved.sip_domain);
-        PERFORM pic_append_event(ARRAY[moved.gained_by], now_at, 'portal', 'domain-gained', moved.sip_domain);
+        -- Nothing that the timeline of who loses it holds, which is in that one's hands, stops the move: then
+        -- the entry is missing.
+        BEGIN
+            PERFORM pic_append_event(ARRAY[moved.lost_by], pic_provision.at, 'portal', 'domain-lost', moved.sip_domain);
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR raise_exception THEN
+            NULL;
+        END;
+        PERFORM pic_append_event(ARRAY[moved.gained_by], pic_provision.at, 'portal', 'domain-gained', moved.sip_domain);
     END LOOP;
 
-    -- Provisioned: make before break. Domains in order, so that two settlements meet in one order.
     INSERT INTO route AS x (sip_domain, access_edge, service_id, request_id, since)
-    SELECT d.sip_domain, e.access_edge, r.service_id, r.id, now_at
+    SELECT d.sip_domain, e.access_edge, r.service_id, r.id, pic_provision.at
     FROM request r
     JOIN request_route d ON d.request_id = r.id
     JOIN request_edge e ON e.request_id = r.id AND e.ordinal = d.edge
-    WHERE r.id = ANY (provisioned)
+    WHERE r.id = ANY (ids)
     ORDER BY d.sip_domain
     ON CONFLICT (sip_domain) DO UPDATE
         SET access_edge = EXCLUDED.access_edge, request_id = EXCLUDED.request_id, since = EXCLUDED.since
@@ -352,64 +279,134 @@ BEGIN
         SELECT FROM request r
         JOIN request_route d ON d.request_id = r.id
         LEFT JOIN route x ON x.sip_domain = d.sip_domain AND x.service_id = r.service_id
-        WHERE r.id = ANY (provisioned) AND x.sip_domain IS NULL
+        WHERE r.id = ANY (ids) AND x.sip_domain IS NULL
     ) THEN
         -- Somebody else put one of the domains in force since we looked: undo all, look again.
         RAISE EXCEPTION 'a domain was taken meanwhile' USING ERRCODE = 'serialization_failure';
     END IF;
     WITH gone AS (
         DELETE FROM route x USING request r
-        WHERE r.id = ANY (provisioned) AND x.service_id = r.service_id AND NOT EXISTS (
+        WHERE r.id = ANY (ids) AND x.service_id = r.service_id AND NOT EXISTS (
             SELECT FROM request_route d WHERE d.request_id = r.id AND d.sip_domain = x.sip_domain)
         RETURNING x.sip_domain
     ) SELECT coalesce(array_agg(sip_domain), '{}') INTO freed FROM gone;
-    UPDATE request SET state = 'provisioned', ended_at = now_at
-    WHERE id = ANY (provisioned) AND state = 'pending';
-    DELETE FROM finding WHERE request_id = ANY (provisioned) AND code = 'domain-held';
-    PERFORM pic_append_event(provisioned, now_at, 'portal', 'provisioned');
-
-    -- In force: looked at again every day, each at a time of its own; what it replaces no more.
+    -- What it replaces is watched no more.
     DELETE FROM watch a USING request r, request o
-    WHERE r.id = ANY (provisioned) AND o.service_id = r.service_id AND o.id <> r.id AND a.request_id = o.id;
-    INSERT INTO watch (request_id, due_at, checked_at)
-    SELECT r.id, now_at + watch_every * (1 - random() / 4), now_at
-    FROM request r WHERE r.id = ANY (provisioned) AND r.id = ANY (seen) AND r.kind <> 'cancel';
-
-    DELETE FROM work WHERE request_id = ANY (expired || provisioned);
-    -- What waited for another candidate, and what waited for a domain that is free now: at once.
-    UPDATE work SET lease_token = NULL, lease_until = NULL
-    WHERE request_id = ANY (rivals);
-    -- Whoever has locked one of the latter is about to look at the domain: it is not waited for.
-    IF cardinality(freed) > 0 THEN
-        UPDATE work SET due_at = now_at WHERE request_id IN (
-            SELECT w.request_id FROM work w
-            JOIN finding f ON f.request_id = w.request_id AND f.code = 'domain-held' AND f.subject = ANY (freed)
-            WHERE w.due_at > now_at FOR UPDATE OF w SKIP LOCKED);
-    END IF;
+    WHERE r.id = ANY (ids) AND o.service_id = r.service_id AND o.id <> r.id AND a.request_id = o.id;
+    RETURN freed;
 END $$;
-COMMENT ON FUNCTION pic_conclude(bigint[], uuid, interval, interval, interval, interval, bigint[], text[], bigint[], bigint[],
-                                 bigint[], text[], text[], text[], text[], jsonb[]) IS
-    'settles those of the given requests that the claim with this token still holds, in the caller''s transaction; `proven_by` and `proven_domain` are pairs of a request and a domain whose zone names the requesting service; `blocked` are the requests whose checks hold them back, `checked` those whose checks ran, and the arrays after it what they found, in parallel; tells which requests expired, are held by a domain, wait for their checks, and were provisioned; serialization_failure: nothing was changed, call again';
+COMMENT ON FUNCTION pic_provision(bigint[], timestamptz, boolean, pic_wanted[]) IS
+    'puts the routes of the given requests in force, in place of what their services had, and tells which domains are free now; `all_new`: their services had nothing (unique_violation: a domain is in force already); `proofs`: domains that may be taken from another service; serialization_failure: nothing was changed, call again';
 
--- One transaction, so that no lease is needed for what it settles: a crash leaves everything as it was.
---
--- Plain is what nothing stands against: a service's first request, looked at for the first time, whose
--- domains are in force under nobody and wanted by no other request of the batch. Its edges in the
--- state machine are those of pic_conclude, which does all the rest; that gets it under a lease.
+-- ---------------------------------------------------------------------------------------------
+-- Settling
+
+-- Nothing stands against any of them, as nearly always: first requests of their services whose domains are in
+-- force under nobody and wanted once.
+CREATE FUNCTION pic_are_new(mine bigint[], not_before timestamptz) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN (
+        SELECT bool_and(r.kind = 'initiate' AND r.state = 'pending' AND r.submitted_at > not_before
+                        AND o.id IS NULL AND d.sip_domain IS NOT NULL AND x.sip_domain IS NULL)
+               AND count(DISTINCT d.sip_domain) = count(*)
+        FROM unnest(mine) AS m (id)
+        JOIN request r ON r.id = m.id
+        LEFT JOIN request o ON o.service_id = r.service_id AND o.id <> r.id
+        LEFT JOIN request_route d ON d.request_id = r.id
+        LEFT JOIN route x ON x.sip_domain = d.sip_domain);
+END $$;
+COMMENT ON FUNCTION pic_are_new(bigint[], timestamptz) IS
+    'whether each of the given requests is the first of its service and was submitted after `not_before`, and no domain is in force or wanted twice';
+
+CREATE FUNCTION pic_judge(
+    mine bigint[], not_before timestamptz, blocked bigint[], proofs pic_wanted[],
+    OUT expired bigint[], OUT held pic_wanted[], OUT waiting bigint[], OUT rivals bigint[], OUT ready bigint[]
+) LANGUAGE plpgsql AS $$
+DECLARE
+    stopped bigint[];
+BEGIN
+    -- Every route that matters here, in order of domains, before anything is looked at: those who
+    -- share one go one after the other. Else what is released while we look at it is missed.
+    PERFORM FROM route x WHERE x.sip_domain IN (
+        SELECT d.sip_domain FROM request_route d WHERE d.request_id = ANY (mine)
+        UNION ALL
+        SELECT o.sip_domain FROM request r JOIN route o ON o.service_id = r.service_id WHERE r.id = ANY (mine))
+    ORDER BY x.sip_domain FOR UPDATE;
+
+    expired := ARRAY(SELECT r.id FROM request r WHERE r.id = ANY (mine) AND r.submitted_at <= not_before);
+    -- A domain in force under another service holds the request back, in every mode, unless its
+    -- zone's owner has spoken for the requesting service.
+    held := ARRAY(
+        SELECT ROW(d.request_id, d.sip_domain)::pic_wanted
+        FROM request_route d
+        JOIN request r ON r.id = d.request_id
+        JOIN route x ON x.sip_domain = d.sip_domain AND x.service_id <> r.service_id
+        WHERE d.request_id = ANY (mine) AND d.request_id <> ALL (expired)
+          AND NOT coalesce(ROW(d.request_id, d.sip_domain)::pic_wanted = ANY (proofs), false));
+    stopped := expired || ARRAY(SELECT DISTINCT h.request_id FROM unnest(held) AS h);
+    waiting := ARRAY(SELECT i FROM unnest(mine) AS i WHERE i = ANY (blocked) AND i <> ALL (stopped));
+    stopped := stopped || waiting;
+    -- Two that want one domain: the earlier goes first, the later is looked at again at once, when the
+    -- domain is in force.
+    rivals := ARRAY(
+        SELECT DISTINCT d.request_id
+        FROM (
+            SELECT request_id, min(request_id) OVER (PARTITION BY sip_domain) AS earliest
+            FROM request_route WHERE request_id = ANY (mine) AND request_id <> ALL (stopped)
+        ) d
+        WHERE d.request_id > d.earliest);
+    stopped := stopped || rivals;
+    ready := ARRAY(SELECT i FROM unnest(mine) AS i WHERE i <> ALL (stopped));
+END $$;
+COMMENT ON FUNCTION pic_judge(bigint[], timestamptz, bigint[], pic_wanted[]) IS
+    'locks the routes that the given requests want or replace, and tells which of them were not submitted after `not_before`, are held by a domain that is another service''s, wait for what their checks found, want a domain that an earlier one wants too, and are ready';
+
+-- Says which domains hold requests back, and when these, and those that wait for their checks, are looked at
+-- again. What was found of a domain's record is the checks' to say, where they looked.
+CREATE FUNCTION pic_hold(held pic_wanted[], waiting bigint[], now_found finding[], waits pic_waits, token uuid, now_at timestamptz)
+RETURNS void LANGUAGE plpgsql
+SET enable_hashjoin = on
+AS $$
+DECLARE
+    held_ids constant bigint[] := ARRAY(SELECT DISTINCT h.request_id FROM unnest(held) AS h);
+    newly_held bigint[];
+BEGIN
+    DELETE FROM finding f
+    WHERE f.request_id = ANY (held_ids || waiting) AND f.code = 'domain-held' AND NOT EXISTS (
+        SELECT FROM unnest(held) AS h WHERE h.request_id = f.request_id AND h.sip_domain = f.subject);
+    newly_held := ARRAY(
+        SELECT i FROM unnest(held_ids) AS i
+        WHERE NOT EXISTS (SELECT FROM finding WHERE request_id = i AND code = 'domain-held'));
+    INSERT INTO finding AS f (request_id, code, subject, severity, at, expected, found)
+    SELECT h.request_id, 'domain-held', h.sip_domain, 'blocking', now_at, coalesce(n.expected, ''), coalesce(n.found, '{}')
+    FROM unnest(held) AS h
+    LEFT JOIN unnest(now_found) AS n
+        ON n.request_id = h.request_id AND n.code = 'domain-held' AND n.subject = h.sip_domain
+    ON CONFLICT (request_id, code, subject) DO UPDATE SET expected = EXCLUDED.expected, found = EXCLUDED.found
+        WHERE (f.expected, f.found) IS DISTINCT FROM (EXCLUDED.expected, EXCLUDED.found);
+    PERFORM pic_append_event(newly_held, now_at, 'portal', 'held');
+    -- The wish for another look counts where it came after the claim.
+    UPDATE work w SET
+        due_at = CASE WHEN w.again AND w.lease_token = token THEN now_at
+                 ELSE least(now_at + pic_back_off(w.attempts, waits.first_wait, waits.longest_wait),
+                            r.submitted_at + waits.expiry) END,
+        attempts = CASE WHEN w.again AND w.lease_token = token THEN 0 ELSE least(w.attempts + 1, 32000) END,
+        checked_at = now_at, again = false, lease_token = NULL, lease_until = NULL
+    FROM request r WHERE r.id = w.request_id AND w.request_id = ANY (held_ids || waiting);
+END $$;
+COMMENT ON FUNCTION pic_hold(pic_wanted[], bigint[], finding[], pic_waits, uuid, timestamptz) IS
+    'keeps requests pending: those held by a domain, with an event where they were not before, and those that wait for what their checks found';
+
+-- One transaction. Where requests are claimed before (ids and token), because what they want is looked up
+-- outside of it, what the claim has lost is left alone. Where nothing is looked up (ids null), they are taken
+-- here, and no lease is needed: a crash leaves everything as it was.
 --
 -- The plans are those for large tables, whatever the statistics say on the day that a connection
 -- plans: every row is reached through an index, from a batch of known size.
-CREATE FUNCTION pic_settle_plain(
-    most integer,
-    since timestamptz,
-    token uuid,
-    lease interval,
-    expiry interval,
-    OUT provisioned integer,
-    OUT rest bigint[],
-    OUT full_batch boolean,
-    OUT next_since timestamptz,
-    OUT idle interval
+CREATE FUNCTION pic_settle(
+    ids bigint[], token uuid, most integer, since timestamptz, waits pic_waits, told jsonb,
+    OUT provisioned integer, OUT held integer, OUT waiting integer, OUT expired integer,
+    OUT full_batch boolean, OUT again boolean, OUT next_since timestamptz, OUT idle interval
 ) LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 SET plan_cache_mode = force_generic_plan
@@ -418,80 +415,87 @@ DECLARE
     now_at constant timestamptz := pic_now();
     -- A clock that was put back has made what is due look older than what was done.
     from_at constant timestamptz := CASE WHEN since <= now_at THEN since ELSE '-infinity' END;
-    mine bigint[];
-    fresh boolean[];    -- of each: never looked at
-    places tid[];       -- of each: its row of work, which stays where it is while it is locked
-    plain bigint[];
+    verdicts constant pic_verdict[] := ARRAY(SELECT v FROM jsonb_populate_recordset(NULL::pic_verdict, told) AS v);
+    now_found constant finding[] := pic_found(verdicts, now_at);
+    blocked constant bigint[] := ARRAY(SELECT v.request_id FROM unnest(verdicts) AS v WHERE v.blocked);
+    proofs constant pic_wanted[] := ARRAY(
+        SELECT ROW(v.request_id, d)::pic_wanted FROM unnest(verdicts) AS v, unnest(v.proven) AS d);
+    mine bigint[];      -- what is settled here: locked, in its row of work
+    fresh boolean;      -- whether none of it was looked at before
+    seen bigint[];      -- of those, whose checks ran
+    were_blocked bigint[];
+    judged record;
+    freed dns_name[] := '{}';
 BEGIN
-    provisioned := 0;
-    SELECT coalesce(array_agg(w.request_id), '{}'), array_agg(w.checked_at IS NULL), array_agg(w.ctid), max(w.due_at)
-    INTO mine, fresh, places, next_since
-    FROM (
-        SELECT request_id, checked_at, ctid, due_at FROM work
-        WHERE due_at >= from_at AND due_at <= now_at AND (lease_until IS NULL OR lease_until <= now_at)
-        ORDER BY due_at LIMIT most FOR UPDATE SKIP LOCKED
-    ) w;
-    full_batch := cardinality(mine) >= most;
-    rest := mine;
+    provisioned := 0; held := 0; waiting := 0; expired := 0; again := false;
+    IF ids IS NULL THEN
+        SELECT coalesce(array_agg(w.request_id), '{}'), bool_and(w.checked_at IS NULL), max(w.due_at)
+        INTO mine, fresh, next_since
+        FROM (
+            SELECT request_id, checked_at, due_at FROM work
+            WHERE due_at >= from_at AND due_at <= now_at AND (lease_until IS NULL OR lease_until <= now_at)
+            ORDER BY due_at LIMIT most FOR UPDATE SKIP LOCKED
+        ) w;
+        full_batch := cardinality(mine) >= most;
+    ELSE
+        SELECT coalesce(array_agg(w.request_id), '{}'), bool_and(w.checked_at IS NULL) INTO mine, fresh
+        FROM (
+            SELECT request_id, checked_at FROM work WHERE request_id = ANY (ids) AND lease_token = token
+            ORDER BY request_id FOR UPDATE
+        ) w;
+    END IF;
     IF cardinality(mine) > 0 THEN
-        -- Everything is looked at after the rows of work are locked: whoever ends a request, or has
-        -- it looked at again, begins with its row of work too. All of them are plain, as nearly always;
-        -- else each is looked at by itself.
-        SELECT mine INTO plain
-        FROM unnest(mine, fresh) AS m (id, fresh)
-        JOIN request r ON r.id = m.id
-        LEFT JOIN request o ON o.service_id = r.service_id AND o.id <> r.id
-        LEFT JOIN request_route d ON d.request_id = r.id
-        LEFT JOIN route x ON x.sip_domain = d.sip_domain
-        HAVING bool_and(m.fresh AND r.kind = 'initiate' AND r.state = 'pending' AND r.submitted_at + expiry > now_at
-                        AND o.id IS NULL AND d.sip_domain IS NOT NULL AND x.sip_domain IS NULL)
-           AND count(DISTINCT d.sip_domain) = count(*);
-        IF plain IS NULL THEN
-            SELECT array_agg(b.id), array_agg(b.place) INTO plain, places
-            FROM (
-                SELECT w.id, w.place
-                FROM (
-                    SELECT m.id, m.place,
-                           m.fresh AND r.kind = 'initiate' AND r.state = 'pending' AND r.submitted_at + expiry > now_at
-                               AND o.id IS NULL AND d.sip_domain IS NOT NULL AND x.sip_domain IS NULL
-                               AND count(*) OVER (PARTITION BY d.sip_domain) = 1 AS fits
-                    FROM unnest(mine, fresh, places) AS m (id, fresh, place)
-                    JOIN request r ON r.id = m.id
-                    LEFT JOIN request o ON o.service_id = r.service_id AND o.id <> r.id
-                    LEFT JOIN request_route d ON d.request_id = r.id
-                    LEFT JOIN route x ON x.sip_domain = d.sip_domain
-                ) w
-                GROUP BY w.id, w.place HAVING bool_and(w.fits)
-            ) b;
-        END IF;
-        IF plain IS NOT NULL THEN
+        -- Everything is looked at after the rows of work are locked: whoever ends a request, or has it looked at
+        -- again, begins with its row of work too.
+        seen := ARRAY(SELECT v.request_id FROM unnest(verdicts) AS v WHERE v.findings IS NOT NULL AND v.request_id = ANY (mine));
+        IF fresh AND NOT blocked && mine AND pic_are_new(mine, now_at - waits.expiry) THEN
             BEGIN
-                -- Domains in order, so that two settlements meet in one order.
-                INSERT INTO route (sip_domain, access_edge, service_id, request_id, since)
-                SELECT d.sip_domain, e.access_edge, r.service_id, r.id, now_at
-                FROM request r
-                JOIN request_route d ON d.request_id = r.id
-                JOIN request_edge e ON e.request_id = r.id AND e.ordinal = d.edge
-                WHERE r.id = ANY (plain)
-                ORDER BY d.sip_domain;
-                INSERT INTO event (request_id, seq, at, actor, code)
-                SELECT i, 1 + coalesce((SELECT max(e.seq) FROM event e WHERE e.request_id = i), 0), now_at, 'portal', 'provisioned'
-                FROM unnest(plain) AS i;
-                UPDATE request SET state = 'provisioned', ended_at = now_at WHERE id = ANY (plain);
-                DELETE FROM work WHERE ctid = ANY (places);
-                provisioned := cardinality(plain);
-                rest := CASE WHEN provisioned = cardinality(mine) THEN '{}'
-                             ELSE ARRAY(SELECT i FROM unnest(mine) AS i EXCEPT SELECT i FROM unnest(plain) AS i) END;
+                PERFORM pic_provision(mine, now_at, true);
+                SELECT '{}'::bigint[] AS expired, '{}'::pic_wanted[] AS held, '{}'::bigint[] AS waiting,
+                       '{}'::bigint[] AS rivals, mine AS ready INTO judged;
             EXCEPTION WHEN unique_violation THEN
-                -- Somebody put one of the domains in force, or wrote to one of the timelines, since we
-                -- looked. Nothing of this block has happened; pic_conclude waits for whom it has to.
-                NULL;
+                -- Somebody put one of the domains in force since we looked, and has committed by now.
+                judged := NULL;
             END;
         END IF;
-        IF cardinality(rest) > 0 THEN
-            UPDATE work SET lease_token = token, lease_until = now_at + lease, again = false
-            WHERE request_id = ANY (rest);
+        IF judged IS NULL THEN
+            judged := pic_judge(mine, now_at - waits.expiry, blocked, proofs);
+            freed := pic_provision(judged.ready, now_at, false, proofs);
         END IF;
+        -- What the checks found, whatever becomes of the request.
+        IF cardinality(seen) > 0 THEN
+            were_blocked := ARRAY(
+                SELECT DISTINCT f.request_id FROM finding f
+                WHERE f.request_id = ANY (seen) AND f.severity = 'blocking' AND f.code <> 'domain-held');
+            PERFORM pic_store_findings(seen, now_found);
+            PERFORM pic_append_event(ARRAY(
+                SELECT DISTINCT f.request_id FROM finding f
+                WHERE f.request_id = ANY (seen) AND f.severity = 'blocking' AND f.code <> 'domain-held'
+                  AND f.request_id <> ALL (were_blocked || judged.expired || judged.ready)), now_at, 'portal', 'blocked');
+            -- In force: looked at again every day, each at a time of its own.
+            INSERT INTO watch (request_id, due_at, checked_at)
+            SELECT r.id, now_at + waits.watch_every * (1 - random() / 4), now_at
+            FROM request r WHERE r.id = ANY (judged.ready) AND r.id = ANY (seen) AND r.kind <> 'cancel';
+        END IF;
+        DELETE FROM finding WHERE request_id = ANY (judged.ready) AND code = 'domain-held';
+        PERFORM pic_end(judged.ready, 'provisioned', NULL, 'portal', NULL, now_at);
+        PERFORM pic_end(judged.expired, 'rejected', 'expired', 'portal', NULL, now_at);
+        PERFORM pic_hold(judged.held, judged.waiting, now_found, waits, token, now_at);
+        -- What waited for another one, and what waited for a domain that is free now: at once.
+        UPDATE work SET lease_token = NULL, lease_until = NULL
+        WHERE request_id = ANY (judged.rivals) AND lease_token IS NOT NULL;
+        -- Whoever has locked one of the latter is about to look at the domain: it is not waited for.
+        IF cardinality(freed) > 0 THEN
+            UPDATE work SET due_at = now_at WHERE request_id IN (
+                SELECT w.request_id FROM work w
+                JOIN finding f ON f.request_id = w.request_id AND f.code = 'domain-held' AND f.subject = ANY (freed)
+                WHERE w.due_at > now_at FOR UPDATE OF w SKIP LOCKED);
+        END IF;
+        provisioned := cardinality(judged.ready);
+        held := (SELECT count(DISTINCT h.request_id) FROM unnest(judged.held) AS h);
+        waiting := cardinality(judged.waiting);
+        expired := cardinality(judged.expired);
+        again := cardinality(judged.rivals) > 0 OR cardinality(freed) > 0;
     END IF;
     IF NOT full_batch THEN
         -- What was submitted in these seconds may not have been committed yet.
@@ -501,24 +505,15 @@ BEGIN
                       (SELECT due_at FROM work WHERE due_at > now_at ORDER BY due_at LIMIT 1)) - now_at;
     END IF;
 END $$;
-COMMENT ON FUNCTION pic_settle_plain(integer, timestamptz, uuid, interval, interval) IS
-    'settles, without look-ups, up to `most` requests that are due since then (null: since ever) and free, oldest first, in the caller''s transaction; tells how many it provisioned, which it has claimed by `token` for `lease` because they are for pic_conclude, whether there may be more, since when to look next (due rows before that were dealt with, but for those of others), and for how long nothing else will be due (null: nothing is waiting)';
+COMMENT ON FUNCTION pic_settle(bigint[], uuid, integer, timestamptz, pic_waits, jsonb) IS
+    'settles, in the caller''s transaction, those of the given requests that the claim with this token still holds; ids null: up to `most` requests that are due since then (null: since ever) and free, oldest first. `told`: what the checks said, an array of pic_verdict. Tells how many were provisioned, are held by a domain, wait for their checks, and expired; where nothing was claimed, also whether it took as many as it was to, whether others are due by what it did (again), since when to look next (what was due before was dealt with, but for what others have), and for how long nothing else will be due (null: nothing is waiting). serialization_failure: nothing was changed, call again';
 
 CREATE FUNCTION pic_watched(
-    ids bigint[],
-    token uuid,
-    watch_every interval,
-    by_request bigint[],
-    codes text[],
-    subjects text[],
-    severities text[],
-    expectations text[],
-    evidences jsonb[],
-    OUT at_risk bigint[],
-    OUT recovered bigint[]
+    ids bigint[], token uuid, watch_every interval, told jsonb, OUT at_risk bigint[], OUT recovered bigint[]
 ) LANGUAGE plpgsql AS $$
 DECLARE
     now_at constant timestamptz := pic_now();
+    verdicts constant pic_verdict[] := ARRAY(SELECT v FROM jsonb_populate_recordset(NULL::pic_verdict, told) AS v);
     mine bigint[];
     before bigint[];
     after bigint[];
@@ -528,11 +523,9 @@ BEGIN
         SELECT request_id FROM watch WHERE request_id = ANY (ids) AND lease_token = token
         ORDER BY request_id FOR UPDATE
     ) w;
-    SELECT coalesce(array_agg(DISTINCT request_id), '{}') INTO before
-    FROM finding WHERE request_id = ANY (mine) AND severity = 'blocking';
-    PERFORM pic_store_findings(mine, now_at, by_request, codes, subjects, severities, expectations, evidences);
-    SELECT coalesce(array_agg(DISTINCT request_id), '{}') INTO after
-    FROM finding WHERE request_id = ANY (mine) AND severity = 'blocking';
+    before := ARRAY(SELECT DISTINCT request_id FROM finding WHERE request_id = ANY (mine) AND severity = 'blocking');
+    PERFORM pic_store_findings(mine, pic_found(verdicts, now_at));
+    after := ARRAY(SELECT DISTINCT request_id FROM finding WHERE request_id = ANY (mine) AND severity = 'blocking');
     at_risk := ARRAY(SELECT i FROM unnest(after) AS i WHERE i <> ALL (before));
     recovered := ARRAY(SELECT i FROM unnest(before) AS i WHERE i <> ALL (after));
     PERFORM pic_append_event(at_risk, now_at, 'portal', 'at-risk');
@@ -541,5 +534,5 @@ BEGIN
                      checked_at = now_at, again = false, lease_token = NULL, lease_until = NULL
     WHERE request_id = ANY (mine);
 END $$;
-COMMENT ON FUNCTION pic_watched(bigint[], uuid, interval, bigint[], text[], text[], text[], text[], jsonb[]) IS
-    'stores what was found of those requests in force that the claim with this token still holds; tells which are newly at risk, and which no longer; nothing in force is changed';
+COMMENT ON FUNCTION pic_watched(bigint[], uuid, interval, jsonb) IS
+    'stores what was found of those requests in force that the claim with this token still holds; `told` as in pic_settle; tells which are newly at risk, and which no longer; nothing in force is changed';

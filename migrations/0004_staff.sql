@@ -139,14 +139,6 @@ COMMENT ON FUNCTION pic_open_staff_session(bigint, text, bytea, interval, interv
 -- ---------------------------------------------------------------------------------------------
 -- What agents do to requests
 
-CREATE FUNCTION pic_append_staff_event(to_request bigint, happened_at timestamptz, what text, by_staff bigint)
-RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM pic_tell(ARRAY[to_request], happened_at, 'staff', what, NULL, by_staff);
-END $$;
-COMMENT ON FUNCTION pic_append_staff_event(bigint, timestamptz, text, bigint) IS
-    'appends to the timeline of a request what a member of the staff did';
-
 CREATE FUNCTION pic_staff_may(by_staff bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     -- Whoever is being disabled at this moment is waited for.
@@ -167,36 +159,12 @@ BEGIN
     IF NOT pic_check_again(of_request, interval '0') THEN
         RETURN false;
     END IF;
-    PERFORM pic_append_staff_event(of_request, now_at, 'check-asked', by_staff);
+    PERFORM pic_append_event(ARRAY[of_request], now_at, 'staff', 'check-asked', NULL, by_staff);
     INSERT INTO staff_audit (staff_id, at, action, request_id) VALUES (by_staff, now_at, 'checked-again', of_request);
     RETURN true;
 END $$;
 COMMENT ON FUNCTION pic_staff_check(text, bigint) IS
     'has a request looked at again at once, pending or in force; false: it is neither';
-
-CREATE FUNCTION pic_staff_end(named text, how text, why text, by_staff bigint) RETURNS boolean LANGUAGE plpgsql AS $$
-DECLARE
-    now_at constant timestamptz := pic_now();
-    of_request bigint;
-BEGIN
-    PERFORM pic_staff_may(by_staff);
-    SELECT id INTO of_request FROM request WHERE reference = named;
-    -- As in pic_withdraw: whoever settles it at this moment goes first or not at all.
-    DELETE FROM work WHERE request_id = of_request;
-    IF NOT FOUND THEN
-        RETURN false;
-    END IF;
-    UPDATE request SET state = how, reason = why, ended_at = now_at WHERE id = of_request;
-    IF how = 'withdrawn' THEN
-        DELETE FROM finding WHERE request_id = of_request;
-    END IF;
-    PERFORM pic_append_staff_event(of_request, now_at, how, by_staff);
-    INSERT INTO staff_audit (staff_id, at, action, request_id, reason)
-    VALUES (by_staff, now_at, CASE how WHEN 'rejected' THEN 'refused' ELSE 'withdrew' END, of_request, why);
-    RETURN true;
-END $$;
-COMMENT ON FUNCTION pic_staff_end(text, text, text, bigint) IS
-    'refuses a pending request (rejected, with a reason; its findings stay) or takes it back for the administrator (withdrawn), and says whether it did: it may have ended in the meantime';
 
 CREATE FUNCTION pic_staff_cancel(
     of_service bigint, named text, submission bytea, content bytea, why text, by_staff bigint

@@ -28,11 +28,9 @@
 //! | [`metrics`] | what Prometheus reads: the counters of the rooms, the database's gauges |
 //! | [`config`], [`cli`], [`telemetry`], [`clock`], [`error`] | settings, commands, the log, time, what went wrong |
 //!
-//! `templates/` mirrors `src/`. `migrations/` is the schema; a request changes routes in
-//! `pic_conclude`, and, where nothing stands against it and nothing is looked up, in
-//! `pic_settle_plain` (`0003_settling.sql`). Besides them only the import inserts routes
-//! (`src/retention/import/stage/routes.sql`), of requests that were in force in an old portal.
-//! `static/` holds built assets and their sources.
+//! `templates/` mirrors `src/`. `migrations/` is the schema: requests leave pending in `pic_end`, routes
+//! change in `pic_provision` (`0003_settling.sql`), whoever settles or imports. `static/` holds built
+//! assets and their sources.
 //!
 //! # A submission, from end to end
 //!
@@ -43,8 +41,8 @@
 //! [`provisioning::worker::Worker`], which claims what is due. [`provisioning::checking`] looks at
 //! it with the same checker, outside any transaction; [`provisioning::store::settle`] stores the
 //! findings and, where nothing holds the request back, puts its routes in force, in one
-//! transaction. Else it waits and is looked at again. Where checks are off, one statement claims
-//! and settles a batch ([`provisioning::store::settle_plain`]). [`request::Standing`] says how it
+//! transaction. Else it waits and is looked at again. Where checks are off, one statement takes
+//! and settles a batch ([`provisioning::store::settle_due`]). [`request::Standing`] says how it
 //! stands, to the page and to everybody else; whoever follows it hears of every change by
 //! [`request::live`].
 //!

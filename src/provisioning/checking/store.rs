@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     db::{self, PgPool, interval},
-    provisioning::store::{Claim, Columns, Settled, WATCH_EVERY},
+    provisioning::store::{Claim, Settled, Verdicts, WATCH_EVERY, told},
     readiness::Finding,
 };
 
@@ -194,18 +194,16 @@ pub async fn store_watched(
     claim: &Claim,
     checked: &[(i64, Vec<Finding>)],
 ) -> Result<Settled, db::Error> {
-    let found = Columns::of(checked);
+    let verdicts = Verdicts {
+        checked: checked.to_vec(),
+        ..Verdicts::default()
+    };
     sqlx::query!(
-        r#"SELECT cardinality(at_risk) AS "at_risk!" FROM pic_watched($1, $2, $3, $4, $5, $6, $7, $8, $9)"#,
+        r#"SELECT cardinality(at_risk) AS "at_risk!" FROM pic_watched($1, $2, $3, $4)"#,
         &claim.requests,
         claim.token,
         interval(WATCH_EVERY),
-        &found.request,
-        &found.code as _,
-        &found.subject,
-        &found.severity as _,
-        &found.expected,
-        &found.found,
+        told(&verdicts),
     )
     .fetch_one(pool)
     .await?;

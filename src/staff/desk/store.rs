@@ -16,7 +16,7 @@ use crate::{
     names::SipDomain,
     readiness::Finding,
     request::{
-        Asked, Reason,
+        Actor, Asked, Reason,
         reference::{Reference, SubmissionId},
         store::StoredFinding,
     },
@@ -188,10 +188,11 @@ async fn end(
     why: Option<Reason>,
 ) -> Result<bool, db::Error> {
     let done = sqlx::query_scalar!(
-        r#"SELECT pic_staff_end($1, $2, $3, $4) AS "done!""#,
+        r#"SELECT cardinality(pic_end(ARRAY(SELECT id FROM request WHERE reference = $1), $2, $3, $4, $5)) > 0 AS "done!""#,
         reference.to_string(),
         how,
         why.map(Reason::as_str),
+        Actor::Staff.as_str(),
         staff.0
     )
     .fetch_one(pool)
