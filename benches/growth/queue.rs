@@ -6,7 +6,7 @@ use pic_portal::{
     db::notify::Notifier,
     provisioning::{
         checking::store as checking,
-        store::{Look, claim, settle_due},
+        store::{Look, Place, claim, settle_due},
         worker::Worker,
     },
     request::store::submit,
@@ -91,7 +91,11 @@ async fn hot(sized: &Sized) {
     let before = updates(sized).await;
     let mut claims = Vec::new();
     for _ in 0..4 {
-        claims.push(claim(pool, 500, LEASE).await.expect("a claim"));
+        claims.push(
+            claim(pool, Place::Pending, 500, LEASE)
+                .await
+                .expect("a claim"),
+        );
     }
     for _ in 0..3 {
         checking::renew(pool, &claims, LEASE)

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     apart::Batch,
     meter::Meter,
-    store::{self, Look, Settled, Verdicts, Waits},
+    store::{self, Look, Place, Settled, Verdicts, Waits},
 };
 use crate::db::{self, PgPool, notify::Notifier};
 
@@ -115,7 +115,7 @@ impl Settler {
 
     /// Claims what is due, and leaves it to [`Batch::settle`], which can settle each request alone.
     async fn one_by_one(&self, most: u32) -> Result<Look, db::Error> {
-        let claim = store::claim(&self.pool, most, LEASE).await?;
+        let claim = store::claim(&self.pool, Place::Pending, most, LEASE).await?;
         let batch = Batch::Pending(Verdicts::default());
         Ok(Look {
             settled: batch.settle(&self.pool, &claim, &self.waits).await?,

@@ -1,11 +1,14 @@
 //! Claims what is due, and settles it.
 
+mod claims;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+pub use self::claims::{Claim, Place, claim};
 use crate::{
     db::{self, PgPool, interval},
     names::SipDomain,
@@ -15,74 +18,6 @@ use crate::{
 /// What is in force is looked at again after this, or up to a quarter earlier: each at a time of
 /// its own.
 pub const WATCH_EVERY: Duration = Duration::from_hours(24);
-
-/// A claim on requests: while its lease lasts nobody else looks at them. It ends by [`settle`], or by
-/// [`store_watched`](super::checking::store::store_watched); when its holder dies, by running out.
-#[derive(Debug)]
-pub struct Claim {
-    pub(super) token: Uuid,
-    pub(super) requests: Vec<i64>,
-}
-
-impl Claim {
-    /// How many requests it holds.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.requests.len()
-    }
-
-    /// The internal numbers of its requests.
-    #[must_use]
-    pub fn requests(&self) -> &[i64] {
-        &self.requests
-    }
-
-    /// Whether nothing was due.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.requests.is_empty()
-    }
-
-    /// The same claim on some of its requests alone.
-    #[must_use]
-    pub fn of(&self, requests: Vec<i64>) -> Self {
-        Self {
-            token: self.token,
-            requests,
-        }
-    }
-}
-
-/// Claims up to `most` pending requests that are due and free, oldest first, for the time of
-/// `lease`; without those whose last turn of a check was slow, see
-/// [`claim_slow`](super::checking::store::claim_slow).
-///
-/// # Errors
-///
-/// [`db::Error`] when the database is away.
-pub async fn claim(pool: &PgPool, most: u32, lease: Duration) -> Result<Claim, db::Error> {
-    let token = Uuid::new_v4();
-    let requests = sqlx::query_scalar!(
-        r#"
-        UPDATE work SET lease_token = $1, lease_until = pic_now() + $2::interval,
-            -- The wish for another look lasts until the check that is going on has ended.
-            again = again AND EXISTS (SELECT FROM check_progress p WHERE p.request_id = work.request_id)
-        WHERE request_id IN (
-            SELECT request_id FROM work
-            WHERE due_at <= pic_now() AND (lease_until IS NULL OR lease_until <= pic_now())
-              AND NOT EXISTS (SELECT FROM check_progress p WHERE p.request_id = work.request_id AND p.slow)
-            ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
-        )
-        RETURNING request_id
-        "#,
-        token,
-        interval(lease),
-        i64::from(most),
-    )
-    .fetch_all(pool)
-    .await?;
-    Ok(Claim { token, requests })
-}
 
 /// How long a request may take, for [`settle`].
 #[derive(Clone, Copy, Debug)]

@@ -24,7 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const ONE: &[(&str, &str)] = &[("sip.contoso.com", "contoso.com")];
 
 async fn claim(pool: &PgPool, most: u32) -> Claim {
-    store::claim(pool, most, LEASE).await.unwrap()
+    store::claim(pool, store::Place::Pending, most, LEASE)
+        .await
+        .unwrap()
 }
 
 /// Settles as the worker does, and counts how often it had to be done again.

@@ -88,7 +88,9 @@ async fn held_by(portal: &TestApp, reference: &str) -> Vec<String> {
 }
 
 async fn claim(portal: &TestApp, most: u32) -> Claim {
-    store::claim(portal.pool(), most, LEASE).await.unwrap()
+    store::claim(portal.pool(), store::Place::Pending, most, LEASE)
+        .await
+        .unwrap()
 }
 
 /// Settles as the worker does: again whenever it is told to.

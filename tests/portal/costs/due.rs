@@ -91,7 +91,9 @@ async fn one_of_each(portal: &TestApp) {
 async fn by_claims(pool: &PgPool) -> Settled {
     let mut sum = Settled::default();
     loop {
-        let claim = store::claim(pool, 500, LEASE).await.unwrap();
+        let claim = store::claim(pool, store::Place::Pending, 500, LEASE)
+            .await
+            .unwrap();
         if claim.is_empty() {
             return sum;
         }

@@ -104,7 +104,9 @@ fn missing(found: &str) -> Finding {
 /// Lets the checks of the one request that is due find this, and hold it back.
 async fn check(portal: &TestApp, finding: &Finding) {
     let lease = Duration::from_mins(1);
-    let claim = store::claim(portal.pool(), 10, lease).await.unwrap();
+    let claim = store::claim(portal.pool(), store::Place::Pending, 10, lease)
+        .await
+        .unwrap();
     let request = claim.requests()[0];
     let verdicts = Verdicts {
         blocked: vec![request],
