@@ -18,7 +18,7 @@ use pic_portal::{
         look_up::store::look_up,
         queue::{Limits, NotStored, meter::Why},
         reference::{Reference, SubmissionId},
-        store::{self, Submission, Submitted},
+        store::{Submission, Submitted},
     },
 };
 use sqlx::AssertSqlSafe;

@@ -140,7 +140,7 @@ pub(super) fn misspelt(domain: &SipDomain) -> impl Iterator<Item = String> {
         "_sipfederation._tcp",
         "_sipfederationtls._tls",
     ];
-    let doubled = format!("{}.{domain}.{domain}", SRV_PREFIX);
+    let doubled = format!("{SRV_PREFIX}.{domain}.{domain}");
     wrong
         .into_iter()
         .map(move |wrong| format!("{wrong}.{domain}"))
