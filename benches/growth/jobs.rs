@@ -11,7 +11,6 @@ use pic_portal::{
 use super::{Sized, WAITS, submission::submission};
 
 const PROMISE: Duration = Duration::from_hours(48);
-const LEASE: Duration = Duration::from_secs(30);
 
 /// One of them.
 #[derive(Clone, Copy)]

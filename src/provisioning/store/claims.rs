@@ -79,6 +79,7 @@ pub async fn claim(
     lease: Duration,
 ) -> Result<Claim, db::Error> {
     let token = Uuid::new_v4();
+    // An array of them, so that each is reached through the index, however many the planner expects.
     let (lease, most) = (interval(lease), i64::from(most));
     let is_in_force = place.is_in_force();
     let requests = match place {
@@ -89,24 +90,24 @@ pub async fn claim(
                     UPDATE work SET lease_token = $1, lease_until = pic_now() + $2::interval,
                         -- The wish for another look lasts until the check that is going on has ended.
                         again = again AND EXISTS (SELECT FROM check_progress p WHERE p.request_id = work.request_id)
-                    WHERE request_id IN (
+                    WHERE request_id = ANY (ARRAY(
                         SELECT request_id FROM work
                         WHERE NOT $4 AND due_at <= pic_now() AND (lease_until IS NULL OR lease_until <= pic_now())
                           AND (checked_at IS NULL OR NOT $5) AND NOT EXISTS (
                               SELECT FROM check_progress p WHERE p.request_id = work.request_id AND (p.slow OR $5))
                         ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
-                    )
+                    ))
                     RETURNING request_id
                 ),
                 in_force AS (
                     UPDATE watch SET lease_token = $1, lease_until = pic_now() + $2::interval,
                         again = again AND EXISTS (SELECT FROM check_progress p WHERE p.request_id = watch.request_id)
-                    WHERE request_id IN (
+                    WHERE request_id = ANY (ARRAY(
                         SELECT request_id FROM watch
                         WHERE $4 AND due_at <= pic_now() AND (lease_until IS NULL OR lease_until <= pic_now())
                           AND NOT EXISTS (SELECT FROM check_progress p WHERE p.request_id = watch.request_id AND p.slow)
                         ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
-                    )
+                    ))
                     RETURNING request_id
                 )
                 SELECT request_id AS "id!" FROM pending UNION ALL SELECT request_id FROM in_force
@@ -126,22 +127,22 @@ pub async fn claim(
                 r#"
                 WITH pending AS (
                     UPDATE work SET lease_token = $1, lease_until = pic_now() + $2::interval
-                    WHERE request_id IN (
+                    WHERE request_id = ANY (ARRAY(
                         SELECT w.request_id FROM check_progress p JOIN work w ON w.request_id = p.request_id
                         WHERE NOT $4 AND p.slow AND w.due_at <= pic_now()
                           AND (w.lease_until IS NULL OR w.lease_until <= pic_now())
                         ORDER BY w.due_at LIMIT $3 FOR UPDATE OF w SKIP LOCKED
-                    )
+                    ))
                     RETURNING request_id
                 ),
                 in_force AS (
                     UPDATE watch SET lease_token = $1, lease_until = pic_now() + $2::interval
-                    WHERE request_id IN (
+                    WHERE request_id = ANY (ARRAY(
                         SELECT a.request_id FROM check_progress p JOIN watch a ON a.request_id = p.request_id
                         WHERE $4 AND p.slow AND a.due_at <= pic_now()
                           AND (a.lease_until IS NULL OR a.lease_until <= pic_now())
                         ORDER BY a.due_at LIMIT $3 FOR UPDATE OF a SKIP LOCKED
-                    )
+                    ))
                     RETURNING request_id
                 )
                 SELECT request_id AS "id!" FROM pending UNION ALL SELECT request_id FROM in_force
