@@ -13,7 +13,7 @@
 //! them is in. A client that goes away before its answer has made a try.
 //!
 //! Most routes are [`guarded`](super::routes::Route::guarded): their tries are taken around the
-//! handler, which says by [`FailedTry`] in its answer that one has failed. `POST /staff/sign-in`
+//! handler, which says by [`FailedTry`](crate::error::FailedTry) in its answer that one has failed. `POST /staff/sign-in`
 //! takes its own, because a browser in which the owner has signed in before is not held up by
 //! what others do in the same network (`staff::gate`).
 //!

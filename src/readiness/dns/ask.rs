@@ -32,7 +32,7 @@ use super::{
 pub struct Limits {
     /// For one server and one question; after half of it the question is sent once more.
     pub query: Duration,
-    /// For everything that a method of [`Dns`] does.
+    /// For everything that a method of [`Dns`](super::Dns) does.
     pub look_up: Duration,
 }
 
