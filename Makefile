@@ -44,10 +44,10 @@ check: ## What CI checks before the tests: format, lints, documentation, depende
 assets: ## Build static/ from static/source (needs node 20 or later)
 	static/source/build.sh
 
-sqlx: ## Check all queries against a real schema and write .sqlx
+sqlx: ## Check all queries against a real schema, write .sqlx and docs/schema.sql
 	.ci/sqlx write
 
-sqlx-check: ## Check that .sqlx is what the queries and the schema make it
+sqlx-check: ## Check that .sqlx and docs/schema.sql are what the queries and the migrations make them
 	.ci/sqlx check
 
 bench: tools-run ## Measure as ratios against yardsticks, in ten minutes; SUBJECTS="p1 p4": some of it

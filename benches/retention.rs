@@ -113,7 +113,7 @@ async fn main() {
     }
     run(
         &db,
-        "SET statement_timeout = 0; SELECT pic_withdraw(id, 'administrator') FROM request; ANALYZE",
+        "SET statement_timeout = 0; SELECT pic_end(ARRAY[id], 'withdrawn', NULL, 'administrator') FROM request; ANALYZE",
     )
     .await;
     // Moves all of that a hundred days into the past.

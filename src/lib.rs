@@ -28,11 +28,9 @@
 //! | [`meter`], [`metrics`] | what Prometheus reads: the counters of the modules, the database's gauges |
 //! | [`config`], [`cli`], [`telemetry`], [`clock`], [`error`] | settings, commands, the log, time, errors |
 //!
-//! `templates/` mirrors `src/`. `migrations/` is the schema; a request changes routes in
-//! `pic_conclude` (`0004_readiness.sql`), and, where checks are off and there is no conflict, in
-//! `pic_settle_plain` (`0009_speed.sql`). Besides them only the import inserts routes
-//! (`src/retention/import/stage/routes.sql`), of requests that were in force in an old portal.
-//! `static/` holds built assets and their sources.
+//! `templates/` mirrors `src/`. `migrations/` is the schema: requests leave the state pending in
+//! `pic_end`, and routes change in `pic_provision` (`0003_settling.sql`), for settling and import
+//! alike. `static/` holds built assets and their sources.
 //!
 //! # A submission, from end to end
 //!
@@ -44,9 +42,9 @@
 //! [`provisioning::checking`] checks it with the same checker, outside any transaction;
 //! [`provisioning::store::settle`] stores the findings and, if none blocks the request, puts its
 //! routes in force, in one transaction. Otherwise the request waits for its next check. Where
-//! checks are off, one statement claims and settles a batch
-//! ([`provisioning::store::settle_plain`]). [`request::Standing`] says how it stands, on the page
-//! and everywhere else; [`request::live`] reports every change to those who follow it.
+//! checks are off, one statement takes and settles a batch ([`provisioning::store::settle_due`]).
+//! [`request::Standing`] says how it stands, on the page and everywhere else; [`request::live`]
+//! reports every change to those who follow it.
 //!
 //! # Two runtimes
 //!

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use pic_portal::{
-    provisioning::store::settle_plain,
+    provisioning::store::settle_due,
     request::{look_up::store::look_up, reference::Reference, store::submit},
     staff::queue::{Filter, Query, store as desk},
 };
@@ -11,7 +11,6 @@ use pic_portal::{
 use super::{Sized, WAITS, submission::submission};
 
 const PROMISE: Duration = Duration::from_hours(48);
-const LEASE: Duration = Duration::from_secs(30);
 
 /// A job to measure.
 #[derive(Clone, Copy)]
@@ -128,11 +127,11 @@ async fn settle(sized: &Sized, batches: usize) -> f64 {
     let (mut since, mut done) = (None, 0);
     let began = Instant::now();
     for _ in 0..batches {
-        let look = settle_plain(&sized.db.pool, 500, since, LEASE, WAITS.expiry)
+        let look = settle_due(&sized.db.pool, 500, since, &WAITS)
             .await
             .expect("settled");
         since = look.next_since;
-        done += look.provisioned;
+        done += look.settled.provisioned;
     }
     assert!(done > 0, "something was due");
     rate(done, began)

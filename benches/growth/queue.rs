@@ -6,7 +6,7 @@ use pic_portal::{
     db::notify::Notifier,
     provisioning::{
         checking::store as checking,
-        store::{Look, claim, settle_plain},
+        store::{Look, Place, claim, settle_due},
         worker::Worker,
     },
     request::store::submit,
@@ -29,7 +29,7 @@ async fn store(sized: &Sized, pending: usize) {
 
 async fn look(sized: &Sized, since: Option<chrono::DateTime<chrono::Utc>>) -> (Look, f64) {
     let began = Instant::now();
-    let look = settle_plain(&sized.db.pool, 500, since, LEASE, WAITS.expiry)
+    let look = settle_due(&sized.db.pool, 500, since, &WAITS)
         .await
         .expect("a look");
     (look, began.elapsed().as_secs_f64() * 1000.0)
@@ -91,7 +91,11 @@ async fn hot(sized: &Sized) {
     let before = updates(sized).await;
     let mut claims = Vec::new();
     for _ in 0..4 {
-        claims.push(claim(pool, 500, LEASE).await.expect("a claim"));
+        claims.push(
+            claim(pool, Place::Pending, 500, LEASE)
+                .await
+                .expect("a claim"),
+        );
     }
     for _ in 0..3 {
         checking::renew(pool, &claims, LEASE)

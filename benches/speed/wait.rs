@@ -217,7 +217,7 @@ async fn heard(
 async fn statements(server: &mut PgConnection) -> (i64, i64) {
     sqlx::query_as(
         "SELECT coalesce(sum(calls), 0)::bigint,
-                coalesce(sum(calls) FILTER (WHERE query ~ 'pic_settle_plain|work'), 0)::bigint
+                coalesce(sum(calls) FILTER (WHERE query ~ 'pic_settle|work'), 0)::bigint
          FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid WHERE d.datname = 'p6'",
     )
     .fetch_one(server)

@@ -239,6 +239,11 @@ pub enum OpenError {
         "the database's schema could not be brought up to date: {0}. The user of DATABASE_URL must be allowed to create tables"
     )]
     Migrate(String),
+    /// The schema is that of a version from before the first release, which is not migrated.
+    #[error(
+        "the database was made by a development version of the portal, and its tables are not those of this version. Point DATABASE_URL at an empty database, or without it empty PIC_DATA_DIR: nothing comes over from a development version"
+    )]
+    Development,
     /// Another process has been migrating for too long.
     #[error("another process has been migrating the database for {} s. Wait for it, or stop it, and start again", .0.as_secs())]
     MigrationLocked(Duration),
@@ -404,14 +409,14 @@ async fn migrate(options: &PgConnectOptions, mut guard: PgConnection) -> Result<
         MIGRATOR
             .run_direct(None, &mut connection, false)
             .await
-            .map_err(|e| {
-                OpenError::Migrate(match e {
-                    MigrateError::Execute(e) | MigrateError::ExecuteMigration(e, _) => {
-                        Error::from(e).to_string()
-                    }
-                    // The other errors carry versions and file names, no values.
-                    other => other.to_string(),
-                })
+            .map_err(|e| match e {
+                // Files of a release never change, so this one was applied by no release.
+                MigrateError::VersionMismatch(_) => OpenError::Development,
+                MigrateError::Execute(e) | MigrateError::ExecuteMigration(e, _) => {
+                    OpenError::Migrate(Error::from(e).to_string())
+                }
+                // The other errors carry versions and file names, no values.
+                other => OpenError::Migrate(other.to_string()),
             })
     };
     // A migration may take any time, but the server must stay reachable.

@@ -1,11 +1,14 @@
-//! Which requests are due, and what becomes of those that were looked at?
+//! Claims what is due, and settles it.
 
-use std::time::Duration;
+mod claims;
+
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
+pub use self::claims::{Claim, Place, claim};
 use crate::{
     db::{self, PgPool, interval},
     names::SipDomain,
@@ -15,74 +18,6 @@ use crate::{
 /// What is in force is looked at again after this, or up to a quarter earlier: each at a time of
 /// its own.
 pub const WATCH_EVERY: Duration = Duration::from_hours(24);
-
-/// A claim on requests: while its lease lasts nobody else looks at them. It ends by [`settle`], or by
-/// [`store_watched`](super::checking::store::store_watched); when its holder dies, by running out.
-#[derive(Debug)]
-pub struct Claim {
-    pub(super) token: Uuid,
-    pub(super) requests: Vec<i64>,
-}
-
-impl Claim {
-    /// How many requests it holds.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.requests.len()
-    }
-
-    /// The internal numbers of its requests.
-    #[must_use]
-    pub fn requests(&self) -> &[i64] {
-        &self.requests
-    }
-
-    /// Whether nothing was due.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.requests.is_empty()
-    }
-
-    /// The same claim on some of its requests alone.
-    #[must_use]
-    pub fn of(&self, requests: Vec<i64>) -> Self {
-        Self {
-            token: self.token,
-            requests,
-        }
-    }
-}
-
-/// Claims up to `most` pending requests that are due and free, oldest first, for the time of
-/// `lease`; without those whose last turn of a check was slow, see
-/// [`claim_slow`](super::checking::store::claim_slow).
-///
-/// # Errors
-///
-/// [`db::Error`] when the database is away.
-pub async fn claim(pool: &PgPool, most: u32, lease: Duration) -> Result<Claim, db::Error> {
-    let token = Uuid::new_v4();
-    let requests = sqlx::query_scalar!(
-        r#"
-        UPDATE work SET lease_token = $1, lease_until = pic_now() + $2::interval,
-            -- The wish for another look lasts until the check that is going on has ended.
-            again = again AND EXISTS (SELECT FROM check_progress p WHERE p.request_id = work.request_id)
-        WHERE request_id IN (
-            SELECT request_id FROM work
-            WHERE due_at <= pic_now() AND (lease_until IS NULL OR lease_until <= pic_now())
-              AND NOT EXISTS (SELECT FROM check_progress p WHERE p.request_id = work.request_id AND p.slow)
-            ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
-        )
-        RETURNING request_id
-        "#,
-        token,
-        interval(lease),
-        i64::from(most),
-    )
-    .fetch_all(pool)
-    .await?;
-    Ok(Claim { token, requests })
-}
 
 /// How long a request may take, for [`settle`].
 #[derive(Clone, Copy, Debug)]
@@ -142,35 +77,52 @@ pub struct Verdicts {
     pub checked: Vec<(i64, Vec<Finding>)>,
 }
 
-/// Findings as the columns that the functions in SQL take.
-#[derive(Default)]
-pub(super) struct Columns {
-    pub(super) request: Vec<i64>,
-    pub(super) code: Vec<&'static str>,
-    pub(super) subject: Vec<String>,
-    pub(super) severity: Vec<&'static str>,
-    pub(super) expected: Vec<String>,
-    pub(super) found: Vec<Value>,
+/// What checks said, as `pic_settle` and `pic_watched` take it: an array of `pic_verdict`.
+pub(super) fn told(verdicts: &Verdicts) -> Value {
+    let mut requests = BTreeMap::<i64, Told<'_>>::new();
+    for request in &verdicts.blocked {
+        requests.entry(*request).or_default().blocked = true;
+    }
+    for Proof { request, domain } in &verdicts.proofs {
+        let told = requests.entry(*request).or_default();
+        told.proven.push(domain.as_str());
+    }
+    for (request, findings) in &verdicts.checked {
+        requests.entry(*request).or_default().findings = Some(written(findings));
+    }
+    let of = |(request, told): (i64, Told<'_>)| {
+        json!({
+            "request_id": request,
+            "blocked": told.blocked,
+            "proven": told.proven,
+            "findings": told.findings,
+        })
+    };
+    requests.into_iter().map(of).collect()
 }
 
-impl Columns {
-    pub(super) fn of(checked: &[(i64, Vec<Finding>)]) -> Self {
-        let mut columns = Self::default();
-        for (request, findings) in checked {
-            for finding in findings {
-                columns.request.push(*request);
-                columns.code.push(finding.code.as_str());
-                columns.subject.push(finding.subject.as_str().to_owned());
-                columns.severity.push(finding.severity.as_str());
-                columns.expected.push(finding.expected.as_str().to_owned());
-                let lines = finding.found.iter();
-                columns
-                    .found
-                    .push(lines.map(Evidence::as_str).collect::<Value>());
-            }
-        }
-        columns
-    }
+/// What checks said of one request.
+#[derive(Default)]
+struct Told<'a> {
+    blocked: bool,
+    proven: Vec<&'a str>,
+    findings: Option<Value>,
+}
+
+/// Findings, each an array, as
+/// [`StoredFinding`](crate::request::store::StoredFinding) reads them.
+pub(super) fn written(findings: &[Finding]) -> Value {
+    let of = |finding: &Finding| {
+        let found: Vec<_> = finding.found.iter().map(Evidence::as_str).collect();
+        json!([
+            finding.code.as_str(),
+            finding.severity.as_str(),
+            finding.subject.as_str(),
+            finding.expected.as_str(),
+            found,
+        ])
+    };
+    findings.iter().map(of).collect()
 }
 
 /// Settles what `claim` still holds: state, routes, findings and events in one transaction and one
@@ -185,47 +137,83 @@ pub async fn settle(
     waits: &Waits,
     verdicts: &Verdicts,
 ) -> Result<Settled, db::Error> {
-    let (proven_by, proven_domain): (Vec<i64>, Vec<&str>) = verdicts
-        .proofs
-        .iter()
-        .map(|proof| (proof.request, proof.domain.as_str()))
-        .unzip();
-    let checked: Vec<i64> = verdicts
-        .checked
-        .iter()
-        .map(|(request, _)| *request)
-        .collect();
-    let found = Columns::of(&verdicts.checked);
+    let look = settle_these(pool, Some(claim), None, None, waits, told(verdicts)).await?;
+    Ok(look.settled)
+}
+
+/// What one look at what is due came to, see [`settle_due`].
+#[derive(Debug)]
+pub struct Look {
+    /// What became of what it took.
+    pub settled: Settled,
+    /// Whether it took as many as it was to: there may be more.
+    pub full: bool,
+    /// Whether what it did made others due.
+    pub again: bool,
+    /// From when on to look next: what was due before was dealt with, but for what others have.
+    pub next_since: Option<DateTime<Utc>>,
+    /// For how long nothing else will be due, by the database's clock; `None`: nothing is waiting.
+    pub idle: Option<Duration>,
+}
+
+/// Takes up to `most` pending requests that are due since then (`None`: since ever) and free, oldest
+/// first, and settles them without look-ups, all by one statement, which needs no claim.
+///
+/// # Errors
+///
+/// [`db::Error`]; then nothing changed. [`db::Error::Conflict`]: call again.
+pub async fn settle_due(
+    pool: &PgPool,
+    most: u32,
+    since: Option<DateTime<Utc>>,
+    waits: &Waits,
+) -> Result<Look, db::Error> {
+    let most = i32::try_from(most).unwrap_or(i32::MAX);
+    settle_these(pool, None, Some(most), since, waits, json!([])).await
+}
+
+/// Settles what a claim holds, or up to `most` of what is due.
+async fn settle_these(
+    pool: &PgPool,
+    claim: Option<&Claim>,
+    most: Option<i32>,
+    since: Option<DateTime<Utc>>,
+    waits: &Waits,
+    told: Value,
+) -> Result<Look, db::Error> {
     let row = sqlx::query!(
-        r#"SELECT cardinality(provisioned) AS "provisioned!", cardinality(held) AS "held!",
-                  cardinality(waiting) AS "waiting!", cardinality(expired) AS "expired!"
-           FROM pic_conclude($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"#,
-        &claim.requests,
-        claim.token,
+        r#"SELECT provisioned AS "provisioned!", held AS "held!", waiting AS "waiting!", expired AS "expired!",
+                  coalesce(full_batch, false) AS "full!", again AS "again!", next_since,
+                  extract(epoch FROM idle)::float8 AS idle
+           FROM pic_settle($1::bigint[], $2, $3, $4,
+                           ROW($5::interval, $6::interval, $7::interval, $8::interval)::pic_waits, $9)"#,
+        claim.map(|claim| &*claim.requests) as _,
+        claim.map(|claim| claim.token),
+        most,
+        since,
         interval(waits.expiry),
         interval(waits.first),
         interval(waits.longest),
         interval(WATCH_EVERY),
-        &proven_by,
-        &proven_domain as _,
-        &verdicts.blocked,
-        &checked,
-        &found.request,
-        &found.code as _,
-        &found.subject,
-        &found.severity as _,
-        &found.expected,
-        &found.found,
+        told,
     )
     .fetch_one(pool)
     .await?;
     let count = |n: i32| usize::try_from(n).unwrap_or_default();
-    Ok(Settled {
-        provisioned: count(row.provisioned),
-        held: count(row.held),
-        waiting: count(row.waiting),
-        expired: count(row.expired),
-        watched: 0,
+    let idle =
+        |seconds: f64| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX);
+    Ok(Look {
+        settled: Settled {
+            provisioned: count(row.provisioned),
+            held: count(row.held),
+            waiting: count(row.waiting),
+            expired: count(row.expired),
+            watched: 0,
+        },
+        full: row.full,
+        again: row.again,
+        next_since: row.next_since,
+        idle: row.idle.map(idle),
     })
 }
 
@@ -252,62 +240,6 @@ pub async fn put_off(pool: &PgPool, claim: &Claim, waits: &Waits) -> Result<(), 
     .execute(pool)
     .await?;
     Ok(())
-}
-
-/// What one look at what is due came to, see [`settle_plain`].
-#[derive(Debug)]
-pub struct Look {
-    /// How many requests it provisioned.
-    pub provisioned: usize,
-    /// What it has claimed and left to [`settle`].
-    pub rest: Claim,
-    /// Whether it took as many as it was to: there may be more.
-    pub full: bool,
-    /// From when on to look next: what was due before was dealt with, but for what others have.
-    pub next_since: Option<DateTime<Utc>>,
-    /// For how long nothing else will be due, by the database's clock; `None`: nothing is waiting.
-    pub idle: Option<Duration>,
-}
-
-/// Claims up to `most` pending requests that are due since then (`None`: since ever) and free, oldest
-/// first, and settles those that nothing stands against, all by one statement. The others it has
-/// claimed for the time of `lease`: they are for [`settle`].
-///
-/// # Errors
-///
-/// [`db::Error`]; then nothing changed. [`db::Error::Conflict`]: call again.
-pub async fn settle_plain(
-    pool: &PgPool,
-    most: u32,
-    since: Option<DateTime<Utc>>,
-    lease: Duration,
-    expiry: Duration,
-) -> Result<Look, db::Error> {
-    let token = Uuid::new_v4();
-    let row = sqlx::query!(
-        r#"SELECT provisioned AS "provisioned!", rest AS "rest!", full_batch AS "full_batch!", next_since,
-                  extract(epoch FROM idle)::float8 AS idle
-           FROM pic_settle_plain($1, $2, $3, $4::interval, $5::interval)"#,
-        i32::try_from(most).unwrap_or(i32::MAX),
-        since,
-        token,
-        interval(lease),
-        interval(expiry),
-    )
-    .fetch_one(pool)
-    .await?;
-    Ok(Look {
-        provisioned: usize::try_from(row.provisioned).unwrap_or_default(),
-        rest: Claim {
-            token,
-            requests: row.rest,
-        },
-        full: row.full_batch,
-        next_since: row.next_since,
-        idle: row
-            .idle
-            .map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)),
-    })
 }
 
 /// For how long nothing will be due, by the database's clock; `None`: nothing is waiting.

@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use super::{
     checking::{self, Desk, Places, store::progress},
+    due::{Pace, Settler},
     meter::Meter,
-    plain::{Pace, Settler},
     store::{self, Settled, Waits},
 };
 use crate::{

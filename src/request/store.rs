@@ -388,7 +388,7 @@ pub struct Opened(());
 /// [`db::Error`] when the database is unreachable or refuses; then nothing has changed.
 pub async fn withdraw(pool: &PgPool, request: &Request, _: Opened) -> Result<bool, db::Error> {
     let done = sqlx::query_scalar!(
-        r#"SELECT pic_withdraw($1, $2) AS "done!""#,
+        r#"SELECT cardinality(pic_end(ARRAY[$1::bigint], 'withdrawn', NULL, $2)) > 0 AS "done!""#,
         request.id,
         Actor::Administrator as _,
     )

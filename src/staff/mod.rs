@@ -15,7 +15,7 @@
 //! | [`overview`] | shows the state of the portal as a whole |
 //! | [`pages`] | has the pages and forms |
 //!
-//! What staff open and do is kept in the audit for a year (`migrations/0005_staff.sql`).
+//! What staff open and do is kept in the audit for a year (`migrations/0004_staff.sql`).
 
 pub mod desk;
 pub mod gate;

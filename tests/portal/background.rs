@@ -24,7 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const ONE: &[(&str, &str)] = &[("sip.contoso.com", "contoso.com")];
 
 async fn claim(pool: &PgPool, most: u32) -> Claim {
-    store::claim(pool, most, LEASE).await.unwrap()
+    store::claim(pool, store::Place::Pending, most, LEASE)
+        .await
+        .unwrap()
 }
 
 /// Settles as the worker does, and counts how often it had to be repeated.
@@ -138,7 +140,7 @@ async fn the_worker_sleeps_until_the_next_thing_that_it_can_do() {
     let idle = async || store::idle_for(portal.pool(), false).await.unwrap();
     // A check that settles makes the same entries.
     let told = async || {
-        let look = store::settle_plain(portal.pool(), 5, None, LEASE, WAITS.expiry).await;
+        let look = store::settle_due(portal.pool(), 5, None, &WAITS).await;
         look.unwrap().idle
     };
     assert_eq!(idle().await, None, "nothing is waiting");
@@ -310,16 +312,33 @@ async fn settlements_that_want_the_same_domains_never_both_get_them() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_settlement_that_comes_second_is_told_to_wait() {
+    assert_eq!(comes_second("").await.unwrap().held, 1);
+}
+
+/// What was looked at before is no new request: its routes are looked at one by one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_settlement_that_comes_second_changes_nothing_and_asks_to_be_called_again() {
+    let outcome = comes_second("UPDATE work SET checked_at = pic_now() WHERE request_id = 2").await;
+    assert!(
+        matches!(outcome, Err(db::Error::Conflict(_))),
+        "{outcome:?}"
+    );
+}
+
+/// Settles a request, prepared by `sql`, whose domain goes to another one in the same moment; what the
+/// first call comes to. After the last the request is held.
+async fn comes_second(sql: &'static str) -> Result<Settled, db::Error> {
     let portal = TestApp::new().await;
     portal.store_one(ONE).await;
     let second = portal.store_one(ONE).await;
-    // Another transaction is settling the first, and has not committed yet.
+    portal.run(sql).await;
+    // The first is being settled by somebody who has not committed yet.
     let first = claim(portal.pool(), 1).await;
     let mut transaction = portal.db().pool().begin().await.unwrap();
     let settled = sqlx::query_scalar::<_, i32>(
-        "SELECT cardinality(provisioned) FROM work w, pic_settle(
-             ARRAY[w.request_id], w.lease_token, interval '30 days', interval '30 s', interval '1 h', '{}', '{}')
+        "SELECT provisioned FROM work w, pic_settle(
+             ARRAY[w.request_id], w.lease_token, NULL, NULL, ROW('30 days', '30 s', '1 h', '1 day')::pic_waits, '[]')
          WHERE w.lease_token IS NOT NULL",
     )
     .fetch_one(&mut *transaction)
@@ -330,20 +349,17 @@ async fn a_settlement_that_comes_second_changes_nothing_and_asks_to_be_called_ag
     let pool = portal.pool().clone();
     let late = tokio::spawn(async move {
         let outcome = store::settle(&pool, &claimed, &WAITS, &Verdicts::default()).await;
-        (
-            outcome,
-            store::settle(&pool, &claimed, &WAITS, &Verdicts::default()).await,
-        )
+        if outcome.is_err() {
+            let again = store::settle(&pool, &claimed, &WAITS, &Verdicts::default()).await;
+            assert_eq!(again.unwrap().held, 1);
+        }
+        outcome
     });
     portal.blocked(1).await;
     transaction.commit().await.unwrap();
-    let (outcome, again) = late.await.unwrap();
-    assert!(
-        matches!(outcome, Err(db::Error::Conflict(_))),
-        "{outcome:?}"
-    );
-    assert_eq!(again.unwrap().held, 1);
+    let outcome = late.await.unwrap();
     assert_eq!(portal.state(&second).await, "pending");
+    outcome
 }
 
 // ---------------------------------------------------------------------------------------------

@@ -5,9 +5,9 @@
 //! and now and then a page of an index is split: the least of several runs is the statement's own
 //! cost.
 
+mod due;
 mod hot;
 mod looks;
-mod plain;
 
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
@@ -279,7 +279,7 @@ async fn a_transition_writes_so_much_and_no_more() {
         run(&mut connection, format!("SELECT submit({values})")).await;
         let cost = cost(
             &mut connection,
-            "SELECT * FROM pic_settle_plain(500, NULL, gen_random_uuid(), '30 s', '30 days')",
+            "SELECT * FROM pic_settle(NULL, NULL, 500, NULL, ROW('30 days', '30 s', '1 h', '1 day')::pic_waits, '[]')",
         )
         .await;
         costs.extend(cost);

@@ -355,9 +355,14 @@ impl Run {
                 .await
                 .unwrap();
             let domain = SipDomain::parse(domain).unwrap();
-            let claim = store::claim(self.portal.pool(), 500, Duration::from_secs(30))
-                .await
-                .unwrap();
+            let claim = store::claim(
+                self.portal.pool(),
+                store::Place::Pending,
+                500,
+                Duration::from_secs(30),
+            )
+            .await
+            .unwrap();
             let verdicts = Verdicts {
                 proofs: vec![Proof {
                     request: id,

@@ -28,10 +28,6 @@ const PLACES: [&str; 15] = [
     "SECURITY.md",
 ];
 
-/// Applied migrations never change. In this one a document has its former name; the comment that
-/// contains it was replaced by a later migration.
-const BEFORE: (&str, &str) = ("migrations/0001_requests.sql", "facts.md");
-
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -129,8 +125,7 @@ fn lost(path: &Path, text: &str) -> Vec<String> {
     for target in named(text) {
         // The text of a link may be a bare file name: its target is what counts.
         let near = is_markdown(path) && (!target.contains('/') || is_there(folder, target));
-        let is_before = (path, target) == (Path::new(BEFORE.0), BEFORE.1);
-        if !near && !is_before && !is_there(Path::new(""), target) {
+        if !near && !is_there(Path::new(""), target) {
             lost.push(target.to_owned());
         }
     }

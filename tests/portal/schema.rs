@@ -1,8 +1,11 @@
 //! Checks that SQL itself enforces the rules, whatever program writes.
 
-use pic_portal::db::{MIGRATOR, PgPool};
+use std::{fs, path::Path};
+
+use pic_portal::db::{Database, MIGRATOR, OpenError, Opening, PgPool};
 use sqlx::{
-    AssertSqlSafe, Connection as _, PgConnection, Row as _, migrate::Migrator,
+    AssertSqlSafe, Connection as _, PgConnection, Row as _,
+    migrate::{Migration, Migrator},
     postgres::PgDatabaseError,
 };
 
@@ -11,35 +14,29 @@ use crate::support::{
     db::TestDb,
 };
 
-/// One service with a pending request, one with a provisioned, one with a rejected; numbers 1 to 3
-/// throughout.
-const DATA: &str = "
-    INSERT INTO service (created_at, programme, number, token, key_hash)
-    SELECT pic_now(), 'volume_licensing', '123456' || n, '000000000000000' || n, sha256(n::text::bytea)
-    FROM generate_series(1, 3) AS n;
-    WITH new AS (
-        INSERT INTO request (service_id, submitted_at, ended_at, reference, kind, deployment, state, reason,
-                             submission_hash, content_hash)
-        SELECT n, pic_now(), CASE WHEN n > 1 THEN pic_now() END, 'PIC-0000-0000-0000-000' || n, 'initiate',
-               'on_premises', (ARRAY['pending', 'provisioned', 'rejected'])[n],
-               CASE n WHEN 3 THEN 'expired' END, sha256(n::text::bytea), sha256(n::text::bytea)
-        FROM generate_series(1, 3) AS n RETURNING id),
-    edge AS (INSERT INTO request_edge SELECT id, 1, 'sip.d' || id || '.example' FROM new)
-    INSERT INTO request_route SELECT id, 1, 'd' || id || '.example' FROM new;
-    INSERT INTO event SELECT id, 1, pic_now(), 'administrator', 'submitted' FROM request;
-    INSERT INTO work SELECT id, pic_now() FROM request WHERE state = 'pending';
-    INSERT INTO route VALUES ('d2.example', 'sip.d2.example', 2, 2, pic_now());
-    INSERT INTO finding VALUES (1, 'domain-held', 'd1.example', 'blocking', pic_now());
-";
+/// The rows of `tests/portal/schema` for this migration: what a database holds of it when the next one comes.
+fn rows(migration: &Migration) -> String {
+    let name = format!(
+        "{:04}_{}.sql",
+        migration.version,
+        migration.description.replace(' ', "_")
+    );
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/portal/schema")
+        .join(&name);
+    fs::read_to_string(path).unwrap_or_else(|_| panic!("no rows for {name} in tests/portal/schema"))
+}
 
 /// An agent, a reader and an action of the agent, in addition to [`DATA`]; only the newest schema
 /// has them.
-const STAFF: &str = "
-    INSERT INTO staff (name, role, password, created_at, password_at)
-    SELECT name, role, '$argon2id$v=19$m=8,t=1,p=1$' || repeat('a', 22) || '$' || repeat('b', 43), pic_now(), pic_now() + interval '1 s'
-    FROM (VALUES ('anna', 'agent'), ('rita', 'reader')) AS s (name, role);
-    INSERT INTO staff_audit (staff_id, at, action) VALUES (1, pic_now(), 'signed-in');
-";
+async fn with_rows() -> TestDb {
+    let db = TestDb::fresh(&MIGRATOR).await;
+    for migration in MIGRATOR.iter() {
+        let rows = sqlx::raw_sql(AssertSqlSafe(rows(migration)));
+        rows.execute(db.pool()).await.unwrap();
+    }
+    db
+}
 
 /// A request 4 of service 2 with what `parts` insert for `id`, as one statement.
 fn request(kind: &str, parts: &str) -> String {
@@ -78,7 +75,7 @@ async fn broken(connection: &mut PgConnection, sql: &str) -> Option<String> {
     Some(answer.constraint().unwrap_or(answer.message()).to_owned())
 }
 
-/// Statements on [`DATA`], and what each breaks.
+/// Statements on [`with_rows`], and what each breaks.
 const BREAKS: &[(&str, &str)] = &[
     // Names and numbers.
     (
@@ -503,13 +500,8 @@ const BREAKS: &[(&str, &str)] = &[
 
 #[tokio::test]
 async fn what_breaks_a_rule_is_refused_by_the_rules_name() {
-    let db = TestDb::fresh(&MIGRATOR).await;
+    let db = with_rows().await;
     let mut connection = db.pool().acquire().await.unwrap();
-    sqlx::raw_sql(DATA).execute(&mut *connection).await.unwrap();
-    sqlx::raw_sql(STAFF)
-        .execute(&mut *connection)
-        .await
-        .unwrap();
     for (sql, rule) in BREAKS {
         let broken = broken(&mut connection, sql).await;
         assert_eq!(broken.as_deref(), Some(*rule), "{sql}");
@@ -518,9 +510,8 @@ async fn what_breaks_a_rule_is_refused_by_the_rules_name() {
 
 #[tokio::test]
 async fn a_request_is_whole_or_refused() {
-    let db = TestDb::fresh(&MIGRATOR).await;
+    let db = with_rows().await;
     let mut connection = db.pool().acquire().await.unwrap();
-    sqlx::raw_sql(DATA).execute(&mut *connection).await.unwrap();
     let ten = edges("1, 2, 3, 4, 5, 6, 7, 8, 9, 10");
     let of_ten = routes(
         "(1, 'a.example'), (2, 'b.example'), (3, 'c.example'), (4, 'd.example'), (5, 'e.example'),
@@ -679,35 +670,15 @@ fn up_to(version: i64) -> Migrator {
 async fn migrations_follow_each_other_onto_data() {
     let db = TestDb::fresh(&EMPTY).await;
     let mut connection = db.pool().acquire().await.unwrap();
-    for (place, migration) in MIGRATOR.iter().enumerate() {
+    for migration in MIGRATOR.iter() {
         up_to(migration.version)
             .run_direct(None, &mut *connection, false)
             .await
             .unwrap_or_else(|error| panic!("{}: {error}", migration.description));
-        if place == 0 {
-            sqlx::raw_sql(DATA).execute(&mut *connection).await.unwrap();
-        }
-        if migration.version == 13 {
-            // The rows that versions before the next one stored.
-            sqlx::raw_sql(
-                "INSERT INTO finding (request_id, code, subject, severity, at, found)
-                 SELECT 3, 'srv-target', 'd' || n || '.example', 'blocking', pic_now(),
-                        array_fill(repeat('x', 300), ARRAY[40])
-                 FROM generate_series(1, 40) AS n",
-            )
-            .execute(&mut *connection)
-            .await
-            .unwrap();
-        }
+        let rows = sqlx::raw_sql(AssertSqlSafe(rows(migration)));
+        rows.execute(&mut *connection).await.unwrap();
     }
     drop(connection);
-    let found =
-        "SELECT count(*) || ' ' || found[cardinality(found)] FROM finding WHERE request_id = 3
-                 GROUP BY found ORDER BY 1";
-    assert_eq!(
-        texts(db.pool(), found).await,
-        ["13 not kept: too much", "27 and 32 more"]
-    );
     let data =
         "SELECT (SELECT count(*) FROM service)::text UNION ALL SELECT count(*)::text FROM request
                 UNION ALL SELECT count(*)::text FROM route";
@@ -743,5 +714,28 @@ async fn what_a_claim_changes_stands_in_no_index() {
     assert!(
         !indexed.iter().any(|column| column.starts_with("lease")),
         "{indexed:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_database_of_a_development_version_is_refused_with_what_to_do() {
+    let db = TestDb::fresh(&MIGRATOR).await;
+    // Its first file had the same number and other contents.
+    sqlx::raw_sql("UPDATE _sqlx_migrations SET checksum = sha384('other') WHERE version = 1")
+        .execute(db.pool())
+        .await
+        .unwrap();
+    let opening = Opening {
+        pool: 1,
+        allow_unsafe: true,
+    };
+    let refused = Database::open(db.options(), &opening).await.unwrap_err();
+    assert!(matches!(refused, OpenError::Development), "{refused}");
+    let line = refused.to_string();
+    assert!(
+        line.contains("development version")
+            && line.contains("DATABASE_URL")
+            && !line.contains('\n'),
+        "{line}"
     );
 }

@@ -88,7 +88,9 @@ async fn held_by(portal: &TestApp, reference: &str) -> Vec<String> {
 }
 
 async fn claim(portal: &TestApp, most: u32) -> Claim {
-    store::claim(portal.pool(), most, LEASE).await.unwrap()
+    store::claim(portal.pool(), store::Place::Pending, most, LEASE)
+        .await
+        .unwrap()
 }
 
 /// Settles as the worker does: repeated after each conflict.
@@ -358,8 +360,8 @@ async fn a_release_wakes_who_is_being_told_at_that_very_moment_to_wait() {
     assert_eq!(claim(&portal, 1).await.len(), 1);
     let mut transaction = portal.db().pool().begin().await.unwrap();
     let held: i32 = sqlx::query_scalar(
-        "SELECT cardinality(held) FROM work w, pic_settle(ARRAY[w.request_id], w.lease_token,
-             interval '30 days', interval '30 s', interval '1 h', '{}', '{}')
+        "SELECT held FROM work w, pic_settle(ARRAY[w.request_id], w.lease_token, NULL, NULL,
+             ROW('30 days', '30 s', '1 h', '1 day')::pic_waits, '[]')
          WHERE w.lease_token IS NOT NULL",
     )
     .fetch_one(&mut *transaction)
@@ -389,8 +391,8 @@ async fn a_request_is_withdrawn_although_it_is_being_told_to_wait() {
     assert_eq!(claim(&portal, 1).await.len(), 1);
     let mut transaction = portal.db().pool().begin().await.unwrap();
     sqlx::query(
-        "SELECT FROM work w, pic_settle(ARRAY[w.request_id], w.lease_token,
-             interval '30 days', interval '30 s', interval '1 h', '{}', '{}')",
+        "SELECT FROM work w, pic_settle(ARRAY[w.request_id], w.lease_token, NULL, NULL,
+             ROW('30 days', '30 s', '1 h', '1 day')::pic_waits, '[]')",
     )
     .execute(&mut *transaction)
     .await

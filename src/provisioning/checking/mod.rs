@@ -20,7 +20,7 @@ use tokio::{
 
 pub use self::places::Places;
 use self::{
-    places::{AtHand, Place},
+    places::AtHand,
     store::{
         jobs::{self, Job},
         progress::{self, SoFar, Turn},
@@ -28,7 +28,7 @@ use self::{
 };
 use super::{
     apart::Batch,
-    store::{self as settling, Claim, Proof, Settled, Verdicts, Waits},
+    store::{self as settling, Claim, Place, Proof, Settled, Verdicts, Waits},
 };
 use crate::{
     db::{self, PgPool},
@@ -109,7 +109,7 @@ impl Desk {
     /// all of it.
     pub(super) async fn fill(&mut self) -> Result<bool, db::Error> {
         let mut all = true;
-        for place in Place::ALL {
+        for place in places::ALL {
             if place == Place::Fresh && all {
                 // There was room for everything among the others.
                 continue;
@@ -124,9 +124,8 @@ impl Desk {
                     break;
                 }
                 let most = room.min(MOST_CLAIMED);
-                let claim = self
-                    .claim(place, u32::try_from(most).unwrap_or(u32::MAX))
-                    .await?;
+                let count = u32::try_from(most).unwrap_or(u32::MAX);
+                let claim = settling::claim(&self.pool, place, count, LEASE).await?;
                 if claim.is_empty() {
                     break;
                 }
@@ -139,26 +138,10 @@ impl Desk {
         Ok(all)
     }
 
-    async fn claim(&self, place: Place, most: u32) -> Result<Claim, db::Error> {
-        let pool = &self.pool;
-        match place {
-            Place::Pending => settling::claim(pool, most, LEASE).await,
-            Place::Fresh => store::claim_fresh(pool, most, LEASE).await,
-            Place::Slow => store::claim_slow(pool, most, LEASE).await,
-            Place::Watched => store::claim_watched(pool, most, LEASE).await,
-            Place::WatchedSlow => store::claim_watched_slow(pool, most, LEASE).await,
-        }
-    }
-
     async fn begin(&mut self, place: Place, claim: &Claim) -> Result<(), db::Error> {
-        let size = self.places.turn;
-        let jobs = if place.is_in_force() {
-            jobs::in_force(&self.pool, claim, size).await?
-        } else {
-            let after = (self.waits.expiry, ADVICE_BUDGET);
-            jobs::wanted(&self.pool, claim, after, size).await?
-        };
-        for job in jobs {
+        let after = (self.waits.expiry, ADVICE_BUDGET);
+        let is_in_force = place.is_in_force();
+        for job in jobs::load(&self.pool, claim, is_in_force, after, self.places.turn).await? {
             let part = claim.of(vec![job.request]);
             let (checker, pool) = (self.checker.clone(), self.pool.clone());
             let task = self

@@ -1,11 +1,11 @@
-//! How many requests are looked at at a time, and of which kind?
+//! How many requests are looked at at a time, and of which kind.
 
 use std::collections::HashMap;
 
 use tokio::task;
 
 use super::store::jobs::TurnSize;
-use crate::provisioning::store::Claim;
+use crate::provisioning::store::{Claim, Place};
 
 /// The most requests that one process looks at at a time, and the most names of their turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,31 +38,14 @@ impl Default for Places {
     }
 }
 
-/// Which of them a request has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    Pending,
-    Fresh,
-    Slow,
-    Watched,
-    WatchedSlow,
-}
-
-impl Place {
-    /// In the order in which they are filled.
-    pub(super) const ALL: [Self; 5] = [
-        Self::Pending,
-        Self::Fresh,
-        Self::Slow,
-        Self::Watched,
-        Self::WatchedSlow,
-    ];
-
-    /// Whether its requests are in force already, and nothing is taken away.
-    pub(super) const fn is_in_force(self) -> bool {
-        matches!(self, Self::Watched | Self::WatchedSlow)
-    }
-}
+/// All places, in the order in which they are filled.
+pub(super) const ALL: [Place; 5] = [
+    Place::Pending,
+    Place::Fresh,
+    Place::Slow,
+    Place::Watched,
+    Place::WatchedSlow,
+];
 
 impl Places {
     pub(super) const fn most(&self, place: Place) -> usize {
@@ -80,7 +63,7 @@ impl Places {
 #[derive(Debug, Default)]
 pub(super) struct AtHand {
     requests: HashMap<task::Id, (Place, Claim)>,
-    counts: [usize; Place::ALL.len()],
+    counts: [usize; ALL.len()],
 }
 
 impl AtHand {

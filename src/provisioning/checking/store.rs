@@ -1,4 +1,4 @@
-//! Who looks at which requests, and what was found of what is in force?
+//! Keeps and gives back claims, and stores what was found of what is in force.
 
 pub mod jobs;
 pub mod progress;
@@ -9,123 +9,9 @@ use uuid::Uuid;
 
 use crate::{
     db::{self, PgPool, interval},
-    provisioning::store::{Claim, Columns, Settled, WATCH_EVERY},
+    provisioning::store::{Claim, Settled, Verdicts, WATCH_EVERY, told},
     readiness::Finding,
 };
-
-/// Claims up to `most` pending requests that were never looked at, as
-/// [`claim`](crate::provisioning::store::claim) does: for where it is full of others.
-///
-/// # Errors
-///
-/// [`db::Error`] when the database is away.
-pub async fn claim_fresh(pool: &PgPool, most: u32, lease: Duration) -> Result<Claim, db::Error> {
-    let token = Uuid::new_v4();
-    let requests = sqlx::query_scalar!(
-        r#"
-        UPDATE work SET lease_token = $1, lease_until = pic_now() + $2::interval, again = false
-        WHERE request_id IN (
-            SELECT request_id FROM work
-            WHERE due_at <= pic_now() AND (lease_until IS NULL OR lease_until <= pic_now())
-              AND checked_at IS NULL
-              AND NOT EXISTS (SELECT FROM check_progress p WHERE p.request_id = work.request_id)
-            ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
-        )
-        RETURNING request_id
-        "#,
-        token,
-        interval(lease),
-        i64::from(most),
-    )
-    .fetch_all(pool)
-    .await?;
-    Ok(Claim { token, requests })
-}
-
-/// Claims up to `most` pending requests whose last turn of a check was slow.
-///
-/// # Errors
-///
-/// [`db::Error`] when the database is away.
-pub async fn claim_slow(pool: &PgPool, most: u32, lease: Duration) -> Result<Claim, db::Error> {
-    let token = Uuid::new_v4();
-    let requests = sqlx::query_scalar!(
-        r#"
-        UPDATE work SET lease_token = $1, lease_until = pic_now() + $2::interval
-        WHERE request_id IN (
-            SELECT w.request_id FROM check_progress p JOIN work w ON w.request_id = p.request_id
-            WHERE p.slow AND w.due_at <= pic_now() AND (w.lease_until IS NULL OR w.lease_until <= pic_now())
-            ORDER BY w.due_at LIMIT $3 FOR UPDATE OF w SKIP LOCKED
-        )
-        RETURNING request_id
-        "#,
-        token,
-        interval(lease),
-        i64::from(most),
-    )
-    .fetch_all(pool)
-    .await?;
-    Ok(Claim { token, requests })
-}
-
-/// Claims up to `most` requests whose routes are in force and which are due and free, oldest first,
-/// for the time of `lease`; without those whose last turn of a check was slow.
-///
-/// # Errors
-///
-/// [`db::Error`] when the database is away.
-pub async fn claim_watched(pool: &PgPool, most: u32, lease: Duration) -> Result<Claim, db::Error> {
-    let token = Uuid::new_v4();
-    let requests = sqlx::query_scalar!(
-        r#"
-        UPDATE watch SET lease_token = $1, lease_until = pic_now() + $2::interval,
-            again = again AND EXISTS (SELECT FROM check_progress p WHERE p.request_id = watch.request_id)
-        WHERE request_id IN (
-            SELECT request_id FROM watch
-            WHERE due_at <= pic_now() AND (lease_until IS NULL OR lease_until <= pic_now())
-              AND NOT EXISTS (SELECT FROM check_progress p WHERE p.request_id = watch.request_id AND p.slow)
-            ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
-        )
-        RETURNING request_id
-        "#,
-        token,
-        interval(lease),
-        i64::from(most),
-    )
-    .fetch_all(pool)
-    .await?;
-    Ok(Claim { token, requests })
-}
-
-/// Claims up to `most` requests whose routes are in force, and whose last turn of a check was slow.
-///
-/// # Errors
-///
-/// [`db::Error`] when the database is away.
-pub async fn claim_watched_slow(
-    pool: &PgPool,
-    most: u32,
-    lease: Duration,
-) -> Result<Claim, db::Error> {
-    let token = Uuid::new_v4();
-    let requests = sqlx::query_scalar!(
-        r#"
-        UPDATE watch SET lease_token = $1, lease_until = pic_now() + $2::interval
-        WHERE request_id IN (
-            SELECT a.request_id FROM check_progress p JOIN watch a ON a.request_id = p.request_id
-            WHERE p.slow AND a.due_at <= pic_now() AND (a.lease_until IS NULL OR a.lease_until <= pic_now())
-            ORDER BY a.due_at LIMIT $3 FOR UPDATE OF a SKIP LOCKED
-        )
-        RETURNING request_id
-        "#,
-        token,
-        interval(lease),
-        i64::from(most),
-    )
-    .fetch_all(pool)
-    .await?;
-    Ok(Claim { token, requests })
-}
 
 /// Keeps what `claims` still hold for another `lease`.
 ///
@@ -194,18 +80,16 @@ pub async fn store_watched(
     claim: &Claim,
     checked: &[(i64, Vec<Finding>)],
 ) -> Result<Settled, db::Error> {
-    let found = Columns::of(checked);
+    let verdicts = Verdicts {
+        checked: checked.to_vec(),
+        ..Verdicts::default()
+    };
     sqlx::query!(
-        r#"SELECT cardinality(at_risk) AS "at_risk!" FROM pic_watched($1, $2, $3, $4, $5, $6, $7, $8, $9)"#,
+        r#"SELECT cardinality(at_risk) AS "at_risk!" FROM pic_watched($1, $2, $3, $4)"#,
         &claim.requests,
         claim.token,
         interval(WATCH_EVERY),
-        &found.request,
-        &found.code as _,
-        &found.subject,
-        &found.severity as _,
-        &found.expected,
-        &found.found,
+        told(&verdicts),
     )
     .fetch_one(pool)
     .await?;

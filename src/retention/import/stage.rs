@@ -225,6 +225,9 @@ pub(super) async fn store(
 ) -> Result<(), Error> {
     use sqlx::Connection as _;
     let mut transaction = connection.begin().await?;
+    let now = sqlx::query_scalar!(r#"SELECT pic_now() AS "now!""#)
+        .fetch_one(&mut *transaction)
+        .await?;
     let mut first = 1;
     while first <= requests {
         let last = (first + BATCH - 1).min(requests);
@@ -235,6 +238,7 @@ pub(super) async fn store(
             .bind(first)
             .bind(last)
             .bind(hashes)
+            .bind(now)
             .fetch_all(&mut *transaction)
             .await?;
         for row in stored {
@@ -259,12 +263,19 @@ pub(super) async fn store(
     }
     keys.sync()?;
     tell(Step::Routes);
-    let missing: i64 = sqlx::query_scalar(include_str!("stage/routes.sql"))
-        .fetch_one(&mut *transaction)
-        .await?;
-    if missing > 0 {
+    let put = sqlx::query(
+        "SELECT pic_provision(ARRAY(SELECT request_id FROM pg_temp.import_request WHERE provisioned), $1, true)",
+    );
+    let put = put.bind(now).execute(&mut *transaction).await;
+    if let Err(fault) = put.map_err(db::Error::from) {
         transaction.rollback().await?;
-        return Err(Error::Meanwhile);
+        // Somebody else's came first.
+        let is_taken = fault.breaks("route_pkey");
+        return Err(if is_taken {
+            Error::Meanwhile
+        } else {
+            fault.into()
+        });
     }
     match transaction.commit().await.map_err(db::Error::from) {
         Ok(()) => Ok(()),

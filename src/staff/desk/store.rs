@@ -2,7 +2,7 @@
 //!
 //! Everything that staff open or do is recorded in the audit with it: what cannot be recorded is
 //! not shown and not done. The actions of agents are functions of the database
-//! (`migrations/0005_staff.sql`), under the same lock as settling.
+//! (`migrations/0004_staff.sql`), under the same lock as settling.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ use crate::{
     names::SipDomain,
     readiness::Finding,
     request::{
-        Asked, Reason,
+        Actor, Asked, Reason,
         reference::{Reference, SubmissionId},
     },
     staff::{Action, CancelReason, Name, StaffId},
@@ -156,10 +156,11 @@ async fn end(
     why: Option<Reason>,
 ) -> Result<bool, db::Error> {
     let done = sqlx::query_scalar!(
-        r#"SELECT pic_staff_end($1, $2, $3, $4) AS "done!""#,
+        r#"SELECT cardinality(pic_end(ARRAY(SELECT id FROM request WHERE reference = $1), $2, $3, $4, $5)) > 0 AS "done!""#,
         reference as _,
         how,
         why.map(Reason::as_str),
+        Actor::Staff.as_str(),
         staff.0
     )
     .fetch_one(pool)

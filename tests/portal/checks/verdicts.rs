@@ -47,7 +47,9 @@ fn verdict(request: i64, findings: &[Finding], blocked: bool) -> Verdicts {
 
 /// Claims the only request that is due.
 async fn claim(portal: &TestApp) -> Claim {
-    let claim = store::claim(portal.pool(), 10, LEASE).await.unwrap();
+    let claim = store::claim(portal.pool(), store::Place::Pending, 10, LEASE)
+        .await
+        .unwrap();
     assert_eq!(claim.len(), 1);
     claim
 }
@@ -141,7 +143,7 @@ async fn the_limit_rejects_with_the_last_findings() {
     portal.advance(WAITS.expiry).await;
     let claim = claim(&portal).await;
     let after = (WAITS.expiry, WAITS.expiry);
-    let jobs = jobs::wanted(portal.pool(), &claim, after, TurnSize::default())
+    let jobs = jobs::load(portal.pool(), &claim, false, after, TurnSize::default())
         .await
         .unwrap();
     assert_eq!(jobs.len(), 1);
@@ -181,7 +183,9 @@ async fn a_lease_that_is_renewed_lasts_and_one_that_is_given_back_does_not() {
         .await
         .unwrap();
     portal.advance(most).await;
-    let nothing = store::claim(portal.pool(), 10, LEASE).await.unwrap();
+    let nothing = store::claim(portal.pool(), store::Place::Pending, 10, LEASE)
+        .await
+        .unwrap();
     assert!(nothing.is_empty(), "it is still ours");
     checking::store::release(portal.pool(), &same)
         .await
@@ -191,7 +195,9 @@ async fn a_lease_that_is_renewed_lasts_and_one_that_is_given_back_does_not() {
     checking::store::release(portal.pool(), &same)
         .await
         .unwrap();
-    let nothing = store::claim(portal.pool(), 10, LEASE).await.unwrap();
+    let nothing = store::claim(portal.pool(), store::Place::Pending, 10, LEASE)
+        .await
+        .unwrap();
     assert!(nothing.is_empty(), "it is somebody else's now");
 }
 
@@ -203,7 +209,7 @@ async fn what_is_in_force_is_watched_until_something_else_is() {
     let due = "SELECT round(extract(epoch FROM due_at - checked_at) / 3600)::bigint FROM watch";
     assert!((18..=24).contains(&portal.number(due).await));
     let watched = async || {
-        checking::store::claim_watched(portal.pool(), 10, LEASE)
+        store::claim(portal.pool(), store::Place::Watched, 10, LEASE)
             .await
             .unwrap()
     };
@@ -211,7 +217,8 @@ async fn what_is_in_force_is_watched_until_something_else_is() {
     let look = async |findings: &[Finding]| {
         portal.advance(Duration::from_hours(24)).await;
         let claim = watched().await;
-        let jobs = jobs::in_force(portal.pool(), &claim, TurnSize::default())
+        let after = (WAITS.expiry, WAITS.expiry);
+        let jobs = jobs::load(portal.pool(), &claim, true, after, TurnSize::default())
             .await
             .unwrap();
         assert_eq!(jobs.len(), 1);
@@ -234,7 +241,7 @@ async fn what_is_in_force_is_watched_until_something_else_is() {
 
 /// Claims everything in force that is due.
 async fn claim_watched(portal: &TestApp) -> Claim {
-    checking::store::claim_watched(portal.pool(), 10, LEASE)
+    store::claim(portal.pool(), store::Place::Watched, 10, LEASE)
         .await
         .unwrap()
 }

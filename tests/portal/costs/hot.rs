@@ -56,7 +56,9 @@ async fn claims_renewals_and_releases_are_hot_however_often() {
     let mut claims = Vec::new();
     let claimed = counted(&pool, "work", async || {
         loop {
-            let claim = store::claim(&pool, 500, LEASE).await.unwrap();
+            let claim = store::claim(&pool, store::Place::Pending, 500, LEASE)
+                .await
+                .unwrap();
             if claim.is_empty() {
                 break;
             }
@@ -109,7 +111,11 @@ async fn a_claim_on_what_is_in_force_is_hot_too() {
     run(&pool, "VACUUM watch").await;
     let mut claims = Vec::new();
     let claimed = counted(&pool, "watch", async || {
-        claims.push(checking::claim_watched(&pool, 64, LEASE).await.unwrap());
+        claims.push(
+            store::claim(&pool, store::Place::Watched, 64, LEASE)
+                .await
+                .unwrap(),
+        );
         checking::renew(&pool, &claims, LEASE).await.unwrap();
     })
     .await;
@@ -125,7 +131,9 @@ async fn what_waits_for_a_rival_is_given_back_by_a_hot_update() {
             .await;
     }
     let pool = alone(&portal);
-    let claim = store::claim(&pool, 500, LEASE).await.unwrap();
+    let claim = store::claim(&pool, store::Place::Pending, 500, LEASE)
+        .await
+        .unwrap();
     let settled = counted(&pool, "work", async || {
         let verdicts = store::Verdicts::default();
         let settled = store::settle(&pool, &claim, &WAITS, &verdicts).await;

@@ -104,7 +104,9 @@ fn missing(found: &str) -> Finding {
 /// Stores this finding for the only request that is due, as a blocking one.
 async fn check(portal: &TestApp, finding: &Finding) {
     let lease = Duration::from_mins(1);
-    let claim = store::claim(portal.pool(), 10, lease).await.unwrap();
+    let claim = store::claim(portal.pool(), store::Place::Pending, 10, lease)
+        .await
+        .unwrap();
     let request = claim.requests()[0];
     let verdicts = Verdicts {
         blocked: vec![request],

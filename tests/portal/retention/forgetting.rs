@@ -170,7 +170,7 @@ async fn many_go_in_batches_that_add_up() {
     let portal = TestApp::new().await;
     portal.store(330).await;
     portal
-        .run("SELECT pic_withdraw(id, 'administrator') FROM request")
+        .run("SELECT pic_end(ARRAY[id], 'withdrawn', NULL, 'administrator') FROM request")
         .await;
     portal.advance(90 * DAY).await;
     portal.store(20).await;

@@ -30,7 +30,7 @@ async fn many_instances_take_turns_and_remove_everything_once() {
     let portal = TestApp::new().await;
     portal.store(200).await;
     portal
-        .run("SELECT pic_withdraw(id, 'administrator') FROM request")
+        .run("SELECT pic_end(ARRAY[id], 'withdrawn', NULL, 'administrator') FROM request")
         .await;
     portal.advance(90 * DAY).await;
     plant(portal.pool(), "turns", 1_000).await;
@@ -202,7 +202,7 @@ async fn what_a_killed_sweep_leaves_the_next_one_finishes() {
     let portal = TestApp::new().await;
     portal.store(30).await;
     portal
-        .run("SELECT pic_withdraw(id, 'administrator') FROM request")
+        .run("SELECT pic_end(ARRAY[id], 'withdrawn', NULL, 'administrator') FROM request")
         .await;
     portal.advance(90 * DAY).await;
     plant(portal.pool(), "killed", 40).await;

@@ -1,4 +1,4 @@
-//! What is there to look at in the next turn of a request's check?
+//! Loads what there is to look at in the next turn of a request's check.
 
 use std::time::Duration;
 
@@ -106,49 +106,59 @@ impl Job {
     }
 }
 
-/// What there is to look at in the pending requests of `claim`, which expire after `expiry`, and are
-/// urgent after `urgent`.
+/// What there is to look at in the requests of `claim`: what they want or, where they are in force, what
+/// their services have. Pending ones expire after `expiry`, and are urgent after `urgent`. A service that
+/// has lost all its domains has nothing to look at.
 ///
 /// # Errors
 ///
 /// [`db::Error`] when the database is away or a row is impossible.
-pub async fn wanted(
+pub async fn load(
     pool: &PgPool,
     claim: &Claim,
+    is_in_force: bool,
     (expiry, urgent): (Duration, Duration),
     size: TurnSize,
 ) -> Result<Vec<Job>, db::Error> {
     let rows = sqlx::query!(
         r#"
-        SELECT r.id, s.token, e.edges, coalesce(p.names_done, 0) AS "names_done!", coalesce(p.slow, false) AS "slow!",
-               w.checked_at IS NULL AS "fresh!", r.submitted_at + $2::interval <= pic_now() AS "expired!",
-               r.submitted_at + $3::interval <= pic_now() AS "urgent!",
-               (SELECT count(*) FROM request_route c WHERE c.request_id = r.id) AS "domain_count!",
+        SELECT r.id AS "id!", s.token AS "token!", e.edges, coalesce(p.names_done, 0) AS "names_done!", coalesce(p.slow, false) AS "slow!",
+               NOT $7 AND w.checked_at IS NULL AS "fresh!", NOT $7 AND r.submitted_at + $2::interval <= pic_now() AS "expired!",
+               NOT $7 AND r.submitted_at + $3::interval <= pic_now() AS "urgent!",
+               CASE WHEN $7 THEN (SELECT count(*) FROM route c WHERE c.service_id = r.service_id)
+                    ELSE (SELECT count(*) FROM request_route c WHERE c.request_id = r.id) END AS "domain_count!",
                d.domains, d.edge_of, d.held, d.free
         FROM request r
         JOIN service s ON s.id = r.service_id
-        JOIN work w ON w.request_id = r.id
+        LEFT JOIN work w ON w.request_id = r.id
         LEFT JOIN check_progress p ON p.request_id = r.id AND p.began_at > pic_now() - $4::interval
         CROSS JOIN LATERAL (
-            SELECT array_agg(i.access_edge::text ORDER BY i.access_edge) AS edges
-            FROM request_edge i WHERE i.request_id = r.id
+            SELECT array_agg(n.access_edge::text ORDER BY n.access_edge) AS edges
+            FROM (
+                SELECT i.access_edge FROM request_edge i WHERE i.request_id = r.id AND NOT $7
+                UNION SELECT x.access_edge FROM route x WHERE x.service_id = r.service_id AND $7
+            ) n
         ) e
         CROSS JOIN LATERAL (
             -- Looked up one by one, by keys: no plan for large tables, whatever is known of them.
             SELECT array_agg(n.sip_domain::text ORDER BY n.sip_domain) AS domains,
-                   array_agg((SELECT i.access_edge::text FROM request_edge i
-                              WHERE i.request_id = r.id AND i.ordinal = n.edge) ORDER BY n.sip_domain) AS edge_of,
-                   array_agg(coalesce((SELECT x.service_id FROM route x WHERE x.sip_domain = n.sip_domain)
+                   array_agg(coalesce(n.access_edge::text, (SELECT i.access_edge::text FROM request_edge i
+                              WHERE i.request_id = r.id AND i.ordinal = n.edge)) ORDER BY n.sip_domain) AS edge_of,
+                   array_agg(NOT $7 AND coalesce((SELECT x.service_id FROM route x WHERE x.sip_domain = n.sip_domain)
                                       <> r.service_id, false) ORDER BY n.sip_domain) AS held,
-                   array_agg(NOT EXISTS (SELECT FROM route x WHERE x.sip_domain = n.sip_domain) ORDER BY n.sip_domain) AS free
+                   array_agg(NOT $7 AND NOT EXISTS (SELECT FROM route x WHERE x.sip_domain = n.sip_domain)
+                             ORDER BY n.sip_domain) AS free
             FROM (
-                SELECT o.sip_domain, o.edge FROM request_route o WHERE o.request_id = r.id
-                ORDER BY o.sip_domain
+                SELECT o.sip_domain, o.edge, NULL::dns_name AS access_edge
+                FROM request_route o WHERE o.request_id = r.id AND NOT $7
+                UNION ALL
+                SELECT x.sip_domain, NULL, x.access_edge FROM route x WHERE x.service_id = r.service_id AND $7
+                ORDER BY sip_domain
                 OFFSET greatest(coalesce(p.names_done, 0) - coalesce(cardinality(e.edges), 0), 0)
                 LIMIT CASE WHEN p.names_done > 0 THEN $6::bigint ELSE $5::bigint END
             ) n
         ) d
-        WHERE r.id = ANY ($1)
+        WHERE r.id = ANY ($1) AND ($7 OR w.request_id IS NOT NULL)
         "#,
         &claim.requests,
         interval(expiry),
@@ -156,6 +166,7 @@ pub async fn wanted(
         interval(LONGEST),
         i64::from(size.first),
         i64::from(size.later),
+        is_in_force,
     )
     .fetch_all(pool.again())
     .await?;
@@ -171,61 +182,6 @@ pub async fn wanted(
                 lane: lane(row.slow, row.fresh && row.names_done == 0),
                 is_urgent: row.urgent,
                 is_expired: row.expired,
-            })
-        })
-        .collect()
-}
-
-/// What there is to look at in what `claim` holds of what is in force. A service that has lost all
-/// its domains has nothing to look at.
-///
-/// # Errors
-///
-/// [`db::Error`] when the database is away or a row is impossible.
-pub async fn in_force(pool: &PgPool, claim: &Claim, size: TurnSize) -> Result<Vec<Job>, db::Error> {
-    let rows = sqlx::query!(
-        r#"
-        SELECT r.id, s.token, e.edges, coalesce(p.names_done, 0) AS "names_done!", coalesce(p.slow, false) AS "slow!",
-               (SELECT count(*) FROM route c WHERE c.service_id = r.service_id) AS "domain_count!",
-               d.domains, d.edge_of
-        FROM request r
-        JOIN service s ON s.id = r.service_id
-        LEFT JOIN check_progress p ON p.request_id = r.id AND p.began_at > pic_now() - $2::interval
-        CROSS JOIN LATERAL (
-            SELECT array_agg(DISTINCT x.access_edge::text ORDER BY x.access_edge::text) AS edges
-            FROM route x WHERE x.service_id = r.service_id
-        ) e
-        CROSS JOIN LATERAL (
-            SELECT array_agg(n.sip_domain ORDER BY n.sip_domain) AS domains, array_agg(n.access_edge ORDER BY n.sip_domain) AS edge_of
-            FROM (
-                SELECT x.sip_domain::text, x.access_edge::text
-                FROM route x WHERE x.service_id = r.service_id
-                ORDER BY x.sip_domain
-                OFFSET greatest(coalesce(p.names_done, 0) - coalesce(cardinality(e.edges), 0), 0)
-                LIMIT CASE WHEN p.names_done > 0 THEN $4::bigint ELSE $3::bigint END
-            ) n
-        ) d
-        WHERE r.id = ANY ($1)
-        "#,
-        &claim.requests,
-        interval(LONGEST),
-        i64::from(size.first),
-        i64::from(size.later),
-    )
-    .fetch_all(pool.again())
-    .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(Job {
-                request: row.id,
-                token: row.token,
-                edges: edges(row.id, row.edges)?,
-                domain_count: usize::try_from(row.domain_count).unwrap_or_default(),
-                domains: together(row.id, row.domains, row.edge_of, (None, None))?,
-                names_done: usize::try_from(row.names_done).unwrap_or_default(),
-                lane: lane(row.slow, false),
-                is_urgent: false,
-                is_expired: false,
             })
         })
         .collect()
@@ -286,22 +242,20 @@ fn edge(id: i64, name: String) -> Result<AccessEdge, Impossible> {
     AccessEdge::from_database(name).map_err(|_| impossible("access_edge", id))
 }
 
-/// The rows of the parallel columns; without `held` none is held, without `free` none is free.
+/// The rows of the parallel columns.
 fn together(
     id: i64,
     domains: Option<Vec<String>>,
     edges: Option<Vec<String>>,
     (held, free): (Option<Vec<bool>>, Option<Vec<bool>>),
 ) -> Result<Vec<Wanted>, Impossible> {
-    let or_none = |flags: Option<Vec<bool>>| {
-        let flags = flags.unwrap_or_default().into_iter();
-        flags.chain(std::iter::repeat(false))
-    };
-    let rows = domains
-        .unwrap_or_default()
+    let names = domains
         .into_iter()
-        .zip(edges.unwrap_or_default());
-    rows.zip(or_none(held).zip(or_none(free)))
+        .flatten()
+        .zip(edges.into_iter().flatten());
+    let flags = held.into_iter().flatten().zip(free.into_iter().flatten());
+    names
+        .zip(flags)
         .map(|((domain, at), (is_held, is_free))| {
             Ok(Wanted {
                 domain: SipDomain::from_database(domain)

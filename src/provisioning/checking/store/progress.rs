@@ -2,13 +2,13 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     db::{self, Impossible, PgPool, interval},
     names::SipDomain,
-    provisioning::store::Claim,
-    readiness::{Evidence, Finding},
+    provisioning::store::{Claim, written},
+    readiness::Finding,
 };
 
 /// A check that has not come to its end after this begins anew: what it found first is old.
@@ -170,21 +170,6 @@ pub async fn pending_domains(pool: &PgPool) -> Result<u64, db::Error> {
     .fetch_one(pool.again())
     .await?;
     Ok(u64::try_from(count).unwrap_or_default())
-}
-
-/// As [`Finding`] is read.
-fn written(findings: &[Finding]) -> Value {
-    let of = |finding: &Finding| {
-        let found: Vec<_> = finding.found.iter().map(Evidence::as_str).collect();
-        json!([
-            finding.code.as_str(),
-            finding.severity.as_str(),
-            finding.subject.as_str(),
-            finding.expected.as_str(),
-            found,
-        ])
-    };
-    findings.iter().map(of).collect()
 }
 
 fn read(findings: &[String]) -> Option<Vec<Finding>> {

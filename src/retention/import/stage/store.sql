@@ -1,11 +1,11 @@
 -- Stores the new requests from place $1 to place $2, each with the service that it makes, whose management
 -- key has the hash that stands in $3 for its place: in one
--- statement, because at its end the rules look at whole requests. What is in progress starts now:
--- promise and limit count from here. The routes of the others come into force after the last of them.
+-- statement, because at its end the rules look at whole requests. What is in progress starts at the moment
+-- $4: promise and limit count from there. The routes of the others come into force after the last of them.
 WITH new AS MATERIALIZED (
     SELECT i.*, nextval('request_id_seq') AS new_request_id, nextval('service_id_seq') AS new_service_id,
-           CASE WHEN i.provisioned THEN coalesce(i.submitted_at, pic_now()) ELSE pic_now() END AS stored_at,
-           pic_now() AS now_at
+           CASE WHEN i.provisioned THEN coalesce(i.submitted_at, $4) ELSE $4 END AS stored_at,
+           $4 AS now_at
     FROM (SELECT r.*, k.key_hash
           FROM pg_temp.import_request r
           JOIN unnest($3::bytea[]) WITH ORDINALITY k(key_hash, nth) ON r.place = $1 + k.nth - 1

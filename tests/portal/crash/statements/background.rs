@@ -5,8 +5,8 @@ use std::time::Duration;
 use pic_portal::{
     names::SipDomain,
     provisioning::{
-        checking::store::{begin_to_watch, claim_watched, store_watched},
-        store::{Claim, Proof, Verdicts, claim, settle},
+        checking::store::{begin_to_watch, store_watched},
+        store::{Claim, Place, Proof, Verdicts, claim, settle},
     },
     readiness::{Code, Finding},
 };
@@ -207,7 +207,9 @@ impl Operation for Settle {
         ] {
             portal.store_one(&[(edge, domains)]).await;
         }
-        let mut claim = claim(portal.pool(), 500, LEASE).await.unwrap();
+        let mut claim = claim(portal.pool(), Place::Pending, 500, LEASE)
+            .await
+            .unwrap();
         let mut ids = claim.requests().to_vec();
         ids.sort_unstable();
         claim = claim.of(ids.clone());
@@ -262,7 +264,9 @@ impl Operation for Watched {
         in_force(portal, &[("sip.a.example", "a.example b.example")]).await;
         begin_to_watch(portal.pool(), 0).await.unwrap();
         portal.advance(DAY).await;
-        let claim = claim_watched(portal.pool(), 10, LEASE).await.unwrap();
+        let claim = claim(portal.pool(), Place::Watched, 10, LEASE)
+            .await
+            .unwrap();
         assert_eq!(claim.len(), 1);
         Self(claim)
     }

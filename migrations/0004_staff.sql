@@ -1,5 +1,4 @@
--- What the support desk needs: accounts, sessions, what was done, and finding a request among
--- millions.
+-- The support desk: accounts, sessions, what was done, what agents do to requests.
 
 CREATE TABLE staff (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT staff_pkey PRIMARY KEY,
@@ -21,6 +20,8 @@ COMMENT ON COLUMN staff.created_at IS 'when the account was made';
 COMMENT ON COLUMN staff.password_at IS 'when the password was last set';
 COMMENT ON COLUMN staff.disabled_at IS 'since when nobody can sign in with it; null: somebody can';
 
+ALTER TABLE event ADD CONSTRAINT event_staff FOREIGN KEY (staff_id) REFERENCES staff;
+
 CREATE TABLE staff_session (
     token_hash digest CONSTRAINT staff_session_pkey PRIMARY KEY,
     staff_id bigint NOT NULL CONSTRAINT staff_session_staff REFERENCES staff ON DELETE CASCADE,
@@ -32,6 +33,7 @@ COMMENT ON COLUMN staff_session.token_hash IS 'SHA-256 of the token in the cooki
 COMMENT ON COLUMN staff_session.staff_id IS 'the account';
 COMMENT ON COLUMN staff_session.began_at IS 'when it began; the absolute end counts from here';
 COMMENT ON COLUMN staff_session.seen_at IS 'when it was last used, to the minute; the idle end counts from here';
+-- The sessions of one account: when one is opened beyond the bound, and when all are ended.
 CREATE INDEX staff_session_of_staff ON staff_session (staff_id);
 
 CREATE TABLE staff_set_up (
@@ -72,7 +74,9 @@ COMMENT ON COLUMN staff_audit.action IS 'what';
 COMMENT ON COLUMN staff_audit.request_id IS 'the request it was about, of a cancellation the one that cancels; no reference, because the audit outlives requests';
 COMMENT ON COLUMN staff_audit.service_id IS 'the service it was about; no reference either';
 COMMENT ON COLUMN staff_audit.reason IS 'why, of a refusal or a cancellation';
+-- The audit by time, for the desk and the sweep.
 CREATE INDEX staff_audit_when ON staff_audit (at);
+-- What one account did.
 CREATE INDEX staff_audit_of_staff ON staff_audit (staff_id);
 
 CREATE FUNCTION staff_audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -84,7 +88,7 @@ CREATE TRIGGER staff_audit_append_only BEFORE UPDATE ON staff_audit
     FOR EACH STATEMENT EXECUTE FUNCTION staff_audit_is_append_only();
 
 -- ---------------------------------------------------------------------------------------------
--- Accounts
+-- Accounts and sessions
 
 CREATE FUNCTION pic_first_staff(link bytea, named text, hashed text) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
@@ -109,27 +113,31 @@ CREATE FUNCTION pic_set_up_open(link bytea) RETURNS boolean LANGUAGE sql STABLE 
 $$;
 COMMENT ON FUNCTION pic_set_up_open(bytea) IS 'whether the set-up link with this hash is alive: not over its time, and no account is there';
 
+-- The live sessions of one account are bounded, as those of a service are.
+CREATE FUNCTION pic_open_staff_session(
+    of_staff bigint, by_password text, token bytea, absolute_end interval, idle_end interval, most bigint
+) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    now_at constant timestamptz := pic_now();
+BEGIN
+    PERFORM FROM staff WHERE id = of_staff AND password = by_password AND disabled_at IS NULL FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    DELETE FROM staff_session
+    WHERE staff_id = of_staff AND (began_at <= now_at - absolute_end OR seen_at <= now_at - idle_end);
+    DELETE FROM staff_session WHERE token_hash IN (
+        SELECT s.token_hash FROM staff_session s WHERE s.staff_id = of_staff
+        ORDER BY s.began_at DESC, s.token_hash OFFSET most - 1);
+    INSERT INTO staff_session (token_hash, staff_id, began_at, seen_at) VALUES (token, of_staff, now_at, now_at);
+    INSERT INTO staff_audit (staff_id, at, action) VALUES (of_staff, now_at, 'signed-in');
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION pic_open_staff_session(bigint, text, bytea, interval, interval, bigint) IS
+    'opens a session for the account whose password is this hash, and says whether it is, still; ends what is over of its sessions, and the oldest beyond so many';
+
 -- ---------------------------------------------------------------------------------------------
 -- What agents do to requests
-
-ALTER TABLE event ADD COLUMN staff_id bigint CONSTRAINT event_staff REFERENCES staff;
-COMMENT ON COLUMN event.staff_id IS 'the account that did it, where staff did; never shown to administrators';
-ALTER TABLE event ADD CONSTRAINT event_by_staff CHECK (staff_id IS NULL OR actor = 'staff');
-ALTER TABLE event DROP CONSTRAINT event_code;
-ALTER TABLE event ADD CONSTRAINT event_code CHECK (code IN (
-    'submitted', 'held', 'blocked', 'provisioned', 'rejected', 'withdrawn', 'domain-gained', 'domain-lost',
-    'key-replaced', 'at-risk', 'recovered', 'check-asked'));
-
-CREATE FUNCTION pic_append_staff_event(to_request bigint, happened_at timestamptz, what text, by_staff bigint)
-RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM FROM request WHERE id = to_request FOR NO KEY UPDATE;
-    INSERT INTO event (request_id, seq, at, actor, code, staff_id)
-    SELECT to_request, 1 + coalesce((SELECT max(e.seq) FROM event e WHERE e.request_id = to_request), 0),
-           happened_at, 'staff', what, by_staff;
-END $$;
-COMMENT ON FUNCTION pic_append_staff_event(bigint, timestamptz, text, bigint) IS
-    'appends to the timeline of a request what a member of the staff did';
 
 CREATE FUNCTION pic_staff_may(by_staff bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -151,36 +159,12 @@ BEGIN
     IF NOT pic_check_again(of_request, interval '0') THEN
         RETURN false;
     END IF;
-    PERFORM pic_append_staff_event(of_request, now_at, 'check-asked', by_staff);
+    PERFORM pic_append_event(ARRAY[of_request], now_at, 'staff', 'check-asked', NULL, by_staff);
     INSERT INTO staff_audit (staff_id, at, action, request_id) VALUES (by_staff, now_at, 'checked-again', of_request);
     RETURN true;
 END $$;
 COMMENT ON FUNCTION pic_staff_check(text, bigint) IS
     'has a request looked at again at once, pending or in force; false: it is neither';
-
-CREATE FUNCTION pic_staff_end(named text, how text, why text, by_staff bigint) RETURNS boolean LANGUAGE plpgsql AS $$
-DECLARE
-    now_at constant timestamptz := pic_now();
-    of_request bigint;
-BEGIN
-    PERFORM pic_staff_may(by_staff);
-    SELECT id INTO of_request FROM request WHERE reference = named;
-    -- As in pic_withdraw: whoever settles it at this moment goes first or not at all.
-    DELETE FROM work WHERE request_id = of_request;
-    IF NOT FOUND THEN
-        RETURN false;
-    END IF;
-    UPDATE request SET state = how, reason = why, ended_at = now_at WHERE id = of_request;
-    IF how = 'withdrawn' THEN
-        DELETE FROM finding WHERE request_id = of_request;
-    END IF;
-    PERFORM pic_append_staff_event(of_request, now_at, how, by_staff);
-    INSERT INTO staff_audit (staff_id, at, action, request_id, reason)
-    VALUES (by_staff, now_at, CASE how WHEN 'rejected' THEN 'refused' ELSE 'withdrew' END, of_request, why);
-    RETURN true;
-END $$;
-COMMENT ON FUNCTION pic_staff_end(text, text, text, bigint) IS
-    'refuses a pending request (rejected, with a reason; its findings stay) or takes it back for the administrator (withdrawn), and says whether it did: it may have ended in the meantime';
 
 CREATE FUNCTION pic_staff_cancel(
     of_service bigint, named text, submission bytea, content bytea, why text, by_staff bigint
@@ -211,14 +195,7 @@ COMMENT ON FUNCTION pic_staff_cancel(bigint, text, bytea, bytea, text, bigint) I
     'stores a request that cancels a service for its owner: stored, nothing (nothing is in force) or pending (a request stands in the way)';
 
 -- ---------------------------------------------------------------------------------------------
--- Finding a request among millions. What is pending has its row in `work`.
-
-CREATE INDEX request_ended_by_state ON request (state, id) WHERE state <> 'pending';
--- Backwards, because a name's sub-domains begin alike then.
-CREATE INDEX request_route_backwards ON request_route ((reverse(sip_domain) COLLATE "C"), request_id);
-CREATE INDEX request_edge_backwards ON request_edge ((reverse(access_edge) COLLATE "C"), request_id);
-CREATE INDEX finding_by_code ON finding (code, request_id) WHERE severity NOT IN ('ok', 'skipped');
-CREATE INDEX finding_blocking ON finding (request_id) WHERE severity = 'blocking';
+-- Finding a request among millions
 
 -- The internal numbers follow the order of submission but for what was stored in the same moment,
 -- so no index over times is needed, which every submit would have to pay for.

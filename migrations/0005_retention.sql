@@ -72,13 +72,15 @@ COMMENT ON COLUMN retention_run.columns_looked IS 'columns that were looked thro
 COMMENT ON COLUMN retention_run.rows_looked IS 'rows that were looked through';
 COMMENT ON COLUMN retention_run.remaining IS 'contact-like values found, and rows of legacy_contact that could not be removed; null: it was not looked to the end';
 COMMENT ON COLUMN retention_run.suspects IS 'columns that look like contact information by name or contents, with the number of values, never a value';
+-- The rule that one sweep is under way at a time.
 CREATE UNIQUE INDEX retention_run_under_way ON retention_run ((true)) WHERE ended_at IS NULL;
+-- The sweeps by time, for the page, and to forget old ones.
 CREATE INDEX retention_run_when ON retention_run (began_at);
 
 CREATE TABLE retention_removed (
     run_id bigint NOT NULL CONSTRAINT retention_removed_run REFERENCES retention_run ON DELETE CASCADE,
     kind text COLLATE "C" NOT NULL CONSTRAINT retention_removed_kind CHECK (
-        kind IN ('contacts', 'sessions', 'staff-sessions', 'staff-audit', 'requests', 'services', 'runs')),
+        kind IN ('contacts', 'numbers', 'sessions', 'staff-sessions', 'staff-audit', 'requests', 'services', 'runs')),
     rows bigint NOT NULL CONSTRAINT retention_removed_rows CHECK (rows > 0),
     CONSTRAINT retention_removed_pkey PRIMARY KEY (run_id, kind)
 );
@@ -87,7 +89,11 @@ COMMENT ON COLUMN retention_removed.run_id IS 'the sweep';
 COMMENT ON COLUMN retention_removed.kind IS 'what was removed';
 COMMENT ON COLUMN retention_removed.rows IS 'how many';
 
-CREATE FUNCTION pic_begin_sweep(by_instance uuid, why text, lease interval) RETURNS bigint LANGUAGE plpgsql AS $$
+-- A turn to sweep begins when it is taken: were the clock read before, a turn that ended meanwhile would seem
+-- to overlap by a moment. And whether it is needed at all is asked by whoever has it, when nobody else can end
+-- one any more: asked before, a sweep that ended in between was done again.
+CREATE FUNCTION pic_begin_sweep(by_instance uuid, why text, lease interval, unless_clean_within interval DEFAULT NULL)
+RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     now_at constant timestamptz := pic_now();
     new_id bigint;
@@ -99,10 +105,16 @@ BEGIN
     VALUES (by_instance, why, now_at, now_at + lease)
     ON CONFLICT DO NOTHING
     RETURNING id INTO new_id;
+    IF EXISTS (SELECT FROM retention_run WHERE outcome = 'clean' AND began_at > pic_now() - unless_clean_within) THEN
+        DELETE FROM retention_run WHERE id = new_id;
+        RETURN NULL;
+    END IF;
+    UPDATE retention_run SET began_at = t.taken_at, lease_until = t.taken_at + lease
+    FROM (SELECT pic_now() AS taken_at) t WHERE id = new_id;
     RETURN new_id;
 END $$;
-COMMENT ON FUNCTION pic_begin_sweep(uuid, text, interval) IS
-    'takes the turn to sweep and tells its number; null: somebody else has it';
+COMMENT ON FUNCTION pic_begin_sweep(uuid, text, interval, interval) IS
+    'takes the turn to sweep and tells its number; null: somebody else has it, or one that began within that time has ended clean';
 
 CREATE FUNCTION pic_note_sweep(run bigint, lease interval, what text, removed bigint) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
@@ -122,14 +134,14 @@ COMMENT ON FUNCTION pic_note_sweep(bigint, interval, text, bigint) IS
 -- ---------------------------------------------------------------------------------------------
 -- Requests that have had their time
 
-CREATE INDEX request_to_forget ON request (ended_at) WHERE state IN ('withdrawn', 'rejected');
--- Whether a route stands on a request is asked for each one that is deleted.
-CREATE INDEX route_of_request ON route (request_id);
-
+-- Planned for large tables too: between two ANALYZE an empty table may have become a large one, and each of
+-- the plans kept in a session would read it from end to end, for every row that is deleted.
 CREATE FUNCTION pic_forget_requests(
     kept_for interval, session_idle interval, session_end interval, most integer,
     OUT requests bigint, OUT services bigint
-) LANGUAGE plpgsql AS $$
+) LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
 DECLARE
     now_at constant timestamptz := pic_now();
     mine bigint[];

@@ -1,9 +1,9 @@
-//! How is what is due settled where nothing is looked up?
+//! Settles what is due where nothing is looked up, and says when to look next.
 //!
-//! A batch is claimed and settled by one statement, which also tells when to look next. What that
-//! statement leaves over, because something stands against it or it is no plain request, is settled
-//! as after look-ups. A look without a wait before it begins where the last one ended: what lies
-//! before that is done, and while somebody holds an old snapshot open its dead rows are in the way.
+//! A batch is taken and settled by one statement, which also tells when to look next. Where that fails
+//! because of one of its requests, each is settled alone. A look without a wait before it begins where the
+//! last one ended: what lies before that is done, and while somebody holds an old snapshot open its dead
+//! rows are in the way.
 
 use std::{
     sync::{
@@ -20,14 +20,14 @@ use tokio_util::sync::CancellationToken;
 use super::{
     apart::Batch,
     meter::Meter,
-    store::{self, Look, Settled, Verdicts, Waits},
+    store::{self, Look, Place, Settled, Verdicts, Waits},
 };
 use crate::db::{self, PgPool, notify::Notifier};
 
 /// The most requests in one claim: larger ones gained nothing
 /// (`docs/performance.md#where-the-limits-lie`).
 const MOST: u32 = 500;
-/// How long a claim lasts on what is not plain; it is settled at once, which takes a fraction of it.
+/// How long a claim lasts on a batch that failed; it is settled at once, which takes a fraction of it.
 const LEASE: Duration = Duration::from_secs(30);
 
 /// After a batch of several that was not a full one, so many times as long as it took, at most
@@ -76,14 +76,7 @@ impl Settler {
     /// One batch of what is due since then; `None`: since ever.
     pub(super) async fn batch(&self, since: Option<DateTime<Utc>>) -> Result<Turn, db::Error> {
         let look = self.look(since).await?;
-        let mut settled = Settled {
-            provisioned: look.provisioned,
-            ..Settled::default()
-        };
-        if !look.rest.is_empty() {
-            let batch = Batch::Pending(Verdicts::default());
-            settled += batch.settle(&self.pool, &look.rest, &self.waits).await?;
-        }
+        let settled = look.settled;
         if settled != Settled::default() {
             self.meter.settled(settled);
             self.notifier.changed();
@@ -91,9 +84,8 @@ impl Settler {
         self.meter.turned();
         Ok(Turn {
             settled,
-            found: look.provisioned > 0 || !look.rest.is_empty(),
-            // What waited for one of the rest is due at once.
-            more: look.full || !look.rest.is_empty(),
+            found: settled != Settled::default(),
+            more: look.full || look.again,
             is_full: look.full,
             since: look.next_since.or(since),
             idle: look.idle,
@@ -103,8 +95,7 @@ impl Settler {
     async fn look(&self, since: Option<DateTime<Utc>>) -> Result<Look, db::Error> {
         loop {
             let most = self.most.load(Relaxed);
-            let look = store::settle_plain(&self.pool, most, since, LEASE, self.waits.expiry).await;
-            match look {
+            match store::settle_due(&self.pool, most, since, &self.waits).await {
                 Ok(look) => {
                     self.most.store(most.saturating_mul(2).min(MOST), Relaxed);
                     return Ok(look);
@@ -116,19 +107,20 @@ impl Settler {
                     self.most.store(most / 2, Relaxed);
                     return Err(error);
                 }
-                Err(error) if error.may_be_a_part() => return self.all_the_rest(most).await,
+                Err(error) if error.may_be_a_part() => return self.one_by_one(most).await,
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// Claims what is due, and leaves all of it to [`Batch::settle`], which can settle each alone.
-    async fn all_the_rest(&self, most: u32) -> Result<Look, db::Error> {
-        let rest = store::claim(&self.pool, most, LEASE).await?;
+    /// Claims what is due, and leaves it to [`Batch::settle`], which can settle each request alone.
+    async fn one_by_one(&self, most: u32) -> Result<Look, db::Error> {
+        let claim = store::claim(&self.pool, Place::Pending, most, LEASE).await?;
+        let batch = Batch::Pending(Verdicts::default());
         Ok(Look {
-            provisioned: 0,
-            full: rest.len() >= usize::try_from(most).unwrap_or(usize::MAX),
-            rest,
+            settled: batch.settle(&self.pool, &claim, &self.waits).await?,
+            full: claim.len() >= usize::try_from(most).unwrap_or(usize::MAX),
+            again: true,
             next_since: None,
             idle: None,
         })

@@ -88,10 +88,12 @@ async fn one_of_each(portal: &TestApp) {
 }
 
 /// The full way: what is due is claimed, and everything goes through `pic_conclude`.
-async fn the_long_way(pool: &PgPool) -> Settled {
+async fn by_claims(pool: &PgPool) -> Settled {
     let mut sum = Settled::default();
     loop {
-        let claim = store::claim(pool, 500, LEASE).await.unwrap();
+        let claim = store::claim(pool, store::Place::Pending, 500, LEASE)
+            .await
+            .unwrap();
         if claim.is_empty() {
             return sum;
         }
@@ -101,30 +103,37 @@ async fn the_long_way(pool: &PgPool) -> Settled {
     }
 }
 
+/// The oldest that is due, until nothing is.
+async fn one_by_one(pool: &PgPool) -> Settled {
+    let mut sum = Settled::default();
+    loop {
+        let look = store::settle_due(pool, 1, None, &WAITS).await.unwrap();
+        if look.settled == Settled::default() && !look.full {
+            return sum;
+        }
+        sum += look.settled;
+    }
+}
+
 #[tokio::test]
-async fn both_ways_leave_the_same_behind() {
-    let (short, long) = (TestApp::new().await, TestApp::new().await);
-    one_of_each(&short).await;
-    one_of_each(&long).await;
-    assert_eq!(standing(&short).await, standing(&long).await, "before");
-    let by_plain = store::settle_plain(short.pool(), 500, None, LEASE, WAITS.expiry)
-        .await
-        .unwrap();
-    // These are 4 and 9; 12 was checked before, and each of the others has a conflict.
-    assert_eq!(by_plain.provisioned, 2, "the plain ones of the batch");
-    assert_eq!(by_plain.rest.len(), 9);
-    let leased = "SELECT count(*) FROM work WHERE lease_until > pic_now() AND NOT again";
-    assert_eq!(short.number(leased).await, 9, "for a while, as asked");
-    let rest = store::settle(short.pool(), &by_plain.rest, &WAITS, &Verdicts::default())
-        .await
-        .unwrap();
-    let mut sum = short.work().await;
-    sum += rest;
-    sum.provisioned += by_plain.provisioned;
-    assert_eq!(sum, the_long_way(long.pool()).await);
-    assert_eq!(standing(&short).await, standing(&long).await);
+async fn all_ways_leave_the_same_behind() {
+    let [due, claimed, single] = [
+        TestApp::new().await,
+        TestApp::new().await,
+        TestApp::new().await,
+    ];
+    for portal in [&due, &claimed, &single] {
+        one_of_each(portal).await;
+    }
+    assert_eq!(standing(&due).await, standing(&claimed).await, "before");
+    let sum = due.work().await;
     assert_eq!((sum.expired, sum.held), (1, 3), "{sum:?}");
-    assert_eq!(short.number("SELECT count(*) FROM finding").await, 2);
+    assert_eq!(due.number("SELECT count(*) FROM finding").await, 2);
+    assert_eq!(sum, by_claims(claimed.pool()).await);
+    assert_eq!(standing(&due).await, standing(&claimed).await);
+    // What is new goes another way than what is not, unless all of a batch is.
+    assert_eq!(sum, one_by_one(single.pool()).await);
+    assert_eq!(standing(&due).await, standing(&single).await);
 }
 
 /// Runs `sql` in a transaction, lets the background task run into it, and commits.
@@ -218,7 +227,7 @@ async fn a_batch_that_is_cut_off_leaves_everything_as_it_was() {
 async fn pages(portal: &TestApp, since: &str) -> u64 {
     let mut connection = portal.pool().acquire().await.unwrap();
     let look = format!(
-        "SELECT * FROM pic_settle_plain(500, {since}, gen_random_uuid(), '30 s', '30 days')"
+        "SELECT * FROM pic_settle(NULL, NULL, 500, {since}, ROW('30 days', '30 s', '1 h', '1 day')::pic_waits, '[]')"
     );
     let mut told = 0;
     // The first times it is planned too.
@@ -262,7 +271,7 @@ async fn a_look_from_a_moment_on_leaves_what_was_due_before_to_a_look_at_everyth
         .run("UPDATE work SET due_at = due_at - interval '1 hour' WHERE request_id = 1")
         .await;
     let look = async |since| {
-        store::settle_plain(portal.pool(), 500, since, LEASE, WAITS.expiry)
+        store::settle_due(portal.pool(), 500, since, &WAITS)
             .await
             .unwrap()
     };
@@ -271,16 +280,16 @@ async fn a_look_from_a_moment_on_leaves_what_was_due_before_to_a_look_at_everyth
         .await;
     let recent = chrono::DateTime::from_timestamp_secs(recent);
     let found = look(recent).await;
-    assert_eq!((found.provisioned, found.full), (2, false));
-    // If a clock was set back, everything is read.
+    assert_eq!((found.settled.provisioned, found.full), (2, false));
+    // Where a clock was put back, everything is looked at.
     let later = recent.map(|at| at + Duration::from_hours(1));
     let found = look(later).await;
-    assert_eq!(found.provisioned, 1);
-    // Rows stored in the last seconds may not have been visible to the query before.
+    assert_eq!(found.settled.provisioned, 1);
+    // What was stored in the last seconds may not have been seen by the look before.
     let next = found.next_since.expect("a moment");
     portal.store(1).await;
     portal
         .run("UPDATE work SET due_at = due_at - interval '1 s'")
         .await;
-    assert_eq!(look(Some(next)).await.provisioned, 1);
+    assert_eq!(look(Some(next)).await.settled.provisioned, 1);
 }

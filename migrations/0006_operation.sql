@@ -27,7 +27,3 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION pic_show_instance(uuid, text, interval, interval) IS
     'notes that a process is there, and forgets those that have not been seen for an hour';
-
--- Provisioned a day, and how long it took: a range of this index and nothing else is read. A request
--- is written to it once, when it is provisioned.
-CREATE INDEX request_provisioned_when ON request (ended_at) INCLUDE (submitted_at) WHERE state = 'provisioned';

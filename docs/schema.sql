@@ -1,0 +1,1638 @@
+-- The whole schema as PostgreSQL has it after all migrations: written by .ci/sqlx, never by hand.
+
+CREATE DOMAIN digest AS bytea
+	CONSTRAINT digest_length CHECK ((octet_length(VALUE) = 32));
+
+COMMENT ON DOMAIN digest IS 'a SHA-256 digest, 32 bytes';
+
+CREATE DOMAIN dns_name AS text COLLATE pg_catalog."C"
+	CONSTRAINT dns_name_form CHECK ((VALUE ~ '^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'::text))
+	CONSTRAINT dns_name_length CHECK ((octet_length(VALUE) <= 253));
+
+COMMENT ON DOMAIN dns_name IS 'a name of two or more labels in lower case, A-labels for other scripts, no trailing dot';
+
+CREATE DOMAIN evidence AS text COLLATE pg_catalog."C"
+	CONSTRAINT evidence_form CHECK ((VALUE ~ '^[ -?A-~]*$'::text))
+	CONSTRAINT evidence_length CHECK ((octet_length(VALUE) <= 300));
+
+COMMENT ON DOMAIN evidence IS 'a line of what was found in DNS or in a certificate: printable ASCII without "@", so that no address of a person fits';
+
+CREATE DOMAIN found_in_turn AS text COLLATE pg_catalog."C"
+	CONSTRAINT found_in_turn_form CHECK ((VALUE ~ '^[ -?A-~]*$'::text));
+
+COMMENT ON DOMAIN found_in_turn IS 'a finding as a JSON array: printable ASCII without "@", so that no address of a person fits';
+
+CREATE TYPE pic_verdict AS (
+	request_id bigint,
+	blocked boolean,
+	proven dns_name[],
+	findings jsonb
+);
+
+COMMENT ON TYPE pic_verdict IS 'what the checks said of a request: whether they hold it back, which of its domains are proven to be its service''s, and what they found, each an array of code, severity, subject, expected and the lines found; findings null: they did not run';
+
+CREATE TYPE pic_waits AS (
+	expiry interval,
+	first_wait interval,
+	longest_wait interval,
+	watch_every interval
+);
+
+COMMENT ON TYPE pic_waits IS 'how long a request may take (expiry), how long one that is held back waits for its next look (first_wait, doubled each time, longest_wait at most), and after how long what is in force is looked at again (watch_every)';
+
+CREATE TYPE pic_wanted AS (
+	request_id bigint,
+	sip_domain dns_name
+);
+
+COMMENT ON TYPE pic_wanted IS 'a request and a domain that it wants';
+
+CREATE FUNCTION event_is_append_only() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF NEW.seq > OLD.seq AND NEW.times = OLD.times + 1 AND NEW.last_at >= coalesce(OLD.last_at, OLD.at)
+       AND ROW(NEW.request_id, NEW.at, NEW.actor, NEW.code, NEW.subject, NEW.staff_id)
+           IS NOT DISTINCT FROM ROW(OLD.request_id, OLD.at, OLD.actor, OLD.code, OLD.subject, OLD.staff_id) THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'the timeline is append-only' USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+
+COMMENT ON FUNCTION event_is_append_only() IS 'refuses to change an event, but for one change: it happened once more, and moves to the end of its timeline';
+
+CREATE FUNCTION pic_append_event(ids bigint[], happened_at timestamp with time zone, by_actor text, what text, about text DEFAULT NULL::text, by_staff bigint DEFAULT NULL::bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+DECLARE
+    counted bigint[] := '{}';
+BEGIN
+    IF cardinality(ids) = 0 THEN
+        RETURN;
+    END IF;
+    -- Two that append to one timeline go one after the other.
+    PERFORM FROM request WHERE id = ANY (ids) ORDER BY id FOR NO KEY UPDATE;
+    IF what NOT IN ('submitted', 'provisioned', 'rejected', 'withdrawn') THEN
+        WITH before AS MATERIALIZED (
+            SELECT i.id, l.seq, (SELECT max(e.seq) FROM event e WHERE e.request_id = i.id) AS last
+            FROM unnest(ids) AS i (id)
+            CROSS JOIN LATERAL (
+                SELECT n.seq
+                FROM (SELECT e.* FROM event e WHERE e.request_id = i.id ORDER BY e.seq DESC LIMIT 100) n
+                WHERE n.code = what AND n.actor = by_actor AND n.at > happened_at - interval '24 hours'
+                  AND n.subject IS NOT DISTINCT FROM about AND n.staff_id IS NOT DISTINCT FROM by_staff
+                ORDER BY n.seq DESC LIMIT 1
+            ) l
+        ),
+        moved AS (
+            UPDATE event e SET seq = b.last + 1, times = e.times + 1, last_at = greatest(happened_at, e.at, e.last_at)
+            FROM before b WHERE e.request_id = b.id AND e.seq = b.seq
+            RETURNING e.request_id
+        )
+        SELECT coalesce(array_agg(request_id), '{}') INTO counted FROM moved;
+    END IF;
+    INSERT INTO event (request_id, seq, at, actor, code, subject, staff_id)
+    SELECT i, 1 + coalesce((SELECT max(e.seq) FROM event e WHERE e.request_id = i), 0),
+           happened_at, by_actor, what, about, by_staff
+    FROM unnest(ids) AS i WHERE i <> ALL (counted) ORDER BY i;
+END $$;
+
+COMMENT ON FUNCTION pic_append_event(ids bigint[], happened_at timestamp with time zone, by_actor text, what text, about text, by_staff bigint) IS 'appends one event to the timeline of each request, or counts it in the entry that tells the same';
+
+CREATE FUNCTION pic_are_new(mine bigint[], not_before timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RETURN (
+        SELECT bool_and(r.kind = 'initiate' AND r.state = 'pending' AND r.submitted_at > not_before
+                        AND o.id IS NULL AND d.sip_domain IS NOT NULL AND x.sip_domain IS NULL)
+               AND count(DISTINCT d.sip_domain) = count(*)
+        FROM unnest(mine) AS m (id)
+        JOIN request r ON r.id = m.id
+        LEFT JOIN request o ON o.service_id = r.service_id AND o.id <> r.id
+        LEFT JOIN request_route d ON d.request_id = r.id
+        LEFT JOIN route x ON x.sip_domain = d.sip_domain);
+END $$;
+
+COMMENT ON FUNCTION pic_are_new(mine bigint[], not_before timestamp with time zone) IS 'whether each of the given requests is the first of its service and was submitted after `not_before`, and no domain is in force or wanted twice';
+
+CREATE FUNCTION pic_back_off(attempts integer, first_wait interval, longest_wait interval) RETURNS interval
+    LANGUAGE sql
+    RETURN (LEAST((first_wait * ((2)::double precision ^ (LEAST(attempts, 20))::double precision)), longest_wait) * ((1)::double precision - (random() / (10)::double precision)));
+
+COMMENT ON FUNCTION pic_back_off(attempts integer, first_wait interval, longest_wait interval) IS 'the wait after so many looks in vain: between 0.9 and 1 times first_wait * 2 ^ attempts, longest_wait at most';
+
+CREATE FUNCTION pic_begin_sweep(by_instance uuid, why text, lease interval, unless_clean_within interval DEFAULT NULL::interval) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    now_at constant timestamptz := pic_now();
+    new_id bigint;
+BEGIN
+    -- Whoever renews it at this moment is not waited for: it lives.
+    UPDATE retention_run SET ended_at = greatest(now_at, began_at), outcome = 'abandoned', lease_until = NULL
+    WHERE id IN (SELECT id FROM retention_run WHERE ended_at IS NULL AND lease_until <= now_at FOR UPDATE SKIP LOCKED);
+    INSERT INTO retention_run (instance, cause, began_at, lease_until)
+    VALUES (by_instance, why, now_at, now_at + lease)
+    ON CONFLICT DO NOTHING
+    RETURNING id INTO new_id;
+    IF EXISTS (SELECT FROM retention_run WHERE outcome = 'clean' AND began_at > pic_now() - unless_clean_within) THEN
+        DELETE FROM retention_run WHERE id = new_id;
+        RETURN NULL;
+    END IF;
+    UPDATE retention_run SET began_at = t.taken_at, lease_until = t.taken_at + lease
+    FROM (SELECT pic_now() AS taken_at) t WHERE id = new_id;
+    RETURN new_id;
+END $$;
+
+COMMENT ON FUNCTION pic_begin_sweep(by_instance uuid, why text, lease interval, unless_clean_within interval) IS 'takes the turn to sweep and tells its number; null: somebody else has it, or one that began within that time has ended clean';
+
+CREATE FUNCTION pic_check_again(id bigint, not_within interval) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    UPDATE work SET due_at = pic_now(), attempts = 0, again = lease_token IS NOT NULL
+    WHERE request_id = pic_check_again.id AND (checked_at IS NULL OR checked_at <= pic_now() - not_within);
+    IF FOUND THEN
+        RETURN true;
+    END IF;
+    UPDATE watch SET due_at = pic_now(), again = lease_token IS NOT NULL
+    WHERE request_id = pic_check_again.id AND checked_at <= pic_now() - not_within;
+    RETURN FOUND;
+END $$;
+
+COMMENT ON FUNCTION pic_check_again(id bigint, not_within interval) IS 'makes a request due now, pending or in force, and says whether it did: not when it was looked at within the interval, nor when it has ended';
+
+CREATE FUNCTION pic_now() RETURNS timestamp with time zone
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN (clock_timestamp() + '00:00:00'::interval);
+
+COMMENT ON FUNCTION pic_now() IS 'the database''s clock plus an offset that is zero outside tests; declared STABLE so that an index can be searched with it';
+
+CREATE FUNCTION pic_end(ids bigint[], how text, why text, by_actor text, by_staff bigint DEFAULT NULL::bigint, at timestamp with time zone DEFAULT pic_now()) RETURNS bigint[]
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    ended bigint[];
+BEGIN
+    IF by_actor = 'staff' THEN
+        PERFORM pic_staff_may(by_staff);
+    END IF;
+    -- Whoever settles one of them at this moment goes first or not at all. Each statement from here on sees
+    -- what that one has left behind.
+    WITH gone AS (DELETE FROM work WHERE request_id = ANY (ids) RETURNING request_id)
+    SELECT coalesce(array_agg(request_id), '{}') INTO ended FROM gone;
+    IF cardinality(ended) = 0 THEN
+        RETURN ended;
+    END IF;
+    PERFORM pic_append_event(ended, pic_end.at, by_actor, how, NULL, by_staff);
+    UPDATE request SET state = how, reason = why, ended_at = pic_end.at WHERE id = ANY (ended);
+    IF how = 'withdrawn' THEN
+        DELETE FROM finding WHERE request_id = ANY (ended);
+    END IF;
+    IF by_actor = 'staff' THEN
+        INSERT INTO staff_audit (staff_id, at, action, request_id, reason)
+        SELECT by_staff, pic_end.at, CASE how WHEN 'rejected' THEN 'refused' ELSE 'withdrew' END, i, why
+        FROM unnest(ended) AS i;
+    END IF;
+    RETURN ended;
+END $$;
+
+COMMENT ON FUNCTION pic_end(ids bigint[], how text, why text, by_actor text, by_staff bigint, at timestamp with time zone) IS 'ends those of the given requests that are pending, as provisioned, rejected (for a reason; their findings stay) or withdrawn, with an event by that actor, of the staff with an entry in the audit; tells which: the others had ended before';
+
+CREATE FUNCTION pic_first_staff(link bytea, named text, hashed text) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    new_id bigint;
+BEGIN
+    -- Nobody makes another account at this moment: there is one first.
+    LOCK TABLE staff IN SHARE ROW EXCLUSIVE MODE;
+    IF NOT pic_set_up_open(link) THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO staff (name, role, password, created_at, password_at)
+    SELECT named, 'agent', hashed, now_at, now_at FROM (SELECT pic_now() AS now_at) n RETURNING id INTO new_id;
+    DELETE FROM staff_set_up;
+    RETURN new_id;
+END $$;
+
+COMMENT ON FUNCTION pic_first_staff(link bytea, named text, hashed text) IS 'makes the first account, an agent, by the set-up link with this hash; null: the link is dead';
+
+CREATE FUNCTION pic_forget_requests(kept_for interval, session_idle interval, session_end interval, most integer, OUT requests bigint, OUT services bigint) RETURNS record
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+DECLARE
+    now_at constant timestamptz := pic_now();
+    mine bigint[];
+BEGIN
+    -- Nobody submits to these services meanwhile; one that somebody is busy with, or signed in to, has
+    -- time until the next sweep.
+    SELECT coalesce(array_agg(l.id), '{}') INTO mine FROM (
+        SELECT s.id FROM service s
+        WHERE s.id IN (
+            SELECT r.service_id FROM request r
+            WHERE r.state IN ('withdrawn', 'rejected') AND r.ended_at <= now_at - kept_for
+              AND NOT EXISTS (
+                  SELECT FROM session e
+                  WHERE e.service_id = r.service_id AND e.seen_at > now_at - session_idle AND e.began_at > now_at - session_end)
+            ORDER BY r.ended_at LIMIT most)
+        ORDER BY s.id FOR UPDATE SKIP LOCKED
+    ) l;
+    -- Edges, routes wanted, events and findings go with them. What is in force stays: see the last line.
+    DELETE FROM request r
+    WHERE r.service_id = ANY (mine) AND r.state IN ('withdrawn', 'rejected') AND r.ended_at <= now_at - kept_for
+      AND NOT EXISTS (SELECT FROM work w WHERE w.request_id = r.id)
+      AND NOT EXISTS (SELECT FROM route x WHERE x.request_id = r.id);
+    GET DIAGNOSTICS requests = ROW_COUNT;
+    DELETE FROM service s
+    WHERE s.id = ANY (mine)
+      AND NOT EXISTS (SELECT FROM request r WHERE r.service_id = s.id)
+      AND NOT EXISTS (SELECT FROM route x WHERE x.service_id = s.id);
+    GET DIAGNOSTICS services = ROW_COUNT;
+END $$;
+
+COMMENT ON FUNCTION pic_forget_requests(kept_for interval, session_idle interval, session_end interval, most integer, OUT requests bigint, OUT services bigint) IS 'deletes withdrawn and rejected requests that ended longer ago than they are kept, of so many services at most, and the services that nothing is left of; tells how many of both';
+
+CREATE TABLE finding (
+    request_id bigint NOT NULL,
+    code text NOT NULL COLLATE pg_catalog."C",
+    subject dns_name NOT NULL,
+    severity text NOT NULL COLLATE pg_catalog."C",
+    at timestamp with time zone NOT NULL,
+    expected evidence DEFAULT ''::text NOT NULL,
+    found evidence[] DEFAULT '{}'::evidence[] NOT NULL,
+    CONSTRAINT finding_code CHECK ((code = ANY (ARRAY['srv'::text, 'srv-missing'::text, 'srv-misspelt'::text, 'srv-port'::text, 'srv-target'::text, 'srv-suffix'::text, 'homed-online'::text, 'routed-to-consumer'::text, 'dns-disagrees'::text, 'domain-held'::text, 'domain-unproven'::text, 'domain-proven'::text, 'edge-no-address'::text, 'edge-private-address'::text, 'edge-unreachable'::text, 'edge-partly-unreachable'::text, 'edge-no-route'::text, 'tls-old'::text, 'certificate'::text, 'certificate-name'::text, 'certificate-expired'::text, 'certificate-not-yet-valid'::text, 'certificate-untrusted'::text, 'certificate-unknown'::text, 'certificate-expires-soon'::text, 'certificate-cn-only'::text, 'certificate-wildcard'::text, 'certificate-domain-san'::text, 'certificate-client'::text, 'certificate-first-name'::text, 'resolver-unreachable'::text]))),
+    CONSTRAINT finding_found CHECK ((cardinality(found) <= 40)),
+    CONSTRAINT finding_gravity CHECK (
+CASE severity
+    WHEN 'ok'::text THEN (code = ANY (ARRAY['srv'::text, 'domain-proven'::text, 'certificate'::text]))
+    WHEN 'warning'::text THEN (code = ANY (ARRAY['srv-suffix'::text, 'dns-disagrees'::text, 'edge-partly-unreachable'::text, 'tls-old'::text, 'certificate-expires-soon'::text, 'certificate-cn-only'::text, 'certificate-wildcard'::text, 'certificate-domain-san'::text, 'certificate-client'::text, 'certificate-first-name'::text]))
+    WHEN 'unknown'::text THEN (code = ANY (ARRAY['resolver-unreachable'::text, 'domain-unproven'::text, 'edge-no-route'::text, 'certificate-unknown'::text]))
+    WHEN 'blocking'::text THEN (code <> ALL (ARRAY['srv'::text, 'domain-proven'::text, 'certificate'::text, 'srv-suffix'::text, 'dns-disagrees'::text, 'edge-partly-unreachable'::text, 'edge-no-route'::text, 'certificate-expires-soon'::text, 'certificate-cn-only'::text, 'certificate-wildcard'::text, 'certificate-domain-san'::text, 'certificate-unknown'::text, 'certificate-client'::text, 'certificate-first-name'::text, 'resolver-unreachable'::text]))
+    ELSE true
+END),
+    CONSTRAINT finding_severity CHECK ((severity = ANY (ARRAY['ok'::text, 'warning'::text, 'blocking'::text, 'unknown'::text, 'skipped'::text])))
+)
+WITH (autovacuum_vacuum_scale_factor='0.05', autovacuum_vacuum_threshold='1000');
+
+COMMENT ON TABLE finding IS 'the results of the last check of a request';
+
+COMMENT ON COLUMN finding.request_id IS 'the request';
+
+COMMENT ON COLUMN finding.code IS 'what was found';
+
+COMMENT ON COLUMN finding.subject IS 'the SIP domain or Access Edge FQDN it is about';
+
+COMMENT ON COLUMN finding.severity IS 'whether it holds the request back';
+
+COMMENT ON COLUMN finding.at IS 'since when it is like this';
+
+COMMENT ON COLUMN finding.expected IS 'what should be there';
+
+COMMENT ON COLUMN finding.found IS 'what is there, a line each, 8 at most and one that says how many more; 64 KiB for a request in all; of a skipped one the code that it depends on';
+
+CREATE FUNCTION pic_found(verdicts pic_verdict[], seen_at timestamp with time zone) RETURNS finding[]
+    LANGUAGE plpgsql STABLE
+    AS $$
+BEGIN
+    RETURN ARRAY(
+        SELECT ROW(v.request_id, f ->> 0, f ->> 2, f ->> 1, seen_at, f ->> 3,
+                   ARRAY(SELECT line FROM jsonb_array_elements_text(f -> 4) WITH ORDINALITY AS l (line, place)
+                         ORDER BY place))::finding
+        FROM unnest(verdicts) AS v, jsonb_array_elements(v.findings) AS f);
+END $$;
+
+COMMENT ON FUNCTION pic_found(verdicts pic_verdict[], seen_at timestamp with time zone) IS 'all that the checks found, as rows of finding';
+
+CREATE FUNCTION pic_hold(held pic_wanted[], waiting bigint[], now_found finding[], waits pic_waits, token uuid, now_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET enable_hashjoin TO 'on'
+    AS $$
+DECLARE
+    held_ids constant bigint[] := ARRAY(SELECT DISTINCT h.request_id FROM unnest(held) AS h);
+    newly_held bigint[];
+BEGIN
+    DELETE FROM finding f
+    WHERE f.request_id = ANY (held_ids || waiting) AND f.code = 'domain-held' AND NOT EXISTS (
+        SELECT FROM unnest(held) AS h WHERE h.request_id = f.request_id AND h.sip_domain = f.subject);
+    newly_held := ARRAY(
+        SELECT i FROM unnest(held_ids) AS i
+        WHERE NOT EXISTS (SELECT FROM finding WHERE request_id = i AND code = 'domain-held'));
+    INSERT INTO finding AS f (request_id, code, subject, severity, at, expected, found)
+    SELECT h.request_id, 'domain-held', h.sip_domain, 'blocking', now_at, coalesce(n.expected, ''), coalesce(n.found, '{}')
+    FROM unnest(held) AS h
+    LEFT JOIN unnest(now_found) AS n
+        ON n.request_id = h.request_id AND n.code = 'domain-held' AND n.subject = h.sip_domain
+    ON CONFLICT (request_id, code, subject) DO UPDATE SET expected = EXCLUDED.expected, found = EXCLUDED.found
+        WHERE (f.expected, f.found) IS DISTINCT FROM (EXCLUDED.expected, EXCLUDED.found);
+    PERFORM pic_append_event(newly_held, now_at, 'portal', 'held');
+    -- The wish for another look counts where it came after the claim.
+    UPDATE work w SET
+        due_at = CASE WHEN w.again AND w.lease_token = token THEN now_at
+                 ELSE least(now_at + pic_back_off(w.attempts, waits.first_wait, waits.longest_wait),
+                            r.submitted_at + waits.expiry) END,
+        attempts = CASE WHEN w.again AND w.lease_token = token THEN 0 ELSE least(w.attempts + 1, 32000) END,
+        checked_at = now_at, again = false, lease_token = NULL, lease_until = NULL
+    FROM request r WHERE r.id = w.request_id AND w.request_id = ANY (held_ids || waiting);
+END $$;
+
+COMMENT ON FUNCTION pic_hold(held pic_wanted[], waiting bigint[], now_found finding[], waits pic_waits, token uuid, now_at timestamp with time zone) IS 'keeps requests pending: those held by a domain, with an event where they were not before, and those that wait for what their checks found';
+
+CREATE FUNCTION pic_judge(mine bigint[], not_before timestamp with time zone, blocked bigint[], proofs pic_wanted[], OUT expired bigint[], OUT held pic_wanted[], OUT waiting bigint[], OUT rivals bigint[], OUT ready bigint[]) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    stopped bigint[];
+BEGIN
+    -- Every route that matters here, in order of domains, before anything is looked at: those who
+    -- share one go one after the other. Else what is released while we look at it is missed.
+    PERFORM FROM route x WHERE x.sip_domain IN (
+        SELECT d.sip_domain FROM request_route d WHERE d.request_id = ANY (mine)
+        UNION ALL
+        SELECT o.sip_domain FROM request r JOIN route o ON o.service_id = r.service_id WHERE r.id = ANY (mine))
+    ORDER BY x.sip_domain FOR UPDATE;
+
+    expired := ARRAY(SELECT r.id FROM request r WHERE r.id = ANY (mine) AND r.submitted_at <= not_before);
+    -- A domain in force under another service holds the request back, in every mode, unless its
+    -- zone's owner has spoken for the requesting service.
+    held := ARRAY(
+        SELECT ROW(d.request_id, d.sip_domain)::pic_wanted
+        FROM request_route d
+        JOIN request r ON r.id = d.request_id
+        JOIN route x ON x.sip_domain = d.sip_domain AND x.service_id <> r.service_id
+        WHERE d.request_id = ANY (mine) AND d.request_id <> ALL (expired)
+          AND NOT coalesce(ROW(d.request_id, d.sip_domain)::pic_wanted = ANY (proofs), false));
+    stopped := expired || ARRAY(SELECT DISTINCT h.request_id FROM unnest(held) AS h);
+    waiting := ARRAY(SELECT i FROM unnest(mine) AS i WHERE i = ANY (blocked) AND i <> ALL (stopped));
+    stopped := stopped || waiting;
+    -- Two that want one domain: the earlier goes first, the later is looked at again at once, when the
+    -- domain is in force.
+    rivals := ARRAY(
+        SELECT DISTINCT d.request_id
+        FROM (
+            SELECT request_id, min(request_id) OVER (PARTITION BY sip_domain) AS earliest
+            FROM request_route WHERE request_id = ANY (mine) AND request_id <> ALL (stopped)
+        ) d
+        WHERE d.request_id > d.earliest);
+    stopped := stopped || rivals;
+    ready := ARRAY(SELECT i FROM unnest(mine) AS i WHERE i <> ALL (stopped));
+END $$;
+
+COMMENT ON FUNCTION pic_judge(mine bigint[], not_before timestamp with time zone, blocked bigint[], proofs pic_wanted[], OUT expired bigint[], OUT held pic_wanted[], OUT waiting bigint[], OUT rivals bigint[], OUT ready bigint[]) IS 'locks the routes that the given requests want or replace, and tells which of them were not submitted after `not_before`, are held by a domain that is another service''s, wait for what their checks found, want a domain that an earlier one wants too, and are ready';
+
+CREATE FUNCTION pic_last_request_before(moment timestamp with time zone) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE
+    low bigint := 0;
+    high bigint := coalesce((SELECT max(id) FROM request), 0);
+    middle bigint;
+    stored_at timestamptz;
+BEGIN
+    WHILE low < high LOOP
+        middle := (low + high + 1) / 2;
+        SELECT submitted_at INTO stored_at FROM request WHERE id >= middle ORDER BY id LIMIT 1;
+        IF stored_at > moment + interval '1 minute' THEN
+            high := middle - 1;
+        ELSE
+            low := middle;
+        END IF;
+    END LOOP;
+    RETURN low;
+END $$;
+
+COMMENT ON FUNCTION pic_last_request_before(moment timestamp with time zone) IS 'a request number beyond which all were submitted after this moment; below it a few may have been too';
+
+CREATE FUNCTION pic_note_sweep(run bigint, lease interval, what text, removed bigint) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    UPDATE retention_run SET lease_until = pic_now() + lease WHERE id = run AND ended_at IS NULL;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    IF removed > 0 THEN
+        INSERT INTO retention_removed AS r (run_id, kind, rows) VALUES (run, what, removed)
+        ON CONFLICT (run_id, kind) DO UPDATE SET rows = r.rows + EXCLUDED.rows;
+    END IF;
+    RETURN true;
+END $$;
+
+COMMENT ON FUNCTION pic_note_sweep(run bigint, lease interval, what text, removed bigint) IS 'renews the turn and adds to what its sweep has removed, in the transaction that removes it; false: the turn is lost, undo';
+
+CREATE FUNCTION pic_open_session(of_number text, by_key bytea, token bytea, absolute_end interval, idle_end interval, most bigint) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    now_at constant timestamptz := pic_now();
+    opened bigint;
+BEGIN
+    -- A key that is being replaced is waited for, and opens nothing then.
+    SELECT id INTO opened FROM service WHERE number = of_number AND key_hash = by_key LIMIT 1 FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    DELETE FROM session
+    WHERE service_id = opened AND (began_at <= now_at - absolute_end OR seen_at <= now_at - idle_end);
+    DELETE FROM session WHERE token_hash IN (
+        SELECT s.token_hash FROM session s WHERE s.service_id = opened
+        ORDER BY s.began_at DESC, s.token_hash OFFSET most - 1);
+    INSERT INTO session (token_hash, service_id, began_at, seen_at) VALUES (token, opened, now_at, now_at);
+    RETURN true;
+END $$;
+
+COMMENT ON FUNCTION pic_open_session(of_number text, by_key bytea, token bytea, absolute_end interval, idle_end interval, most bigint) IS 'opens a session on the service with this number and this hash of its management key, and says whether there is one; ends what is over of its sessions, and the oldest beyond so many';
+
+CREATE FUNCTION pic_open_staff_session(of_staff bigint, by_password text, token bytea, absolute_end interval, idle_end interval, most bigint) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    now_at constant timestamptz := pic_now();
+BEGIN
+    PERFORM FROM staff WHERE id = of_staff AND password = by_password AND disabled_at IS NULL FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    DELETE FROM staff_session
+    WHERE staff_id = of_staff AND (began_at <= now_at - absolute_end OR seen_at <= now_at - idle_end);
+    DELETE FROM staff_session WHERE token_hash IN (
+        SELECT s.token_hash FROM staff_session s WHERE s.staff_id = of_staff
+        ORDER BY s.began_at DESC, s.token_hash OFFSET most - 1);
+    INSERT INTO staff_session (token_hash, staff_id, began_at, seen_at) VALUES (token, of_staff, now_at, now_at);
+    INSERT INTO staff_audit (staff_id, at, action) VALUES (of_staff, now_at, 'signed-in');
+    RETURN true;
+END $$;
+
+COMMENT ON FUNCTION pic_open_staff_session(of_staff bigint, by_password text, token bytea, absolute_end interval, idle_end interval, most bigint) IS 'opens a session for the account whose password is this hash, and says whether it is, still; ends what is over of its sessions, and the oldest beyond so many';
+
+CREATE FUNCTION pic_provision(ids bigint[], at timestamp with time zone, all_new boolean, proofs pic_wanted[] DEFAULT '{}'::pic_wanted[]) RETURNS dns_name[]
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    freed dns_name[];
+    moved record;
+BEGIN
+    -- Else each row that refers to a request would lock it anew.
+    PERFORM FROM request WHERE id = ANY (ids) ORDER BY id FOR NO KEY UPDATE;
+    IF all_new THEN
+        INSERT INTO route (sip_domain, access_edge, service_id, request_id, since)
+        SELECT d.sip_domain, e.access_edge, r.service_id, r.id, pic_provision.at
+        FROM request r
+        JOIN request_route d ON d.request_id = r.id
+        JOIN request_edge e ON e.request_id = r.id AND e.ordinal = d.edge
+        WHERE r.id = ANY (ids)
+        ORDER BY d.sip_domain;
+        RETURN '{}';
+    END IF;
+
+    -- Domains that change hands, because their owner has spoken: in place, with an event on both sides, in
+    -- order of the requests that lose, because others may append to their timelines too.
+    FOR moved IN
+        SELECT x.request_id AS lost_by, x.sip_domain, e.access_edge, r.service_id, r.id AS gained_by
+        FROM request r
+        JOIN request_route d ON d.request_id = r.id
+        JOIN request_edge e ON e.request_id = r.id AND e.ordinal = d.edge
+        JOIN route x ON x.sip_domain = d.sip_domain AND x.service_id <> r.service_id
+        WHERE r.id = ANY (ids) AND ROW(r.id, d.sip_domain)::pic_wanted = ANY (proofs)
+        ORDER BY x.request_id, x.sip_domain
+    LOOP
+        UPDATE route x
+        SET service_id = moved.service_id, access_edge = moved.access_edge, request_id = moved.gained_by,
+            since = pic_provision.at
+        WHERE x.sip_domain = moved.sip_domain;
+        -- Nothing that the timeline of who loses it holds, which is in that one's hands, stops the move: then
+        -- the entry is missing.
+        BEGIN
+            PERFORM pic_append_event(ARRAY[moved.lost_by], pic_provision.at, 'portal', 'domain-lost', moved.sip_domain);
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR raise_exception THEN
+            NULL;
+        END;
+        PERFORM pic_append_event(ARRAY[moved.gained_by], pic_provision.at, 'portal', 'domain-gained', moved.sip_domain);
+    END LOOP;
+
+    INSERT INTO route AS x (sip_domain, access_edge, service_id, request_id, since)
+    SELECT d.sip_domain, e.access_edge, r.service_id, r.id, pic_provision.at
+    FROM request r
+    JOIN request_route d ON d.request_id = r.id
+    JOIN request_edge e ON e.request_id = r.id AND e.ordinal = d.edge
+    WHERE r.id = ANY (ids)
+    ORDER BY d.sip_domain
+    ON CONFLICT (sip_domain) DO UPDATE
+        SET access_edge = EXCLUDED.access_edge, request_id = EXCLUDED.request_id, since = EXCLUDED.since
+        WHERE x.service_id = EXCLUDED.service_id AND x.access_edge <> EXCLUDED.access_edge;
+    IF EXISTS (
+        SELECT FROM request r
+        JOIN request_route d ON d.request_id = r.id
+        LEFT JOIN route x ON x.sip_domain = d.sip_domain AND x.service_id = r.service_id
+        WHERE r.id = ANY (ids) AND x.sip_domain IS NULL
+    ) THEN
+        -- Somebody else put one of the domains in force since we looked: undo all, look again.
+        RAISE EXCEPTION 'a domain was taken meanwhile' USING ERRCODE = 'serialization_failure';
+    END IF;
+    WITH gone AS (
+        DELETE FROM route x USING request r
+        WHERE r.id = ANY (ids) AND x.service_id = r.service_id AND NOT EXISTS (
+            SELECT FROM request_route d WHERE d.request_id = r.id AND d.sip_domain = x.sip_domain)
+        RETURNING x.sip_domain
+    ) SELECT coalesce(array_agg(sip_domain), '{}') INTO freed FROM gone;
+    -- What it replaces is watched no more.
+    DELETE FROM watch a USING request r, request o
+    WHERE r.id = ANY (ids) AND o.service_id = r.service_id AND o.id <> r.id AND a.request_id = o.id;
+    RETURN freed;
+END $$;
+
+COMMENT ON FUNCTION pic_provision(ids bigint[], at timestamp with time zone, all_new boolean, proofs pic_wanted[]) IS 'puts the routes of the given requests in force, in place of what their services had, and tells which domains are free now; `all_new`: their services had nothing (unique_violation: a domain is in force already); `proofs`: domains that may be taken from another service; serialization_failure: nothing was changed, call again';
+
+CREATE FUNCTION pic_replace_key(of_service bigint, new_hash bytea, keep bytea) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    -- Whoever signs in at this moment holds the row too: by the old key it is seen below, or refused.
+    PERFORM FROM service WHERE id = of_service FOR NO KEY UPDATE;
+    IF NOT EXISTS (SELECT FROM session WHERE token_hash = keep AND service_id = of_service) THEN
+        RETURN false;
+    END IF;
+    UPDATE service SET key_hash = new_hash WHERE id = of_service;
+    DELETE FROM session WHERE service_id = of_service AND token_hash <> keep;
+    PERFORM pic_append_event(ARRAY(SELECT max(id) FROM request WHERE service_id = of_service),
+                             pic_now(), 'administrator', 'key-replaced');
+    RETURN true;
+END $$;
+
+COMMENT ON FUNCTION pic_replace_key(of_service bigint, new_hash bytea, keep bytea) IS 'replaces the management key of a service and ends every session on it but the one to keep, which asks for it; false: that one has ended, nothing was changed';
+
+CREATE FUNCTION pic_set_up_open(link bytea) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT EXISTS (SELECT FROM staff_set_up WHERE token_hash = link AND until > pic_now())
+       AND NOT EXISTS (SELECT FROM staff)
+$$;
+
+COMMENT ON FUNCTION pic_set_up_open(link bytea) IS 'whether the set-up link with this hash is alive: not over its time, and no account is there';
+
+CREATE FUNCTION pic_settle(ids bigint[], token uuid, most integer, since timestamp with time zone, waits pic_waits, told jsonb, OUT provisioned integer, OUT held integer, OUT waiting integer, OUT expired integer, OUT full_batch boolean, OUT again boolean, OUT next_since timestamp with time zone, OUT idle interval) RETURNS record
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+DECLARE
+    now_at constant timestamptz := pic_now();
+    -- A clock that was put back has made what is due look older than what was done.
+    from_at constant timestamptz := CASE WHEN since <= now_at THEN since ELSE '-infinity' END;
+    verdicts constant pic_verdict[] := ARRAY(SELECT v FROM jsonb_populate_recordset(NULL::pic_verdict, told) AS v);
+    now_found constant finding[] := pic_found(verdicts, now_at);
+    blocked constant bigint[] := ARRAY(SELECT v.request_id FROM unnest(verdicts) AS v WHERE v.blocked);
+    proofs constant pic_wanted[] := ARRAY(
+        SELECT ROW(v.request_id, d)::pic_wanted FROM unnest(verdicts) AS v, unnest(v.proven) AS d);
+    mine bigint[];      -- what is settled here: locked, in its row of work
+    fresh boolean;      -- whether none of it was looked at before
+    seen bigint[];      -- of those, whose checks ran
+    were_blocked bigint[];
+    judged record;
+    freed dns_name[] := '{}';
+BEGIN
+    provisioned := 0; held := 0; waiting := 0; expired := 0; again := false;
+    IF ids IS NULL THEN
+        SELECT coalesce(array_agg(w.request_id), '{}'), bool_and(w.checked_at IS NULL), max(w.due_at)
+        INTO mine, fresh, next_since
+        FROM (
+            SELECT request_id, checked_at, due_at FROM work
+            WHERE due_at >= from_at AND due_at <= now_at AND (lease_until IS NULL OR lease_until <= now_at)
+            ORDER BY due_at LIMIT most FOR UPDATE SKIP LOCKED
+        ) w;
+        full_batch := cardinality(mine) >= most;
+    ELSE
+        SELECT coalesce(array_agg(w.request_id), '{}'), bool_and(w.checked_at IS NULL) INTO mine, fresh
+        FROM (
+            SELECT request_id, checked_at FROM work WHERE request_id = ANY (ids) AND lease_token = token
+            ORDER BY request_id FOR UPDATE
+        ) w;
+    END IF;
+    IF cardinality(mine) > 0 THEN
+        -- Everything is looked at after the rows of work are locked: whoever ends a request, or has it looked at
+        -- again, begins with its row of work too.
+        seen := ARRAY(SELECT v.request_id FROM unnest(verdicts) AS v WHERE v.findings IS NOT NULL AND v.request_id = ANY (mine));
+        IF fresh AND NOT blocked && mine AND pic_are_new(mine, now_at - waits.expiry) THEN
+            BEGIN
+                PERFORM pic_provision(mine, now_at, true);
+                SELECT '{}'::bigint[] AS expired, '{}'::pic_wanted[] AS held, '{}'::bigint[] AS waiting,
+                       '{}'::bigint[] AS rivals, mine AS ready INTO judged;
+            EXCEPTION WHEN unique_violation THEN
+                -- Somebody put one of the domains in force since we looked, and has committed by now.
+                judged := NULL;
+            END;
+        END IF;
+        IF judged IS NULL THEN
+            judged := pic_judge(mine, now_at - waits.expiry, blocked, proofs);
+            freed := pic_provision(judged.ready, now_at, false, proofs);
+        END IF;
+        -- What the checks found, whatever becomes of the request.
+        IF cardinality(seen) > 0 THEN
+            were_blocked := ARRAY(
+                SELECT DISTINCT f.request_id FROM finding f
+                WHERE f.request_id = ANY (seen) AND f.severity = 'blocking' AND f.code <> 'domain-held');
+            PERFORM pic_store_findings(seen, now_found);
+            PERFORM pic_append_event(ARRAY(
+                SELECT DISTINCT f.request_id FROM finding f
+                WHERE f.request_id = ANY (seen) AND f.severity = 'blocking' AND f.code <> 'domain-held'
+                  AND f.request_id <> ALL (were_blocked || judged.expired || judged.ready)), now_at, 'portal', 'blocked');
+            -- In force: looked at again every day, each at a time of its own.
+            INSERT INTO watch (request_id, due_at, checked_at)
+            SELECT r.id, now_at + waits.watch_every * (1 - random() / 4), now_at
+            FROM request r WHERE r.id = ANY (judged.ready) AND r.id = ANY (seen) AND r.kind <> 'cancel';
+        END IF;
+        DELETE FROM finding WHERE request_id = ANY (judged.ready) AND code = 'domain-held';
+        PERFORM pic_end(judged.ready, 'provisioned', NULL, 'portal', NULL, now_at);
+        PERFORM pic_end(judged.expired, 'rejected', 'expired', 'portal', NULL, now_at);
+        PERFORM pic_hold(judged.held, judged.waiting, now_found, waits, token, now_at);
+        -- What waited for another one, and what waited for a domain that is free now: at once.
+        UPDATE work SET lease_token = NULL, lease_until = NULL
+        WHERE request_id = ANY (judged.rivals) AND lease_token IS NOT NULL;
+        -- Whoever has locked one of the latter is about to look at the domain: it is not waited for.
+        IF cardinality(freed) > 0 THEN
+            UPDATE work SET due_at = now_at WHERE request_id IN (
+                SELECT w.request_id FROM work w
+                JOIN finding f ON f.request_id = w.request_id AND f.code = 'domain-held' AND f.subject = ANY (freed)
+                WHERE w.due_at > now_at FOR UPDATE OF w SKIP LOCKED);
+        END IF;
+        provisioned := cardinality(judged.ready);
+        held := (SELECT count(DISTINCT h.request_id) FROM unnest(judged.held) AS h);
+        waiting := cardinality(judged.waiting);
+        expired := cardinality(judged.expired);
+        again := cardinality(judged.rivals) > 0 OR cardinality(freed) > 0;
+    END IF;
+    IF NOT full_batch THEN
+        -- What was submitted in these seconds may not have been committed yet.
+        next_since := now_at - interval '2 s';
+        -- What is due and locked is about to be settled by whoever locked it.
+        idle := least((SELECT min(lease_until) FROM work WHERE due_at >= from_at AND due_at <= now_at AND lease_until > now_at),
+                      (SELECT due_at FROM work WHERE due_at > now_at ORDER BY due_at LIMIT 1)) - now_at;
+    END IF;
+END $$;
+
+COMMENT ON FUNCTION pic_settle(ids bigint[], token uuid, most integer, since timestamp with time zone, waits pic_waits, told jsonb, OUT provisioned integer, OUT held integer, OUT waiting integer, OUT expired integer, OUT full_batch boolean, OUT again boolean, OUT next_since timestamp with time zone, OUT idle interval) IS 'settles, in the caller''s transaction, those of the given requests that the claim with this token still holds; ids null: up to `most` requests that are due since then (null: since ever) and free, oldest first. `told`: what the checks said, an array of pic_verdict. Tells how many were provisioned, are held by a domain, wait for their checks, and expired; where nothing was claimed, also whether it took as many as it was to, whether others are due by what it did (again), since when to look next (what was due before was dealt with, but for what others have), and for how long nothing else will be due (null: nothing is waiting). serialization_failure: nothing was changed, call again';
+
+CREATE FUNCTION pic_show_instance(by_instance uuid, running text, since_started interval, since_worked interval) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    now_at constant timestamptz := pic_now();
+BEGIN
+    DELETE FROM instance WHERE id IN (
+        SELECT id FROM instance WHERE seen_at < now_at - interval '1 hour' AND id <> by_instance FOR UPDATE SKIP LOCKED);
+    INSERT INTO instance AS i (id, started_at, seen_at, worked_at, version)
+    VALUES (by_instance, now_at - since_started, now_at, now_at - since_worked, running)
+    ON CONFLICT (id) DO UPDATE SET seen_at = greatest(i.started_at, EXCLUDED.seen_at), worked_at = EXCLUDED.worked_at;
+END $$;
+
+COMMENT ON FUNCTION pic_show_instance(by_instance uuid, running text, since_started interval, since_worked interval) IS 'notes that a process is there, and forgets those that have not been seen for an hour';
+
+CREATE FUNCTION pic_staff_cancel(of_service bigint, named text, submission bytea, content bytea, why text, by_staff bigint) RETURNS text
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    now_at constant timestamptz := pic_now();
+    new_id bigint;
+BEGIN
+    PERFORM pic_staff_may(by_staff);
+    IF NOT EXISTS (SELECT FROM route WHERE service_id = of_service) THEN
+        RETURN 'nothing';
+    END IF;
+    INSERT INTO request (service_id, submitted_at, reference, kind, submission_hash, content_hash)
+    VALUES (of_service, now_at, named, 'cancel', submission, content)
+    ON CONFLICT (service_id) WHERE state = 'pending' DO NOTHING
+    RETURNING id INTO new_id;
+    IF new_id IS NULL THEN
+        RETURN 'pending';
+    END IF;
+    INSERT INTO event (request_id, seq, at, actor, code, staff_id)
+    VALUES (new_id, 1, now_at, 'staff', 'submitted', by_staff);
+    INSERT INTO work (request_id, due_at) VALUES (new_id, now_at);
+    INSERT INTO staff_audit (staff_id, at, action, request_id, service_id, reason)
+    VALUES (by_staff, now_at, 'cancelled', new_id, of_service, why);
+    RETURN 'stored';
+END $$;
+
+COMMENT ON FUNCTION pic_staff_cancel(of_service bigint, named text, submission bytea, content bytea, why text, by_staff bigint) IS 'stores a request that cancels a service for its owner: stored, nothing (nothing is in force) or pending (a request stands in the way)';
+
+CREATE FUNCTION pic_staff_check(named text, by_staff bigint) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    now_at constant timestamptz := pic_now();
+    of_request bigint;
+BEGIN
+    PERFORM pic_staff_may(by_staff);
+    SELECT id INTO of_request FROM request WHERE reference = named;
+    IF NOT pic_check_again(of_request, interval '0') THEN
+        RETURN false;
+    END IF;
+    PERFORM pic_append_event(ARRAY[of_request], now_at, 'staff', 'check-asked', NULL, by_staff);
+    INSERT INTO staff_audit (staff_id, at, action, request_id) VALUES (by_staff, now_at, 'checked-again', of_request);
+    RETURN true;
+END $$;
+
+COMMENT ON FUNCTION pic_staff_check(named text, by_staff bigint) IS 'has a request looked at again at once, pending or in force; false: it is neither';
+
+CREATE FUNCTION pic_staff_may(by_staff bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    -- Whoever is being disabled at this moment is waited for.
+    PERFORM FROM staff WHERE id = by_staff AND role = 'agent' AND disabled_at IS NULL FOR SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'no agent' USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'staff_may';
+    END IF;
+END $$;
+
+COMMENT ON FUNCTION pic_staff_may(by_staff bigint) IS 'refuses what is no agent''s to do, also at the last moment';
+
+CREATE FUNCTION pic_store_findings(ids bigint[], now_found finding[]) RETURNS void
+    LANGUAGE plpgsql
+    SET enable_hashjoin TO 'on'
+    AS $$
+BEGIN
+    DELETE FROM finding f
+    WHERE f.request_id = ANY (ids) AND f.code <> 'domain-held' AND NOT EXISTS (
+        SELECT FROM unnest(now_found) AS n
+        WHERE n.request_id = f.request_id AND n.code = f.code AND n.subject = f.subject);
+    INSERT INTO finding AS f
+    SELECT n.* FROM unnest(now_found) AS n WHERE n.request_id = ANY (ids) AND n.code <> 'domain-held'
+    ON CONFLICT (request_id, code, subject) DO UPDATE SET
+        severity = EXCLUDED.severity, expected = EXCLUDED.expected, found = EXCLUDED.found,
+        at = CASE WHEN f.severity = EXCLUDED.severity THEN f.at ELSE EXCLUDED.at END
+        WHERE (f.severity, f.expected, f.found) IS DISTINCT FROM (EXCLUDED.severity, EXCLUDED.expected, EXCLUDED.found);
+END $$;
+
+COMMENT ON FUNCTION pic_store_findings(ids bigint[], now_found finding[]) IS 'replaces the findings of the given requests, domain-held excepted, by those that are given';
+
+CREATE FUNCTION pic_watched(ids bigint[], token uuid, watch_every interval, told jsonb, OUT at_risk bigint[], OUT recovered bigint[]) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    now_at constant timestamptz := pic_now();
+    verdicts constant pic_verdict[] := ARRAY(SELECT v FROM jsonb_populate_recordset(NULL::pic_verdict, told) AS v);
+    mine bigint[];
+    before bigint[];
+    after bigint[];
+BEGIN
+    SELECT coalesce(array_agg(w.request_id), '{}') INTO mine
+    FROM (
+        SELECT request_id FROM watch WHERE request_id = ANY (ids) AND lease_token = token
+        ORDER BY request_id FOR UPDATE
+    ) w;
+    before := ARRAY(SELECT DISTINCT request_id FROM finding WHERE request_id = ANY (mine) AND severity = 'blocking');
+    PERFORM pic_store_findings(mine, pic_found(verdicts, now_at));
+    after := ARRAY(SELECT DISTINCT request_id FROM finding WHERE request_id = ANY (mine) AND severity = 'blocking');
+    at_risk := ARRAY(SELECT i FROM unnest(after) AS i WHERE i <> ALL (before));
+    recovered := ARRAY(SELECT i FROM unnest(before) AS i WHERE i <> ALL (after));
+    PERFORM pic_append_event(at_risk, now_at, 'portal', 'at-risk');
+    PERFORM pic_append_event(recovered, now_at, 'portal', 'recovered');
+    UPDATE watch SET due_at = CASE WHEN again THEN now_at ELSE now_at + watch_every * (1 - random() / 10) END,
+                     checked_at = now_at, again = false, lease_token = NULL, lease_until = NULL
+    WHERE request_id = ANY (mine);
+END $$;
+
+COMMENT ON FUNCTION pic_watched(ids bigint[], token uuid, watch_every interval, told jsonb, OUT at_risk bigint[], OUT recovered bigint[]) IS 'stores what was found of those requests in force that the claim with this token still holds; `told` as in pic_settle; tells which are newly at risk, and which no longer; nothing in force is changed';
+
+CREATE FUNCTION request_is_final() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'an ended request does not change' USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+
+COMMENT ON FUNCTION request_is_final() IS 'refuses to move a request out of a final state';
+
+CREATE FUNCTION request_is_whole() RETURNS trigger
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM added r
+        LEFT JOIN LATERAL (SELECT count(*) AS n FROM request_edge WHERE request_id = r.id) e ON true
+        LEFT JOIN LATERAL (SELECT count(*) AS n, count(DISTINCT edge) AS edges FROM request_route WHERE request_id = r.id) d ON true
+        WHERE CASE r.kind WHEN 'cancel' THEN e.n + d.n > 0
+              ELSE e.n = 0 OR d.edges <> e.n OR d.n > 1000 END
+    ) THEN
+        RAISE EXCEPTION 'a request wants 1 to 10 edges with 1 to 1000 domains in all, each edge at least one; a cancel wants none'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'request_whole';
+    END IF;
+    IF EXISTS (
+        SELECT FROM added r JOIN request_edge e ON e.request_id = r.id
+        JOIN request_route d ON d.request_id = r.id AND d.sip_domain = e.access_edge
+    ) THEN
+        RAISE EXCEPTION 'a SIP domain is never an Access Edge of its own request'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'request_domain_is_no_host';
+    END IF;
+    RETURN NULL;
+END $$;
+
+COMMENT ON FUNCTION request_is_whole() IS 'docs/field.md#edges-and-domains: what a request must carry, checked when the statement that stores it ends';
+
+CREATE FUNCTION staff_audit_is_append_only() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'the audit is append-only' USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+
+COMMENT ON FUNCTION staff_audit_is_append_only() IS 'refuses to change what was recorded';
+
+CREATE TABLE check_progress (
+    request_id bigint NOT NULL,
+    began_at timestamp with time zone NOT NULL,
+    names_done integer NOT NULL,
+    slow boolean NOT NULL,
+    findings found_in_turn[] NOT NULL,
+    proven dns_name[] NOT NULL,
+    CONSTRAINT check_progress_names_done CHECK ((names_done >= 0))
+)
+WITH (autovacuum_vacuum_scale_factor='0.05', autovacuum_vacuum_threshold='1000');
+
+COMMENT ON TABLE check_progress IS 'checks that have not come to their end, pending or in force; deleted when the request is settled';
+
+COMMENT ON COLUMN check_progress.request_id IS 'the request that is being checked';
+
+COMMENT ON COLUMN check_progress.began_at IS 'when the first turn of the check ended; after some hours the check begins anew';
+
+COMMENT ON COLUMN check_progress.names_done IS 'how many of its edges and domains, in alphabetical order, edges first, are checked';
+
+COMMENT ON COLUMN check_progress.slow IS 'at least half of the names of the last turn took long to answer, or did not answer';
+
+COMMENT ON COLUMN check_progress.findings IS 'what was found of these, each an array of code, severity, subject, expected, and the lines found';
+
+COMMENT ON COLUMN check_progress.proven IS 'those of its domains whose owner has spoken for the service of the request';
+
+CREATE TABLE event (
+    request_id bigint NOT NULL,
+    seq integer NOT NULL,
+    at timestamp with time zone NOT NULL,
+    actor text NOT NULL COLLATE pg_catalog."C",
+    code text NOT NULL COLLATE pg_catalog."C",
+    subject dns_name,
+    staff_id bigint,
+    times integer DEFAULT 1 NOT NULL,
+    last_at timestamp with time zone,
+    CONSTRAINT event_actor CHECK ((actor = ANY (ARRAY['administrator'::text, 'staff'::text, 'portal'::text]))),
+    CONSTRAINT event_again CHECK (((times > 1) = (last_at IS NOT NULL))),
+    CONSTRAINT event_by_staff CHECK (((staff_id IS NULL) OR (actor = 'staff'::text))),
+    CONSTRAINT event_code CHECK ((code = ANY (ARRAY['submitted'::text, 'held'::text, 'blocked'::text, 'provisioned'::text, 'rejected'::text, 'withdrawn'::text, 'domain-gained'::text, 'domain-lost'::text, 'key-replaced'::text, 'at-risk'::text, 'recovered'::text, 'check-asked'::text]))),
+    CONSTRAINT event_in_order CHECK ((last_at >= at)),
+    CONSTRAINT event_seq CHECK ((seq > 0)),
+    CONSTRAINT event_subject CHECK (((code = ANY (ARRAY['domain-gained'::text, 'domain-lost'::text])) = (subject IS NOT NULL))),
+    CONSTRAINT event_times CHECK ((times > 0))
+)
+WITH (autovacuum_vacuum_insert_scale_factor='0.05');
+
+COMMENT ON TABLE event IS 'the timeline of a request; append-only, but for counting what happens again';
+
+COMMENT ON COLUMN event.request_id IS 'the request';
+
+COMMENT ON COLUMN event.seq IS 'place in the request''s timeline, from 1, in order of when it happened last; the largest is how often anything has happened, the sum of `times`';
+
+COMMENT ON COLUMN event.at IS 'when it happened, the first time where it happened several times';
+
+COMMENT ON COLUMN event.actor IS 'administrator, staff or portal; never a name';
+
+COMMENT ON COLUMN event.code IS 'what happened';
+
+COMMENT ON COLUMN event.subject IS 'the SIP domain it is about, where it is about one';
+
+COMMENT ON COLUMN event.staff_id IS 'the account that did it, where staff did; never shown to administrators';
+
+COMMENT ON COLUMN event.times IS 'how often it happened within a day';
+
+COMMENT ON COLUMN event.last_at IS 'when it happened last; null where it happened once';
+
+CREATE TABLE instance (
+    id uuid NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    seen_at timestamp with time zone NOT NULL,
+    worked_at timestamp with time zone NOT NULL,
+    version text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT instance_seen CHECK ((seen_at >= started_at)),
+    CONSTRAINT instance_version CHECK ((version ~ '^[0-9A-Za-z.+-]{1,40}$'::text)),
+    CONSTRAINT instance_worked CHECK ((worked_at <= seen_at))
+)
+WITH (fillfactor='50');
+
+COMMENT ON TABLE instance IS 'the processes that work on this database, as they tell once a minute; gone when they stop, or an hour after they were last seen';
+
+COMMENT ON COLUMN instance.id IS 'a random number of the process''s own, not the name of a host';
+
+COMMENT ON COLUMN instance.started_at IS 'when its background task began';
+
+COMMENT ON COLUMN instance.seen_at IS 'when it last told of itself';
+
+COMMENT ON COLUMN instance.worked_at IS 'when its background task last got through a turn, as of then';
+
+COMMENT ON COLUMN instance.version IS 'version of the portal that it runs';
+
+CREATE UNLOGGED TABLE legacy_contact (
+    email text COLLATE pg_catalog."C",
+    name text COLLATE pg_catalog."C",
+    phone text COLLATE pg_catalog."C",
+    source text COLLATE pg_catalog."C",
+    arrived_at timestamp with time zone DEFAULT pic_now()
+)
+WITH (autovacuum_enabled='false', toast.autovacuum_enabled='false');
+ALTER TABLE ONLY legacy_contact ALTER COLUMN email SET STATISTICS 0;
+ALTER TABLE ONLY legacy_contact ALTER COLUMN email SET STORAGE EXTERNAL;
+ALTER TABLE ONLY legacy_contact ALTER COLUMN name SET STATISTICS 0;
+ALTER TABLE ONLY legacy_contact ALTER COLUMN name SET STORAGE EXTERNAL;
+ALTER TABLE ONLY legacy_contact ALTER COLUMN phone SET STATISTICS 0;
+ALTER TABLE ONLY legacy_contact ALTER COLUMN phone SET STORAGE EXTERNAL;
+ALTER TABLE ONLY legacy_contact ALTER COLUMN source SET STATISTICS 0;
+ALTER TABLE ONLY legacy_contact ALTER COLUMN source SET STORAGE EXTERNAL;
+ALTER TABLE ONLY legacy_contact ALTER COLUMN arrived_at SET STATISTICS 0;
+
+COMMENT ON TABLE legacy_contact IS 'where contact rows of an older system land until the next sweep; emptied by TRUNCATE alone, never read';
+
+COMMENT ON COLUMN legacy_contact.email IS 'an e-mail address';
+
+COMMENT ON COLUMN legacy_contact.name IS 'a name';
+
+COMMENT ON COLUMN legacy_contact.phone IS 'a telephone number';
+
+COMMENT ON COLUMN legacy_contact.source IS 'where it came from';
+
+COMMENT ON COLUMN legacy_contact.arrived_at IS 'when it landed here';
+
+CREATE TABLE request (
+    id bigint NOT NULL,
+    service_id bigint NOT NULL,
+    submitted_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    reference text NOT NULL COLLATE pg_catalog."C",
+    kind text NOT NULL COLLATE pg_catalog."C",
+    deployment text COLLATE pg_catalog."C",
+    state text DEFAULT 'pending'::text NOT NULL COLLATE pg_catalog."C",
+    reason text COLLATE pg_catalog."C",
+    submission_hash digest NOT NULL,
+    content_hash digest NOT NULL,
+    CONSTRAINT request_cancel_deploys_nothing CHECK (((kind = 'cancel'::text) = (deployment IS NULL))),
+    CONSTRAINT request_deployment CHECK ((deployment = ANY (ARRAY['on_premises'::text, 'split'::text]))),
+    CONSTRAINT request_ended CHECK (((state = 'pending'::text) = (ended_at IS NULL))),
+    CONSTRAINT request_kind CHECK ((kind = ANY (ARRAY['initiate'::text, 'update'::text, 'cancel'::text]))),
+    CONSTRAINT request_reason CHECK ((reason = ANY (ARRAY['expired'::text, 'not-eligible'::text, 'duplicate'::text, 'wrong-information'::text, 'policy'::text]))),
+    CONSTRAINT request_reference_form CHECK ((reference ~ '^PIC(-[0-9A-HJKMNP-TV-Z]{4}){4}$'::text)),
+    CONSTRAINT request_rejected CHECK (((state = 'rejected'::text) = (reason IS NOT NULL))),
+    CONSTRAINT request_state CHECK ((state = ANY (ARRAY['pending'::text, 'provisioned'::text, 'rejected'::text, 'withdrawn'::text])))
+)
+WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_insert_scale_factor='0.02', autovacuum_analyze_scale_factor='0.02', autovacuum_analyze_threshold='1000');
+
+COMMENT ON TABLE request IS 'what an administrator asked of a service; carries the whole wanted set of routes';
+
+COMMENT ON COLUMN request.id IS 'internal number, in order of submission';
+
+COMMENT ON COLUMN request.service_id IS 'the service it is about';
+
+COMMENT ON COLUMN request.submitted_at IS 'when it was stored; promise and limit count from here';
+
+COMMENT ON COLUMN request.ended_at IS 'when it left pending; null while it is pending';
+
+COMMENT ON COLUMN request.reference IS 'public, unguessable name: whoever holds it may see the request';
+
+COMMENT ON COLUMN request.kind IS 'initiate, update or cancel';
+
+COMMENT ON COLUMN request.deployment IS 'on_premises, or split: users of a domain both on-premises and online; null for a cancel';
+
+COMMENT ON COLUMN request.state IS 'pending, and then provisioned, rejected or withdrawn for good';
+
+COMMENT ON COLUMN request.reason IS 'why it was rejected; null otherwise';
+
+COMMENT ON COLUMN request.submission_hash IS 'SHA-256 of the form''s submission id: the same submission is stored once';
+
+COMMENT ON COLUMN request.content_hash IS 'SHA-256 of what was submitted, to tell a retry from another request under the same submission id';
+
+CREATE TABLE request_edge (
+    request_id bigint NOT NULL,
+    ordinal smallint NOT NULL,
+    access_edge dns_name NOT NULL,
+    CONSTRAINT request_edge_ten_at_most CHECK (((ordinal >= 1) AND (ordinal <= 10)))
+)
+WITH (autovacuum_vacuum_insert_scale_factor='0.05', autovacuum_analyze_threshold='1000', autovacuum_vacuum_threshold='1000');
+
+COMMENT ON TABLE request_edge IS 'the Access Edge FQDNs of a request, ten at most';
+
+COMMENT ON COLUMN request_edge.request_id IS 'the request';
+
+COMMENT ON COLUMN request_edge.ordinal IS 'place in the request, from 1';
+
+COMMENT ON COLUMN request_edge.access_edge IS 'Access Edge FQDN';
+
+ALTER TABLE request ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME request_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE request_route (
+    request_id bigint NOT NULL,
+    edge smallint NOT NULL,
+    sip_domain dns_name NOT NULL
+)
+WITH (autovacuum_vacuum_insert_scale_factor='0.05');
+
+COMMENT ON TABLE request_route IS 'the routes a request wants: a SIP domain once, at one Access Edge';
+
+COMMENT ON COLUMN request_route.request_id IS 'the request';
+
+COMMENT ON COLUMN request_route.edge IS 'ordinal of the Access Edge within the request';
+
+COMMENT ON COLUMN request_route.sip_domain IS 'SIP domain';
+
+CREATE TABLE watch (
+    request_id bigint NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    checked_at timestamp with time zone NOT NULL,
+    lease_token uuid,
+    lease_until timestamp with time zone,
+    again boolean DEFAULT false NOT NULL,
+    CONSTRAINT watch_lease CHECK (((lease_token IS NULL) = (lease_until IS NULL)))
+)
+WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='1000');
+
+COMMENT ON TABLE watch IS 'what is in force and looked at again every day: the last provisioned request of each service; nothing in force is taken away by it';
+
+COMMENT ON COLUMN watch.request_id IS 'the request whose routes are in force';
+
+COMMENT ON COLUMN watch.due_at IS 'when it is to be looked at next';
+
+COMMENT ON COLUMN watch.checked_at IS 'when its checks last ran';
+
+COMMENT ON COLUMN watch.lease_token IS 'the claim that holds it; null when it is free';
+
+COMMENT ON COLUMN watch.lease_until IS 'when the claim runs out';
+
+COMMENT ON COLUMN watch.again IS 'as in work';
+
+CREATE TABLE work (
+    request_id bigint NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    attempts smallint DEFAULT 0 NOT NULL,
+    lease_token uuid,
+    lease_until timestamp with time zone,
+    checked_at timestamp with time zone,
+    again boolean DEFAULT false NOT NULL,
+    CONSTRAINT work_attempts CHECK ((attempts >= 0)),
+    CONSTRAINT work_lease CHECK (((lease_token IS NULL) = (lease_until IS NULL)))
+)
+WITH (fillfactor='30', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_cost_delay='0', autovacuum_analyze_scale_factor='0', autovacuum_analyze_threshold='5000');
+
+COMMENT ON TABLE work IS 'what the background task has to do: one row for each pending request; leases stand in no index, so that taking one is a HOT update';
+
+COMMENT ON COLUMN work.request_id IS 'the pending request';
+
+COMMENT ON COLUMN work.due_at IS 'when it is to be looked at next';
+
+COMMENT ON COLUMN work.attempts IS 'how often it was looked at in vain; sets the back-off';
+
+COMMENT ON COLUMN work.lease_token IS 'the claim that holds it; null when it is free';
+
+COMMENT ON COLUMN work.lease_until IS 'when the claim runs out';
+
+COMMENT ON COLUMN work.checked_at IS 'when its checks last ran; null before the first';
+
+COMMENT ON COLUMN work.again IS 'somebody asked for another look since the claim: whatever the one at hand finds, look again at once';
+
+CREATE VIEW request_summary AS
+ SELECT r.id,
+    r.service_id,
+    r.reference,
+    r.kind,
+    r.deployment,
+    r.state,
+    r.reason,
+    r.submitted_at,
+    r.ended_at,
+    (EXISTS ( SELECT
+           FROM finding f
+          WHERE ((f.request_id = r.id) AND (f.severity = 'blocking'::text)))) AS blocked,
+    (EXISTS ( SELECT
+           FROM request l
+          WHERE ((l.service_id = r.service_id) AND (l.id > r.id) AND (l.state = 'provisioned'::text)))) AS superseded,
+    ( SELECT COALESCE(max(e.seq), 0) AS "coalesce"
+           FROM event e
+          WHERE (e.request_id = r.id)) AS seq,
+    ARRAY( SELECT f.severity
+           FROM finding f
+          WHERE (f.request_id = r.id)) AS severities,
+    COALESCE(w.due_at, h.due_at) AS due_at,
+    COALESCE(w.checked_at, h.checked_at, ( SELECT max(f.at) AS max
+           FROM finding f
+          WHERE (f.request_id = r.id))) AS checked_at
+   FROM ((request r
+     LEFT JOIN work w ON ((w.request_id = r.id)))
+     LEFT JOIN watch h ON ((h.request_id = r.id)));
+
+COMMENT ON VIEW request_summary IS 'requests with what people are told of each: how it stands, and when it is looked at';
+
+COMMENT ON COLUMN request_summary.id IS 'as in request';
+
+COMMENT ON COLUMN request_summary.service_id IS 'as in request';
+
+COMMENT ON COLUMN request_summary.reference IS 'as in request';
+
+COMMENT ON COLUMN request_summary.kind IS 'as in request';
+
+COMMENT ON COLUMN request_summary.deployment IS 'as in request';
+
+COMMENT ON COLUMN request_summary.state IS 'as in request';
+
+COMMENT ON COLUMN request_summary.reason IS 'as in request';
+
+COMMENT ON COLUMN request_summary.submitted_at IS 'as in request';
+
+COMMENT ON COLUMN request_summary.ended_at IS 'as in request';
+
+COMMENT ON COLUMN request_summary.blocked IS 'whether a finding holds it back that the administrator can do something about';
+
+COMMENT ON COLUMN request_summary.superseded IS 'whether a later request of the same service has been provisioned';
+
+COMMENT ON COLUMN request_summary.seq IS 'place of the last entry in its timeline; 0: it has none';
+
+COMMENT ON COLUMN request_summary.severities IS 'how grave each of its findings is';
+
+COMMENT ON COLUMN request_summary.due_at IS 'when it is looked at next; NULL: it is not';
+
+COMMENT ON COLUMN request_summary.checked_at IS 'when its checks last ran; NULL: not yet';
+
+CREATE TABLE retention_removed (
+    run_id bigint NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    rows bigint NOT NULL,
+    CONSTRAINT retention_removed_kind CHECK ((kind = ANY (ARRAY['contacts'::text, 'numbers'::text, 'sessions'::text, 'staff-sessions'::text, 'staff-audit'::text, 'requests'::text, 'services'::text, 'runs'::text]))),
+    CONSTRAINT retention_removed_rows CHECK ((rows > 0))
+);
+
+COMMENT ON TABLE retention_removed IS 'how many rows a sweep removed, by kind; written with each step, so that it is right also of one that was killed';
+
+COMMENT ON COLUMN retention_removed.run_id IS 'the sweep';
+
+COMMENT ON COLUMN retention_removed.kind IS 'what was removed';
+
+COMMENT ON COLUMN retention_removed.rows IS 'how many';
+
+CREATE TABLE retention_run (
+    id bigint NOT NULL,
+    instance uuid NOT NULL,
+    cause text NOT NULL COLLATE pg_catalog."C",
+    began_at timestamp with time zone NOT NULL,
+    lease_until timestamp with time zone,
+    ended_at timestamp with time zone,
+    outcome text COLLATE pg_catalog."C",
+    fault text COLLATE pg_catalog."C",
+    columns_proven integer DEFAULT 0 NOT NULL,
+    columns_looked integer DEFAULT 0 NOT NULL,
+    rows_looked bigint DEFAULT 0 NOT NULL,
+    remaining bigint,
+    suspects evidence[] DEFAULT '{}'::evidence[] NOT NULL,
+    CONSTRAINT retention_run_cause CHECK ((cause = ANY (ARRAY['start'::text, 'schedule'::text, 'retry'::text, 'hand'::text]))),
+    CONSTRAINT retention_run_clean CHECK (((outcome IS DISTINCT FROM 'clean'::text) OR COALESCE((remaining = 0), false))),
+    CONSTRAINT retention_run_columns_looked CHECK ((columns_looked >= 0)),
+    CONSTRAINT retention_run_columns_proven CHECK ((columns_proven >= 0)),
+    CONSTRAINT retention_run_ended CHECK ((((ended_at IS NULL) = (outcome IS NULL)) AND ((ended_at IS NULL) = (lease_until IS NOT NULL)))),
+    CONSTRAINT retention_run_failed CHECK ((COALESCE((outcome = 'failed'::text), false) = (fault IS NOT NULL))),
+    CONSTRAINT retention_run_fault CHECK ((fault = ANY (ARRAY['locked'::text, 'database'::text]))),
+    CONSTRAINT retention_run_order CHECK ((ended_at >= began_at)),
+    CONSTRAINT retention_run_outcome CHECK ((outcome = ANY (ARRAY['clean'::text, 'remains'::text, 'unfinished'::text, 'failed'::text, 'abandoned'::text]))),
+    CONSTRAINT retention_run_remaining CHECK ((remaining >= 0)),
+    CONSTRAINT retention_run_remains CHECK (((outcome IS DISTINCT FROM 'remains'::text) OR COALESCE((remaining > 0), false))),
+    CONSTRAINT retention_run_rows_looked CHECK ((rows_looked >= 0)),
+    CONSTRAINT retention_run_suspects CHECK ((cardinality(suspects) <= 100))
+)
+WITH (fillfactor='70');
+
+COMMENT ON TABLE retention_run IS 'each sweep: when, what was looked at, how many remain; the one that has not ended is under way';
+
+COMMENT ON COLUMN retention_run.id IS 'internal number';
+
+COMMENT ON COLUMN retention_run.instance IS 'the process that did it: a random number of its own, not the name of a host';
+
+COMMENT ON COLUMN retention_run.cause IS 'start: of a process; schedule: PIC_SWEEP; retry: after one that failed; hand: pic-portal sweep';
+
+COMMENT ON COLUMN retention_run.began_at IS 'when it began';
+
+COMMENT ON COLUMN retention_run.lease_until IS 'when the turn is free again if nothing more is heard of it; null once it has ended';
+
+COMMENT ON COLUMN retention_run.ended_at IS 'when it ended; null while it is under way';
+
+COMMENT ON COLUMN retention_run.outcome IS 'clean: nothing remains; remains: contact-like values were found; unfinished: it was stopped, or not all was looked at in its time; failed: see fault; abandoned: its process died';
+
+COMMENT ON COLUMN retention_run.fault IS 'why it failed. locked: somebody reads legacy_contact, such as pg_dump; database: it was away or refused';
+
+COMMENT ON COLUMN retention_run.columns_proven IS 'columns whose constraints let no address in, so that nobody need look';
+
+COMMENT ON COLUMN retention_run.columns_looked IS 'columns that were looked through, every value';
+
+COMMENT ON COLUMN retention_run.rows_looked IS 'rows that were looked through';
+
+COMMENT ON COLUMN retention_run.remaining IS 'contact-like values found, and rows of legacy_contact that could not be removed; null: it was not looked to the end';
+
+COMMENT ON COLUMN retention_run.suspects IS 'columns that look like contact information by name or contents, with the number of values, never a value';
+
+ALTER TABLE retention_run ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME retention_run_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE route (
+    sip_domain dns_name NOT NULL,
+    access_edge dns_name NOT NULL,
+    service_id bigint NOT NULL,
+    request_id bigint NOT NULL,
+    since timestamp with time zone NOT NULL,
+    CONSTRAINT route_not_to_itself CHECK (((access_edge)::text <> (sip_domain)::text))
+);
+
+COMMENT ON TABLE route IS 'the routes in force: a SIP domain is in force once';
+
+COMMENT ON COLUMN route.sip_domain IS 'SIP domain';
+
+COMMENT ON COLUMN route.access_edge IS 'Access Edge FQDN that serves it';
+
+COMMENT ON COLUMN route.service_id IS 'the service that holds the domain';
+
+COMMENT ON COLUMN route.request_id IS 'the request that brought this route into force';
+
+COMMENT ON COLUMN route.since IS 'when this route came into force';
+
+CREATE TABLE secret (
+    only_one boolean DEFAULT true NOT NULL,
+    value bytea NOT NULL,
+    CONSTRAINT secret_length CHECK ((octet_length(value) = 32)),
+    CONSTRAINT secret_only_one CHECK (only_one)
+);
+
+COMMENT ON TABLE secret IS 'this database''s secret, made once: management keys are derived from it';
+
+COMMENT ON COLUMN secret.only_one IS 'always true: there is one row';
+
+COMMENT ON COLUMN secret.value IS '32 random bytes, key of the HMAC that makes a management key out of a submission id';
+
+CREATE TABLE service (
+    id bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    programme text NOT NULL COLLATE pg_catalog."C",
+    number text NOT NULL COLLATE pg_catalog."C",
+    token text NOT NULL COLLATE pg_catalog."C",
+    key_hash digest NOT NULL,
+    CONSTRAINT service_number CHECK ((number ~ '^[A-Z0-9]{1,32}$'::text)),
+    CONSTRAINT service_number_no_name CHECK (((number ~ '[0-9]'::text) AND (number !~ '[A-Z]{5}'::text))),
+    CONSTRAINT service_programme CHECK ((programme = ANY (ARRAY['volume_licensing'::text, 'partner_network'::text, 'service_provider'::text, 'high_volume'::text]))),
+    CONSTRAINT service_token CHECK ((token ~ '^[0-9A-HJKMNP-TV-Z]{16}$'::text))
+)
+WITH (autovacuum_analyze_threshold='1000', autovacuum_vacuum_threshold='1000');
+
+COMMENT ON TABLE service IS 'what an agreement holds; several services may bear one agreement number, each is opened by its own key';
+
+COMMENT ON COLUMN service.id IS 'internal number';
+
+COMMENT ON COLUMN service.created_at IS 'when its first request was submitted';
+
+COMMENT ON COLUMN service.programme IS 'licensing programme';
+
+COMMENT ON COLUMN service.number IS 'normalised agreement number: identifies, never authorises; 0: words stood there and were removed by a sweep';
+
+COMMENT ON COLUMN service.token IS 'public token that a TXT record names to give a domain to this service, 80 random bits in Crockford base32';
+
+COMMENT ON COLUMN service.key_hash IS 'SHA-256 of the management key';
+
+ALTER TABLE service ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME service_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE session (
+    token_hash digest NOT NULL,
+    service_id bigint NOT NULL,
+    began_at timestamp with time zone NOT NULL,
+    seen_at timestamp with time zone NOT NULL,
+    CONSTRAINT session_seen CHECK ((seen_at >= began_at))
+)
+WITH (fillfactor='70');
+
+COMMENT ON TABLE session IS 'who is signed in: a browser that has shown a service''s management key';
+
+COMMENT ON COLUMN session.token_hash IS 'SHA-256 of the token in the cookie';
+
+COMMENT ON COLUMN session.service_id IS 'the service that it opens';
+
+COMMENT ON COLUMN session.began_at IS 'when it began; the absolute end counts from here';
+
+COMMENT ON COLUMN session.seen_at IS 'when it was last used, to the minute; the idle end counts from here';
+
+CREATE TABLE staff (
+    id bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    role text NOT NULL COLLATE pg_catalog."C",
+    password text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone NOT NULL,
+    password_at timestamp with time zone NOT NULL,
+    disabled_at timestamp with time zone,
+    CONSTRAINT staff_disabled_at CHECK ((disabled_at >= created_at)),
+    CONSTRAINT staff_name_form CHECK ((name ~ '^[a-z0-9][a-z0-9._-]{1,31}$'::text)),
+    CONSTRAINT staff_password CHECK ((password ~ '^\$argon2id\$v=19\$m=[0-9]{1,8},t=[0-9]{1,3},p=[0-9]{1,3}\$[A-Za-z0-9+/]{11,64}\$[A-Za-z0-9+/]{43}$'::text)),
+    CONSTRAINT staff_password_at CHECK ((password_at >= created_at)),
+    CONSTRAINT staff_role CHECK ((role = ANY (ARRAY['reader'::text, 'agent'::text])))
+);
+
+COMMENT ON TABLE staff IS 'accounts of the support desk; staff are not customers, and no account is known by an address';
+
+COMMENT ON COLUMN staff.id IS 'internal number; events and the audit name it';
+
+COMMENT ON COLUMN staff.name IS 'what is typed to sign in; no "@" fits, so it is never an e-mail address';
+
+COMMENT ON COLUMN staff.role IS 'reader: may look; agent: may act too';
+
+COMMENT ON COLUMN staff.password IS 'argon2id in PHC form';
+
+COMMENT ON COLUMN staff.created_at IS 'when the account was made';
+
+COMMENT ON COLUMN staff.password_at IS 'when the password was last set';
+
+COMMENT ON COLUMN staff.disabled_at IS 'since when nobody can sign in with it; null: somebody can';
+
+CREATE TABLE staff_audit (
+    id bigint NOT NULL,
+    staff_id bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    action text NOT NULL COLLATE pg_catalog."C",
+    request_id bigint,
+    service_id bigint,
+    reason text COLLATE pg_catalog."C",
+    CONSTRAINT staff_audit_about CHECK (
+CASE
+    WHEN (action = ANY (ARRAY['checked-again'::text, 'refused'::text, 'withdrew'::text])) THEN ((request_id IS NOT NULL) AND (service_id IS NULL))
+    WHEN (action = 'cancelled'::text) THEN ((request_id IS NOT NULL) AND (service_id IS NOT NULL))
+    WHEN (action = 'looked'::text) THEN ((request_id IS NULL) <> (service_id IS NULL))
+    ELSE ((request_id IS NULL) AND (service_id IS NULL))
+END),
+    CONSTRAINT staff_audit_action CHECK ((action = ANY (ARRAY['signed-in'::text, 'signed-out-everywhere'::text, 'password-changed'::text, 'looked'::text, 'exported'::text, 'checked-again'::text, 'refused'::text, 'withdrew'::text, 'cancelled'::text]))),
+    CONSTRAINT staff_audit_reason CHECK ((reason = ANY (ARRAY['not-eligible'::text, 'duplicate'::text, 'wrong-information'::text, 'policy'::text, 'owner-asked'::text]))),
+    CONSTRAINT staff_audit_refusal CHECK (((action <> 'refused'::text) OR (reason <> 'owner-asked'::text))),
+    CONSTRAINT staff_audit_why CHECK (((action = ANY (ARRAY['refused'::text, 'cancelled'::text])) = (reason IS NOT NULL)))
+);
+
+COMMENT ON TABLE staff_audit IS 'what the support desk looked at and did; append-only, kept for a year';
+
+COMMENT ON COLUMN staff_audit.id IS 'internal number, in order of time';
+
+COMMENT ON COLUMN staff_audit.staff_id IS 'who';
+
+COMMENT ON COLUMN staff_audit.at IS 'when';
+
+COMMENT ON COLUMN staff_audit.action IS 'what';
+
+COMMENT ON COLUMN staff_audit.request_id IS 'the request it was about, of a cancellation the one that cancels; no reference, because the audit outlives requests';
+
+COMMENT ON COLUMN staff_audit.service_id IS 'the service it was about; no reference either';
+
+COMMENT ON COLUMN staff_audit.reason IS 'why, of a refusal or a cancellation';
+
+ALTER TABLE staff_audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME staff_audit_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+ALTER TABLE staff ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME staff_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE staff_session (
+    token_hash digest NOT NULL,
+    staff_id bigint NOT NULL,
+    began_at timestamp with time zone NOT NULL,
+    seen_at timestamp with time zone NOT NULL,
+    CONSTRAINT staff_session_seen CHECK ((seen_at >= began_at))
+)
+WITH (fillfactor='70');
+
+COMMENT ON TABLE staff_session IS 'browsers in which somebody is signed in to the support desk';
+
+COMMENT ON COLUMN staff_session.token_hash IS 'SHA-256 of the token in the cookie';
+
+COMMENT ON COLUMN staff_session.staff_id IS 'the account';
+
+COMMENT ON COLUMN staff_session.began_at IS 'when it began; the absolute end counts from here';
+
+COMMENT ON COLUMN staff_session.seen_at IS 'when it was last used, to the minute; the idle end counts from here';
+
+CREATE TABLE staff_set_up (
+    only_one boolean DEFAULT true NOT NULL,
+    token_hash digest NOT NULL,
+    until timestamp with time zone NOT NULL,
+    CONSTRAINT staff_set_up_only_one CHECK (only_one)
+);
+
+COMMENT ON TABLE staff_set_up IS 'the link by which the first account is made; there is one at most, and none once there is an account';
+
+COMMENT ON COLUMN staff_set_up.only_one IS 'always true: there is one row';
+
+COMMENT ON COLUMN staff_set_up.token_hash IS 'SHA-256 of the token in the link';
+
+COMMENT ON COLUMN staff_set_up.until IS 'when the link dies';
+
+ALTER TABLE ONLY check_progress
+    ADD CONSTRAINT check_progress_pkey PRIMARY KEY (request_id);
+
+ALTER TABLE ONLY event
+    ADD CONSTRAINT event_pkey PRIMARY KEY (request_id, seq);
+
+ALTER TABLE ONLY finding
+    ADD CONSTRAINT finding_pkey PRIMARY KEY (request_id, code, subject);
+
+ALTER TABLE ONLY instance
+    ADD CONSTRAINT instance_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY request_edge
+    ADD CONSTRAINT request_edge_pkey PRIMARY KEY (request_id, ordinal);
+
+ALTER TABLE ONLY request
+    ADD CONSTRAINT request_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY request
+    ADD CONSTRAINT request_reference UNIQUE (reference);
+
+ALTER TABLE ONLY request_route
+    ADD CONSTRAINT request_route_pkey PRIMARY KEY (request_id, sip_domain);
+
+ALTER TABLE ONLY request
+    ADD CONSTRAINT request_submission UNIQUE (submission_hash);
+
+ALTER TABLE ONLY retention_removed
+    ADD CONSTRAINT retention_removed_pkey PRIMARY KEY (run_id, kind);
+
+ALTER TABLE ONLY retention_run
+    ADD CONSTRAINT retention_run_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY route
+    ADD CONSTRAINT route_pkey PRIMARY KEY (sip_domain);
+
+ALTER TABLE ONLY secret
+    ADD CONSTRAINT secret_pkey PRIMARY KEY (only_one);
+
+ALTER TABLE ONLY service
+    ADD CONSTRAINT service_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY session
+    ADD CONSTRAINT session_pkey PRIMARY KEY (token_hash);
+
+ALTER TABLE ONLY staff_audit
+    ADD CONSTRAINT staff_audit_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY staff
+    ADD CONSTRAINT staff_name UNIQUE (name);
+
+ALTER TABLE ONLY staff
+    ADD CONSTRAINT staff_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY staff_session
+    ADD CONSTRAINT staff_session_pkey PRIMARY KEY (token_hash);
+
+ALTER TABLE ONLY staff_set_up
+    ADD CONSTRAINT staff_set_up_pkey PRIMARY KEY (only_one);
+
+ALTER TABLE ONLY watch
+    ADD CONSTRAINT watch_pkey PRIMARY KEY (request_id);
+
+ALTER TABLE ONLY work
+    ADD CONSTRAINT work_pkey PRIMARY KEY (request_id);
+
+CREATE INDEX event_lost ON event USING btree (request_id, subject) WHERE (code = 'domain-lost'::text);
+
+CREATE INDEX finding_blocking ON finding USING btree (request_id) WHERE (severity = 'blocking'::text);
+
+CREATE INDEX finding_by_code ON finding USING btree (code, request_id) WHERE (severity <> ALL (ARRAY['ok'::text, 'skipped'::text]));
+
+CREATE INDEX finding_held ON finding USING btree (subject) WHERE (code = 'domain-held'::text);
+
+CREATE UNIQUE INDEX request_edge_once ON request_edge USING btree (reverse((access_edge)::text), request_id);
+
+CREATE INDEX request_ended_by_state ON request USING btree (state, id) WHERE (state <> 'pending'::text);
+
+CREATE INDEX request_of_service ON request USING btree (service_id, id);
+
+CREATE UNIQUE INDEX request_one_pending ON request USING btree (service_id) WHERE (state = 'pending'::text);
+
+CREATE INDEX request_provisioned_when ON request USING btree (ended_at) INCLUDE (submitted_at) WHERE (state = 'provisioned'::text);
+
+CREATE INDEX request_route_backwards ON request_route USING btree (reverse((sip_domain)::text));
+
+CREATE INDEX request_to_forget ON request USING btree (ended_at) WHERE (state = ANY (ARRAY['withdrawn'::text, 'rejected'::text]));
+
+CREATE UNIQUE INDEX retention_run_under_way ON retention_run USING btree ((true)) WHERE (ended_at IS NULL);
+
+CREATE INDEX retention_run_when ON retention_run USING btree (began_at);
+
+CREATE INDEX route_of_request ON route USING btree (request_id);
+
+CREATE INDEX route_of_service ON route USING btree (service_id);
+
+CREATE INDEX service_number_to_mask ON service USING btree (id) WHERE ((number !~ '[0-9]'::text) OR (number ~ '[A-Z]{5}'::text));
+
+CREATE INDEX service_opened_by ON service USING btree (number, key_hash);
+
+CREATE INDEX session_of_service ON session USING btree (service_id);
+
+CREATE INDEX staff_audit_of_staff ON staff_audit USING btree (staff_id);
+
+CREATE INDEX staff_audit_when ON staff_audit USING btree (at);
+
+CREATE INDEX staff_session_of_staff ON staff_session USING btree (staff_id);
+
+CREATE INDEX watch_due ON watch USING btree (due_at);
+
+CREATE INDEX work_due ON work USING btree (due_at);
+
+CREATE TRIGGER event_append_only BEFORE UPDATE ON event FOR EACH ROW EXECUTE FUNCTION event_is_append_only();
+
+CREATE TRIGGER request_final BEFORE UPDATE ON request FOR EACH ROW WHEN ((old.state <> 'pending'::text)) EXECUTE FUNCTION request_is_final();
+
+CREATE TRIGGER request_whole AFTER INSERT ON request REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION request_is_whole();
+
+CREATE TRIGGER staff_audit_append_only BEFORE UPDATE ON staff_audit FOR EACH STATEMENT EXECUTE FUNCTION staff_audit_is_append_only();
+
+ALTER TABLE ONLY check_progress
+    ADD CONSTRAINT check_progress_request FOREIGN KEY (request_id) REFERENCES request(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY event
+    ADD CONSTRAINT event_request FOREIGN KEY (request_id) REFERENCES request(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY event
+    ADD CONSTRAINT event_staff FOREIGN KEY (staff_id) REFERENCES staff(id);
+
+ALTER TABLE ONLY finding
+    ADD CONSTRAINT finding_request FOREIGN KEY (request_id) REFERENCES request(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY request_edge
+    ADD CONSTRAINT request_edge_request FOREIGN KEY (request_id) REFERENCES request(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY request_route
+    ADD CONSTRAINT request_route_edge FOREIGN KEY (request_id, edge) REFERENCES request_edge(request_id, ordinal) ON DELETE CASCADE;
+
+ALTER TABLE ONLY request
+    ADD CONSTRAINT request_service FOREIGN KEY (service_id) REFERENCES service(id);
+
+ALTER TABLE ONLY retention_removed
+    ADD CONSTRAINT retention_removed_run FOREIGN KEY (run_id) REFERENCES retention_run(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY route
+    ADD CONSTRAINT route_request FOREIGN KEY (request_id) REFERENCES request(id);
+
+ALTER TABLE ONLY route
+    ADD CONSTRAINT route_service FOREIGN KEY (service_id) REFERENCES service(id);
+
+ALTER TABLE ONLY session
+    ADD CONSTRAINT session_service FOREIGN KEY (service_id) REFERENCES service(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY staff_audit
+    ADD CONSTRAINT staff_audit_staff FOREIGN KEY (staff_id) REFERENCES staff(id);
+
+ALTER TABLE ONLY staff_session
+    ADD CONSTRAINT staff_session_staff FOREIGN KEY (staff_id) REFERENCES staff(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY watch
+    ADD CONSTRAINT watch_request FOREIGN KEY (request_id) REFERENCES request(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY work
+    ADD CONSTRAINT work_request FOREIGN KEY (request_id) REFERENCES request(id) ON DELETE CASCADE;
+

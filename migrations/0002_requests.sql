@@ -1,0 +1,325 @@
+-- Services, requests, routes and timelines, and the rules that they are held to.
+--
+-- There is no column for a name, an e-mail address, a telephone number or free text, and there
+-- must never be one.
+
+-- A session keeps the plans by which foreign keys are checked. One that it makes when the table has a page
+-- or two, and is known to, reads the table from end to end for every row that refers to it, until the next
+-- ANALYZE: six thousand requests later a submit read five times as many pages. So nobody counts the rows of
+-- `service`, `request` and `request_edge` before there are a thousand; VACUUM counts them too.
+CREATE TABLE service (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT service_pkey PRIMARY KEY,
+    created_at timestamptz NOT NULL,
+    programme text COLLATE "C" NOT NULL CONSTRAINT service_programme CHECK (
+        programme IN ('volume_licensing', 'partner_network', 'service_provider', 'high_volume')),
+    number text COLLATE "C" NOT NULL CONSTRAINT service_number CHECK (number ~ '^[A-Z0-9]{1,32}$'),
+    token text COLLATE "C" NOT NULL CONSTRAINT service_token CHECK (token ~ '^[0-9A-HJKMNP-TV-Z]{16}$'),
+    key_hash digest NOT NULL,
+    -- A digit, and at most four letters in a row: no name is stored as an agreement number.
+    CONSTRAINT service_number_no_name CHECK (number ~ '[0-9]' AND number !~ '[A-Z]{5}')
+) WITH (autovacuum_analyze_threshold = 1000, autovacuum_vacuum_threshold = 1000);
+COMMENT ON TABLE service IS 'what an agreement holds; several services may bear one agreement number, each is opened by its own key';
+COMMENT ON COLUMN service.id IS 'internal number';
+COMMENT ON COLUMN service.created_at IS 'when its first request was submitted';
+COMMENT ON COLUMN service.programme IS 'licensing programme';
+COMMENT ON COLUMN service.number IS 'normalised agreement number: identifies, never authorises; 0: words stood there and were removed by a sweep';
+COMMENT ON COLUMN service.token IS 'public token that a TXT record names to give a domain to this service, 80 random bits in Crockford base32';
+COMMENT ON COLUMN service.key_hash IS 'SHA-256 of the management key';
+-- Signing in: number and key together, so that a number that exists and one that does not cost the same.
+CREATE INDEX service_opened_by ON service (number, key_hash);
+-- The sweep finds what is no number, without a look at all the others.
+CREATE INDEX service_number_to_mask ON service (id) WHERE number !~ '[0-9]' OR number ~ '[A-Z]{5}';
+
+CREATE TABLE session (
+    token_hash digest CONSTRAINT session_pkey PRIMARY KEY,
+    service_id bigint NOT NULL CONSTRAINT session_service REFERENCES service ON DELETE CASCADE,
+    began_at timestamptz NOT NULL,
+    seen_at timestamptz NOT NULL CONSTRAINT session_seen CHECK (seen_at >= began_at)
+) WITH (fillfactor = 70);
+COMMENT ON TABLE session IS 'who is signed in: a browser that has shown a service''s management key';
+COMMENT ON COLUMN session.token_hash IS 'SHA-256 of the token in the cookie';
+COMMENT ON COLUMN session.service_id IS 'the service that it opens';
+COMMENT ON COLUMN session.began_at IS 'when it began; the absolute end counts from here';
+COMMENT ON COLUMN session.seen_at IS 'when it was last used, to the minute; the idle end counts from here';
+-- The sessions of one service: when one is opened beyond the bound, and when its key is replaced.
+CREATE INDEX session_of_service ON session (service_id);
+
+-- Every row dies once, when it leaves pending: the state stands in predicates of indexes, so that this
+-- is no HOT update. What is counted is read from indexes alone where the pages are known to be visible.
+CREATE TABLE request (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT request_pkey PRIMARY KEY,
+    service_id bigint NOT NULL CONSTRAINT request_service REFERENCES service,
+    submitted_at timestamptz NOT NULL,
+    ended_at timestamptz,
+    reference text COLLATE "C" NOT NULL CONSTRAINT request_reference UNIQUE
+        CONSTRAINT request_reference_form CHECK (reference ~ '^PIC(-[0-9A-HJKMNP-TV-Z]{4}){4}$'),
+    kind text COLLATE "C" NOT NULL CONSTRAINT request_kind CHECK (kind IN ('initiate', 'update', 'cancel')),
+    deployment text COLLATE "C" CONSTRAINT request_deployment CHECK (deployment IN ('on_premises', 'split')),
+    state text COLLATE "C" NOT NULL DEFAULT 'pending' CONSTRAINT request_state CHECK (
+        state IN ('pending', 'provisioned', 'rejected', 'withdrawn')),
+    reason text COLLATE "C" CONSTRAINT request_reason CHECK (
+        reason IN ('expired', 'not-eligible', 'duplicate', 'wrong-information', 'policy')),
+    submission_hash digest NOT NULL CONSTRAINT request_submission UNIQUE,
+    content_hash digest NOT NULL,
+    CONSTRAINT request_cancel_deploys_nothing CHECK ((kind = 'cancel') = (deployment IS NULL)),
+    CONSTRAINT request_ended CHECK ((state = 'pending') = (ended_at IS NULL)),
+    CONSTRAINT request_rejected CHECK ((state = 'rejected') = (reason IS NOT NULL))
+) WITH (
+    autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
+    autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02,
+    autovacuum_analyze_threshold = 1000);
+COMMENT ON TABLE request IS 'what an administrator asked of a service; carries the whole wanted set of routes';
+COMMENT ON COLUMN request.id IS 'internal number, in order of submission';
+COMMENT ON COLUMN request.service_id IS 'the service it is about';
+COMMENT ON COLUMN request.submitted_at IS 'when it was stored; promise and limit count from here';
+COMMENT ON COLUMN request.ended_at IS 'when it left pending; null while it is pending';
+COMMENT ON COLUMN request.reference IS 'public, unguessable name: whoever holds it may see the request';
+COMMENT ON COLUMN request.kind IS 'initiate, update or cancel';
+COMMENT ON COLUMN request.deployment IS 'on_premises, or split: users of a domain both on-premises and online; null for a cancel';
+COMMENT ON COLUMN request.state IS 'pending, and then provisioned, rejected or withdrawn for good';
+COMMENT ON COLUMN request.reason IS 'why it was rejected; null otherwise';
+COMMENT ON COLUMN request.submission_hash IS 'SHA-256 of the form''s submission id: the same submission is stored once';
+COMMENT ON COLUMN request.content_hash IS 'SHA-256 of what was submitted, to tell a retry from another request under the same submission id';
+-- The rule that a service has one pending request at a time, and the look-up of that one.
+CREATE UNIQUE INDEX request_one_pending ON request (service_id) WHERE state = 'pending';
+-- The requests of one service, newest first.
+CREATE INDEX request_of_service ON request (service_id, id);
+-- The desk's list of what has ended in one way; what is pending has its row in `work`.
+CREATE INDEX request_ended_by_state ON request (state, id) WHERE state <> 'pending';
+-- What the sweep is to remove.
+CREATE INDEX request_to_forget ON request (ended_at) WHERE state IN ('withdrawn', 'rejected');
+-- The desk's overview: provisioned a day, and how long it took. A range of this index and nothing else is
+-- read. A request is written to it once, when it is provisioned.
+CREATE INDEX request_provisioned_when ON request (ended_at) INCLUDE (submitted_at) WHERE state = 'provisioned';
+
+-- Written once and never changed, like `request_route` and `event`. Frozen later, if they live: to freeze
+-- rows as soon as they are there cost 80 bytes of write-ahead log a submit.
+CREATE TABLE request_edge (
+    request_id bigint NOT NULL CONSTRAINT request_edge_request REFERENCES request ON DELETE CASCADE,
+    ordinal smallint NOT NULL CONSTRAINT request_edge_ten_at_most CHECK (ordinal BETWEEN 1 AND 10),
+    access_edge dns_name NOT NULL,
+    CONSTRAINT request_edge_pkey PRIMARY KEY (request_id, ordinal)
+) WITH (
+    autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_analyze_threshold = 1000, autovacuum_vacuum_threshold = 1000);
+COMMENT ON TABLE request_edge IS 'the Access Edge FQDNs of a request, ten at most';
+COMMENT ON COLUMN request_edge.request_id IS 'the request';
+COMMENT ON COLUMN request_edge.ordinal IS 'place in the request, from 1';
+COMMENT ON COLUMN request_edge.access_edge IS 'Access Edge FQDN';
+-- The rule that a request names an edge once, by the very index by which the desk finds an edge: backwards,
+-- because a name's sub-domains begin alike then. A name backwards is as much once as the name.
+CREATE UNIQUE INDEX request_edge_once ON request_edge ((reverse(access_edge) COLLATE "C"), request_id);
+
+CREATE TABLE request_route (
+    request_id bigint NOT NULL,
+    edge smallint NOT NULL,
+    sip_domain dns_name NOT NULL,
+    CONSTRAINT request_route_pkey PRIMARY KEY (request_id, sip_domain),
+    CONSTRAINT request_route_edge FOREIGN KEY (request_id, edge) REFERENCES request_edge ON DELETE CASCADE
+) WITH (autovacuum_vacuum_insert_scale_factor = 0.05);
+COMMENT ON TABLE request_route IS 'the routes a request wants: a SIP domain once, at one Access Edge';
+COMMENT ON COLUMN request_route.request_id IS 'the request';
+COMMENT ON COLUMN request_route.edge IS 'ordinal of the Access Edge within the request';
+COMMENT ON COLUMN request_route.sip_domain IS 'SIP domain';
+-- The desk finds a domain and its sub-domains. Without the request beside the name entries are shorter, and
+-- the same names share one.
+CREATE INDEX request_route_backwards ON request_route ((reverse(sip_domain) COLLATE "C"));
+
+CREATE TABLE route (
+    sip_domain dns_name CONSTRAINT route_pkey PRIMARY KEY,
+    access_edge dns_name NOT NULL CONSTRAINT route_not_to_itself CHECK (access_edge <> sip_domain),
+    service_id bigint NOT NULL CONSTRAINT route_service REFERENCES service,
+    request_id bigint NOT NULL CONSTRAINT route_request REFERENCES request,
+    since timestamptz NOT NULL
+);
+COMMENT ON TABLE route IS 'the routes in force: a SIP domain is in force once';
+COMMENT ON COLUMN route.sip_domain IS 'SIP domain';
+COMMENT ON COLUMN route.access_edge IS 'Access Edge FQDN that serves it';
+COMMENT ON COLUMN route.service_id IS 'the service that holds the domain';
+COMMENT ON COLUMN route.request_id IS 'the request that brought this route into force';
+COMMENT ON COLUMN route.since IS 'when this route came into force';
+-- What a service has in force.
+CREATE INDEX route_of_service ON route (service_id);
+-- Whether a route stands on a request is asked for each one that the sweep deletes.
+CREATE INDEX route_of_request ON route (request_id);
+
+CREATE TABLE event (
+    request_id bigint NOT NULL CONSTRAINT event_request REFERENCES request ON DELETE CASCADE,
+    seq integer NOT NULL CONSTRAINT event_seq CHECK (seq > 0),
+    at timestamptz NOT NULL,
+    actor text COLLATE "C" NOT NULL CONSTRAINT event_actor CHECK (actor IN ('administrator', 'staff', 'portal')),
+    code text COLLATE "C" NOT NULL CONSTRAINT event_code CHECK (code IN (
+        'submitted', 'held', 'blocked', 'provisioned', 'rejected', 'withdrawn', 'domain-gained', 'domain-lost',
+        'key-replaced', 'at-risk', 'recovered', 'check-asked')),
+    subject dns_name,
+    staff_id bigint,
+    times integer NOT NULL DEFAULT 1 CONSTRAINT event_times CHECK (times > 0),
+    last_at timestamptz,
+    CONSTRAINT event_pkey PRIMARY KEY (request_id, seq),
+    CONSTRAINT event_subject CHECK ((code IN ('domain-gained', 'domain-lost')) = (subject IS NOT NULL)),
+    CONSTRAINT event_by_staff CHECK (staff_id IS NULL OR actor = 'staff'),
+    CONSTRAINT event_again CHECK ((times > 1) = (last_at IS NOT NULL)),
+    CONSTRAINT event_in_order CHECK (last_at >= at)
+) WITH (autovacuum_vacuum_insert_scale_factor = 0.05);
+COMMENT ON TABLE event IS 'the timeline of a request; append-only, but for counting what happens again';
+COMMENT ON COLUMN event.request_id IS 'the request';
+COMMENT ON COLUMN event.seq IS 'place in the request''s timeline, from 1, in order of when it happened last; the largest is how often anything has happened, the sum of `times`';
+COMMENT ON COLUMN event.at IS 'when it happened, the first time where it happened several times';
+COMMENT ON COLUMN event.actor IS 'administrator, staff or portal; never a name';
+COMMENT ON COLUMN event.code IS 'what happened';
+COMMENT ON COLUMN event.subject IS 'the SIP domain it is about, where it is about one';
+COMMENT ON COLUMN event.staff_id IS 'the account that did it, where staff did; never shown to administrators';
+COMMENT ON COLUMN event.times IS 'how often it happened within a day';
+COMMENT ON COLUMN event.last_at IS 'when it happened last; null where it happened once';
+-- Which domains a request has lost is asked by its page, whatever else its timeline holds.
+CREATE INDEX event_lost ON event (request_id, subject) WHERE code = 'domain-lost';
+
+-- ---------------------------------------------------------------------------------------------
+-- Rules that span rows
+
+CREATE FUNCTION event_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.seq > OLD.seq AND NEW.times = OLD.times + 1 AND NEW.last_at >= coalesce(OLD.last_at, OLD.at)
+       AND ROW(NEW.request_id, NEW.at, NEW.actor, NEW.code, NEW.subject, NEW.staff_id)
+           IS NOT DISTINCT FROM ROW(OLD.request_id, OLD.at, OLD.actor, OLD.code, OLD.subject, OLD.staff_id) THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'the timeline is append-only' USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+COMMENT ON FUNCTION event_is_append_only() IS
+    'refuses to change an event, but for one change: it happened once more, and moves to the end of its timeline';
+CREATE TRIGGER event_append_only BEFORE UPDATE ON event
+    FOR EACH ROW EXECUTE FUNCTION event_is_append_only();
+
+CREATE FUNCTION request_is_final() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'an ended request does not change' USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+COMMENT ON FUNCTION request_is_final() IS 'refuses to move a request out of a final state';
+CREATE TRIGGER request_final BEFORE UPDATE ON request
+    FOR EACH ROW WHEN (OLD.state <> 'pending') EXECUTE FUNCTION request_is_final();
+
+-- A request and its edges and routes are stored by one statement; at its end this looks at the whole.
+-- The planner does not know how few rows that are, and a session that planned after an ANALYZE at the wrong
+-- moment joined both tables from end to end, with temporary files, for every submit: eight times slower, and
+-- worse as the tables grow. Every row of interest is reached through an index.
+CREATE FUNCTION request_is_whole() RETURNS trigger LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM added r
+        LEFT JOIN LATERAL (SELECT count(*) AS n FROM request_edge WHERE request_id = r.id) e ON true
+        LEFT JOIN LATERAL (SELECT count(*) AS n, count(DISTINCT edge) AS edges FROM request_route WHERE request_id = r.id) d ON true
+        WHERE CASE r.kind WHEN 'cancel' THEN e.n + d.n > 0
+              ELSE e.n = 0 OR d.edges <> e.n OR d.n > 1000 END
+    ) THEN
+        RAISE EXCEPTION 'a request wants 1 to 10 edges with 1 to 1000 domains in all, each edge at least one; a cancel wants none'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'request_whole';
+    END IF;
+    IF EXISTS (
+        SELECT FROM added r JOIN request_edge e ON e.request_id = r.id
+        JOIN request_route d ON d.request_id = r.id AND d.sip_domain = e.access_edge
+    ) THEN
+        RAISE EXCEPTION 'a SIP domain is never an Access Edge of its own request'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'request_domain_is_no_host';
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION request_is_whole() IS
+    'docs/field.md#edges-and-domains: what a request must carry, checked when the statement that stores it ends';
+CREATE TRIGGER request_whole AFTER INSERT ON request REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION request_is_whole();
+
+-- ---------------------------------------------------------------------------------------------
+-- Timelines
+
+-- What may happen again and again (a zone that comes and goes, a key that is replaced every second)
+-- is counted in the entry that is there, if that began within a day, and moves it to the end. So a
+-- timeline grows by a few rows a day at most, the entry that stands last is what happened last, and
+-- two that take turns, at risk and recovered, are two rows. The other events happen to a request once.
+--
+-- The last 100 entries are looked through: so many are shown.
+CREATE FUNCTION pic_append_event(
+    ids bigint[], happened_at timestamptz, by_actor text, what text, about text DEFAULT NULL, by_staff bigint DEFAULT NULL
+) RETURNS void LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+DECLARE
+    counted bigint[] := '{}';
+BEGIN
+    IF cardinality(ids) = 0 THEN
+        RETURN;
+    END IF;
+    -- Two that append to one timeline go one after the other.
+    PERFORM FROM request WHERE id = ANY (ids) ORDER BY id FOR NO KEY UPDATE;
+    IF what NOT IN ('submitted', 'provisioned', 'rejected', 'withdrawn') THEN
+        WITH before AS MATERIALIZED (
+            SELECT i.id, l.seq, (SELECT max(e.seq) FROM event e WHERE e.request_id = i.id) AS last
+            FROM unnest(ids) AS i (id)
+            CROSS JOIN LATERAL (
+                SELECT n.seq
+                FROM (SELECT e.* FROM event e WHERE e.request_id = i.id ORDER BY e.seq DESC LIMIT 100) n
+                WHERE n.code = what AND n.actor = by_actor AND n.at > happened_at - interval '24 hours'
+                  AND n.subject IS NOT DISTINCT FROM about AND n.staff_id IS NOT DISTINCT FROM by_staff
+                ORDER BY n.seq DESC LIMIT 1
+            ) l
+        ),
+        moved AS (
+            UPDATE event e SET seq = b.last + 1, times = e.times + 1, last_at = greatest(happened_at, e.at, e.last_at)
+            FROM before b WHERE e.request_id = b.id AND e.seq = b.seq
+            RETURNING e.request_id
+        )
+        SELECT coalesce(array_agg(request_id), '{}') INTO counted FROM moved;
+    END IF;
+    INSERT INTO event (request_id, seq, at, actor, code, subject, staff_id)
+    SELECT i, 1 + coalesce((SELECT max(e.seq) FROM event e WHERE e.request_id = i), 0),
+           happened_at, by_actor, what, about, by_staff
+    FROM unnest(ids) AS i WHERE i <> ALL (counted) ORDER BY i;
+END $$;
+COMMENT ON FUNCTION pic_append_event(bigint[], timestamptz, text, text, text, bigint) IS
+    'appends one event to the timeline of each request, or counts it in the entry that tells the same';
+
+-- ---------------------------------------------------------------------------------------------
+-- Sessions and keys
+
+-- The live sessions of one service are bounded: whoever signs in beyond that ends the oldest. The row of
+-- the service is locked first, so that of those who sign in at the same moment each sees the sessions of the
+-- one before.
+CREATE FUNCTION pic_open_session(
+    of_number text, by_key bytea, token bytea, absolute_end interval, idle_end interval, most bigint
+) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    now_at constant timestamptz := pic_now();
+    opened bigint;
+BEGIN
+    -- A key that is being replaced is waited for, and opens nothing then.
+    SELECT id INTO opened FROM service WHERE number = of_number AND key_hash = by_key LIMIT 1 FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    DELETE FROM session
+    WHERE service_id = opened AND (began_at <= now_at - absolute_end OR seen_at <= now_at - idle_end);
+    DELETE FROM session WHERE token_hash IN (
+        SELECT s.token_hash FROM session s WHERE s.service_id = opened
+        ORDER BY s.began_at DESC, s.token_hash OFFSET most - 1);
+    INSERT INTO session (token_hash, service_id, began_at, seen_at) VALUES (token, opened, now_at, now_at);
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION pic_open_session(text, bytea, bytea, interval, interval, bigint) IS
+    'opens a session on the service with this number and this hash of its management key, and says whether there is one; ends what is over of its sessions, and the oldest beyond so many';
+
+CREATE FUNCTION pic_replace_key(of_service bigint, new_hash bytea, keep bytea) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    -- Whoever signs in at this moment holds the row too: by the old key it is seen below, or refused.
+    PERFORM FROM service WHERE id = of_service FOR NO KEY UPDATE;
+    IF NOT EXISTS (SELECT FROM session WHERE token_hash = keep AND service_id = of_service) THEN
+        RETURN false;
+    END IF;
+    UPDATE service SET key_hash = new_hash WHERE id = of_service;
+    DELETE FROM session WHERE service_id = of_service AND token_hash <> keep;
+    PERFORM pic_append_event(ARRAY(SELECT max(id) FROM request WHERE service_id = of_service),
+                             pic_now(), 'administrator', 'key-replaced');
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION pic_replace_key(bigint, bytea, bytea) IS
+    'replaces the management key of a service and ends every session on it but the one to keep, which asks for it; false: that one has ended, nothing was changed';

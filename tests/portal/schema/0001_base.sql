@@ -1,0 +1,1 @@
+-- The migration itself makes the one row that there is, the secret.
