@@ -22,7 +22,7 @@ use axum::{
     http::{Request, StatusCode, header},
 };
 use http_body_util::BodyExt as _;
-use pic_portal::{code, secret::ManagementKey};
+use pic_portal::{base32, secret::ManagementKey};
 use support::app::TestApp;
 use tower::ServiceExt as _;
 
@@ -177,7 +177,7 @@ struct Chance(u64);
 
 impl Chance {
     fn seeded() -> Self {
-        Self(u64::from_le_bytes(code::random()))
+        Self(u64::from_le_bytes(base32::random()))
     }
 
     fn below(&mut self, end: usize) -> usize {

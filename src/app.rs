@@ -14,12 +14,12 @@ use crate::{
     db::{Database, PgPool, notify::Notifier},
     request::{
         live::Hub,
-        look_up::Readers,
+        loader::RequestLoader,
         pages::{BlankForm, Edition},
         queue::{self, Queue},
     },
     secret::Secret,
-    staff::gate::Gate,
+    staff::login_throttle::LoginThrottle,
     web::{Around, metrics::Meter, site::Site},
 };
 
@@ -32,12 +32,12 @@ struct Inner {
     db: Database,
     site: Arc<Site>,
     notifier: Notifier,
-    readers: Readers,
+    loader: RequestLoader,
     blank_form: BlankForm,
     edition: Edition,
     queue: Queue,
     hub: Hub,
-    gate: Arc<Gate>,
+    gate: Arc<LoginThrottle>,
     around: Around,
     stopping: CancellationToken,
 }
@@ -63,11 +63,11 @@ impl App {
         let stopping = CancellationToken::new();
         Self(Arc::new(Inner {
             hub: Hub::new(&db.pool, &site, &notifier, &stopping),
-            readers: Readers::new(&db.pool),
+            loader: RequestLoader::new(&db.pool),
             blank_form: BlankForm::default(),
             edition: Edition::of(&site),
             queue: Queue::new(db.pool.clone(), notifier.clone(), limits, runtime),
-            gate: Arc::new(Gate::new(site.throttle.clock.clone())),
+            gate: Arc::new(LoginThrottle::new(site.throttle.clock.clone())),
             around: Around::new(&site),
             db,
             site,
@@ -90,8 +90,8 @@ impl App {
 
     /// Loads requests.
     #[must_use]
-    pub fn readers(&self) -> &Readers {
-        &self.0.readers
+    pub fn loader(&self) -> &RequestLoader {
+        &self.0.loader
     }
 
     /// The state of the middleware around every handler.
@@ -108,7 +108,7 @@ impl App {
 
     /// Limits sign-in attempts of the staff.
     #[must_use]
-    pub fn gate(&self) -> &Gate {
+    pub fn gate(&self) -> &LoginThrottle {
         &self.0.gate
     }
 
@@ -158,10 +158,10 @@ parts! {
     Secret: app => app.0.db.secret.clone();
     Arc<Site>: app => Arc::clone(&app.0.site);
     Notifier: app => app.0.notifier.clone();
-    Readers: app => app.0.readers.clone();
+    RequestLoader: app => app.0.loader.clone();
     BlankForm: app => app.0.blank_form.clone();
     Edition: app => app.0.edition.clone();
     Queue: app => app.0.queue.clone();
     Hub: app => app.0.hub.clone();
-    Arc<Gate>: app => Arc::clone(&app.0.gate);
+    Arc<LoginThrottle>: app => Arc::clone(&app.0.gate);
 }

@@ -114,8 +114,8 @@ impl Cli {
                 let (filter, format) = self.given.log()?;
                 let config = self.given.config()?;
                 telemetry::init(filter, format);
-                let aside = aside()?;
-                runtime()?.block_on(serve::serve(config, aside.handle()))
+                let writer_runtime = writer_runtime()?;
+                runtime()?.block_on(serve::serve(config, writer_runtime.handle()))
             }
             Command::Check { domain, edge } => {
                 let config = self.given.config()?;
@@ -152,10 +152,10 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 /// A runtime of one thread, for work that must go on however many requests come in.
-fn aside() -> std::io::Result<tokio::runtime::Runtime> {
+fn writer_runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
-        .thread_name("aside")
+        .thread_name("writer_runtime")
         .enable_all()
         .build()
 }

@@ -11,7 +11,7 @@ use axum::{
 };
 use serde::Serialize;
 
-use crate::{code, db};
+use crate::{base32, db};
 
 /// Why a handler has no page to return.
 #[derive(Debug, thiserror::Error)]
@@ -381,7 +381,7 @@ impl From<Error> for Problem {
 impl Problem {
     /// Logs the cause once, under an id that is all the client sees of it.
     fn internal(cause: &dyn std::fmt::Display) -> Self {
-        let incident = code::encode(&code::random::<5>());
+        let incident = base32::encode(&base32::random::<5>());
         tracing::error!(incident, %cause, "internal error");
         let mut problem = Self::of(StatusCode::INTERNAL_SERVER_ERROR);
         problem.incident = Some(incident);

@@ -8,13 +8,13 @@
 //!
 //! # The modules
 //!
-//! One module for each feature; the layers are file names inside it. `mod.rs` and `form.rs` do no
+//! One module for each feature; the layers are file names inside it. the file of the module and its `form.rs` do no
 //! I/O, only `store.rs` uses SQL, only `pages` knows HTTP and templates. `tests/portal/house.rs`
 //! checks the imports.
 //!
 //! | module | what it is for |
 //! |---|---|
-//! | [`names`], [`agreement`], [`code`] | what a person typed, parsed: names of hosts and domains, agreement numbers, random codes |
+//! | [`names`], [`agreement`], [`base32`] | what a person typed, parsed: names of hosts and domains, agreement numbers, random codes |
 //! | [`request`] | a request: its state machine, form, storage and pages; [`request::live`] reports its changes by stream, JSON, feed, calendar and support bundle |
 //! | [`service`] | the service of an agreement: signing in with its management key, changing it, cancelling it |
 //! | [`readiness`] | the readiness checks of DNS and certificates: facts, judgement, words |
@@ -63,11 +63,14 @@
 //! this. Comments refer to them by file and section, as in `docs/field.md#edges-and-domains`;
 //! `tests/portal/papers.rs` follows each reference.
 
+// A module with parts is `request.rs` beside `request/`.
+#![warn(clippy::mod_module_files)]
+
 pub mod agreement;
 pub mod app;
+pub mod base32;
 pub mod cli;
 pub mod clock;
-pub mod code;
 pub mod column;
 pub mod config;
 pub mod db;
@@ -75,7 +78,6 @@ pub mod error;
 pub mod help;
 pub mod meter;
 pub mod metrics;
-mod named;
 pub mod names;
 pub mod provisioning;
 pub mod readiness;
@@ -88,5 +90,6 @@ pub mod service;
 pub mod session;
 pub mod staff;
 pub mod telemetry;
+mod text_enum;
 pub mod topic;
 pub mod web;

@@ -8,7 +8,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::code;
+use crate::base32;
 
 /// The database's secret, 32 bytes: management keys are derived from it, so that a retry of the
 /// same submission shows the same key although SQL keeps only hashes.
@@ -53,7 +53,7 @@ impl ManagementKey {
     /// A new key, to replace a lost one.
     #[must_use]
     pub fn random() -> Self {
-        Self(code::random())
+        Self(base32::random())
     }
 
     /// The key of the service that `submission` creates: the first 128 bits of its HMAC-SHA-256
@@ -70,7 +70,7 @@ impl ManagementKey {
     /// for `1`. `None` if that is no management key.
     #[must_use]
     pub fn parse(typed: &str) -> Option<Self> {
-        code::decode(&code::symbols(typed)?).map(Self)
+        base32::decode(&base32::symbols(typed)?).map(Self)
     }
 
     /// SHA-256 of the 16 bytes, which SQL keeps.
@@ -88,7 +88,7 @@ impl ManagementKey {
     /// The text for the receipt, and for nothing else: 26 symbols in groups of four.
     #[must_use]
     pub fn reveal(&self) -> String {
-        code::encode_grouped(&self.0)
+        base32::encode_grouped(&self.0)
     }
 }
 
@@ -113,13 +113,13 @@ impl<const N: usize> Token<N> {
     /// A new random token.
     #[must_use]
     pub fn random() -> Self {
-        Self(code::random())
+        Self(base32::random())
     }
 
     /// Reads a token that was given out. `None` if it has another form.
     #[must_use]
     pub fn parse(value: &str) -> Option<Self> {
-        code::decode(value).map(Self)
+        base32::decode(value).map(Self)
     }
 
     /// SHA-256 of its bytes, which SQL keeps.
@@ -131,7 +131,7 @@ impl<const N: usize> Token<N> {
     /// The text to give to its owner, and to no one else.
     #[must_use]
     pub fn reveal(&self) -> String {
-        code::encode(&self.0)
+        base32::encode(&self.0)
     }
 }
 

@@ -4,6 +4,7 @@
 //! finishes its request (`docs/performance.md#traps-met`). Every wait for a client has a limit
 //! ([`Limits`]); waits for our own handlers have none.
 
+mod activity;
 mod admission;
 mod bodies;
 mod body;
@@ -11,11 +12,10 @@ mod connection;
 mod limits;
 pub mod network;
 mod preface;
-mod pulse;
-pub mod refusal;
 pub mod request_id;
 mod shares;
 mod socket;
+pub mod static_errors;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -31,7 +31,6 @@ pub(crate) use self::bodies::{Counted, Held};
 use self::{
     admission::Admission,
     connection::{Server, refuse},
-    refusal::Refusals,
 };
 pub use self::{
     bodies::{Bodies, NoRoom},
@@ -39,6 +38,7 @@ pub use self::{
     limits::Limits,
     shares::Over,
 };
+use crate::server::static_errors::StaticErrors;
 
 /// Length of the listen queue, which the system lowers to its own limit.
 const BACKLOG: u32 = 4096;
@@ -69,7 +69,7 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// The HTTP server: which connections are accepted or refused, and how it stops. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Door {
+pub struct HttpServer {
     limits: Limits,
     admission: Arc<Admission>,
     bodies: Bodies,
@@ -78,7 +78,7 @@ pub struct Door {
     cut: CancellationToken,
 }
 
-impl Door {
+impl HttpServer {
     /// A server with these limits.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
@@ -111,7 +111,7 @@ impl Door {
     /// closes when all earlier connections have ended. After [`Limits::stop`] the rest are cut.
     pub async fn serve(self, listener: TcpListener, router: Router, stop: CancellationToken) {
         let server = Arc::new(Server {
-            refusals: Refusals::render(&router).await,
+            refusals: StaticErrors::render(&router).await,
             router,
             limits: self.limits.clone(),
             bodies: self.bodies.clone(),

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use pic_portal::{
     db::{Database, PgPool},
-    request::{look_up::store::look_up, reference::Reference},
+    request::{loader::store::look_up, reference::Reference},
     staff::{
-        desk::store as desk,
+        case::store as desk,
         queue::{Filter, Query, store},
     },
 };
@@ -191,7 +191,7 @@ pub(crate) async fn measure(db: &Database, requests: i64) {
         desk::history(pool, service)
             .await
             .expect("a history")
-            .spells
+            .holdings
             .len()
     })
     .await;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use pic_portal::{
     provisioning::store::settle_due,
-    request::{look_up::store::look_up, reference::Reference, store::submit},
+    request::{loader::store::look_up, reference::Reference, store::submit},
     staff::queue::{Filter, Query, store as desk},
 };
 

@@ -6,7 +6,7 @@ use pic_portal::{
     db::notify::Notifier,
     provisioning::{
         checking::store as checking,
-        store::{Look, Place, claim, settle_due},
+        store::{BatchOutcome, Place, claim, settle_due},
         worker::Worker,
     },
     request::store::submit,
@@ -27,7 +27,7 @@ async fn store(sized: &Sized, pending: usize) {
     }
 }
 
-async fn look(sized: &Sized, since: Option<chrono::DateTime<chrono::Utc>>) -> (Look, f64) {
+async fn look(sized: &Sized, since: Option<chrono::DateTime<chrono::Utc>>) -> (BatchOutcome, f64) {
     let began = Instant::now();
     let look = settle_due(&sized.db.pool, 500, since, &WAITS)
         .await

@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, PgPool};
 /// The portal's statement that stores requests.
 const SUBMIT: &str = include_str!("../../src/request/submit.sql");
 /// The portal's statement for a status page.
-const LOOK_UP: &str = include_str!("../../src/request/look_up.sql");
+const LOOK_UP: &str = include_str!("../../src/request/load.sql");
 
 /// Requests stored by one statement when a database is filled.
 const STEP: usize = 500;

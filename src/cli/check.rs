@@ -13,7 +13,7 @@ use crate::{
         engine::{Checker, Checks},
         net::Reach,
         tls::Tls,
-        words::{Teller, called},
+        wording::{Teller, called},
     },
 };
 

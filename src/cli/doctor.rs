@@ -11,7 +11,7 @@ use crate::{
         KEPT, RULE, Run,
         health::{self, Health},
         store,
-        words::{self, Terms},
+        wording::{self, Terms},
     },
 };
 
@@ -49,7 +49,7 @@ impl Doctor {
             expiry: config.clocks.expiry,
         };
         if self.json {
-            let mut report = words::report(terms, &runs, true);
+            let mut report = wording::report(terms, &runs, true);
             report["database"] = machine(&health, config.opening.pool);
             report["settings"] = json!({
                 "checks": config.checks.as_str(),
@@ -104,7 +104,7 @@ fn text(terms: Terms, runs: &[Run], health: &Health, pool: u32) -> String {
     ];
     lines.extend(
         KEPT.iter()
-            .map(|kept| format!("  {}: {}", kept.what, words::how_long(kept.until, terms))),
+            .map(|kept| format!("  {}: {}", kept.what, wording::how_long(kept.until, terms))),
     );
     lines.extend([String::new(), "The last sweeps, newest first".into()]);
     if runs.is_empty() {
@@ -114,11 +114,11 @@ fn text(terms: Terms, runs: &[Run], health: &Health, pool: u32) -> String {
         let began = run.began_at.format("%Y-%m-%d %H:%M:%S UTC");
         lines.push(format!(
             "  {began}, {}: {}",
-            words::cause(run.cause),
-            words::outcome(run)
+            wording::cause(run.cause),
+            wording::outcome(run)
         ));
         if !run.removed.is_empty() {
-            lines.push(format!("    removed: {}", words::removed(run)));
+            lines.push(format!("    removed: {}", wording::removed(run)));
         }
         lines.extend(
             run.looked

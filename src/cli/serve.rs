@@ -26,7 +26,7 @@ use crate::{
     request::queue,
     retention::sweep::Sweeper,
     routes,
-    server::{self, Door, Limits},
+    server::{self, HttpServer, Limits},
     web::{
         limit::Throttle,
         origin::Origin,
@@ -36,7 +36,7 @@ use crate::{
 
 /// Runs the portal until SIGINT or SIGTERM: no request is cut off, and a private PostgreSQL is
 /// stopped with it.
-pub(super) async fn serve(config: Config, aside: &Handle) -> Result<(), Failure> {
+pub(super) async fn serve(config: Config, writer_runtime: &Handle) -> Result<(), Failure> {
     let stop = CancellationToken::new();
     // Before anything is started, so that a signal during the start stops it cleanly too.
     let (mut terminate, mut interrupt) = (
@@ -77,7 +77,7 @@ pub(super) async fn serve(config: Config, aside: &Handle) -> Result<(), Failure>
                 &config,
                 (checks, clock),
                 private.as_ref(),
-                aside,
+                writer_runtime,
                 stop,
             )
             .await
@@ -142,7 +142,7 @@ async fn serve_on(
     config: &Config,
     (checks, clock): (Checks, Clock),
     private: Option<&PrivatePostgres>,
-    aside: &Handle,
+    writer_runtime: &Handle,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
     let address = listener.local_addr()?;
@@ -157,14 +157,14 @@ async fn serve_on(
         site(config, address, checks.clone()),
         notifier.clone(),
         queue::Limits::default(),
-        Some(aside.clone()),
+        Some(writer_runtime.clone()),
     );
     tracing::info!("{}", in_words(checks.mode(), checks.proof()));
     tracing::info!("{}", proof_in_words(checks.proof()));
     // With checks on, the worker runs on the main runtime and its cores; with checks off it shares
     // the writers' runtime, so that a flood of connections cannot starve it.
     let works_on = match checks.mode() {
-        Mode::Off => aside.clone(),
+        Mode::Off => writer_runtime.clone(),
         Mode::Advise | Mode::Enforce => Handle::current(),
     };
     let worker = Worker::new(pool.clone(), config.waits, notifier)
@@ -177,7 +177,7 @@ async fn serve_on(
     let worker_meter = worker.meter().clone();
     let worker = works_on.spawn(worker.run(stop.clone()));
     let sweeper = Sweeper::new(pool.clone(), config.sweep, stop.clone());
-    let door = Door::new(limits);
+    let door = HttpServer::new(limits);
     let metrics = Metrics::new(
         app.clone(),
         worker_meter,
@@ -247,7 +247,7 @@ async fn serve_metrics(listener: Option<TcpListener>, metrics: Metrics, stop: Ca
         refusals: 4,
         ..Limits::default()
     };
-    Door::new(limits)
+    HttpServer::new(limits)
         .serve(listener, endpoint::router(metrics), stop)
         .await;
 }

@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Failure, reach, say};
 use crate::{
     config::Config,
-    retention::{Cause, Outcome, Run, sweep::Sweeper, words},
+    retention::{Cause, Outcome, Run, sweep::Sweeper, wording},
 };
 
 /// Sweeps once, whether a portal is running or not, and prints what was done. Waits while another
@@ -33,7 +33,7 @@ pub(super) async fn run(config: Config) -> Result<(), Failure> {
 }
 
 fn tell(run: &Run) -> Result<(), Failure> {
-    say(&format!("removed: {}", words::removed(run)));
+    say(&format!("removed: {}", wording::removed(run)));
     say(&format!(
         "checked: {} columns whose constraints allow no address, {} rows of {} others",
         run.looked.proven, run.looked.rows, run.looked.columns
@@ -48,7 +48,7 @@ fn tell(run: &Run) -> Result<(), Failure> {
         }
         _ => Err(Failure::Sweep(format!(
             "the sweep is not clean: {}",
-            words::outcome(run)
+            wording::outcome(run)
         ))),
     }
 }

@@ -12,7 +12,10 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(config.listen, "127.0.0.1:8080".parse().unwrap());
     assert_eq!(config.provider, "Skype");
     let plain: Vec<_> = config.plain_domains.iter().map(SipDomain::as_str).collect();
-    assert_eq!(plain, ["msn.com", "outlook.com", "live.com", "hotmail.com"]);
+    assert_eq!(
+        plain,
+        ["msn.com", "preflight.com", "live.com", "hotmail.com"]
+    );
     assert_eq!(config.clocks.promise, Duration::from_hours(48));
     assert_eq!(config.clocks.expiry, Duration::from_hours(30 * 24));
     assert_eq!(config.waits.first, Duration::from_secs(30));

@@ -20,7 +20,7 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{Error, PgPool};
-use crate::code;
+use crate::base32;
 
 /// The channel on which processes wake each other's background tasks.
 pub const WORK_CHANNEL: &str = "pic_work";
@@ -261,5 +261,5 @@ pub async fn notify(pool: &PgPool, channel: &str, payload: &str) -> Result<(), E
 
 /// `wait` plus up to a fifth, so that processes do not poll at the same moment.
 fn jittered(wait: Duration) -> Duration {
-    wait + wait * u32::from(code::random::<1>()[0]) / (5 * 255)
+    wait + wait * u32::from(base32::random::<1>()[0]) / (5 * 255)
 }

@@ -11,17 +11,17 @@
 //! - a connection that was idle for a second is checked before it is used, and if it is dead, all
 //!   that were idle with it are closed: after a restart of the server no statement gets a dead
 //!   connection;
-//! - while the server is suspect, attempts to connect are short (see [`keep`]), so that the first
+//! - while the server is suspect, attempts to connect are short (see [`idle`]), so that the first
 //!   answer comes within a second of its return;
 //! - statements that can be repeated safely are retried once when the connection was lost
 //!   ([`PgPool::again`]).
 //!
-//! Limits in the server come on top (`SETTINGS` in [`keep`]). Behind a pooler in transaction mode
+//! Limits in the server come on top (`SETTINGS` in [`idle`]). Behind a pooler in transaction mode
 //! they may have no effect; the limits here do not depend on them.
 
 mod ask;
 pub mod budget;
-mod keep;
+mod idle;
 
 use std::{
     fmt, io,
@@ -42,10 +42,8 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use self::{
-    ask::Ask,
-    keep::{Keep, Live, is_loss},
-};
+use self::ask::Ask;
+use crate::db::pool::idle::{Keep, Live, is_loss};
 
 /// How long a statement of a page may take, including the wait for a connection. A page may need
 /// several statements: see [`budget`].
@@ -90,7 +88,7 @@ impl PgPool {
     /// The same pool, for statements that can be repeated safely (reads, and writes that recognise
     /// a repeat): when the connection is lost, they are retried once on a new one.
     #[must_use]
-    pub const fn again(&self) -> Again<'_> {
+    pub const fn retrying(&self) -> Again<'_> {
         Again(self)
     }
 

@@ -1,13 +1,13 @@
 //! Explains each finding: what it means, and how to fix it.
 //!
 //! One text for each code (`docs/design.md#contract`), with the lines that
-//! [`words`](crate::readiness::words) has for it, filled in for `contoso.com`. Source:
+//! [`words`](crate::readiness::wording) has for it, filled in for `contoso.com`. Source:
 //! `docs/field.md#dns-certificate-transport`.
 
 use super::Explanation;
 use crate::{
     names::{AccessEdge, EdgeRoutes, Fqdn, SipDomain},
-    readiness::{Code, Finding, Mode, ProofMode, Severity, words::Teller},
+    readiness::{Code, Finding, Mode, ProofMode, Severity, wording::Teller},
 };
 
 /// The explanation of `code`, at a portal for the network `provider` whose checks are as strict as

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     apart::Batch,
     meter::Meter,
-    store::{self, Look, Place, Settled, Verdicts, Waits},
+    store::{self, BatchOutcome, Place, Settled, Verdicts, Waits},
 };
 use crate::db::{self, PgPool, notify::Notifier};
 
@@ -92,7 +92,7 @@ impl Settler {
         })
     }
 
-    async fn look(&self, since: Option<DateTime<Utc>>) -> Result<Look, db::Error> {
+    async fn look(&self, since: Option<DateTime<Utc>>) -> Result<BatchOutcome, db::Error> {
         loop {
             let most = self.most.load(Relaxed);
             match store::settle_due(&self.pool, most, since, &self.waits).await {
@@ -114,10 +114,10 @@ impl Settler {
     }
 
     /// Claims what is due, and leaves it to [`Batch::settle`], which can settle each request alone.
-    async fn one_by_one(&self, most: u32) -> Result<Look, db::Error> {
+    async fn one_by_one(&self, most: u32) -> Result<BatchOutcome, db::Error> {
         let claim = store::claim(&self.pool, Place::Pending, most, LEASE).await?;
         let batch = Batch::Pending(Verdicts::default());
-        Ok(Look {
+        Ok(BatchOutcome {
             settled: batch.settle(&self.pool, &claim, &self.waits).await?,
             full: claim.len() >= usize::try_from(most).unwrap_or(usize::MAX),
             again: true,

@@ -143,7 +143,7 @@ pub async fn settle(
 
 /// What one look at what is due came to, see [`settle_due`].
 #[derive(Debug)]
-pub struct Look {
+pub struct BatchOutcome {
     /// What became of what it took.
     pub settled: Settled,
     /// Whether it took as many as it was to: there may be more.
@@ -167,7 +167,7 @@ pub async fn settle_due(
     most: u32,
     since: Option<DateTime<Utc>>,
     waits: &Waits,
-) -> Result<Look, db::Error> {
+) -> Result<BatchOutcome, db::Error> {
     let most = i32::try_from(most).unwrap_or(i32::MAX);
     settle_these(pool, None, Some(most), since, waits, json!([])).await
 }
@@ -180,7 +180,7 @@ async fn settle_these(
     since: Option<DateTime<Utc>>,
     waits: &Waits,
     told: Value,
-) -> Result<Look, db::Error> {
+) -> Result<BatchOutcome, db::Error> {
     let row = sqlx::query!(
         r#"SELECT provisioned AS "provisioned!", held AS "held!", waiting AS "waiting!", expired AS "expired!",
                   coalesce(full_batch, false) AS "full!", again AS "again!", next_since,
@@ -202,7 +202,7 @@ async fn settle_these(
     let count = |n: i32| usize::try_from(n).unwrap_or_default();
     let idle =
         |seconds: f64| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX);
-    Ok(Look {
+    Ok(BatchOutcome {
         settled: Settled {
             provisioned: count(row.provisioned),
             held: count(row.held),
@@ -260,7 +260,7 @@ pub async fn idle_for(pool: &PgPool, watching: bool) -> Result<Option<Duration>,
            ) AS due_at"#,
         watching,
     )
-    .fetch_one(pool.again())
+    .fetch_one(pool.retrying())
     .await?;
     let until = |due: DateTime<Utc>| (due - row.now).to_std().unwrap_or_default();
     Ok(row.due_at.map(until))

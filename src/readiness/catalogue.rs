@@ -11,7 +11,7 @@ mod edge;
 mod record;
 
 use super::Severity;
-use crate::{named::named, topic::Topic};
+use crate::{text_enum::text_enum, topic::Topic};
 
 /// What the portal knows about a code, in words for people.
 #[derive(Debug)]
@@ -117,7 +117,7 @@ impl Owner {
     }
 }
 
-/// A line to copy: into a zone, a shell, or an order. [`words`](super::words) fills the names in.
+/// A line to copy: into a zone, a shell, or an order. [`wording`](super::wording) fills the names in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line {
     /// The right SRV record, for a zone file.
@@ -158,7 +158,7 @@ pub enum Line {
 /// Declares the codes and where the entry of each stands.
 macro_rules! codes {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal => $entry:path,)+ }) => {
-        named! {
+        text_enum! {
             $(#[$meta])*
             $name { $($(#[$doc])* $variant = $text,)+ }
         }

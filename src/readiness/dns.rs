@@ -133,7 +133,7 @@ impl Dns {
     pub async fn srv(&self, domain: &SipDomain) -> SrvFacts {
         let deadline = self.deadline();
         let Some(owner) = wire::name(&format!("{SRV_PREFIX}.{domain}")) else {
-            return SrvFacts::impossible();
+            return SrvFacts::invalid();
         };
         let answers: Vec<_> = match self.everyone(&owner, RecordType::SRV, deadline).await {
             Ok(said) => said

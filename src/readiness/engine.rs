@@ -34,7 +34,7 @@ use super::{
     Code, Finding, Mode, ProofMode, Severity, bound,
     dns::{AddressFacts, Addresses, Dns, SrvFacts, TokenFacts, Trouble},
     domain, edge,
-    meter::{Look, Meter},
+    meter::{CheckKind, Meter},
     net::Reach,
     silence::Silence,
     tls::{Tls, TlsFacts},
@@ -261,7 +261,7 @@ impl Checker {
             | TokenFacts::Disagree { .. }
             | TokenFacts::Unreachable(_) => Severity::Blocking,
         };
-        self.0.meter.looked(Look::Owner, found);
+        self.0.meter.looked(CheckKind::Owner, found);
         said
     }
 
@@ -281,7 +281,7 @@ impl Checker {
             None => SrvFacts::unanswered(Trouble::Silent),
         };
         let findings = domain::judge(domain, edge, &facts);
-        self.0.meter.looked(Look::Domain, gravest(&findings));
+        self.0.meter.looked(CheckKind::Domain, gravest(&findings));
         findings
     }
 
@@ -303,7 +303,7 @@ impl Checker {
             ),
             _ => edge::without_address(edge, &shown.addresses),
         };
-        self.0.meter.looked(Look::Edge, gravest(&findings));
+        self.0.meter.looked(CheckKind::Edge, gravest(&findings));
         findings
     }
 

@@ -5,12 +5,12 @@ use prometheus::IntCounterVec;
 use super::Severity;
 use crate::{
     meter::{self, Collectors},
-    named::named,
+    text_enum::text_enum,
 };
 
-named! {
+text_enum! {
     /// What is looked at.
-    Look {
+    CheckKind {
         /// The records of a SIP domain.
         Domain = "domain",
         /// Addresses and certificate of an Access Edge; one look may be shared by several requests.
@@ -26,7 +26,7 @@ pub struct Meter(IntCounterVec);
 
 impl Default for Meter {
     fn default() -> Self {
-        let found = |look: Look| {
+        let found = |look: CheckKind| {
             let severities = Severity::ALL.iter();
             severities.map(move |found| [look.as_str(), found.as_str()])
         };
@@ -34,14 +34,14 @@ impl Default for Meter {
             "pic_looks_total",
             "Readiness checks by what was looked at and the gravest that was found.",
             ["kind", "found"],
-            Look::ALL.iter().copied().flat_map(found),
+            CheckKind::ALL.iter().copied().flat_map(found),
         ))
     }
 }
 
 impl Meter {
     /// Something was looked at, and this is the gravest that was found.
-    pub(super) fn looked(&self, look: Look, found: Severity) {
+    pub(super) fn looked(&self, look: CheckKind, found: Severity) {
         let labels = [look.as_str(), found.as_str()];
         self.0.with_label_values(&labels).inc();
     }

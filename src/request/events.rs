@@ -1,9 +1,9 @@
 //! The catalogue of events: the title and the text of a timeline's entry, for administrators and
 //! for support staff.
 
-use crate::named::named;
+use crate::text_enum::text_enum;
 
-named! {
+text_enum! {
     /// What an entry of the timeline records. The database has the same list (`event_code`).
     EventCode {
         /// The request was stored.

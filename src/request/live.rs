@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | `/stream` | server-sent events | the open page, and programs that wait |
 //! | the page's own, with `Accept: application/json` | its status, field by field | programs |
-//! | `/feed.atom` | an entry for each event of the timeline | feed readers |
+//! | `/feed.atom` | an entry for each event of the timeline | feed loader |
 //! | `/calendar.ics` | an entry at the time that was promised | calendars |
 //! | `/support.txt` | all that support asks for | people, to copy or to send |
 //!
@@ -35,27 +35,27 @@ pub(crate) use self::{
 };
 use super::{
     Standing,
-    follow::Glance,
     reference::Reference,
     store::{Event, Request},
 };
-use crate::{clock::Clocks, code, web::site::Site};
+use crate::request::summary::Summary;
+use crate::{base32, clock::Clocks, web::site::Site};
 
 /// A version of what a page or an event of the stream shows, in 8 letters and digits: while it is
 /// the same nothing new is shown, apart from times that pass.
 #[must_use]
-pub(crate) fn version(glance: &Glance, clocks: &Clocks) -> String {
-    let standing = Standing::of(&glance.facts, clocks, glance.now);
+pub(crate) fn version(summary: &Summary, clocks: &Clocks) -> String {
+    let standing = Standing::of(&summary.facts, clocks, summary.now);
     let shown = format!(
         "{} {} {} {:?} {:?} {:?}",
-        glance.seq,
+        summary.seq,
         standing.as_str(),
         standing.is_overdue(),
-        glance.findings,
-        glance.checked_at,
-        glance.due_at,
+        summary.findings,
+        summary.checked_at,
+        summary.due_at,
     );
-    code::encode(&Sha256::digest(shown)[..5])
+    base32::encode(&Sha256::digest(shown)[..5])
 }
 
 /// The absolute address of a request's page, as people see it.

@@ -5,7 +5,7 @@ use std::{collections::HashSet, fmt};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::{code, column::text_column};
+use crate::{base32, column::text_column};
 
 /// The public, unguessable name of a request: `PIC-7K3M-9QTX-4HWD-2ZRB`, 80 random bits in
 /// Crockford base32 (`docs/design.md#words`). Anyone who has it may see the request.
@@ -16,14 +16,14 @@ impl Reference {
     /// A new random reference.
     #[must_use]
     pub fn random() -> Self {
-        Self(code::random())
+        Self(base32::random())
     }
 
     /// Reads what a person typed or a link holds: any case, with or without `PIC` and hyphens, `O`
     /// for `0` and `I` or `L` for `1`. `None` if it is no reference.
     #[must_use]
     pub fn parse(typed: &str) -> Option<Self> {
-        let symbols = code::symbols(typed)?;
+        let symbols = base32::symbols(typed)?;
         let body = match symbols.len() {
             16 => symbols.as_str(),
             19 => symbols
@@ -31,7 +31,7 @@ impl Reference {
                 .or_else(|| symbols.strip_prefix("P1C"))?,
             _ => return None,
         };
-        code::decode(body).map(Self)
+        base32::decode(body).map(Self)
     }
 }
 
@@ -39,7 +39,7 @@ text_column!(Reference, Self::parse, |reference| &reference.to_string());
 
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PIC-{}", code::encode_grouped(&self.0))
+        write!(f, "PIC-{}", base32::encode_grouped(&self.0))
     }
 }
 
@@ -117,7 +117,7 @@ impl ServiceToken {
     /// A new random token.
     #[must_use]
     pub fn random() -> Self {
-        Self(code::encode(&code::random::<10>()))
+        Self(base32::encode(&base32::random::<10>()))
     }
 
     /// The 16 symbols of the token.

@@ -139,7 +139,7 @@ pub async fn was_sent(pool: &PgPool, id: &SubmissionId) -> Result<bool, db::Erro
         r#"SELECT EXISTS (SELECT FROM request WHERE submission_hash = $1::bytea) AS "sent!""#,
         &id.hash()
     )
-    .fetch_one(pool.again())
+    .fetch_one(pool.retrying())
     .await?;
     Ok(sent)
 }
@@ -407,7 +407,7 @@ pub async fn in_force(pool: &PgPool, domain: &SipDomain) -> Result<bool, db::Err
         r#"SELECT EXISTS (SELECT FROM route WHERE sip_domain = $1::text) AS "found!""#,
         domain.as_str()
     )
-    .fetch_one(pool.again())
+    .fetch_one(pool.retrying())
     .await?;
     Ok(found)
 }
@@ -426,7 +426,7 @@ pub async fn new_domains(pool: &PgPool, request: &Request) -> Result<Vec<SipDoma
         request.id,
         request.service.0,
     )
-    .fetch_all(pool.again())
+    .fetch_all(pool.retrying())
     .await?;
     Ok(domains)
 }

@@ -35,7 +35,7 @@ pub struct Health {
 pub async fn health(pool: &PgPool) -> Result<Health, db::Error> {
     // The table belongs to the migrator, and does not exist when queries are checked at build time.
     let schema: i64 = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success")
-        .fetch_one(pool.again())
+        .fetch_one(pool.retrying())
         .await?;
     let health = sqlx::query_as!(
         Health,
@@ -54,7 +54,7 @@ pub async fn health(pool: &PgPool) -> Result<Health, db::Error> {
            FROM pg_class c WHERE c.oid = 'legacy_contact'::regclass"#,
         schema,
     )
-    .fetch_one(pool.again())
+    .fetch_one(pool.retrying())
     .await?;
     Ok(health)
 }

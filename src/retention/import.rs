@@ -55,7 +55,7 @@ pub struct Order {
     pub format: Format,
     /// Where the management keys go; must not be there yet.
     pub keys: PathBuf,
-    /// Look, and store nothing.
+    /// Scan, and store nothing.
     pub dry_run: bool,
     /// The agreement numbers that could be telephone numbers were checked and are none; else they are
     /// refused.

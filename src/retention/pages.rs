@@ -8,10 +8,8 @@ use axum::{
 };
 use std::sync::Arc;
 
-use super::{
-    KEPT, RULE, Run, store,
-    words::{self, Terms},
-};
+use super::{KEPT, RULE, Run, store};
+use crate::retention::wording::{self, Terms};
 use crate::{
     db::PgPool,
     error::Error,
@@ -57,9 +55,9 @@ impl Sweep {
         let (proven, columns, rows) = (run.looked.proven, run.looked.columns, run.looked.rows);
         Self {
             began: when(run.began_at, now),
-            cause: words::cause(run.cause),
-            outcome: words::outcome(run),
-            removed: words::removed(run),
+            cause: wording::cause(run.cause),
+            outcome: wording::outcome(run),
+            removed: wording::removed(run),
             took: run
                 .ended_at
                 .map_or_else(String::new, |ended| took(between(run.began_at, ended))),
@@ -91,7 +89,7 @@ pub(crate) async fn privacy(
     };
     let (runs, now) = store::runs_and_now(&pool, RUNS).await?;
     let answer = if accept::prefers_json(&headers) {
-        let report = words::report(terms, &runs, false).to_string();
+        let report = wording::report(terms, &runs, false).to_string();
         ([(header::CONTENT_TYPE, "application/json")], report).into_response()
     } else {
         page(
@@ -101,7 +99,7 @@ pub(crate) async fn privacy(
                 rule: RULE,
                 kept: KEPT
                     .iter()
-                    .map(|kept| (kept.what, words::how_long(kept.until, terms)))
+                    .map(|kept| (kept.what, wording::how_long(kept.until, terms)))
                     .collect(),
                 every: span(terms.sweep),
                 runs: runs.iter().map(|run| Sweep::of(run, now)).collect(),

@@ -5,8 +5,9 @@ use std::time::Duration;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Cause, Fault, Kind, Outcome, Run, Until, look::Looked};
+use super::{Cause, Fault, Kind, Outcome, Run, Until};
 use crate::db::{self, PgPool, interval};
+use crate::retention::scan::Looked;
 
 mod contacts;
 mod old;

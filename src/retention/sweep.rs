@@ -15,12 +15,12 @@ use uuid::Uuid;
 
 use super::{
     Cause, Fault, KEPT, Kind, Outcome, Run,
-    look::{self, Look},
     meter::Meter,
     store::{self, Halt, Turn},
 };
+use crate::retention::scan::{self, Scan};
 use crate::{
-    code,
+    base32,
     db::{self, PgPool},
 };
 
@@ -181,7 +181,7 @@ impl Sweeper {
             Err(Halt::TurnLost) => return Err(Halt::TurnLost),
             Err(Halt::Database(error)) => {
                 tracing::warn!(%error, "the retention sweep was interrupted");
-                (Look::default(), Some(Fault::Database))
+                (Scan::default(), Some(Fault::Database))
             }
         };
         let outcome = match (fault, look.found) {
@@ -199,7 +199,7 @@ impl Sweeper {
 
     /// Deletes and scans; returns the result, and the error that prevented contacts from being
     /// deleted.
-    async fn steps(&self, turn: &Turn) -> Result<(Look, Option<Fault>), Halt> {
+    async fn steps(&self, turn: &Turn) -> Result<(Scan, Option<Fault>), Halt> {
         let mut fault = None;
         match turn.empty_contacts().await {
             Ok(removed) => self.meter.removed(Kind::Contacts, removed),
@@ -221,7 +221,7 @@ impl Sweeper {
                 sleep(batch.elapsed()).await;
             }
         }
-        let mut look = look::through(turn, &self.stop).await?;
+        let mut look = scan::through(turn, &self.stop).await?;
         look.whole &= !self.stop.is_cancelled();
         Ok((look, fault))
     }
@@ -258,5 +258,5 @@ fn fault_of(error: &db::Error) -> Fault {
 
 /// `wait` plus or minus up to a tenth, so that processes do not sweep at the same moment.
 fn jittered(wait: Duration) -> Duration {
-    wait * 9 / 10 + wait * u32::from(code::random::<1>()[0]) / (5 * 255)
+    wait * 9 / 10 + wait * u32::from(base32::random::<1>()[0]) / (5 * 255)
 }

@@ -15,7 +15,7 @@ pub(super) struct Admission {
 
 /// The permit of one connection; released when it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Slot {
     admission: Arc<Admission>,
     network: Option<Network>,
 }
@@ -34,17 +34,17 @@ impl Admission {
     }
 
     /// A permit for a connection from `peer`, if the limits allow it.
-    pub(super) fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
+    pub(super) fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<Slot> {
         let network = (!self.limits.exempts(peer)).then(|| Network::of(peer));
         self.places.take(network, 1).ok()?;
-        Some(Place {
+        Some(Slot {
             admission: Arc::clone(self),
             network,
         })
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.admission.places.give_back(self.network, 1);
     }

@@ -12,7 +12,7 @@ use std::{
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::pulse::{Answering, Uploading};
+use crate::server::activity::{Answering, Uploading};
 
 /// A request's body that has to be complete within a limit.
 pub(super) struct Upload {

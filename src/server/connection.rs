@@ -36,11 +36,13 @@ use super::{
     body::{Download, Upload},
     limits::Limits,
     preface::Preface,
-    pulse::{Answering, LINGER_MILLIS, Pulse, Serving, Uploading},
-    refusal::Refusals,
     socket::Socket,
 };
-use crate::server::refusal::Refused;
+use crate::server::static_errors::Refused;
+use crate::server::{
+    activity::{Activity, Answering, LINGER_MILLIS, Serving, Uploading},
+    static_errors::StaticErrors,
+};
 
 /// A client that connects when a stop begins has this long to send its first byte.
 const LATE_WORD: Duration = Duration::from_secs(1);
@@ -61,7 +63,7 @@ pub(super) struct Server {
     pub(super) router: Router,
     pub(super) limits: Limits,
     pub(super) bodies: Bodies,
-    pub(super) refusals: Arc<Refusals>,
+    pub(super) refusals: Arc<StaticErrors>,
     /// When cancelled, requests in progress are answered and connections take no new ones.
     pub(super) stop: CancellationToken,
 }
@@ -86,7 +88,7 @@ impl Server {
         if first.is_http_2() {
             return Box::pin(self.http_2(stream, first, peer)).await;
         }
-        let pulse = Pulse::new(false);
+        let pulse = Activity::new(false);
         let refusals = Some(Arc::clone(&self.refusals));
         let mut socket = Socket::new(stream, first, Arc::clone(&pulse), refusals);
         while let Some(idle) = Box::pin(self.http_1(socket, peer, &pulse)).await {
@@ -105,7 +107,12 @@ impl Server {
 
     /// Serves requests until the connection has ended, or has been idle for a little while: then
     /// only the socket is kept, without hyper's buffers, which are most of a connection's memory.
-    async fn http_1(&self, socket: Socket, peer: SocketAddr, pulse: &Arc<Pulse>) -> Option<Socket> {
+    async fn http_1(
+        &self,
+        socket: Socket,
+        peer: SocketAddr,
+        pulse: &Arc<Activity>,
+    ) -> Option<Socket> {
         let mut builder = http1::Builder::new();
         builder.max_buf_size(self.limits.head_bytes);
         // Set only when it differs from hyper's own value: hyper then allocates memory for each
@@ -132,7 +139,7 @@ impl Server {
 
     async fn http_2(self: Arc<Self>, stream: TcpStream, first: Preface, peer: SocketAddr) {
         let limits = &self.limits;
-        let pulse = Pulse::new(true);
+        let pulse = Activity::new(true);
         let socket = Socket::new(stream, first, Arc::clone(&pulse), None);
         let service = service_fn(|request| {
             let (server, pulse) = (Arc::clone(&self), Arc::clone(&pulse));
@@ -160,7 +167,7 @@ impl Server {
         &self,
         request: Request<Incoming>,
         peer: SocketAddr,
-        pulse: &Arc<Pulse>,
+        pulse: &Arc<Activity>,
     ) -> Result<Response<Download>, Infallible> {
         let _serving = Serving::begin(pulse);
         let mut refused = lacks_host(&request).then_some(Refused(StatusCode::BAD_REQUEST));
@@ -193,7 +200,7 @@ impl Server {
     async fn drive<C: Future>(
         &self,
         mut connection: Pin<&mut C>,
-        pulse: &Pulse,
+        pulse: &Activity,
         end_in_good_order: impl Fn(Pin<&mut C>),
         nap: Option<Duration>,
     ) -> Outcome {

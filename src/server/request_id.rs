@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use crate::code;
+use crate::base32;
 
 /// The header with a request's id. An id that a client sends is ignored.
 pub const REQUEST_ID: &str = "x-request-id";
@@ -23,10 +23,10 @@ thread_local! {
 pub fn request_id() -> String {
     BYTES.with_borrow_mut(|(bytes, used)| {
         if *used == bytes.len() {
-            (*bytes, *used) = (code::random(), 0);
+            (*bytes, *used) = (base32::random(), 0);
         }
         *used += ID;
-        code::encode(&bytes[*used - ID..*used])
+        base32::encode(&bytes[*used - ID..*used])
     })
 }
 

@@ -1,6 +1,6 @@
 //! The socket between hyper and the client.
 //!
-//! [`Socket`] reports all activity to the connection's [`Pulse`], gives hyper the first bytes that
+//! [`Socket`] reports all activity to the connection's [`Activity`], gives hyper the first bytes that
 //! were read before, closes without losing the last response, and replaces the bare responses that
 //! hyper gives to what is no HTTP by error pages.
 
@@ -17,7 +17,8 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{preface::Preface, pulse::Pulse, refusal::Refusals};
+use super::preface::Preface;
+use crate::server::{activity::Activity, static_errors::StaticErrors};
 
 /// The most that is read and discarded after our last byte.
 const MOST_LINGERED_BYTES: usize = 1024 * 1024;
@@ -28,9 +29,9 @@ pub(super) struct Socket {
     first: Preface,
     /// Bytes that hyper had read and not used.
     unread: Bytes,
-    pulse: Arc<Pulse>,
+    pulse: Arc<Activity>,
     /// `None` over HTTP/2, where a response cannot be recognised from the bytes.
-    refusals: Option<Arc<Refusals>>,
+    refusals: Option<Arc<StaticErrors>>,
     /// Everything that was written has been sent, and it was the end of a response.
     at_boundary: bool,
     /// Our response that replaces hyper's.
@@ -49,8 +50,8 @@ impl Socket {
     pub(super) fn new(
         stream: TcpStream,
         first: Preface,
-        pulse: Arc<Pulse>,
-        refusals: Option<Arc<Refusals>>,
+        pulse: Arc<Activity>,
+        refusals: Option<Arc<StaticErrors>>,
     ) -> Self {
         pulse.read();
         Self {

@@ -70,7 +70,7 @@ impl Service {
 /// [`db::Error`] when the database is unreachable, the service does not exist, or a row is invalid.
 pub async fn look_up(pool: &PgPool, id: ServiceId) -> Result<Service, db::Error> {
     let row = sqlx::query_file!("src/service/look_up.sql", id.0)
-        .fetch_one(pool.again())
+        .fetch_one(pool.retrying())
         .await?;
     let mut routes: BTreeMap<AccessEdge, Vec<SipDomain>> = BTreeMap::new();
     for (edge, domain) in row.edges.into_iter().zip(row.domains) {

@@ -59,7 +59,7 @@ pub async fn live(pool: &PgPool, token: &SessionToken) -> Result<Option<ServiceI
         interval(SERVICE_SESSIONS.absolute),
         interval(SERVICE_SESSIONS.idle),
     )
-    .fetch_optional(pool.again())
+    .fetch_optional(pool.retrying())
     .await?;
     Ok(service.map(ServiceId))
 }
@@ -74,7 +74,7 @@ pub async fn end(pool: &PgPool, token: &SessionToken) -> Result<(), db::Error> {
         "DELETE FROM session WHERE token_hash = $1::bytea",
         &token.hash()
     )
-    .execute(pool.again())
+    .execute(pool.retrying())
     .await?;
     Ok(())
 }

@@ -61,7 +61,7 @@ pub async fn list(pool: &PgPool) -> Result<Vec<Listed>, db::Error> {
         Listed,
         r#"SELECT ROW(id, name, role) AS "account!: Account", created_at, disabled_at FROM staff ORDER BY name"#
     )
-    .fetch_all(pool.again())
+    .fetch_all(pool.retrying())
     .await?)
 }
 
@@ -157,7 +157,7 @@ pub async fn password(
         "SELECT id, password FROM staff WHERE name = $1 AND disabled_at IS NULL",
         name.map_or("", Name::as_str),
     )
-    .fetch_optional(pool.again())
+    .fetch_optional(pool.retrying())
     .await?;
     Ok(row.map(|row| (StaffId(row.id), Hashed(row.password))))
 }
@@ -194,7 +194,7 @@ pub async fn set_up_is_open(pool: &PgPool, token: &SetUpToken) -> Result<bool, d
         r#"SELECT pic_set_up_open($1::bytea) AS "open!""#,
         &token.hash()
     )
-    .fetch_one(pool.again())
+    .fetch_one(pool.retrying())
     .await?;
     Ok(open)
 }
@@ -280,7 +280,7 @@ pub async fn session(
         interval(STAFF_SESSIONS.idle),
         in_use,
     )
-    .fetch_optional(pool.again())
+    .fetch_optional(pool.retrying())
     .await?)
 }
 
@@ -300,7 +300,7 @@ pub async fn is_signed_in(pool: &PgPool, token: &SessionToken) -> Result<bool, d
         interval(STAFF_SESSIONS.absolute),
         interval(STAFF_SESSIONS.idle),
     )
-    .fetch_one(pool.again())
+    .fetch_one(pool.retrying())
     .await?;
     Ok(live)
 }
@@ -315,7 +315,7 @@ pub async fn sign_out(pool: &PgPool, token: &SessionToken) -> Result<(), db::Err
         "DELETE FROM staff_session WHERE token_hash = $1::bytea",
         &token.hash()
     )
-    .execute(pool.again())
+    .execute(pool.retrying())
     .await?;
     Ok(())
 }
@@ -350,7 +350,7 @@ pub async fn sessions(pool: &PgPool, staff: StaffId) -> Result<i64, db::Error> {
         interval(STAFF_SESSIONS.absolute),
         interval(STAFF_SESSIONS.idle),
     )
-    .fetch_one(pool.again())
+    .fetch_one(pool.retrying())
     .await?;
     Ok(count)
 }

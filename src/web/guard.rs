@@ -16,8 +16,8 @@ use tracing::Span;
 use crate::{
     error::Problem,
     server::{
-        refusal::Refused,
         request_id::{REQUEST_ID, request_id},
+        static_errors::Refused,
     },
 };
 

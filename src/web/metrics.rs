@@ -16,7 +16,7 @@ use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
 
 use crate::{
     meter::{self, Collectors},
-    server::refusal::InAdvance,
+    server::static_errors::InAdvance,
 };
 
 /// Upper ends of the classes of duration, in seconds.

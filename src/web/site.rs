@@ -10,8 +10,8 @@ use super::{
     shell::{Section, Shell},
 };
 use crate::{
+    base32,
     clock::Clocks,
-    code,
     names::SipDomain,
     readiness::{Mode, ProofMode, engine::Checks},
 };
@@ -60,7 +60,7 @@ impl Site {
         let shown = format!(
             "{build} {public_url:?} {provider:?} {support:?} {notice:?} {clocks:?} {mode:?} {proof:?}"
         );
-        code::encode(&Sha256::digest(shown)[..10])
+        base32::encode(&Sha256::digest(shown)[..10])
     }
 
     /// The frame of a page of `section`.

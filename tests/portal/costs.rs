@@ -24,7 +24,7 @@ struct Cost {
 }
 
 const SUBMIT: &str = include_str!("../../src/request/submit.sql");
-const LOOK_UP: &str = include_str!("../../src/request/look_up.sql");
+const LOOK_UP: &str = include_str!("../../src/request/load.sql");
 
 async fn run(connection: &mut PgConnection, sql: String) {
     sqlx::raw_sql(AssertSqlSafe(sql))

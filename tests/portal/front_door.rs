@@ -14,7 +14,7 @@ use std::{
 };
 
 use pic_portal::{
-    server::{Door, Limits, listen},
+    server::{HttpServer, Limits, listen},
     web::limit::Throttle,
 };
 use tokio::{
@@ -42,7 +42,7 @@ const EVERYWHERE: [&str; 9] = [
 /// A portal on a real socket.
 struct Open {
     portal: TestApp,
-    door: Door,
+    door: HttpServer,
     address: SocketAddr,
     stop: CancellationToken,
     server: JoinHandle<()>,
@@ -55,7 +55,7 @@ impl Open {
 
     async fn with_throttle(limits: Limits, throttle: Throttle) -> Self {
         let portal = TestApp::with(|site| site.throttle = throttle).await;
-        let door = Door::new(limits.within_open_files());
+        let door = HttpServer::new(limits.within_open_files());
         let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();

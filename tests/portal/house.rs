@@ -384,11 +384,11 @@ fn the_domain_stands_on_its_own() {
             "agreement.rs",
             "agreement/",
             "code.rs",
-            "request/mod.rs",
+            "request.rs",
             "request/form.rs",
             "request/reference.rs",
-            "service/mod.rs",
-            "readiness/mod.rs",
+            "service.rs",
+            "readiness.rs",
         ];
         is_in(path, places)
     };
@@ -448,7 +448,7 @@ fn the_eye_of_these_tests_is_sharp() {
         ("use std::fmt;\nuse {axum::Router, sqlx};", "sqlx"),
         ("fn f(p: &sqlx::PgPool) {}", "sqlx"),
         (
-            "use crate::{\n    db::{self, Impossible},\n    web,\n};",
+            "use crate::{\n    db::{self, InvalidRow},\n    web,\n};",
             "crate::web",
         ),
         ("use crate::{web::{form::Fields, page}};", "crate::web"),

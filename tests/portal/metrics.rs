@@ -26,9 +26,9 @@ use pic_portal::{
     db::MIGRATOR,
     metrics::{Metrics, endpoint},
     provisioning::worker::Worker,
-    readiness::{Severity, meter::Look},
+    readiness::{Severity, meter::CheckKind},
     retention,
-    server::{Door, Limits},
+    server::{HttpServer, Limits},
     web::metrics::CLASSES,
 };
 
@@ -55,7 +55,7 @@ impl Watched {
             portal.app.clone(),
             worker.meter().clone(),
             retention::meter::Meter::default(),
-            Door::new(Limits::default()),
+            HttpServer::new(Limits::default()),
         );
         Self {
             portal,
@@ -170,7 +170,7 @@ async fn every_counter_is_there_before_anything_has_happened() {
             "0"
         );
     }
-    for (look, found) in Look::ALL
+    for (look, found) in CheckKind::ALL
         .iter()
         .flat_map(|look| Severity::ALL.iter().map(move |found| (look, found)))
     {

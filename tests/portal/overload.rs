@@ -16,7 +16,7 @@ use pic_portal::{
     meter,
     request::{
         Asked,
-        look_up::store::look_up,
+        loader::store::look_up,
         queue::{Limits, NotStored, meter::Why},
         reference::{Reference, SubmissionId},
         store::{Submission, Submitted},

@@ -26,14 +26,14 @@ enum Rule {
     /// sign-in page.
     Session,
     /// The sign-in form; for a client that is signed in, its own service.
-    Door,
+    HttpServer,
     /// Ends the client's session; the response has the same bytes for all.
     SignOut,
     /// For the staff: a service's session has no meaning there. `staff/matrix.rs` has the rules.
     Staff,
 }
 
-use Rule::{Door, Open, Reference, Session, SignOut, Staff};
+use Rule::{HttpServer, Open, Reference, Session, SignOut, Staff};
 
 /// Every route with its rule, in the order in which they are tried.
 const RULES: &[(&str, &str, Rule)] = &[
@@ -58,7 +58,7 @@ const RULES: &[(&str, &str, Rule)] = &[
     ("POST", "/help/address", Open),
     ("GET", "/help/reasons/{reason}", Open),
     ("GET", "/help/findings/{code}", Open),
-    ("GET", "/service", Door),
+    ("GET", "/service", HttpServer),
     ("POST", "/service", Open),
     ("GET", "/service/routes.csv", Session),
     ("GET", "/service/edit", Session),
@@ -185,7 +185,7 @@ impl Portal {
             .post_with("/service/edit", &fields("/service/edit", &id), &own)
             .await
             .reference();
-        let invented = format!("pic_session={}", pic_portal::code::encode(&[7; 20]));
+        let invented = format!("pic_session={}", pic_portal::base32::encode(&[7; 20]));
         let locked_out = [
             ("nobody", String::new()),
             ("an invented session", invented),
@@ -329,7 +329,7 @@ async fn what_is_not_yours_looks_like_what_is_not_there() {
                     let nobody = portal.ask(method, path, UNKNOWN, "").await;
                     assert_eq!(told(&unknown), told(&nobody), "{what}");
                 }
-                Open | Door | SignOut | Staff => {
+                Open | HttpServer | SignOut | Staff => {
                     for secret in secrets {
                         assert!(!answer.body.contains(secret), "{what}: {secret}");
                     }
@@ -363,7 +363,7 @@ async fn what_is_not_yours_looks_like_what_is_not_there() {
                 let unknown = portal.ask(method, path, UNKNOWN, &portal.other).await;
                 assert_eq!(unknown.status, StatusCode::NOT_FOUND, "{what}");
             }
-            Session | Door => {
+            Session | HttpServer => {
                 for secret in secrets {
                     assert!(!answer.body.contains(secret), "{what}: {secret}");
                 }
@@ -405,7 +405,7 @@ async fn what_is_yours_is_there() {
                 assert_eq!(portal.app.work().await.provisioned, 1, "{what}");
                 assert_eq!(portal.app.state(&receipt).await, "provisioned");
             }
-            (Session | Door, ..) => assert_eq!(answer.status, StatusCode::OK, "{what}"),
+            (Session | HttpServer, ..) => assert_eq!(answer.status, StatusCode::OK, "{what}"),
         }
     }
     assert_eq!(

@@ -143,11 +143,12 @@ async fn sql_keeps_neither_the_cookie_nor_the_keys() {
     let all = everything(&portal).await;
     assert!(all.contains("sip.contoso.com"), "it is looked at: {all}");
     let bytes = |code: &str| {
-        let symbols = pic_portal::code::symbols(code).unwrap();
-        pic_portal::code::decode::<16>(&symbols)
+        let symbols = pic_portal::base32::symbols(code).unwrap();
+        pic_portal::base32::decode::<16>(&symbols)
             .map(|b| data_encoding::HEXLOWER.encode(&b))
             .or_else(|| {
-                pic_portal::code::decode::<20>(&symbols).map(|b| data_encoding::HEXLOWER.encode(&b))
+                pic_portal::base32::decode::<20>(&symbols)
+                    .map(|b| data_encoding::HEXLOWER.encode(&b))
             })
             .unwrap()
     };
@@ -227,7 +228,7 @@ async fn signing_in_drops_the_dead_sessions_of_its_service() {
 async fn signing_in_makes_a_new_session_and_ends_the_one_of_the_same_browser() {
     let portal = TestApp::new().await;
     let (key, other) = (service(&portal).await, key_after(&portal).await);
-    let planted = format!("pic_session={}", pic_portal::code::encode(&[7; 20]));
+    let planted = format!("pic_session={}", pic_portal::base32::encode(&[7; 20]));
     let fields = [("number", "1234567"), ("management_key", key.as_str())];
     let first = portal.post_with("/service", &fields, &planted).await;
     let first = first.cookie();

@@ -95,8 +95,8 @@ fn choose(
 /// Directories that hold both programs, links resolved.
 fn candidates() -> BTreeSet<PathBuf> {
     let search = env::var_os("PATH").unwrap_or_default();
-    let packaged = PLACES.iter().flat_map(|(place, prefix, rest)| {
-        let entries = fs::read_dir(place).into_iter().flatten().flatten();
+    let packaged = PLACES.iter().flat_map(|(data_dir, prefix, rest)| {
+        let entries = fs::read_dir(data_dir).into_iter().flatten().flatten();
         entries
             .filter(|entry| {
                 entry

@@ -16,11 +16,10 @@ use super::{
     child::{self, Stop},
     error::StartError,
     options::{Durability, Options, PORTAL_USER},
-    orphans,
-    place::{self, Place, unwritable},
-    settings,
+    orphans, settings,
     user::ServerUser,
 };
+use crate::db::private::data_dir::{self, DataDir, unwritable};
 
 /// How long the server may take until it accepts connections. Long: after a crash it recovers
 /// first, and a recovery that is interrupted starts from the beginning the next time.
@@ -37,7 +36,7 @@ const UNFINISHED: &str = "pgdata.new.";
 /// A directory held by this portal, with a complete cluster in it.
 #[derive(Debug)]
 pub(super) struct Cluster {
-    place: Place,
+    data_dir: DataDir,
     data: PathBuf,
     sockets: PathBuf,
     binaries: Binaries,
@@ -48,22 +47,22 @@ pub(super) struct Cluster {
 impl Cluster {
     /// Locks the directory, and sets the cluster up if there is none.
     pub(super) fn open(options: &Options) -> Result<Self, StartError> {
-        let mut place = Place::take(&options.dir)?;
-        let data = place.dir.join("pgdata");
+        let mut data_dir = DataDir::take(&options.dir)?;
+        let data = data_dir.dir.join("pgdata");
         let user = ServerUser::choose(&data)?;
         let major = major_of(&data)?;
         let wanted = major.map(|major| (data.as_path(), major));
         let binaries = Binaries::find(options.bindir.as_deref(), wanted, &user)?;
-        remove_unfinished(&place.dir);
+        remove_unfinished(&data_dir.dir);
         if major.is_none() {
-            set_up(&place.dir, &data, &binaries, &user, options.durability)?;
+            set_up(&data_dir.dir, &data, &binaries, &user, options.durability)?;
         }
-        place.keep();
+        data_dir.keep();
         let data = fs::canonicalize(&data).map_err(unwritable(&data))?;
-        let sockets = place::socket_dir(&place.dir, &user);
+        let sockets = data_dir::socket_dir(&data_dir.dir, &user);
         let arguments = settings::arguments(options.durability, &options.settings);
         Ok(Self {
-            place,
+            data_dir,
             data,
             sockets,
             binaries,
@@ -74,11 +73,11 @@ impl Cluster {
 
     /// Starts the server and waits until it accepts connections, or until `stop`.
     pub(super) fn launch(&self, stop: &Stop) -> Result<Child, StartError> {
-        place::make_private(&self.sockets, &self.user)?;
+        data_dir::make_private(&self.sockets, &self.user)?;
         orphans::clear(&self.data, &self.sockets, stop)?;
         let log = self.open_log()?;
         let said_before = log.metadata().map_or(0, |log| log.len());
-        let mut command = self.command(&self.place.dir, "postgres");
+        let mut command = self.command(&self.data_dir.dir, "postgres");
         command
             .arg("-D")
             .arg(&self.data)
@@ -89,7 +88,7 @@ impl Cluster {
             .stderr(log)
             // Ctrl-C must reach the portal only, which then stops the server.
             .process_group(0);
-        let mut child = spawn(command, &self.place.dir, &self.user, "postgres")?;
+        let mut child = spawn(command, &self.data_dir.dir, &self.user, "postgres")?;
         let began = Instant::now();
         while !self.is_ready(&child) {
             if let Some(status) = child.try_wait().map_err(unwritable(&self.data))? {
@@ -120,7 +119,7 @@ impl Cluster {
     }
 
     pub(super) fn dir(&self) -> &Path {
-        &self.place.dir
+        &self.data_dir.dir
     }
 
     pub(super) fn sockets(&self) -> &Path {
@@ -143,7 +142,7 @@ impl Cluster {
     }
 
     fn log_path(&self) -> PathBuf {
-        self.place.dir.join("postgres.log")
+        self.data_dir.dir.join("postgres.log")
     }
 
     /// Opens the log to append to; a log that has grown long is renamed first and replaces the one
@@ -291,7 +290,7 @@ fn spawn(
         // The program itself is executable: its version was read before. So the directory is closed
         // to the user.
         io::ErrorKind::PermissionDenied if user.other => StartError::Unreachable {
-            closed: place::closed_to(dir, user),
+            closed: data_dir::closed_to(dir, user),
             user: user.name.clone(),
         },
         _ => StartError::Spawn {

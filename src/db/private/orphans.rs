@@ -10,12 +10,8 @@ use nix::{
     unistd::Pid,
 };
 
-use super::{
-    child::Stop,
-    error::StartError,
-    options::unless_missing,
-    place::{socket_file, socket_lock_file, unwritable},
-};
+use super::{child::Stop, error::StartError, options::unless_missing};
+use crate::db::private::data_dir::{socket_file, socket_lock_file, unwritable};
 
 /// How often to check whether they are gone.
 const LOOK_EVERY: Duration = Duration::from_millis(10);

@@ -116,7 +116,7 @@ impl SrvFacts {
     }
 
     /// The facts when the record's name would be longer than names may be: it is in no zone.
-    pub(super) fn impossible() -> Self {
+    pub(super) fn invalid() -> Self {
         Self {
             answers: vec![ServerAnswer {
                 server: None,

@@ -11,7 +11,7 @@ use super::{address, iso, last_event, stable_id};
 use crate::{
     error::Error,
     request::{
-        pages::{ReferencePath, Requests, earlier_events, told},
+        pages::{ReferencePath, Requests, earlier_events, timeline_entry},
         store::Event,
     },
     web::{conditional, shell::NAME},
@@ -63,7 +63,7 @@ pub(crate) async fn feed(
 ) -> Result<Response, Error> {
     let request = requests.named(&reference, &uri).await?;
     let entry = |event: &Event| {
-        let words = told(event, &requests.site.provider, request.now);
+        let words = timeline_entry(event, &requests.site.provider, request.now);
         Entry {
             id: stable_id(&request, &name(event)),
             title: words.title,

@@ -29,8 +29,8 @@ use crate::{
     },
     request::{
         Standing,
-        follow::{Glance, RequestId, store},
         store::Event,
+        summary::{RequestId, Summary, store},
     },
     server::network::Network,
     web::site::{Site, StreamLimits},
@@ -42,7 +42,7 @@ const FAILURE_WAIT: Duration = Duration::from_secs(1);
 /// The summary of a request, for all who follow it.
 #[derive(Debug)]
 pub(super) struct News {
-    pub(super) glance: Glance,
+    pub(super) summary: Summary,
     pub(super) standing: Standing,
     /// The last entries of its timeline, up to the number in the summary.
     pub(super) timeline: Arc<[Event]>,
@@ -212,10 +212,10 @@ impl Hub {
     }
 
     /// The timeline that is known already, if it ends with the entry that the summary names.
-    fn known(&self, request: RequestId, glance: &Glance) -> Option<Arc<[Event]>> {
+    fn known(&self, request: RequestId, summary: &Summary) -> Option<Arc<[Event]>> {
         let followed = self.lock();
         let news = followed.topics.get(&request)?.borrow().clone()?;
-        (news.glance.seq == glance.seq).then(|| Arc::clone(&news.timeline))
+        (news.summary.seq == summary.seq).then(|| Arc::clone(&news.timeline))
     }
 
     /// Sends `news` to those who follow `request`, if it differs from what they have.
@@ -317,10 +317,13 @@ async fn look(hub: Hub) {
 async fn read(hub: &Hub, requests: &[RequestId]) -> Result<(), db::Error> {
     let (pool, clocks) = (&hub.0.pool, &hub.0.clocks);
     hub.0.looks.fetch_add(1, Relaxed);
-    let glances: HashMap<_, _> = store::glances(pool, requests).await?.into_iter().collect();
-    let grown: Vec<_> = glances
+    let summaries: HashMap<_, _> = store::summaries(pool, requests)
+        .await?
+        .into_iter()
+        .collect();
+    let grown: Vec<_> = summaries
         .iter()
-        .filter(|(request, glance)| hub.known(**request, glance).is_none())
+        .filter(|(request, summary)| hub.known(**request, summary).is_none())
         .map(|(request, _)| *request)
         .collect();
     let mut timelines = if grown.is_empty() {
@@ -329,22 +332,22 @@ async fn read(hub: &Hub, requests: &[RequestId]) -> Result<(), db::Error> {
         store::timelines(pool, &grown).await?
     };
     for &request in requests {
-        let Some(&glance) = glances.get(&request) else {
+        let Some(&summary) = summaries.get(&request) else {
             hub.forget(request);
             continue;
         };
         let timeline = timelines.remove(&request).map(|mut timeline| {
             // It may have grown since the summary was read.
-            timeline.retain(|event| event.seq <= glance.seq);
+            timeline.retain(|event| event.seq <= summary.seq);
             timeline.into()
         });
         let news = News {
-            glance,
-            standing: Standing::of(&glance.facts, clocks, glance.now),
+            summary,
+            standing: Standing::of(&summary.facts, clocks, summary.now),
             timeline: timeline
-                .or_else(|| hub.known(request, &glance))
+                .or_else(|| hub.known(request, &summary))
                 .unwrap_or_default(),
-            version: version(&glance, clocks),
+            version: version(&summary, clocks),
         };
         hub.tell(request, news);
     }

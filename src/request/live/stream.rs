@@ -27,15 +27,15 @@ use super::{
     status::Entry,
 };
 use crate::{
-    code,
+    base32,
     db::PgPool,
     error::{Error, Problem},
     request::{
         State as Stored,
-        follow::{Counts, store},
-        pages::{ReferencePath, shown},
+        pages::{ReferencePath, parse_reference},
         reference::Reference,
         store::earlier,
+        summary::{Counts, store},
     },
     web::client::Client,
 };
@@ -58,7 +58,7 @@ pub(crate) async fn stream(
     Client(network): Client,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let reference = shown(&reference, &uri)?;
+    let reference = parse_reference(&reference, &uri)?;
     let events = of_request(&pool, &hub, reference, Who::Network(network), &headers).await?;
     Ok(answer(&hub, events))
 }
@@ -144,7 +144,7 @@ impl From<Full> for Error {
 
 /// A random time between `least` and `least + more`.
 fn up_to(least: Duration, more: Duration) -> Duration {
-    least + more * u32::from(code::random::<1>()[0]) / 255
+    least + more * u32::from(base32::random::<1>()[0]) / 255
 }
 
 /// The state of one stream between two events.
@@ -177,7 +177,7 @@ impl Reader {
     /// The next event that the client has not got yet: entries first, in their order.
     fn owed(&mut self) -> Option<Event> {
         let news = self.news.as_ref()?;
-        let seq = news.glance.seq;
+        let seq = news.summary.seq;
         // A number beyond the last entry, for instance because the database was restored from a
         // backup.
         let told = self.told.unwrap_or(seq).min(seq);
@@ -219,21 +219,21 @@ struct Now<'a> {
 
 impl<'a> Now<'a> {
     fn of(reference: Reference, news: &'a News) -> Self {
-        let glance = &news.glance;
+        let summary = &news.summary;
         Self {
             reference: reference.to_string(),
-            state: glance.facts.state.as_str(),
+            state: summary.facts.state.as_str(),
             standing: news.standing.as_str(),
             overdue: news.standing.is_overdue(),
-            reason: match glance.facts.state {
+            reason: match summary.facts.state {
                 Stored::Rejected { reason, .. } => Some(reason.as_str()),
                 Stored::Pending(_) | Stored::Provisioned { .. } | Stored::Withdrawn { .. } => None,
             },
-            seq: glance.seq,
+            seq: summary.seq,
             earlier_events: earlier(&news.timeline),
-            checked_at: glance.checked_at.map(iso),
-            due_at: glance.due_at.map(iso),
-            findings: glance.findings,
+            checked_at: summary.checked_at.map(iso),
+            due_at: summary.due_at.map(iso),
+            findings: summary.findings,
             version: &news.version,
         }
     }

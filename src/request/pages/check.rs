@@ -17,7 +17,7 @@ use serde::Deserialize;
 use crate::{
     error::{Error, TooMany},
     names::{EdgeRoutes, SipDomain},
-    readiness::{Mode, words::Teller},
+    readiness::{Mode, wording::Teller},
     request::{
         form::{Field as At, FieldError, Note, RequestForm},
         pages::{

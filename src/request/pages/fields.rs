@@ -156,7 +156,7 @@ impl PutOff {
 }
 
 /// A form that cannot be accepted now and is to be sent again.
-pub(crate) struct Again {
+pub(crate) struct Resubmit {
     /// The section its page belongs to.
     pub(crate) section: Section,
     /// The address it is sent to.
@@ -168,7 +168,7 @@ pub(crate) struct Again {
 }
 
 /// The page for a form that cannot be accepted now, with all that was typed.
-pub(crate) fn later(site: &Site, again: Again, why: PutOff) -> Result<Response, Error> {
+pub(crate) fn later(site: &Site, again: Resubmit, why: PutOff) -> Result<Response, Error> {
     let view = LaterPage {
         shell: site.shell(again.section),
         action: again.action,

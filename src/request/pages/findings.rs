@@ -12,7 +12,7 @@ use crate::{
     readiness::{
         Finding, Severity,
         engine::Report,
-        words::{Line, Teller, called},
+        wording::{Line, Teller, called},
     },
     server::network::Network,
     web::{
@@ -296,7 +296,7 @@ impl Findings {
 
 /// The findings for routes that are not requested yet, as advice, in three seconds at most. `None`:
 /// checks are off.
-pub(crate) async fn outlook(
+pub(crate) async fn preflight(
     site: &Site,
     network: Network,
     routes: &[EdgeRoutes],

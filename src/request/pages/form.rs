@@ -11,10 +11,10 @@ use super::{
     blank::BlankForm,
     domain_of,
     fields::{
-        self, Again, PutOff, already_sent, edge_fields, field, form_problem, general, hidden_edges,
-        warning,
+        self, PutOff, Resubmit, already_sent, edge_fields, field, form_problem, general,
+        hidden_edges, warning,
     },
-    findings::{Findings, outlook},
+    findings::{Findings, preflight},
     flow::{FormFlow, Step},
     load::Requests,
     receipt,
@@ -60,8 +60,8 @@ pub(crate) async fn send_form(
         Step::Show(errors) => show(site, &form, &errors),
         Step::Later(why) => later(site, &form, why),
         Step::Review(checked) => {
-            let outlook = outlook(site, flow.network, checked.wanted.routes.edges()).await;
-            answers(site, &form, checked, outlook)
+            let preflight = preflight(site, flow.network, checked.wanted.routes.edges()).await;
+            answers(site, &form, checked, preflight)
         }
         Step::Submit(checked) => match flow.admit(checked.wanted.routes.domain_count()) {
             Ok(()) => submit(&flow, &requests, &secret, &form, checked).await,
@@ -72,7 +72,7 @@ pub(crate) async fn send_form(
 
 /// The page to submit again later, with everything that was typed.
 fn later(site: &Site, form: &RequestForm, why: PutOff) -> Result<Response, Error> {
-    let again = Again {
+    let again = Resubmit {
         section: Section::Request,
         action: "/requests/new",
         hidden: hidden(form),
@@ -175,7 +175,7 @@ fn answers(
     site: &Site,
     form: &RequestForm,
     checked: Checked,
-    outlook: Option<Findings>,
+    preflight: Option<Findings>,
 ) -> Result<Response, Error> {
     let mut number_typed = String::new();
     let mut edges: Vec<AnswerEdge> = checked
@@ -226,7 +226,7 @@ fn answers(
             split: checked.wanted.deployment == Deployment::Split,
             normalised,
             warnings,
-            outlook,
+            preflight,
             hidden: hidden(form),
         },
     )

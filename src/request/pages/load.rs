@@ -11,7 +11,7 @@ use crate::{
     db::PgPool,
     error::Error,
     request::{
-        look_up::{Look, Readers, Visitor},
+        loader::{Lookup, RequestLoader, Visitor},
         reference::Reference,
         store::Request,
     },
@@ -21,7 +21,7 @@ use crate::{
 
 /// Parses the reference in an address. A reference in another form than the canonical one is an
 /// error with the canonical address, including the rest of the path and the query.
-pub(crate) fn shown(reference: &str, uri: &Uri) -> Result<Reference, Error> {
+pub(crate) fn parse_reference(reference: &str, uri: &Uri) -> Result<Reference, Error> {
     let parsed = Reference::parse(reference).ok_or(Error::NoRequest)?;
     let shown = parsed.to_string();
     if shown != reference {
@@ -40,7 +40,7 @@ pub(crate) fn shown(reference: &str, uri: &Uri) -> Result<Reference, Error> {
 pub(crate) struct Requests {
     pub(crate) site: Arc<Site>,
     pub(crate) pool: PgPool,
-    pub(crate) readers: Readers,
+    pub(crate) loader: RequestLoader,
 }
 
 impl Requests {
@@ -58,8 +58,8 @@ impl Requests {
         uri: &Uri,
         session: Option<SessionToken>,
     ) -> Result<(Request, Visitor), Error> {
-        let reference = shown(reference, uri)?;
-        let found = self.readers.whole(Look { reference, session }).await?;
+        let reference = parse_reference(reference, uri)?;
+        let found = self.loader.whole(Lookup { reference, session }).await?;
         found.ok_or(Error::NoRequest)
     }
 }
@@ -68,7 +68,7 @@ impl<S> FromRequestParts<S> for Requests
 where
     Arc<Site>: FromRef<S>,
     PgPool: FromRef<S>,
-    Readers: FromRef<S>,
+    RequestLoader: FromRef<S>,
     S: Send + Sync,
 {
     type Rejection = Infallible;
@@ -77,7 +77,7 @@ where
         Ok(Self {
             site: Arc::from_ref(state),
             pool: PgPool::from_ref(state),
-            readers: Readers::from_ref(state),
+            loader: RequestLoader::from_ref(state),
         })
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     readiness::{
         Code, Finding, Mode, ProofMode, Severity,
         owner::{record_name, record_value},
-        words,
+        wording,
     },
     request::{
         Kind,
@@ -137,7 +137,7 @@ impl Records {
         let names: Vec<_> = domains.iter().map(|domain| record_name(domain)).collect();
         let mut blocks = Vec::new();
         for domain in &domains {
-            Block::add(&mut blocks, words::proof(domain, token));
+            Block::add(&mut blocks, wording::proof(domain, token));
         }
         let of = match domains.len() {
             0 => return None,

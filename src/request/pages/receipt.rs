@@ -12,7 +12,7 @@ use super::{
 use crate::{
     error::Error,
     readiness::ProofMode,
-    request::{Kind, look_up::Look, reference::Reference, store::Request},
+    request::{Kind, loader::Lookup, reference::Reference, store::Request},
     secret::ManagementKey,
     web::{
         cookie, page,
@@ -36,11 +36,11 @@ pub(super) async fn shows_key_again(
     requests: &Requests,
     reference: Reference,
 ) -> Result<bool, Error> {
-    let look = Look {
+    let look = Lookup {
         reference,
         session: None,
     };
-    let found = requests.readers.whole(look).await?;
+    let found = requests.loader.whole(look).await?;
     Ok(found.is_some_and(|(request, _)| request.now - request.submitted_at < KEY_SHOWN_AGAIN_FOR))
 }
 

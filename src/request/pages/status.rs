@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::{
     findings::Findings,
-    load::{ReferencePath, Requests, shown},
+    load::{ReferencePath, Requests, parse_reference},
     proof::{self, Needed},
     routes_of,
     tag::{Edition, Face},
@@ -20,10 +20,10 @@ use super::{
 use crate::{
     db::{PgPool, notify::Notifier},
     error::{Error, FailedTry, Problem},
-    readiness::{Code, Finding, Mode, ProofMode, Severity, words::Teller},
+    readiness::{Code, Finding, Mode, ProofMode, Severity, wording::Teller},
     request::{
         Actor, Deployment, EventCode, Standing, State as Stored, live,
-        look_up::{Look, Visitor},
+        loader::{Lookup, Visitor},
         store::{self, Request},
         wording::{self, Words},
     },
@@ -56,34 +56,34 @@ pub(crate) async fn status(
     OriginalUri(uri): OriginalUri,
     asked: HeaderMap,
 ) -> Result<Response, Error> {
-    let reference = shown(&reference, &uri)?;
+    let reference = parse_reference(&reference, &uri)?;
     let session = session::brought(&requests.site, &asked);
-    find(&requests, &edition, Look { reference, session }, &asked).await
+    find(&requests, &edition, Lookup { reference, session }, &asked).await
 }
 
 async fn find(
     requests: &Requests,
     edition: &Edition,
-    look: Look,
+    look: Lookup,
     asked: &HeaderMap,
 ) -> Result<Response, Error> {
     let face = Face::preferred(asked);
     if conditional::names_any(asked) {
-        let found = requests.readers.glance(look).await?;
-        let (glance, visitor) = found.ok_or(Error::NoRequest)?;
+        let found = requests.loader.summary(look).await?;
+        let (summary, visitor) = found.ok_or(Error::NoRequest)?;
         note_use(&requests.pool, look, visitor).await?;
         let tag = face.tag(
             edition,
             &requests.site.clocks,
             look.reference,
-            &glance,
+            &summary,
             visitor,
         );
         if tag.is_known(asked) {
             return Ok(tag.not_modified(face.headers()));
         }
     }
-    let found = requests.readers.whole(look).await?;
+    let found = requests.loader.whole(look).await?;
     let (request, visitor) = found.ok_or(Error::NoRequest)?;
     note_use(&requests.pool, look, visitor).await?;
     let mut response = match face {
@@ -99,7 +99,7 @@ async fn find(
         edition,
         &requests.site.clocks,
         look.reference,
-        &request.glance(),
+        &request.summary(),
         visitor,
     )
     .put(&mut response);
@@ -107,7 +107,7 @@ async fn find(
 }
 
 /// Extends a session that is in use; recorded once a minute.
-async fn note_use(pool: &PgPool, look: Look, visitor: Visitor) -> Result<(), Error> {
+async fn note_use(pool: &PgPool, look: Lookup, visitor: Visitor) -> Result<(), Error> {
     if let Some(token) = look.session.filter(|_| visitor.is_due) {
         sessions::live(pool, &token).await?;
     }
@@ -258,10 +258,10 @@ fn view<'a>(site: &'a Site, request: &Request, needed: &[Needed]) -> StatusPage<
             .events
             .iter()
             .rev()
-            .map(|event| told(event, &site.provider, now))
+            .map(|event| timeline_entry(event, &site.provider, now))
             .collect(),
         earlier: earlier_events(&request.events),
-        version: live::version(&request.glance(), &site.clocks),
+        version: live::version(&request.summary(), &site.clocks),
         can_withdraw: request.state.pending().is_some(),
         is_own: false,
         withdraw_errors: Vec::new(),
@@ -356,7 +356,7 @@ pub(crate) fn how_often(event: &store::Event) -> String {
 }
 
 /// An entry of the timeline.
-pub(crate) fn told(event: &store::Event, provider: &str, now: DateTime<Utc>) -> Event {
+pub(crate) fn timeline_entry(event: &store::Event, provider: &str, now: DateTime<Utc>) -> Event {
     let by = match event.actor {
         Actor::Administrator => "By you",
         Actor::Staff => "By support",

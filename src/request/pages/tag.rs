@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::{
     clock::Clocks,
-    request::{follow::Glance, live, look_up::Visitor, reference::Reference},
+    request::{live, loader::Visitor, reference::Reference, summary::Summary},
     web::{
         accept,
         conditional::{ASK_AGAIN, Tag},
@@ -60,16 +60,16 @@ impl Face {
         edition: &Edition,
         clocks: &Clocks,
         reference: Reference,
-        glance: &Glance,
+        summary: &Summary,
         visitor: Visitor,
     ) -> Tag {
         let edition = &edition.0;
-        let version = live::version(glance, clocks);
+        let version = live::version(summary, clocks);
         let shown = match self {
             Self::Page => {
-                let minute = glance.now.timestamp().div_euclid(60);
+                let minute = summary.now.timestamp().div_euclid(60);
                 // The time of the next check is shown until it is due.
-                let waits = glance.due_at.is_some_and(|due| due > glance.now);
+                let waits = summary.due_at.is_some_and(|due| due > summary.now);
                 let is_own = visitor.is_own;
                 format!("page {edition} {reference} {version} {minute} {waits} {is_own}")
             }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::{
     names::EdgeRoutes,
     readiness::{
-        Code, Finding, Mode, ProofMode, Severity, catalogue::Area, engine::Checks, words::called,
+        Code, Finding, Mode, ProofMode, Severity, catalogue::Area, engine::Checks, wording::called,
     },
     request::{Kind, Standing, store::Request},
     web::parts::{Tone, count},

@@ -181,7 +181,7 @@ pub struct AnswersPage<'a> {
     /// What looks unusual and may be right all the same.
     pub warnings: Vec<String>,
     /// The findings of a check now; `None`: checks are off.
-    pub outlook: Option<Findings>,
+    pub preflight: Option<Findings>,
     /// All fields of the form in their order, with `submission_id` and without `action`.
     pub hidden: Vec<Hidden>,
 }

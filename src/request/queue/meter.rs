@@ -4,13 +4,13 @@ use prometheus::{Histogram, IntCounterVec};
 
 use crate::{
     meter::{self, Collectors},
-    named::named,
+    text_enum::text_enum,
 };
 
 /// Upper ends of the classes of batches, in submissions.
 const BATCHES: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
 
-named! {
+text_enum! {
     /// Why a submission was answered 503.
     Why {
         /// The line was full, or too slow for one more.

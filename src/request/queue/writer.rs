@@ -121,7 +121,7 @@ impl Writer {
                 self.hang_up();
                 Err(Failed::Away)
             }
-            db::Error::Refused(_) | db::Error::Impossible(_) | db::Error::Unreadable { .. } => {
+            db::Error::Refused(_) | db::Error::InvalidRow(_) | db::Error::Unreadable { .. } => {
                 Err(Failed::Refused(error))
             }
         }

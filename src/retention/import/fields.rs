@@ -3,9 +3,9 @@
 //! A header is compared in lower case, with every sign between its words taken for one space. What
 //! is in neither table is not let in either: nobody knows what it holds.
 
-use crate::named::named;
+use crate::text_enum::text_enum;
 
-named! {
+text_enum! {
     /// What a column can mean.
     Field {
         /// The old portal's own number of the request; groups the rows of one request.

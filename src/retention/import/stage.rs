@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     agreement::{AgreementNumber, Programme},
-    db::{self, Impossible, notify::WORK_CHANNEL},
+    db::{self, InvalidRow, notify::WORK_CHANNEL},
     names::{AccessEdge, SipDomain},
     request::Deployment,
     secret::ManagementKey,
@@ -104,7 +104,7 @@ pub(super) async fn fetch(
 impl StagedRow {
     fn read(row: &PgRow) -> Result<Self, db::Error> {
         let place = row.try_get("place")?;
-        let impossible = |column| Impossible {
+        let invalid = |column| InvalidRow {
             table: "import_row",
             column,
             id: Some(place),
@@ -119,15 +119,15 @@ impl StagedRow {
             programme: row
                 .try_get::<&str, _>("programme")?
                 .parse()
-                .map_err(|_| impossible("programme"))?,
-            number: AgreementNumber::from_database(number).map_err(|_| impossible("number"))?,
-            deployment: Deployment::parse(deployment).ok_or(impossible("deployment"))?,
+                .map_err(|_| invalid("programme"))?,
+            number: AgreementNumber::from_database(number).map_err(|_| invalid("number"))?,
+            deployment: Deployment::parse(deployment).ok_or(invalid("deployment"))?,
             provisioned: row.try_get("provisioned")?,
             submitted_at: row.try_get("submitted_at")?,
             edge: AccessEdge::from_database(row.try_get("access_edge")?)
-                .map_err(|_| impossible("access_edge"))?,
+                .map_err(|_| invalid("access_edge"))?,
             domain: SipDomain::from_database(row.try_get("sip_domain")?)
-                .map_err(|_| impossible("sip_domain"))?,
+                .map_err(|_| invalid("sip_domain"))?,
         })
     }
 }
@@ -246,7 +246,7 @@ pub(super) async fn store(
             let key = usize::try_from(place - first)
                 .ok()
                 .and_then(|at| new_keys.get(at))
-                .ok_or(db::Error::from(Impossible {
+                .ok_or(db::Error::from(InvalidRow {
                     table: "import_request",
                     column: "place",
                     id: Some(place),

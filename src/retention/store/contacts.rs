@@ -27,7 +27,7 @@ pub(super) async fn is_bare(pool: &PgPool) -> Result<bool, db::Error> {
                   + coalesce(pg_relation_size(nullif(reltoastrelid, 0)::regclass), 0) AS "bytes!"
            FROM pg_class WHERE oid = 'legacy_contact'::regclass"#
     )
-    .fetch_one(pool.again())
+    .fetch_one(pool.retrying())
     .await?;
     Ok(bytes == 0)
 }

@@ -7,7 +7,7 @@ use sqlx::types::Json;
 
 use crate::{
     db::{self, PgPool, interval},
-    retention::{Cause, Fault, Kind, Outcome, Run, look::Looked},
+    retention::{Cause, Fault, Kind, Outcome, Run, scan::Looked},
 };
 
 /// Whether a sweep that began within `within` has ended clean, in any process.
@@ -21,7 +21,7 @@ pub async fn is_clean_since(pool: &PgPool, within: Duration) -> Result<bool, db:
                           WHERE outcome = 'clean' AND began_at > pic_now() - $1::interval) AS "clean!""#,
         interval(within),
     )
-    .fetch_one(pool.again())
+    .fetch_one(pool.retrying())
     .await?;
     Ok(clean)
 }
@@ -67,7 +67,7 @@ pub(super) async fn runs(
         one,
         most,
     )
-    .fetch_all(pool.again())
+    .fetch_all(pool.retrying())
     .await?;
     let runs = rows.into_iter().map(|row| {
         let removed = row.removed.0.into_iter();

@@ -24,10 +24,10 @@ use crate::{
         form::{Checked, Field as At, FieldError, Note, RequestForm},
         pages::{
             fields::{
-                self, Again, PutOff, already_sent, edge_fields, field, form_problem, general,
+                self, PutOff, Resubmit, already_sent, edge_fields, field, form_problem, general,
                 hidden_edges, warning,
             },
-            findings::{Findings, outlook},
+            findings::{Findings, preflight},
             flow::{FormFlow, Step},
             routes_of,
             view::Hidden,
@@ -94,7 +94,7 @@ pub(crate) async fn edit(
     }
     form.deployment = service.deployment.map_or("", Deployment::as_str).into();
     if service.pending().is_some() {
-        return in_the_way(&site, &service, &form);
+        return conflict(&site, &service, &form);
     }
     show(&site, &service, &form, &[])
 }
@@ -140,8 +140,8 @@ pub(crate) async fn send_edit(
     }
     let edge_change = told.iter().any(Change::is_edge_change);
     if !sending || (edge_change && !confirmed) {
-        let outlook = outlook(site, flow.network, checked.wanted.routes.edges()).await;
-        return review(site, &service, &form, &checked, &told, sending, outlook);
+        let preflight = preflight(site, flow.network, checked.wanted.routes.edges()).await;
+        return review(site, &service, &form, &checked, &told, sending, preflight);
     }
     if let Err(why) = flow.admit(checked.wanted.routes.domain_count()) {
         return later(site, &form, confirmed, why);
@@ -162,7 +162,7 @@ pub(crate) async fn send_edit(
         Ok(Submitted::AlreadySent { .. }) => already_sent(site, Section::Service),
         Ok(Submitted::Pending { .. }) => {
             let service = store::look_up(&pool, service.id).await?;
-            in_the_way(site, &service, &form)
+            conflict(site, &service, &form)
         }
         Err(NotStored::Refused(error)) => Err(error.into()),
         Err(why) => later(site, &form, confirmed, PutOff::NotStored(why)),
@@ -175,7 +175,7 @@ fn later(site: &Site, form: &RequestForm, confirmed: bool, why: PutOff) -> Resul
     if confirmed {
         hidden.push(Hidden::new("confirm_edge_change", "on"));
     }
-    let again = Again {
+    let again = Resubmit {
         section: Section::Service,
         action: "/service/edit",
         hidden,
@@ -212,7 +212,7 @@ fn show(
 }
 
 /// 409: the service has a pending request, and can have only one. Everything typed stays.
-fn in_the_way(site: &Site, service: &Service, form: &RequestForm) -> Result<Response, Error> {
+fn conflict(site: &Site, service: &Service, form: &RequestForm) -> Result<Response, Error> {
     let mut view = view(site, service, form, &[]);
     view.pending = service
         .pending()
@@ -248,7 +248,7 @@ fn review(
     checked: &Checked,
     told: &[Change],
     unconfirmed: bool,
-    outlook: Option<Findings>,
+    preflight: Option<Findings>,
 ) -> Result<Response, Error> {
     let message = "Tick the box to confirm that these domains change their Access Edge";
     let confirm = told.iter().any(Change::is_edge_change).then(|| Field {
@@ -281,7 +281,7 @@ fn review(
             .collect(),
         split: checked.wanted.deployment == Deployment::Split,
         to_prove,
-        outlook,
+        preflight,
         confirm,
         hidden: hidden(form),
     };

@@ -20,7 +20,7 @@ use crate::{
     request::{
         Asked,
         pages::{
-            fields::{Again, PutOff, already_sent, later, put_off},
+            fields::{PutOff, Resubmit, already_sent, later, put_off},
             receipt, routes_of,
             view::Hidden,
         },
@@ -47,7 +47,7 @@ pub(crate) async fn cancel(
     signed_in: SignedIn,
 ) -> Result<Response, Error> {
     let service = store::look_up(&pool, signed_in.service).await?;
-    if let Some(error) = in_the_way(&service) {
+    if let Some(error) = conflict(&service) {
         return Err(error);
     }
     cancel_page(&site, &service, &SubmissionId::random().to_field(), None)
@@ -81,7 +81,7 @@ pub(crate) async fn send_cancel(
     let id_again = id.to_field();
     let confirmed = form.confirm == "on";
     // A retry is blocked by its own request, and gets the same response.
-    if let Some(error) = in_the_way(&service)
+    if let Some(error) = conflict(&service)
         && !(confirmed && was_sent(&pool, &id).await?)
     {
         return Err(error);
@@ -105,7 +105,7 @@ pub(crate) async fn send_cancel(
         Ok(Submitted::Pending { .. }) => Err(Error::Pending),
         Err(NotStored::Refused(error)) => Err(error.into()),
         Err(why) => {
-            let again = Again {
+            let again = Resubmit {
                 section: Section::Service,
                 action: "/service/cancel",
                 hidden: vec![
@@ -120,7 +120,7 @@ pub(crate) async fn send_cancel(
 }
 
 /// Why this service cannot be cancelled now.
-fn in_the_way(service: &Service) -> Option<Error> {
+fn conflict(service: &Service) -> Option<Error> {
     if service.pending().is_some() {
         Some(Error::Pending)
     } else if service.routes.is_empty() {

@@ -157,7 +157,7 @@ pub struct ReviewPage<'a> {
     /// How many domains are added and have to be proven, such as `2 new SIP domains`; or empty.
     pub to_prove: String,
     /// The findings of a check now; `None`: checks are off.
-    pub outlook: Option<Findings>,
+    pub preflight: Option<Findings>,
     /// `confirm_edge_change`; `None` where no domain in force changes its Access Edge.
     pub confirm: Option<Field>,
     /// All other fields of the form.

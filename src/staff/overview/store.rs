@@ -19,10 +19,10 @@ use crate::{
 /// [`db::Error`] when the database is unreachable or a row is invalid.
 pub async fn overview(pool: &PgPool) -> Result<Overview, db::Error> {
     let days = sqlx::query_file!("src/staff/overview/days.sql", DAYS)
-        .fetch_all(pool.again())
+        .fetch_all(pool.retrying())
         .await?;
     let timed = sqlx::query_file!("src/staff/overview/median.sql", DAYS, MOST_TIMED)
-        .fetch_one(pool.again())
+        .fetch_one(pool.retrying())
         .await?;
     let codes: Vec<Code> = Code::ALL
         .iter()
@@ -30,16 +30,16 @@ pub async fn overview(pool: &PgPool) -> Result<Overview, db::Error> {
         .filter(|code| code.severity() != Severity::Ok)
         .collect();
     let found = sqlx::query_file!("src/staff/overview/findings.sql", &codes as _, MOST_FOUND)
-        .fetch_all(pool.again())
+        .fetch_all(pool.retrying())
         .await?;
     let instances = sqlx::query_as!(
         Instance,
         "SELECT started_at, seen_at, worked_at, version FROM instance ORDER BY started_at DESC, id LIMIT 100"
     )
-    .fetch_all(pool.again())
+    .fetch_all(pool.retrying())
     .await?;
     let now = sqlx::query_scalar!(r#"SELECT pic_now() AS "now!""#)
-        .fetch_one(pool.again())
+        .fetch_one(pool.retrying())
         .await?;
     let findings = found.into_iter().map(|row| (row.code, row.requests));
     Ok(Overview {

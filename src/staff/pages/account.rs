@@ -18,7 +18,7 @@ use crate::{
     error::{Error, FailedTry, Problem},
     secret::Secret,
     staff::{
-        gate::{self, Gate},
+        login_throttle::{self, LoginThrottle},
         password::{Lane, Password},
         store,
     },
@@ -74,7 +74,7 @@ pub(crate) async fn send_password(
     State(site): State<Arc<Site>>,
     State(pool): State<PgPool>,
     State(secret): State<Secret>,
-    State(gate): State<Arc<Gate>>,
+    State(gate): State<Arc<LoginThrottle>>,
     Reader(signed_in): Reader,
     Fields(form): Fields<PasswordForm>,
 ) -> Result<Response, Error> {
@@ -110,7 +110,7 @@ pub(crate) async fn send_password(
         // The password was changed elsewhere at the same moment, which has ended this session.
         return Ok(Redirect::to(DOOR).into_response());
     }
-    let mark = gate::mark(&secret, &account.name, &new);
+    let mark = login_throttle::mark(&secret, &account.name, &new);
     let cookie = session::KNOWN.set(&site, None, mark).to_string();
     Ok((
         AppendHeaders([(header::SET_COOKIE, cookie)]),

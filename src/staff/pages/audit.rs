@@ -12,12 +12,12 @@ use super::{
     desk,
     session::Agent,
     view::{AuditLine, AuditPage, Tab},
-    words,
 };
+use crate::staff::pages::words;
 use crate::{
     db::PgPool,
     error::Error,
-    staff::desk::store,
+    staff::case::store,
     web::{page, shell::Section, site::Site, when::when},
 };
 

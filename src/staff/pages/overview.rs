@@ -14,7 +14,7 @@ use super::{
 use crate::{
     db::PgPool,
     error::Error,
-    retention::{self, Run, words},
+    retention::{self, Run, wording},
     staff::overview::{
         DAYS, Instance, MOST_FOUND, MOST_TIMED, Overview,
         store::{
@@ -287,8 +287,8 @@ fn process(instance: &Instance, seen: &Overview) -> Process {
 fn sweep(run: &Run, seen: &Overview) -> Sweep {
     Sweep {
         began: when(run.began_at, seen.now),
-        outcome: words::outcome(run),
-        removed: words::removed(run),
+        outcome: wording::outcome(run),
+        removed: wording::removed(run),
         tone: match run.outcome {
             None => Tone::Waiting,
             Some(retention::Outcome::Clean) => Tone::Good,

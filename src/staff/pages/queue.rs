@@ -16,8 +16,8 @@ use super::{
     desk,
     session::Reader,
     view::{Choices, QueueLine, QueuePage, StateTab, Tab},
-    words::{self, Said},
 };
+use crate::staff::pages::words::{self, Said};
 use crate::{
     agreement::Programme,
     clock::Clocks,
@@ -26,7 +26,7 @@ use crate::{
     readiness::{Code, Severity},
     request::{State as Stored, wording},
     staff::{
-        desk::store as desk_store,
+        case::store as desk_store,
         queue::{
             self, Age, Filter, StateFilter,
             store::{self, Counts, Export, MOST_COUNTED, MOST_FOUND, MOST_LOOKED_AT, Row},

@@ -10,19 +10,19 @@ use serde::Deserialize;
 use std::sync::Arc;
 
 use super::{
-    desk, refused_by,
+    desk, map_forbidden,
     session::{Agent, Reader, SignedIn},
     view::{Happened, HolderLine, May, RequestPage, Tab},
-    words::{self, Said},
 };
+use crate::staff::pages::words::{self, Said};
 use crate::{
     db::{PgPool, notify::Notifier},
     error::{Error, FieldProblem, Problem},
     names::EdgeRoutes,
-    readiness::{Finding, Severity, words::Teller},
+    readiness::{Finding, Severity, wording::Teller},
     request::{
         Actor, Deployment, Reason, Standing, State as Stored, live,
-        look_up::store::look_up,
+        loader::store::look_up,
         pages::{
             earlier_events,
             findings::{Findings, Group},
@@ -34,7 +34,7 @@ use crate::{
     },
     staff::{
         Name, REFUSALS, Role,
-        desk::store::{self, Insight},
+        case::store::{self, Insight},
     },
     web::{
         form::{Fields, NoFields},
@@ -86,7 +86,7 @@ pub(crate) async fn check_again(
 ) -> Result<Response, Error> {
     let reference = Reference::parse(&reference).ok_or(Error::NoRequest)?;
     let done = store::check_again(&pool, signed_in.account.id, reference).await;
-    if !refused_by(done)? {
+    if !map_forbidden(done)? {
         return Err(gone(&pool, reference).await?);
     }
     notifier.wake();
@@ -133,7 +133,7 @@ pub(crate) async fn refuse(
     };
     let reference = Reference::parse(&reference).ok_or(Error::NoRequest)?;
     let done = store::refuse(&pool, signed_in.account.id, reference, reason).await;
-    if !refused_by(done)? {
+    if !map_forbidden(done)? {
         return Err(gone(&pool, reference).await?);
     }
     notifier.changed();
@@ -165,7 +165,7 @@ pub(crate) async fn withdraw(
     }
     let reference = Reference::parse(&reference).ok_or(Error::NoRequest)?;
     let done = store::withdraw(&pool, signed_in.account.id, reference).await;
-    if !refused_by(done)? {
+    if !map_forbidden(done)? {
         return Err(gone(&pool, reference).await?);
     }
     notifier.changed();
@@ -230,7 +230,7 @@ fn view<'a>(
         shell: site.shell(Section::Staff),
         desk: desk(signed_in, Tab::Requests),
         reference: request.reference.to_string(),
-        version: live::version(&request.glance(), &site.clocks),
+        version: live::version(&request.summary(), &site.clocks),
         state: request.state.as_str(),
         tag: said.tag,
         tone: said.tone,

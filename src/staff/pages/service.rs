@@ -9,12 +9,12 @@ use serde::Deserialize;
 use std::sync::Arc;
 
 use super::{
-    desk, refused_by,
+    desk, map_forbidden,
     request::findings,
     session::{Agent, Reader, SignedIn},
-    view::{ServiceLine, ServicePage, SpellLine, Tab},
-    words,
+    view::{HoldingLine, ServiceLine, ServicePage, Tab},
 };
+use crate::staff::pages::words;
 use crate::{
     agreement::ServiceId,
     db::{PgPool, notify::Notifier},
@@ -24,7 +24,7 @@ use crate::{
     service::store as services,
     staff::{
         CancelReason, Role,
-        desk::store::{self, Cancelled},
+        case::store::{self, Cancelled},
     },
     web::{
         form::Fields,
@@ -103,7 +103,7 @@ pub(crate) async fn cancel(
         return Ok(response);
     };
     let done = store::cancel(&pool, signed_in.account.id, service, reason).await;
-    match refused_by(done)? {
+    match map_forbidden(done)? {
         Cancelled::Stored(reference) => {
             notifier.wake();
             Ok(Redirect::to(&format!("/staff/requests/{reference}")).into_response())
@@ -141,16 +141,16 @@ async fn view<'a>(
         routes: routes_of(&service.routes),
         domains,
         findings: if domains > 0 { findings } else { Vec::new() },
-        spells: history
-            .spells
+        holdings: history
+            .holdings
             .into_iter()
-            .map(|spell| SpellLine {
-                domain: spell.domain.to_string(),
-                service: spell.service,
-                number: spell.number.to_string(),
-                is_own: spell.service == id.0,
-                since: when(spell.since, now),
-                until: spell.until.map(|until| when(until, now)),
+            .map(|holding| HoldingLine {
+                domain: holding.domain.to_string(),
+                service: holding.service,
+                number: holding.number.to_string(),
+                is_own: holding.service == id.0,
+                since: when(holding.since, now),
+                until: holding.until.map(|until| when(until, now)),
             })
             .collect(),
         requests: service

@@ -21,7 +21,7 @@ use crate::{
 pub(super) const DOOR: &str = "/staff/sign-in";
 /// A header of requests that an open page makes in the background (`static/source/js/live.js`):
 /// they are no use of the session.
-const BY_ITSELF: &str = "x-pic-live";
+const POLLED_HEADER: &str = "x-pic-live";
 /// How long a browser keeps its mark (`staff::gate`).
 const MARK_LASTS: time::Duration = time::Duration::days(90);
 
@@ -68,7 +68,7 @@ where
         ) else {
             return Ok(None);
         };
-        let in_use = !parts.headers.contains_key(BY_ITSELF);
+        let in_use = !parts.headers.contains_key(POLLED_HEADER);
         let account = store::session(&PgPool::from_ref(state), &token, in_use).await?;
         Ok(account.map(|account| Self { account, token }))
     }

@@ -332,7 +332,7 @@ impl QueuePage<'_> {
 
 /// The period for which a service held a domain.
 #[derive(Clone, Debug)]
-pub struct SpellLine {
+pub struct HoldingLine {
     /// The domain.
     pub domain: String,
     /// The service that held it.
@@ -387,7 +387,7 @@ pub struct ServicePage<'a> {
     /// What its checks have found since.
     pub findings: Vec<Group>,
     /// The services that held its domains.
-    pub spells: Vec<SpellLine>,
+    pub holdings: Vec<HoldingLine>,
     /// Its requests, newest first.
     pub requests: Vec<ServiceLine>,
     /// Whether the account may cancel it, and there is something to cancel.

@@ -7,7 +7,7 @@
 
 use crate::{
     agreement::AgreementNumber,
-    code,
+    base32,
     names::{Fqdn, typed},
 };
 
@@ -39,7 +39,7 @@ impl Beginning {
     }
 
     fn read(typed: &str) -> Option<Self> {
-        let symbols = code::symbols(typed)?;
+        let symbols = base32::symbols(typed)?;
         let (body, fewest) = ["PIC", "P1C"]
             .iter()
             .find_map(|start| symbols.strip_prefix(start))

@@ -223,7 +223,7 @@ impl Candidates {
                     high,
                     most
                 )
-                .fetch_all(pool.again())
+                .fetch_all(pool.retrying())
                 .await?
             }
             Source::Finding(code) => {
@@ -235,7 +235,7 @@ impl Candidates {
                     high,
                     most
                 )
-                .fetch_all(pool.again())
+                .fetch_all(pool.retrying())
                 .await?
             }
             Source::Blocking if self.oldest_first => {
@@ -247,7 +247,7 @@ impl Candidates {
                     high,
                     most
                 )
-                .fetch_all(pool.again())
+                .fetch_all(pool.retrying())
                 .await?
             }
             Source::Blocking => {
@@ -258,7 +258,7 @@ impl Candidates {
                     high,
                     most
                 )
-                .fetch_all(pool.again())
+                .fetch_all(pool.retrying())
                 .await?
             }
             Source::Pending => {
@@ -269,7 +269,7 @@ impl Candidates {
                     high,
                     most
                 )
-                .fetch_all(pool.again())
+                .fetch_all(pool.retrying())
                 .await?
             }
             Source::Ended(state) => {
@@ -280,7 +280,7 @@ impl Candidates {
                     high,
                     most
                 )
-                .fetch_all(pool.again())
+                .fetch_all(pool.retrying())
                 .await?
             }
         };
@@ -298,7 +298,7 @@ impl Candidates {
 /// An id below which no request is pending.
 async fn first_pending(pool: &PgPool) -> Result<i64, db::Error> {
     let first = sqlx::query_scalar!(r#"SELECT coalesce(min(request_id), 0) AS "first!" FROM work"#)
-        .fetch_one(pool.again())
+        .fetch_one(pool.retrying())
         .await?;
     Ok(first)
 }
@@ -309,7 +309,7 @@ async fn last_before(pool: &PgPool, least: Duration) -> Result<i64, db::Error> {
         r#"SELECT pic_last_request_before(pic_now() - $1::interval) AS "last!""#,
         interval(least)
     )
-    .fetch_one(pool.again())
+    .fetch_one(pool.retrying())
     .await?;
     Ok(beyond)
 }
@@ -335,7 +335,7 @@ async fn find(pool: &PgPool, search: &Search) -> Result<Vec<i64>, db::Error> {
         after(&name, '/'),
         i64::try_from(MOST_FOUND + 1).unwrap_or(i64::MAX),
     )
-    .fetch_all(pool.again())
+    .fetch_all(pool.retrying())
     .await?;
     Ok(found)
 }
@@ -361,7 +361,7 @@ async fn rows(
         filter.risk,
         i64::try_from(most).unwrap_or(i64::MAX),
     )
-    .fetch_all(pool.again())
+    .fetch_all(pool.retrying())
     .await?)
 }
 
@@ -391,7 +391,7 @@ pub async fn counts(pool: &PgPool, promise: Duration) -> Result<Counts, db::Erro
         interval(promise),
         i64::try_from(MOST_COUNTED + 1).unwrap_or(i64::MAX)
     )
-    .fetch_one(pool.again())
+    .fetch_one(pool.retrying())
     .await?;
     let number = |count: i64| usize::try_from(count).unwrap_or_default();
     Ok(Counts {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use axum::{Router, response::Html};
 use pic_portal::{
-    server::{Door, Limits},
+    server::{HttpServer, Limits},
     web::{origin::Origin, site::Site},
 };
 use tokio::net::TcpListener;
@@ -34,7 +34,7 @@ impl Portal {
         })
         .await;
         let stop = CancellationToken::new();
-        tokio::spawn(Door::new(Limits::default()).serve(
+        tokio::spawn(HttpServer::new(Limits::default()).serve(
             listener,
             app.router.clone(),
             stop.clone(),
@@ -58,7 +58,11 @@ pub(crate) async fn serve(host: &str, router: Router) -> String {
     let listener = listen(host).await;
     let address = listener.local_addr().unwrap();
     // It ends with the test's own runtime.
-    tokio::spawn(Door::new(Limits::default()).serve(listener, router, CancellationToken::new()));
+    tokio::spawn(HttpServer::new(Limits::default()).serve(
+        listener,
+        router,
+        CancellationToken::new(),
+    ));
     origin(address)
 }
 

@@ -12,7 +12,7 @@ use pic_portal::{
         store::{self, Claim, Settled, Verdicts},
     },
     readiness::{Code, Finding, Severity},
-    request::{look_up::store::look_up, reference::Reference, store::check_again},
+    request::{loader::store::look_up, reference::Reference, store::check_again},
 };
 
 use crate::{

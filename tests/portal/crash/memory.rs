@@ -104,7 +104,7 @@ async fn memory_stays_flat_under_load() {
     let (log, stop) = (Log::new(), Arc::new(AtomicBool::new(false)));
     let addresses = Addresses::new(vec![portal.address]);
     let writers = clients(WRITERS, &mut dice, &addresses, &log, &stop);
-    let readers: JoinSet<_> = (0..READERS)
+    let loader: JoinSet<_> = (0..READERS)
         .map(|_| read(portal.address, Arc::clone(&log), Arc::clone(&stop)))
         .collect();
     let mut looks = Vec::new();
@@ -117,7 +117,7 @@ async fn memory_stays_flat_under_load() {
     }
     stop.store(true, Ordering::Relaxed);
     writers.join_all().await;
-    let pages: usize = readers.join_all().await.iter().sum();
+    let pages: usize = loader.join_all().await.iter().sum();
     assert_consistent(db.pool(), "a lot of load").await;
     // By then everything that is loaded and kept once is in memory.
     let warm = &looks[looks.len() / 5..];

@@ -16,7 +16,7 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::body::{Bytes, Frame};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use pic_portal::{
-    server::{Door, Limits, listen},
+    server::{HttpServer, Limits, listen},
     web::assets,
 };
 use tokio::{
@@ -342,7 +342,7 @@ async fn a_live_stream_lasts_as_long_as_it_is_read() {
     let router = Router::new().route("/", get(beats));
     let listener = listen(([127, 0, 0, 1], 0).into()).unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(Door::new(limits).serve(listener, router, CancellationToken::new()));
+    tokio::spawn(HttpServer::new(limits).serve(listener, router, CancellationToken::new()));
 
     let mut stream = TcpStream::connect(address).await.unwrap();
     let ask = "GET / HTTP/1.1\r\nhost: portal.test\r\n\r\n";

@@ -7,7 +7,7 @@ use axum::{
     http::{Request, StatusCode},
 };
 use pic_portal::{
-    server::{Door, listen, network::Proxies},
+    server::{HttpServer, listen, network::Proxies},
     web::site::StreamLimits,
 };
 use serde_json::json;
@@ -293,7 +293,7 @@ async fn a_reader_that_never_reads_does_not_keep_its_place() {
     })
     .await;
     let (reference, _) = portal.submit(ONE).await;
-    let door = Door::new(pic_portal::server::Limits {
+    let door = HttpServer::new(pic_portal::server::Limits {
         idle: Duration::from_millis(200),
         ..pic_portal::server::Limits::default()
     });
@@ -326,14 +326,14 @@ async fn a_stop_ends_open_streams_in_good_order() {
     let listener = listen(([127, 0, 0, 1], 0).into()).unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let door = Door::new(pic_portal::server::Limits::default());
+    let door = HttpServer::new(pic_portal::server::Limits::default());
     let server = tokio::spawn(door.serve(listener, portal.router.clone(), stop.clone()));
-    let mut readers = Vec::new();
+    let mut loader = Vec::new();
     for _ in 0..100 {
         let mut reader = TcpStream::connect(address).await.unwrap();
         let ask = format!("GET /requests/{reference}/stream HTTP/1.1\r\nhost: portal.test\r\n\r\n");
         reader.write_all(ask.as_bytes()).await.unwrap();
-        readers.push(reader);
+        loader.push(reader);
     }
     eventually("all are open", async || {
         (portal.app.live().streams() == 100).then_some(())
@@ -342,7 +342,7 @@ async fn a_stop_ends_open_streams_in_good_order() {
     let began = Instant::now();
     portal.app.stop();
     stop.cancel();
-    for mut reader in readers {
+    for mut reader in loader {
         let mut all = String::new();
         let read = reader.read_to_string(&mut all);
         timeout(PATIENCE, read).await.expect("it ends").unwrap();

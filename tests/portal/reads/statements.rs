@@ -4,7 +4,7 @@ use std::{cell::Cell, time::Duration};
 
 use axum::http::StatusCode;
 use futures_util::future::join_all;
-use pic_portal::request::{look_up::store::look_up, reference::Reference};
+use pic_portal::request::{loader::store::look_up, reference::Reference};
 
 use super::{JSON, ONE, get};
 use crate::{

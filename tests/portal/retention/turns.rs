@@ -7,7 +7,7 @@ use pic_portal::{
     db::PgPool,
     retention::{
         Cause, Kind, Outcome, Until,
-        look::Looked,
+        scan::Looked,
         store::{Halt, LEASE, Turn, last_runs},
     },
 };

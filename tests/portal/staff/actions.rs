@@ -252,7 +252,7 @@ async fn an_agent_who_was_made_a_reader_meanwhile_does_nothing() {
     signed_in(&portal, "anna", Role::Agent).await;
     portal.run("UPDATE staff SET role = 'reader'").await;
     let named = pic_portal::request::reference::Reference::parse(&reference).unwrap();
-    let error = pic_portal::staff::desk::store::withdraw(
+    let error = pic_portal::staff::case::store::withdraw(
         portal.pool(),
         pic_portal::staff::store::password(
             portal.pool(),

@@ -174,7 +174,7 @@ async fn nobody_gets_or_does_what_is_not_theirs() {
         .run("UPDATE staff SET disabled_at = pic_now() WHERE name = 'disabled'")
         .await;
     let reader = signed_in(&portal, "reader", Role::Reader).await;
-    let invented = format!("pic_staff={}", pic_portal::code::encode(&[7; 20]));
+    let invented = format!("pic_staff={}", pic_portal::base32::encode(&[7; 20]));
     let value = administrator.split_once('=').unwrap().1;
     let borrowed = format!("pic_staff={value}");
     let strangers = [

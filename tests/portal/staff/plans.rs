@@ -102,8 +102,8 @@ async fn no_filter_and_no_search_reads_a_whole_table() {
     let store = of_desk!("queue/store.rs");
     let mut statements = vec![
         (of_desk!("queue/counts.sql"), "'48h', 10001".to_owned()),
-        (of_desk!("desk/request.sql"), reference),
-        (of_desk!("desk/service.sql"), "300".to_owned()),
+        (of_desk!("case/request.sql"), reference),
+        (of_desk!("case/service.sql"), "300".to_owned()),
         (of_desk!("overview/days.sql"), "14".to_owned()),
         (of_desk!("overview/median.sql"), "14, 10000".to_owned()),
         (

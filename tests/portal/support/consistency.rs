@@ -12,7 +12,10 @@ pub(crate) const RULES: &str = include_str!("consistency.sql");
 /// The rules that are broken, each with its place; empty when all is well. The database may have
 /// been killed since the pool was last used.
 pub(crate) async fn broken(pool: &PgPool) -> Vec<(String, String)> {
-    sqlx::query_as(RULES).fetch_all(pool.again()).await.unwrap()
+    sqlx::query_as(RULES)
+        .fetch_all(pool.retrying())
+        .await
+        .unwrap()
 }
 
 /// Asserts that no rule is broken; `after` says what was done.

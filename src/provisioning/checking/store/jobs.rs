@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::progress::LONGEST;
 use crate::{
-    db::{self, Impossible, PgPool, interval},
+    db::{self, InvalidRow, PgPool, interval},
     names::{AccessEdge, SipDomain},
     provisioning::store::Claim,
     readiness::{
@@ -168,7 +168,7 @@ pub async fn load(
         i64::from(size.later),
         is_in_force,
     )
-    .fetch_all(pool.again())
+    .fetch_all(pool.retrying())
     .await?;
     rows.into_iter()
         .map(|row| {
@@ -212,10 +212,9 @@ pub async fn domains_at(
         edge.as_str() as _,
         is_in_force,
     )
-    .fetch_all(pool.again())
+    .fetch_all(pool.retrying())
     .await?;
-    let domain =
-        |name| SipDomain::from_database(name).map_err(|_| impossible("sip_domain", request));
+    let domain = |name| SipDomain::from_database(name).map_err(|_| invalid("sip_domain", request));
     names
         .into_iter()
         .map(|name| domain(name).map_err(Into::into))
@@ -230,7 +229,7 @@ const fn lane(is_slow: bool, is_fresh: bool) -> Lane {
     }
 }
 
-fn edges(id: i64, names: Option<Vec<String>>) -> Result<Vec<AccessEdge>, Impossible> {
+fn edges(id: i64, names: Option<Vec<String>>) -> Result<Vec<AccessEdge>, InvalidRow> {
     names
         .unwrap_or_default()
         .into_iter()
@@ -238,8 +237,8 @@ fn edges(id: i64, names: Option<Vec<String>>) -> Result<Vec<AccessEdge>, Impossi
         .collect()
 }
 
-fn edge(id: i64, name: String) -> Result<AccessEdge, Impossible> {
-    AccessEdge::from_database(name).map_err(|_| impossible("access_edge", id))
+fn edge(id: i64, name: String) -> Result<AccessEdge, InvalidRow> {
+    AccessEdge::from_database(name).map_err(|_| invalid("access_edge", id))
 }
 
 /// The rows of the parallel columns.
@@ -248,7 +247,7 @@ fn together(
     domains: Option<Vec<String>>,
     edges: Option<Vec<String>>,
     (held, free): (Option<Vec<bool>>, Option<Vec<bool>>),
-) -> Result<Vec<Wanted>, Impossible> {
+) -> Result<Vec<Wanted>, InvalidRow> {
     let names = domains
         .into_iter()
         .flatten()
@@ -258,8 +257,7 @@ fn together(
         .zip(flags)
         .map(|((domain, at), (is_held, is_free))| {
             Ok(Wanted {
-                domain: SipDomain::from_database(domain)
-                    .map_err(|_| impossible("sip_domain", id))?,
+                domain: SipDomain::from_database(domain).map_err(|_| invalid("sip_domain", id))?,
                 edge: edge(id, at)?,
                 is_held,
                 is_free,
@@ -268,8 +266,8 @@ fn together(
         .collect()
 }
 
-const fn impossible(column: &'static str, id: i64) -> Impossible {
-    Impossible {
+const fn invalid(column: &'static str, id: i64) -> InvalidRow {
+    InvalidRow {
         table: "request_route",
         column,
         id: Some(id),

@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use serde_json::Value;
 
 use crate::{
-    db::{self, Impossible, PgPool, interval},
+    db::{self, InvalidRow, PgPool, interval},
     names::SipDomain,
     provisioning::store::{Claim, written},
     readiness::Finding,
@@ -115,14 +115,14 @@ pub async fn take(pool: &PgPool, claim: &Claim) -> Result<HashMap<i64, SoFar>, d
     .await?;
     rows.into_iter()
         .map(|row| {
-            let impossible = |column| Impossible {
+            let invalid = |column| InvalidRow {
                 table: "check_progress",
                 column,
                 id: Some(row.request_id),
             };
-            let domain = |name| SipDomain::from_database(name).map_err(|_| impossible("proven"));
+            let domain = |name| SipDomain::from_database(name).map_err(|_| invalid("proven"));
             let so_far = SoFar {
-                findings: read(&row.findings).ok_or_else(|| impossible("findings"))?,
+                findings: read(&row.findings).ok_or_else(|| invalid("findings"))?,
                 proven: row
                     .proven
                     .into_iter()
@@ -167,7 +167,7 @@ pub async fn pending_domains(pool: &PgPool) -> Result<u64, db::Error> {
            ) AS pending"#,
         MOST_COUNTED,
     )
-    .fetch_one(pool.again())
+    .fetch_one(pool.retrying())
     .await?;
     Ok(u64::try_from(count).unwrap_or_default())
 }

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use axum::http::StatusCode;
 use pic_portal::request::{
     Asked,
-    look_up::store::look_up,
+    loader::store::look_up,
     reference::SubmissionId,
     store::{Submission, Submitted, submit},
 };

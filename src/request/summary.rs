@@ -45,7 +45,7 @@ impl FromIterator<Severity> for Counts {
 
 /// A summary of how a request stands.
 #[derive(Clone, Copy, Debug)]
-pub struct Glance {
+pub struct Summary {
     /// What its standing is derived from.
     pub facts: Facts,
     /// Number of the last entry in its timeline, from 1.
@@ -63,8 +63,8 @@ pub struct Glance {
 impl Request {
     /// The summary of this request.
     #[must_use]
-    pub fn glance(&self) -> Glance {
-        Glance {
+    pub fn summary(&self) -> Summary {
+        Summary {
             facts: self.facts(),
             seq: self.events.last().map_or(0, |event| event.seq),
             findings: self.findings.iter().map(|f| f.severity).collect(),

@@ -2,20 +2,19 @@
 
 mod account;
 mod audit;
-mod door;
 mod live;
 mod overview;
 mod queue;
 mod request;
 mod service;
 mod session;
+mod sign_in;
 pub mod view;
 mod words;
 
 pub(crate) use self::{
     account::{account, send_password, sign_out_everywhere},
     audit::audit,
-    door::{send_set_up, send_sign_in, set_up, sign_in, sign_out},
     live::{queue_stream, request_stream},
     overview::overview,
     queue::{export, queue},
@@ -23,6 +22,9 @@ pub(crate) use self::{
     service::{cancel, service},
 };
 use self::{session::SignedIn, view::Desk};
+pub(crate) use crate::staff::pages::sign_in::{
+    send_set_up, send_sign_in, set_up, sign_in, sign_out,
+};
 use crate::{db, error::Error, staff::Role};
 
 /// The page that staff get after signing in.
@@ -39,7 +41,7 @@ fn desk(signed_in: &SignedIn, tab: view::Tab) -> Desk {
 
 /// Maps the result of an agent's action: the account may have lost the role since the page was
 /// requested.
-fn refused_by<T>(done: Result<T, db::Error>) -> Result<T, Error> {
+fn map_forbidden<T>(done: Result<T, db::Error>) -> Result<T, Error> {
     done.map_err(|error| {
         if error.breaks("staff_may") {
             Error::NotAgent

@@ -18,7 +18,7 @@ use crate::{
     provisioning,
     readiness::engine::Checker,
     retention,
-    server::Door,
+    server::HttpServer,
     staff::overview::store::gauges::{Gauges, MOST, gauges},
 };
 
@@ -31,7 +31,7 @@ pub struct Metrics {
     app: App,
     worker: provisioning::meter::Meter,
     sweep: retention::meter::Meter,
-    door: Door,
+    door: HttpServer,
     /// Whoever scrapes often gets one connection of the pool, not all of them.
     turn: Arc<Mutex<()>>,
 }
@@ -43,7 +43,7 @@ impl Metrics {
         app: App,
         worker: provisioning::meter::Meter,
         sweep: retention::meter::Meter,
-        door: Door,
+        door: HttpServer,
     ) -> Self {
         Self {
             app,

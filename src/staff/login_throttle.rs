@@ -28,7 +28,7 @@ use super::{
     Name,
     password::{Hashed, Hasher},
 };
-use crate::{clock::Clock, code, error::TooMany, secret::Secret};
+use crate::{base32, clock::Clock, error::TooMany, secret::Secret};
 
 /// Attempts at an account that are let through at once.
 const BURST: u64 = 10;
@@ -39,30 +39,30 @@ const MOST_NAMES: usize = 16_384;
 
 /// Throttles sign-ins of the staff. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Gate {
+pub struct LoginThrottle {
     /// Hashes passwords, a few at a time.
     pub hasher: Hasher,
     /// The throttle by account.
-    pub brake: Arc<Brake>,
+    pub brake: Arc<AccountThrottle>,
     /// The throttle by account for known browsers: those with a mark, and those that are signed in.
-    pub known: Arc<Brake>,
+    pub known: Arc<AccountThrottle>,
 }
 
-impl Gate {
+impl LoginThrottle {
     /// A gate that counts by `clock`.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
         Self {
             hasher: Hasher::default(),
-            brake: Arc::new(Brake::new(clock.clone())),
-            known: Arc::new(Brake::new(clock)),
+            brake: Arc::new(AccountThrottle::new(clock.clone())),
+            known: Arc::new(AccountThrottle::new(clock)),
         }
     }
 }
 
 /// Throttles attempts by name. Of a name only a hash is kept.
 #[derive(Debug)]
-pub struct Brake {
+pub struct AccountThrottle {
     clock: Clock,
     /// For each name the millisecond at which all its attempts have been waited for.
     free_at: Mutex<HashMap<[u8; 16], u64>>,
@@ -72,7 +72,7 @@ pub struct Brake {
 /// it is given back.
 #[derive(Debug)]
 pub struct Paid<'a> {
-    brake: &'a Brake,
+    brake: &'a AccountThrottle,
     key: [u8; 16],
 }
 
@@ -90,7 +90,7 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-impl Brake {
+impl AccountThrottle {
     fn new(clock: Clock) -> Self {
         Self {
             clock,
@@ -145,7 +145,7 @@ pub fn mark(secret: &Secret, name: &Name, password: &Hashed) -> String {
     // A NUL separates them: no name has one.
     let account = format!("{}\0{}", name.as_str(), password.0);
     let mac = secret.mac(b"pic-portal staff browser\0", account.as_bytes());
-    named_by(secret, name) + &code::encode(&mac[..20])
+    named_by(secret, name) + &base32::encode(&mac[..20])
 }
 
 /// The first half of a [`mark`].
@@ -154,7 +154,7 @@ fn named_by(secret: &Secret, name: &Name) -> String {
         b"pic-portal staff browser's name\0",
         name.as_str().as_bytes(),
     );
-    code::encode(&mac[..20])
+    base32::encode(&mac[..20])
 }
 
 /// Whether `shown` is or was a [`mark`] of the account of this name, with any password.
@@ -180,9 +180,9 @@ mod tests {
 
     use super::*;
 
-    fn brake() -> (Arc<Brake>, Clock) {
+    fn brake() -> (Arc<AccountThrottle>, Clock) {
         let clock = Clock::mock(DateTime::UNIX_EPOCH);
-        (Gate::new(clock.clone()).brake, clock)
+        (LoginThrottle::new(clock.clone()).brake, clock)
     }
 
     #[test]

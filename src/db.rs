@@ -1,10 +1,10 @@
 //! Opens the portal's database, checks that it is fit, migrates it, and defines the errors of the
 //! database.
 
+pub mod batcher;
 pub mod notify;
 mod pool;
 pub mod private;
-pub mod together;
 
 use std::{fmt, time::Duration};
 
@@ -45,7 +45,7 @@ const MIGRATION_LOCK: i64 = 0x0070_6963_2026;
 /// An invalid row. It names where the row is, and none of the values in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("impossible value in {table}.{column}, row {id:?}")]
-pub struct Impossible {
+pub struct InvalidRow {
     /// Name of the table.
     pub table: &'static str,
     /// Name of the column.
@@ -70,7 +70,7 @@ pub enum Error {
     Refused(Fault),
     /// The database holds an invalid row.
     #[error(transparent)]
-    Impossible(#[from] Impossible),
+    InvalidRow(#[from] InvalidRow),
     /// A column of an answer holds what its type does not allow.
     #[error("impossible value in column {column} of an answer: {fault}")]
     Unreadable {
@@ -94,7 +94,7 @@ impl Error {
     #[must_use]
     pub fn may_be_a_part(&self) -> bool {
         match self {
-            Self::Refused(_) | Self::Impossible(_) | Self::Unreadable { .. } => true,
+            Self::Refused(_) | Self::InvalidRow(_) | Self::Unreadable { .. } => true,
             Self::Conflict(_) => false,
             Self::Unavailable(_) => self.took_too_long(),
         }
@@ -288,12 +288,12 @@ impl Database {
         migrate(&options, connection).await?;
         let pool = PgPool::new(options, opening.pool);
         let secret = sqlx::query_scalar!("SELECT value FROM secret")
-            .fetch_one(pool.again())
+            .fetch_one(pool.retrying())
             .await
             .map_err(unreachable)?;
         let secret = Secret::from_bytes(&secret).ok_or_else(|| {
             OpenError::Connect(
-                Impossible {
+                InvalidRow {
                     table: "secret",
                     column: "value",
                     id: None,
@@ -310,7 +310,7 @@ impl Database {
         let read_only = sqlx::query_scalar!(
             r#"SELECT current_setting('transaction_read_only') = 'on' AS "read_only!""#
         )
-        .fetch_one(pool.again())
+        .fetch_one(pool.retrying())
         .await;
         match read_only {
             Ok(read_only) => {

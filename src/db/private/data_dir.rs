@@ -47,7 +47,7 @@ pub(super) fn unwritable(path: &Path) -> impl FnOnce(io::Error) -> StartError {
 
 /// The portal's directory, locked against other portals as long as this value lives.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct DataDir {
     /// The path, absolute and without links.
     pub(super) dir: PathBuf,
     /// Directories made by this start, outermost first; removed again unless the start succeeds.
@@ -68,7 +68,7 @@ impl Drop for Lock {
     }
 }
 
-impl Place {
+impl DataDir {
     /// Makes the directory if it is missing, and locks it for this portal.
     pub(super) fn take(dir: &Path) -> Result<Self, StartError> {
         let wanted = std::path::absolute(dir).map_err(unwritable(dir))?;
@@ -88,7 +88,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for DataDir {
     fn drop(&mut self) {
         if !self.made.0.is_empty() {
             // Removed while it is locked: no other process can rely on it yet.

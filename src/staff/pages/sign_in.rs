@@ -25,7 +25,7 @@ use crate::{
     server::network::Network,
     staff::{
         Name, StaffId,
-        gate::{self, Gate, Paid},
+        login_throttle::{self, LoginThrottle, Paid},
         password::{Hashed, Lane, Password},
         store,
     },
@@ -179,7 +179,7 @@ pub(crate) struct Door {
     site: Arc<Site>,
     pool: PgPool,
     secret: Secret,
-    gate: Arc<Gate>,
+    gate: Arc<LoginThrottle>,
 }
 
 impl<S> FromRequestParts<S> for Door
@@ -187,7 +187,7 @@ where
     Arc<Site>: FromRef<S>,
     PgPool: FromRef<S>,
     Secret: FromRef<S>,
-    Arc<Gate>: FromRef<S>,
+    Arc<LoginThrottle>: FromRef<S>,
     S: Send + Sync,
 {
     type Rejection = Infallible;
@@ -206,15 +206,14 @@ impl Door {
     /// Whether the browser has the mark of the account of this name.
     async fn is_known(&self, jar: &CookieJar, name: Option<&Name>) -> Result<bool, Error> {
         let shown = session::KNOWN.value(&self.site, jar).unwrap_or_default();
-        let Some(name) = name.filter(|name| gate::was_marked(&shown, &self.secret, name)) else {
+        let Some(name) = name.filter(|name| login_throttle::was_marked(&shown, &self.secret, name))
+        else {
             return Ok(false);
         };
         let kept = store::password(&self.pool, Some(name)).await?;
-        Ok(
-            kept.is_some_and(|(_, password)| {
-                gate::is_marked(&shown, &self.secret, name, &password)
-            }),
-        )
+        Ok(kept.is_some_and(|(_, password)| {
+            login_throttle::is_marked(&shown, &self.secret, name, &password)
+        }))
     }
 
     /// The account of this name, if it may sign in, and whether `typed` is its password.
@@ -246,7 +245,7 @@ impl Door {
         if let Some(earlier) = earlier {
             store::sign_out(&self.pool, &earlier).await?;
         }
-        let mark = gate::mark(&self.secret, name, password);
+        let mark = login_throttle::mark(&self.secret, name, password);
         let cookies = [
             session::COOKIE.set(&self.site, None, token.reveal()),
             session::KNOWN.set(&self.site, None, mark),

@@ -1,6 +1,5 @@
 //! The pages and forms of a request.
 
-mod again;
 mod blank;
 mod check;
 pub(crate) mod fields;
@@ -11,6 +10,7 @@ mod form;
 mod load;
 pub(crate) mod proof;
 pub(crate) mod receipt;
+mod recheck;
 mod status;
 mod tag;
 pub mod tasks;
@@ -22,16 +22,16 @@ use axum::{extract::State, http::StatusCode, response::Response};
 
 use self::view::StartPage;
 pub(crate) use self::{
-    again::check_again,
     blank::BlankForm,
     check::{check, form as check_form},
     find::find,
     form::{form, send_form},
-    load::{ReferencePath, Requests, shown},
+    load::{ReferencePath, Requests, parse_reference},
     receipt::{receipt, receipt_text},
-    status::{earlier_events, how_often, status, told, withdraw},
+    status::{earlier_events, how_often, status, timeline_entry, withdraw},
     tag::Edition,
 };
+pub(crate) use crate::request::pages::recheck::check_again;
 use crate::{
     error::Error,
     names::{EdgeRoutes, SipDomain},

@@ -36,7 +36,7 @@ const WAITING: usize = 8_192;
 const PATIENCE: Duration = Duration::from_secs(4);
 
 /// A kind of query that can be sent for one or many at once.
-pub trait Question: Send + Sync + Sized + 'static {
+pub trait BatchLoad: Send + Sync + Sized + 'static {
     /// The result of one query.
     type Answer: Send + 'static;
 
@@ -45,41 +45,41 @@ pub trait Question: Send + Sync + Sized + 'static {
     /// # Errors
     ///
     /// [`Error`] when the statement failed, or an answer cannot be read.
-    fn ask(
+    fn load(
         pool: &PgPool,
         questions: &[Self],
     ) -> impl Future<Output = Result<Vec<Self::Answer>, Error>> + Send;
 }
 
-type Asker<Q> = oneshot::Sender<Result<<Q as Question>::Answer, Error>>;
+type Asker<Q> = oneshot::Sender<Result<<Q as BatchLoad>::Answer, Error>>;
 
 /// The line of queries of one kind. Cheap to clone; clones share the line.
-pub struct Together<Q: Question>(Arc<Inner<Q>>);
+pub struct Batcher<Q: BatchLoad>(Arc<Inner<Q>>);
 
-struct Inner<Q: Question> {
+struct Inner<Q: BatchLoad> {
     pool: PgPool,
     line: Mutex<Line<Q>>,
 }
 
-struct Line<Q: Question> {
+struct Line<Q: BatchLoad> {
     waiting: VecDeque<(Q, Asker<Q>)>,
     readers: usize,
 }
 
-impl<Q: Question> Clone for Together<Q> {
+impl<Q: BatchLoad> Clone for Batcher<Q> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
 /// Prints nothing of the queries that wait.
-impl<Q: Question> fmt::Debug for Together<Q> {
+impl<Q: BatchLoad> fmt::Debug for Batcher<Q> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Together").finish_non_exhaustive()
+        f.debug_struct("Batcher").finish_non_exhaustive()
     }
 }
 
-impl<Q: Question> Together<Q> {
+impl<Q: BatchLoad> Batcher<Q> {
     /// An empty line, whose readers use `pool`.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
@@ -95,7 +95,7 @@ impl<Q: Question> Together<Q> {
     /// # Errors
     ///
     /// [`Error`], within 4 s.
-    pub async fn ask(&self, question: Q) -> Result<Q::Answer, Error> {
+    pub async fn load(&self, question: Q) -> Result<Q::Answer, Error> {
         let began = Instant::now();
         let patience = budget::left().map_or(PATIENCE, |left| left.min(PATIENCE));
         let answered = timeout(patience, self.join(question)?).await;
@@ -153,7 +153,7 @@ impl<Q: Question> Together<Q> {
         if questions.is_empty() {
             return;
         }
-        match Q::ask(&self.0.pool, &questions).await {
+        match Q::load(&self.0.pool, &questions).await {
             // Sending fails if the client has gone away, which does not matter.
             Ok(answers) => {
                 for (asker, answer) in askers.into_iter().zip(answers) {

@@ -18,10 +18,10 @@
 mod binaries;
 mod child;
 mod cluster;
+mod data_dir;
 mod error;
 mod options;
 mod orphans;
-mod place;
 mod settings;
 mod supervisor;
 mod user;
@@ -169,7 +169,7 @@ pub fn connect_to_running(dir: &Path) -> Option<PgConnectOptions> {
 /// user could not enter; else `pic-portal` in the user's data directory.
 #[must_use]
 pub fn default_dir() -> PathBuf {
-    place::default_dir(
+    data_dir::default_dir(
         nix::unistd::geteuid().is_root(),
         std::env::var_os("XDG_DATA_HOME").map(PathBuf::from),
         std::env::home_dir(),

@@ -1,7 +1,7 @@
 //! Tracks the activity of a connection, and how long it may stay in its present state.
 //!
-//! The socket, the service and the bodies of a connection report to its [`Pulse`], and
-//! [`Pulse::deadline`] alone judges it. Only the client's inactivity counts: however long a handler
+//! The socket, the service and the bodies of a connection report to its [`Activity`], and
+//! [`Activity::deadline`] alone judges it. Only the client's inactivity counts: however long a handler
 //! or a live stream takes, the connection stays.
 
 use std::{
@@ -18,7 +18,7 @@ use super::limits::Limits;
 
 /// The state of one connection. Times are milliseconds since `base`; 0 stands for never.
 #[derive(Debug)]
-pub(super) struct Pulse {
+pub(super) struct Activity {
     base: Instant,
     /// HTTP/2: bytes prove nothing there, since pings are bytes too; only requests and responses
     /// do.
@@ -60,7 +60,7 @@ pub(super) struct Deadline {
     pub(super) idle: bool,
 }
 
-impl Pulse {
+impl Activity {
     pub(super) fn new(multiplexed: bool) -> Arc<Self> {
         let pulse = Self {
             base: Instant::now(),
@@ -177,10 +177,10 @@ impl Pulse {
 
 /// One request that a handler works on; ends when it is dropped.
 #[derive(Debug)]
-pub(super) struct Serving(pub(super) Arc<Pulse>);
+pub(super) struct Serving(pub(super) Arc<Activity>);
 
 impl Serving {
-    pub(super) fn begin(pulse: &Arc<Pulse>) -> Self {
+    pub(super) fn begin(pulse: &Arc<Activity>) -> Self {
         pulse.serving.fetch_add(1, Relaxed);
         pulse.head.store(0, Relaxed);
         pulse.moved();
@@ -198,13 +198,13 @@ impl Drop for Serving {
 /// A body that is being read; ends when it is dropped.
 #[derive(Debug)]
 pub(super) struct Uploading {
-    pulse: Arc<Pulse>,
+    pulse: Arc<Activity>,
     /// Bodies of the connection that were being read when this one began, including itself.
     pub(super) count: u32,
 }
 
 impl Uploading {
-    pub(super) fn begin(pulse: &Arc<Pulse>) -> Self {
+    pub(super) fn begin(pulse: &Arc<Activity>) -> Self {
         Self {
             count: pulse.uploading.fetch_add(1, Relaxed) + 1,
             pulse: Arc::clone(pulse),
@@ -221,12 +221,12 @@ impl Drop for Uploading {
 /// One response that is being sent; ends when it is dropped.
 #[derive(Debug)]
 pub(super) struct Answering {
-    pulse: Arc<Pulse>,
+    pulse: Arc<Activity>,
     waits: bool,
 }
 
 impl Answering {
-    pub(super) fn begin(pulse: &Arc<Pulse>) -> Self {
+    pub(super) fn begin(pulse: &Arc<Activity>) -> Self {
         pulse.answering.fetch_add(1, Relaxed);
         Self {
             pulse: Arc::clone(pulse),
@@ -265,7 +265,7 @@ mod tests {
     const SLACK: u64 = 900;
 
     /// Whole seconds that are left, and whether no request is in progress.
-    fn left(pulse: &Pulse) -> Option<(u64, bool)> {
+    fn left(pulse: &Activity) -> Option<(u64, bool)> {
         let deadline = pulse.deadline(&Limits::default())?;
         let at = deadline.at.duration_since(pulse.base).as_millis();
         let at = u64::try_from(at).unwrap();
@@ -275,13 +275,13 @@ mod tests {
         ))
     }
 
-    fn seconds(pulse: &Pulse, seconds: u64) {
+    fn seconds(pulse: &Activity, seconds: u64) {
         pulse.ahead.fetch_add(seconds * 1_000, Relaxed);
     }
 
     #[test]
     fn only_the_silence_of_the_client_counts() {
-        let pulse = Pulse::new(false);
+        let pulse = Activity::new(false);
         assert_eq!(left(&pulse), Some((75, true)), "idle");
         seconds(&pulse, 5);
         pulse.read();
@@ -314,7 +314,7 @@ mod tests {
 
     #[test]
     fn over_http_2_only_requests_and_answers_count() {
-        let pulse = Pulse::new(true);
+        let pulse = Activity::new(true);
         seconds(&pulse, 30);
         pulse.read();
         pulse.wrote();

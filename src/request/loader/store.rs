@@ -5,17 +5,17 @@ use std::iter;
 use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
-use super::{AtGlance, Look, Visitor, Whole};
+use super::{FullLookup, Lookup, SummaryLookup, Visitor};
 use crate::{
     agreement::{AgreementNumber, Programme, ServiceId},
-    db::{self, PgPool, together::Question},
+    db::{self, PgPool, batcher::BatchLoad},
     names::{AccessEdge, EdgeRoutes, SipDomain},
     readiness::Finding,
     request::{
         Deployment, Kind, State,
-        follow::{Glance, store::look},
         reference::Reference,
         store::{Event, Request},
+        summary::{Summary, store::look},
     },
     secret::SERVICE_SESSIONS,
 };
@@ -26,18 +26,18 @@ use crate::{
 ///
 /// [`db::Error`] when the database is unreachable or a row is invalid.
 pub async fn look_up(pool: &PgPool, reference: Reference) -> Result<Option<Request>, db::Error> {
-    let look = Look {
+    let look = Lookup {
         reference,
         session: None,
     };
-    let found = Whole::ask(pool, &[Whole(look)]).await?.pop();
+    let found = FullLookup::load(pool, &[FullLookup(look)]).await?.pop();
     Ok(found.flatten().map(|(request, _)| request))
 }
 
 /// References and sessions, as columns for the statements.
-fn columns(looks: impl Iterator<Item = Look> + Clone) -> (Vec<Reference>, Vec<Option<Vec<u8>>>) {
+fn columns(looks: impl Iterator<Item = Lookup> + Clone) -> (Vec<Reference>, Vec<Option<Vec<u8>>>) {
     let names = looks.clone().map(|look| look.reference);
-    let hash = |look: Look| look.session.map(|token| token.hash().to_vec());
+    let hash = |look: Lookup| look.session.map(|token| token.hash().to_vec());
     (names.collect(), looks.map(hash).collect())
 }
 
@@ -81,20 +81,20 @@ struct Row {
     unseen: bool,
 }
 
-impl Question for Whole {
+impl BatchLoad for FullLookup {
     type Answer = Option<(Request, Visitor)>;
 
-    async fn ask(pool: &PgPool, questions: &[Self]) -> Result<Vec<Self::Answer>, db::Error> {
+    async fn load(pool: &PgPool, questions: &[Self]) -> Result<Vec<Self::Answer>, db::Error> {
         let (names, sessions) = columns(questions.iter().map(|question| question.0));
         let rows = sqlx::query_file_as!(
             Row,
-            "src/request/look_up.sql",
+            "src/request/load.sql",
             &names as _,
             &sessions as _,
             db::interval(SERVICE_SESSIONS.absolute),
             db::interval(SERVICE_SESSIONS.idle),
         )
-        .fetch_all(pool.again())
+        .fetch_all(pool.retrying())
         .await?;
         let found = rows.into_iter().filter_map(|row| {
             let reference = *names.get(usize::try_from(row.place - 1).ok()?)?;
@@ -148,13 +148,13 @@ impl Row {
     }
 }
 
-impl Question for AtGlance {
-    type Answer = Option<(Glance, Visitor)>;
+impl BatchLoad for SummaryLookup {
+    type Answer = Option<(Summary, Visitor)>;
 
-    async fn ask(pool: &PgPool, questions: &[Self]) -> Result<Vec<Self::Answer>, db::Error> {
+    async fn load(pool: &PgPool, questions: &[Self]) -> Result<Vec<Self::Answer>, db::Error> {
         let (names, sessions) = columns(questions.iter().map(|question| question.0));
         let seen = look(pool, &names, &[], &sessions).await?.into_iter();
-        let found = seen.map(|seen| (seen.place, (seen.glance, seen.visitor)));
+        let found = seen.map(|seen| (seen.place, (seen.summary, seen.visitor)));
         Ok(in_order(questions.len(), found))
     }
 }

@@ -6,7 +6,7 @@ WITH wanted AS (
     WHERE r.service_id = $1 AND r.state = 'provisioned'
     ORDER BY d.sip_domain LIMIT 100
 ),
-spell AS (
+holding AS (
     SELECT w.sip_domain, r.service_id, s.number, r.ended_at AS since,
            least((SELECT min(n.ended_at) FROM request n
                   WHERE n.service_id = r.service_id AND n.id > r.id AND n.state = 'provisioned'),
@@ -24,7 +24,7 @@ latest AS (
 SELECT s.token, s.created_at,
        (SELECT coalesce(jsonb_agg(jsonb_build_array(p.sip_domain, p.service_id, p.number, p.since, p.until)
                                   ORDER BY p.sip_domain, p.since, p.service_id), '[]')
-        FROM spell p) AS "spells!: Json<Vec<Spell>>",
+        FROM holding p) AS "holdings!: Json<Vec<Holding>>",
        (SELECT reference FROM latest) AS "latest?: Reference",
        (SELECT coalesce(jsonb_agg(jsonb_build_array(f.code, f.severity, f.subject, f.expected, f.found)
                                   ORDER BY f.subject, f.code), '[]')

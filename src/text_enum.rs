@@ -1,7 +1,7 @@
 //! Defines enumerations whose values have a name in SQL, forms and attributes.
 
 /// An enumeration whose values have a name in SQL and in forms, and are read from columns.
-macro_rules! named {
+macro_rules! text_enum {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,4 +28,4 @@ macro_rules! named {
     };
 }
 
-pub(crate) use named;
+pub(crate) use text_enum;

@@ -31,46 +31,46 @@ pub struct InAdvance;
 
 /// Error responses that no handler makes.
 #[derive(Debug)]
-pub(super) struct Refusals {
+pub(super) struct StaticErrors {
     clock: Clock,
-    faces: Vec<Face>,
+    errors: Vec<StaticError>,
 }
 
 #[derive(Debug)]
-struct Face {
+struct StaticError {
     status: StatusCode,
     head: Vec<u8>,
     body: Bytes,
 }
 
-impl Refusals {
+impl StaticErrors {
     /// Renders all of them with `router`.
     pub(super) async fn render(router: &Router) -> Arc<Self> {
-        let mut faces = Vec::new();
+        let mut errors = Vec::new();
         for status in [
             StatusCode::BAD_REQUEST,
             StatusCode::URI_TOO_LONG,
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             StatusCode::SERVICE_UNAVAILABLE,
         ] {
-            faces.push(Face::render(router.clone(), status).await);
+            errors.push(StaticError::render(router.clone(), status).await);
         }
         let clock = Clock::system();
-        Arc::new(Self { clock, faces })
+        Arc::new(Self { clock, errors })
     }
 
-    fn face(&self, status: StatusCode) -> Option<&Face> {
-        self.faces.iter().find(|face| face.status == status)
+    fn error(&self, status: StatusCode) -> Option<&StaticError> {
+        self.errors.iter().find(|error| error.status == status)
     }
 
     /// The whole response with `status`, which ends the connection.
     pub(super) fn answer(&self, status: StatusCode) -> Option<Bytes> {
-        let face = self.face(status)?;
-        let mut answer = face.head.clone();
+        let error = self.error(status)?;
+        let mut answer = error.head.clone();
         let date = self.clock.now().format("%a, %d %b %Y %H:%M:%S GMT");
         let own = format!("{REQUEST_ID}: {}\r\ndate: {date}\r\n\r\n", request_id());
         answer.extend_from_slice(own.as_bytes());
-        answer.extend_from_slice(&face.body);
+        answer.extend_from_slice(&error.body);
         Some(answer.into())
     }
 
@@ -83,7 +83,7 @@ impl Refusals {
         let status = StatusCode::from_bytes(rest.get(..3)?).ok()?;
         // In this order: few responses have one of these statuses, and the second test reads the
         // whole head.
-        let is_bare = self.face(status).is_some() && !has_id(begin);
+        let is_bare = self.error(status).is_some() && !has_id(begin);
         is_bare.then(|| self.answer(status)).flatten()
     }
 }
@@ -98,7 +98,7 @@ fn has_id(begin: &[u8]) -> bool {
         .any(|rest| rest.starts_with(b":"))
 }
 
-impl Face {
+impl StaticError {
     async fn render(router: Router, status: StatusCode) -> Self {
         let mut request = Request::new(Body::empty());
         request.extensions_mut().insert(Refused(status));

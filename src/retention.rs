@@ -39,20 +39,20 @@
 
 pub mod health;
 pub mod import;
-pub mod look;
 pub mod meter;
 pub mod pages;
 pub mod proof;
 pub mod purge;
+pub mod scan;
 pub mod store;
 pub mod sweep;
-pub mod words;
+pub mod wording;
 
 use std::time::Duration;
 
 use crate::{
-    named::named,
     secret::{SERVICE_SESSIONS, STAFF_SESSIONS},
+    text_enum::text_enum,
 };
 
 /// How long withdrawn and rejected requests are kept after they ended.
@@ -66,7 +66,7 @@ pub const RUNS: Duration = Duration::from_hours(90 * 24);
 pub const RULE: &str = "This portal never asks for names, email addresses or phone numbers, never \
     writes them down, and removes what an older system left behind.";
 
-named! {
+text_enum! {
     /// What the sweep removes.
     Kind {
         /// Contact rows of an older system.
@@ -107,7 +107,7 @@ impl Kind {
     }
 }
 
-named! {
+text_enum! {
     /// Why a sweep ran.
     Cause {
         /// A portal was started.
@@ -121,7 +121,7 @@ named! {
     }
 }
 
-named! {
+text_enum! {
     /// How a sweep ended.
     Outcome {
         /// No contact-like values remain.
@@ -137,7 +137,7 @@ named! {
     }
 }
 
-named! {
+text_enum! {
     /// Why a sweep failed.
     Fault {
         /// Another session reads `legacy_contact`, such as `pg_dump`: it cannot be emptied
@@ -296,7 +296,7 @@ pub struct Run {
     /// How many it removed of each kind, without zeros.
     pub removed: Vec<(Kind, u64)>,
     /// What was scanned.
-    pub looked: look::Looked,
+    pub looked: scan::Looked,
     /// Contact-like values that remain; `None`: the scan was not finished.
     pub remaining: Option<u64>,
 }

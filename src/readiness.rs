@@ -3,7 +3,7 @@
 //! [`dns`] queries and [`domain`] judges the answers for a SIP domain; [`tls`] connects and
 //! [`edge`] judges the results for an Access Edge. [`engine`] combines them, within limits, for the
 //! form, the background task, `/check` and `pic-portal check` alike; [`catalogue`] has an entry for
-//! each code, [`words`] puts findings into words, and `pages` has the form of `/check`. What is
+//! each code, [`wording`] puts findings into words, and `pages` has the form of `/check`. What is
 //! checked is in `docs/field.md#dns-certificate-transport`, the codes are in
 //! `docs/readiness.md#all-findings`.
 //!
@@ -23,7 +23,7 @@ pub mod net;
 pub mod owner;
 mod silence;
 pub mod tls;
-pub mod words;
+pub mod wording;
 
 use serde::Deserialize;
 
@@ -31,9 +31,9 @@ pub use self::{
     catalogue::Code,
     evidence::{Evidence, MOST_IN_ALL, bound},
 };
-use crate::{named::named, names::Fqdn};
+use crate::{names::Fqdn, text_enum::text_enum};
 
-named! {
+text_enum! {
     /// How strict the checks are (`docs/readiness.md#modes`).
     Mode {
         /// Requests are provisioned only on positive proof.
@@ -53,7 +53,7 @@ impl Default for Mode {
     }
 }
 
-named! {
+text_enum! {
     /// When the owner of a domain's zone must have named the service that asks for the domain, by a
     /// TXT record (`docs/design.md#whose-domain`; `PIC_PROOF`). It is about ownership and not about
     /// readiness, so it holds however strict the checks are.
@@ -72,7 +72,7 @@ impl Default for ProofMode {
     }
 }
 
-named! {
+text_enum! {
     /// What a finding means for the request, in order of severity.
     Severity {
         /// All is as it should be.

@@ -83,8 +83,8 @@ pub async fn look_at_request(
 ///
 /// [`db::Error`] when the database is unreachable, the request is gone, or a row is invalid.
 pub async fn insight(pool: &PgPool, reference: Reference) -> Result<Insight, db::Error> {
-    let row = sqlx::query_file!("src/staff/desk/request.sql", reference as _)
-        .fetch_one(pool.again())
+    let row = sqlx::query_file!("src/staff/case/request.sql", reference as _)
+        .fetch_one(pool.retrying())
         .await?;
     Ok(Insight {
         service: row.service_id,
@@ -214,7 +214,7 @@ pub async fn cancel(
 
 /// The period for which a service held a domain.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Spell {
+pub struct Holding {
     /// The domain.
     pub domain: SipDomain,
     /// The service that held it.
@@ -227,7 +227,7 @@ pub struct Spell {
     pub until: Option<DateTime<Utc>>,
 }
 
-impl Spell {
+impl Holding {
     /// Whether `next` begins where this one ends, for the same service.
     fn is_continued_by(&self, next: &Self) -> bool {
         self.domain == next.domain && self.service == next.service && self.until == Some(next.since)
@@ -242,7 +242,7 @@ pub struct History {
     /// When its first request was submitted.
     pub created_at: DateTime<Utc>,
     /// The services that held its domains, by domain and time.
-    pub spells: Vec<Spell>,
+    pub holdings: Vec<Holding>,
     /// The request that was provisioned last.
     pub latest: Option<Reference>,
     /// What its checks have found since, without what is fine.
@@ -277,21 +277,21 @@ pub async fn look_at_service(
 ///
 /// [`db::Error`] when the database is unreachable, the service is gone, or a row is invalid.
 pub async fn history(pool: &PgPool, service: ServiceId) -> Result<History, db::Error> {
-    let row = sqlx::query_file!("src/staff/desk/service.sql", service.0)
-        .fetch_one(pool.again())
+    let row = sqlx::query_file!("src/staff/case/service.sql", service.0)
+        .fetch_one(pool.retrying())
         .await?;
-    let mut spells: Vec<Spell> = Vec::new();
-    for spell in row.spells.0 {
+    let mut holdings: Vec<Holding> = Vec::new();
+    for holding in row.holdings.0 {
         // A request that changes other domains goes on with this one.
-        match spells.last_mut() {
-            Some(last) if last.is_continued_by(&spell) => last.until = spell.until,
-            _ => spells.push(spell),
+        match holdings.last_mut() {
+            Some(last) if last.is_continued_by(&holding) => last.until = holding.until,
+            _ => holdings.push(holding),
         }
     }
     Ok(History {
         token: row.token,
         created_at: row.created_at,
-        spells,
+        holdings,
         latest: row.latest,
         findings: row.findings.0,
     })
@@ -336,7 +336,7 @@ pub async fn audit(pool: &PgPool, before: i64, most: usize) -> Result<Vec<Entry>
         before,
         i64::try_from(most).unwrap_or(i64::MAX),
     )
-    .fetch_all(pool.again())
+    .fetch_all(pool.retrying())
     .await?)
 }
 

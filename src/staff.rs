@@ -8,17 +8,17 @@
 //! |---|---|
 //! | [`password`] | checks new passwords, hashes and compares them |
 //! | [`turns`] | decides whose password is hashed next |
-//! | [`gate`] | slows down guesses at a password |
+//! | [`login_throttle`] | slows down guesses at a password |
 //! | [`store`] | stores accounts and sessions |
 //! | [`queue`] | lists and searches requests |
-//! | [`desk`] | shows one request or service, and acts on it |
+//! | [`case`] | shows one request or service, and acts on it |
 //! | [`overview`] | shows the state of the portal as a whole |
 //! | [`pages`] | has the pages and forms |
 //!
 //! What staff open and do is kept in the audit for a year (`migrations/0004_staff.sql`).
 
-pub mod desk;
-pub mod gate;
+pub mod case;
+pub mod login_throttle;
 pub mod overview;
 pub mod pages;
 pub mod password;
@@ -30,11 +30,11 @@ use std::fmt;
 
 use crate::{
     column::{row_column, text_column},
-    named::named,
     request::Reason,
+    text_enum::text_enum,
 };
 
-named! {
+text_enum! {
     /// What an account may do.
     Role {
         /// It may see everything except the audit.
@@ -44,7 +44,7 @@ named! {
     }
 }
 
-named! {
+text_enum! {
     /// What the audit records.
     Action {
         /// The account signed in.
@@ -68,7 +68,7 @@ named! {
     }
 }
 
-named! {
+text_enum! {
     /// Why staff cancel a service.
     CancelReason {
         /// Its owner asked for it.

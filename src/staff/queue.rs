@@ -13,9 +13,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use self::search::Search;
-use crate::{agreement::Programme, named::named, readiness::Code};
+use crate::{agreement::Programme, readiness::Code, text_enum::text_enum};
 
-named! {
+text_enum! {
     /// The stored state to list.
     StateFilter {
         /// In progress.
@@ -29,7 +29,7 @@ named! {
     }
 }
 
-named! {
+text_enum! {
     /// How long ago a request was submitted, at least.
     Age {
         /// A day.

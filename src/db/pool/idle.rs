@@ -86,7 +86,7 @@ struct Rested {
 }
 
 #[derive(Default)]
-struct Bench {
+struct Idle {
     /// Idle connections. The one that was used last is used next; the others close in time.
     resting: VecDeque<Rested>,
     /// How often a connection was found dead.
@@ -98,7 +98,7 @@ pub(super) struct Keep {
     options: PgConnectOptions,
     most: u32,
     room: Arc<Semaphore>,
-    bench: Mutex<Bench>,
+    bench: Mutex<Idle>,
     size: Arc<AtomicU32>,
     /// Signals that a connection was given back.
     returned: Notify,
@@ -139,7 +139,7 @@ impl Keep {
         self.bench().resting.len()
     }
 
-    fn bench(&self) -> MutexGuard<'_, Bench> {
+    fn bench(&self) -> MutexGuard<'_, Idle> {
         self.bench.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -189,7 +189,7 @@ impl Keep {
     /// back.
     async fn open(&self, until: Instant) -> Result<Live, sqlx::Error> {
         loop {
-            let patient = Patient::of(self);
+            let patient = Probe::of(self);
             let limit = if patient.is_some() {
                 until
             } else {
@@ -293,9 +293,9 @@ impl Keep {
 }
 
 /// The permit to use the full timeout while the server is suspect; one attempt at a time has it.
-struct Patient<'a>(Option<&'a AtomicBool>);
+struct Probe<'a>(Option<&'a AtomicBool>);
 
-impl<'a> Patient<'a> {
+impl<'a> Probe<'a> {
     /// Every attempt gets it while the server is not suspect.
     fn of(keep: &'a Keep) -> Option<Self> {
         if !keep.doubt.load(Acquire) {
@@ -306,7 +306,7 @@ impl<'a> Patient<'a> {
     }
 }
 
-impl Drop for Patient<'_> {
+impl Drop for Probe<'_> {
     fn drop(&mut self) {
         if let Some(trying) = self.0 {
             trying.store(false, Release);

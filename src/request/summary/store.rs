@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use sqlx::types::Json;
 
-use super::{Glance, RequestId};
+use super::{RequestId, Summary};
 use crate::{
     db::{self, PgPool},
     readiness::Severity,
-    request::{Facts, MOST_EVENTS, look_up::Visitor, reference::Reference, store::Event},
+    request::{Facts, MOST_EVENTS, loader::Visitor, reference::Reference, store::Event},
     secret::SERVICE_SESSIONS,
 };
 
@@ -22,7 +22,7 @@ pub async fn find(pool: &PgPool, reference: Reference) -> Result<Option<RequestI
         "SELECT id FROM request WHERE reference = $1",
         reference as _
     )
-    .fetch_optional(pool.again())
+    .fetch_optional(pool.retrying())
     .await?;
     Ok(id.map(RequestId))
 }
@@ -32,13 +32,13 @@ pub async fn find(pool: &PgPool, reference: Reference) -> Result<Option<RequestI
 /// # Errors
 ///
 /// [`db::Error`] when the database is unreachable or a row is invalid.
-pub async fn glances(
+pub async fn summaries(
     pool: &PgPool,
     requests: &[RequestId],
-) -> Result<Vec<(RequestId, Glance)>, db::Error> {
+) -> Result<Vec<(RequestId, Summary)>, db::Error> {
     let ids: Vec<i64> = requests.iter().map(|request| request.0).collect();
     let seen = look(pool, &[], &ids, &[]).await?.into_iter();
-    Ok(seen.map(|seen| (seen.id, seen.glance)).collect())
+    Ok(seen.map(|seen| (seen.id, seen.summary)).collect())
 }
 
 /// The columns of a summary, as the database gives them.
@@ -46,7 +46,7 @@ pub(in crate::request) struct Seen {
     /// Its place among those that were asked for, from 1.
     pub(in crate::request) place: i64,
     pub(in crate::request) id: RequestId,
-    pub(in crate::request) glance: Glance,
+    pub(in crate::request) summary: Summary,
     /// What whoever brought the session has to do with it.
     pub(in crate::request) visitor: Visitor,
 }
@@ -60,19 +60,19 @@ pub(in crate::request) async fn look(
     sessions: &[Option<Vec<u8>>],
 ) -> Result<Vec<Seen>, db::Error> {
     let rows = sqlx::query_file!(
-        "src/request/follow/glances.sql",
+        "src/request/summary/summaries.sql",
         references as _,
         ids,
         sessions as _,
         db::interval(SERVICE_SESSIONS.absolute),
         db::interval(SERVICE_SESSIONS.idle),
     )
-    .fetch_all(pool.again())
+    .fetch_all(pool.retrying())
     .await?;
     let seen = rows.into_iter().map(|row| Seen {
         place: row.place,
         id: RequestId(row.id),
-        glance: Glance {
+        summary: Summary {
             facts: row.facts,
             seq: row.seq.unsigned_abs(),
             findings: row.severities.into_iter().collect(),
@@ -108,7 +108,7 @@ pub async fn timelines(
         &ids,
         i64::try_from(MOST_EVENTS).unwrap_or(i64::MAX),
     )
-    .fetch_all(pool.again())
+    .fetch_all(pool.retrying())
     .await?;
     let timelines = rows.into_iter();
     let timelines = timelines.map(|row| (RequestId(row.id), row.events.0));

@@ -1,19 +1,20 @@
 //! Loads requests by their references, those wanted at the same time by one query.
 //!
 //! A client that has seen the page only needs to know whether it has changed: for that the
-//! [`Glance`] is read, which costs a fraction of loading the whole request.
+//! [`Summary`] is read, which costs a fraction of loading the whole request.
 
 pub mod store;
 
-use super::{follow::Glance, reference::Reference, store::Request};
+use super::{reference::Reference, store::Request};
+use crate::request::summary::Summary;
 use crate::{
-    db::{self, PgPool, together::Together},
+    db::{self, PgPool, batcher::Batcher},
     secret::SessionToken,
 };
 
 /// A lookup of one request, by one client.
 #[derive(Clone, Copy, Debug)]
-pub struct Look {
+pub struct Lookup {
     /// The reference of the request.
     pub reference: Reference,
     /// The client's session, if it sent one; the session may have ended.
@@ -31,26 +32,26 @@ pub struct Visitor {
 
 /// A query for all of a request.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Whole(Look);
+pub(super) struct FullLookup(Lookup);
 
 /// A query for the summary of a request.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct AtGlance(Look);
+pub(super) struct SummaryLookup(Lookup);
 
 /// Loads requests in batches. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Readers {
-    whole: Together<Whole>,
-    glances: Together<AtGlance>,
+pub struct RequestLoader {
+    whole: Batcher<FullLookup>,
+    summaries: Batcher<SummaryLookup>,
 }
 
-impl Readers {
+impl RequestLoader {
     /// A loader on the connections of `pool`.
     #[must_use]
     pub fn new(pool: &PgPool) -> Self {
         Self {
-            whole: Together::new(pool.clone()),
-            glances: Together::new(pool.clone()),
+            whole: Batcher::new(pool.clone()),
+            summaries: Batcher::new(pool.clone()),
         }
     }
 
@@ -59,16 +60,16 @@ impl Readers {
     /// # Errors
     ///
     /// [`db::Error`] when the database is unreachable or a row is invalid; within 4 s.
-    pub async fn whole(&self, look: Look) -> Result<Option<(Request, Visitor)>, db::Error> {
-        self.whole.ask(Whole(look)).await
+    pub async fn whole(&self, look: Lookup) -> Result<Option<(Request, Visitor)>, db::Error> {
+        self.whole.load(FullLookup(look)).await
     }
 
     /// The summary of a request; `None` when there is none with that reference.
     ///
     /// # Errors
     ///
-    /// As of [`Readers::whole`].
-    pub async fn glance(&self, look: Look) -> Result<Option<(Glance, Visitor)>, db::Error> {
-        self.glances.ask(AtGlance(look)).await
+    /// As of [`RequestLoader::whole`].
+    pub async fn summary(&self, look: Lookup) -> Result<Option<(Summary, Visitor)>, db::Error> {
+        self.summaries.load(SummaryLookup(look)).await
     }
 }

@@ -23,7 +23,7 @@ use crate::{
     db::PgPool,
     error::{Error, FailedTry, Problem},
     names::EdgeRoutes,
-    readiness::{ProofMode, Severity, words::Teller},
+    readiness::{ProofMode, Severity, wording::Teller},
     request::{
         Kind, State as Stored,
         pages::{findings::Findings, routes_of},

@@ -55,7 +55,7 @@ pub struct Looked {
 
 /// The result of a scan.
 #[derive(Debug, Default)]
-pub struct Look {
+pub struct Scan {
     /// What was scanned.
     pub looked: Looked,
     /// How many values look like contact information.
@@ -66,7 +66,7 @@ pub struct Look {
 
 /// What has to be scanned in a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Worth {
+enum ColumnClass {
     /// Nothing: it cannot hold text.
     Nothing,
     /// Nothing: a constraint excludes addresses.
@@ -85,7 +85,7 @@ struct Column {
     /// The name, quoted for SQL.
     sql_name: String,
     readable: bool,
-    worth: Worth,
+    worth: ColumnClass,
 }
 
 impl Column {
@@ -93,10 +93,10 @@ impl Column {
     fn suspicion(&self) -> Option<String> {
         let column = &self.sql_name;
         match self.worth {
-            Worth::Nothing | Worth::Proven => None,
-            Worth::Any => Some(format!("btrim({column}::text) <> ''")),
-            Worth::Text => Some(format!("{column}::text ~ '{ADDRESS}'")),
-            Worth::Bytes => Some(format!(
+            ColumnClass::Nothing | ColumnClass::Proven => None,
+            ColumnClass::Any => Some(format!("btrim({column}::text) <> ''")),
+            ColumnClass::Text => Some(format!("{column}::text ~ '{ADDRESS}'")),
+            ColumnClass::Bytes => Some(format!(
                 "encode({column}, 'escape') ~* '{ADDRESS_IN_BYTES}'"
             )),
         }
@@ -117,21 +117,21 @@ struct Table {
 /// # Errors
 ///
 /// [`Halt`]: the database is unreachable, or the turn is lost.
-pub async fn through(turn: &Turn, stop: &CancellationToken) -> Result<Look, Halt> {
+pub async fn through(turn: &Turn, stop: &CancellationToken) -> Result<Scan, Halt> {
     let began = Instant::now();
-    let mut look = Look {
+    let mut look = Scan {
         whole: true,
-        ..Look::default()
+        ..Scan::default()
     };
     let mut tables = tables(turn.pool()).await?;
     let proven = tables
         .iter()
         .flat_map(|table| &table.columns)
-        .filter(|column| column.worth == Worth::Proven);
+        .filter(|column| column.worth == ColumnClass::Proven);
     look.looked.proven = u32::try_from(proven.count()).unwrap_or(u32::MAX);
     // If there is not time for all, the next sweep begins with another table.
     if let Some(first) = tables.len().checked_sub(1) {
-        tables.rotate_left(usize::from(crate::code::random::<1>()[0]) % (first + 1));
+        tables.rotate_left(usize::from(crate::base32::random::<1>()[0]) % (first + 1));
     }
     for table in &mut tables {
         table.columns.retain(|column| column.suspicion().is_some());
@@ -157,7 +157,7 @@ async fn look_through(
     turn: &Turn,
     stop: &CancellationToken,
     began: Instant,
-    look: &mut Look,
+    look: &mut Scan,
 ) -> Result<(), Halt> {
     let mut found = vec![0_u64; table.columns.len()];
     let mut block = 0;
@@ -191,7 +191,7 @@ async fn look_through(
     look.looked.columns += u32::try_from(table.columns.len()).unwrap_or(u32::MAX);
     for (column, count) in table.columns.iter().zip(found) {
         look.found += count;
-        if count > 0 || column.worth == Worth::Any {
+        if count > 0 || column.worth == ColumnClass::Any {
             suspect(
                 &mut look.looked,
                 &table.name,
@@ -239,7 +239,7 @@ async fn look_at(pool: &PgPool, table: &Table, block: i64) -> Result<(u64, Vec<u
     );
     let row = sqlx::query(AssertSqlSafe(statement))
         .persistent(false)
-        .fetch_one(pool.again())
+        .fetch_one(pool.retrying())
         .await?;
     let rows: i64 = row.try_get(0)?;
     let counts: Vec<i64> = row.try_get(1)?;
@@ -252,7 +252,7 @@ async fn look_at(pool: &PgPool, table: &Table, block: i64) -> Result<(u64, Vec<u
 /// Every table of the portal's schema with every column, except `legacy_contact`, which is emptied.
 async fn tables(pool: &PgPool) -> Result<Vec<Table>, db::Error> {
     let rows = sqlx::query_file!("src/retention/columns.sql")
-        .fetch_all(pool.again())
+        .fetch_all(pool.retrying())
         .await?;
     let mut tables: Vec<Table> = Vec::new();
     for row in rows {
@@ -269,18 +269,18 @@ async fn tables(pool: &PgPool) -> Result<Vec<Table>, db::Error> {
         }
         let is = |name: &str| row.types.iter().any(|of| of == name);
         let worth = if is_contact_like(&row.column_name) && !row.holds_time {
-            Worth::Any
+            ColumnClass::Any
         } else if !row.text_like {
-            Worth::Nothing
+            ColumnClass::Nothing
         } else if is("digest") || row.checks.iter().any(|check| proof::excludes_at(check)) {
-            Worth::Proven
+            ColumnClass::Proven
         } else if is("bytea") && row.types.iter().any(|of| of.starts_with('_')) {
             // Several byte strings in one value cannot be scanned, so any value counts.
-            Worth::Any
+            ColumnClass::Any
         } else if is("bytea") {
-            Worth::Bytes
+            ColumnClass::Bytes
         } else {
-            Worth::Text
+            ColumnClass::Text
         };
         let column = Column {
             worth,

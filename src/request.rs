@@ -4,15 +4,15 @@
 //! what people are shown ("overdue", "needs your action", "superseded") from it.
 
 pub mod events;
-pub mod follow;
 pub mod form;
 pub mod live;
-pub mod look_up;
+pub mod loader;
 pub mod pages;
 pub mod queue;
 pub mod reference;
 mod state;
 pub mod store;
+pub mod summary;
 pub(crate) mod wording;
 
 use std::collections::BTreeMap;
@@ -24,8 +24,8 @@ pub use self::state::{Facts, Pending, Standing, State};
 pub use crate::clock::Clocks;
 use crate::{
     agreement::{AgreementNumber, Programme, ServiceId},
-    named::named,
     names::EdgeRoutes,
+    text_enum::text_enum,
 };
 
 /// The most Access Edge FQDNs that a request may have (`docs/field.md#edges-and-domains`).
@@ -36,7 +36,7 @@ pub const MAX_DOMAINS: usize = 1_000;
 /// `request.sql` and the timelines of the streams use the same number.
 pub const MOST_EVENTS: usize = 100;
 
-named! {
+text_enum! {
     /// What is asked of the service.
     Kind {
         /// A new service.
@@ -48,7 +48,7 @@ named! {
     }
 }
 
-named! {
+text_enum! {
     /// Where the users of the SIP domains are homed (`docs/field.md#split-domain`).
     Deployment {
         /// All on the organisation's own servers.
@@ -58,7 +58,7 @@ named! {
     }
 }
 
-named! {
+text_enum! {
     /// Why a request was rejected.
     Reason {
         /// The time limit passed before all checks passed.
@@ -74,7 +74,7 @@ named! {
     }
 }
 
-named! {
+text_enum! {
     /// Who caused an event; never a person's name.
     Actor {
         /// The organisation's administrator.
