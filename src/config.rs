@@ -74,7 +74,7 @@ pub struct Given {
     #[arg(long, env = "PIC_PROVIDER", value_name = "NAME", global = true)]
     pub provider: Option<String>,
     /// Domains that the address tool of the help pages leaves plain, with commas between them
-    /// [default: msn.com,preflight.com,live.com,hotmail.com]
+    /// [default: msn.com,outlook.com,live.com,hotmail.com]
     #[arg(long, env = "PIC_PLAIN_DOMAINS", value_name = "DOMAINS", global = true)]
     pub plain_domains: Option<String>,
     /// Readiness checks of DNS and certificates: `enforce` (a request is provisioned
@@ -455,7 +455,7 @@ impl Given {
     }
 
     fn plain_domains(&self) -> Result<Vec<SipDomain>, Wrong> {
-        const DEFAULT: &str = "msn.com,preflight.com,live.com,hotmail.com";
+        const DEFAULT: &str = "msn.com,outlook.com,live.com,hotmail.com";
         split_names(set(self.plain_domains.as_ref()).unwrap_or(DEFAULT))
             .map(|name| {
                 SipDomain::parse(name).map_err(|error| {

@@ -32,7 +32,7 @@ use crate::{
 pub const MAX_EDGES: usize = 10;
 /// The most SIP domains that a request may have, over all its edges.
 pub const MAX_DOMAINS: usize = 1_000;
-/// The most entries of a timeline that are read and shown: the last ones. `look_up.sql`, the desk's
+/// The most entries of a timeline that are read and shown: the last ones. `load.sql`, the desk's
 /// `request.sql` and the timelines of the streams use the same number.
 pub const MOST_EVENTS: usize = 100;
 

@@ -12,10 +12,7 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(config.listen, "127.0.0.1:8080".parse().unwrap());
     assert_eq!(config.provider, "Skype");
     let plain: Vec<_> = config.plain_domains.iter().map(SipDomain::as_str).collect();
-    assert_eq!(
-        plain,
-        ["msn.com", "preflight.com", "live.com", "hotmail.com"]
-    );
+    assert_eq!(plain, ["msn.com", "outlook.com", "live.com", "hotmail.com"]);
     assert_eq!(config.clocks.promise, Duration::from_hours(48));
     assert_eq!(config.clocks.expiry, Duration::from_hours(30 * 24));
     assert_eq!(config.waits.first, Duration::from_secs(30));
@@ -29,86 +26,89 @@ fn the_defaults_are_those_of_the_contract() {
     assert!(matches!(config.source, Source::Private(_)));
 }
 
+type Set = fn(&mut Given, Option<String>);
+
+/// Each setting with values that are wrong.
+const WRONG: &[(&str, Set, &[&str])] = &[
+    (
+        "DATABASE_URL",
+        |g, v| g.database_url = v,
+        &["mysql://x", "postgres", "postgres://h:port/x"],
+    ),
+    (
+        "PIC_LISTEN",
+        |g, v| g.listen = v,
+        &["8080", "localhost:8080", "127.0.0.1:99999"],
+    ),
+    (
+        "PIC_METRICS_LISTEN",
+        |g, v| g.metrics_listen = v,
+        &["9464", "metrics.contoso.com:9464"],
+    ),
+    (
+        "PIC_PUBLIC_URL",
+        |g, v| g.public_url = v,
+        &[
+            "contoso.com",
+            "ftp://a",
+            "https://a/b",
+            "https://u@a",
+            "https://a?b",
+            "https://",
+        ],
+    ),
+    (
+        "PIC_TRUSTED_PROXIES",
+        |g, v| g.trusted_proxies = v,
+        &["proxy.contoso.com", "10.0.0.0/33", "::/0", "10.1.2.3/8"],
+    ),
+    (
+        "PIC_SUBMIT_LIMIT",
+        |g, v| g.submit_limit = v,
+        &["-1", "many", "10001"],
+    ),
+    ("PIC_TRY_LIMIT", |g, v| g.try_limit = v, &["none", "1.5"]),
+    (
+        "PIC_PLAIN_DOMAINS",
+        |g, v| g.plain_domains = v,
+        &["msn", "ted@msn.com", "msn.com, co.uk", "127.0.0.1"],
+    ),
+    ("PIC_CHECKS", |g, v| g.checks = v, &["on", "Enforce"]),
+    ("PIC_PROOF", |g, v| g.proof = v, &["never", "Always", "txt"]),
+    (
+        "PIC_DNS",
+        |g, v| g.dns = v,
+        &["192.0.2.53", ":53", "dns.test:0"],
+    ),
+    (
+        "PIC_CHECK_PRIVATE",
+        |g, v| g.check_private = v,
+        &["yes", "1"],
+    ),
+    (
+        "PIC_PROMISE",
+        |g, v| g.promise = v,
+        &["48", "two days", "-1s", "0s", "1000y", "60d"],
+    ),
+    ("PIC_EXPIRY", |g, v| g.expiry = v, &["30", "1h"]),
+    ("PIC_RECHECK_FIRST", |g, v| g.recheck_first = v, &["x"]),
+    ("PIC_SWEEP", |g, v| g.sweep = v, &["hourly", "0s", "60"]),
+    ("PIC_RECHECK_MAX", |g, v| g.recheck_max = v, &["1s", "x"]),
+    (
+        "PIC_DB_POOL",
+        |g, v| g.db_pool = v,
+        &["0", "2", "-1", "many", "1001"],
+    ),
+    (
+        "PIC_ALLOW_UNSAFE_DATABASE",
+        |g, v| g.allow_unsafe_database = v,
+        &["yes", "1"],
+    ),
+];
+
 #[test]
 fn a_wrong_value_names_its_variable_and_an_example_that_is_right() {
-    type Set = fn(&mut Given, Option<String>);
-    let cases: &[(&str, Set, &[&str])] = &[
-        (
-            "DATABASE_URL",
-            |g, v| g.database_url = v,
-            &["mysql://x", "postgres", "postgres://h:port/x"],
-        ),
-        (
-            "PIC_LISTEN",
-            |g, v| g.listen = v,
-            &["8080", "localhost:8080", "127.0.0.1:99999"],
-        ),
-        (
-            "PIC_METRICS_LISTEN",
-            |g, v| g.metrics_listen = v,
-            &["9464", "metrics.contoso.com:9464"],
-        ),
-        (
-            "PIC_PUBLIC_URL",
-            |g, v| g.public_url = v,
-            &[
-                "contoso.com",
-                "ftp://a",
-                "https://a/b",
-                "https://u@a",
-                "https://a?b",
-                "https://",
-            ],
-        ),
-        (
-            "PIC_TRUSTED_PROXIES",
-            |g, v| g.trusted_proxies = v,
-            &["proxy.contoso.com", "10.0.0.0/33", "::/0", "10.1.2.3/8"],
-        ),
-        (
-            "PIC_SUBMIT_LIMIT",
-            |g, v| g.submit_limit = v,
-            &["-1", "many", "10001"],
-        ),
-        ("PIC_TRY_LIMIT", |g, v| g.try_limit = v, &["none", "1.5"]),
-        (
-            "PIC_PLAIN_DOMAINS",
-            |g, v| g.plain_domains = v,
-            &["msn", "ted@msn.com", "msn.com, co.uk", "127.0.0.1"],
-        ),
-        ("PIC_CHECKS", |g, v| g.checks = v, &["on", "Enforce"]),
-        ("PIC_PROOF", |g, v| g.proof = v, &["never", "Always", "txt"]),
-        (
-            "PIC_DNS",
-            |g, v| g.dns = v,
-            &["192.0.2.53", ":53", "dns.test:0"],
-        ),
-        (
-            "PIC_CHECK_PRIVATE",
-            |g, v| g.check_private = v,
-            &["yes", "1"],
-        ),
-        (
-            "PIC_PROMISE",
-            |g, v| g.promise = v,
-            &["48", "two days", "-1s", "0s", "1000y", "60d"],
-        ),
-        ("PIC_EXPIRY", |g, v| g.expiry = v, &["30", "1h"]),
-        ("PIC_RECHECK_FIRST", |g, v| g.recheck_first = v, &["x"]),
-        ("PIC_SWEEP", |g, v| g.sweep = v, &["hourly", "0s", "60"]),
-        ("PIC_RECHECK_MAX", |g, v| g.recheck_max = v, &["1s", "x"]),
-        (
-            "PIC_DB_POOL",
-            |g, v| g.db_pool = v,
-            &["0", "2", "-1", "many", "1001"],
-        ),
-        (
-            "PIC_ALLOW_UNSAFE_DATABASE",
-            |g, v| g.allow_unsafe_database = v,
-            &["yes", "1"],
-        ),
-    ];
-    for (variable, set, values) in cases {
+    for (variable, set, values) in WRONG {
         for value in *values {
             let wrong = given(|g| set(g, Some((*value).into()))).expect_err(value);
             let named = if *value == "60d" {

@@ -5,7 +5,7 @@
 //! hash. The number that wait is bounded in total and for each network; when it is reached, the
 //! last of the network with the most makes room for one of a network with fewer. Known browsers
 //! have a queue of their own, which goes first: their number is bounded by their throttle
-//! (`staff::gate`).
+//! (`staff::login_throttle`).
 //!
 //! An IPv6 network counts as the /48 that it is in.
 

@@ -16,7 +16,7 @@
 //! Most routes are [`guarded`](super::routes::Route::guarded): their attempts are counted around
 //! the handler, which reports a failed one by [`FailedTry`](crate::error::FailedTry) in its response.
 //! `POST /staff/sign-in` counts its own, because a browser in which the owner has signed in before must not be held up by
-//! others in the same network (`staff::gate`).
+//! others in the same network (`staff::login_throttle`).
 //!
 //! A reference has 80 random bits, so an existing one may be read over the limit too: one client
 //! with an outdated bookmark must not block the pages for all others behind the same address. Hence
@@ -61,7 +61,7 @@ pub struct Throttle {
     pub keys_of_a_service: Arc<Limiter<ServiceId>>,
     /// `PIC_TRUSTED_PROXIES`.
     pub proxies: Arc<Proxies>,
-    /// The clock of all limits, including those by account (`staff::gate`).
+    /// The clock of all limits, including those by account (`staff::login_throttle`).
     pub clock: Clock,
 }
 

@@ -405,7 +405,7 @@ impl Gallery {
         }
         for (name, status, address) in [
             ("help-address-written", 200, "ted@contoso.com"),
-            ("help-address-plain", 200, "ted@preflight.com"),
+            ("help-address-plain", 200, "ted@outlook.com"),
             ("help-address-error", 422, "contoso.com"),
         ] {
             let fields = vec![("address".to_owned(), address.to_owned())];

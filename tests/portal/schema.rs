@@ -1,8 +1,12 @@
 //! Checks that SQL itself enforces the rules, whatever program writes.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
-use pic_portal::db::{Database, MIGRATOR, OpenError, Opening, PgPool};
+use pic_portal::{
+    db::{Database, MIGRATOR, OpenError, Opening, PgPool},
+    readiness::Code,
+    request::EventCode,
+};
 use sqlx::{
     AssertSqlSafe, Connection as _, PgConnection, Row as _,
     migrate::{Migration, Migrator},
@@ -738,4 +742,24 @@ async fn a_database_of_a_development_version_is_refused_with_what_to_do() {
             && !line.contains('\n'),
         "{line}"
     );
+}
+
+#[tokio::test]
+async fn the_lists_of_codes_are_those_of_the_catalogues() {
+    let portal = TestApp::new().await;
+    let allowed = async |constraint: &str| -> BTreeSet<String> {
+        let definition: String = sqlx::query_scalar(
+            "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = $1",
+        )
+        .bind(constraint)
+        .fetch_one(portal.pool())
+        .await
+        .unwrap();
+        let quoted = definition.split('\'').skip(1).step_by(2);
+        quoted.map(str::to_owned).collect()
+    };
+    let codes = Code::ALL.iter().map(|code| code.as_str().to_owned());
+    assert_eq!(allowed("finding_code").await, codes.collect());
+    let events = EventCode::ALL.iter().map(|code| code.as_str().to_owned());
+    assert_eq!(allowed("event_code").await, events.collect());
 }

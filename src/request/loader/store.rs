@@ -53,7 +53,7 @@ fn in_order<A>(asked: usize, found: impl Iterator<Item = (i64, A)>) -> Vec<Optio
     answers
 }
 
-/// A row of `look_up.sql`.
+/// A row of `load.sql`.
 struct Row {
     place: i64,
     id: i64,

@@ -1,6 +1,6 @@
 -- How some requests stand, in one round trip for one or many: few and narrow columns, since this is asked
 -- for each page that has been seen and after every change anywhere. Requests come by reference ($1) or by
--- number ($2). A session ($3) is looked at as in look_up.sql.
+-- number ($2). A session ($3) is looked at as in load.sql.
 SELECT a.place AS "place!", r.id AS "id!",
        ROW(ROW(r.state, r.reason, r.ended_at), r.kind, r.submitted_at, r.blocked, r.superseded) AS "facts!: Facts",
        r.seq AS "seq!", r.severities AS "severities!: Vec<Severity>", r.due_at, r.checked_at, pic_now() AS "now!",

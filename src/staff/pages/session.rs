@@ -22,7 +22,7 @@ pub(super) const DOOR: &str = "/staff/sign-in";
 /// A header of requests that an open page makes in the background (`static/source/js/live.js`):
 /// they are no use of the session.
 const POLLED_HEADER: &str = "x-pic-live";
-/// How long a browser keeps its mark (`staff::gate`).
+/// How long a browser keeps its mark (`staff::login_throttle`).
 const MARK_LASTS: time::Duration = time::Duration::days(90);
 
 /// The cookie that keeps a browser signed in until it is closed or the session ends.
@@ -32,7 +32,7 @@ pub(super) const COOKIE: cookie::Kind = cookie::Kind {
     lasts: None,
 };
 
-/// The cookie with the mark of a known browser (`staff::gate`).
+/// The cookie with the mark of a known browser (`staff::login_throttle`).
 pub(super) const KNOWN: cookie::Kind = cookie::Kind {
     name: "pic_staff_known",
     everywhere: true,

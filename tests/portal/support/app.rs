@@ -286,7 +286,7 @@ impl TestApp {
             notice: None,
             clocks: CLOCKS,
             throttle: Throttle::none(),
-            plain_domains: ["msn.com", "preflight.com", "live.com", "hotmail.com"]
+            plain_domains: ["msn.com", "outlook.com", "live.com", "hotmail.com"]
                 .map(|name| SipDomain::parse(name).unwrap())
                 .into(),
             sweep: Duration::from_hours(1),
