@@ -139,7 +139,9 @@ async fn contacts_in_a_dump_are_gone_before_the_first_answer() {
             .contains("something, such as a backup, was reading")
     );
     assert!(
-        portal.log().contains("nobody is answered before"),
+        portal
+            .log()
+            .contains("the portal does not listen before that"),
         "{}",
         portal.log()
     );
