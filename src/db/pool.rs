@@ -14,7 +14,7 @@
 //! - while the server is suspect, attempts to connect are short (see [`idle`]), so that the first
 //!   answer comes within a second of its return;
 //! - statements that can be repeated safely are retried once when the connection was lost
-//!   ([`PgPool::again`]).
+//!   ([`PgPool::retrying`]).
 //!
 //! Limits in the server come on top (`SETTINGS` in [`idle`]). Behind a pooler in transaction mode
 //! they may have no effect; the limits here do not depend on them.

@@ -109,8 +109,7 @@ struct Told<'a> {
     findings: Option<Value>,
 }
 
-/// Findings, each an array, as
-/// [`StoredFinding`](crate::request::store::StoredFinding) reads them.
+/// Findings, each an array, as [`Finding`] is read.
 pub(super) fn written(findings: &[Finding]) -> Value {
     let of = |finding: &Finding| {
         let found: Vec<_> = finding.found.iter().map(Evidence::as_str).collect();

@@ -69,11 +69,7 @@ impl State {
         Self::Pending(Pending(()))
     }
 
-    /// The state from its columns; incomplete combinations are refused.
-    ///
-    /// # Errors
-    ///
-    /// [`Contradiction`] when the columns do not make a state.
+    /// The state from its columns; `None` when they do not make a state.
     #[must_use]
     pub fn from_columns(
         state: &str,

@@ -138,13 +138,9 @@ async fn contacts_in_a_dump_are_gone_before_the_first_answer() {
         page.body
             .contains("something, such as a backup, was reading")
     );
-    assert!(
-        portal
-            .log()
-            .contains("the portal does not listen before that"),
-        "{}",
-        portal.log()
-    );
+    let log = portal.log();
+    let refused = "the portal does not listen before that";
+    assert!(log.contains(refused), "{log}");
     portal.stop().await;
 }
 
