@@ -69,7 +69,7 @@ async fn round() -> Duration {
     }
     world.internet.resolver.delay(DELAY);
     let stop = CancellationToken::new();
-    let worker = Worker::new(portal.pool().clone(), WAITS, portal.waker.clone())
+    let worker = Worker::new(portal.pool().clone(), WAITS, portal.notifier.clone())
         .with_checks(portal.app.site().checks.clone());
     let began = Instant::now();
     let worker = tokio::spawn(worker.run(stop.clone()));

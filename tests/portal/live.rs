@@ -135,7 +135,7 @@ impl Stream {
 struct Instance {
     app: App,
     router: Router,
-    waker: Notifier,
+    notifier: Notifier,
     _stopped: DropGuard,
     _running: JoinHandle<()>,
 }
@@ -149,14 +149,14 @@ impl Instance {
         let db = Database::open(portal.db().options(), &opening)
             .await
             .unwrap();
-        let (waker, stop) = (Notifier::default(), CancellationToken::new());
-        let worker = Worker::new(db.pool.clone(), WAITS, waker.clone())
+        let (notifier, stop) = (Notifier::default(), CancellationToken::new());
+        let worker = Worker::new(db.pool.clone(), WAITS, notifier.clone())
             .with_checks(portal.app.site().checks.clone());
-        let app = App::new(db, portal.app.site().clone(), waker.clone());
+        let app = App::new(db, portal.app.site().clone(), notifier.clone());
         Self {
             router: pic_portal::routes::router(&app),
             app,
-            waker,
+            notifier,
             _running: tokio::spawn(worker.run(stop.clone())),
             _stopped: stop.drop_guard(),
         }

@@ -295,7 +295,7 @@ async fn what_was_put_in_force_without_checks_is_watched_once_there_are_some() {
     })
     .await;
     portal.advance(Duration::from_hours(24)).await;
-    portal.waker.wake();
+    portal.notifier.wake();
     eventually("its trouble is seen", async || {
         let found = findings(&portal, &reference).await;
         found

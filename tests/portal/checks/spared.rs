@@ -138,8 +138,8 @@ async fn when_a_million_domains_are_pending_no_more_are_taken() {
     };
     assert_eq!(send().await.status, StatusCode::SEE_OTHER);
     portal.own_worker().show_once().await.unwrap();
-    assert_eq!(portal.waker.pending_domains(), 1, "counted");
-    portal.waker.tell_pending_domains(1_000_000);
+    assert_eq!(portal.notifier.pending_domains(), 1, "counted");
+    portal.notifier.tell_pending_domains(1_000_000);
     let refused = send().await;
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(!refused.header("retry-after").is_empty());

@@ -41,7 +41,7 @@ async fn portal(checks: Checks) -> TestApp {
 }
 
 fn worker(portal: &TestApp, places: Places) -> Worker {
-    Worker::new(portal.db().pool().clone(), WAITS, portal.waker.clone())
+    Worker::new(portal.db().pool().clone(), WAITS, portal.notifier.clone())
         .with_checks(portal.app.site().checks.clone())
         .with_places(places)
 }
@@ -296,8 +296,8 @@ async fn a_zone_that_is_silent_is_found_out_once_for_all_its_names() {
     assert_eq!(portal.number(told).await, 60, "all of them are told of");
     // The request next to it is not affected.
     portal.store_one(ONE).await;
-    let waker = Notifier::default();
-    let worker = Worker::new(portal.pool().clone(), WAITS, waker);
+    let notifier = Notifier::default();
+    let worker = Worker::new(portal.pool().clone(), WAITS, notifier);
     let worker = worker.with_checks(portal.app.site().checks.clone());
     assert_eq!(worker.drain().await.unwrap().provisioned, 1);
 }

@@ -87,7 +87,7 @@ async fn one_of_each(portal: &TestApp) {
         .await;
 }
 
-/// The full way: what is due is claimed, and everything goes through `pic_conclude`.
+/// The way with checks: what is due is claimed, and everything is settled under its claim.
 async fn by_claims(pool: &PgPool) -> Settled {
     let mut sum = Settled::default();
     loop {

@@ -274,7 +274,7 @@ async fn ids_do_not_change_with_the_address_and_differ_by_request() {
         let db = pic_portal::db::Database::open(portal.db().options(), &opening)
             .await
             .unwrap();
-        let app = pic_portal::app::App::new(db, site, portal.waker.clone());
+        let app = pic_portal::app::App::new(db, site, portal.notifier.clone());
         let request = Request::get(format!("/requests/{one}/feed.atom"));
         let request = request.body(Body::empty()).unwrap();
         let answer = tower::ServiceExt::oneshot(pic_portal::routes::router(&app), request)

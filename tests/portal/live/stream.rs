@@ -239,7 +239,7 @@ async fn a_change_wakes_the_other_processes_without_any_data() {
     let mut waits = Vec::new();
     for _ in 0..ROUNDS {
         let round = Instant::now();
-        one.waker.changed();
+        one.notifier.changed();
         changes.next().await;
         waits.push(round.elapsed());
         let told = timeout(PATIENCE, spy.recv()).await.expect("all are told");

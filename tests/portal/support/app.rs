@@ -63,7 +63,7 @@ pub(crate) static EMPTY: Migrator = Migrator {
 pub(crate) struct TestApp {
     pub(crate) app: App,
     pub(crate) router: Router,
-    pub(crate) waker: Notifier,
+    pub(crate) notifier: Notifier,
     db: TestDb,
 }
 
@@ -294,13 +294,13 @@ impl TestApp {
             live: StreamLimits::default(),
         };
         change(&mut site);
-        let waker = Notifier::default();
-        let app = App::with_queue(database, site, waker.clone(), limits, None);
+        let notifier = Notifier::default();
+        let app = App::with_queue(database, site, notifier.clone(), limits, None);
         let router = pic_portal::routes::router(&app);
         Self {
             app,
             router,
-            waker,
+            notifier,
             db,
         }
     }
@@ -322,7 +322,7 @@ impl TestApp {
 
     /// The portal's own background task, which its submits wake; with connections of its own.
     pub(crate) fn own_worker(&self) -> Worker {
-        Worker::new(self.db.pool().clone(), WAITS, self.waker.clone())
+        Worker::new(self.db.pool().clone(), WAITS, self.notifier.clone())
             .with_checks(self.app.site().checks.clone())
     }
 
