@@ -112,7 +112,7 @@ impl Owner {
             Self::Certificates => "Whoever orders your certificates",
             Self::Holder => "The holder of the domain, or whoever looks after its zone",
             Self::Decision => "You decide; nothing waits for it",
-            Self::Portal => "Nobody for now: we look again by ourselves",
+            Self::Portal => "No action needed: we retry",
         }
     }
 }

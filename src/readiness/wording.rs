@@ -23,7 +23,7 @@ const PROOF_UNKNOWN: (&str, &str, &str) = (
 /// The same where the Access Edge speaks no TLS that partners accept.
 const NO_TLS_12: (&str, &str, &str) = (
     "Access Edge speaks no TLS 1.2",
-    "Its port answers, with TLS 1.0 or 1.1 alone. Partners have switched those off, so nothing comes about. Switch TLS 1.2 on at every Edge Server, as its vendor says, and restart it. Nothing is to be done at the firewall.",
+    "Its port answers, with TLS 1.0 or 1.1 alone. Partners have switched those off, so they cannot connect. Switch TLS 1.2 on at every Edge Server, as its vendor says, and restart it. Nothing is to be done at the firewall.",
     "Whoever looks after your firewall and Access Edge",
 );
 
@@ -35,7 +35,7 @@ pub const fn called(severity: Severity) -> &'static str {
         Severity::Skipped => "Not checked",
         Severity::Warning => "Worth a look",
         Severity::Unknown => "Could not check",
-        Severity::Blocking => "To be mended",
+        Severity::Blocking => "Needs fixing",
     }
 }
 

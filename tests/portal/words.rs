@@ -80,7 +80,7 @@ async fn forty_domains_with_three_faults_are_three_cards_with_all_lines() {
     assert_eq!(told[20], ("srv-port", "blocking"));
     assert_eq!(told[30], ("srv-suffix", "warning"));
     assert_eq!(told[40], ("certificate", "ok"));
-    assert!(page.body.contains("To be mended: 30. Worth a look: 10."));
+    assert!(page.body.contains("Needs fixing: 30. Worth a look: 10."));
     for name in &names {
         assert!(page.body.contains(&format!(">{name}</span>")), "{name}");
     }

@@ -111,14 +111,14 @@ pub(super) static TLS_OLD: Entry = Entry {
     text: "It was offered newer cipher suites and took an old one: without a key exchange by ECDHE or DHE, or without GCM. Partners whose programs speak the newer ones alone cannot connect. Switch newer suites on, and put them first.",
     lines: &[Line::Handshake],
     help: Help {
-        means: "The Access Edge takes an old cipher suite, although newer ones are offered to it; or TLS 1.0 or 1.1 is the newest version that it speaks.",
-        why: "TLS 1.0 and 1.1 are switched off at most partners: without TLS 1.2 nothing comes about, and the request is held back. With old suites in TLS 1.2 those partners still connect that speak them.",
+        means: "The Access Edge chooses an old cipher suite although newer ones are offered, or TLS 1.0 or 1.1 is the newest version that it supports.",
+        why: "TLS 1.0 and 1.1 are switched off at most partners: without TLS 1.2 they cannot connect, and the request is held back. With old suites in TLS 1.2 only partners that still accept them can connect.",
         steps: &[
             "Switch TLS 1.2 on for server and client in the registry, below SecurityProviders\\SCHANNEL\\Protocols, and install the updates for it: Lync Server 2013 and Skype for Business Server 2015 support it.",
             "Put suites with ECDHE and GCM first: the group policy SSL Cipher Suite Order. Windows Server 2012 R2 and older have none for an RSA certificate; one with an ECDSA key has them.",
             "Restart the server, then press “Check again” on the page of your request.",
         ],
-        note: "The certificate is looked at all the same.",
+        note: "Old TLS does not hide the certificate: it is judged like any other.",
         related: &[Topic::DnsAndCertificate],
     },
 };

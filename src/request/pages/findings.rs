@@ -361,7 +361,7 @@ mod tests {
         }
         assert_eq!(
             told.summary(),
-            "To be mended: 41. Could not check: 1. Worth a look: 1."
+            "Needs fixing: 41. Could not check: 1. Worth a look: 1."
         );
         let page = told.to_string();
         assert_eq!(page.matches("data-finding=").count(), findings.len());

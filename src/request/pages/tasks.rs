@@ -332,7 +332,7 @@ mod tests {
         ];
         assert_eq!(
             some(&wrong, Area::Record),
-            ("To be mended", "2 of 3 names".into())
+            ("Needs fixing", "2 of 3 names".into())
         );
         assert_eq!(
             some(&wrong, Area::Reach).0,
@@ -345,7 +345,7 @@ mod tests {
             (EdgeUnreachable, EdgeUnreachable),
         ] {
             let closed = [of(code, EDGE), not_looked(Certificate, cause)];
-            assert_eq!(some(&closed, Area::Reach).0, "To be mended");
+            assert_eq!(some(&closed, Area::Reach).0, "Needs fixing");
         }
     }
 
@@ -360,7 +360,7 @@ mod tests {
         let earlier = [of(Code::SrvMissing, "a.example")];
         let still = told(Area::Record, &earlier, true, Mode::Off);
         assert_eq!(
-            still.0, "To be mended",
+            still.0, "Needs fixing",
             "it was found before they were switched off"
         );
     }

@@ -295,7 +295,7 @@ fn told(request: &Request, insight: &Insight) -> Vec<(&'static str, String)> {
     }
     if let Some(attempts) = insight.attempts {
         told.push((
-            "Looked at in vain",
+            "Failed checks",
             count(
                 usize::try_from(attempts).unwrap_or_default(),
                 "time",
