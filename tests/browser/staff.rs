@@ -83,11 +83,7 @@ async fn the_whole_way(scripts: bool) {
     fit(&page, scripts, "staff-search").await;
     page.press(&held).await;
     let told = words(&page).await;
-    for expected in [
-        "The administrator has to act",
-        "service 1",
-        "Failed checks",
-    ] {
+    for expected in ["The administrator has to act", "service 1", "Failed checks"] {
         assert!(told.contains(expected), "{expected} is not among {told}");
     }
     fit(&page, scripts, "staff-request").await;
