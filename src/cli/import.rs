@@ -99,6 +99,12 @@ fn show(bar: &ProgressBar, step: Step) {
     bar.set_position(done);
 }
 
+/// `1 line`, `2 lines`.
+fn counted(count: impl Into<i128>, what: &str) -> String {
+    let count = count.into();
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 fn tell(report: &Report, dry_run: bool) {
     let would = if dry_run { "would be " } else { "" };
     let Report {
@@ -110,26 +116,37 @@ fn tell(report: &Report, dry_run: bool) {
         domains,
         ..
     } = report;
-    say(&format!("{lines} lines read."));
+    say(&format!("{} read.", counted(*lines, "line")));
+    let their = if *provisioned == 1 { "its" } else { "their" };
     say(&format!(
-        "{provisioned} services {would}brought over with their routes in force."
+        "{} {would}brought over with {their} routes in force.",
+        counted(*provisioned, "service")
     ));
-    say(&format!(
-        "{pending} requests {would}brought over that are pending; their time starts now."
-    ));
-    say(&format!("These have {domains} SIP domains."));
-    if *known > 0 {
-        say(&format!(
+    say(&match pending {
+        1 => format!("1 request {would}brought over that is pending; its time starts now."),
+        _ => format!(
+            "{pending} requests {would}brought over that are pending; their time starts now."
+        ),
+    });
+    say(&format!("These have {}.", counted(*domains, "SIP domain")));
+    match known {
+        0 => {}
+        1 => say(&format!(
+            "1 request had been imported before: nothing {would}done for it. It keeps its management key, which is not written again: it is in the keys file of the import that brought it over."
+        )),
+        _ => say(&format!(
             "{known} requests had been imported before: nothing {would}done for them. They keep their management keys, which are not written again: they are in the keys file of the import that brought them over."
-        ));
+        )),
     }
     if *over > 0 {
+        let lines = counted(*over, "line");
         say(&format!(
-            "{over} lines of requests that are over {would}left out."
+            "{lines} of requests that are over {would}left out."
         ));
     }
     for (column, count) in &report.dropped {
-        say(&format!("Dropped at the door: {count} values, {column}."));
+        let values = counted(*count, "value");
+        say(&format!("Dropped at the door: {values}, {column}."));
     }
     if let Some(keys) = &report.keys {
         say(&format!(

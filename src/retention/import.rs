@@ -1,4 +1,4 @@
-//! How do an old portal's requests and services come over, and its contacts not?
+//! Imports an old portal's requests and services, and none of its contacts.
 //!
 //! The export is read a line at a time. What is a contact's, and what nobody knows, is counted and
 //! dropped with the line. What is right is staged in temporary tables of the session, which reach
@@ -22,13 +22,17 @@ mod csv;
 mod error;
 pub mod fields;
 mod group;
+mod intake;
 mod json;
 mod keys;
 mod reader;
 mod row;
 mod stage;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use sqlx::PgConnection;
 
@@ -38,11 +42,7 @@ pub use self::{
     row::{Problem, Problems},
 };
 use self::{
-    group::Grouping,
-    keys::KeysFile,
-    reader::{Export, Fault},
-    row::{Read, Values},
-    stage::Staging,
+    fields::Dropped, group::Grouping, intake::Intake, keys::KeysFile, reader::Fault, stage::Staging,
 };
 use crate::secret::Secret;
 
@@ -147,50 +147,65 @@ async fn read(
     problems: &mut Problems,
     tell: &mut impl FnMut(Step),
 ) -> Result<Report, Error> {
-    let unreadable = |fault| Error::File {
-        file: order.file.clone(),
-        fault,
-    };
     let now = stage::prepare(connection).await?;
-    let mut staging = Staging::new(secret);
-    let mut values = Values::default();
-    let mut report = Report::default();
-    let mut export = match Export::open(&order.file, order.format) {
-        Ok(export) => export,
-        Err(Fault::Missing(field)) => return Err(Error::Missing(field)),
-        Err(Fault::Io(fault)) => return Err(unreadable(fault)),
-        Err(Fault::Line(problem) | Fault::Broken(problem)) => {
-            problems.add(problem);
-            return Err(Error::Lines(std::mem::take(problems)));
-        }
+    let opened = reader::open(&order.file, order.format);
+    let (text, handle) = opened.map_err(|fault| order.told(fault, Problems::default()))?;
+    let mut progress = || {
+        let (done, of) = reader::progress(&handle);
+        tell(Step::Reading(done, of));
     };
-    loop {
-        match export.next(&mut values) {
-            Ok(None) => break,
-            Ok(Some(line)) => {
-                report.lines += 1;
-                match row::read(line, &values, now, order.numbers_checked, problems) {
-                    Read::Row(row) => staging.add(&row),
-                    Read::Over => report.over += 1,
-                    Read::Wrong => {}
-                }
-            }
-            Err(Fault::Line(problem)) => problems.add(problem),
-            Err(Fault::Broken(problem)) => {
-                problems.add(problem);
-                break;
-            }
-            Err(Fault::Missing(field)) => return Err(Error::Missing(field)),
-            Err(Fault::Io(fault)) => return Err(unreadable(fault)),
-        }
+    let mut intake = Intake {
+        now,
+        numbers_checked: order.numbers_checked,
+        progress: &mut progress,
+        problems: Problems::default(),
+        rows: Vec::new(),
+        lines: 0,
+        over: 0,
+        dropped: BTreeMap::new(),
+    };
+    let read = match order.format {
+        Format::Csv => csv::read(text, &mut intake),
+        Format::Json => json::read(text, &mut intake),
+    };
+    *problems = std::mem::take(&mut intake.problems);
+    match read {
+        Ok(()) => {}
+        Err(Fault::Broken(problem)) => problems.add(problem),
+        Err(fault) => return Err(order.told(fault, Problems::default())),
+    }
+    let mut staging = Staging::new(secret);
+    for row in &intake.rows {
+        staging.add(row);
         if staging.is_full() {
             staging.flush(connection).await?;
-            tell(Step::Reading(export.position(), export.bytes));
         }
     }
     staging.flush(connection).await?;
-    report.dropped = export.dropped.into_counts();
-    Ok(report)
+    let name = |((place, kind), count): ((usize, Dropped), u64)| (kind.name(place), count);
+    Ok(Report {
+        lines: intake.lines,
+        over: intake.over,
+        dropped: intake.dropped.into_iter().map(name).collect(),
+        ..Report::default()
+    })
+}
+
+impl Order {
+    /// Why the file cannot be read.
+    fn told(&self, fault: Fault, mut problems: Problems) -> Error {
+        match fault {
+            Fault::Broken(problem) => {
+                problems.add(problem);
+                Error::Lines(problems)
+            }
+            Fault::Missing(line, field) => Error::Missing { line, field },
+            Fault::Io(fault) => Error::File {
+                file: self.file.clone(),
+                fault,
+            },
+        }
+    }
 }
 
 /// The keys file's name where none is given: the export's, with `.keys.csv` after it.

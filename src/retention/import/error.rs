@@ -34,9 +34,14 @@ pub enum Error {
     },
     /// A column that every request needs is missing.
     #[error(
-        "the first line has no column for the {}. It is known by these headers: {}. Give the column one of them", .0.as_str(), headers(*.0)
+        "line {line}, where the headers should be, has no column for the {}. It is known by these headers: {}. Give the column one of them", .field.as_str(), headers(*.field)
     )]
-    Missing(Field),
+    Missing {
+        /// The line.
+        line: u64,
+        /// The column.
+        field: Field,
+    },
     /// Lines are wrong.
     #[error("the file is not right.\n{0}")]
     Lines(Problems),

@@ -1,4 +1,4 @@
-//! Which column of an old export means what, and which are contacts?
+//! Says which column of an export means what, and which are contacts.
 //!
 //! A header is compared in lower case, with every sign between its words taken for one space. What
 //! is in neither table is not let in either: nobody knows what it holds.
@@ -25,6 +25,11 @@ text_enum! {
         /// When it was submitted to the old portal.
         Submitted = "submitted",
     }
+}
+
+impl Field {
+    /// What every request needs.
+    pub const NEEDED: [Self; 4] = [Self::Programme, Self::Number, Self::Edge, Self::Domains];
 }
 
 /// The headers by which each field is known (`docs/moving-in.md#columns`).
@@ -93,6 +98,7 @@ pub const HEADERS: &[(Field, &[&str])] = &[
             "edge fqdn",
             "edge server",
             "fqdn",
+            "proxy fqdn",
         ],
     ),
     (
@@ -252,6 +258,21 @@ pub enum Dropped {
     Unknown,
 }
 
+impl Dropped {
+    /// What its values are called in the report: those of the column at `place`, or of members
+    /// (place 0).
+    #[must_use]
+    pub fn name(&self, place: usize) -> String {
+        match (self, place) {
+            (Self::Contact(header), _) => header.clone(),
+            (Self::LikeContact, 0) => "members that are contacts' by their names".to_owned(),
+            (Self::LikeContact, _) => format!("column {place}, a contact's by its header"),
+            (Self::Unknown, 0) => "members of unknown names".to_owned(),
+            (Self::Unknown, _) => format!("column {place}, of an unknown header"),
+        }
+    }
+}
+
 /// What the column with this header is.
 #[must_use]
 pub fn meaning(header: &str) -> Meaning {
@@ -303,6 +324,7 @@ mod tests {
             ("Access Edge service FQDN", Field::Edge),
             ("access_edge", Field::Edge),
             ("accessEdgeFqdn", Field::Edge),
+            ("ProxyFqdn", Field::Edge),
             ("\u{feff}SIP domain(s)", Field::Domains),
             ("Agreement-Type", Field::Programme),
             (" HQ Partner ID ", Field::Number),

@@ -1,4 +1,4 @@
-//! What does one line of an old export say, and is all of it right?
+//! Reads the values of one line of an export, and says what is wrong with them.
 //!
 //! What is wrong is told by line, column and kind of fault; a value is never repeated.
 
@@ -107,6 +107,16 @@ impl Values {
         first
     }
 
+    /// How many of the fields that a request needs have a value.
+    pub(super) fn needed(&self) -> usize {
+        let is_there = |&field: &Field| self.get(field).is_some();
+        Field::NEEDED.into_iter().filter(is_there).count()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+
     fn get(&self, field: Field) -> Option<&str> {
         self.0[field as usize].as_deref()
     }
@@ -190,7 +200,10 @@ impl Reader<'_> {
         });
         let programme = reader.required(Field::Programme, old_programme);
         let numbers_checked = reader.numbers_checked;
-        let number = reader.required(Field::Number, |text| match AgreementNumber::parse(text) {
+        let number = reader.required(Field::Number, |text| match AgreementNumber::parse(whole(text)) {
+            Err(_) if is_rounded(text) => {
+                Err("was rounded by a spreadsheet, which shows it like 1.23457E+14, and its last digits are gone. Make the column text in what it comes from, and export it again".into())
+            }
             Ok(number) if number.could_be_telephone() && !numbers_checked => {
                 Err("has as many digits as a telephone number. No contact information comes in: take it out of the file, or, if all such numbers were checked and are agreement numbers, add --numbers-checked".into())
             }
@@ -230,8 +243,11 @@ impl Reader<'_> {
         let Some(value) = self.values.get(field) else {
             return Some(default);
         };
+        let value = plain(value);
         let read = if value.contains(['@', '＠', '﹫']) {
             Err("holds an address. No contact information comes in: take it out of the file".into())
+        } else if value.starts_with('#') {
+            Err("holds what a spreadsheet shows in place of a value, like #N/A or ####. Export it again with the value".into())
         } else {
             read(value)
         };
@@ -270,6 +286,38 @@ impl Reader<'_> {
         }
         domains.filter(|_| faults.is_empty())
     }
+}
+
+/// A value without what people write around it so that a spreadsheet keeps its digits: `="1234567"`,
+/// `'1234567`.
+fn plain(value: &str) -> &str {
+    let value = value.trim();
+    let inner = value
+        .strip_prefix("=\"")
+        .and_then(|rest| rest.strip_suffix('"'));
+    inner
+        .unwrap_or_else(|| value.strip_prefix('\'').unwrap_or(value))
+        .trim()
+}
+
+/// A number without the `.0` that programs add to whole numbers in a column with gaps.
+fn whole(number: &str) -> &str {
+    let digits = number.strip_suffix(".0");
+    let digits = digits.filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
+    digits.unwrap_or(number)
+}
+
+/// Whether this is a number as a spreadsheet or a program shows a long one: `1.23457E+14`.
+fn is_rounded(number: &str) -> bool {
+    let Some((digits, power)) = number.split_once(['e', 'E']) else {
+        return false;
+    };
+    let power = power.strip_prefix(['+', '-']).unwrap_or(power);
+    let all = |text: &str, more: &[u8]| {
+        text.bytes()
+            .all(|b| b.is_ascii_digit() || more.contains(&b))
+    };
+    !digits.is_empty() && !power.is_empty() && all(digits, b".,") && all(power, b"")
 }
 
 fn old_programme(text: &str) -> Result<Programme, Fault> {
@@ -330,7 +378,7 @@ fn date(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, Fault> {
     });
     match moment {
         Err(()) => {
-            Err("is not a day like 2014-03-31, or a moment like 2014-03-31T14:05:00Z".into())
+            Err("is not a day, or not one that can be read only one way: write it as 2014-03-31, or as 2014-03-31 14:05".into())
         }
         Ok(at) if at > now => Err("lies in the future".into()),
         Ok(at) if at.timestamp() < 0 => Err("lies before 1970".into()),
