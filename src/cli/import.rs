@@ -75,16 +75,8 @@ impl Import {
 fn show(bar: &ProgressBar, step: Step) {
     let (what, done, of) = match step {
         Step::Reading(done, of) => ("reading the file", done, of),
-        Step::Looking(done, of) => (
-            "looking at the requests",
-            done.unsigned_abs(),
-            of.unsigned_abs(),
-        ),
-        Step::Storing(done, of) => (
-            "storing the requests",
-            done.unsigned_abs(),
-            of.unsigned_abs(),
-        ),
+        Step::Looking(done, of) => ("looking at the requests", done as u64, of as u64),
+        Step::Storing(done, of) => ("storing the requests", done as u64, of as u64),
         Step::Routes => ("putting the routes in force", 1, 1),
     };
     if bar.message() != what {
@@ -100,8 +92,7 @@ fn show(bar: &ProgressBar, step: Step) {
 }
 
 /// `1 line`, `2 lines`.
-fn counted(count: impl Into<i128>, what: &str) -> String {
-    let count = count.into();
+fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
@@ -120,7 +111,7 @@ fn tell(report: &Report, dry_run: bool) {
     let their = if *provisioned == 1 { "its" } else { "their" };
     say(&format!(
         "{} {would}brought over with {their} routes in force.",
-        counted(*provisioned, "service")
+        counted(*provisioned as u64, "service")
     ));
     say(&match pending {
         1 => format!("1 request {would}brought over that is pending; its time starts now."),
@@ -128,7 +119,10 @@ fn tell(report: &Report, dry_run: bool) {
             "{pending} requests {would}brought over that are pending; their time starts now."
         ),
     });
-    say(&format!("These have {}.", counted(*domains, "SIP domain")));
+    say(&format!(
+        "These have {}.",
+        counted(*domains as u64, "SIP domain")
+    ));
     match known {
         0 => {}
         1 => say(&format!(

@@ -1,13 +1,13 @@
 //! Imports an old portal's requests and services, and none of its contacts.
 //!
 //! The export is read a line at a time. What is a contact's, and what nobody knows, is counted and
-//! dropped with the line. What is right is staged in temporary tables of the session, which reach
-//! neither the write-ahead log nor another session; there the lines of one request are brought
-//! together, and held to the rules that the portal's own form holds. Only when the whole file is
-//! right does anything become a request, in one transaction: all of the file or nothing of it.
+//! dropped with the line. The rest is brought together by requests in memory, and held to the rules
+//! that the portal's own form holds. Only when the whole file is right does anything become a request,
+//! in one transaction: all of the file or nothing of it.
 //!
-//! That transaction only adds rows, so nobody waits for it: a request of the portal meets it only
-//! if it wants the very same SIP domain in the same moment. Memory does not grow with the file.
+//! Requests are stored by the statement that stores submissions, and those that were in force come into
+//! force and end as those that are settled. That transaction only adds rows, so nobody waits for it: a
+//! request of the portal meets it only if it wants the very same SIP domain in the same moment.
 //!
 //! A request's submission id is derived from the database's secret and its old number, or from
 //! programme and agreement number where the file has none. So the same file again finds everything
@@ -27,13 +27,14 @@ mod json;
 mod keys;
 mod reader;
 mod row;
-mod stage;
+mod store;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     path::{Path, PathBuf},
 };
 
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 pub use self::{
@@ -42,7 +43,10 @@ pub use self::{
     row::{Problem, Problems},
 };
 use self::{
-    fields::Dropped, group::Grouping, intake::Intake, keys::KeysFile, reader::Fault, stage::Staging,
+    group::{Group, Groups},
+    intake::Intake,
+    keys::KeysFile,
+    reader::Fault,
 };
 use crate::secret::Secret;
 
@@ -70,13 +74,13 @@ pub struct Report {
     /// Lines left out, because their request is over.
     pub over: u64,
     /// New requests that are in force.
-    pub provisioned: i64,
+    pub provisioned: usize,
     /// New requests that are pending.
-    pub pending: i64,
+    pub pending: usize,
     /// Requests that were imported before; they keep their management keys.
-    pub known: i64,
+    pub known: usize,
     /// SIP domains of the new requests.
-    pub domains: i64,
+    pub domains: usize,
     /// How many values were dropped, by what their column is called.
     pub dropped: Vec<(String, u64)>,
     /// The file with the management keys, if there are any.
@@ -94,37 +98,27 @@ pub async fn import(
     order: &Order,
     mut tell: impl FnMut(Step),
 ) -> Result<Report, Error> {
-    let imported = stage_and_store(connection, secret, order, &mut tell).await;
-    stage::clear(connection).await;
-    imported
-}
-
-async fn stage_and_store(
-    connection: &mut PgConnection,
-    secret: &Secret,
-    order: &Order,
-    tell: &mut impl FnMut(Step),
-) -> Result<Report, Error> {
+    let now = store::prepare(connection).await?;
     let mut problems = Problems::default();
-    let mut report = read(connection, secret, order, &mut problems, tell).await?;
-    let requests = Grouping::new(secret)
-        .look(connection, &mut problems, tell)
-        .await?;
-    stage::compare(connection, &mut problems).await?;
+    let (mut report, groups) = read(secret, order, now, &mut problems, &mut tell)?;
+    let mut new = Vec::new();
+    for (batch, looked) in groups.chunks(store::BATCH).zip(1..) {
+        new.extend(store::new(connection, batch, &mut problems).await?);
+        tell(Step::Looking(looked * store::BATCH, groups.len()));
+    }
     if !problems.is_empty() {
         return Err(Error::Lines(problems));
     }
-    let counts = stage::counts(connection).await?;
-    report.provisioned = counts.provisioned;
-    report.pending = counts.pending;
-    report.known = requests - counts.provisioned - counts.pending;
-    report.domains = counts.domains;
-    let new = counts.provisioned + counts.pending;
-    if order.dry_run || new == 0 {
+    let domains: HashSet<_> = new.iter().flat_map(|group| group.domains()).collect();
+    report.domains = domains.len();
+    report.provisioned = new.iter().filter(|group| group.provisioned).count();
+    report.pending = new.len() - report.provisioned;
+    report.known = groups.len() - new.len();
+    if order.dry_run || new.is_empty() {
         return Ok(report);
     }
     let mut keys = KeysFile::create(&order.keys)?;
-    match stage::store(connection, requests, &mut keys, tell).await {
+    match store::store(connection, &new, &mut keys, &mut tell).await {
         Ok(()) => report.keys = Some(keys.keep()),
         Err(unsure @ Error::Unsure { .. }) => {
             keys.keep();
@@ -135,21 +129,36 @@ async fn stage_and_store(
             return Err(error);
         }
     }
-    stage::finish(connection).await;
+    store::finish(connection).await;
     Ok(report)
 }
 
-/// Reads the file to its end, and stages what is right.
-async fn read(
-    connection: &mut PgConnection,
+/// Reads the file to its end, and puts the lines of each request together.
+fn read(
     secret: &Secret,
     order: &Order,
+    now: DateTime<Utc>,
     problems: &mut Problems,
     tell: &mut impl FnMut(Step),
-) -> Result<Report, Error> {
-    let now = stage::prepare(connection).await?;
-    let opened = reader::open(&order.file, order.format);
-    let (text, handle) = opened.map_err(|fault| order.told(fault, Problems::default()))?;
+) -> Result<(Report, Vec<Group>), Error> {
+    let told = |fault, problems: &mut Problems| match fault {
+        Fault::Broken(problem) => {
+            problems.add(problem);
+            Ok(())
+        }
+        Fault::Missing(line, field) => Err(Error::Missing { line, field }),
+        Fault::Io(fault) => Err(Error::File {
+            file: order.file.clone(),
+            fault,
+        }),
+    };
+    let (text, handle) = match reader::open(&order.file, order.format) {
+        Ok(opened) => opened,
+        Err(fault) => {
+            told(fault, problems)?;
+            return Ok((Report::default(), Vec::new()));
+        }
+    };
     let mut progress = || {
         let (done, of) = reader::progress(&handle);
         tell(Step::Reading(done, of));
@@ -158,8 +167,8 @@ async fn read(
         now,
         numbers_checked: order.numbers_checked,
         progress: &mut progress,
-        problems: Problems::default(),
-        rows: Vec::new(),
+        problems,
+        groups: Groups::new(secret),
         lines: 0,
         over: 0,
         dropped: BTreeMap::new(),
@@ -168,44 +177,17 @@ async fn read(
         Format::Csv => csv::read(text, &mut intake),
         Format::Json => json::read(text, &mut intake),
     };
-    *problems = std::mem::take(&mut intake.problems);
-    match read {
-        Ok(()) => {}
-        Err(Fault::Broken(problem)) => problems.add(problem),
-        Err(fault) => return Err(order.told(fault, Problems::default())),
-    }
-    let mut staging = Staging::new(secret);
-    for row in &intake.rows {
-        staging.add(row);
-        if staging.is_full() {
-            staging.flush(connection).await?;
-        }
-    }
-    staging.flush(connection).await?;
-    let name = |((place, kind), count): ((usize, Dropped), u64)| (kind.name(place), count);
-    Ok(Report {
+    read.or_else(|fault| told(fault, intake.problems))?;
+    let dropped = intake.dropped.into_iter();
+    let report = Report {
         lines: intake.lines,
         over: intake.over,
-        dropped: intake.dropped.into_iter().map(name).collect(),
+        dropped: dropped
+            .map(|((place, kind), count)| (kind.name(place), count))
+            .collect(),
         ..Report::default()
-    })
-}
-
-impl Order {
-    /// Why the file cannot be read.
-    fn told(&self, fault: Fault, mut problems: Problems) -> Error {
-        match fault {
-            Fault::Broken(problem) => {
-                problems.add(problem);
-                Error::Lines(problems)
-            }
-            Fault::Missing(line, field) => Error::Missing { line, field },
-            Fault::Io(fault) => Error::File {
-                file: self.file.clone(),
-                fault,
-            },
-        }
-    }
+    };
+    Ok((report, intake.groups.finish(intake.problems)))
 }
 
 /// The keys file's name where none is given: the export's, with `.keys.csv` after it.

@@ -1,4 +1,4 @@
-//! Why nothing was imported, and how far an import is.
+//! Defines the steps that an import tells, and why nothing was imported.
 
 use std::{io, path::PathBuf};
 
@@ -13,10 +13,10 @@ use crate::db;
 pub enum Step {
     /// Bytes of the file read, of how many.
     Reading(u64, u64),
-    /// Requests put together and looked at, of how many.
-    Looking(i64, i64),
+    /// Requests compared with what is stored, of how many.
+    Looking(usize, usize),
     /// Requests stored, of how many.
-    Storing(i64, i64),
+    Storing(usize, usize),
     /// Routes coming into force.
     Routes,
 }
@@ -55,9 +55,9 @@ pub enum Error {
         /// What the system says.
         fault: io::Error,
     },
-    /// A domain of the file came into force in the meantime.
+    /// A request of the file was stored, or a domain of it came into force, in the meantime.
     #[error(
-        "a SIP domain of the file came into force under another service in this moment. Nothing was imported: run this again, and it says at which line"
+        "a request of the file was imported, or a SIP domain of it came into force under another service, in this moment. Nothing was imported: run this again, and it says at which line"
     )]
     Meanwhile,
     /// The connection was lost in the very end.

@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 
 use super::{
     fields::Dropped,
-    row::{self, Problem, Problems, Read, Row, Values},
+    group::Groups,
+    row::{self, Problem, Problems, Read, Values},
 };
 
 /// What was read so far.
@@ -17,8 +18,8 @@ pub(super) struct Intake<'a> {
     pub(super) numbers_checked: bool,
     /// Is told after some rows.
     pub(super) progress: &'a mut dyn FnMut(),
-    pub(super) problems: Problems,
-    pub(super) rows: Vec<Row>,
+    pub(super) problems: &'a mut Problems,
+    pub(super) groups: Groups<'a>,
     pub(super) lines: u64,
     /// Lines of requests that are over.
     pub(super) over: u64,
@@ -33,14 +34,8 @@ impl Intake<'_> {
         if self.lines.is_multiple_of(1_000) {
             (self.progress)();
         }
-        match row::read(
-            line,
-            values,
-            self.now,
-            self.numbers_checked,
-            &mut self.problems,
-        ) {
-            Read::Row(row) => self.rows.push(*row),
+        match row::read(line, values, self.now, self.numbers_checked, self.problems) {
+            Read::Row(row) => self.groups.add(*row, self.problems),
             Read::Over => self.over += 1,
             Read::Wrong => {}
         }

@@ -1,4 +1,4 @@
-//! Where do the management keys of imported services go, for handing over?
+//! Writes the management keys of imported services to a file, for handing over.
 
 use std::{
     fs::{self, File, OpenOptions},
