@@ -109,7 +109,8 @@ pub async fn import(
     if !problems.is_empty() {
         return Err(Error::Lines(problems));
     }
-    let domains: HashSet<_> = new.iter().flat_map(|group| group.domains()).collect();
+    let domains = new.iter().flat_map(|group| group.domains());
+    let domains: HashSet<_> = domains.map(|(domain, _)| domain).collect();
     report.domains = domains.len();
     report.provisioned = new.iter().filter(|group| group.provisioned).count();
     report.pending = new.len() - report.provisioned;
@@ -139,45 +140,34 @@ fn read(
     order: &Order,
     now: DateTime<Utc>,
     problems: &mut Problems,
-    tell: &mut impl FnMut(Step),
+    tell: &mut dyn FnMut(Step),
 ) -> Result<(Report, Vec<Group>), Error> {
-    let told = |fault, problems: &mut Problems| match fault {
-        Fault::Broken(problem) => {
-            problems.add(problem);
-            Ok(())
-        }
-        Fault::Missing(line, field) => Err(Error::Missing { line, field }),
-        Fault::Io(fault) => Err(Error::File {
-            file: order.file.clone(),
-            fault,
-        }),
-    };
-    let (text, handle) = match reader::open(&order.file, order.format) {
-        Ok(opened) => opened,
-        Err(fault) => {
-            told(fault, problems)?;
-            return Ok((Report::default(), Vec::new()));
-        }
-    };
-    let mut progress = || {
-        let (done, of) = reader::progress(&handle);
-        tell(Step::Reading(done, of));
-    };
     let mut intake = Intake {
         now,
         numbers_checked: order.numbers_checked,
-        progress: &mut progress,
+        file: None,
+        tell,
         problems,
         groups: Groups::new(secret),
         lines: 0,
         over: 0,
         dropped: BTreeMap::new(),
     };
-    let read = match order.format {
-        Format::Csv => csv::read(text, &mut intake),
-        Format::Json => json::read(text, &mut intake),
-    };
-    read.or_else(|fault| told(fault, intake.problems))?;
+    let read = reader::open(&order.file, order.format).and_then(|(text, file)| {
+        intake.file = Some(file);
+        match order.format {
+            Format::Csv => csv::read(text, &mut intake),
+            Format::Json => json::read(text, &mut intake),
+        }
+    });
+    match read {
+        Ok(()) => {}
+        Err(Fault::Broken(problem)) => intake.problems.add(problem),
+        Err(Fault::Io(fault)) => {
+            let file = order.file.clone();
+            return Err(Error::File { file, fault });
+        }
+    }
     let dropped = intake.dropped.into_iter();
     let report = Report {
         lines: intake.lines,

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, Cursor, Read};
 
-use csv::{ByteRecord, ErrorKind, ReaderBuilder};
+use csv::{ByteRecord, ReaderBuilder};
 
 use super::{
     fields::{Field, Meaning, meaning},
@@ -38,7 +38,7 @@ pub(super) fn read(mut text: impl BufRead, intake: &mut Intake<'_>) -> Result<()
         if !records.record.iter().all(is_blank) {
             match row(line, &columns, &records.record, &mut values, intake) {
                 Ok(()) => intake.row(line, &values),
-                Err(problem) => intake.wrong(problem),
+                Err(problem) => intake.problems.add(problem),
             }
         }
     }
@@ -65,14 +65,11 @@ fn row(
         if record.as_slice().contains(&0) {
             return Err(Problem::new(line, None, NUL));
         }
-        let fault = format!(
-            "has {} fields, and the line of headers {}",
-            record.len(),
-            columns.len()
-        );
+        let (fields, headers) = (record.len(), columns.len());
+        let fault = format!("has {fields} fields, and the line of headers {headers}");
         return Err(Problem::new(line, None, fault));
     }
-    values.clear();
+    *values = Values::default();
     for (place, (column, value)) in (1..).zip(columns.iter().zip(record)) {
         match column {
             Meaning::Field(field) => {
@@ -120,12 +117,8 @@ impl Start {
                 || !(starts_with(b"#type ") || plain.iter().all(|b| b" \n\"|\t;,".contains(b)))
             {
                 let count = |delimiter: u8| {
-                    let mut parts = line.split(|&b| b == b'"').step_by(2);
-                    parts
-                        .by_ref()
-                        .flatten()
-                        .filter(|&&b| b == delimiter)
-                        .count()
+                    let unquoted = line.split(|&b| b == b'"').step_by(2).flatten();
+                    unquoted.filter(|&&b| b == delimiter).count()
                 };
                 let most = DELIMITERS.iter().copied().max_by_key(|&d| count(d));
                 return Ok(Self {
@@ -152,10 +145,7 @@ impl<R: Read> Records<R> {
         self.reader.get_mut().set_limit(LONGEST_RECORD);
         let begins = self.passed + self.reader.position().line();
         let read = self.reader.read_byte_record(&mut self.record);
-        let is_there = read.map_err(|error| match error.into_kind() {
-            ErrorKind::Io(fault) => Fault::Io(fault),
-            _ => Fault::broken(begins, "is no CSV"),
-        })?;
+        let is_there = read.map_err(|error| Fault::Io(error.into()))?;
         if self.reader.get_ref().limit() == 0 {
             let fault = "goes on for more than a megabyte: is a quotation mark not closed?";
             return Err(Fault::broken(begins, fault));
@@ -169,42 +159,46 @@ impl<R: Read> Records<R> {
 
 /// Finds the line of headers: the first.
 fn headers(records: &mut Records<impl Read>) -> Result<Vec<Meaning>, Fault> {
-    let mut first = None;
+    let mut first: Option<Problem> = None;
     for _ in 0..HEADERS_WITHIN {
-        let Some(line) = records.next()? else {
+        // An empty file has an empty line of headers.
+        let line = records.next()?;
+        if line.is_none() && first.is_some() {
             break;
-        };
-        match (columns(line, &records.record), &first) {
+        }
+        match (columns(line.unwrap_or(1), &records.record), &mut first) {
             (Ok(columns), None) => return Ok(columns),
-            (Ok(_), Some((above, _))) => {
-                let fault = format!(
-                    "stands above the headers, which are in line {line}. Delete the lines above them"
-                );
-                return Err(Fault::Broken(Problem::new(*above, None, fault)));
+            (Ok(_), Some(problem)) => {
+                problem.field = None;
+                problem.fault =
+                    "stands above the line of headers. Delete what is above that".into();
+                break;
             }
-            (Err(fault), None) => first = Some((line, fault)),
+            (Err(problem), none @ None) => *none = Some(problem),
             (Err(_), Some(_)) => {}
         }
     }
-    Err(first.map_or(Fault::Missing(1, Field::NEEDED[0]), |(_, fault)| fault))
+    Err(first.map_or_else(|| Fault::broken(1, "is empty"), Fault::Broken))
 }
 
 /// What the columns are, if these are headers.
-fn columns(line: u64, record: &ByteRecord) -> Result<Vec<Meaning>, Fault> {
-    let columns: Vec<_> = record
-        .iter()
-        .map(|header| meaning(&String::from_utf8_lossy(header)))
-        .collect();
-    let count = |field: &Field| {
-        let is_it = |column: &&Meaning| matches!(column, Meaning::Field(f) if f == field);
-        columns.iter().filter(is_it).count()
-    };
-    if let Some(&twice) = Field::ALL.iter().find(|field| count(field) > 1) {
-        let fault = "is there twice. Keep one of the two columns, or rename the other";
-        return Err(Fault::Broken(Problem::new(line, twice, fault)));
+fn columns(line: u64, record: &ByteRecord) -> Result<Vec<Meaning>, Problem> {
+    let meaning = |header| meaning(&String::from_utf8_lossy(header));
+    let columns: Vec<_> = record.iter().map(meaning).collect();
+    for &field in Field::ALL {
+        let is_it = |column: &&Meaning| **column == Meaning::Field(field);
+        let count = columns.iter().filter(is_it).count();
+        if count > 1 {
+            let fault = "is there twice. Keep one of the two columns, or rename the other";
+            return Err(Problem::new(line, field, fault));
+        }
+        if count == 0 && Field::NEEDED.contains(&field) {
+            let (name, known) = (field.as_str(), field.headers());
+            let fault = format!(
+                "has no column for the {name}, where the headers should be. It is known by these headers: {known}. Give the column one of them"
+            );
+            return Err(Problem::new(line, None, fault));
+        }
     }
-    match Field::NEEDED.iter().find(|field| count(field) == 0) {
-        Some(&missing) => Err(Fault::Missing(line, missing)),
-        None => Ok(columns),
-    }
+    Ok(columns)
 }

@@ -2,10 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use super::{
-    fields::{self, Field},
-    row::Problems,
-};
+use super::row::Problems;
 use crate::db;
 
 /// A step on the way, for whoever watches.
@@ -31,16 +28,6 @@ pub enum Error {
         file: PathBuf,
         /// What the system says.
         fault: io::Error,
-    },
-    /// A column that every request needs is missing.
-    #[error(
-        "line {line}, where the headers should be, has no column for the {}. It is known by these headers: {}. Give the column one of them", .field.as_str(), headers(*.field)
-    )]
-    Missing {
-        /// The line.
-        line: u64,
-        /// The column.
-        field: Field,
     },
     /// Lines are wrong.
     #[error("the file is not right.\n{0}")]
@@ -79,9 +66,4 @@ impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         Self::Database(error.into())
     }
-}
-
-fn headers(field: Field) -> String {
-    let known = fields::HEADERS.iter().find(|(f, _)| *f == field);
-    known.map_or_else(String::new, |(_, headers)| headers.join(", "))
 }

@@ -34,6 +34,9 @@ pub(super) struct Groups<'a> {
     domains: usize,
 }
 
+/// An edge with its first line, and its domains with their lines.
+type Edge = (AccessEdge, u64, Vec<(SipDomain, u64)>);
+
 /// The lines of one request.
 pub(super) struct Group {
     /// The same one each time the file is read.
@@ -45,10 +48,12 @@ pub(super) struct Group {
     /// Whether its routes are in force; else it is in progress.
     pub(super) provisioned: bool,
     submitted_at: Option<DateTime<Utc>>,
-    /// In the order of their first lines, each with that line, and its domains with theirs.
-    edges: Vec<(AccessEdge, u64, Vec<(SipDomain, u64)>)>,
-    /// It has problems, or too much of something: nothing more is taken.
+    /// In the order of their first lines.
+    edges: Vec<Edge>,
+    /// Its lines contradict each other, which the problems tell: nothing more is taken.
     spoilt: bool,
+    /// It has too many edges, which the routes will tell: nothing more is taken.
+    full: bool,
 }
 
 impl<'a> Groups<'a> {
@@ -72,12 +77,10 @@ impl<'a> Groups<'a> {
             }
             return;
         }
+        let agreement = || format!("{}\0{}", row.programme.as_str(), row.number.as_str());
         let group = match &row.id {
             Some(id) => self.secret.mac(BY_ID, id.as_bytes()),
-            None => {
-                let agreement = format!("{}\0{}", row.programme.as_str(), row.number.as_str());
-                self.secret.mac(BY_AGREEMENT, agreement.as_bytes())
-            }
+            None => self.secret.mac(BY_AGREEMENT, agreement().as_bytes()),
         };
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&self.secret.mac(SUBMISSION, &group)[..16]);
@@ -125,51 +128,38 @@ impl Group {
             submitted_at: row.submitted_at,
             edges: Vec::new(),
             spoilt: false,
+            full: false,
         }
     }
 
     fn add(&mut self, row: Row, problems: &mut Problems) {
-        if self.spoilt {
+        if self.spoilt || self.full {
             return;
         }
         let line = row.line;
-        for (field, same) in [
-            (Field::Programme, self.programme == row.programme),
-            (Field::Number, self.number == row.number),
-            (Field::Deployment, self.deployment == row.deployment),
-            (Field::State, self.provisioned == row.provisioned),
-        ] {
-            if !same {
-                let fault = format!(
-                    "is not what line {} says, and both are of one request",
-                    self.line
-                );
-                problems.add(Problem::new(line, field, fault));
-                self.spoilt = true;
-                return;
-            }
-        }
-        self.submitted_at = self.submitted_at.into_iter().chain(row.submitted_at).min();
-        let place = self.edges.iter().position(|(edge, ..)| *edge == row.edge);
-        let place = place.unwrap_or(self.edges.len());
-        // What is far too much is not kept.
-        if place == MAX_EDGES {
-            let fault = format!(
-                "is the request's eleventh. A request can have {MAX_EDGES}: give the others a request id of their own"
-            );
-            problems.add(Problem::new(line, Field::Edge, fault));
+        let differs = [
+            (Field::Programme, self.programme != row.programme),
+            (Field::Number, self.number != row.number),
+            (Field::Deployment, self.deployment != row.deployment),
+            (Field::State, self.provisioned != row.provisioned),
+        ];
+        if let Some((field, _)) = differs.into_iter().find(|(_, differs)| *differs) {
+            let first = self.line;
+            let fault = format!("is not what line {first} says, and both are of one request");
+            problems.add(Problem::new(line, field, fault));
             self.spoilt = true;
             return;
         }
-        if place == self.edges.len() {
+        self.submitted_at = self.submitted_at.into_iter().chain(row.submitted_at).min();
+        let place = self.edges.iter().position(|(edge, ..)| *edge == row.edge);
+        let place = place.unwrap_or_else(|| {
             self.edges.push((row.edge, line, Vec::new()));
-        }
-        let domains = &mut self.edges[place].2;
-        domains.extend(row.domains.into_iter().map(|domain| (domain, line)));
-        if domains.len() > 10 * MAX_DOMAINS {
-            problems.add(self.told(RoutesProblem::TooManyDomains));
-            self.spoilt = true;
-        }
+            self.edges.len() - 1
+        });
+        let domains = row.domains.into_iter().map(|domain| (domain, line));
+        self.edges[place].2.extend(domains);
+        // More is not held: this is wrong already.
+        self.full = self.edges.len() > MAX_EDGES;
     }
 
     /// Its domains, each with its line.
@@ -208,39 +198,37 @@ impl Group {
 
     /// A problem of the routes by its line.
     fn told(&self, fault: RoutesProblem) -> Problem {
-        let domain = |edge: usize, domain: usize| self.edges[edge].2[domain].1;
+        let line_of = |edge: usize, domain: usize| self.edges[edge].2[domain].1;
         match fault {
-            RoutesProblem::NoEdge | RoutesProblem::TooManyEdges => Problem::new(
-                self.line,
-                Field::Edge,
-                format!("a request has 1 to {MAX_EDGES} Access Edge FQDNs"),
-            ),
-            RoutesProblem::TooManyDomains => Problem::new(
-                self.line,
-                Field::Domains,
-                format!(
-                    "the request that begins here has more than {MAX_DOMAINS}: give the others a request id of their own"
-                ),
-            ),
-            RoutesProblem::NoDomain { edge } => {
-                Problem::new(self.edges[edge].1, Field::Domains, "is empty")
+            RoutesProblem::TooManyEdges => {
+                let fault = format!(
+                    "is the request's eleventh. A request can have {MAX_EDGES}: give the others a request id of their own"
+                );
+                Problem::new(self.edges[MAX_EDGES].1, Field::Edge, fault)
             }
-            RoutesProblem::EdgeTwice { edge, earlier } => Problem::new(
-                self.edges[edge].1,
-                Field::Edge,
-                format!("stands at line {} already", self.edges[earlier].1),
-            ),
-            RoutesProblem::DomainTwice {
-                edge, domain: at, ..
-            } => Problem::new(
-                domain(edge, at),
+            RoutesProblem::TooManyDomains => {
+                let fault = format!(
+                    "the request that begins here has more than {MAX_DOMAINS}: give the others a request id of their own"
+                );
+                Problem::new(self.line, Field::Domains, fault)
+            }
+            RoutesProblem::DomainTwice { edge, domain, .. } => Problem::new(
+                line_of(edge, domain),
                 Field::Domains,
                 "stands at another Access Edge of the same request already. A SIP domain has one",
             ),
-            RoutesProblem::DomainIsEdge { edge, domain: at } => Problem::new(
-                domain(edge, at),
+            RoutesProblem::DomainIsEdge { edge, domain } => Problem::new(
+                line_of(edge, domain),
                 Field::Domains,
                 "is the name of an Access Edge of the same request, not a SIP domain",
+            ),
+            // An edge comes with its domains, once.
+            RoutesProblem::NoEdge
+            | RoutesProblem::NoDomain { .. }
+            | RoutesProblem::EdgeTwice { .. } => Problem::new(
+                self.line,
+                Field::Edge,
+                "has no domain, or stands there twice",
             ),
         }
     }

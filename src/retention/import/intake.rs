@@ -1,13 +1,14 @@
 //! Takes the rows of an export, and counts what is dropped.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs::File, io::Seek as _};
 
 use chrono::{DateTime, Utc};
 
 use super::{
+    error::Step,
     fields::Dropped,
     group::Groups,
-    row::{self, Problem, Problems, Read, Values},
+    row::{Problems, Values},
 };
 
 /// What was read so far.
@@ -16,8 +17,9 @@ pub(super) struct Intake<'a> {
     pub(super) now: DateTime<Utc>,
     /// Whether agreement numbers may have as many digits as telephone numbers.
     pub(super) numbers_checked: bool,
-    /// Is told after some rows.
-    pub(super) progress: &'a mut dyn FnMut(),
+    /// Tells how far the file is read.
+    pub(super) file: Option<File>,
+    pub(super) tell: &'a mut dyn FnMut(Step),
     pub(super) problems: &'a mut Problems,
     pub(super) groups: Groups<'a>,
     pub(super) lines: u64,
@@ -31,19 +33,19 @@ impl Intake<'_> {
     /// Takes a row that begins at `line`.
     pub(super) fn row(&mut self, line: u64, values: &Values) {
         self.lines += 1;
-        if self.lines.is_multiple_of(1_000) {
-            (self.progress)();
+        if let Some(mut file) = self
+            .file
+            .as_ref()
+            .filter(|_| self.lines.is_multiple_of(1_000))
+        {
+            let long = file.metadata().map_or(0, |metadata| metadata.len());
+            (self.tell)(Step::Reading(file.stream_position().unwrap_or(long), long));
         }
-        match row::read(line, values, self.now, self.numbers_checked, self.problems) {
-            Read::Row(row) => self.groups.add(*row, self.problems),
-            Read::Over => self.over += 1,
-            Read::Wrong => {}
+        if values.is_over() {
+            self.over += 1;
+        } else if let Some(row) = values.read(line, self.now, self.numbers_checked, self.problems) {
+            self.groups.add(row, self.problems);
         }
-    }
-
-    /// Takes what is wrong with a row.
-    pub(super) fn wrong(&mut self, problem: Problem) {
-        self.problems.add(problem);
     }
 
     /// Counts a value of the column at `place`; 0: of a member.

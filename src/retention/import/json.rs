@@ -70,11 +70,12 @@ struct Counted<'a, R> {
 }
 
 impl<R: BufRead> Read for Counted<'_, R> {
-    // A byte at a time is asked for, so this is where the reader is.
+    /// Reads one byte, so that this is where the reader is.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.text.read(buffer)?;
-        let ends = buffer[..read].iter().filter(|&&b| b == b'\n').count();
-        self.line.set(self.line.get() + ends as u64);
+        let room = buffer.len().min(1);
+        let read = self.text.read(&mut buffer[..room])?;
+        let ends = buffer[..read] == *b"\n";
+        self.line.set(self.line.get() + u64::from(ends));
         Ok(read)
     }
 }
@@ -106,25 +107,22 @@ impl Object {
     }
 
     fn take(self, intake: &mut Intake<'_>) {
-        let fault = if self.is_envelope {
-            if !self.is_request() {
-                return;
+        let fault = match (self.fault, self.values.needed()) {
+            _ if self.is_envelope && !self.is_request() => return,
+            _ if self.is_envelope => {
+                Some((None, "is a request with others inside. Leave these out"))
             }
-            Some((None, "is a request with others inside. Leave these out"))
-        } else if self.values.needed() == 0 && self.fault.is_none() {
-            if self.values.is_empty() && self.dropped.is_empty() {
-                return;
-            }
-            Some((None, "has none of the members that a request needs"))
-        } else {
-            self.fault.map(|(field, fault)| (Some(field), fault))
+            (Some((field, fault)), _) => Some((Some(field), fault)),
+            (None, 0) if self.values.is_empty() && self.dropped.is_empty() => return,
+            (None, 0) => Some((None, "has none of the members that a request needs")),
+            (None, _) => None,
         };
         for kind in &self.dropped {
             intake.drop_value(0, kind);
         }
         match fault {
             None => intake.row(self.line, &self.values),
-            Some((field, fault)) => intake.wrong(Problem::new(self.line, field, fault)),
+            Some((field, fault)) => intake.problems.add(Problem::new(self.line, field, fault)),
         }
     }
 }
@@ -190,25 +188,23 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut values: A) -> Result<Found, A::Error> {
-        let (mut is_list, mut has_requests, mut other) = (self.is_top, self.is_top, None);
+        // Inside an object the first of a list tells what it is.
+        let (mut is_list, mut is_first) = (self.is_top, true);
+        let mut has_requests = self.is_top;
         while let Some(found) = values.next_element_seed(self.inside())? {
             match found {
-                Found::Object(object) if is_list || object.is_request() => {
-                    if let Some(line) = other.take() {
-                        let fault = "is no request, as others in its list are";
-                        self.intake.wrong(Problem::new(line, None, fault));
-                    }
+                Found::Object(object) if is_list || (is_first && object.is_request()) => {
                     (is_list, has_requests) = (true, true);
                     object.take(self.intake);
                 }
-                Found::Object(object) if object.is_envelope => has_requests = true,
-                Found::Object(object) => other = other.or(Some(object.line)),
+                Found::Object(object) => has_requests |= object.is_envelope,
                 Found::Requests => has_requests = true,
                 Found::Nothing | Found::Other if is_list => {
                     return Err(A::Error::custom(NO_OBJECTS));
                 }
                 Found::Nothing | Found::Other => {}
             }
+            is_first = false;
         }
         Ok(if has_requests {
             Found::Requests

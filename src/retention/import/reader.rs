@@ -2,14 +2,14 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, Cursor, Read, Seek as _},
+    io::{self, BufRead, BufReader, Cursor, Read},
     path::Path,
 };
 
 use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
 use encoding_rs_io::DecodeReaderBytesBuilder;
 
-use super::{fields::Field, row::Problem};
+use super::row::Problem;
 
 /// How an export is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -36,8 +36,6 @@ impl Format {
 pub(super) enum Fault {
     /// Nothing after this can be understood.
     Broken(Problem),
-    /// The headers, which are in this line, have none for a field that every request needs.
-    Missing(u64, Field),
     /// The file cannot be read.
     Io(io::Error),
 }
@@ -102,12 +100,6 @@ pub(super) fn open(path: &Path, format: Format) -> Result<(impl BufRead + use<>,
         ),
         _ => Ok((Cursor::new(start).chain(text), handle)),
     }
-}
-
-/// How far the file is read, in bytes, and how long it is.
-pub(super) fn progress(mut file: &File) -> (u64, u64) {
-    let long = file.metadata().map_or(0, |metadata| metadata.len());
-    (file.stream_position().unwrap_or(long), long)
 }
 
 /// The encoding of a file whose every other byte is NUL at the start.

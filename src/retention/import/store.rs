@@ -81,7 +81,8 @@ pub(super) async fn store(
         for ((group, submission), stored) in batch.iter().zip(&submissions).zip(stored) {
             let (reference, id) = stored.ok_or(Error::Meanwhile)?;
             let (programme, number) = (group.programme.as_str(), group.number.as_str());
-            keys.add(programme, number, &reference.to_string(), &submission.key)?;
+            let (reference, key) = (reference.to_string(), submission.key.reveal());
+            keys.add(programme, number, &reference, &key)?;
             in_force.extend(group.provisioned.then_some(id));
         }
         done += batch.len();

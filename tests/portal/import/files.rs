@@ -211,7 +211,7 @@ async fn every_form_of_json_is_read() {
         ),
         (
             "{\"a\": [\n{\"id\": 1},\n{\"programme\": \"VL\", \"number\": 1, \"edge\": \"sip.a.example\", \"domain\": \"a.example\"}]}",
-            "line 2: is no request, as others in its list are",
+            "line 1: has none of the members that a request needs",
         ),
     ] {
         let fault = place.wrong("wrong.json", text).await;
@@ -270,7 +270,7 @@ async fn what_is_no_export_is_named() {
         (
             "k.csv",
             format!("Requests of 2014\n\n{ROWS}").into(),
-            "line 1: stands above the headers, which are in line 3",
+            "line 1: stands above the line of headers",
         ),
         (
             "l.csv",
