@@ -73,8 +73,9 @@ fn row(
     for (place, (column, value)) in (1..).zip(columns.iter().zip(record)) {
         match column {
             Meaning::Field(field) => {
-                let value = std::str::from_utf8(value)
-                    .map_err(|_| Problem::new(line, *field, "is not in UTF-8"))?;
+                let value = std::str::from_utf8(value).map_err(|_| {
+                    Problem::new(line, *field, "is not in UTF-8. Save the file as CSV UTF-8")
+                })?;
                 if value.contains('\0') {
                     return Err(Problem::new(line, *field, NUL));
                 }

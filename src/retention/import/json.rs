@@ -114,6 +114,7 @@ impl Object {
             }
             (Some((field, fault)), _) => Some((Some(field), fault)),
             (None, 0) if self.values.is_empty() && self.dropped.is_empty() => return,
+            (None, 0) if self.values.is_over() => None,
             (None, 0) => Some((None, "has none of the members that a request needs")),
             (None, _) => None,
         };

@@ -239,7 +239,7 @@ impl Reader<'_> {
             Some(text) if text.contains(['@', '＠', '﹫']) => Err(
                 "holds an address. No contact information comes in: take it out of the file".into(),
             ),
-            Some(text) if text.starts_with('#') => Err(
+            Some(text) if is_no_value(text) => Err(
                 "holds what a spreadsheet shows in place of a value, like #N/A or ####. Export it again with the value".into(),
             ),
             Some(text) => read(text),
@@ -294,6 +294,11 @@ fn one_of<T: Copy>(names: &Names<T>, text: &str) -> Option<T> {
     let text = words(text);
     let is_it = |(names, _): &&(&str, T)| names.split(", ").any(|name| name == text);
     names.iter().find(is_it).map(|(_, value)| *value)
+}
+
+/// Whether this is what a spreadsheet shows in place of a value: `####`, `#N/A`, `#REF!`, `#NAME?`.
+fn is_no_value(text: &str) -> bool {
+    text == "#N/A" || (text.starts_with('#') && text.ends_with(['#', '!', '?']))
 }
 
 /// A number without the `.0` that programs add to whole numbers in a column with gaps.

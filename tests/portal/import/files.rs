@@ -120,7 +120,7 @@ async fn every_encoding_line_end_and_delimiter_is_read() {
         ),
         (
             "empty lines and rows",
-            format!("\n;;\n{}\n,,,,,\n \n", ROWS).into(),
+            format!("\n;;\n{ROWS}\n,,,,,\n \n").into(),
         ),
         ("quoted line ends", quoted.into()),
         ("columns without headers", spare.into()),
@@ -173,7 +173,9 @@ async fn every_form_of_json_is_read() {
             "{{\"status\": \"ok\", \"count\": 2, \"d\": {{\"next\": null, \"results\": [{list}]}}, \"errors\": []}}"
         ),
         list.replace("]},{", "]}\n{"),
-        format!("[{{}}, {list}, {{\"programme\": null, \"number\": \"\"}}]"),
+        format!(
+            "[{{}}, {list}, {{\"programme\": null, \"number\": \"\"}}, {{\"id\": \"#3\", \"status\": \"Rejected\"}}]"
+        ),
         list.replace("1234567", "1234567.0")
             .replace("]},{", "]}\r{"),
     ];
