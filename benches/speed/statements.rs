@@ -79,7 +79,7 @@ fn bound(sql: &str, values: &[String]) -> String {
 /// The statement that stores `members` requests, whose numbers begin with the SQL expression
 /// `first`.
 pub(crate) fn submit(first: &str, members: usize) -> String {
-    let values = VALUES.map(|(kind, of_one)| {
+    let values = VALUES.iter().map(|(kind, of_one)| {
         // `pgbench` replaces a variable a few times in a statement, not for each of many elements.
         let (id, place) = match members {
             1 => (first.to_owned(), "1"),
@@ -103,6 +103,8 @@ pub(crate) fn submit(first: &str, members: usize) -> String {
             ),
         }
     });
+    // They come from no older portal.
+    let values: Vec<_> = values.chain(["NULL".into()]).collect();
     bound(SUBMIT, &values)
 }
 

@@ -106,9 +106,9 @@ pub async fn submit_on(
         }
         let turn = first_of_each_service(submissions, &open);
         let members = turn.iter().map(|&member| &submissions[member]);
-        let new = store_new(connection, members).await?;
-        for (&member, reference) in turn.iter().zip(new) {
-            answers[member] = reference.map(|reference| Submitted::Stored {
+        let new = store_new(connection, members, None).await?;
+        for (&member, stored) in turn.iter().zip(new) {
+            answers[member] = stored.map(|(reference, _)| Submitted::Stored {
                 reference,
                 created: true,
             });
@@ -155,11 +155,28 @@ fn first_of_each_service(submissions: &[Submission], open: &[usize]) -> Vec<usiz
     open.iter().copied().filter(is_first).collect()
 }
 
-/// Stores those that nothing blocks; returns the reference of each new request.
+/// Stores requests that come from an older portal, in the caller's transaction: pending, submitted by
+/// the portal, each at its time in `times` or else now. Returns reference and internal number of each;
+/// `None`: one is stored under its submission id.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is unreachable or refuses.
+pub async fn submit_moved(
+    connection: &mut PgConnection,
+    submissions: &[Submission],
+    times: &[Option<DateTime<Utc>>],
+) -> Result<Vec<Option<(Reference, i64)>>, db::Error> {
+    store_new(connection, submissions.iter(), Some(times)).await
+}
+
+/// Stores those that nothing blocks; returns reference and internal number of each new request.
+/// `times`: as of [`submit_moved`].
 async fn store_new(
     connection: &mut PgConnection,
     submissions: impl ExactSizeIterator<Item = &Submission>,
-) -> Result<Vec<Option<Reference>>, db::Error> {
+    times: Option<&[Option<DateTime<Utc>>]>,
+) -> Result<Vec<Option<(Reference, i64)>>, db::Error> {
     let references: Vec<_> = (0..submissions.len())
         .map(|_| Reference::random())
         .collect();
@@ -182,16 +199,21 @@ async fn store_new(
         &batch.domain_place,
         &batch.domain_edge,
         &batch.sip_domain as _,
+        times as _,
     )
     .fetch_one(connection)
     .await?;
-    let new = |(reference, id): (Reference, i64)| (id > 0).then_some(reference);
+    let new = |(reference, id): (Reference, i64)| (id > 0).then_some((reference, id));
     Ok(references.into_iter().zip(ids).map(new).collect())
 }
 
-/// Why submissions made no request, each with its index from 0; those whose reason is not visible
-/// yet are left out.
-async fn in_the_way(
+/// Why submissions make no request, each with its index from 0; those that nothing is in the way of,
+/// or nothing that is visible yet, are left out.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is unreachable or a row is invalid.
+pub async fn in_the_way(
     connection: &mut PgConnection,
     submissions: impl Iterator<Item = &Submission>,
 ) -> Result<Vec<(usize, Submitted)>, db::Error> {

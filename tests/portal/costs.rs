@@ -105,13 +105,14 @@ fn submissions(first: u64, many: u64) -> String {
         array("text", &|n| {
             format!("'d{n:06}.example', 'it.d{n:06}.example'")
         }),
+        "NULL".into(),
     ]
     .join(", ")
 }
 
 const SUBMIT_PARAMETERS: &str =
     "text[], bigint[], text[], text[], text[], bytea[], text[], text[], bytea[], bytea[],
-    bigint[], smallint[], text[], bigint[], smallint[], text[]";
+    bigint[], smallint[], text[], bigint[], smallint[], text[], timestamptz[]";
 
 /// A database on which `submit.sql` can be called as `submit`.
 async fn with_submit(portal: &TestApp) -> PgConnection {

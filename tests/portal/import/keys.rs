@@ -143,7 +143,7 @@ async fn what_was_imported_before_keeps_its_key_which_is_not_written_again() {
     let more = format!("{BY_ID}18,MPN,5,sip.new.example,new.example,Activated\n");
     let report = place.right("more.csv", &more).await;
     assert!(
-        report.contains("They keep their management keys, which are not written again"),
+        report.contains("It keeps its management key, which is not written again"),
         "{report}"
     );
     let rows = keys(&place.keys("more.csv"));
