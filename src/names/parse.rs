@@ -9,7 +9,7 @@ use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 
 use super::{
     problem::{NameError, NameProblem, Role},
-    typed,
+    special, typed,
 };
 
 /// A longer text is not read at all, in characters.
@@ -61,8 +61,15 @@ pub(super) fn registrable(name: &str) -> Option<&str> {
     Some(&name[start..])
 }
 
+/// Whether many organisations share the name as an ending.
+pub(super) fn is_public_suffix(name: &str) -> bool {
+    public_suffix(name) == Some(name)
+}
+
 /// The public suffix of a name, of those that registries run. Suffixes that companies list for
-/// their customers (`github.io`) are treated as ordinary names.
+/// their customers (`github.io`) are treated as ordinary names. An ending that is not on the list is
+/// one, by the list's own rule for that; endings for tests are none
+/// (`docs/field.md#edges-and-domains`).
 fn public_suffix(name: &str) -> Option<&str> {
     let mut rest = name;
     loop {
@@ -71,7 +78,7 @@ fn public_suffix(name: &str) -> Option<&str> {
         match suffix.typ() {
             Some(psl::Type::Icann) => return Some(text),
             Some(psl::Type::Private) => rest = text.split_once('.')?.1,
-            None => return None,
+            None => return Some(text).filter(|_| !special::is_for_tests(name)),
         }
     }
 }
@@ -112,8 +119,11 @@ fn checked(role: Option<Role>, text: &str) -> Result<String, NameProblem> {
         return Err(NameProblem::IpAddress);
     }
     let Some(role) = role else { return Ok(name) };
-    if public_suffix(&name) == Some(&name) {
+    if is_public_suffix(&name) {
         return Err(NameProblem::PublicSuffix);
+    }
+    if let Some(problem) = special::refused(&name) {
+        return Err(problem);
     }
     match role {
         Role::AccessEdge if registrable(&name) == Some(&name) => Err(NameProblem::NotAServer),
@@ -251,13 +261,6 @@ fn suggested(role: Option<Role>, text: &str, problem: NameProblem) -> Option<Str
         None
     } else if problem == NameProblem::NotAServer {
         valid(&format!("sip.{text}"))
-    } else if problem == NameProblem::NoDot {
-        let is_word =
-            |l: &String| l.contains(|c: char| !c.is_ascii_digit()) && public_suffix(l).is_none();
-        canonical(text)
-            .ok()
-            .filter(is_word)
-            .and_then(|label| valid(&format!("{label}.com")))
     } else {
         let mut names = tokens(text).filter_map(|token| valid(&host_in(token)));
         let (first, second) = (names.next(), names.next());

@@ -80,15 +80,10 @@ fn harmless_differences_are_normalised_silently() {
     }
 }
 
+/// RFC 6761, 6.2 and 6.5: software must not treat them as special.
 #[test]
-fn names_without_a_known_suffix_serve_as_edge_and_as_domain() {
-    for name in [
-        "edge.test",
-        "edge.example",
-        "lync.local",
-        "lync.internal",
-        "lync.lan",
-    ] {
+fn names_for_tests_serve_as_edge_and_as_domain() {
+    for name in ["edge.test", "edge.example"] {
         for role in [Edge, Sip] {
             assert_eq!(parse(role, name).as_deref(), Ok(name), "{role:?}");
         }
@@ -377,9 +372,9 @@ fn a_name_needs_a_dot() {
         (" \t\u{200b}\n", P::Empty, None, None),
         (".", P::Empty, None, None),
         ("https://", P::Empty, None, None),
-        ("contoso", P::NoDot, None, Some("contoso.com")),
-        ("Contoso.", P::NoDot, None, Some("contoso.com")),
-        ("münchen", P::NoDot, None, Some("münchen.com")),
+        ("contoso", P::NoDot, None, None),
+        ("Contoso.", P::NoDot, None, None),
+        ("münchen", P::NoDot, None, None),
         ("com", P::NoDot, None, None),
         ("COM", P::NoDot, None, None),
         ("香港", P::NoDot, None, None),
@@ -403,6 +398,55 @@ fn bare_public_suffixes_are_refused_but_not_those_of_companies() {
     for company in ["github.io", "azurewebsites.net", "s3.amazonaws.com"] {
         assert_eq!(parse(Sip, company).as_deref(), Ok(company));
     }
+}
+
+#[test]
+fn names_that_nobody_can_have_federated_are_refused_in_both_roles() {
+    let rows = [
+        ("sipfed.online.lync.com", P::OnlineService),
+        ("SIPFED2.Online.Lync.com.", P::OnlineService),
+        ("sipdir.online.lync.com", P::OnlineService),
+        ("sipfed.online.gov.skypeforbusiness.us", P::OnlineService),
+        ("sipfed.online.dod.skypeforbusiness.us", P::OnlineService),
+        ("sipfed.online.partner.lync.cn", P::OnlineService),
+        ("federation.messenger.msn.com", P::OnlineService),
+        ("contoso.onmicrosoft.com", P::OnlineTenant),
+        ("contoso.mail.onmicrosoft.com", P::OnlineTenant),
+        ("contoso.partner.onmschina.cn", P::OnlineTenant),
+        ("outlook.com", P::PersonalAccounts),
+        ("sip.hotmail.co.uk", P::PersonalAccounts),
+        ("msn.com", P::PersonalAccounts),
+        ("gmail.com", P::PersonalAccounts),
+        ("edge01.contoso.local", P::InsideOnly("local")),
+        ("contoso.local", P::InsideOnly("local")),
+        ("contoso.internal", P::InsideOnly("internal")),
+        ("contoso.lan", P::InsideOnly("lan")),
+        ("contoso.corp", P::InsideOnly("corp")),
+        ("contoso.home.arpa", P::InsideOnly("home.arpa")),
+        ("contoso.invalid", P::NeverPublic("invalid")),
+        ("1.2.0.192.in-addr.arpa", P::NeverPublic("arpa")),
+    ];
+    for (typed, problem) in rows {
+        refused(&[(typed, problem, None, None)]);
+        assert!(Fqdn::parse(typed).is_ok(), "a name all the same: {typed}");
+        assert!(
+            SipDomain::parse_any(typed).is_ok(),
+            "to be searched for: {typed}"
+        );
+    }
+    for near in [
+        "sipfed.online.contoso.com",
+        "notoutlook.com",
+        "local.contoso.com",
+    ] {
+        assert!(SipDomain::parse(near).is_ok(), "{near}");
+    }
+    assert_eq!(
+        SipDomain::parse_any("co.uk")
+            .expect_err("many have it")
+            .problem(),
+        P::PublicSuffix
+    );
 }
 
 #[test]
@@ -463,7 +507,7 @@ fn messages_say_what_to_type() {
         (
             Sip,
             "fabrikam",
-            "The name is not complete: it needs a dot. Enter the SIP domain, like fabrikam.com",
+            "The name is not complete: it needs a dot. Enter the SIP domain, like contoso.com",
         ),
         (
             Sip,
@@ -485,6 +529,18 @@ fn messages_say_what_to_type() {
             Sip,
             "*.fabrikam.com",
             "A name cannot contain a wildcard (*). Enter the SIP domain: fabrikam.com",
+        ),
+        (
+            Edge,
+            "sipfed.online.lync.com",
+            "That is a server of the online service. Enter the external name of your own Access Edge, \
+             which partners look up, like sip.contoso.com",
+        ),
+        (
+            Sip,
+            "fabrikam.local",
+            "Names in .local work inside a network only: public DNS never has them. Enter a domain that \
+             your organisation has registered and its users have after the @, like contoso.com",
         ),
     ];
     for (role, typed, message) in rows {

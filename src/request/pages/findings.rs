@@ -221,7 +221,9 @@ impl Findings {
                 continue;
             }
             let (code, severity) = (finding.code.as_str(), finding.severity);
-            let same = |group: &Group| (group.code, group.severity) == (code, severity);
+            let same = |group: &Group| {
+                (group.code, group.severity, group.title) == (code, severity, words.title)
+            };
             if !told.groups.last().is_some_and(same) {
                 told.groups.push(Group {
                     code,
