@@ -11,6 +11,7 @@
 //!
 //! Source of the rules: `docs/field.md#edges-and-domains`.
 
+mod list;
 mod parse;
 mod problem;
 mod special;
@@ -21,6 +22,7 @@ mod tests;
 
 use std::{fmt, str::FromStr};
 
+pub use list::{List, Piece};
 pub use problem::{NameError, NameProblem, Role};
 
 use crate::column::text_column;
@@ -106,8 +108,8 @@ impl Fqdn {
 
 impl AccessEdge {
     /// Reads what was typed as the name of an Access Edge, and accepts harmless variations: case,
-    /// white space around it, one trailing dot, `sip:` or `https://` in front, letters beyond
-    /// ASCII.
+    /// white space and quotation marks around it, one trailing dot, `sip:`, `https://` or `@` in
+    /// front, port 5061, a comment, letters beyond ASCII.
     ///
     /// # Errors
     /// What is wrong, with a suggestion where there is one. Besides all that is no domain name, a
@@ -196,7 +198,7 @@ pub fn is_online_service(name: &str) -> bool {
     special::is_online_service(name)
 }
 
-/// The names in a pasted list, in their order.
+/// The names in a list on one line, as of a setting, in their order. [`List`] reads what people paste.
 ///
 /// Commas, semicolons (of wide scripts too) and any white space separate them; quotation marks,
 /// angle brackets and invisible characters are removed from each name, and empty names are dropped.

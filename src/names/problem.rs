@@ -211,6 +211,14 @@ impl NameError {
         self.suggestion.as_deref()
     }
 
+    /// The name to take in place of the refused text, if that text has all of it. A server's name made
+    /// of a domain is only an example.
+    #[must_use]
+    pub fn offer(&self) -> Option<&str> {
+        let example = matches!(self.problem, NameProblem::NotAServer | NameProblem::OwnHost);
+        self.suggestion().filter(|_| !example)
+    }
+
     /// The sentence beside the form field: what is wrong, and what to type (`docs/pages.md#forms`).
     /// It contains the suggestion, so it must appear on the page only.
     #[must_use]

@@ -60,6 +60,16 @@ fn harmless_differences_are_normalised_silently() {
         ("sip.con\u{ad}toso.com", "sip.contoso.com"),
         ("sip。contoso．com｡", "sip.contoso.com"),
         ("ｓｉｐ．ｃｏｎｔｏｓｏ．ｃｏｍ", "sip.contoso.com"),
+        ("\"sip.contoso.com\"", "sip.contoso.com"),
+        ("“sip.contoso.com”", "sip.contoso.com"),
+        ("<sip.contoso.com>", "sip.contoso.com"),
+        ("sip.contoso.com,", "sip.contoso.com"),
+        ("sip.contoso.com # ours", "sip.contoso.com"),
+        ("@sip.contoso.com", "sip.contoso.com"),
+        ("sip:@sip.contoso.com", "sip.contoso.com"),
+        ("sip.contoso.com:5061", "sip.contoso.com"),
+        ("sip.contoso.com：５０６１", "sip.contoso.com"),
+        ("https://sip.contoso.com:5061/", "sip.contoso.com"),
         ("sip.München.de", "sip.xn--mnchen-3ya.de"),
         ("sip.XN--mnchen-3ya.de", "sip.xn--mnchen-3ya.de"),
         ("sip.faß.de", "sip.xn--fa-hia.de"),
@@ -128,8 +138,8 @@ fn an_address_is_refused_for_the_domain_in_it() {
         ),
         ("user@contoso", P::Address, None, None),
         ("user@192.0.2.1", P::Address, None, None),
-        ("@contoso.com", P::AtSign, None, Some("contoso.com")),
-        ("@", P::AtSign, None, None),
+        ("@@contoso.com", P::AtSign, None, Some("contoso.com")),
+        ("@", P::Empty, None, None),
     ]);
 }
 
@@ -137,9 +147,8 @@ fn an_address_is_refused_for_the_domain_in_it() {
 fn what_surrounds_a_name_is_refused_for_the_name() {
     let name = Some("sip.contoso.com");
     refused(&[
-        ("sip.contoso.com:5061", P::Port, name, name),
+        ("sip.contoso.com:443", P::Port, name, name),
         ("https://sip.contoso.com:443/", P::Port, name, name),
-        ("sip.contoso.com：５０６１", P::Port, name, name),
         ("sip.contoso.com:5061;transport=tls", P::Port, name, name),
         ("https://sip.contoso.com/meet/", P::WebAddress, name, name),
         ("sip.contoso.com/", P::WebAddress, name, name),
@@ -156,14 +165,31 @@ fn what_surrounds_a_name_is_refused_for_the_name() {
         ("FQDN: sip.contoso.com", P::Label, name, name),
         ("FQDN:sip.contoso.com", P::Label, name, name),
         ("Server = sip.contoso.com", P::Label, name, name),
-        ("\"sip.contoso.com\"", P::ForbiddenCharacter, name, name),
-        ("“sip.contoso.com”", P::ForbiddenCharacter, name, name),
-        ("sip.contoso.com,", P::ForbiddenCharacter, name, name),
+        ("(sip.contoso.com)", P::ForbiddenCharacter, name, name),
         (
             "https://contoso.com/meet",
             P::WebAddress,
             None,
             Some("contoso.com"),
+        ),
+        // Rewritten by a mail program: the link inside, or nothing.
+        (
+            "https://eur01.safelinks.protection.outlook.com/?url=http%3A%2F%2Fcontoso.com%2F",
+            P::WebAddress,
+            None,
+            Some("contoso.com"),
+        ),
+        (
+            "https://urldefense.com/v3/__https://contoso.com/__",
+            P::WebAddress,
+            None,
+            Some("contoso.com"),
+        ),
+        (
+            "https://eur01.safelinks.protection.outlook.com/?x=1",
+            P::WebAddress,
+            None,
+            None,
         ),
     ]);
 }
@@ -501,7 +527,7 @@ fn messages_say_what_to_type() {
         (Sip, " ", "Enter the SIP domain, like contoso.com"),
         (
             Edge,
-            "sip.fabrikam.com:5061",
+            "sip.fabrikam.com:443",
             "The port is not part of the name. Enter only the server's name: sip.fabrikam.com",
         ),
         (

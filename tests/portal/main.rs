@@ -41,4 +41,5 @@ mod support;
 mod swaps;
 mod test_databases;
 mod tries;
+mod typed;
 mod words;
