@@ -160,6 +160,9 @@ fn canonical(text: &str) -> Result<String, NameProblem> {
     if !name.chars().all(is_plain) || readable.contains(is_symbol) {
         return Err(ForbiddenCharacter);
     }
+    if readable.contains(is_unassigned) {
+        return Err(InvalidIdn);
+    }
     if name.split('.').any(str::is_empty) {
         return Err(EmptyLabel);
     }
@@ -185,6 +188,11 @@ fn is_symbol(c: char) -> bool {
         | '\u{2e00}'..='\u{2e7f}' | '\u{3001}'..='\u{3004}' | '\u{3008}'..='\u{3020}'
         | '\u{fe00}'..='\u{fe6f}' | '\u{1f000}'..='\u{1faff}');
     block && !c.is_alphabetic()
+}
+
+/// Whether Unicode 17 has nothing there, beyond its last ideographs; `idna` accepts some of it.
+fn is_unassigned(c: char) -> bool {
+    matches!(c, '\u{33480}'..='\u{dffff}')
 }
 
 /// Whether software would read this as an IPv4 address: the last label is a number.
