@@ -13,21 +13,18 @@ use super::{
     Code, Finding,
     dns::{SRV_PREFIX, ServerAnswer, SrvAnswer, SrvFacts, SrvRecord, Trouble},
 };
-use crate::names::{AccessEdge, SipDomain};
+use crate::names::{AccessEdge, SipDomain, is_online_service};
 
 /// The port of federation.
 const PORT: u16 = 5061;
 
-/// Targets of domains that are homed online.
-const ONLINE: [&str; 4] = [
-    "sipfed.online.lync.com",
-    "sipfed.online.gov.skypeforbusiness.us",
-    "sipfed.online.dod.skypeforbusiness.us",
-    "sipfed.online.partner.lync.cn",
-];
-
 /// Target of domains that are routed to consumer accounts.
 const CONSUMER: &str = "federation.messenger.msn.com";
+
+/// Whether a domain whose record has this target is homed online.
+fn is_online(target: &str) -> bool {
+    is_online_service(target) && target != CONSUMER
+}
 
 /// What one server's answer means, in order of severity.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +39,10 @@ enum Verdict {
 
 impl Verdict {
     fn of(answer: &SrvAnswer, edge: &AccessEdge) -> Self {
+        // A route stored before such names were refused: whatever the records say, it leads there.
+        if is_online_service(edge.as_str()) {
+            return Self::Online;
+        }
         let Some(lowest) = answer.records.iter().map(|record| record.priority).min() else {
             return Self::NoRecord;
         };
@@ -53,7 +54,7 @@ impl Verdict {
             Self::Right
         } else if any(&is_edge) {
             Self::WrongPort
-        } else if any(&|record| ONLINE.contains(&record.target.as_str())) {
+        } else if any(&|record| is_online(&record.target)) {
             Self::Online
         } else if any(&|record| record.target == CONSUMER) {
             Self::Consumer
@@ -68,7 +69,12 @@ impl Verdict {
 pub fn judge(domain: &SipDomain, edge: &AccessEdge, facts: &SrvFacts) -> Vec<Finding> {
     let subject = domain.as_fqdn();
     let owner = format!("{SRV_PREFIX}.{domain}");
-    let expected = format!("{owner}. SRV 0 0 {PORT} {edge}.");
+    let expected = if is_online_service(edge.as_str()) {
+        "an Access Edge of your own: the one in the request is a server of the online service"
+            .into()
+    } else {
+        format!("{owner}. SRV 0 0 {PORT} {edge}.")
+    };
 
     let verdict_of = |said: &ServerAnswer| Verdict::of(&said.answer, edge);
     // The first of the worst answers.
@@ -102,6 +108,7 @@ pub fn judge(domain: &SipDomain, edge: &AccessEdge, facts: &SrvFacts) -> Vec<Fin
         Verdict::WrongPort => (Code::SrvPort, records(answer)),
         Verdict::WrongTarget => (Code::SrvTarget, records(answer)),
         Verdict::Consumer => (Code::RoutedToConsumer, records(answer)),
+        Verdict::Online if answer.records.is_empty() => (Code::HomedOnline, nothing(worst)),
         Verdict::Online => (Code::HomedOnline, records(answer)),
         Verdict::NoRecord => match misspelt() {
             none if none.is_empty() => (Code::SrvMissing, nothing(worst)),

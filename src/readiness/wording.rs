@@ -39,6 +39,13 @@ pub const fn called(severity: Severity) -> &'static str {
     }
 }
 
+/// The same where the name of the Access Edge works inside a network only.
+const NO_PUBLIC_NAME: (&str, &str, &str) = (
+    "Access Edge has a name that public DNS never has",
+    "Names with this ending work inside a network only, so no partner can look it up, and nobody can publish it. An Edge Server has two names: make a new request with the external one, like sip.contoso.com.",
+    "Whoever looks after your firewall and Access Edge",
+);
+
 /// A line to copy: into a zone, a shell, or an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
@@ -121,6 +128,7 @@ impl<'a> Teller<'a> {
         let special = match (code, finding.severity) {
             (Code::DomainUnproven, Severity::Unknown) => Some(PROOF_UNKNOWN),
             (Code::TlsOld, Severity::Blocking) => Some(NO_TLS_12),
+            (Code::EdgeNoAddress, _) if finding.subject.is_never_public() => Some(NO_PUBLIC_NAME),
             _ => None,
         };
         let (title, text, who) = match special {

@@ -164,6 +164,24 @@ impl Gallery {
         everywhere
             .retain(|(name, _)| !matches!(name.as_str(), "programme" | "deployment" | "terms"));
         self.show("form-errors", 422, form(everywhere));
+        let list = many_domains("contoso.com", 40)
+            .replace("department-3.contoso.com", "user@contoso.com")
+            .replace("department-19.contoso.com", "my_firm.com")
+            .replace("department-40.contoso.com", "https://fabrikam.com/meet");
+        let list = [("sip.contoso.com", list.as_str())];
+        self.show(
+            "form-list-errors",
+            422,
+            form(request("1234567", &list, "review")),
+        );
+        let table = "Identity      Name          IsDefault\n--------      ----          ---------\n\
+                     contoso.com   contoso.com   True\n# bought in 2015\n- @fabrikam.com\n";
+        let table = [("sip.contoso.com:5061", table)];
+        self.show(
+            "answers-list",
+            200,
+            form(request("1234567", &table, "review")),
+        );
         let nine: Vec<_> = (1..10)
             .map(|n| (format!("edge{n}.contoso.com"), format!("d{n}.example")))
             .collect();

@@ -6,7 +6,7 @@
 
 use super::{Finding, Line, Teller};
 use crate::{
-    names::{AccessEdge, EdgeRoutes, Fqdn, SipDomain},
+    names::{AccessEdge, EdgeRoutes, Fqdn, SipDomain, is_online_service},
     readiness::{
         catalogue::Line as Kind,
         dns::{SRV_PREFIX as SERVICE, TOKEN_PREFIX},
@@ -45,8 +45,12 @@ impl Teller<'_> {
     /// The lines of one kind; none if a name that it needs is not known.
     fn lines_of(&self, kind: Kind, finding: &Finding) -> Vec<Line> {
         let subject = &finding.subject;
-        let edge = self.homes.get(subject.as_str()).map(|of| &of.edge);
+        let home = self.homes.get(subject.as_str()).map(|of| &of.edge);
+        // Nobody should publish a record that leads to the online service.
+        let edge = home.filter(|edge| !is_online_service(edge.as_str()));
         let one = match kind {
+            // Nobody can publish such a name in public DNS.
+            Kind::AddressZone | Kind::AddressAdd if subject.is_never_public() => None,
             Kind::SrvZone => edge.map(|edge| line(ZONE, srv(subject, edge))),
             Kind::SrvRemove => edge.map(|_| remove(SHELL_REMOVE, subject, SERVICE)),
             Kind::SrvAdd => edge.map(|edge| {

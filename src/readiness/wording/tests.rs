@@ -126,6 +126,24 @@ fn names_below_a_registered_domain_stand_in_its_zone() {
 }
 
 #[test]
+fn nobody_is_told_to_publish_a_name_that_public_dns_never_has() {
+    let routes = routes();
+    let teller = Teller::new("Skype", Mode::Enforce, &routes);
+    let words = teller.tell(&finding(
+        Code::EdgeNoAddress,
+        "edge01.contoso.local",
+        "",
+        &[],
+    ));
+    assert!(words.text.contains("external one"), "{}", words.text);
+    let lines: Vec<_> = words.lines.iter().map(|it| it.line.as_str()).collect();
+    assert_eq!(
+        lines,
+        ["Resolve-DnsName -Name 'edge01.contoso.local' -Type A"]
+    );
+}
+
+#[test]
 fn a_domain_that_is_held_is_proved_by_a_record_as_long_as_somebody_looks() {
     let routes = routes();
     let held = finding(Code::DomainHeld, "contoso.com", "", &[]);

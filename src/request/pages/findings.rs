@@ -221,7 +221,8 @@ impl Findings {
                 continue;
             }
             let (code, severity) = (finding.code.as_str(), finding.severity);
-            let same = |group: &Group| (group.code, group.severity) == (code, severity);
+            let key = (code, severity, words.title);
+            let same = |it: &Group| (it.code, it.severity, it.title) == key;
             if !told.groups.last().is_some_and(same) {
                 told.groups.push(Group {
                     code,

@@ -12,7 +12,7 @@ use super::{
     domain_of,
     fields::{
         self, PutOff, Resubmit, already_sent, edge_fields, field, form_problem, general,
-        hidden_edges, warning,
+        hidden_edges, offers, warning,
     },
     findings::{Findings, preflight},
     flow::{FormFlow, Step},
@@ -166,6 +166,7 @@ pub(super) fn view<'a>(site: &'a Site, form: &RequestForm, errors: &[FieldError]
         edges: edge_fields(form, errors),
         deployment: field(form::Field::Deployment, &form.deployment),
         terms: field(form::Field::Terms, &form.terms),
+        offers: offers(form, errors),
         general: general(errors),
     }
 }

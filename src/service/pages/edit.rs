@@ -25,7 +25,7 @@ use crate::{
         pages::{
             fields::{
                 self, PutOff, Resubmit, already_sent, edge_fields, field, form_problem, general,
-                hidden_edges, warning,
+                hidden_edges, offers, warning,
             },
             findings::{Findings, preflight},
             flow::{FormFlow, Step},
@@ -132,10 +132,10 @@ pub(crate) async fn send_edit(
     // A retry of an update that was provisioned finds its changes in force, and gets the same
     // response.
     if told.is_empty() && !(sending && was_sent(&pool, &checked.submission).await?) {
-        let nothing = FieldError {
-            field: At::Form,
-            message: "Nothing would change: these routes are in force already".into(),
-        };
+        let nothing = FieldError::new(
+            At::Form,
+            "Nothing would change: these routes are in force already",
+        );
         return show(site, &service, &form, &[nothing]);
     }
     let edge_change = told.iter().any(Change::is_edge_change);
@@ -234,6 +234,7 @@ fn view<'a>(
         submission_id: form.submission_id.clone(),
         edges: edge_fields(form, errors),
         deployment: field(errors, At::Deployment, &form.deployment),
+        offers: offers(form, errors),
         general: general(errors),
         pending: None,
     }

@@ -266,6 +266,7 @@ async fn key_later(
             "Too many new keys were made in a short time, so none was made now. The last one stays in force. Try again in {}.",
             count(minutes, "minute", "minutes")
         ),
+        ..Line::default()
     };
     let shown = key_page(site, pool, signed_in, jar, Some(problem)).await?;
     Ok(put_off(shown, Error::TooManyKeys(too_many)))

@@ -287,7 +287,7 @@ impl TestApp {
             clocks: CLOCKS,
             throttle: Throttle::none(),
             plain_domains: ["msn.com", "outlook.com", "live.com", "hotmail.com"]
-                .map(|name| SipDomain::parse(name).unwrap())
+                .map(|name| SipDomain::parse_any(name).unwrap())
                 .into(),
             sweep: Duration::from_hours(1),
             checks: Checks::Off,
