@@ -1,5 +1,9 @@
 -- The whole schema as PostgreSQL has it after all migrations: written by .ci/sqlx, never by hand.
 
+CREATE SCHEMA gateway;
+
+COMMENT ON SCHEMA gateway IS 'what gateways read by SQL';
+
 CREATE DOMAIN digest AS bytea
 	CONSTRAINT digest_length CHECK ((octet_length(VALUE) = 32));
 
@@ -47,6 +51,34 @@ CREATE TYPE pic_wanted AS (
 
 COMMENT ON TYPE pic_wanted IS 'a request and a domain that it wants';
 
+CREATE FUNCTION gateway.loaded(has_serial bigint) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM pic_hear_gateway(NULL, session_user::text, NULL, has_serial);
+    RETURN (SELECT max(p.serial) FROM publication p);
+END $$;
+
+COMMENT ON FUNCTION gateway.loaded(has_serial bigint) IS 'notes that the gateway named like the session''s user has loaded that publication (null: none), and tells the newest';
+
+CREATE FUNCTION gateway.whole() RETURNS TABLE(sip_domain text, access_edge text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+    expected constant integer := (SELECT p.routes FROM publication p ORDER BY p.serial DESC LIMIT 1);
+    got integer;
+BEGIN
+    RETURN QUERY SELECT p.sip_domain::text, p.access_edge::text FROM published p WHERE p.access_edge IS NOT NULL ORDER BY 1;
+    GET DIAGNOSTICS got = ROW_COUNT;
+    IF got IS DISTINCT FROM expected THEN
+        RAISE EXCEPTION 'the set of routes is not whole: % of %', got, expected USING ERRCODE = 'data_corrupted';
+    END IF;
+END $$;
+
+COMMENT ON FUNCTION gateway.whole() IS 'all published routes; fails when any is missing';
+
 CREATE FUNCTION event_is_append_only() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -60,6 +92,55 @@ BEGIN
 END $$;
 
 COMMENT ON FUNCTION event_is_append_only() IS 'refuses to change an event, but for one change: it happened once more, and moves to the end of its timeline';
+
+CREATE FUNCTION note_requests() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF EXISTS (SELECT FROM gateway) THEN
+        INSERT INTO to_publish (request_id)
+        SELECT c.id FROM changed c WHERE c.state = 'provisioned' AND c.kind <> 'cancel';
+    END IF;
+    RETURN NULL;
+END $$;
+
+COMMENT ON FUNCTION note_requests() IS 'notes which requests were provisioned, if there is a gateway to tell';
+
+CREATE FUNCTION note_routes() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF EXISTS (SELECT FROM gateway) THEN
+        INSERT INTO to_publish (sip_domain) SELECT c.sip_domain FROM changed c;
+    END IF;
+    RETURN NULL;
+END $$;
+
+COMMENT ON FUNCTION note_routes() IS 'notes which routes have changed, if there is a gateway to tell';
+
+CREATE FUNCTION pic_add_gateway(new_name text, new_token bytea, silent_after interval) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    is_first constant boolean := NOT EXISTS (SELECT FROM gateway);
+BEGIN
+    IF is_first THEN
+        -- Whoever is changing routes has noted nothing. It is waited for, and what stands then is published whole.
+        LOCK TABLE route IN SHARE MODE;
+    END IF;
+    INSERT INTO gateway (name, token_hash, created_at) VALUES (new_name, new_token, pic_now()) ON CONFLICT (name) DO NOTHING;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    IF is_first THEN
+        INSERT INTO to_publish (sip_domain)
+        SELECT r.sip_domain FROM route r UNION SELECT p.sip_domain FROM published p WHERE p.access_edge IS NOT NULL;
+        PERFORM pic_publish(silent_after, false);
+    END IF;
+    RETURN true;
+END $$;
+
+COMMENT ON FUNCTION pic_add_gateway(new_name text, new_token bytea, silent_after interval) IS 'registers a gateway, and with the first one publishes all that is in force; false: the name is in use';
 
 CREATE FUNCTION pic_append_event(ids bigint[], happened_at timestamp with time zone, by_actor text, what text, about text DEFAULT NULL::text, by_staff bigint DEFAULT NULL::bigint) RETURNS void
     LANGUAGE plpgsql
@@ -204,6 +285,12 @@ END $$;
 
 COMMENT ON FUNCTION pic_end(ids bigint[], how text, why text, by_actor text, by_staff bigint, at timestamp with time zone) IS 'ends those of the given requests that are pending, as provisioned, rejected (for a reason; their findings stay) or withdrawn, with an event by that actor, of the staff with an entry in the audit; tells which: the others had ended before';
 
+CREATE FUNCTION pic_epoch() RETURNS text
+    LANGUAGE sql
+    RETURN "left"(encode(sha256(uuid_send(gen_random_uuid())), 'hex'::text), 16);
+
+COMMENT ON FUNCTION pic_epoch() IS '64 random bits, as 16 hexadecimal digits';
+
 CREATE FUNCTION pic_first_staff(link bytea, named text, hashed text) RETURNS bigint
     LANGUAGE plpgsql
     AS $$
@@ -312,6 +399,35 @@ BEGIN
 END $$;
 
 COMMENT ON FUNCTION pic_found(verdicts pic_verdict[], seen_at timestamp with time zone) IS 'all that the checks found, as rows of finding';
+
+CREATE FUNCTION pic_hear_gateway(by_token bytea, by_name text, has_epoch text, has_serial bigint, OUT known_as text, OUT known boolean, OUT news boolean) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    now_at constant timestamptz := pic_now();
+    had gateway;
+    has bigint;
+BEGIN
+    SELECT * INTO had FROM gateway g WHERE g.token_hash = by_token;
+    IF by_token IS NULL THEN
+        SELECT * INTO had FROM gateway g WHERE g.name = by_name;
+    END IF;
+    IF had.name IS NULL THEN
+        RETURN;
+    END IF;
+    SELECT p.serial INTO has FROM publication p
+    WHERE p.serial = has_serial AND p.epoch = coalesce(has_epoch, p.epoch);
+    known_as := had.name; known := has IS NOT NULL;
+    news := had.silent OR had.serial IS DISTINCT FROM has;
+    IF news OR had.heard_at <= now_at - interval '5 s' THEN
+        UPDATE gateway g SET
+            heard_at = now_at, silent = false, serial = has,
+            loaded_at = CASE WHEN g.serial = has THEN g.loaded_at WHEN has IS NOT NULL THEN now_at END
+        WHERE g.name = had.name;
+    END IF;
+END $$;
+
+COMMENT ON FUNCTION pic_hear_gateway(by_token bytea, by_name text, has_epoch text, has_serial bigint, OUT known_as text, OUT known boolean, OUT news boolean) IS 'notes that the gateway with this token (null: of this name) asks from this publication, which is what it has loaded; tells its name (null: there is none), whether the publication is one of these, and whether that is news';
 
 CREATE FUNCTION pic_hold(held pic_wanted[], waiting bigint[], now_found finding[], waits pic_waits, token uuid, now_at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
@@ -551,6 +667,68 @@ BEGIN
 END $$;
 
 COMMENT ON FUNCTION pic_provision(ids bigint[], at timestamp with time zone, all_new boolean, proofs pic_wanted[]) IS 'puts the routes of the given requests in force, in place of what their services had, and tells which domains are free now; `all_new`: their services had nothing (unique_violation: a domain is in force already); `proofs`: domains that may be taken from another service; serialization_failure: nothing was changed, call again';
+
+CREATE FUNCTION pic_publish(silent_after interval, fresh boolean, OUT head bigint, OUT head_epoch text, OUT news boolean, OUT again boolean) RETURNS record
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    now_at constant timestamptz := pic_now();
+    before publication;
+    live bigint[];
+BEGIN
+    news := false; again := false;
+    IF NOT EXISTS (SELECT FROM gateway) THEN
+        RETURN;
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtextextended('pic_publish', 0));
+    UPDATE gateway SET silent = true WHERE NOT silent AND heard_at <= now_at - silent_after;
+    news := FOUND;
+    SELECT * INTO before FROM publication ORDER BY serial DESC LIMIT 1;
+    WITH taken AS (DELETE FROM to_publish RETURNING sip_domain, request_id),
+    changed AS MATERIALIZED (
+        SELECT t.sip_domain, r.access_edge, p.access_edge AS was
+        FROM (SELECT DISTINCT sip_domain FROM taken WHERE sip_domain IS NOT NULL) t
+        LEFT JOIN route r ON r.sip_domain = t.sip_domain
+        LEFT JOIN published p ON p.sip_domain = t.sip_domain
+        WHERE r.access_edge IS DISTINCT FROM p.access_edge
+    ),
+    put AS (
+        INSERT INTO published AS p (sip_domain, access_edge, serial)
+        SELECT c.sip_domain, c.access_edge, before.serial + 1 FROM changed c
+        ON CONFLICT (sip_domain) DO UPDATE SET access_edge = EXCLUDED.access_edge, serial = EXCLUDED.serial
+    ),
+    whose AS (
+        INSERT INTO request_live (request_id, serial)
+        SELECT DISTINCT r.id, before.serial + (EXISTS (SELECT FROM changed))::int
+        FROM taken t JOIN request r ON r.id = t.request_id
+        ON CONFLICT DO NOTHING
+    )
+    INSERT INTO publication (serial, epoch, at, routes, changes)
+    SELECT before.serial + 1, pic_epoch(), now_at, before.routes + count(c.access_edge) - count(c.was), count(*)
+    FROM changed c
+    HAVING count(*) > 0 OR fresh OR before.at <= now_at - interval '1 day';
+    SELECT p.serial, p.epoch INTO head, head_epoch FROM publication p ORDER BY p.serial DESC LIMIT 1;
+    -- Every gateway that can be heard has all routes of these.
+    WITH told AS (
+        UPDATE request_live l SET live_at = now_at WHERE l.request_id IN (
+            SELECT w.request_id FROM request_live w
+            WHERE w.live_at IS NULL
+              AND w.serial <= (SELECT min(coalesce(g.serial, -1)) FROM gateway g WHERE NOT g.silent)
+            ORDER BY w.serial LIMIT 1000)
+        RETURNING l.request_id
+    )
+    SELECT coalesce(array_agg(t.request_id), '{}') INTO live FROM told t;
+    PERFORM pic_append_event(live, now_at, 'portal', 'live');
+    news := news OR cardinality(live) > 0 OR head > before.serial;
+    again := cardinality(live) >= 1000;
+END $$;
+
+COMMENT ON FUNCTION pic_publish(silent_after interval, fresh boolean, OUT head bigint, OUT head_epoch text, OUT news boolean, OUT again boolean) IS 'publishes what has changed, if anything has, a day has passed or it is to be `fresh`, notes which gateways are silent, and tells the timelines of requests that are live now; says which publication is the newest (null: there is no gateway), whether there is anything new to show, and whether there is more to tell';
 
 CREATE FUNCTION pic_replace_key(of_service bigint, new_hash bytea, keep bytea) RETURNS boolean
     LANGUAGE plpgsql
@@ -855,6 +1033,13 @@ END $$;
 
 COMMENT ON FUNCTION staff_audit_is_append_only() IS 'refuses to change what was recorded';
 
+CREATE VIEW gateway.route AS
+ SELECT whole.sip_domain,
+    whole.access_edge
+   FROM gateway.whole() whole(sip_domain, access_edge);
+
+COMMENT ON VIEW gateway.route IS 'all published routes; fails when any is missing, since a gateway that loads a part would drop the rest';
+
 CREATE TABLE check_progress (
     request_id bigint NOT NULL,
     began_at timestamp with time zone NOT NULL,
@@ -893,7 +1078,7 @@ CREATE TABLE event (
     CONSTRAINT event_actor CHECK ((actor = ANY (ARRAY['administrator'::text, 'staff'::text, 'portal'::text]))),
     CONSTRAINT event_again CHECK (((times > 1) = (last_at IS NOT NULL))),
     CONSTRAINT event_by_staff CHECK (((staff_id IS NULL) OR (actor = 'staff'::text))),
-    CONSTRAINT event_code CHECK ((code = ANY (ARRAY['submitted'::text, 'held'::text, 'blocked'::text, 'provisioned'::text, 'rejected'::text, 'withdrawn'::text, 'domain-gained'::text, 'domain-lost'::text, 'key-replaced'::text, 'at-risk'::text, 'recovered'::text, 'check-asked'::text]))),
+    CONSTRAINT event_code CHECK ((code = ANY (ARRAY['submitted'::text, 'held'::text, 'blocked'::text, 'provisioned'::text, 'rejected'::text, 'withdrawn'::text, 'domain-gained'::text, 'domain-lost'::text, 'key-replaced'::text, 'at-risk'::text, 'recovered'::text, 'check-asked'::text, 'live'::text]))),
     CONSTRAINT event_in_order CHECK ((last_at >= at)),
     CONSTRAINT event_seq CHECK ((seq > 0)),
     CONSTRAINT event_subject CHECK (((code = ANY (ARRAY['domain-gained'::text, 'domain-lost'::text])) = (subject IS NOT NULL))),
@@ -920,6 +1105,36 @@ COMMENT ON COLUMN event.staff_id IS 'the account that did it, where staff did; n
 COMMENT ON COLUMN event.times IS 'how often it happened within a day';
 
 COMMENT ON COLUMN event.last_at IS 'when it happened last; null where it happened once';
+
+CREATE TABLE gateway (
+    name text NOT NULL COLLATE pg_catalog."C",
+    token_hash digest NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    heard_at timestamp with time zone,
+    silent boolean DEFAULT true NOT NULL,
+    serial bigint,
+    loaded_at timestamp with time zone,
+    CONSTRAINT gateway_heard CHECK ((silent OR (heard_at IS NOT NULL))),
+    CONSTRAINT gateway_loaded CHECK (((serial IS NULL) = (loaded_at IS NULL))),
+    CONSTRAINT gateway_name CHECK ((name ~ '^[a-z0-9][a-z0-9._-]{0,39}$'::text))
+)
+WITH (fillfactor='50');
+
+COMMENT ON TABLE gateway IS 'the servers that take the routes: each is registered by its name, and has a token of its own';
+
+COMMENT ON COLUMN gateway.name IS 'name of a server, never of a person; of the role too, where it reads by SQL';
+
+COMMENT ON COLUMN gateway.token_hash IS 'SHA-256 of its token, which reads the routes and nothing else';
+
+COMMENT ON COLUMN gateway.created_at IS 'when it was registered';
+
+COMMENT ON COLUMN gateway.heard_at IS 'when it last asked, within seconds; null: never';
+
+COMMENT ON COLUMN gateway.silent IS 'it has not asked for PIC_GATEWAY_SILENT, or not yet at all';
+
+COMMENT ON COLUMN gateway.serial IS 'the publication that it has loaded: the one from which it asked last; null: none that is known here';
+
+COMMENT ON COLUMN gateway.loaded_at IS 'since when that is known';
 
 CREATE TABLE instance (
     id uuid NOT NULL,
@@ -974,6 +1189,44 @@ COMMENT ON COLUMN legacy_contact.phone IS 'a telephone number';
 COMMENT ON COLUMN legacy_contact.source IS 'where it came from';
 
 COMMENT ON COLUMN legacy_contact.arrived_at IS 'when it landed here';
+
+CREATE TABLE publication (
+    serial bigint NOT NULL,
+    epoch text NOT NULL COLLATE pg_catalog."C",
+    at timestamp with time zone NOT NULL,
+    routes integer NOT NULL,
+    changes integer NOT NULL,
+    CONSTRAINT publication_changes CHECK ((changes >= 0)),
+    CONSTRAINT publication_epoch CHECK ((epoch ~ '^[0-9a-f]{16}$'::text)),
+    CONSTRAINT publication_routes CHECK ((routes >= 0)),
+    CONSTRAINT publication_serial CHECK ((serial >= 0))
+);
+
+COMMENT ON TABLE publication IS 'every publication of the last 30 days, and always the newest, which is the set that gateways are to have';
+
+COMMENT ON COLUMN publication.serial IS 'one more than that of the publication before';
+
+COMMENT ON COLUMN publication.epoch IS '64 random bits of this publication: a database that is restored from a backup publishes other ones, so no gateway takes its serials for those it knows';
+
+COMMENT ON COLUMN publication.at IS 'when it was made; after a day another one is made in any case, and at every start of the portal';
+
+COMMENT ON COLUMN publication.routes IS 'how many routes there are';
+
+COMMENT ON COLUMN publication.changes IS 'how many of them differ from the publication before';
+
+CREATE TABLE published (
+    sip_domain dns_name NOT NULL,
+    access_edge dns_name,
+    serial bigint NOT NULL
+);
+
+COMMENT ON TABLE published IS 'the routes as of the newest publication, and those that are gone';
+
+COMMENT ON COLUMN published.sip_domain IS 'SIP domain';
+
+COMMENT ON COLUMN published.access_edge IS 'Access Edge FQDN; null: the domain has no route any more';
+
+COMMENT ON COLUMN published.serial IS 'the publication that changed it last';
 
 CREATE TABLE request (
     id bigint NOT NULL,
@@ -1046,6 +1299,20 @@ ALTER TABLE request ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE request_live (
+    request_id bigint NOT NULL,
+    serial bigint NOT NULL,
+    live_at timestamp with time zone
+);
+
+COMMENT ON TABLE request_live IS 'which publication was the first with all routes of a request; no row: it was provisioned before there was a gateway';
+
+COMMENT ON COLUMN request_live.request_id IS 'the provisioned request';
+
+COMMENT ON COLUMN request_live.serial IS 'the publication';
+
+COMMENT ON COLUMN request_live.live_at IS 'when every gateway that was not silent had loaded it; null: not yet';
 
 CREATE TABLE request_route (
     request_id bigint NOT NULL,
@@ -1141,7 +1408,17 @@ CREATE VIEW request_summary AS
     COALESCE(w.due_at, h.due_at) AS due_at,
     COALESCE(w.checked_at, h.checked_at, ( SELECT max(f.at) AS max
            FROM finding f
-          WHERE (f.request_id = r.id))) AS checked_at
+          WHERE (f.request_id = r.id))) AS checked_at,
+    ( SELECT (count(*))::integer AS count
+           FROM gateway g) AS gateways,
+    ( SELECT (count(*))::integer AS count
+           FROM gateway g
+          WHERE ((NOT g.silent) AND (g.serial >= COALESCE(( SELECT l.serial
+                   FROM request_live l
+                  WHERE (l.request_id = r.id)), (0)::bigint)))) AS live_on,
+    ( SELECT l.live_at
+           FROM request_live l
+          WHERE (l.request_id = r.id)) AS live_at
    FROM ((request r
      LEFT JOIN work w ON ((w.request_id = r.id)))
      LEFT JOIN watch h ON ((h.request_id = r.id)));
@@ -1178,11 +1455,17 @@ COMMENT ON COLUMN request_summary.due_at IS 'when it is looked at next; NULL: it
 
 COMMENT ON COLUMN request_summary.checked_at IS 'when its checks last ran; NULL: not yet';
 
+COMMENT ON COLUMN request_summary.gateways IS 'how many gateways there are';
+
+COMMENT ON COLUMN request_summary.live_on IS 'how many of them can be heard, and have loaded all its routes, once they are in force';
+
+COMMENT ON COLUMN request_summary.live_at IS 'as in request_live';
+
 CREATE TABLE retention_removed (
     run_id bigint NOT NULL,
     kind text NOT NULL COLLATE pg_catalog."C",
     rows bigint NOT NULL,
-    CONSTRAINT retention_removed_kind CHECK ((kind = ANY (ARRAY['contacts'::text, 'numbers'::text, 'sessions'::text, 'staff-sessions'::text, 'staff-audit'::text, 'requests'::text, 'services'::text, 'runs'::text]))),
+    CONSTRAINT retention_removed_kind CHECK ((kind = ANY (ARRAY['contacts'::text, 'numbers'::text, 'sessions'::text, 'staff-sessions'::text, 'staff-audit'::text, 'requests'::text, 'services'::text, 'runs'::text, 'publications'::text]))),
     CONSTRAINT retention_removed_rows CHECK ((rows > 0))
 );
 
@@ -1471,6 +1754,19 @@ COMMENT ON COLUMN staff_set_up.token_hash IS 'SHA-256 of the token in the link';
 
 COMMENT ON COLUMN staff_set_up.until IS 'when the link dies';
 
+CREATE TABLE to_publish (
+    sip_domain dns_name,
+    request_id bigint,
+    CONSTRAINT to_publish_one CHECK ((num_nonnulls(sip_domain, request_id) = 1))
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_cost_delay='0');
+
+COMMENT ON TABLE to_publish IS 'what has changed since the last publication';
+
+COMMENT ON COLUMN to_publish.sip_domain IS 'a domain whose route has changed';
+
+COMMENT ON COLUMN to_publish.request_id IS 'a request that has been provisioned';
+
 ALTER TABLE ONLY check_progress
     ADD CONSTRAINT check_progress_pkey PRIMARY KEY (request_id);
 
@@ -1480,11 +1776,26 @@ ALTER TABLE ONLY event
 ALTER TABLE ONLY finding
     ADD CONSTRAINT finding_pkey PRIMARY KEY (request_id, code, subject);
 
+ALTER TABLE ONLY gateway
+    ADD CONSTRAINT gateway_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY gateway
+    ADD CONSTRAINT gateway_token UNIQUE (token_hash);
+
 ALTER TABLE ONLY instance
     ADD CONSTRAINT instance_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY publication
+    ADD CONSTRAINT publication_pkey PRIMARY KEY (serial);
+
+ALTER TABLE ONLY published
+    ADD CONSTRAINT published_pkey PRIMARY KEY (sip_domain);
+
 ALTER TABLE ONLY request_edge
     ADD CONSTRAINT request_edge_pkey PRIMARY KEY (request_id, ordinal);
+
+ALTER TABLE ONLY request_live
+    ADD CONSTRAINT request_live_pkey PRIMARY KEY (request_id);
 
 ALTER TABLE ONLY request
     ADD CONSTRAINT request_pkey PRIMARY KEY (id);
@@ -1545,9 +1856,13 @@ CREATE INDEX finding_by_code ON finding USING btree (code, request_id) WHERE (se
 
 CREATE INDEX finding_held ON finding USING btree (subject) WHERE (code = 'domain-held'::text);
 
+CREATE INDEX published_changed ON published USING btree (serial);
+
 CREATE UNIQUE INDEX request_edge_once ON request_edge USING btree (reverse((access_edge)::text), request_id);
 
 CREATE INDEX request_ended_by_state ON request USING btree (state, id) WHERE (state <> 'pending'::text);
+
+CREATE INDEX request_live_waiting ON request_live USING btree (serial) WHERE (live_at IS NULL);
 
 CREATE INDEX request_of_service ON request USING btree (service_id, id);
 
@@ -1587,7 +1902,17 @@ CREATE TRIGGER event_append_only BEFORE UPDATE ON event FOR EACH ROW EXECUTE FUN
 
 CREATE TRIGGER request_final BEFORE UPDATE ON request FOR EACH ROW WHEN ((old.state <> 'pending'::text)) EXECUTE FUNCTION request_is_final();
 
+CREATE TRIGGER request_provisioned AFTER UPDATE ON request REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_requests();
+
 CREATE TRIGGER request_whole AFTER INSERT ON request REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION request_is_whole();
+
+CREATE TRIGGER route_changed_from AFTER UPDATE ON route REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_routes();
+
+CREATE TRIGGER route_changed_to AFTER UPDATE ON route REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_routes();
+
+CREATE TRIGGER route_gone AFTER DELETE ON route REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_routes();
+
+CREATE TRIGGER route_put AFTER INSERT ON route REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_routes();
 
 CREATE TRIGGER staff_audit_append_only BEFORE UPDATE ON staff_audit FOR EACH STATEMENT EXECUTE FUNCTION staff_audit_is_append_only();
 
@@ -1605,6 +1930,9 @@ ALTER TABLE ONLY finding
 
 ALTER TABLE ONLY request_edge
     ADD CONSTRAINT request_edge_request FOREIGN KEY (request_id) REFERENCES request(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY request_live
+    ADD CONSTRAINT request_live_request FOREIGN KEY (request_id) REFERENCES request(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY request_route
     ADD CONSTRAINT request_route_edge FOREIGN KEY (request_id, edge) REFERENCES request_edge(request_id, ordinal) ON DELETE CASCADE;

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     db::{Database, PgPool, notify::Notifier},
+    gateway::publish::Publication,
     request::{
         live::Hub,
         loader::RequestLoader,
@@ -37,6 +38,7 @@ struct Inner {
     edition: Edition,
     queue: Queue,
     hub: Hub,
+    publication: Publication,
     gate: Arc<LoginThrottle>,
     around: Around,
     stopping: CancellationToken,
@@ -63,6 +65,12 @@ impl App {
         let stopping = CancellationToken::new();
         Self(Arc::new(Inner {
             hub: Hub::new(&db.pool, &site, &notifier, &stopping),
+            publication: Publication::new(
+                db.pool.clone(),
+                notifier.clone(),
+                site.gateway_silent,
+                stopping.clone(),
+            ),
             loader: RequestLoader::new(&db.pool),
             blank_form: BlankForm::default(),
             edition: Edition::of(&site),
@@ -130,6 +138,12 @@ impl App {
         &self.0.hub
     }
 
+    /// What is published to gateways.
+    #[must_use]
+    pub fn publication(&self) -> &Publication {
+        &self.0.publication
+    }
+
     /// Makes `/readyz` answer 503 from now on, so that no new requests are sent here.
     pub fn stop(&self) {
         self.0.stopping.cancel();
@@ -163,5 +177,6 @@ parts! {
     Edition: app => app.0.edition.clone();
     Queue: app => app.0.queue.clone();
     Hub: app => app.0.hub.clone();
+    Publication: app => app.0.publication.clone();
     Arc<LoginThrottle>: app => Arc::clone(&app.0.gate);
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod doctor;
+mod gateway;
 mod import;
 mod purge;
 mod reach;
@@ -45,6 +46,9 @@ enum Command {
     /// Manage the accounts of support staff; the portal may be running
     #[command(subcommand)]
     Staff(staff::Command),
+    /// Register the gateways that take the routes; the portal may be running
+    #[command(subcommand)]
+    Gateway(gateway::Command),
     /// Run the retention sweep now: delete expired data and search for contact information; exit code 1 when some remains
     Sweep,
     /// Print what is kept for how long, the last sweeps, and the state of the database
@@ -122,6 +126,12 @@ impl Cli {
                 runtime()?.block_on(check::check(&config, &domain, &edge))
             }
             Command::Staff(command) => {
+                let (filter, format) = self.given.log()?;
+                let config = self.given.config()?;
+                telemetry::init(filter, format);
+                runtime()?.block_on(command.run(config))
+            }
+            Command::Gateway(command) => {
                 let (filter, format) = self.given.log()?;
                 let config = self.given.config()?;
                 telemetry::init(filter, format);

@@ -116,6 +116,9 @@ pub struct Given {
     /// first response [default: 1h]
     #[arg(long, env = "PIC_SWEEP", value_name = "TIME", global = true)]
     pub sweep: Option<String>,
+    /// A gateway that has not asked for routes for this long is silent [default: 5m]
+    #[arg(long, env = "PIC_GATEWAY_SILENT", value_name = "TIME", global = true)]
+    pub gateway_silent: Option<String>,
     /// Connections to the database, at most [default: 10]
     #[arg(long, env = "PIC_DB_POOL", value_name = "N", global = true)]
     pub db_pool: Option<String>,
@@ -204,6 +207,8 @@ pub struct Config {
     pub waits: Waits,
     /// How often the retention sweep runs.
     pub sweep: Duration,
+    /// A gateway that has not asked for routes for this long is silent.
+    pub gateway_silent: Duration,
 }
 
 /// A wrong setting, in one line that says what to do. Contains no value: some are secrets.
@@ -376,6 +381,7 @@ impl Given {
             clocks,
             waits,
             sweep: duration("PIC_SWEEP", self.sweep.as_ref(), "1h")?,
+            gateway_silent: duration("PIC_GATEWAY_SILENT", self.gateway_silent.as_ref(), "5m")?,
             source,
         })
     }

@@ -204,6 +204,26 @@ impl Problem {
         problem
     }
 
+    /// Whoever asks for routes has no gateway's token.
+    #[must_use]
+    pub const fn no_gateway() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "This is for gateways",
+            "Send a gateway's token in the header Authorization, after the word Bearer. Whoever runs the portal makes one.",
+        )
+    }
+
+    /// What a gateway has is no base for differences.
+    #[must_use]
+    pub const fn publication_reset() -> Self {
+        Self::new(
+            StatusCode::GONE,
+            "What has changed since then cannot be told",
+            "The version is not one of this database, or too much has changed since. Take the whole set.",
+        )
+    }
+
     /// The problem for a bare status: layers below the handlers return nothing else.
     #[must_use]
     pub fn of(status: StatusCode) -> Self {

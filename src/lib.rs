@@ -20,6 +20,7 @@
 //! | [`readiness`] | the readiness checks of DNS and certificates: facts, judgement, words |
 //! | [`staff`] | the support desk: accounts, the queue, search, acting for an administrator |
 //! | [`provisioning`] | the background task: claims due requests, checks them, settles them; checks again what is in force |
+//! | [`gateway`] | publishing the routes in force to the operator's gateways, and what each has loaded |
 //! | [`retention`] | deleting what is no longer needed: the rule, the sweep, `/privacy`, purging an old portal's tables, importing its export |
 //! | [`help`], [`topic`] | the help, a page for each topic; the address tool |
 //! | [`db`] | opening and migrating the database, its connections with a limit for each statement, batched queries, errors without values; the private PostgreSQL |
@@ -75,6 +76,7 @@ pub mod column;
 pub mod config;
 pub mod db;
 pub mod error;
+pub mod gateway;
 pub mod help;
 pub mod meter;
 pub mod metrics;

@@ -14,6 +14,8 @@ use tokio::{sync::Mutex, time::timeout};
 
 use crate::{
     app::App,
+    db,
+    gateway::{self, store::Gateway},
     meter::{self, Collectors, reading, reading_of},
     provisioning,
     readiness::engine::Checker,
@@ -58,16 +60,23 @@ impl Metrics {
     pub async fn text(&self) -> String {
         let mut all = self.of_this_process();
         let asked = timeout(PATIENCE + PATIENCE / 2, self.gauges()).await;
-        all.extend(database(asked.ok().flatten()));
+        let (gauges, gateways) = asked.ok().flatten().unzip();
+        all.extend(database(gauges));
+        all.extend(gateway::meter::collectors(&gateways.unwrap_or_default()));
         meter::text(all)
     }
 
     /// `None`: the database is away.
-    async fn gauges(&self) -> Option<Gauges> {
+    async fn gauges(&self) -> Option<(Gauges, Vec<Gateway>)> {
         let _turn = self.turn.lock().await;
         let promise = self.app.site().clocks.promise;
-        match gauges(&self.app.db().pool, promise, PATIENCE).await {
-            Ok(gauges) => Some(gauges),
+        let pool = &self.app.db().pool;
+        let asked = async {
+            let gauges = gauges(pool, promise, PATIENCE).await?;
+            Ok::<_, db::Error>((gauges, gateway::store::list(pool).await?))
+        };
+        match asked.await {
+            Ok(all) => Some(all),
             Err(error) => {
                 tracing::debug!(%error, "metrics without the database");
                 None

@@ -61,6 +61,8 @@ pub const ENDED_REQUESTS: Duration = Duration::from_hours(90 * 24);
 pub const STAFF_AUDIT: Duration = Duration::from_hours(365 * 24);
 /// How long records of sweeps are kept.
 pub const RUNS: Duration = Duration::from_hours(90 * 24);
+/// How long it is kept what was published to gateways: what has changed since is told to them.
+pub const PUBLICATIONS: Duration = Duration::from_hours(30 * 24);
 
 /// The rule in one sentence, for pages, programs and the command line.
 pub const RULE: &str = "This portal never asks for names, email addresses or phone numbers, never \
@@ -86,6 +88,8 @@ text_enum! {
         Services = "services",
         /// Records of sweeps.
         Runs = "runs",
+        /// Old publications, and the routes that were gone by then.
+        Publications = "publications",
     }
 }
 
@@ -103,6 +107,7 @@ impl Kind {
             Self::StaffAudit => Some(STAFF_AUDIT),
             Self::Requests => Some(ENDED_REQUESTS),
             Self::Runs => Some(RUNS),
+            Self::Publications => Some(PUBLICATIONS),
         }
     }
 }
@@ -250,6 +255,14 @@ pub const KEPT: &[Kept] = &[
     kept(
         "Records of the sweeps: times and counts",
         Until::For(Kind::Runs, RUNS),
+    ),
+    kept(
+        "Publications of routes to gateways: when, and which domains changed",
+        Until::For(Kind::Publications, PUBLICATIONS),
+    ),
+    kept(
+        "A gateway: the name of a server, a fingerprint of its token, what it has loaded and when it asked",
+        Until::While("as long as it is registered"),
     ),
 ];
 

@@ -11,6 +11,7 @@ use axum::{
 
 use crate::{
     app::App,
+    gateway::pages as gateway,
     help::pages as help,
     request::{live, pages},
     retention::pages as retention,
@@ -96,6 +97,11 @@ pub fn table() -> Vec<Route<App>> {
         Route::new(Page, "/staff/services/{service}").get(staff::service),
         Route::new(Page, "/staff/services/{service}/cancel").post(staff::cancel),
         Route::new(Page, "/staff/audit").get(staff::audit),
+        Route::new(Page, "/staff/gateways").get(staff::gateways),
+        Route::new(Page, "/gateway/routes").get(gateway::routes),
+        Route::new(Page, "/gateway/routes.csv").get(gateway::csv),
+        Route::new(Page, "/gateway/routes.ps1").get(gateway::power_shell),
+        Route::new(Page, "/gateway/changes").get(gateway::changes),
         Route::new(Page, "/privacy").get(retention::privacy),
         Route::new(File, "/static/{name}").get(assets::asset),
         Route::new(Probe, "/livez").get(async || "alive\n"),

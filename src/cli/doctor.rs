@@ -7,6 +7,7 @@ use super::{Failure, reach, say};
 use crate::{
     config::Config,
     db::MIGRATOR,
+    gateway::store::{self as gateways, Gateway},
     retention::{
         KEPT, RULE, Run,
         health::{self, Health},
@@ -38,11 +39,12 @@ impl Doctor {
             Ok((
                 store::last_runs(pool, RUNS).await?,
                 health::health(pool).await?,
+                gateways::list(pool).await?,
             ))
         };
         let seen: Result<_, crate::db::Error> = seen.await;
         reached.close().await?;
-        let (runs, health) =
+        let (runs, health, gateways) =
             seen.map_err(|error| Failure::Sweep(format!("the database cannot be read: {error}")))?;
         let terms = Terms {
             sweep: config.sweep,
@@ -51,6 +53,7 @@ impl Doctor {
         if self.json {
             let mut report = wording::report(terms, &runs, true);
             report["database"] = machine(&health, config.opening.pool);
+            report["gateways"] = gateways.iter().map(of_gateway).collect();
             report["settings"] = json!({
                 "checks": config.checks.as_str(),
                 "proof": config.proof.as_str(),
@@ -58,6 +61,12 @@ impl Doctor {
             say(&report.to_string());
         } else {
             say(&text(terms, &runs, &health, config.opening.pool));
+            if !gateways.is_empty() {
+                say("\nThe gateways");
+            }
+            for gateway in &gateways {
+                say(&format!("  {}: {}", gateway.name, gateway.state()));
+            }
             say(&format!(
                 "\nThe settings, as given to this command\n  readiness checks: {}; proof of ownership: {}",
                 config.checks.as_str(),
@@ -66,6 +75,16 @@ impl Doctor {
         }
         Ok(())
     }
+}
+
+fn of_gateway(gateway: &Gateway) -> Value {
+    json!({
+        "name": gateway.name,
+        "silent": gateway.silent,
+        "serial": gateway.serial,
+        "behind": gateway.behind(),
+        "heard_at": gateway.heard_at,
+    })
 }
 
 /// The newest migration that this program knows.

@@ -130,6 +130,7 @@ fn site(config: &Config, address: SocketAddr, checks: Checks) -> Site {
         ),
         plain_domains: config.plain_domains.clone(),
         sweep: config.sweep,
+        gateway_silent: config.gateway_silent,
         checks,
         live: StreamLimits::default(),
     }
@@ -176,6 +177,7 @@ async fn serve_on(
     }
     let worker_meter = worker.meter().clone();
     let worker = works_on.spawn(worker.run(stop.clone()));
+    let publisher = works_on.spawn(app.publication().clone().run(stop.clone()));
     let sweeper = Sweeper::new(pool.clone(), config.sweep, stop.clone());
     let door = HttpServer::new(limits);
     let metrics = Metrics::new(
@@ -228,6 +230,9 @@ async fn serve_on(
     }
     if worker.await.is_err() {
         tracing::error!("the background task panicked");
+    }
+    if publisher.await.is_err() {
+        tracing::error!("the publisher panicked");
     }
     if sweeper.await.is_err() {
         tracing::error!("the retention sweep panicked");

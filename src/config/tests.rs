@@ -93,6 +93,11 @@ const WRONG: &[(&str, Set, &[&str])] = &[
     ("PIC_EXPIRY", |g, v| g.expiry = v, &["30", "1h"]),
     ("PIC_RECHECK_FIRST", |g, v| g.recheck_first = v, &["x"]),
     ("PIC_SWEEP", |g, v| g.sweep = v, &["hourly", "0s", "60"]),
+    (
+        "PIC_GATEWAY_SILENT",
+        |g, v| g.gateway_silent = v,
+        &["soon", "0s", "60"],
+    ),
     ("PIC_RECHECK_MAX", |g, v| g.recheck_max = v, &["1s", "x"]),
     (
         "PIC_DB_POOL",

@@ -30,6 +30,8 @@ text_enum! {
         Recovered = "recovered",
         /// Another check was asked for.
         CheckAsked = "check-asked",
+        /// Every gateway that can be heard had loaded its routes.
+        Live = "live",
     }
 }
 
@@ -124,6 +126,11 @@ impl EventCode {
                 "Another check",
                 "Another check was asked for.",
                 "Another check was asked for",
+            ),
+            Self::Live => Entry::once(
+                "Live",
+                "All gateways that can be heard have loaded its routes.",
+                "Live on all gateways that can be heard",
             ),
         }
     }

@@ -22,6 +22,8 @@ pub mod status;
 mod stream;
 mod support;
 
+use std::fmt::Write as _;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use sha2::{Digest as _, Sha256};
 
@@ -38,7 +40,7 @@ use super::{
     reference::Reference,
     store::{Event, Request},
 };
-use crate::request::summary::Summary;
+use crate::request::summary::{OnGateways, Summary};
 use crate::{base32, clock::Clocks, web::site::Site};
 
 /// A version of what a page or an event of the stream shows, in 8 letters and digits: while it is
@@ -46,7 +48,7 @@ use crate::{base32, clock::Clocks, web::site::Site};
 #[must_use]
 pub(crate) fn version(summary: &Summary, clocks: &Clocks) -> String {
     let standing = Standing::of(&summary.facts, clocks, summary.now);
-    let shown = format!(
+    let mut shown = format!(
         "{} {} {} {:?} {:?} {:?}",
         summary.seq,
         standing.as_str(),
@@ -55,7 +57,15 @@ pub(crate) fn version(summary: &Summary, clocks: &Clocks) -> String {
         summary.checked_at,
         summary.due_at,
     );
+    if let Some(gateways) = live_on(standing, summary.gateways) {
+        let _ = write!(shown, " {gateways:?}");
+    }
     base32::encode(&Sha256::digest(shown)[..5])
+}
+
+/// On how many gateways a request is live that stands like this; `None`: that is no question.
+pub(crate) fn live_on(standing: Standing, gateways: OnGateways) -> Option<OnGateways> {
+    (standing == Standing::InForce && gateways.of > 0).then_some(gateways)
 }
 
 /// The absolute address of a request's page, as people see it.

@@ -14,7 +14,7 @@ SELECT a.place AS "place!",
        ARRAY(SELECT l.subject::text FROM event l WHERE l.request_id = r.id AND l.code = 'domain-lost' ORDER BY l.subject)
            AS "lost!",
        f.all_of_them AS "findings!: Json<Vec<Finding>>",
-       r.due_at, r.checked_at,
+       r.due_at, r.checked_at, r.gateways AS "gateways!", r.live_on AS "live_on!", r.live_at,
        coalesce(x.service_id = r.service_id, false) AS "own!",
        coalesce(x.seen_at < pic_now() - interval '1 minute', false) AS "unseen!"
 FROM (

@@ -17,7 +17,7 @@ use crate::{
     db::{self, Fault, PgPool},
     names::{EdgeRoutes, SipDomain},
     readiness::{Finding, Severity},
-    request::reference::ServiceToken,
+    request::{reference::ServiceToken, summary::OnGateways},
     secret::ManagementKey,
 };
 
@@ -362,6 +362,8 @@ pub struct Request {
     pub due_at: Option<DateTime<Utc>>,
     /// Whether a later request of the service has been provisioned.
     pub superseded: bool,
+    /// On how many gateways its routes are live.
+    pub gateways: OnGateways,
     /// The database's time when this was read.
     pub now: DateTime<Utc>,
     pub(super) id: i64,

@@ -43,6 +43,18 @@ impl FromIterator<Severity> for Counts {
     }
 }
 
+/// On how many gateways the routes of a request are live, once they are in force. None at all while no
+/// gateway is registered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OnGateways {
+    /// Those that can be heard and have loaded its routes.
+    pub live: i32,
+    /// All gateways.
+    pub of: i32,
+    /// When all that could be heard had loaded its routes.
+    pub since: Option<DateTime<Utc>>,
+}
+
 /// A summary of how a request stands.
 #[derive(Clone, Copy, Debug)]
 pub struct Summary {
@@ -56,6 +68,8 @@ pub struct Summary {
     pub checked_at: Option<DateTime<Utc>>,
     /// When it is checked next; `None` once it has ended and is not in force.
     pub due_at: Option<DateTime<Utc>>,
+    /// On how many gateways its routes are live.
+    pub gateways: OnGateways,
     /// The database's time when this was read.
     pub now: DateTime<Utc>,
 }
@@ -70,6 +84,7 @@ impl Request {
             findings: self.findings.iter().map(|f| f.severity).collect(),
             checked_at: self.checked_at,
             due_at: self.due_at,
+            gateways: self.gateways,
             now: self.now,
         }
     }

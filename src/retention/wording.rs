@@ -50,6 +50,7 @@ pub fn name(kind: Kind) -> &'static str {
         Kind::Requests => "withdrawn and rejected requests",
         Kind::Services => "services without any request",
         Kind::Runs => "old records of sweeps",
+        Kind::Publications => "old publications to gateways",
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod account;
 mod audit;
+mod gateways;
 mod live;
 mod overview;
 mod queue;
@@ -15,6 +16,7 @@ mod words;
 pub(crate) use self::{
     account::{account, send_password, sign_out_everywhere},
     audit::audit,
+    gateways::gateways,
     live::{queue_stream, request_stream},
     overview::overview,
     queue::{export, queue},

@@ -35,6 +35,8 @@ pub struct Site {
     pub plain_domains: Vec<SipDomain>,
     /// How often the retention sweep runs.
     pub sweep: Duration,
+    /// A gateway that has not asked for routes for this long is silent.
+    pub gateway_silent: Duration,
     /// How strict the readiness checks are, and what runs them.
     pub checks: Checks,
     /// The limits of live streams.

@@ -21,7 +21,7 @@ const FLOORS: &[&[&str]] = &[
     &["web"],
     &["session"],
     &["request"],
-    &["help", "provisioning", "retention", "service"],
+    &["gateway", "help", "provisioning", "retention", "service"],
     &["staff"],
     &["app", "config"],
     &["metrics", "routes", "telemetry"],

@@ -11,6 +11,7 @@ mod costs;
 mod crash;
 mod faults;
 mod front_door;
+mod gateways;
 mod help;
 mod house;
 mod import;

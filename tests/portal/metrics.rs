@@ -16,6 +16,7 @@ use axum::{
 use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
 
+use crate::gateways::Gateway;
 use crate::support::{
     app::{TestApp, submission_id},
     db::TestDb,
@@ -377,6 +378,7 @@ async fn the_alerts_are_right_and_about_what_there_is() {
     promtool(&["check", "rules", "deploy/prometheus-alerts.yml"], "");
     promtool(&["test", "rules", "deploy/prometheus-alerts.test.yml"], "");
     let watched = Watched::new().await;
+    Gateway::add(&watched.portal, "gw1").await;
     let text = watched.text().await;
     let families = families(&text);
     let root = env!("CARGO_MANIFEST_DIR");

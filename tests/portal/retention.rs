@@ -27,7 +27,7 @@ fn sweeper(pool: &PgPool) -> Sweeper {
 }
 
 /// Sweeps as the command does.
-async fn sweep(portal: &TestApp) -> Run {
+pub(crate) async fn sweep(portal: &TestApp) -> Run {
     let swept = sweeper(portal.pool()).sweep(Cause::Hand).await;
     swept.unwrap().expect("it is done")
 }

@@ -10,7 +10,7 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::{address, iso};
+use super::{address, iso, live_on};
 use crate::{
     error::Problem,
     names::EdgeRoutes,
@@ -57,6 +57,9 @@ pub struct Status {
     pub checked_at: Option<String>,
     /// When it is checked next; `null` once it is no longer checked.
     pub due_at: Option<String>,
+    /// On how many of the provider's gateways its routes are live; `null`: they are not in force, or
+    /// there are no gateways.
+    pub gateways: Option<OnGateways>,
     /// The wanted routes, by edge in the order given; none for a cancel.
     pub routes: Vec<Routed>,
     /// What the last checks found, by subject.
@@ -69,6 +72,17 @@ pub struct Status {
     pub earlier_events: u32,
     /// Absolute addresses of the same request.
     pub links: Links,
+}
+
+/// Gateways that have its routes.
+#[derive(Debug, Serialize)]
+pub struct OnGateways {
+    /// Those that can be heard and have loaded them.
+    pub live: i32,
+    /// All gateways.
+    pub of: i32,
+    /// Since when all that can be heard have; `null`: not yet.
+    pub since: Option<String>,
 }
 
 /// An Access Edge with its domains.
@@ -224,6 +238,11 @@ impl Status {
                 .then(|| iso(clocks.expires_at(request.submitted_at))),
             checked_at: request.checked_at.map(iso),
             due_at: request.due_at.map(iso),
+            gateways: live_on(standing, request.gateways).map(|on| OnGateways {
+                live: on.live,
+                of: on.of,
+                since: on.since.map(iso),
+            }),
             routes: request
                 .routes
                 .iter()

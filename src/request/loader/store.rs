@@ -15,7 +15,7 @@ use crate::{
         Deployment, Kind, State,
         reference::Reference,
         store::{Event, Request},
-        summary::{Summary, store::look},
+        summary::{OnGateways, Summary, store::look},
     },
     secret::SERVICE_SESSIONS,
 };
@@ -77,6 +77,9 @@ struct Row {
     findings: Json<Vec<Finding>>,
     due_at: Option<DateTime<Utc>>,
     checked_at: Option<DateTime<Utc>>,
+    gateways: i32,
+    live_on: i32,
+    live_at: Option<DateTime<Utc>>,
     own: bool,
     unseen: bool,
 }
@@ -136,6 +139,11 @@ impl Row {
             checked_at: self.checked_at,
             due_at: self.due_at,
             superseded: self.superseded,
+            gateways: OnGateways {
+                live: self.live_on,
+                of: self.gateways,
+                since: self.live_at,
+            },
             now: self.now,
             id: self.id,
             key_hash: self.key_hash,

@@ -231,6 +231,7 @@ fn view<'a>(site: &'a Site, request: &Request, needed: &[Needed]) -> StatusPage<
         } else {
             String::new()
         },
+        gateways: live::live_on(standing, request.gateways),
         submitted: when(request.submitted_at, now),
         elapsed: span(between(request.submitted_at, ended.unwrap_or(now))),
         promised: pending.then(|| when(promised_by, now)),

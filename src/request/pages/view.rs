@@ -11,9 +11,12 @@ use super::{
     proof::{self, Records},
     tasks::Tasks,
 };
-use crate::web::{
-    parts::{Choice, Domain, EdgeText, Field, Problem, Tone, Way, When},
-    shell::Shell,
+use crate::{
+    request::summary::OnGateways,
+    web::{
+        parts::{Choice, Domain, EdgeText, Field, Problem, Tone, Way, When},
+        shell::Shell,
+    },
 };
 
 /// `GET /`: what the portal is, what to have at hand, three ways on.
@@ -303,6 +306,8 @@ pub struct StatusPage<'a> {
     pub help: Option<Way>,
     /// Domains that are now in force under another service, with commas; or empty.
     pub lost: String,
+    /// On how many gateways its routes are live; `None`: there are no gateways, or no routes.
+    pub gateways: Option<OnGateways>,
     /// When it was submitted.
     pub submitted: When,
     /// How long it has taken, such as `3 hours`; once ended, how long it took.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sqlx::types::Json;
 
-use super::{RequestId, Summary};
+use super::{OnGateways, RequestId, Summary};
 use crate::{
     db::{self, PgPool},
     readiness::Severity,
@@ -78,6 +78,11 @@ pub(in crate::request) async fn look(
             findings: row.severities.into_iter().collect(),
             checked_at: row.checked_at,
             due_at: row.due_at,
+            gateways: OnGateways {
+                live: row.live_on,
+                of: row.gateways,
+                since: row.live_at,
+            },
             now: row.now,
         },
         visitor: Visitor {

@@ -3,7 +3,8 @@
 -- number ($2). A session ($3) is looked at as in load.sql.
 SELECT a.place AS "place!", r.id AS "id!",
        ROW(ROW(r.state, r.reason, r.ended_at), r.kind, r.submitted_at, r.blocked, r.superseded) AS "facts!: Facts",
-       r.seq AS "seq!", r.severities AS "severities!: Vec<Severity>", r.due_at, r.checked_at, pic_now() AS "now!",
+       r.seq AS "seq!", r.severities AS "severities!: Vec<Severity>", r.due_at, r.checked_at,
+       r.gateways AS "gateways!", r.live_on AS "live_on!", r.live_at, pic_now() AS "now!",
        coalesce(x.service_id = r.service_id, false) AS "own!",
        coalesce(x.seen_at < pic_now() - interval '1 minute', false) AS "unseen!"
 FROM (

@@ -27,6 +27,12 @@ pub(super) async fn remove(
         Until::Never | Until::NextSweep(_) | Until::While(_) | Until::Limit | Until::Memory(_) => {
             Vec::new()
         }
+        Until::For(Kind::Publications, kept_for) => {
+            vec![(
+                Kind::Publications,
+                forget_publications(connection, kept_for).await?,
+            )]
+        }
         Until::For(Kind::Requests, kept_for) => forget_requests(connection, kept_for).await?,
         Until::For(kind, kept_for) => {
             vec![(kind, forget(connection, kind, kept_for).await?)]
@@ -72,6 +78,34 @@ async fn forget_requests(
     ])
 }
 
+/// Deletes a batch of publications that are older than they are kept, all but the newest, and with the
+/// last of them the domains that have been without a route for as long.
+async fn forget_publications(
+    connection: &mut PgConnection,
+    kept_for: Duration,
+) -> Result<u64, Halt> {
+    let removed = sqlx::query!(
+        "DELETE FROM publication WHERE serial IN (
+             SELECT serial FROM publication
+             WHERE at <= pic_now() - $2::interval AND serial < (SELECT max(serial) FROM publication)
+             ORDER BY serial LIMIT $1)",
+        i64::from(BATCH),
+        interval(kept_for),
+    )
+    .execute(&mut *connection)
+    .await?;
+    let gone = sqlx::query!(
+        "DELETE FROM published WHERE sip_domain IN (
+             SELECT sip_domain FROM published
+             WHERE access_edge IS NULL AND serial <= (SELECT min(serial) FROM publication)
+             ORDER BY serial LIMIT $1)",
+        i64::from(BATCH),
+    )
+    .execute(connection)
+    .await?;
+    Ok(removed.rows_affected().max(gone.rows_affected()))
+}
+
 /// Whether the schema has a table: the support desk's may not exist yet.
 async fn exists(connection: &mut PgConnection, table: &str) -> Result<bool, Halt> {
     let exists = sqlx::query_scalar!(r#"SELECT to_regclass($1) IS NOT NULL AS "exists!""#, table);
@@ -100,6 +134,7 @@ async fn forget(
         | Kind::Sessions
         | Kind::StaffSessions
         | Kind::Requests
+        | Kind::Publications
         | Kind::Services => return Ok(0),
     };
     if !exists(connection, table).await? {
@@ -139,6 +174,7 @@ async fn end_sessions(
         | Kind::StaffAudit
         | Kind::Requests
         | Kind::Services
+        | Kind::Publications
         | Kind::Runs => return Ok(0),
     };
     if !exists(connection, table).await? {

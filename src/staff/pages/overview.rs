@@ -14,6 +14,7 @@ use super::{
 use crate::{
     db::PgPool,
     error::Error,
+    gateway::{self, store::Gateway},
     retention::{self, Run, wording},
     staff::overview::{
         DAYS, Instance, MOST_FOUND, MOST_TIMED, Overview,
@@ -124,10 +125,12 @@ pub(crate) async fn overview(
         .await?
         .into_iter()
         .next();
+    let mut facts = facts(&counted, &seen, clocks.promise);
+    facts.extend(of_gateways(&gateway::store::list(pool).await?));
     let view = OverviewPage {
         shell: site.shell(Section::Staff),
         desk: desk(&signed_in, Tab::Overview),
-        facts: facts(&counted, &seen, clocks.promise),
+        facts,
         chart: Chart::of(&seen),
         findings: findings(&seen),
         alarm: alarm(&seen),
@@ -194,6 +197,23 @@ fn facts(counted: &Gauges, seen: &Overview, promise: Duration) -> Vec<Fact> {
             tone: Tone::Neutral,
         },
     ]
+}
+
+/// How many of the gateways have the newest routes; nothing while there is none.
+fn of_gateways(gateways: &[Gateway]) -> Option<Fact> {
+    let live = gateways.iter().filter(|it| !it.silent && it.behind() == 0);
+    let (live, of) = (live.count(), gateways.len());
+    (of > 0).then(|| Fact {
+        name: "Gateways",
+        value: format!("{live} of {of}"),
+        more: "have the newest routes".into(),
+        href: "/staff/gateways",
+        tone: if live < of {
+            Tone::Action
+        } else {
+            Tone::Neutral
+        },
+    })
 }
 
 /// A length of time, in milliseconds if below a second.

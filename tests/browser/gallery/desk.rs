@@ -119,6 +119,7 @@ impl Gallery {
             ),
             ("staff-service", "/staff/services/1"),
             ("staff-account", "/staff/account"),
+            ("staff-gateways", "/staff/gateways"),
         ] {
             let way = Way::GetWith(path.to_owned(), self.agent.clone());
             self.show_at(At::Desk, name, 200, way);

@@ -91,6 +91,7 @@ async fn the_status_as_json_is_what_it_was_for_every_program() {
         "expires_at": "2025-06-04T14:01:00Z",
         "checked_at": "2025-05-05T14:01:00Z",
         "due_at": "2025-05-05T14:01:30Z",
+        "gateways": null,
         "routes": [
             { "access_edge": "sip.fabrikam.com", "sip_domains": ["fabrikam.com", "xn--bcher-kva.example"] },
             { "access_edge": "edge.fabrikam.com", "sip_domains": ["contoso.com"] },

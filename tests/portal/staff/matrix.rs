@@ -50,6 +50,7 @@ const RULES: &[(&str, &str, Rule, Fields)] = &[
     ("GET", "/staff/requests/{reference}", Reader, &[]),
     ("GET", "/staff/services/{service}", Reader, &[]),
     ("GET", "/staff/audit", Agent, &[]),
+    ("GET", "/staff/gateways", Reader, &[]),
     (
         "POST",
         "/staff/requests/{reference}/check-again",

@@ -290,6 +290,7 @@ impl TestApp {
                 .map(|name| SipDomain::parse_any(name).unwrap())
                 .into(),
             sweep: Duration::from_hours(1),
+            gateway_silent: Duration::from_mins(5),
             checks: Checks::Off,
             live: StreamLimits::default(),
         };

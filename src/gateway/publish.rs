@@ -1,0 +1,172 @@
+//! Runs the publisher, and lets gateways wait until there is something newer than what they have.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{Mutex, watch},
+    task::spawn_blocking,
+    time::{Instant, sleep, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    GatewayToken, Version,
+    set::Set,
+    store::{self, Heard, Turn},
+};
+use crate::db::{
+    self, Fault, PgPool,
+    notify::{FAILURE_WAIT, Notifier},
+};
+
+/// Shortest time between two publications.
+const GAP: Duration = Duration::from_millis(100);
+/// How long a publication may take: one of 100,000 routes takes a second.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// The newest publication as this process knows it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Publication(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    pool: PgPool,
+    notifier: Notifier,
+    /// A gateway that has not asked for this long is silent (`PIC_GATEWAY_SILENT`).
+    silent_after: Duration,
+    /// Those who wait would keep a portal from stopping.
+    stopping: CancellationToken,
+    head: watch::Sender<Option<Version>>,
+    set: Mutex<Option<Arc<Set>>>,
+}
+
+impl Publication {
+    /// Publications in the database of `pool`; `notifier` tells when routes change.
+    #[must_use]
+    pub fn new(
+        pool: PgPool,
+        notifier: Notifier,
+        silent_after: Duration,
+        stopping: CancellationToken,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            pool,
+            notifier,
+            silent_after,
+            stopping,
+            head: watch::Sender::new(None),
+            set: Mutex::new(None),
+        }))
+    }
+
+    /// A turn of the publisher. The tests step it by this.
+    ///
+    /// # Errors
+    ///
+    /// [`db::Error`] when the database is away.
+    pub async fn step(&self) -> Result<Turn, db::Error> {
+        self.publish(false).await
+    }
+
+    /// `fresh`: whether anything has changed or not. So is the first publication of a process: a database
+    /// that was restored from a backup then has one that is newer than all that gateways know.
+    async fn publish(&self, fresh: bool) -> Result<Turn, db::Error> {
+        let pool = self.0.pool.clone().within(LIMIT);
+        let turn = store::publish(&pool, self.0.silent_after, fresh).await?;
+        self.0.head.send_if_modified(|head| {
+            let is_new = *head != turn.head;
+            head.clone_from(&turn.head);
+            is_new
+        });
+        if turn.news {
+            // Pages, and the publishers of other processes, whose gateways wait.
+            self.0.notifier.changed();
+        }
+        Ok(turn)
+    }
+
+    /// Publishes after every change of routes, until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut changes = self.0.notifier.changes();
+        let mut failure_wait = FAILURE_WAIT.0;
+        let mut fresh = true;
+        let work = async {
+            loop {
+                match self.publish(fresh).await {
+                    Ok(turn) => {
+                        fresh = false;
+                        failure_wait = FAILURE_WAIT.0;
+                        sleep(GAP).await;
+                        if !turn.again {
+                            changes.next().await;
+                        }
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "the publisher is waiting for the database");
+                        sleep(failure_wait).await;
+                        failure_wait = (failure_wait * 2).min(FAILURE_WAIT.1);
+                    }
+                }
+            }
+        };
+        stop.run_until_cancelled(work).await;
+    }
+
+    /// The gateway with this token, which has loaded `has`: as soon as there is something newer, or
+    /// after `wait`. `None`: there is no such gateway.
+    ///
+    /// # Errors
+    ///
+    /// [`db::Error`] when the database is away.
+    pub async fn hear(
+        &self,
+        token: &GatewayToken,
+        has: Option<&Version>,
+        wait: Duration,
+    ) -> Result<Option<Heard>, db::Error> {
+        let until = Instant::now() + wait;
+        let mut newest = self.0.head.subscribe();
+        loop {
+            let Some(heard) = store::hear(&self.0.pool, token, has).await? else {
+                return Ok(None);
+            };
+            if heard.news {
+                self.0.notifier.changed();
+            }
+            let is_over = Instant::now() >= until || self.0.stopping.is_cancelled();
+            if is_over || has != Some(&heard.head) {
+                return Ok(Some(heard));
+            }
+            // Too late, or never again: asking once more is right in any case.
+            let news = timeout_at(until, newest.changed());
+            let _ = self.0.stopping.run_until_cancelled(news).await;
+        }
+    }
+
+    /// What has changed since `since`; `None`: take the whole set.
+    ///
+    /// # Errors
+    ///
+    /// [`db::Error`] when the database is away.
+    pub async fn changes(&self, since: &Version) -> Result<Option<store::Changes>, db::Error> {
+        store::changes(&self.0.pool, since.serial).await
+    }
+
+    /// The whole set as of `head` or later: read once for all who ask for it.
+    ///
+    /// # Errors
+    ///
+    /// [`db::Error`] when the database is away, or the set is not whole.
+    pub async fn set(&self, head: &Version) -> Result<Arc<Set>, db::Error> {
+        let mut last = self.0.set.lock().await;
+        if let Some(set) = last.as_ref().filter(|set| set.version == *head) {
+            return Ok(Arc::clone(set));
+        }
+        let whole = store::whole(&self.0.pool).await?;
+        let set = spawn_blocking(|| Arc::new(Set::of(whole))).await;
+        let set =
+            set.map_err(|_| db::Error::Refused(Fault::Client("the set cannot be written")))?;
+        *last = Some(Arc::clone(&set));
+        Ok(set)
+    }
+}
