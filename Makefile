@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: help run test test-one fast pictures soak check assets sqlx sqlx-check bench bench-all tools-run tools-test
+.PHONY: help run test test-one fast pictures soak kamailio check assets sqlx sqlx-check bench bench-all tools-run tools-test
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -55,6 +55,10 @@ bench: tools-run ## Measure as ratios against yardsticks, in ten minutes; SUBJEC
 
 bench-all: tools-run ## Run every benchmark there is, in an hour
 	cargo bench --locked
+
+kamailio: ## Run deploy/kamailio with a real Kamailio and a portal, in three minutes (as root; its README names the packages)
+	cargo build --locked --bin pic-portal
+	python3 tests/kamailio/run.py
 
 tools-run:
 	@.ci/install run

@@ -1,5 +1,6 @@
 //! Checks that gateways get exactly the routes in force, and that it is known which has loaded what.
 
+mod agent;
 mod beside;
 mod http;
 mod live;
