@@ -236,7 +236,7 @@ fn view<'a>(
         tone: said.tone,
         turn: said.turn,
         age: format!("{}, {}", said.age, said.against),
-        facts: told(request, insight),
+        facts: told(site, request, insight),
         times: times(site, request, insight),
         service: insight.service,
         findings,
@@ -277,7 +277,7 @@ fn view<'a>(
 }
 
 /// The facts about a request, each with its name.
-fn told(request: &Request, insight: &Insight) -> Vec<(&'static str, String)> {
+fn told(site: &Site, request: &Request, insight: &Insight) -> Vec<(&'static str, String)> {
     let mut told = vec![
         ("Kind", wording::kind(request.kind).to_owned()),
         ("Programme", request.programme.label().to_owned()),
@@ -289,6 +289,11 @@ fn told(request: &Request, insight: &Insight) -> Vec<(&'static str, String)> {
             Deployment::Split => "Users both on-premises and online",
         };
         told.push(("Users", homed.to_owned()));
+    }
+    let standing = Standing::of(&request.facts(), &site.clocks, request.now);
+    if let Some(on) = live::live_on(standing, request.gateways) {
+        let live = format!("Live on {} of {}", on.live, on.of);
+        told.push(("Gateways", live));
     }
     if let Stored::Rejected { reason, .. } = request.state {
         told.push(("Why", words::reason(reason).to_owned()));

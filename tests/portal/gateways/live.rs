@@ -114,6 +114,10 @@ async fn a_silent_gateway_holds_nothing_up_and_counts_as_not_live() {
     );
     let overview = portal.get_with("/staff", &cookie).await;
     assert!(overview.body.contains("1 of 2"), "{}", overview.body);
+    let desk = portal
+        .get_with(&format!("/staff/requests/{reference}"), &cookie)
+        .await;
+    assert!(desk.body.contains("Live on 1 of 2"), "{}", desk.body);
     two.load(&portal).await;
     assert_eq!(shown(&portal, &reference).await, "2/2");
 }
