@@ -76,7 +76,7 @@ BEGIN
     END IF;
     -- Two that append to one timeline go one after the other.
     PERFORM FROM request WHERE id = ANY (ids) ORDER BY id FOR NO KEY UPDATE;
-    IF what NOT IN ('submitted', 'provisioned', 'rejected', 'withdrawn') THEN
+    IF what NOT IN ('submitted', 'provisioned', 'rejected', 'withdrawn', 'superseded') THEN
         WITH before AS MATERIALIZED (
             SELECT i.id, l.seq, (SELECT max(e.seq) FROM event e WHERE e.request_id = i.id) AS last
             FROM unnest(ids) AS i (id)
@@ -495,15 +495,18 @@ BEGIN
     END IF;
 
     -- Domains that change hands, because their owner has spoken: in place, with an event on both sides, in
-    -- order of the requests that lose, because others may append to their timelines too.
+    -- order of the requests that lose, because others may append to their timelines too. The loss is told on
+    -- the last request that its service had provisioned, whichever brought the domain.
     FOR moved IN
-        SELECT x.request_id AS lost_by, x.sip_domain, e.access_edge, r.service_id, r.id AS gained_by
+        SELECT l.id AS lost_by, x.sip_domain, e.access_edge, r.service_id, r.id AS gained_by
         FROM request r
         JOIN request_route d ON d.request_id = r.id
         JOIN request_edge e ON e.request_id = r.id AND e.ordinal = d.edge
         JOIN route x ON x.sip_domain = d.sip_domain AND x.service_id <> r.service_id
+        CROSS JOIN LATERAL (
+            SELECT max(o.id) AS id FROM request o WHERE o.service_id = x.service_id AND o.state = 'provisioned') l
         WHERE r.id = ANY (ids) AND ROW(r.id, d.sip_domain)::pic_wanted = ANY (proofs)
-        ORDER BY x.request_id, x.sip_domain
+        ORDER BY l.id, x.sip_domain
     LOOP
         UPDATE route x
         SET service_id = moved.service_id, access_edge = moved.access_edge, request_id = moved.gained_by,
@@ -517,6 +520,9 @@ BEGIN
             NULL;
         END;
         PERFORM pic_append_event(ARRAY[moved.gained_by], pic_provision.at, 'portal', 'domain-gained', moved.sip_domain);
+        -- Of a service that has nothing left nothing is watched.
+        DELETE FROM watch a WHERE a.request_id = moved.lost_by AND NOT EXISTS (
+            SELECT FROM route x JOIN request l ON l.service_id = x.service_id WHERE l.id = moved.lost_by);
     END LOOP;
 
     INSERT INTO route AS x (sip_domain, access_edge, service_id, request_id, since)
@@ -544,7 +550,10 @@ BEGIN
             SELECT FROM request_route d WHERE d.request_id = r.id AND d.sip_domain = x.sip_domain)
         RETURNING x.sip_domain
     ) SELECT coalesce(array_agg(sip_domain), '{}') INTO freed FROM gone;
-    -- What it replaces is watched no more.
+    -- What it replaces is told so, and watched no more.
+    PERFORM pic_append_event(ARRAY(
+        SELECT max(o.id) FROM request r JOIN request o ON o.service_id = r.service_id AND o.state = 'provisioned'
+        WHERE r.id = ANY (ids) GROUP BY r.id), pic_provision.at, 'portal', 'superseded');
     DELETE FROM watch a USING request r, request o
     WHERE r.id = ANY (ids) AND o.service_id = r.service_id AND o.id <> r.id AND a.request_id = o.id;
     RETURN freed;
@@ -893,7 +902,7 @@ CREATE TABLE event (
     CONSTRAINT event_actor CHECK ((actor = ANY (ARRAY['administrator'::text, 'staff'::text, 'portal'::text]))),
     CONSTRAINT event_again CHECK (((times > 1) = (last_at IS NOT NULL))),
     CONSTRAINT event_by_staff CHECK (((staff_id IS NULL) OR (actor = 'staff'::text))),
-    CONSTRAINT event_code CHECK ((code = ANY (ARRAY['submitted'::text, 'held'::text, 'blocked'::text, 'provisioned'::text, 'rejected'::text, 'withdrawn'::text, 'domain-gained'::text, 'domain-lost'::text, 'key-replaced'::text, 'at-risk'::text, 'recovered'::text, 'check-asked'::text]))),
+    CONSTRAINT event_code CHECK ((code = ANY (ARRAY['submitted'::text, 'held'::text, 'blocked'::text, 'provisioned'::text, 'rejected'::text, 'withdrawn'::text, 'domain-gained'::text, 'domain-lost'::text, 'key-replaced'::text, 'at-risk'::text, 'recovered'::text, 'check-asked'::text, 'superseded'::text, 'corrected'::text]))),
     CONSTRAINT event_in_order CHECK ((last_at >= at)),
     CONSTRAINT event_seq CHECK ((seq > 0)),
     CONSTRAINT event_subject CHECK (((code = ANY (ARRAY['domain-gained'::text, 'domain-lost'::text])) = (subject IS NOT NULL))),
@@ -1062,6 +1071,27 @@ COMMENT ON COLUMN request_route.edge IS 'ordinal of the Access Edge within the r
 
 COMMENT ON COLUMN request_route.sip_domain IS 'SIP domain';
 
+CREATE TABLE route (
+    sip_domain dns_name NOT NULL,
+    access_edge dns_name NOT NULL,
+    service_id bigint NOT NULL,
+    request_id bigint NOT NULL,
+    since timestamp with time zone NOT NULL,
+    CONSTRAINT route_not_to_itself CHECK (((access_edge)::text <> (sip_domain)::text))
+);
+
+COMMENT ON TABLE route IS 'the routes in force: a SIP domain is in force once';
+
+COMMENT ON COLUMN route.sip_domain IS 'SIP domain';
+
+COMMENT ON COLUMN route.access_edge IS 'Access Edge FQDN that serves it';
+
+COMMENT ON COLUMN route.service_id IS 'the service that holds the domain';
+
+COMMENT ON COLUMN route.request_id IS 'the request that brought this route into force';
+
+COMMENT ON COLUMN route.since IS 'when this route came into force';
+
 CREATE TABLE watch (
     request_id bigint NOT NULL,
     due_at timestamp with time zone NOT NULL,
@@ -1132,6 +1162,12 @@ CREATE VIEW request_summary AS
     (EXISTS ( SELECT
            FROM request l
           WHERE ((l.service_id = r.service_id) AND (l.id > r.id) AND (l.state = 'provisioned'::text)))) AS superseded,
+    (EXISTS ( SELECT
+           FROM event e
+          WHERE ((e.request_id = r.id) AND (e.code = 'domain-lost'::text)))) AS lost,
+    (EXISTS ( SELECT
+           FROM route x
+          WHERE (x.service_id = r.service_id))) AS holds,
     ( SELECT COALESCE(max(e.seq), 0) AS "coalesce"
            FROM event e
           WHERE (e.request_id = r.id)) AS seq,
@@ -1169,6 +1205,10 @@ COMMENT ON COLUMN request_summary.ended_at IS 'as in request';
 COMMENT ON COLUMN request_summary.blocked IS 'whether a finding holds it back that the administrator can do something about';
 
 COMMENT ON COLUMN request_summary.superseded IS 'whether a later request of the same service has been provisioned';
+
+COMMENT ON COLUMN request_summary.lost IS 'whether a domain of its service went over to another since it was provisioned, and before a later request was';
+
+COMMENT ON COLUMN request_summary.holds IS 'whether its service has anything in force';
 
 COMMENT ON COLUMN request_summary.seq IS 'place of the last entry in its timeline; 0: it has none';
 
@@ -1260,27 +1300,6 @@ ALTER TABLE retention_run ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
-
-CREATE TABLE route (
-    sip_domain dns_name NOT NULL,
-    access_edge dns_name NOT NULL,
-    service_id bigint NOT NULL,
-    request_id bigint NOT NULL,
-    since timestamp with time zone NOT NULL,
-    CONSTRAINT route_not_to_itself CHECK (((access_edge)::text <> (sip_domain)::text))
-);
-
-COMMENT ON TABLE route IS 'the routes in force: a SIP domain is in force once';
-
-COMMENT ON COLUMN route.sip_domain IS 'SIP domain';
-
-COMMENT ON COLUMN route.access_edge IS 'Access Edge FQDN that serves it';
-
-COMMENT ON COLUMN route.service_id IS 'the service that holds the domain';
-
-COMMENT ON COLUMN route.request_id IS 'the request that brought this route into force';
-
-COMMENT ON COLUMN route.since IS 'when this route came into force';
 
 CREATE TABLE secret (
     only_one boolean DEFAULT true NOT NULL,

@@ -149,7 +149,7 @@ CREATE TABLE event (
     actor text COLLATE "C" NOT NULL CONSTRAINT event_actor CHECK (actor IN ('administrator', 'staff', 'portal')),
     code text COLLATE "C" NOT NULL CONSTRAINT event_code CHECK (code IN (
         'submitted', 'held', 'blocked', 'provisioned', 'rejected', 'withdrawn', 'domain-gained', 'domain-lost',
-        'key-replaced', 'at-risk', 'recovered', 'check-asked')),
+        'key-replaced', 'at-risk', 'recovered', 'check-asked', 'superseded', 'corrected')),
     subject dns_name,
     staff_id bigint,
     times integer NOT NULL DEFAULT 1 CONSTRAINT event_times CHECK (times > 0),
@@ -252,7 +252,7 @@ BEGIN
     END IF;
     -- Two that append to one timeline go one after the other.
     PERFORM FROM request WHERE id = ANY (ids) ORDER BY id FOR NO KEY UPDATE;
-    IF what NOT IN ('submitted', 'provisioned', 'rejected', 'withdrawn') THEN
+    IF what NOT IN ('submitted', 'provisioned', 'rejected', 'withdrawn', 'superseded') THEN
         WITH before AS MATERIALIZED (
             SELECT i.id, l.seq, (SELECT max(e.seq) FROM event e WHERE e.request_id = i.id) AS last
             FROM unnest(ids) AS i (id)

@@ -245,15 +245,18 @@ BEGIN
     END IF;
 
     -- Domains that change hands, because their owner has spoken: in place, with an event on both sides, in
-    -- order of the requests that lose, because others may append to their timelines too.
+    -- order of the requests that lose, because others may append to their timelines too. The loss is told on
+    -- the last request that its service had provisioned, whichever brought the domain.
     FOR moved IN
-        SELECT x.request_id AS lost_by, x.sip_domain, e.access_edge, r.service_id, r.id AS gained_by
+        SELECT l.id AS lost_by, x.sip_domain, e.access_edge, r.service_id, r.id AS gained_by
         FROM request r
         JOIN request_route d ON d.request_id = r.id
         JOIN request_edge e ON e.request_id = r.id AND e.ordinal = d.edge
         JOIN route x ON x.sip_domain = d.sip_domain AND x.service_id <> r.service_id
+        CROSS JOIN LATERAL (
+            SELECT max(o.id) AS id FROM request o WHERE o.service_id = x.service_id AND o.state = 'provisioned') l
         WHERE r.id = ANY (ids) AND ROW(r.id, d.sip_domain)::pic_wanted = ANY (proofs)
-        ORDER BY x.request_id, x.sip_domain
+        ORDER BY l.id, x.sip_domain
     LOOP
         UPDATE route x
         SET service_id = moved.service_id, access_edge = moved.access_edge, request_id = moved.gained_by,
@@ -267,6 +270,9 @@ BEGIN
             NULL;
         END;
         PERFORM pic_append_event(ARRAY[moved.gained_by], pic_provision.at, 'portal', 'domain-gained', moved.sip_domain);
+        -- Of a service that has nothing left nothing is watched.
+        DELETE FROM watch a WHERE a.request_id = moved.lost_by AND NOT EXISTS (
+            SELECT FROM route x JOIN request l ON l.service_id = x.service_id WHERE l.id = moved.lost_by);
     END LOOP;
 
     INSERT INTO route AS x (sip_domain, access_edge, service_id, request_id, since)
@@ -294,7 +300,10 @@ BEGIN
             SELECT FROM request_route d WHERE d.request_id = r.id AND d.sip_domain = x.sip_domain)
         RETURNING x.sip_domain
     ) SELECT coalesce(array_agg(sip_domain), '{}') INTO freed FROM gone;
-    -- What it replaces is watched no more.
+    -- What it replaces is told so, and watched no more.
+    PERFORM pic_append_event(ARRAY(
+        SELECT max(o.id) FROM request r JOIN request o ON o.service_id = r.service_id AND o.state = 'provisioned'
+        WHERE r.id = ANY (ids) GROUP BY r.id), pic_provision.at, 'portal', 'superseded');
     DELETE FROM watch a USING request r, request o
     WHERE r.id = ANY (ids) AND o.service_id = r.service_id AND o.id <> r.id AND a.request_id = o.id;
     RETURN freed;
@@ -547,6 +556,8 @@ SELECT r.id, r.service_id, r.reference, r.kind, r.deployment, r.state, r.reason,
        EXISTS (SELECT FROM finding f WHERE f.request_id = r.id AND f.severity = 'blocking') AS blocked,
        EXISTS (SELECT FROM request l WHERE l.service_id = r.service_id AND l.id > r.id AND l.state = 'provisioned')
            AS superseded,
+       EXISTS (SELECT FROM event e WHERE e.request_id = r.id AND e.code = 'domain-lost') AS lost,
+       EXISTS (SELECT FROM route x WHERE x.service_id = r.service_id) AS holds,
        (SELECT coalesce(max(e.seq), 0) FROM event e WHERE e.request_id = r.id) AS seq,
        ARRAY(SELECT f.severity FROM finding f WHERE f.request_id = r.id) AS severities,
        coalesce(w.due_at, h.due_at) AS due_at,
@@ -567,6 +578,8 @@ COMMENT ON COLUMN request_summary.submitted_at IS 'as in request';
 COMMENT ON COLUMN request_summary.ended_at IS 'as in request';
 COMMENT ON COLUMN request_summary.blocked IS 'whether a finding holds it back that the administrator can do something about';
 COMMENT ON COLUMN request_summary.superseded IS 'whether a later request of the same service has been provisioned';
+COMMENT ON COLUMN request_summary.lost IS 'whether a domain of its service went over to another since it was provisioned, and before a later request was';
+COMMENT ON COLUMN request_summary.holds IS 'whether its service has anything in force';
 COMMENT ON COLUMN request_summary.seq IS 'place of the last entry in its timeline; 0: it has none';
 COMMENT ON COLUMN request_summary.severities IS 'how grave each of its findings is';
 COMMENT ON COLUMN request_summary.due_at IS 'when it is looked at next; NULL: it is not';

@@ -8,6 +8,7 @@ pub mod findings;
 pub(crate) mod flow;
 mod form;
 mod load;
+pub mod moved;
 pub(crate) mod proof;
 pub(crate) mod receipt;
 mod recheck;

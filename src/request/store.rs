@@ -330,8 +330,11 @@ pub struct Request {
     pub routes: Vec<EdgeRoutes>,
     /// The last [`MOST_EVENTS`](super::MOST_EVENTS) entries of the timeline, oldest first.
     pub events: Vec<Event>,
-    /// Its domains that went over to another service, in alphabetical order.
-    pub lost: Vec<String>,
+    /// The domains that went over to another service since it was provisioned, and when, in
+    /// alphabetical order.
+    pub lost: Vec<(SipDomain, DateTime<Utc>)>,
+    /// Whether its service has anything in force.
+    pub holds: bool,
     /// What the last checks found, by subject.
     pub findings: Vec<Finding>,
     /// When the checks last ran; `None`: not yet.
@@ -371,6 +374,8 @@ impl Request {
                 .iter()
                 .any(|finding| finding.severity == Severity::Blocking),
             superseded: self.superseded,
+            lost: !self.lost.is_empty(),
+            holds: self.holds,
         }
     }
 }

@@ -25,8 +25,12 @@ use crate::{
     names::EdgeRoutes,
     readiness::{ProofMode, Severity, wording::Teller},
     request::{
-        Kind, State as Stored,
-        pages::{findings::Findings, routes_of},
+        Kind, Standing,
+        pages::{
+            findings::Findings,
+            moved::{Moved, has_moved},
+            routes_of,
+        },
         wording,
     },
     secret::ManagementKey,
@@ -143,7 +147,13 @@ pub(crate) async fn sign_out(
 
 fn hub(site: &Site, service: &Service) -> Result<Response, Error> {
     let teller = Teller::new(&site.provider, site.checks.mode(), &service.routes);
-    let lines: Vec<Line> = service.requests.iter().map(|r| line(r, service)).collect();
+    let told = |request| line(site, request, service);
+    let risks = service
+        .risks
+        .iter()
+        .filter(|it| !has_moved(&service.lost, it));
+    let last = service.provisioned().or(service.requests.first());
+    let standing = last.map(|r| standing(site, r, service));
     page(
         StatusCode::OK,
         &HubPage {
@@ -152,38 +162,42 @@ fn hub(site: &Site, service: &Service) -> Result<Response, Error> {
             number_label: service.programme.number_label().into(),
             number: service.number.to_string(),
             routes: routes_of(&service.routes),
+            moved: Moved::of(&service.lost, service.now),
+            tag: standing.map(|(tag, _)| tag),
+            tone: standing.map_or(Tone::Neutral, |(_, tone)| tone),
             activated: EdgeRoutes::domain_count(&service.routes),
-            pending: service.pending().map(|r| line(r, service)),
+            pending: service.pending().map(told),
             asks_proof: site.checks.proof() == ProofMode::Always
-                && service.pending().is_some_and(|r| r.kind != Kind::Cancel),
-            risks: Findings::tell(&teller, &service.risks),
-            at_risk: service
-                .risks
-                .iter()
-                .any(|it| it.severity >= Severity::Unknown),
+                && service
+                    .pending()
+                    .is_some_and(|r| r.facts.kind != Kind::Cancel),
+            at_risk: risks.clone().any(|it| it.severity == Severity::Blocking),
+            risks: Findings::tell(&teller, risks),
             risks_of: service
                 .provisioned()
                 .map(|r| r.reference.to_string())
                 .unwrap_or_default(),
-            requests: lines,
+            requests: service.requests.iter().map(told).collect(),
         },
     )
 }
 
-fn line(request: &Listed, service: &Service) -> Line {
-    let (tag, tone) = match request.state {
-        Stored::Pending(_) => ("In progress", Tone::Waiting),
-        Stored::Provisioned { .. } => ("Provisioned", Tone::Good),
-        Stored::Rejected { .. } => ("Rejected", Tone::Bad),
-        Stored::Withdrawn { .. } => ("Withdrawn", Tone::Neutral),
-    };
+/// The word for how a request stands, and its tone.
+fn standing(site: &Site, request: &Listed, service: &Service) -> (&'static str, Tone) {
+    let facts = &request.facts;
+    wording::tag(Standing::of(facts, &site.clocks, service.now), facts.kind)
+}
+
+fn line(site: &Site, request: &Listed, service: &Service) -> Line {
+    let (tag, tone) = standing(site, request, service);
     Line {
         reference: request.reference.to_string(),
-        kind: wording::kind(request.kind),
-        state: request.state.as_str(),
+        kind: wording::kind(request.facts.kind),
+        state: request.facts.state.as_str(),
         tag,
         tone,
-        submitted: when(request.submitted_at, service.now),
+        blocked: request.facts.blocked,
+        submitted: when(request.facts.submitted_at, service.now),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     db::{self, PgPool},
     names::{AccessEdge, EdgeRoutes, SipDomain},
     readiness::Finding,
-    request::{Deployment, Kind, State, reference::Reference},
+    request::{Deployment, Facts, State, reference::Reference},
     secret::{ManagementKey, SessionToken},
 };
 
@@ -19,12 +19,8 @@ use crate::{
 pub struct Listed {
     /// Its public name.
     pub reference: Reference,
-    /// What was asked for.
-    pub kind: Kind,
-    /// The stored state.
-    pub state: State,
-    /// When it was stored.
-    pub submitted_at: DateTime<Utc>,
+    /// What its standing is derived from.
+    pub facts: Facts,
 }
 
 /// A service with everything that its own pages show.
@@ -40,6 +36,9 @@ pub struct Service {
     pub routes: Vec<EdgeRoutes>,
     /// Its requests, newest first.
     pub requests: Vec<Listed>,
+    /// The domains that went over to another service since the last request was provisioned, and
+    /// when, in alphabetical order.
+    pub lost: Vec<(SipDomain, DateTime<Utc>)>,
     /// What the last checks found about the routes in force, from warnings up.
     pub risks: Vec<Finding>,
     /// Where the users are homed, according to the last request.
@@ -52,13 +51,15 @@ impl Service {
     /// The pending request, if there is one.
     #[must_use]
     pub fn pending(&self) -> Option<&Listed> {
-        self.requests.iter().find(|r| r.state.pending().is_some())
+        self.requests
+            .iter()
+            .find(|r| r.facts.state.pending().is_some())
     }
 
     /// The request that was provisioned last.
     #[must_use]
     pub fn provisioned(&self) -> Option<&Listed> {
-        let done = |r: &&Listed| matches!(r.state, State::Provisioned { .. });
+        let done = |r: &&Listed| matches!(r.facts.state, State::Provisioned { .. });
         self.requests.iter().find(done)
     }
 }
@@ -79,18 +80,14 @@ pub async fn look_up(pool: &PgPool, id: ServiceId) -> Result<Service, db::Error>
     let routes = routes.into_iter();
     let routes = routes.map(|(edge, domains)| EdgeRoutes { edge, domains });
     let requests = row.requests.into_iter();
-    let requests = requests.map(|(reference, kind, state, submitted_at)| Listed {
-        reference,
-        kind,
-        state,
-        submitted_at,
-    });
+    let requests = requests.map(|(reference, facts)| Listed { reference, facts });
     Ok(Service {
         id,
         programme: row.programme,
         number: row.number,
         routes: routes.collect(),
         requests: requests.collect(),
+        lost: row.lost,
         risks: row.risks.0,
         deployment: row.deployment,
         now: row.now,

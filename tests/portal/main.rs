@@ -36,6 +36,7 @@ mod schema_guard;
 mod service;
 mod sessions;
 mod staff;
+mod standings;
 mod submits;
 mod support;
 mod swaps;

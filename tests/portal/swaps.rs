@@ -116,7 +116,7 @@ fn proof(request: i64, domain: &str) -> Proof {
 }
 
 /// Settles what is due with these proofs, each of a request and a domain.
-async fn settle_with(portal: &TestApp, proofs: &[(&str, &str)]) -> Settled {
+pub(crate) async fn settle_with(portal: &TestApp, proofs: &[(&str, &str)]) -> Settled {
     let mut proven = Vec::new();
     for (reference, domain) in proofs {
         proven.push(proof(id_of(portal, reference).await, domain));

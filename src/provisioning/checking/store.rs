@@ -116,7 +116,7 @@ pub async fn begin_to_watch(pool: &PgPool, after: i64) -> Result<Option<i64>, db
             JOIN LATERAL (
                 SELECT id, ended_at, kind FROM request
                 WHERE service_id = s.id AND state = 'provisioned' ORDER BY id DESC LIMIT 1
-            ) r ON r.kind <> 'cancel'
+            ) r ON r.kind <> 'cancel' AND EXISTS (SELECT FROM route WHERE service_id = s.id)
             ON CONFLICT (request_id) DO NOTHING
          )
          SELECT max(id) FROM page",

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::{
     findings::Findings,
     load::{ReferencePath, Requests, parse_reference},
+    moved::{Moved, has_moved},
     proof::{self, Needed},
     routes_of,
     tag::{Edition, Face},
@@ -20,9 +21,9 @@ use super::{
 use crate::{
     db::{PgPool, notify::Notifier},
     error::{Error, FailedTry, Problem},
-    readiness::{Code, Finding, Mode, ProofMode, Severity, wording::Teller},
+    readiness::{Code, Finding, Mode, ProofMode, wording::Teller},
     request::{
-        Actor, Deployment, EventCode, Standing, State as Stored, live,
+        Actor, Deployment, EventCode, Kind, Standing, State as Stored, live,
         loader::{Lookup, Visitor},
         store::{self, Request},
         wording::{self, Words},
@@ -192,14 +193,12 @@ async fn show(
 fn view<'a>(site: &'a Site, request: &Request, needed: &[Needed]) -> StatusPage<'a> {
     let now = request.now;
     let standing = Standing::of(&request.facts(), &site.clocks, now);
+    let (tag, tone) = wording::tag(standing, request.kind);
     let mut words = Words::of(
         standing,
         request.deployment == Some(Deployment::Split),
         &site.provider,
     );
-    if is_at_risk(standing, &request.findings) {
-        words = Words::at_risk();
-    }
     let proof = proof_section(site, request, standing, needed);
     if let (proof::Section::Publish(_), Standing::Checking { .. }) = (&proof, standing) {
         words.lead = PUBLISH.into();
@@ -221,21 +220,17 @@ fn view<'a>(site: &'a Site, request: &Request, needed: &[Needed]) -> StatusPage<
         shell: site.shell(Section::Status),
         reference: request.reference.to_string(),
         state: request.state.as_str().into(),
-        tag: words.tag.into(),
-        tone: words.tone,
+        tag: tag.into(),
+        tone,
         headline: words.headline,
         lead: words.lead,
-        help: wording::help(standing),
-        lost: if standing == Standing::InForce {
-            request.lost.join(", ")
-        } else {
-            String::new()
-        },
+        ways: wording::ways(standing),
+        moved: Moved::of(&request.lost, now).filter(|_| !request.superseded),
         submitted: when(request.submitted_at, now),
         elapsed: span(between(request.submitted_at, ended.unwrap_or(now))),
         promised: pending.then(|| when(promised_by, now)),
         limit: pending.then(|| when(site.clocks.expires_at(request.submitted_at), now)),
-        ended: ended.map(|at| when(at, now)),
+        ended: ended.map(|at| (wording::ended(standing), when(at, now))),
         overdue: overdue.then(|| Overdue {
             text: format!(
                 "This request is {} past its promise.",
@@ -250,7 +245,7 @@ fn view<'a>(site: &'a Site, request: &Request, needed: &[Needed]) -> StatusPage<
             .filter(|at| *at > now && can_check)
             .map(|at| when(at, now)),
         can_check,
-        findings: told_of(site, request),
+        findings: told_of(site, request, standing),
         proof,
         steps: steps(site, request, standing),
         routes: routes_of(&request.routes),
@@ -258,7 +253,7 @@ fn view<'a>(site: &'a Site, request: &Request, needed: &[Needed]) -> StatusPage<
             .events
             .iter()
             .rev()
-            .map(|event| timeline_entry(event, &site.provider, now))
+            .map(|event| timeline_entry(event, request.kind, &site.provider, now))
             .collect(),
         earlier: earlier_events(&request.events),
         version: live::version(&request.summary(), &site.clocks),
@@ -277,7 +272,7 @@ fn proof_section(
 ) -> proof::Section {
     let is_always = site.checks.proof() == ProofMode::Always;
     let gained = |event: &store::Event| event.code == EventCode::DomainGained;
-    if standing == Standing::InForce && (is_always || request.events.iter().any(gained)) {
+    if standing.is_in_force() && (is_always || request.events.iter().any(gained)) {
         return proof::Section::NotNeeded;
     }
     // Where only held domains have to be proven, the finding shows the record.
@@ -287,31 +282,41 @@ fn proof_section(
         .map_or(proof::Section::Silent, proof::Section::Publish)
 }
 
-/// Whether the latest findings about routes in force say that they will not work, or cannot tell.
-fn is_at_risk(standing: Standing, findings: &[Finding]) -> bool {
-    let grave = |it: &Finding| it.severity >= Severity::Unknown;
-    standing == Standing::InForce && findings.iter().any(grave)
-}
-
-/// The findings of a request in words. The record that proves a domain is shown as long as it helps
-/// this request.
-fn told_of(site: &Site, request: &Request) -> Findings {
+/// The findings of a request in words: those that matter still. The record that proves a domain is
+/// shown as long as it helps this request.
+fn told_of(site: &Site, request: &Request, standing: Standing) -> Findings {
     let teller = Teller::new(&site.provider, site.checks.mode(), &request.routes);
     let teller = match request.state.pending() {
         Some(_) => teller.with_token(&request.token),
         None => teller,
     };
-    Findings::tell(&teller, &request.findings)
+    let is_over = match standing {
+        Standing::Checking { .. }
+        | Standing::NeedsAction { .. }
+        | Standing::InForce { .. }
+        | Standing::MovedAway { all: false }
+        | Standing::Rejected(_) => false,
+        Standing::MovedAway { all: true }
+        | Standing::Superseded
+        | Standing::Cancelled
+        | Standing::Withdrawn => true,
+    };
+    let matters = |it: &&Finding| !is_over && !has_moved(&request.lost, it);
+    Findings::tell(&teller, request.findings.iter().filter(matters))
 }
 
 /// Whether *Check again* helps: the request waits or is in force, and checks are on.
 fn can_check(site: &Site, request: &Request, standing: Standing) -> bool {
     match standing {
-        Standing::Checking { .. } | Standing::NeedsAction { .. } | Standing::InForce => {
+        Standing::Checking { .. }
+        | Standing::NeedsAction { .. }
+        | Standing::InForce { .. }
+        | Standing::MovedAway { all: false } => {
             let held = |it: &Finding| it.code == Code::DomainHeld;
             site.checks.mode() != Mode::Off || request.findings.iter().any(held)
         }
-        Standing::Superseded
+        Standing::MovedAway { all: true }
+        | Standing::Superseded
         | Standing::Cancelled
         | Standing::Rejected(_)
         | Standing::Withdrawn => false,
@@ -320,7 +325,7 @@ fn can_check(site: &Site, request: &Request, standing: Standing) -> bool {
 
 /// What is left to do on the administrator's own servers once the routes are in force.
 fn steps(site: &Site, request: &Request, standing: Standing) -> Option<Steps> {
-    (standing == Standing::InForce).then(|| Steps {
+    standing.is_in_force().then(|| Steps {
         identity: format!("'{}'", site.provider.replace('\'', "''")),
         edges: request
             .routes
@@ -356,14 +361,19 @@ pub(crate) fn how_often(event: &store::Event) -> String {
 }
 
 /// An entry of the timeline.
-pub(crate) fn timeline_entry(event: &store::Event, provider: &str, now: DateTime<Utc>) -> Event {
+pub(crate) fn timeline_entry(
+    event: &store::Event,
+    kind: Kind,
+    provider: &str,
+    now: DateTime<Utc>,
+) -> Event {
     let by = match event.actor {
         Actor::Administrator => "By you",
         Actor::Staff => "By support",
         Actor::Portal => "By the portal",
     };
     let domain = event.subject.as_ref().map_or("", |domain| domain.as_str());
-    let entry = event.code.entry();
+    let entry = event.code.entry(kind);
     let text = entry.text(provider, domain);
     Event {
         when: when(event.latest(), now),

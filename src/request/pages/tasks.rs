@@ -53,8 +53,10 @@ impl Tasks {
     ) -> Option<Self> {
         let (mode, proof) = (checks.mode(), checks.proof());
         match standing {
-            Standing::Checking { .. } | Standing::NeedsAction { .. } | Standing::InForce => {}
-            Standing::Superseded
+            Standing::Checking { .. } | Standing::NeedsAction { .. } | Standing::InForce { .. } => {
+            }
+            Standing::MovedAway { .. }
+            | Standing::Superseded
             | Standing::Cancelled
             | Standing::Rejected(_)
             | Standing::Withdrawn => return None,
@@ -243,10 +245,11 @@ fn ours(seen: Seen, standing: Standing, mode: Mode, proof: ProofMode) -> Vec<Tas
         tone,
     };
     let (tag, tone, hint) = match standing {
-        Standing::InForce => ("Done", Tone::Good, ""),
+        Standing::InForce { .. } => ("Done", Tone::Good, ""),
         Standing::NeedsAction { .. } => ("Waits for your side", Tone::Neutral, ""),
         Standing::Checking { overdue: true } => ("Overdue", Tone::Action, ""),
         Standing::Checking { overdue: false }
+        | Standing::MovedAway { .. }
         | Standing::Superseded
         | Standing::Cancelled
         | Standing::Rejected(_)
@@ -392,7 +395,11 @@ mod tests {
             ["Waiting", "Waiting"]
         );
         assert_eq!(
-            tags(Seen::All, Standing::InForce, Mode::Advise),
+            tags(
+                Seen::All,
+                Standing::InForce { at_risk: false },
+                Mode::Advise
+            ),
             ["Done", "Done"]
         );
         assert_eq!(

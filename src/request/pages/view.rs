@@ -6,11 +6,7 @@
 
 use askama::Template;
 
-use super::{
-    findings::Findings,
-    proof::{self, Records},
-    tasks::Tasks,
-};
+use super::{findings::Findings, moved::Moved, proof, tasks::Tasks};
 use crate::web::{
     parts::{Choice, Domain, EdgeText, Field, Problem, Tone, Way, When},
     shell::Shell,
@@ -213,44 +209,6 @@ pub struct AlreadySentPage<'a> {
     pub of_service: bool,
 }
 
-/// `GET /requests/{reference}/receipt`.
-#[derive(Clone, Debug, Template)]
-#[template(path = "request/receipt.html")]
-pub struct ReceiptPage<'a> {
-    /// The frame of the page.
-    pub shell: Shell<'a>,
-    /// The request's public name.
-    pub reference: String,
-    /// Whether the request made a new service, which has a key of its own.
-    pub is_new: bool,
-    /// The management key; `None` when it is no longer shown.
-    pub key: Option<String>,
-    /// When the request was submitted.
-    pub submitted: When,
-    /// The promise in words, such as `48 hours`.
-    pub promise: String,
-    /// The time by which the provider promises to be done.
-    pub promised: When,
-    /// Absolute address of the status page, to be bookmarked.
-    pub status_url: String,
-    /// The records that prove who owns its domains, where it waits for them.
-    pub proof: Option<Records>,
-}
-
-/// `GET /requests/{reference}/receipt.txt`.
-#[derive(Clone, Debug, Template)]
-#[template(path = "request/receipt.txt", escape = "none")]
-pub struct ReceiptText<'a> {
-    /// The page with the same content.
-    pub page: &'a ReceiptPage<'a>,
-    /// The agreement number as stored.
-    pub number: String,
-    /// What the programme calls its number.
-    pub number_label: String,
-    /// The routes that were asked for.
-    pub edges: Vec<EdgeText>,
-}
-
 /// A time limit that has passed.
 #[derive(Clone, Debug, Default)]
 pub struct Overdue {
@@ -297,10 +255,10 @@ pub struct StatusPage<'a> {
     pub headline: String,
     /// What happens next and who must act.
     pub lead: String,
-    /// The help page about it.
-    pub help: Option<Way>,
-    /// Domains that are now in force under another service, with commas; or empty.
-    pub lost: String,
+    /// Where it leads on to.
+    pub ways: Vec<Way>,
+    /// The domains that went over to another service, if any did.
+    pub moved: Option<Moved>,
     /// When it was submitted.
     pub submitted: When,
     /// How long it has taken, such as `3 hours`; once ended, how long it took.
@@ -309,8 +267,8 @@ pub struct StatusPage<'a> {
     pub promised: Option<When>,
     /// When it expires; `None` once it has ended.
     pub limit: Option<When>,
-    /// When it ended.
-    pub ended: Option<When>,
+    /// When it ended, with what that time is called, such as `In force since`.
+    pub ended: Option<(&'static str, When)>,
     /// Set when the promise has passed.
     pub overdue: Option<Overdue>,
     /// The tasks of both sides.

@@ -5,6 +5,7 @@ use askama::Template;
 use crate::{
     request::pages::{
         findings::Findings,
+        moved::Moved,
         view::{EdgeFields, Hidden, deployments},
     },
     web::{
@@ -50,6 +51,8 @@ pub struct Line {
     pub tag: &'static str,
     /// The tone of the tag.
     pub tone: Tone,
+    /// Whether something holds it back that the administrator can fix.
+    pub blocked: bool,
     /// When it was submitted.
     pub submitted: When,
 }
@@ -68,6 +71,12 @@ pub struct HubPage<'a> {
     pub number: String,
     /// The routes in force by edge.
     pub routes: Vec<EdgeText>,
+    /// The domains that went over to another service, if any did.
+    pub moved: Option<Moved>,
+    /// How the last provisioned request stands, in a word or two.
+    pub tag: Option<&'static str>,
+    /// The tone of the tag.
+    pub tone: Tone,
     /// How many domains are in force.
     pub activated: usize,
     /// The pending request.
@@ -76,7 +85,7 @@ pub struct HubPage<'a> {
     pub asks_proof: bool,
     /// What the last checks found wrong with the routes in force.
     pub risks: Findings,
-    /// Whether some of it keeps calls and messages from arriving, or could not be checked.
+    /// Whether some of it keeps calls and messages from arriving.
     pub at_risk: bool,
     /// The reference of the request whose page has the details; or empty.
     pub risks_of: String,

@@ -20,7 +20,7 @@ use crate::{
     db::{PgPool, notify::Notifier},
     error::{Error, FieldProblem, Problem},
     names::EdgeRoutes,
-    request::{pages::routes_of, wording},
+    request::{Standing, pages::routes_of, wording},
     service::store as services,
     staff::{
         CancelReason, Role,
@@ -156,11 +156,18 @@ async fn view<'a>(
         requests: service
             .requests
             .iter()
-            .map(|request| ServiceLine {
-                reference: request.reference.to_string(),
-                kind: wording::kind(request.kind),
-                state: request.state.as_str(),
-                submitted: when(request.submitted_at, now),
+            .map(|request| {
+                let facts = &request.facts;
+                let standing = Standing::of(facts, &site.clocks, now);
+                let (tag, tone) = wording::tag(standing, facts.kind);
+                ServiceLine {
+                    reference: request.reference.to_string(),
+                    kind: wording::kind(facts.kind),
+                    state: facts.state.as_str(),
+                    tag,
+                    tone,
+                    submitted: when(facts.submitted_at, now),
+                }
             })
             .collect(),
         may_cancel,

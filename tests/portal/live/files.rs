@@ -220,7 +220,7 @@ async fn a_feed_reader_sees_each_event_once() {
         [
             words("Withdrawn", "By you. It was withdrawn.", "15:00"),
             words(
-                "Held back",
+                "Needs action",
                 "By the portal. One of its SIP domains is in force under another service.",
                 "14:01"
             ),
