@@ -120,6 +120,35 @@ END $$;
 
 COMMENT ON FUNCTION pic_are_new(mine bigint[], not_before timestamp with time zone) IS 'whether each of the given requests is the first of its service and was submitted after `not_before`, and no domain is in force or wanted twice';
 
+CREATE FUNCTION pic_are_whole(ids bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM unnest(ids) AS i (id) JOIN request r ON r.id = i.id
+        LEFT JOIN LATERAL (SELECT count(*) AS n FROM request_edge WHERE request_id = r.id) e ON true
+        LEFT JOIN LATERAL (SELECT count(*) AS n, count(DISTINCT edge) AS edges FROM request_route WHERE request_id = r.id) d ON true
+        WHERE CASE r.kind WHEN 'cancel' THEN e.n + d.n > 0
+              ELSE e.n = 0 OR d.edges <> e.n OR d.n > 1000 END
+    ) THEN
+        RAISE EXCEPTION 'a request wants 1 to 10 edges with 1 to 1000 domains in all, each edge at least one; a cancel wants none'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'request_whole';
+    END IF;
+    IF EXISTS (
+        SELECT FROM unnest(ids) AS i (id) JOIN request_edge e ON e.request_id = i.id
+        JOIN request_route d ON d.request_id = i.id AND d.sip_domain = e.access_edge
+    ) THEN
+        RAISE EXCEPTION 'a SIP domain is never an Access Edge of its own request'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'request_domain_is_no_host';
+    END IF;
+END $$;
+
+COMMENT ON FUNCTION pic_are_whole(ids bigint[]) IS 'docs/field.md#edges-and-domains: refuses requests that do not carry what a request must carry';
+
 CREATE FUNCTION pic_back_off(attempts integer, first_wait interval, longest_wait interval) RETURNS interval
     LANGUAGE sql
     RETURN (LEAST((first_wait * ((2)::double precision ^ (LEAST(attempts, 20))::double precision)), longest_wait) * ((1)::double precision - (random() / (10)::double precision)));
@@ -166,6 +195,35 @@ BEGIN
 END $$;
 
 COMMENT ON FUNCTION pic_check_again(id bigint, not_within interval) IS 'makes a request due now, pending or in force, and says whether it did: not when it was looked at within the interval, nor when it has ended';
+
+CREATE FUNCTION pic_correct(of_service bigint, of_reference text, to_deployment text, edges text[], domain_edges smallint[], domains text[]) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    now_at constant timestamptz := pic_now();
+    corrected bigint;
+BEGIN
+    UPDATE work w SET due_at = now_at, attempts = 0, checked_at = NULL, again = false, lease_token = NULL, lease_until = NULL
+    FROM request r
+    WHERE r.reference = of_reference AND r.service_id = of_service AND r.kind <> 'cancel' AND w.request_id = r.id
+    RETURNING r.id INTO corrected;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    UPDATE request SET deployment = to_deployment WHERE id = corrected;
+    DELETE FROM finding WHERE request_id = corrected;
+    DELETE FROM check_progress WHERE request_id = corrected;
+    DELETE FROM request_edge WHERE request_id = corrected;
+    INSERT INTO request_edge (request_id, ordinal, access_edge)
+    SELECT corrected, e.ordinal, e.name FROM unnest(edges) WITH ORDINALITY AS e (name, ordinal);
+    INSERT INTO request_route (request_id, edge, sip_domain)
+    SELECT corrected, d.edge, d.name FROM unnest(domain_edges, domains) AS d (edge, name);
+    PERFORM pic_are_whole(ARRAY[corrected]);
+    PERFORM pic_append_event(ARRAY[corrected], now_at, 'administrator', 'corrected');
+    RETURN true;
+END $$;
+
+COMMENT ON FUNCTION pic_correct(of_service bigint, of_reference text, to_deployment text, edges text[], domain_edges smallint[], domains text[]) IS 'gives a pending request of the service other routes and has it checked from the beginning, and says whether it did: not when it has ended, nor a cancel';
 
 CREATE FUNCTION pic_now() RETURNS timestamp with time zone
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -827,33 +885,13 @@ COMMENT ON FUNCTION request_is_final() IS 'refuses to move a request out of a fi
 
 CREATE FUNCTION request_is_whole() RETURNS trigger
     LANGUAGE plpgsql
-    SET enable_seqscan TO 'off'
-    SET enable_bitmapscan TO 'off'
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
     AS $$
 BEGIN
-    IF EXISTS (
-        SELECT FROM added r
-        LEFT JOIN LATERAL (SELECT count(*) AS n FROM request_edge WHERE request_id = r.id) e ON true
-        LEFT JOIN LATERAL (SELECT count(*) AS n, count(DISTINCT edge) AS edges FROM request_route WHERE request_id = r.id) d ON true
-        WHERE CASE r.kind WHEN 'cancel' THEN e.n + d.n > 0
-              ELSE e.n = 0 OR d.edges <> e.n OR d.n > 1000 END
-    ) THEN
-        RAISE EXCEPTION 'a request wants 1 to 10 edges with 1 to 1000 domains in all, each edge at least one; a cancel wants none'
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'request_whole';
-    END IF;
-    IF EXISTS (
-        SELECT FROM added r JOIN request_edge e ON e.request_id = r.id
-        JOIN request_route d ON d.request_id = r.id AND d.sip_domain = e.access_edge
-    ) THEN
-        RAISE EXCEPTION 'a SIP domain is never an Access Edge of its own request'
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'request_domain_is_no_host';
-    END IF;
+    PERFORM pic_are_whole(ARRAY(SELECT id FROM added));
     RETURN NULL;
 END $$;
 
-COMMENT ON FUNCTION request_is_whole() IS 'docs/field.md#edges-and-domains: what a request must carry, checked when the statement that stores it ends';
+COMMENT ON FUNCTION request_is_whole() IS 'what a request must carry, checked when the statement that stores it ends';
 
 CREATE FUNCTION staff_audit_is_append_only() RETURNS trigger
     LANGUAGE plpgsql

@@ -202,12 +202,12 @@ CREATE TRIGGER request_final BEFORE UPDATE ON request
 -- The planner does not know how few rows that are, and a session that planned after an ANALYZE at the wrong
 -- moment joined both tables from end to end, with temporary files, for every submit: eight times slower, and
 -- worse as the tables grow. Every row of interest is reached through an index.
-CREATE FUNCTION request_is_whole() RETURNS trigger LANGUAGE plpgsql
+CREATE FUNCTION pic_are_whole(ids bigint[]) RETURNS void LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 BEGIN
     IF EXISTS (
-        SELECT FROM added r
+        SELECT FROM unnest(ids) AS i (id) JOIN request r ON r.id = i.id
         LEFT JOIN LATERAL (SELECT count(*) AS n FROM request_edge WHERE request_id = r.id) e ON true
         LEFT JOIN LATERAL (SELECT count(*) AS n, count(DISTINCT edge) AS edges FROM request_route WHERE request_id = r.id) d ON true
         WHERE CASE r.kind WHEN 'cancel' THEN e.n + d.n > 0
@@ -217,16 +217,22 @@ BEGIN
             USING ERRCODE = 'check_violation', CONSTRAINT = 'request_whole';
     END IF;
     IF EXISTS (
-        SELECT FROM added r JOIN request_edge e ON e.request_id = r.id
-        JOIN request_route d ON d.request_id = r.id AND d.sip_domain = e.access_edge
+        SELECT FROM unnest(ids) AS i (id) JOIN request_edge e ON e.request_id = i.id
+        JOIN request_route d ON d.request_id = i.id AND d.sip_domain = e.access_edge
     ) THEN
         RAISE EXCEPTION 'a SIP domain is never an Access Edge of its own request'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'request_domain_is_no_host';
     END IF;
+END $$;
+COMMENT ON FUNCTION pic_are_whole(bigint[]) IS
+    'docs/field.md#edges-and-domains: refuses requests that do not carry what a request must carry';
+CREATE FUNCTION request_is_whole() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pic_are_whole(ARRAY(SELECT id FROM added));
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION request_is_whole() IS
-    'docs/field.md#edges-and-domains: what a request must carry, checked when the statement that stores it ends';
+    'what a request must carry, checked when the statement that stores it ends';
 CREATE TRIGGER request_whole AFTER INSERT ON request REFERENCING NEW TABLE AS added
     FOR EACH STATEMENT EXECUTE FUNCTION request_is_whole();
 

@@ -206,6 +206,37 @@ END $$;
 COMMENT ON FUNCTION pic_end(bigint[], text, text, text, bigint, timestamptz) IS
     'ends those of the given requests that are pending, as provisioned, rejected (for a reason; their findings stay) or withdrawn, with an event by that actor, of the staff with an entry in the audit; tells which: the others had ended before';
 
+-- In place: the request keeps its reference, its timeline and its place in the queue. A check that is under
+-- way loses its lease, and what it found is dropped.
+CREATE FUNCTION pic_correct(
+    of_service bigint, of_reference text, to_deployment text, edges text[], domain_edges smallint[], domains text[]
+) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    now_at constant timestamptz := pic_now();
+    corrected bigint;
+BEGIN
+    UPDATE work w SET due_at = now_at, attempts = 0, checked_at = NULL, again = false, lease_token = NULL, lease_until = NULL
+    FROM request r
+    WHERE r.reference = of_reference AND r.service_id = of_service AND r.kind <> 'cancel' AND w.request_id = r.id
+    RETURNING r.id INTO corrected;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    UPDATE request SET deployment = to_deployment WHERE id = corrected;
+    DELETE FROM finding WHERE request_id = corrected;
+    DELETE FROM check_progress WHERE request_id = corrected;
+    DELETE FROM request_edge WHERE request_id = corrected;
+    INSERT INTO request_edge (request_id, ordinal, access_edge)
+    SELECT corrected, e.ordinal, e.name FROM unnest(edges) WITH ORDINALITY AS e (name, ordinal);
+    INSERT INTO request_route (request_id, edge, sip_domain)
+    SELECT corrected, d.edge, d.name FROM unnest(domain_edges, domains) AS d (edge, name);
+    PERFORM pic_are_whole(ARRAY[corrected]);
+    PERFORM pic_append_event(ARRAY[corrected], now_at, 'administrator', 'corrected');
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION pic_correct(bigint, text, text, text[], smallint[], text[]) IS
+    'gives a pending request of the service other routes and has it checked from the beginning, and says whether it did: not when it has ended, nor a cancel';
+
 CREATE FUNCTION pic_check_again(id bigint, not_within interval) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE work SET due_at = pic_now(), attempts = 0, again = lease_token IS NOT NULL

@@ -127,10 +127,9 @@ pub struct Facts {
     pub blocked: bool,
     /// Whether a later request of the same service has been provisioned.
     pub superseded: bool,
-    /// Whether a domain of its service went over to another service since it was provisioned.
-    pub lost: bool,
-    /// Whether its service has anything in force.
-    pub holds: bool,
+    /// Whether domains of its service went over to another service since it was provisioned: `None`
+    /// if not, and then whether nothing is left.
+    pub moved_away: Option<bool>,
 }
 
 // As `request_summary` has them.
@@ -142,8 +141,7 @@ row_column!(
         submitted_at,
         blocked,
         superseded,
-        lost,
-        holds,
+        moved_away: lost.then_some(!holds),
     })
 );
 
@@ -190,11 +188,11 @@ impl Standing {
             (State::Pending(_), _) => Self::Checking { overdue },
             (State::Provisioned { .. }, _) if facts.superseded => Self::Superseded,
             (State::Provisioned { .. }, Kind::Cancel) => Self::Cancelled,
-            (State::Provisioned { .. }, Kind::Initiate | Kind::Update) if facts.lost => {
-                Self::MovedAway { all: !facts.holds }
-            }
-            (State::Provisioned { .. }, Kind::Initiate | Kind::Update) => Self::InForce {
-                at_risk: facts.blocked,
+            (State::Provisioned { .. }, Kind::Initiate | Kind::Update) => match facts.moved_away {
+                Some(all) => Self::MovedAway { all },
+                None => Self::InForce {
+                    at_risk: facts.blocked,
+                },
             },
             (State::Rejected { reason, .. }, _) => Self::Rejected(reason),
             (State::Withdrawn { .. }, _) => Self::Withdrawn,

@@ -374,8 +374,7 @@ impl Request {
                 .iter()
                 .any(|finding| finding.severity == Severity::Blocking),
             superseded: self.superseded,
-            lost: !self.lost.is_empty(),
-            holds: self.holds,
+            moved_away: (!self.lost.is_empty()).then_some(!self.holds),
         }
     }
 }

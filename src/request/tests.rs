@@ -118,8 +118,7 @@ fn what_people_are_told_follows_from_state_clock_and_findings() {
                 submitted_at: start,
                 blocked,
                 superseded,
-                lost: false,
-                holds: true,
+                moved_away: None,
             },
             &clocks,
             now,
@@ -173,8 +172,7 @@ fn what_people_are_told_follows_from_state_clock_and_findings() {
             submitted_at: start,
             blocked: true,
             superseded,
-            lost: true,
-            holds,
+            moved_away: Some(!holds),
         };
         assert_eq!(Standing::of(&facts, &clocks, hours(99)), standing);
     }

@@ -1,11 +1,13 @@
 //! The pages of a service: signing in, the hub, and the list of routes.
 
+mod correct;
 mod edit;
 mod end;
+mod review;
 pub mod view;
 
 use axum::{
-    extract::State,
+    extract::{Query, State},
     http::{HeaderValue, StatusCode, header},
     response::{AppendHeaders, IntoResponse as _, Redirect, Response},
 };
@@ -30,10 +32,12 @@ use crate::{
             findings::Findings,
             moved::{Moved, has_moved},
             routes_of,
+            view::Hidden,
         },
         wording,
     },
-    secret::ManagementKey,
+    secret::{ManagementKey, SessionToken},
+    server::network::Network,
     session::{self, SignedIn, store as sessions},
     web::{
         client::Client,
@@ -50,17 +54,34 @@ use crate::{
 const NOT_OPENED: &str =
     "No service is opened by this number and this key together. Check both against the receipt";
 
+/// The query of `GET /service`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Then {
+    /// `edit`: go on to the form that changes the service.
+    then: String,
+}
+
 /// `GET /service`: the hub for clients that are signed in, the sign-in form for others.
 pub(crate) async fn service(
     State(site): State<Arc<Site>>,
     State(pool): State<PgPool>,
+    Query(Then { then }): Query<Then>,
     signed_in: Option<SignedIn>,
 ) -> Result<Response, Error> {
+    let goes_on = then == "edit";
     match signed_in {
+        Some(_) if goes_on => Ok(Redirect::to(EDIT).into_response()),
         Some(signed_in) => hub(&site, &store::look_up(&pool, signed_in.service).await?),
-        None => sign_in_page(&site, "", None),
+        None => {
+            let action = if goes_on { EDIT } else { "/service" };
+            sign_in_page(&site, action, Vec::new(), "", None)
+        }
     }
 }
+
+/// The form that changes a service.
+const EDIT: &str = "/service/edit";
 
 /// The fields of `POST /service`.
 #[derive(Default, Deserialize)]
@@ -78,13 +99,15 @@ pub(crate) async fn sign_in(
     Client(network): Client,
     Fields(form): Fields<SignInForm>,
 ) -> Result<Response, Error> {
-    let success = site.throttle.sign_ins.take(network)?;
-    let number = AgreementNumber::parse_to_find(&form.number).ok();
-    let key = ManagementKey::parse(&form.management_key);
-    let opened = sessions::open(&pool, number.as_ref(), key.as_ref()).await?;
+    let opened = open(&site, &pool, network, &form).await?;
     let Some(token) = opened else {
-        success.give_back();
-        return sign_in_page(&site, &form.number, Some(NOT_OPENED));
+        return sign_in_page(
+            &site,
+            "/service",
+            Vec::new(),
+            &form.number,
+            Some(NOT_OPENED),
+        );
     };
     // The browser loses its earlier session, so that session is ended.
     if let Some(earlier) = earlier {
@@ -98,8 +121,28 @@ pub(crate) async fn sign_in(
         .into_response())
 }
 
+/// A new session of the service that number and key open together; `None`: they open none.
+async fn open(
+    site: &Site,
+    pool: &PgPool,
+    network: Network,
+    form: &SignInForm,
+) -> Result<Option<SessionToken>, Error> {
+    let success = site.throttle.sign_ins.take(network)?;
+    let number = AgreementNumber::parse_to_find(&form.number).ok();
+    let key = ManagementKey::parse(&form.management_key);
+    let opened = sessions::open(pool, number.as_ref(), key.as_ref()).await?;
+    if opened.is_none() {
+        success.give_back();
+    }
+    Ok(opened)
+}
+
+/// The sign-in form, which sends `hidden` on to `action`.
 fn sign_in_page(
     site: &Site,
+    action: &'static str,
+    hidden: Vec<Hidden>,
     number: &str,
     problem: Option<&'static str>,
 ) -> Result<Response, Error> {
@@ -107,6 +150,8 @@ fn sign_in_page(
     shell.error = problem.is_some();
     let view = SignInPage {
         shell,
+        action,
+        hidden,
         number: Field {
             value: number.into(),
             errors: problem.iter().map(|text| (*text).into()).collect(),
@@ -122,7 +167,9 @@ fn sign_in_page(
     response
         .extensions_mut()
         .insert(Problem::field("number", message));
-    response.extensions_mut().insert(FailedTry);
+    if problem == Some(NOT_OPENED) {
+        response.extensions_mut().insert(FailedTry);
+    }
     Ok(response)
 }
 

@@ -94,6 +94,41 @@ pub async fn look_up(pool: &PgPool, id: ServiceId) -> Result<Service, db::Error>
     })
 }
 
+/// Gives the pending request `reference` of `service` other routes, in place, and has it checked from
+/// the beginning; `false`: it has ended.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is unreachable or refuses; then nothing has changed.
+pub async fn correct(
+    pool: &PgPool,
+    service: ServiceId,
+    reference: Reference,
+    deployment: Deployment,
+    routes: &[EdgeRoutes],
+) -> Result<bool, db::Error> {
+    let edges: Vec<&str> = routes.iter().map(|of| of.edge.as_str()).collect();
+    let (mut places, mut domains) = (Vec::<i16>::new(), Vec::new());
+    for (place, of) in (1..).zip(routes) {
+        for domain in &of.domains {
+            places.push(place);
+            domains.push(domain.as_str());
+        }
+    }
+    let done = sqlx::query_scalar!(
+        r#"SELECT pic_correct($1, $2, $3, $4::text[], $5::smallint[], $6::text[]) AS "done!""#,
+        service.0,
+        reference as _,
+        deployment as _,
+        &edges as _,
+        &places,
+        &domains as _,
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(done)
+}
+
 /// Whether `key` is the management key of `service`.
 ///
 /// # Errors

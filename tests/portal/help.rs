@@ -192,7 +192,7 @@ async fn addresses_are_written_without_scripts() {
     ] {
         let page = portal.post("/help/address", &[("address", typed)]).await;
         assert_eq!(page.status, StatusCode::OK, "{typed}");
-        assert_eq!(page.header("cache-control"), "no-store");
+        assert_eq!(page.header("cache-control"), "private, no-cache");
         let shown = page.elements();
         let result = shown.iter().find(|it| it.get("id") == Some("written"));
         assert_eq!(result.unwrap().text, written, "{typed}");

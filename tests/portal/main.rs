@@ -15,6 +15,7 @@ mod help;
 mod house;
 mod import;
 mod journey;
+mod kept;
 mod live;
 mod metrics;
 mod model;

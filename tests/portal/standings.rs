@@ -220,7 +220,7 @@ async fn an_update_and_a_cancel_are_told_as_what_they_are() {
     assert!(receipt.body.contains("Cancellation received"));
     for untrue in [
         "DNS records",
-        "is provisioned",
+        "your request is provisioned",
         "aria-current=\"true\">Request federation",
     ] {
         assert!(!receipt.body.contains(untrue), "{untrue}: {}", receipt.body);

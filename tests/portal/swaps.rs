@@ -87,14 +87,14 @@ async fn held_by(portal: &TestApp, reference: &str) -> Vec<String> {
     .unwrap()
 }
 
-async fn claim(portal: &TestApp, most: u32) -> Claim {
+pub(crate) async fn claim(portal: &TestApp, most: u32) -> Claim {
     store::claim(portal.pool(), store::Place::Pending, most, LEASE)
         .await
         .unwrap()
 }
 
 /// Settles as the worker does: repeated after each conflict.
-async fn settle(pool: &PgPool, claim: &Claim, proofs: &[Proof]) -> Settled {
+pub(crate) async fn settle(pool: &PgPool, claim: &Claim, proofs: &[Proof]) -> Settled {
     let verdicts = Verdicts {
         proofs: proofs.to_vec(),
         ..Verdicts::default()

@@ -1,14 +1,14 @@
 //! The status page: how a request stands, what happens next, and who must act.
 
 use axum::{
-    extract::{OriginalUri, State},
+    extract::{OriginalUri, Query, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
     response::{IntoResponse, Redirect, Response},
 };
-use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::{
+    again::{again, asked},
     findings::Findings,
     load::{ReferencePath, Requests, parse_reference},
     moved::{Moved, has_moved},
@@ -16,14 +16,15 @@ use super::{
     routes_of,
     tag::{Edition, Face},
     tasks::Tasks,
-    view::{Event, Overdue, StatusPage, Steps},
+    timeline::{earlier_events, timeline_entry},
+    view::{Overdue, StatusPage, Steps},
 };
 use crate::{
     db::{PgPool, notify::Notifier},
     error::{Error, FailedTry, Problem},
     readiness::{Code, Finding, Mode, ProofMode, wording::Teller},
     request::{
-        Actor, Deployment, EventCode, Kind, Standing, State as Stored, live,
+        Deployment, EventCode, Kind, Standing, State as Stored, live,
         loader::{Lookup, Visitor},
         store::{self, Request},
         wording::{self, Words},
@@ -34,7 +35,6 @@ use crate::{
         conditional,
         form::Fields,
         page,
-        parts::count,
         shell::Section,
         site::Site,
         when::{between, span, when},
@@ -55,11 +55,28 @@ pub(crate) async fn status(
     State(edition): State<Edition>,
     reference: ReferencePath,
     OriginalUri(uri): OriginalUri,
+    Query(After { again }): Query<After>,
     asked: HeaderMap,
 ) -> Result<Response, Error> {
     let reference = parse_reference(&reference, &uri)?;
     let session = session::brought(&requests.site, &asked);
-    find(&requests, &edition, Lookup { reference, session }, &asked).await
+    let look = Lookup { reference, session };
+    if !again.is_empty() && Face::preferred(&asked) == Face::Page {
+        // What became of *Check again* is shown once, and not kept.
+        let found = requests.loader.whole(look).await?;
+        let (request, visitor) = found.ok_or(Error::NoRequest)?;
+        note_use(&requests.pool, look, visitor).await?;
+        return show(&requests, &request, visitor.is_own, None, &again).await;
+    }
+    find(&requests, &edition, look, &asked).await
+}
+
+/// The query of a request's page.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct After {
+    /// Set by *Check again*: when the checks had last run, in seconds, or `early`.
+    again: String,
 }
 
 async fn find(
@@ -93,7 +110,7 @@ async fn find(
             &request,
             &proof::needed(requests, &request).await?,
         ),
-        Face::Page => show(requests, &request, visitor.is_own, None).await?,
+        Face::Page => show(requests, &request, visitor.is_own, None, "").await?,
     };
     response.headers_mut().extend(face.headers());
     face.tag(
@@ -145,7 +162,7 @@ pub(crate) async fn withdraw(
         } else {
             "That is not the management key of this service. It stands on the receipt: 26 letters and digits in groups of four"
         };
-        let mut response = show(&requests, &request, false, Some(message)).await?;
+        let mut response = show(&requests, &request, false, Some(message), "").await?;
         if !form.management_key.trim().is_empty() {
             response.extensions_mut().insert(FailedTry);
         }
@@ -164,13 +181,19 @@ async fn show(
     request: &Request,
     is_own: bool,
     wrong_key: Option<&'static str>,
+    again: &str,
 ) -> Result<Response, Error> {
     let mut view = view(
         &requests.site,
         request,
         &proof::needed(requests, request).await?,
+        is_own,
     );
-    view.is_own = is_own;
+    view.note = note(request, again);
+    if !view.note.is_empty() {
+        // Digits, or `early`: else there is no note.
+        view.address = format!("{}?again={again}", view.address);
+    }
     let mut code = StatusCode::OK;
     if let Some(message) = wrong_key {
         code = StatusCode::UNPROCESSABLE_ENTITY;
@@ -190,7 +213,21 @@ async fn show(
     Ok(response)
 }
 
-fn view<'a>(site: &'a Site, request: &Request, needed: &[Needed]) -> StatusPage<'a> {
+/// What became of *Check again*, by what it put into the address.
+fn note(request: &Request, again: &str) -> &'static str {
+    let before = again.parse::<i64>();
+    let last = request.checked_at.map_or(0, |at| at.timestamp());
+    match before {
+        _ if again == "early" => {
+            "Nothing was checked: the last check was a moment ago. Ask again in a moment."
+        }
+        Ok(before) if last > before => "Checked just now. What was found is below.",
+        Ok(_) => "A check was asked for. Its result is shown here in a moment.",
+        Err(_) => "",
+    }
+}
+
+fn view<'a>(site: &'a Site, request: &Request, needed: &[Needed], is_own: bool) -> StatusPage<'a> {
     let now = request.now;
     let standing = Standing::of(&request.facts(), &site.clocks, now);
     let (tag, tone) = wording::tag(standing, request.kind);
@@ -248,6 +285,7 @@ fn view<'a>(site: &'a Site, request: &Request, needed: &[Needed]) -> StatusPage<
         findings: told_of(site, request, standing),
         proof,
         steps: steps(site, request, standing),
+        asked: asked(request, is_own),
         routes: routes_of(&request.routes),
         timeline: request
             .events
@@ -257,8 +295,21 @@ fn view<'a>(site: &'a Site, request: &Request, needed: &[Needed]) -> StatusPage<
             .collect(),
         earlier: earlier_events(&request.events),
         version: live::version(&request.summary(), &site.clocks),
-        can_withdraw: request.state.pending().is_some(),
-        is_own: false,
+        warning: if pending && request.deployment == Some(Deployment::Split) {
+            "Leave external communications off online until this request is provisioned."
+        } else {
+            ""
+        },
+        note: "",
+        address: format!("/requests/{}", request.reference),
+        correct: match request.kind {
+            Kind::Initiate | Kind::Update if pending && is_own => "/service/edit",
+            Kind::Initiate | Kind::Update if pending => "/service?then=edit",
+            Kind::Initiate | Kind::Update | Kind::Cancel => "",
+        },
+        again: again(request),
+        can_withdraw: pending,
+        is_own,
         withdraw_errors: Vec::new(),
     }
 }
@@ -334,50 +385,4 @@ fn steps(site: &Site, request: &Request, standing: Standing) -> Option<Steps> {
             .collect(),
         split: request.deployment == Some(Deployment::Split),
     })
-}
-
-/// How many events came before `events`, which are all that is shown, as a sentence; or empty.
-pub(crate) fn earlier_events(events: &[store::Event]) -> String {
-    match usize::try_from(store::earlier(events)).unwrap_or(usize::MAX) {
-        0 => String::new(),
-        more => format!(
-            "{} not shown.",
-            count(more, "earlier event is", "earlier events are")
-        ),
-    }
-}
-
-/// How often an event happened, as a sentence after a space; empty if once.
-pub(crate) fn how_often(event: &store::Event) -> String {
-    let at = |at: DateTime<Utc>| at.format("%-d %B %Y at %H:%M UTC");
-    event.last_at.map_or_else(String::new, |last_at| {
-        format!(
-            " It happened {} times, first on {}, last on {}.",
-            event.times,
-            at(event.at),
-            at(last_at)
-        )
-    })
-}
-
-/// An entry of the timeline.
-pub(crate) fn timeline_entry(
-    event: &store::Event,
-    kind: Kind,
-    provider: &str,
-    now: DateTime<Utc>,
-) -> Event {
-    let by = match event.actor {
-        Actor::Administrator => "By you",
-        Actor::Staff => "By support",
-        Actor::Portal => "By the portal",
-    };
-    let domain = event.subject.as_ref().map_or("", |domain| domain.as_str());
-    let entry = event.code.entry(kind);
-    let text = entry.text(provider, domain);
-    Event {
-        when: when(event.latest(), now),
-        title: entry.title.into(),
-        text: format!("{by}. {text}{}", how_often(event)),
-    }
 }

@@ -285,6 +285,9 @@ pub struct StatusPage<'a> {
     pub proof: proof::Section,
     /// Once the routes are in force, the commands for the administrator's own servers.
     pub steps: Option<Steps>,
+    /// Programme, number and users, each with its name. The number is masked for whoever is not
+    /// signed in to the service.
+    pub asked: Vec<(&'static str, String)>,
     /// The routes asked for, by edge.
     pub routes: Vec<EdgeText>,
     /// The newest first.
@@ -293,6 +296,16 @@ pub struct StatusPage<'a> {
     pub earlier: String,
     /// The version of what is shown: a `status` event with the same version has nothing new.
     pub version: String,
+    /// What must not be done online before it is provisioned; or empty.
+    pub warning: &'static str,
+    /// What became of *Check again*, once it was pressed; or empty.
+    pub note: &'static str,
+    /// The address of the page with that note.
+    pub address: String,
+    /// Where what is asked for can be corrected now; or empty.
+    pub correct: &'static str,
+    /// The names of a request that ended without its routes, to start again with.
+    pub again: Option<Again>,
     /// Whether the request may be withdrawn now.
     pub can_withdraw: bool,
     /// Whether the client is signed in to the request's service, and needs no key.
@@ -308,6 +321,15 @@ impl StatusPage<'_> {
             ..Field::new("management_key")
         }
     }
+}
+
+/// A form that is filled in with the names of another request.
+#[derive(Clone, Debug)]
+pub struct Again {
+    /// The address of the form.
+    pub action: &'static str,
+    /// Its fields.
+    pub hidden: Vec<Hidden>,
 }
 
 /// What is left to do on the administrator's own servers.

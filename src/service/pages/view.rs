@@ -20,6 +20,10 @@ use crate::{
 pub struct SignInPage<'a> {
     /// The frame of the page.
     pub shell: Shell<'a>,
+    /// The address that the form is sent to.
+    pub action: &'static str,
+    /// What was typed into a form before the session ended, and is sent on.
+    pub hidden: Vec<Hidden>,
     /// `number`.
     pub number: Field,
     /// `management_key`; what was typed is never sent back.
@@ -111,6 +115,10 @@ pub struct EditPage<'a> {
     pub general: Vec<Problem>,
     /// The reference of the pending request, which blocks the update.
     pub pending: Option<String>,
+    /// The reference of the pending request that is corrected; empty for an update.
+    pub corrects: String,
+    /// What was typed, as hidden fields.
+    pub hidden: Vec<Hidden>,
 }
 
 impl EditPage<'_> {
@@ -153,9 +161,11 @@ pub struct ChangeLine {
 pub struct ReviewPage<'a> {
     /// The frame of the page.
     pub shell: Shell<'a>,
+    /// The reference of the pending request that is corrected; empty for an update.
+    pub corrects: String,
     /// All changes.
     pub changes: Vec<ChangeLine>,
-    /// The routes in force.
+    /// The routes in force, or those that the pending request asks for so far.
     pub now: Vec<EdgeText>,
     /// What will be in force.
     pub after: Vec<EdgeText>,

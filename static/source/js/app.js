@@ -10,6 +10,7 @@ import { edgesInPlace } from "./edges.js";
 import { livePage } from "./live.js";
 import { sendOnce } from "./once.js";
 import { printButtons } from "./print.js";
+import { showButtons } from "./show.js";
 import { tips } from "./tips.js";
 
 // The components look for this class; browsers without modules never come here.
@@ -21,6 +22,7 @@ createAll(ErrorSummary);
 focusTarget();
 copyButtons();
 printButtons();
+showButtons();
 addressTool();
 edgesInPlace(tips());
 sendOnce();

@@ -129,6 +129,9 @@ impl Places<'_> {
             ("deployment", "on_premises"),
             ("submission_id", &id),
             ("confirm_edge_change", "on"),
+            ("corrects", ""),
+            ("number", "1234567"),
+            ("management_key", ""),
             ("action", "submit"),
         ];
         let forms: [(&str, Fields<'_>); 8] = [
