@@ -88,9 +88,6 @@ async fn through_every_form(scripts: bool) {
     // Forms that answer on the same page: with mistakes.
     let wrong = "!!document.querySelector('.govuk-error-summary')";
     let blank = "!document.querySelector('.govuk-error-summary')";
-    page.open("/check").await;
-    let typed = [("#edge", "1"), ("#domains", "contoso")];
-    there_and_back(&page, &typed, "Check now", blank, wrong).await;
     page.open("/status").await;
     there_and_back(&page, &[("#q", "!")], "Check", blank, wrong).await;
     if !scripts {
