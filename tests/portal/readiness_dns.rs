@@ -3,6 +3,7 @@
 mod answers;
 mod fuzz;
 mod servers;
+mod slips;
 mod words;
 
 use std::{fmt::Write as _, time::Duration};

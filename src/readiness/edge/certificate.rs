@@ -107,9 +107,13 @@ fn astray(trust: Trust) -> Option<String> {
         }
         Trust::IssuerNotYetValid => "a certificate above it is not valid yet",
         Trust::Weak { hash, own } => {
-            let which = if own { "it" } else { "a certificate above it" };
+            let which = if own {
+                "it is"
+            } else {
+                "a certificate above it was"
+            };
             return Some(format!(
-                "{which} is signed with {hash}, which is no longer accepted: SHA-256 or better is needed"
+                "{which} signed with {hash}, which is no longer accepted: SHA-256 or better is needed"
             ));
         }
         Trust::ShortKey(bits) => {

@@ -29,7 +29,10 @@ impl Sights {
                 Outcome::NotFromHere => &mut sights.unseen,
                 _ => &mut sights.dead,
             };
-            kept.push(line(failure.address, &says(failure.outcome)));
+            kept.push(line(
+                failure.address,
+                &says(failure.address, failure.outcome),
+            ));
         }
         for shown in facts.shown.iter().filter(|it| it.proof == Proof::Failed) {
             let what = "it shows a certificate, but does not prove that it holds the key";
@@ -50,10 +53,13 @@ impl Sights {
     }
 }
 
-fn says(outcome: Outcome) -> String {
+fn says(address: IpAddr, outcome: Outcome) -> String {
     let what = match outcome {
+        Outcome::NotFromHere if address.is_ipv6() => {
+            "not looked at: this portal has no way to IPv6 addresses, which says nothing about it"
+        }
         Outcome::NotFromHere => {
-            "not looked at: this portal has no way to such an address, which says nothing about it"
+            "not looked at: this portal cannot connect to it now, which says nothing about it"
         }
         Outcome::Refused => "the connection is refused",
         Outcome::NoRoute => "there is no route to it from here",
