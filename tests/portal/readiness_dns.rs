@@ -2,6 +2,7 @@
 
 mod answers;
 mod fuzz;
+mod resolvers;
 mod servers;
 mod slips;
 mod words;
