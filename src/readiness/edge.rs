@@ -7,6 +7,8 @@ mod certificate;
 mod pool;
 mod reach;
 
+pub use self::reach::connections;
+
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
@@ -140,6 +142,10 @@ fn looked_at(
     }
     if let Some(fine) = findings.iter_mut().find(|it| it.code == Code::Certificate) {
         fine.found.extend(Evidence::lines(&sights.unseen));
+    }
+    if let Some(first) = findings.first_mut() {
+        let connected = reach::connected(facts, shown_as);
+        first.found.extend(Evidence::lines(connected));
     }
     if !sights.dead.is_empty() {
         let expected = "a certificate on port 5061 at every address";
