@@ -140,12 +140,12 @@ fn looked_at(
         let skipped = Finding::skipped(Code::Certificate, name, code);
         return vec![Finding::new(code, name, expected, lines), skipped];
     }
-    if let Some(fine) = findings.iter_mut().find(|it| it.code == Code::Certificate) {
-        fine.found.extend(Evidence::lines(&sights.unseen));
-    }
     if let Some(first) = findings.first_mut() {
         let connected = reach::connected(facts, shown_as);
         first.found.extend(Evidence::lines(connected));
+    }
+    if let Some(fine) = findings.iter_mut().find(|it| it.code == Code::Certificate) {
+        fine.found.extend(Evidence::lines(&sights.unseen));
     }
     if !sights.dead.is_empty() {
         let expected = "a certificate on port 5061 at every address";

@@ -201,7 +201,7 @@ pub(super) static CERTIFICATE_UNKNOWN: Entry = Entry {
     text: "Something about it is not known to this portal, so nobody here can say whether it leads to a trusted root. That is not held against it: other programs may follow it. A plain certificate of a public authority can always be checked.",
     lines: &[Line::Handshake],
     help: Help {
-        means: "The certificate on port 5061, or one above it, has something that the portal cannot judge: a critical extension, a kind of signature, or two authorities of one name.",
+        means: "The certificate on port 5061, or one above it, has something that the portal cannot judge: a critical extension, a kind of signature, two authorities of one name, or an authority in the place of the server.",
         why: "What cannot be checked is neither proof nor a fault. Programs differ in what they know, so some partners will accept it, and others may not.",
         steps: &[
             "See what it is, below, and ask your certificate authority whether a certificate without it can be had.",

@@ -259,11 +259,6 @@ pub static REASONS: &[Reason] = &[
     ),
     of(
         UNTRUSTED,
-        "an authority's own certificate",
-        "Assign the server's own certificate to the external interface, or ask for one with the names below.",
-    ),
-    of(
-        UNTRUSTED,
         "an authority above it may not issue it",
         "Ask an authority that may for a certificate with the names below.",
     ),

@@ -32,7 +32,7 @@ const TROUBLES: [Trouble; 9] = [
     Trouble::Busy,
 ];
 
-const TRUSTS: [Trust; 14] = [
+const TRUSTS: [Trust; 13] = [
     Trust::SelfSigned,
     Trust::Incomplete { sent: 1 },
     Trust::UnknownRoot,
@@ -49,7 +49,6 @@ const TRUSTS: [Trust; 14] = [
     Trust::ShortKey(1024),
     Trust::Signature,
     Trust::Purpose,
-    Trust::Authority,
     Trust::NotPermitted,
     Trust::Unreadable,
     Trust::Unfollowed(Limit::Signature),
