@@ -11,7 +11,7 @@ use openssl::{
 };
 use pic_portal::readiness::{Severity, edge};
 use rcgen::{
-    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair,
+    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose as Purpose, KeyPair,
     PKCS_ECDSA_P384_SHA384, SanType, date_time_ymd,
 };
 use tokio::net::TcpStream;
@@ -158,27 +158,16 @@ fn subject(mut params: CertificateParams, name: &str) -> CertificateParams {
     params
 }
 
-/// Chains, dates, names and purposes.
-#[tokio::test]
-async fn certificates() {
-    let root = Authority::root();
-    let between = root.below(authority("Between"));
+/// A row of the matrix: what is shown, and by which certificates.
+type Row = (&'static str, Issued);
+
+fn chains(root: &Authority, between: &Authority) -> Vec<Row> {
     let dated = |first: i32, last: i32, mut params: CertificateParams| {
         params.not_before = date_time_ymd(first, 1, 1);
         params.not_after = date_time_ymd(last, 1, 1);
         params
     };
     let good = || server(&NAMES);
-    let purposes = |purposes: &[ExtendedKeyUsagePurpose]| {
-        let mut params = good();
-        params.extended_key_usages = purposes.to_vec();
-        params
-    };
-    let with = |names: &[SanType]| {
-        let mut params = subject(server(&[]), HOST);
-        params.subject_alt_names = names.to_vec();
-        params
-    };
     let old = root.below(dated(2020, 2021, authority("Old")));
     let early = root.below(dated(2030, 2040, authority("Early")));
     let mut lonely = between.issue(&good());
@@ -188,9 +177,7 @@ async fn certificates() {
     swapped.chain.swap(1, 2);
     let mut not_it = between.issue(&good());
     not_it.chain[1] = root.below(authority("Between")).der();
-    let address = SanType::IpAddress([192, 0, 2, 7].into());
-    use ExtendedKeyUsagePurpose as Purpose;
-    let rows = [
+    vec![
         ("in full", between.issue(&good())),
         ("by the root itself", root.issue(&good())),
         ("in another order, with the root", swapped),
@@ -219,6 +206,23 @@ async fn certificates() {
             params.not_after = date_time_ymd(2026, 3, 9);
             between.issue(&params)
         }),
+    ]
+}
+
+fn names_and_purposes(between: &Authority) -> Vec<Row> {
+    let good = || server(&NAMES);
+    let purposes = |purposes: &[Purpose]| {
+        let mut params = good();
+        params.extended_key_usages = purposes.to_vec();
+        params
+    };
+    let with = |names: &[SanType]| {
+        let mut params = subject(server(&[]), HOST);
+        params.subject_alt_names = names.to_vec();
+        params
+    };
+    let address = SanType::IpAddress([192, 0, 2, 7].into());
+    vec![
         (
             "for servers and clients",
             between.issue(&purposes(&[Purpose::ServerAuth, Purpose::ClientAuth])),
@@ -278,9 +282,17 @@ async fn certificates() {
             "another subject",
             between.issue(&subject(good(), "other.example")),
         ),
-    ];
-    let rows = rows.map(|(what, issued)| (what.to_owned(), issued, Mode::Released(WINDOWS_2019)));
-    let (good, bad) = compare(&root, rows).await;
+    ]
+}
+
+/// Chains, dates, names and purposes.
+#[tokio::test]
+async fn certificates() {
+    let root = Authority::root();
+    let between = root.below(authority("Between"));
+    let rows = [chains(&root, &between), names_and_purposes(&between)].concat();
+    let shown = |(what, issued): Row| (what.to_owned(), issued, Mode::Released(WINDOWS_2019));
+    let (good, bad) = compare(&root, rows.into_iter().map(shown)).await;
     assert!(good > 8 && bad > 12, "{good} {bad}");
 }
 
