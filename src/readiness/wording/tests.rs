@@ -1,3 +1,5 @@
+mod reasons;
+
 use super::*;
 use crate::names::{AccessEdge, Fqdn};
 
