@@ -16,7 +16,7 @@ use crate::{
     names::{AccessEdge, EdgeRoutes, SipDomain},
     request::{
         Asked, Deployment, MAX_DOMAINS, MAX_EDGES, Routes, RoutesProblem, Wanted,
-        reference::SubmissionId,
+        reference::{Reference, SubmissionId},
     },
     secret::Secret,
 };
@@ -123,7 +123,7 @@ impl<'a> Grouping<'a> {
             line,
             provisioned,
             submitted_at,
-            submission_hash: id.hash(),
+            reference: Reference::derive(self.secret, &id),
             asked: Asked::Initiate(wanted),
         });
     }

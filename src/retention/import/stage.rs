@@ -40,7 +40,7 @@ pub(super) async fn prepare(connection: &mut PgConnection) -> Result<DateTime<Ut
              submitted_at timestamptz, access_edge text COLLATE \"C\", sip_domain text COLLATE \"C\");
          CREATE TEMPORARY TABLE import_request (
              place bigint, line bigint, grp bytea, programme text, number text, deployment text, provisioned boolean,
-             submitted_at timestamptz, submission_hash bytea, content_hash bytea, token text,
+             submitted_at timestamptz, content_hash bytea, token text,
              reference text, request_id bigint, service_id bigint);
          CREATE TEMPORARY TABLE import_edge (place bigint, ordinal smallint, access_edge text);
          CREATE TEMPORARY TABLE import_route (place bigint, edge smallint, sip_domain text COLLATE \"C\");",
@@ -163,7 +163,7 @@ pub(super) async fn compare(
     // Of what was imported before, nothing is done, so nothing can be in its way.
     let held: Vec<i64> = sqlx::query_scalar(
         "SELECT r.line FROM pg_temp.import_row r JOIN route x ON x.sip_domain = r.sip_domain
-         WHERE NOT EXISTS (SELECT FROM pg_temp.import_request i JOIN request q ON q.submission_hash = i.submission_hash
+         WHERE NOT EXISTS (SELECT FROM pg_temp.import_request i JOIN request q ON q.reference = i.reference
                            WHERE i.grp = r.grp)
          ORDER BY r.line LIMIT $1",
     )
@@ -178,7 +178,7 @@ pub(super) async fn compare(
         ));
     }
     let other: Vec<i64> = sqlx::query_scalar(
-        "SELECT i.line FROM pg_temp.import_request i JOIN request q ON q.submission_hash = i.submission_hash
+        "SELECT i.line FROM pg_temp.import_request i JOIN request q ON q.reference = i.reference
          WHERE q.content_hash <> i.content_hash ORDER BY i.line LIMIT $1",
     )
     .bind(MOST)
@@ -204,7 +204,8 @@ pub(super) struct Counts {
 
 /// Forgets the requests that were imported before, and counts the others.
 pub(super) async fn counts(connection: &mut PgConnection) -> Result<Counts, Error> {
-    let known = "DELETE FROM pg_temp.import_request i USING request q WHERE q.submission_hash = i.submission_hash";
+    let known =
+        "DELETE FROM pg_temp.import_request i USING request q WHERE q.reference = i.reference";
     sqlx::query(known).execute(&mut *connection).await?;
     Ok(sqlx::query_as(
         "SELECT count(*) FILTER (WHERE provisioned) AS provisioned, count(*) FILTER (WHERE NOT provisioned) AS pending,
@@ -291,7 +292,7 @@ pub(super) async fn store(
 /// themselves if that fails: everything is stored already.
 pub(super) async fn finish(connection: &mut PgConnection) {
     let told = async {
-        sqlx::raw_sql("ANALYZE service, request, request_edge, request_route, route, event, work")
+        sqlx::raw_sql("ANALYZE service, request, request_route, route, event, work")
             .execute(&mut *connection)
             .await?;
         sqlx::query!("SELECT pg_notify($1, '')", WORK_CHANNEL)

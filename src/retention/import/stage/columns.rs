@@ -90,7 +90,7 @@ pub(in super::super) struct NewRequest {
     pub(in super::super) line: u64,
     pub(in super::super) provisioned: bool,
     pub(in super::super) submitted_at: Option<DateTime<Utc>>,
-    pub(in super::super) submission_hash: [u8; 32],
+    pub(in super::super) reference: Reference,
     pub(in super::super) asked: Asked,
 }
 
@@ -118,16 +118,15 @@ impl Requests {
         // Writing to a String cannot fail.
         let _ = writeln!(
             self.heads,
-            "{place}\t{line}\t{}\t{}\t{}\t{}\t{provisioned}\t{}\t{}\t{}\t{}\t{}",
+            "{place}\t{line}\t{}\t{}\t{}\t{}\t{provisioned}\t{}\t{}\t{}\t{}",
             bytes(&request.group),
             wanted.programme.as_str(),
             wanted.number.as_str(),
             Deployment::as_str(wanted.deployment),
             moment(request.submitted_at),
-            bytes(&request.submission_hash),
             bytes(&asked.content_hash()),
             ServiceToken::random().as_str(),
-            Reference::random(),
+            request.reference,
         );
         for (ordinal, EdgeRoutes { edge, domains }) in (1_u32..).zip(wanted.routes.edges()) {
             let _ = writeln!(self.edges, "{place}\t{ordinal}\t{}", edge.as_str());
@@ -142,7 +141,7 @@ impl Requests {
         connection: &mut PgConnection,
     ) -> Result<(), Error> {
         let requests = "COPY pg_temp.import_request (place, line, grp, programme, number, deployment, provisioned,
-            submitted_at, submission_hash, content_hash, token, reference) FROM STDIN";
+            submitted_at, content_hash, token, reference) FROM STDIN";
         copy(connection, requests, &mut self.heads).await?;
         copy(
             connection,
