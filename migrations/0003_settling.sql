@@ -236,10 +236,9 @@ BEGIN
     PERFORM FROM request WHERE id = ANY (ids) ORDER BY id FOR NO KEY UPDATE;
     IF all_new THEN
         INSERT INTO route (sip_domain, access_edge, service_id, request_id, since)
-        SELECT d.sip_domain, e.access_edge, r.service_id, r.id, pic_provision.at
+        SELECT d.sip_domain, d.access_edge, r.service_id, r.id, pic_provision.at
         FROM request r
         JOIN request_route d ON d.request_id = r.id
-        JOIN request_edge e ON e.request_id = r.id AND e.ordinal = d.edge
         WHERE r.id = ANY (ids)
         ORDER BY d.sip_domain;
         RETURN '{}';
@@ -248,10 +247,9 @@ BEGIN
     -- Domains that change hands, because their owner has spoken: in place, with an event on both sides, in
     -- order of the requests that lose, because others may append to their timelines too.
     FOR moved IN
-        SELECT x.request_id AS lost_by, x.sip_domain, e.access_edge, r.service_id, r.id AS gained_by
+        SELECT x.request_id AS lost_by, x.sip_domain, d.access_edge, r.service_id, r.id AS gained_by
         FROM request r
         JOIN request_route d ON d.request_id = r.id
-        JOIN request_edge e ON e.request_id = r.id AND e.ordinal = d.edge
         JOIN route x ON x.sip_domain = d.sip_domain AND x.service_id <> r.service_id
         WHERE r.id = ANY (ids) AND ROW(r.id, d.sip_domain)::pic_wanted = ANY (proofs)
         ORDER BY x.request_id, x.sip_domain
@@ -271,10 +269,9 @@ BEGIN
     END LOOP;
 
     INSERT INTO route AS x (sip_domain, access_edge, service_id, request_id, since)
-    SELECT d.sip_domain, e.access_edge, r.service_id, r.id, pic_provision.at
+    SELECT d.sip_domain, d.access_edge, r.service_id, r.id, pic_provision.at
     FROM request r
     JOIN request_route d ON d.request_id = r.id
-    JOIN request_edge e ON e.request_id = r.id AND e.ordinal = d.edge
     WHERE r.id = ANY (ids)
     ORDER BY d.sip_domain
     ON CONFLICT (sip_domain) DO UPDATE
@@ -291,13 +288,13 @@ BEGIN
     END IF;
     WITH gone AS (
         DELETE FROM route x USING request r
-        WHERE r.id = ANY (ids) AND x.service_id = r.service_id AND NOT EXISTS (
-            SELECT FROM request_route d WHERE d.request_id = r.id AND d.sip_domain = x.sip_domain)
+        WHERE r.id = ANY (ids) AND x.service_id = r.service_id
+          AND x.sip_domain <> ALL (ARRAY(SELECT d.sip_domain FROM request_route d WHERE d.request_id = r.id))
         RETURNING x.sip_domain
     ) SELECT coalesce(array_agg(sip_domain), '{}') INTO freed FROM gone;
     -- What it replaces is watched no more.
-    DELETE FROM watch a USING request r, request o
-    WHERE r.id = ANY (ids) AND o.service_id = r.service_id AND o.id <> r.id AND a.request_id = o.id;
+    DELETE FROM watch a USING request r, pic_requests_of(r.service_id) o
+    WHERE r.id = ANY (ids) AND r.kind <> 'initiate' AND o.id <> r.id AND a.request_id = o.id;
     RETURN freed;
 END $$;
 COMMENT ON FUNCTION pic_provision(bigint[], timestamptz, boolean, pic_wanted[]) IS
@@ -312,16 +309,15 @@ CREATE FUNCTION pic_are_new(mine bigint[], not_before timestamptz) RETURNS boole
 BEGIN
     RETURN (
         SELECT bool_and(r.kind = 'initiate' AND r.state = 'pending' AND r.submitted_at > not_before
-                        AND o.id IS NULL AND d.sip_domain IS NOT NULL AND x.sip_domain IS NULL)
+                        AND d.sip_domain IS NOT NULL AND x.sip_domain IS NULL)
                AND count(DISTINCT d.sip_domain) = count(*)
         FROM unnest(mine) AS m (id)
         JOIN request r ON r.id = m.id
-        LEFT JOIN request o ON o.service_id = r.service_id AND o.id <> r.id
         LEFT JOIN request_route d ON d.request_id = r.id
         LEFT JOIN route x ON x.sip_domain = d.sip_domain);
 END $$;
 COMMENT ON FUNCTION pic_are_new(bigint[], timestamptz) IS
-    'whether each of the given requests is the first of its service and was submitted after `not_before`, and no domain is in force or wanted twice';
+    'whether each of the given requests makes its service and was submitted after `not_before`, and no domain is in force or wanted twice';
 
 CREATE FUNCTION pic_judge(
     mine bigint[], not_before timestamptz, blocked bigint[], proofs pic_wanted[],
@@ -546,9 +542,10 @@ COMMENT ON FUNCTION pic_watched(bigint[], uuid, interval, jsonb) IS
 CREATE VIEW request_summary AS
 SELECT r.id, r.service_id, r.reference, r.kind, r.deployment, r.state, r.reason, r.submitted_at, r.ended_at,
        EXISTS (SELECT FROM finding f WHERE f.request_id = r.id AND f.severity = 'blocking') AS blocked,
-       EXISTS (SELECT FROM request l WHERE l.service_id = r.service_id AND l.id > r.id AND l.state = 'provisioned')
+       EXISTS (SELECT FROM request l
+               WHERE l.service_id = r.service_id AND l.kind <> 'initiate' AND l.id > r.id AND l.state = 'provisioned')
            AS superseded,
-       (SELECT coalesce(max(e.seq), 0) FROM event e WHERE e.request_id = r.id) AS seq,
+       (SELECT coalesce(max(e.seq), 1) FROM event e WHERE e.request_id = r.id) AS seq,
        ARRAY(SELECT f.severity FROM finding f WHERE f.request_id = r.id) AS severities,
        coalesce(w.due_at, h.due_at) AS due_at,
        coalesce(w.checked_at, h.checked_at, (SELECT max(f.at) FROM finding f WHERE f.request_id = r.id)) AS checked_at
@@ -568,7 +565,7 @@ COMMENT ON COLUMN request_summary.submitted_at IS 'as in request';
 COMMENT ON COLUMN request_summary.ended_at IS 'as in request';
 COMMENT ON COLUMN request_summary.blocked IS 'whether a finding holds it back that the administrator can do something about';
 COMMENT ON COLUMN request_summary.superseded IS 'whether a later request of the same service has been provisioned';
-COMMENT ON COLUMN request_summary.seq IS 'place of the last entry in its timeline; 0: it has none';
+COMMENT ON COLUMN request_summary.seq IS 'place of the last entry in its timeline';
 COMMENT ON COLUMN request_summary.severities IS 'how grave each of its findings is';
 COMMENT ON COLUMN request_summary.due_at IS 'when it is looked at next; NULL: it is not';
 COMMENT ON COLUMN request_summary.checked_at IS 'when its checks last ran; NULL: not yet';

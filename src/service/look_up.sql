@@ -1,6 +1,6 @@
 -- All that the pages of one service tell, in one round trip.
 WITH latest AS (
-    SELECT * FROM request WHERE service_id = $1 ORDER BY id DESC LIMIT 200
+    SELECT * FROM pic_requests_of($1) ORDER BY id DESC LIMIT 200
 )
 SELECT s.programme AS "programme: Programme", s.number AS "number: AgreementNumber", pic_now() AS "now!",
        (SELECT deployment FROM latest WHERE deployment IS NOT NULL ORDER BY id DESC LIMIT 1) AS "deployment: Deployment",
@@ -11,7 +11,7 @@ SELECT s.programme AS "programme: Programme", s.number AS "number: AgreementNumb
        (SELECT coalesce(jsonb_agg(jsonb_build_array(f.code, f.severity, f.subject, f.expected, f.found)
                                   ORDER BY f.subject, f.code), '[]')
         FROM finding f
-        WHERE f.request_id = (SELECT max(r.id) FROM request r WHERE r.service_id = $1 AND r.state = 'provisioned')
+        WHERE f.request_id = (SELECT max(r.id) FROM pic_requests_of($1) r WHERE r.state = 'provisioned')
           AND f.severity IN ('blocking', 'unknown', 'warning')) AS "risks!: Json<Vec<Finding>>"
 FROM service s
 WHERE s.id = $1

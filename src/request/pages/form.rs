@@ -30,7 +30,7 @@ use crate::{
         queue::NotStored,
         store::{Submission, Submitted},
     },
-    secret::{ManagementKey, Secret},
+    secret::Secret,
     web::{
         form::Fields,
         page,
@@ -105,12 +105,8 @@ async fn submit(
     checked: Checked,
 ) -> Result<Response, Error> {
     let site = &flow.site;
-    let key = ManagementKey::derive(secret, checked.submission.as_bytes());
-    let submission = Submission {
-        id: checked.submission,
-        asked: Asked::Initiate(checked.wanted),
-        key,
-    };
+    let submission = Submission::new(secret, &checked.submission, Asked::Initiate(checked.wanted));
+    let key = submission.key;
     let submitted = match flow.queue.submit(submission).await {
         Ok(submitted) => submitted,
         Err(NotStored::Refused(error)) => return Err(error.into()),

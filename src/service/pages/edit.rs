@@ -33,9 +33,10 @@ use crate::{
             view::Hidden,
         },
         queue::NotStored,
+        reference::Reference,
         store::{Submission, Submitted, was_sent},
     },
-    secret::ManagementKey,
+    secret::Secret,
     session::SignedIn,
     web::{
         form::Fields,
@@ -110,6 +111,7 @@ fn lines(domains: &[SipDomain]) -> String {
 /// `POST /service/edit`: does what the pressed button says.
 pub(crate) async fn send_edit(
     State(pool): State<PgPool>,
+    State(secret): State<Secret>,
     signed_in: SignedIn,
     flow: FormFlow,
     Fields(form): Fields<EditForm>,
@@ -131,7 +133,8 @@ pub(crate) async fn send_edit(
     let told = changes(&service.routes, checked.wanted.routes.edges());
     // A retry of an update that was provisioned finds its changes in force, and gets the same
     // response.
-    if told.is_empty() && !(sending && was_sent(&pool, &checked.submission).await?) {
+    let reference = Reference::derive(&secret, &checked.submission);
+    if told.is_empty() && !(sending && was_sent(&pool, reference).await?) {
         let nothing = FieldError::new(
             At::Form,
             "Nothing would change: these routes are in force already",
@@ -146,15 +149,12 @@ pub(crate) async fn send_edit(
     if let Err(why) = flow.admit(checked.wanted.routes.domain_count()) {
         return later(site, &form, confirmed, why);
     }
-    let submission = Submission {
-        id: checked.submission,
-        asked: Asked::Update {
-            service: service.id,
-            deployment: checked.wanted.deployment,
-            routes: checked.wanted.routes,
-        },
-        key: ManagementKey::random(),
+    let asked = Asked::Update {
+        service: service.id,
+        deployment: checked.wanted.deployment,
+        routes: checked.wanted.routes,
     };
+    let submission = Submission::new(&secret, &checked.submission, asked);
     match flow.queue.submit(submission).await {
         Ok(Submitted::Stored { reference, .. }) => {
             Ok(Redirect::to(&format!("/requests/{reference}/receipt")).into_response())
