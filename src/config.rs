@@ -458,7 +458,7 @@ impl Given {
         const DEFAULT: &str = "msn.com,outlook.com,live.com,hotmail.com";
         split_names(set(self.plain_domains.as_ref()).unwrap_or(DEFAULT))
             .map(|name| {
-                SipDomain::parse(name).map_err(|error| {
+                SipDomain::parse_any(name).map_err(|error| {
                     let fault = format!("has a name that is no domain ({})", error.problem());
                     wrong("PIC_PLAIN_DOMAINS", fault, DEFAULT)
                 })

@@ -11,8 +11,10 @@
 //!
 //! Source of the rules: `docs/field.md#edges-and-domains`.
 
+mod list;
 mod parse;
 mod problem;
+mod special;
 pub(crate) mod typed;
 
 #[cfg(test)]
@@ -20,6 +22,7 @@ mod tests;
 
 use std::{fmt, str::FromStr};
 
+pub use list::{List, Piece};
 pub use problem::{NameError, NameProblem, Role};
 
 use crate::column::text_column;
@@ -40,7 +43,7 @@ pub struct AccessEdge(Fqdn);
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SipDomain(Fqdn);
 
-/// A stored text that is no name, or not in its normal form. Reveals nothing of its contents.
+/// An Access Edge and the SIP domains routed to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EdgeRoutes {
     /// The edge.
@@ -77,6 +80,13 @@ impl Fqdn {
         &self.0
     }
 
+    /// Whether public DNS never has this name, because of its ending: `edge01.contoso.local`
+    /// (`docs/field.md#names-that-are-refused`).
+    #[must_use]
+    pub fn is_never_public(&self) -> bool {
+        special::is_never_public(&self.0)
+    }
+
     /// The name in Unicode, where that differs: `münchen.de` for `xn--mnchen-3ya.de`.
     #[must_use]
     pub fn unicode(&self) -> Option<String> {
@@ -98,13 +108,14 @@ impl Fqdn {
 
 impl AccessEdge {
     /// Reads what was typed as the name of an Access Edge, and accepts harmless variations: case,
-    /// white space around it, one trailing dot, `sip:` or `https://` in front, letters beyond
-    /// ASCII.
+    /// white space and quotation marks around it, one trailing dot, `sip:`, `https://` or `@` in
+    /// front, port 5061, a comment, letters beyond ASCII.
     ///
     /// # Errors
     /// What is wrong, with a suggestion where there is one. Besides all that is no domain name, a
     /// name that organisations register (`contoso.com`) is refused: it is the SIP domain, typed
-    /// into the wrong field.
+    /// into the wrong field. So are names that nobody can have federated
+    /// (`docs/field.md#names-that-are-refused`).
     pub fn parse(typed: &str) -> Result<Self, NameError> {
         parse::parse(Some(Role::AccessEdge), typed).map(|name| Self(Fqdn(name)))
     }
@@ -126,9 +137,22 @@ impl SipDomain {
     ///
     /// # Errors
     /// What is wrong, with a suggestion where there is one. Besides all that is no domain name, a
-    /// bare public suffix (`co.uk`) is refused.
+    /// bare public suffix (`co.uk`) is refused, and names that nobody can have federated
+    /// (`docs/field.md#names-that-are-refused`).
     pub fn parse(typed: &str) -> Result<Self, NameError> {
         parse::parse(Some(Role::SipDomain), typed).map(|name| Self(Fqdn(name)))
+    }
+
+    /// Reads a domain that nobody asks to have federated: one that is searched for, or the domain of
+    /// a personal account. What [`SipDomain::parse`] refuses as such a name is accepted.
+    ///
+    /// # Errors
+    /// What is wrong with anything else.
+    pub fn parse_any(typed: &str) -> Result<Self, NameError> {
+        match Fqdn::parse(typed) {
+            Ok(name) if !parse::is_public_suffix(name.as_str()) => Ok(Self(name)),
+            Ok(_) | Err(_) => Self::parse(typed),
+        }
     }
 
     /// Whether this is the Access Edge's own name, which is never a SIP domain
@@ -167,7 +191,14 @@ impl SipDomain {
     }
 }
 
-/// The names in a pasted list, in their order.
+/// Whether a name, in its normal form, is a server of the online service
+/// (`docs/field.md#names-that-are-refused`).
+#[must_use]
+pub fn is_online_service(name: &str) -> bool {
+    special::is_online_service(name)
+}
+
+/// The names in a list on one line, as of a setting, in their order. [`List`] reads what people paste.
 ///
 /// Commas, semicolons (of wide scripts too) and any white space separate them; quotation marks,
 /// angle brackets and invisible characters are removed from each name, and empty names are dropped.

@@ -75,16 +75,8 @@ impl Import {
 fn show(bar: &ProgressBar, step: Step) {
     let (what, done, of) = match step {
         Step::Reading(done, of) => ("reading the file", done, of),
-        Step::Looking(done, of) => (
-            "looking at the requests",
-            done.unsigned_abs(),
-            of.unsigned_abs(),
-        ),
-        Step::Storing(done, of) => (
-            "storing the requests",
-            done.unsigned_abs(),
-            of.unsigned_abs(),
-        ),
+        Step::Looking(done, of) => ("looking at the requests", done as u64, of as u64),
+        Step::Storing(done, of) => ("storing the requests", done as u64, of as u64),
         Step::Routes => ("putting the routes in force", 1, 1),
     };
     if bar.message() != what {
@@ -99,6 +91,11 @@ fn show(bar: &ProgressBar, step: Step) {
     bar.set_position(done);
 }
 
+/// `1 line`, `2 lines`.
+fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 fn tell(report: &Report, dry_run: bool) {
     let would = if dry_run { "would be " } else { "" };
     let Report {
@@ -110,26 +107,40 @@ fn tell(report: &Report, dry_run: bool) {
         domains,
         ..
     } = report;
-    say(&format!("{lines} lines read."));
+    say(&format!("{} read.", counted(*lines, "line")));
+    let their = if *provisioned == 1 { "its" } else { "their" };
     say(&format!(
-        "{provisioned} services {would}brought over with their routes in force."
+        "{} {would}brought over with {their} routes in force.",
+        counted(*provisioned as u64, "service")
     ));
+    say(&match pending {
+        1 => format!("1 request {would}brought over that is pending; its time starts now."),
+        _ => format!(
+            "{pending} requests {would}brought over that are pending; their time starts now."
+        ),
+    });
     say(&format!(
-        "{pending} requests {would}brought over that are pending; their time starts now."
+        "These have {}.",
+        counted(*domains as u64, "SIP domain")
     ));
-    say(&format!("These have {domains} SIP domains."));
-    if *known > 0 {
-        say(&format!(
+    match known {
+        0 => {}
+        1 => say(&format!(
+            "1 request had been imported before: nothing {would}done for it. It keeps its management key, which is not written again: it is in the keys file of the import that brought it over."
+        )),
+        _ => say(&format!(
             "{known} requests had been imported before: nothing {would}done for them. They keep their management keys, which are not written again: they are in the keys file of the import that brought them over."
-        ));
+        )),
     }
     if *over > 0 {
+        let lines = counted(*over, "line");
         say(&format!(
-            "{over} lines of requests that are over {would}left out."
+            "{lines} of requests that are over {would}left out."
         ));
     }
     for (column, count) in &report.dropped {
-        say(&format!("Dropped at the door: {count} values, {column}."));
+        let values = counted(*count, "value");
+        say(&format!("Dropped at the door: {values}, {column}."));
     }
     if let Some(keys) = &report.keys {
         say(&format!(

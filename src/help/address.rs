@@ -123,8 +123,8 @@ impl Address {
         if local.starts_with('.') || local.ends_with('.') || local.contains("..") {
             return Err(AddressProblem::Dots);
         }
-        let domain =
-            SipDomain::parse(domain).map_err(|error| AddressProblem::Domain(error.problem()))?;
+        let domain = SipDomain::parse_any(domain)
+            .map_err(|error| AddressProblem::Domain(error.problem()))?;
         Ok(Self {
             local: local.to_owned(),
             domain,
@@ -182,7 +182,7 @@ mod tests {
 
     fn plain() -> Vec<SipDomain> {
         ["msn.com", "outlook.com", "live.com", "hotmail.com"]
-            .map(|name| SipDomain::parse(name).unwrap())
+            .map(|name| SipDomain::parse_any(name).unwrap())
             .into()
     }
 

@@ -9,7 +9,7 @@ use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 
 use super::{
     problem::{NameError, NameProblem, Role},
-    typed,
+    special, typed,
 };
 
 /// A longer text is not read at all, in characters.
@@ -17,6 +17,8 @@ const MAX_TYPED: usize = 1_000;
 /// The longest name in characters (RFC 1035, 2.3.4, without the length octets of the wire format).
 const MAX_NAME: usize = 253;
 const MAX_LABEL: usize = 63;
+/// What may stand behind a name, because it is the port that every Access Edge has.
+const FEDERATION_PORT: &str = ":5061";
 
 /// The normal form of a typed name. Without a role only the rules of DNS are checked.
 pub(super) fn parse(role: Option<Role>, text: &str) -> Result<String, NameError> {
@@ -61,8 +63,15 @@ pub(super) fn registrable(name: &str) -> Option<&str> {
     Some(&name[start..])
 }
 
+/// Whether many organisations share the name as an ending.
+pub(super) fn is_public_suffix(name: &str) -> bool {
+    public_suffix(name) == Some(name)
+}
+
 /// The public suffix of a name, of those that registries run. Suffixes that companies list for
-/// their customers (`github.io`) are treated as ordinary names.
+/// their customers (`github.io`) are treated as ordinary names. An ending that is not on the list is
+/// one, by the list's own rule for that; endings for tests are none
+/// (`docs/field.md#edges-and-domains`).
 fn public_suffix(name: &str) -> Option<&str> {
     let mut rest = name;
     loop {
@@ -71,35 +80,40 @@ fn public_suffix(name: &str) -> Option<&str> {
         match suffix.typ() {
             Some(psl::Type::Icann) => return Some(text),
             Some(psl::Type::Private) => rest = text.split_once('.')?.1,
-            None => return None,
+            None => return Some(text).filter(|_| !special::is_for_tests(name)),
         }
     }
 }
 
-/// The text without harmless variations: invisible characters and white space around it, one
-/// scheme, the slash after it, one trailing dot, full-width forms.
+/// The text without harmless variations: invisible characters, white space and quotation marks
+/// around it, a comment or a comma after it, one scheme, the slash after it, an `@` in front, the port
+/// of federation, one trailing dot, full-width forms.
 fn tidied(text: &str) -> String {
     let narrow: String = typed::trim(text).chars().map(typed::narrow).collect();
+    let bare = typed::without_comment(&narrow).0;
+    let bare = typed::trim(bare).trim_end_matches(typed::is_separator);
+    let bare = typed::trim(bare.trim_matches(typed::is_quote));
     let bare = ["https://", "http://", "sips:", "sip:"]
         .iter()
         .find_map(|scheme| {
-            let rest = strip_ignoring_case(&narrow, scheme)?;
+            let rest = strip_ignoring_case(bare, scheme)?;
             let is_web = scheme.ends_with('/');
             Some(rest.strip_suffix('/').filter(|_| is_web).unwrap_or(rest))
         })
-        .unwrap_or(&narrow);
+        .unwrap_or(bare);
     let bare = typed::trim(bare);
-    bare.strip_suffix(is_dot).unwrap_or(bare).to_owned()
+    let bare = bare.strip_prefix('@').unwrap_or(bare);
+    // In an IPv6 address it may be no port.
+    let bare = bare
+        .strip_suffix(FEDERATION_PORT)
+        .filter(|host| !host.contains(':'))
+        .unwrap_or(bare);
+    bare.strip_suffix(typed::is_dot).unwrap_or(bare).to_owned()
 }
 
 fn strip_ignoring_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
     let (head, rest) = text.split_at_checked(prefix.len())?;
     head.eq_ignore_ascii_case(prefix).then_some(rest)
-}
-
-/// A full stop, or a character that UTS #46 treats as one.
-fn is_dot(c: char) -> bool {
-    matches!(c, '.' | '\u{3002}' | '\u{ff0e}' | '\u{ff61}')
 }
 
 /// Checks all rules, for a text that should be a name and nothing else.
@@ -112,8 +126,11 @@ fn checked(role: Option<Role>, text: &str) -> Result<String, NameProblem> {
         return Err(NameProblem::IpAddress);
     }
     let Some(role) = role else { return Ok(name) };
-    if public_suffix(&name) == Some(&name) {
+    if is_public_suffix(&name) {
         return Err(NameProblem::PublicSuffix);
+    }
+    if let Some(problem) = special::refused(&name) {
+        return Err(problem);
     }
     match role {
         Role::AccessEdge if registrable(&name) == Some(&name) => Err(NameProblem::NotAServer),
@@ -139,8 +156,12 @@ fn canonical(text: &str) -> Result<String, NameProblem> {
 
     let name = idna(DENY, Hyphens::Allow, DnsLength::Ignore).map_err(|_| InvalidIdn)?;
     let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
-    if !name.chars().all(is_plain) || unicode(&name).is_some_and(|u| u.contains(is_symbol)) {
+    let readable = unicode(&name).unwrap_or_default();
+    if !name.chars().all(is_plain) || readable.contains(is_symbol) {
         return Err(ForbiddenCharacter);
+    }
+    if readable.contains(is_unassigned) {
+        return Err(InvalidIdn);
     }
     if name.split('.').any(str::is_empty) {
         return Err(EmptyLabel);
@@ -167,6 +188,11 @@ fn is_symbol(c: char) -> bool {
         | '\u{2e00}'..='\u{2e7f}' | '\u{3001}'..='\u{3004}' | '\u{3008}'..='\u{3020}'
         | '\u{fe00}'..='\u{fe6f}' | '\u{1f000}'..='\u{1faff}');
     block && !c.is_alphabetic()
+}
+
+/// Whether Unicode 17 has nothing there, beyond its last ideographs; `idna` accepts some of it.
+fn is_unassigned(c: char) -> bool {
+    matches!(c, '\u{33480}'..='\u{dffff}')
 }
 
 /// Whether software would read this as an IPv4 address: the last label is a number.
@@ -251,13 +277,8 @@ fn suggested(role: Option<Role>, text: &str, problem: NameProblem) -> Option<Str
         None
     } else if problem == NameProblem::NotAServer {
         valid(&format!("sip.{text}"))
-    } else if problem == NameProblem::NoDot {
-        let is_word =
-            |l: &String| l.contains(|c: char| !c.is_ascii_digit()) && public_suffix(l).is_none();
-        canonical(text)
-            .ok()
-            .filter(is_word)
-            .and_then(|label| valid(&format!("{label}.com")))
+    } else if let Some(inside) = link_inside(text) {
+        valid(&host_in(&inside))
     } else {
         let mut names = tokens(text).filter_map(|token| valid(&host_in(token)));
         let (first, second) = (names.next(), names.next());
@@ -270,6 +291,23 @@ fn suggested(role: Option<Role>, text: &str, problem: NameProblem) -> Option<Str
         }
     };
     name.as_deref().map(for_people)
+}
+
+/// The link in a link, as mail programs and gateways rewrite them: `.../?url=https%3A%2F%2Fcontoso.com`.
+fn link_inside(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let code = text.get(at + 1..at + 3).filter(|_| byte == b'%');
+        let coded = code.and_then(|code| u8::from_str_radix(code, 16).ok());
+        plain.push(coded.unwrap_or(byte));
+        at += if coded.is_some() { 3 } else { 1 };
+    }
+    let plain = String::from_utf8(plain).ok()?;
+    plain
+        .rsplit_once("://")
+        .map(|(_, inside)| inside.to_owned())
 }
 
 /// The text with hyphens for dashes, and without invisible characters.
@@ -289,7 +327,7 @@ fn tokens(text: &str) -> impl Iterator<Item = &str> {
 fn without_space_at_dots(text: &str) -> String {
     let mut joined = String::with_capacity(text.len());
     for word in text.split_whitespace() {
-        let at_dot = joined.ends_with(is_dot) || word.starts_with(is_dot);
+        let at_dot = joined.ends_with(typed::is_dot) || word.starts_with(typed::is_dot);
         if !joined.is_empty() && !at_dot {
             joined.push(' ');
         }
@@ -313,7 +351,7 @@ fn host_in(token: &str) -> String {
     let host = host.rsplit(':').next().unwrap_or(host);
 
     let mut labels: Vec<&str> = host
-        .split(is_dot)
+        .split(typed::is_dot)
         .filter(|l| !matches!(*l, "" | "*"))
         .collect();
     // `_sipfederationtls._tcp`, and as vendor pages misprinted it: `_sipfederationtls.tcp`.

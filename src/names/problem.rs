@@ -107,6 +107,21 @@ pub enum NameProblem {
     /// The Access Edge's own name where a SIP domain is asked for.
     #[error("That is the server's own name, not a SIP domain")]
     OwnHost,
+    /// A server of Microsoft's online service: `sipfed.online.lync.com`.
+    #[error("That is a server of the online service")]
+    OnlineService,
+    /// The domain that a tenant gets from the online service: `contoso.onmicrosoft.com`.
+    #[error("That domain belongs to the online service, which gives one to each of its customers")]
+    OnlineTenant,
+    /// A domain of personal accounts: `outlook.com`.
+    #[error("That is a domain of personal accounts, which no organisation here can speak for")]
+    PersonalAccounts,
+    /// A name with an ending for use inside a network: `contoso.local`.
+    #[error("Names in .{0} work inside a network only: public DNS never has them")]
+    InsideOnly(&'static str),
+    /// A name with another ending that public DNS never has: `contoso.invalid`.
+    #[error("Public DNS never has names in .{0}")]
+    NeverPublic(&'static str),
 }
 
 /// How a message goes on after it has said what is wrong.
@@ -117,14 +132,14 @@ enum Advice {
     Only,
     /// Ask for the name.
     Name,
-    /// Ask for the name; the suggestion is a guess, so show it as an example.
-    Guess,
     /// Ask for the organisation's own domain.
     OwnDomain,
     /// Ask for a server of the domain that was typed.
     Server,
     /// Say what a SIP domain is.
     Suffix,
+    /// Ask for a name that the organisation has in public DNS.
+    OwnPublic,
 }
 
 impl NameProblem {
@@ -150,11 +165,16 @@ impl NameProblem {
             | Self::Dash
             | Self::Invisible
             | Self::ForbiddenCharacter
-            | Self::InvalidIdn => Advice::Name,
-            Self::NoDot => Advice::Guess,
+            | Self::InvalidIdn
+            | Self::NoDot => Advice::Name,
             Self::PublicSuffix => Advice::OwnDomain,
             Self::NotAServer => Advice::Server,
             Self::OwnHost => Advice::Suffix,
+            Self::OnlineService
+            | Self::OnlineTenant
+            | Self::PersonalAccounts
+            | Self::InsideOnly(_)
+            | Self::NeverPublic(_) => Advice::OwnPublic,
         }
     }
 }
@@ -191,6 +211,14 @@ impl NameError {
         self.suggestion.as_deref()
     }
 
+    /// The name to take in place of the refused text, if that text has all of it. A server's name made
+    /// of a domain is only an example.
+    #[must_use]
+    pub fn offer(&self) -> Option<&str> {
+        let example = matches!(self.problem, NameProblem::NotAServer | NameProblem::OwnHost);
+        self.suggestion().filter(|_| !example)
+    }
+
     /// The sentence beside the form field: what is wrong, and what to type (`docs/pages.md#forms`).
     /// It contains the suggestion, so it must appear on the page only.
     #[must_use]
@@ -209,7 +237,6 @@ impl NameError {
             Advice::Ask => format!("Enter {noun}, like {like}"),
             Advice::Only => format!("{problem}. Enter only {noun}{name}"),
             Advice::Name => format!("{problem}. Enter {noun}{name}"),
-            Advice::Guess => format!("{problem}. Enter {noun}, like {like}"),
             Advice::OwnDomain => {
                 let own = match role {
                     Role::AccessEdge => "sip.contoso.co.uk",
@@ -226,6 +253,14 @@ impl NameError {
             Advice::Suffix => format!(
                 "{problem}. Enter what stands after the @ in people's SIP addresses, like {like}"
             ),
+            Advice::OwnPublic => match role {
+                Role::AccessEdge => format!(
+                    "{problem}. Enter the external name of your own Access Edge, which partners look up, like {like}"
+                ),
+                Role::SipDomain => format!(
+                    "{problem}. Enter a domain that your organisation has registered and its users have after the @, like {like}"
+                ),
+            },
         }
     }
 }

@@ -60,6 +60,16 @@ fn harmless_differences_are_normalised_silently() {
         ("sip.con\u{ad}toso.com", "sip.contoso.com"),
         ("sip。contoso．com｡", "sip.contoso.com"),
         ("ｓｉｐ．ｃｏｎｔｏｓｏ．ｃｏｍ", "sip.contoso.com"),
+        ("\"sip.contoso.com\"", "sip.contoso.com"),
+        ("“sip.contoso.com”", "sip.contoso.com"),
+        ("<sip.contoso.com>", "sip.contoso.com"),
+        ("sip.contoso.com,", "sip.contoso.com"),
+        ("sip.contoso.com # ours", "sip.contoso.com"),
+        ("@sip.contoso.com", "sip.contoso.com"),
+        ("sip:@sip.contoso.com", "sip.contoso.com"),
+        ("sip.contoso.com:5061", "sip.contoso.com"),
+        ("sip.contoso.com：５０６１", "sip.contoso.com"),
+        ("https://sip.contoso.com:5061/", "sip.contoso.com"),
         ("sip.München.de", "sip.xn--mnchen-3ya.de"),
         ("sip.XN--mnchen-3ya.de", "sip.xn--mnchen-3ya.de"),
         ("sip.faß.de", "sip.xn--fa-hia.de"),
@@ -80,15 +90,10 @@ fn harmless_differences_are_normalised_silently() {
     }
 }
 
+/// RFC 6761, 6.2 and 6.5: software must not treat them as special.
 #[test]
-fn names_without_a_known_suffix_serve_as_edge_and_as_domain() {
-    for name in [
-        "edge.test",
-        "edge.example",
-        "lync.local",
-        "lync.internal",
-        "lync.lan",
-    ] {
+fn names_for_tests_serve_as_edge_and_as_domain() {
+    for name in ["edge.test", "edge.example"] {
         for role in [Edge, Sip] {
             assert_eq!(parse(role, name).as_deref(), Ok(name), "{role:?}");
         }
@@ -133,8 +138,8 @@ fn an_address_is_refused_for_the_domain_in_it() {
         ),
         ("user@contoso", P::Address, None, None),
         ("user@192.0.2.1", P::Address, None, None),
-        ("@contoso.com", P::AtSign, None, Some("contoso.com")),
-        ("@", P::AtSign, None, None),
+        ("@@contoso.com", P::AtSign, None, Some("contoso.com")),
+        ("@", P::Empty, None, None),
     ]);
 }
 
@@ -142,9 +147,8 @@ fn an_address_is_refused_for_the_domain_in_it() {
 fn what_surrounds_a_name_is_refused_for_the_name() {
     let name = Some("sip.contoso.com");
     refused(&[
-        ("sip.contoso.com:5061", P::Port, name, name),
+        ("sip.contoso.com:443", P::Port, name, name),
         ("https://sip.contoso.com:443/", P::Port, name, name),
-        ("sip.contoso.com：５０６１", P::Port, name, name),
         ("sip.contoso.com:5061;transport=tls", P::Port, name, name),
         ("https://sip.contoso.com/meet/", P::WebAddress, name, name),
         ("sip.contoso.com/", P::WebAddress, name, name),
@@ -161,14 +165,31 @@ fn what_surrounds_a_name_is_refused_for_the_name() {
         ("FQDN: sip.contoso.com", P::Label, name, name),
         ("FQDN:sip.contoso.com", P::Label, name, name),
         ("Server = sip.contoso.com", P::Label, name, name),
-        ("\"sip.contoso.com\"", P::ForbiddenCharacter, name, name),
-        ("“sip.contoso.com”", P::ForbiddenCharacter, name, name),
-        ("sip.contoso.com,", P::ForbiddenCharacter, name, name),
+        ("(sip.contoso.com)", P::ForbiddenCharacter, name, name),
         (
             "https://contoso.com/meet",
             P::WebAddress,
             None,
             Some("contoso.com"),
+        ),
+        // Rewritten by a mail program: the link inside, or nothing.
+        (
+            "https://eur01.safelinks.protection.outlook.com/?url=http%3A%2F%2Fcontoso.com%2F",
+            P::WebAddress,
+            None,
+            Some("contoso.com"),
+        ),
+        (
+            "https://urldefense.com/v3/__https://contoso.com/__",
+            P::WebAddress,
+            None,
+            Some("contoso.com"),
+        ),
+        (
+            "https://eur01.safelinks.protection.outlook.com/?x=1",
+            P::WebAddress,
+            None,
+            None,
         ),
     ]);
 }
@@ -377,9 +398,9 @@ fn a_name_needs_a_dot() {
         (" \t\u{200b}\n", P::Empty, None, None),
         (".", P::Empty, None, None),
         ("https://", P::Empty, None, None),
-        ("contoso", P::NoDot, None, Some("contoso.com")),
-        ("Contoso.", P::NoDot, None, Some("contoso.com")),
-        ("münchen", P::NoDot, None, Some("münchen.com")),
+        ("contoso", P::NoDot, None, None),
+        ("Contoso.", P::NoDot, None, None),
+        ("münchen", P::NoDot, None, None),
         ("com", P::NoDot, None, None),
         ("COM", P::NoDot, None, None),
         ("香港", P::NoDot, None, None),
@@ -403,6 +424,55 @@ fn bare_public_suffixes_are_refused_but_not_those_of_companies() {
     for company in ["github.io", "azurewebsites.net", "s3.amazonaws.com"] {
         assert_eq!(parse(Sip, company).as_deref(), Ok(company));
     }
+}
+
+#[test]
+fn names_that_nobody_can_have_federated_are_refused_in_both_roles() {
+    let rows = [
+        ("sipfed.online.lync.com", P::OnlineService),
+        ("SIPFED2.Online.Lync.com.", P::OnlineService),
+        ("sipdir.online.lync.com", P::OnlineService),
+        ("sipfed.online.gov.skypeforbusiness.us", P::OnlineService),
+        ("sipfed.online.dod.skypeforbusiness.us", P::OnlineService),
+        ("sipfed.online.partner.lync.cn", P::OnlineService),
+        ("federation.messenger.msn.com", P::OnlineService),
+        ("contoso.onmicrosoft.com", P::OnlineTenant),
+        ("contoso.mail.onmicrosoft.com", P::OnlineTenant),
+        ("contoso.partner.onmschina.cn", P::OnlineTenant),
+        ("outlook.com", P::PersonalAccounts),
+        ("sip.hotmail.co.uk", P::PersonalAccounts),
+        ("msn.com", P::PersonalAccounts),
+        ("gmail.com", P::PersonalAccounts),
+        ("edge01.contoso.local", P::InsideOnly("local")),
+        ("contoso.local", P::InsideOnly("local")),
+        ("contoso.internal", P::InsideOnly("internal")),
+        ("contoso.lan", P::InsideOnly("lan")),
+        ("contoso.corp", P::InsideOnly("corp")),
+        ("contoso.home.arpa", P::InsideOnly("home.arpa")),
+        ("contoso.invalid", P::NeverPublic("invalid")),
+        ("1.2.0.192.in-addr.arpa", P::NeverPublic("arpa")),
+    ];
+    for (typed, problem) in rows {
+        refused(&[(typed, problem, None, None)]);
+        assert!(Fqdn::parse(typed).is_ok(), "a name all the same: {typed}");
+        assert!(
+            SipDomain::parse_any(typed).is_ok(),
+            "to be searched for: {typed}"
+        );
+    }
+    for near in [
+        "sipfed.online.contoso.com",
+        "notoutlook.com",
+        "local.contoso.com",
+    ] {
+        assert!(SipDomain::parse(near).is_ok(), "{near}");
+    }
+    assert_eq!(
+        SipDomain::parse_any("co.uk")
+            .expect_err("many have it")
+            .problem(),
+        P::PublicSuffix
+    );
 }
 
 #[test]
@@ -457,13 +527,13 @@ fn messages_say_what_to_type() {
         (Sip, " ", "Enter the SIP domain, like contoso.com"),
         (
             Edge,
-            "sip.fabrikam.com:5061",
+            "sip.fabrikam.com:443",
             "The port is not part of the name. Enter only the server's name: sip.fabrikam.com",
         ),
         (
             Sip,
             "fabrikam",
-            "The name is not complete: it needs a dot. Enter the SIP domain, like fabrikam.com",
+            "The name is not complete: it needs a dot. Enter the SIP domain, like contoso.com",
         ),
         (
             Sip,
@@ -485,6 +555,18 @@ fn messages_say_what_to_type() {
             Sip,
             "*.fabrikam.com",
             "A name cannot contain a wildcard (*). Enter the SIP domain: fabrikam.com",
+        ),
+        (
+            Edge,
+            "sipfed.online.lync.com",
+            "That is a server of the online service. Enter the external name of your own Access Edge, \
+             which partners look up, like sip.contoso.com",
+        ),
+        (
+            Sip,
+            "fabrikam.local",
+            "Names in .local work inside a network only: public DNS never has them. Enter a domain that \
+             your organisation has registered and its users have after the @, like contoso.com",
         ),
     ];
     for (role, typed, message) in rows {

@@ -18,6 +18,73 @@ pub(crate) fn is_dash(c: char) -> bool {
     )
 }
 
+/// Whether this is a sign that begins an item of a list.
+pub(crate) fn is_bullet(c: char) -> bool {
+    matches!(
+        c,
+        '•' | '·'
+            | '‣'
+            | '◦'
+            | '▪'
+            | '▫'
+            | '■'
+            | '□'
+            | '●'
+            | '○'
+            | '◆'
+            | '►'
+            | '▶'
+            | '→'
+            | '✓'
+            | '✔'
+            | '☐'
+            | '☑'
+    )
+}
+
+/// A full stop, or a character that UTS #46 treats as one.
+pub(crate) fn is_dot(c: char) -> bool {
+    matches!(c, '.' | '\u{3002}' | '\u{ff0e}' | '\u{ff61}')
+}
+
+/// A line, and the comment at its end: from `#` at its beginning or after a space, or from `//` at its
+/// beginning.
+pub(crate) fn without_comment(line: &str) -> (&str, &str) {
+    let begins = |at: usize| {
+        line[..at]
+            .chars()
+            .next_back()
+            .is_none_or(char::is_whitespace)
+    };
+    let signs = line.match_indices('#').map(|(at, _)| at);
+    let at = if line.trim_start().starts_with("//") {
+        Some(0)
+    } else {
+        signs.into_iter().find(|at| begins(*at))
+    };
+    line.split_at(at.unwrap_or(line.len()))
+}
+
+/// What was typed, short enough to be shown beside a message; none where it looks like a person's
+/// address or a telephone number.
+pub(crate) fn shown(text: &str) -> Option<String> {
+    const MOST: usize = 60;
+    let digits = text.chars().filter(char::is_ascii_digit).count();
+    let letters = text.chars().filter(|c| c.is_alphabetic()).count();
+    if text.contains(['@', '＠']) || (digits >= 7 && digits > letters) {
+        return None;
+    }
+    let mut shown: String = text
+        .chars()
+        .filter(|c| !is_invisible(*c))
+        .take(MOST)
+        .collect();
+    if is_longer_than(text, MOST) {
+        shown.push('…');
+    }
+    Some(shown)
+}
+
 /// Whether this character separates the names of a list.
 pub(crate) fn is_separator(c: char) -> bool {
     c.is_whitespace() || matches!(c, ',' | ';' | '、' | '，' | '；')

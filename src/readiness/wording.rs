@@ -7,10 +7,13 @@
 
 mod lines;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, net::IpAddr};
 
 pub use self::lines::proof;
-use super::{Code, Finding, Mode, Severity};
+use super::{
+    Code, Evidence, Finding, Mode, Severity,
+    catalogue::{Area, REASONS, Reason},
+};
 use crate::names::{EdgeRoutes, SipDomain};
 
 /// The heading, the text and who acts where the proof of a domain could not be looked up.
@@ -27,6 +30,30 @@ const NO_TLS_12: (&str, &str, &str) = (
     "Whoever looks after your firewall and Access Edge",
 );
 
+/// The same where the Access Edge is an alias of the online service.
+const ALIAS_ONLINE: (&str, &str, &str) = (
+    "Access Edge leads to the online service",
+    "Its name is an alias (CNAME) of a server of the online service, so partners never reach your Access Edge. Remove the alias, and publish the public address of the external interface in its place. What is shown there now is not yours, so no certificate was looked at and none is to be ordered for it.",
+    "Whoever looks after your DNS zones",
+);
+
+/// The same where a record with another port stands beside the right one.
+const PORT_BESIDE: (&str, &str, &str) = (
+    "An SRV record has another port than 5061",
+    "Federation uses port 5061, and one of the records with the lowest priority number has another port.",
+    "Whoever looks after your DNS zones",
+);
+
+/// The same where a record for another server does.
+const TARGET_BESIDE: (&str, &str, &str) = (
+    "An SRV record names another server",
+    "One of the records with the lowest priority number does not name the Access Edge of this request, so some partners go elsewhere. If that is meant, give it a higher priority number.",
+    "Whoever looks after your DNS zones",
+);
+
+/// What is added where a pool has several certificates.
+const AT_SOME: &str = " It is so at the addresses named below and not at the others: the same certificate belongs on every Edge Server of the pool.";
+
 /// The name of a severity, on pages and at a terminal.
 #[must_use]
 pub const fn called(severity: Severity) -> &'static str {
@@ -38,6 +65,13 @@ pub const fn called(severity: Severity) -> &'static str {
         Severity::Blocking => "Needs fixing",
     }
 }
+
+/// The same where the name of the Access Edge works inside a network only.
+const NO_PUBLIC_NAME: (&str, &str, &str) = (
+    "Access Edge has a name that public DNS never has",
+    "Names with this ending work inside a network only, so no partner can look it up, and nobody can publish it. An Edge Server has two names: make a new request with the external one, like sip.contoso.com.",
+    "Whoever looks after your firewall and Access Edge",
+);
 
 /// A line to copy: into a zone, a shell, or an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,12 +155,23 @@ impl<'a> Teller<'a> {
         let special = match (code, finding.severity) {
             (Code::DomainUnproven, Severity::Unknown) => Some(PROOF_UNKNOWN),
             (Code::TlsOld, Severity::Blocking) => Some(NO_TLS_12),
+            (Code::EdgeNoAddress, _) if finding.subject.is_never_public() => Some(NO_PUBLIC_NAME),
+            (Code::EdgeAlias, Severity::Blocking) => Some(ALIAS_ONLINE),
+            (Code::SrvPort, Severity::Warning) => Some(PORT_BESIDE),
+            (Code::SrvTarget, Severity::Warning) => Some(TARGET_BESIDE),
             _ => None,
         };
-        let (title, text, who) = match special {
+        let (title, mut text, who) = match special {
             Some((title, text, who)) => (title, text.to_owned(), who),
             None => (code.title(), self.text(code), code.entry().owner.as_str()),
         };
+        for reason in said(&reasons(finding)) {
+            text.push(' ');
+            text.push_str(reason);
+        }
+        if is_of_some(finding) {
+            text.push_str(AT_SOME);
+        }
         Words {
             title,
             text,
@@ -154,6 +199,47 @@ impl Teller<'_> {
         }
         text
     }
+}
+
+/// The reasons of a finding, by the lines that were found.
+fn reasons(finding: &Finding) -> Vec<&'static Reason> {
+    let is_usual = finding.severity == finding.code.severity();
+    if finding.code == Code::DomainUnproven && !is_usual {
+        return Vec::new();
+    }
+    let of_code = REASONS.iter().filter(|it| it.codes.contains(&finding.code));
+    let is_met = |words: &str| finding.found.iter().any(|it| it.as_str().contains(words));
+    let met = of_code.clone();
+    let met: Vec<_> = met
+        .filter(|it| !it.found.is_empty() && is_met(it.found))
+        .collect();
+    if met.is_empty() && is_usual {
+        return of_code.filter(|it| it.found.is_empty()).collect();
+    }
+    met
+}
+
+/// What they say, each sentence once.
+fn said(reasons: &[&'static Reason]) -> Vec<&'static str> {
+    let mut said = Vec::new();
+    for reason in reasons {
+        if !said.contains(&reason.text) {
+            said.push(reason.text);
+        }
+    }
+    said
+}
+
+/// Whether it is a certificate's, and its lines say of which of several addresses they are.
+fn is_of_some(finding: &Finding) -> bool {
+    let begins = |line: &Evidence| {
+        let first = line.as_str().split([',', ' ']).next();
+        let first = first.map(|word| word.trim_end_matches(':'));
+        first.is_some_and(|word| word.parse::<IpAddr>().is_ok())
+    };
+    finding.code.entry().area == Area::Certificate
+        && finding.code.severity() > Severity::Skipped
+        && finding.found.iter().any(begins)
 }
 
 /// The words for what was not checked, because something has to be fixed first.

@@ -5,6 +5,7 @@
 //! domain types everything else; both end in [`FieldError`] at once.
 
 mod findings;
+mod offers;
 
 use std::fmt;
 
@@ -68,6 +69,8 @@ pub enum Action {
     Review,
     /// Goes back from the review to the form.
     Change,
+    /// Takes all names that are offered in place of refused ones, and shows the review.
+    UseThese,
     /// Submits the request.
     Submit,
 }
@@ -82,6 +85,7 @@ impl Action {
             "add-edge" => Some(Self::AddEdge),
             "change" => Some(Self::Change),
             "submit" => Some(Self::Submit),
+            "use-these" => Some(Self::UseThese),
             _ => {
                 let place: usize = value.strip_prefix("remove-edge-")?.parse().ok()?;
                 (1..=MAX_EDGES)
@@ -118,8 +122,21 @@ pub enum Field {
 pub struct FieldError {
     /// The field that is wrong.
     pub field: Field,
+    /// The line that is wrong, from 1, where the field is a list.
+    pub line: Option<usize>,
     /// What to type instead.
     pub message: String,
+}
+
+impl FieldError {
+    /// An error of a field as a whole.
+    pub fn new(field: Field, message: impl Into<String>) -> Self {
+        Self {
+            field,
+            line: None,
+            message: message.into(),
+        }
+    }
 }
 
 /// Redacted: the message may hold what was typed.
@@ -142,6 +159,13 @@ pub enum Note {
         typed: Typed,
         /// The name as it will be stored.
         used: Typed,
+    },
+    /// What was left out of a pasted list, because it is no name.
+    LeftOut {
+        /// Index of the edge.
+        edge: usize,
+        /// Each piece with its line, from 1; a text that must not be shown is missing.
+        pieces: Vec<(usize, Option<Typed>)>,
     },
     /// Domains that were listed more than once for one edge are stored once.
     Merged {
@@ -326,6 +350,7 @@ impl RequestForm {
             return None;
         }
         let mut wanted = Vec::new();
+        let mut lines = Vec::new();
         let mut whole = true;
         for (place, (edge, domains)) in self.pairs().enumerate() {
             let edge = match AccessEdge::parse(edge) {
@@ -340,7 +365,10 @@ impl RequestForm {
             };
             let domains = findings.domains(place, domains);
             match (edge, domains) {
-                (Some(edge), Some(domains)) => wanted.push(EdgeRoutes { edge, domains }),
+                (Some(edge), Some((domains, at))) => {
+                    wanted.push(EdgeRoutes { edge, domains });
+                    lines.push(at);
+                }
                 _ => whole = false,
             }
         }
@@ -354,7 +382,7 @@ impl RequestForm {
                 Some(routes)
             }
             Err(problems) => {
-                findings.routes(&problems, &names);
+                findings.routes(&problems, &names, &lines);
                 None
             }
         }

@@ -35,7 +35,7 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
     -- The last ones, the last first: `MOST_EVENTS`.
     SELECT coalesce(jsonb_agg(jsonb_build_array(seq, at, last_at, times, actor, code, subject)), '[]') AS all_of_them
-    FROM (SELECT * FROM event WHERE request_id = r.id ORDER BY seq DESC LIMIT 100) o
+    FROM (SELECT * FROM timeline WHERE request_id = r.id ORDER BY seq DESC LIMIT 100) o
 ) e
 CROSS JOIN LATERAL (
     SELECT coalesce(jsonb_agg(jsonb_build_array(code, severity, subject, expected, found)), '[]') AS all_of_them

@@ -1,13 +1,13 @@
-//! How do an old portal's requests and services come over, and its contacts not?
+//! Imports an old portal's requests and services, and none of its contacts.
 //!
 //! The export is read a line at a time. What is a contact's, and what nobody knows, is counted and
-//! dropped with the line. What is right is staged in temporary tables of the session, which reach
-//! neither the write-ahead log nor another session; there the lines of one request are brought
-//! together, and held to the rules that the portal's own form holds. Only when the whole file is
-//! right does anything become a request, in one transaction: all of the file or nothing of it.
+//! dropped with the line. The rest is brought together by requests in memory, and held to the rules
+//! that the portal's own form holds. Only when the whole file is right does anything become a request,
+//! in one transaction: all of the file or nothing of it.
 //!
-//! That transaction only adds rows, so nobody waits for it: a request of the portal meets it only
-//! if it wants the very same SIP domain in the same moment. Memory does not grow with the file.
+//! Requests are stored by the statement that stores submissions, and those that were in force come into
+//! force and end as those that are settled. That transaction only adds rows, so nobody waits for it: a
+//! request of the portal meets it only if it wants the very same SIP domain in the same moment.
 //!
 //! A request's submission id is derived from the database's secret and its old number, or from
 //! programme and agreement number where the file has none. So the same file again finds everything
@@ -22,14 +22,19 @@ mod csv;
 mod error;
 pub mod fields;
 mod group;
+mod intake;
 mod json;
 mod keys;
 mod reader;
 mod row;
-mod stage;
+mod store;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::{Path, PathBuf},
+};
 
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 pub use self::{
@@ -38,11 +43,10 @@ pub use self::{
     row::{Problem, Problems},
 };
 use self::{
-    group::Grouping,
+    group::{Group, Groups},
+    intake::Intake,
     keys::KeysFile,
-    reader::{Export, Fault},
-    row::{Read, Values},
-    stage::Staging,
+    reader::Fault,
 };
 use crate::secret::Secret;
 
@@ -70,13 +74,13 @@ pub struct Report {
     /// Lines left out, because their request is over.
     pub over: u64,
     /// New requests that are in force.
-    pub provisioned: i64,
+    pub provisioned: usize,
     /// New requests that are pending.
-    pub pending: i64,
+    pub pending: usize,
     /// Requests that were imported before; they keep their management keys.
-    pub known: i64,
+    pub known: usize,
     /// SIP domains of the new requests.
-    pub domains: i64,
+    pub domains: usize,
     /// How many values were dropped, by what their column is called.
     pub dropped: Vec<(String, u64)>,
     /// The file with the management keys, if there are any.
@@ -94,37 +98,28 @@ pub async fn import(
     order: &Order,
     mut tell: impl FnMut(Step),
 ) -> Result<Report, Error> {
-    let imported = stage_and_store(connection, secret, order, &mut tell).await;
-    stage::clear(connection).await;
-    imported
-}
-
-async fn stage_and_store(
-    connection: &mut PgConnection,
-    secret: &Secret,
-    order: &Order,
-    tell: &mut impl FnMut(Step),
-) -> Result<Report, Error> {
+    let now = store::prepare(connection).await?;
     let mut problems = Problems::default();
-    let mut report = read(connection, secret, order, &mut problems, tell).await?;
-    let requests = Grouping::new(secret)
-        .look(connection, &mut problems, tell)
-        .await?;
-    stage::compare(connection, &mut problems).await?;
+    let (mut report, groups) = read(secret, order, now, &mut problems, &mut tell)?;
+    let mut new = Vec::new();
+    for (batch, looked) in groups.chunks(store::BATCH).zip(1..) {
+        new.extend(store::new(connection, batch, &mut problems).await?);
+        tell(Step::Looking(looked * store::BATCH, groups.len()));
+    }
     if !problems.is_empty() {
         return Err(Error::Lines(problems));
     }
-    let counts = stage::counts(connection).await?;
-    report.provisioned = counts.provisioned;
-    report.pending = counts.pending;
-    report.known = requests - counts.provisioned - counts.pending;
-    report.domains = counts.domains;
-    let new = counts.provisioned + counts.pending;
-    if order.dry_run || new == 0 {
+    let domains = new.iter().flat_map(|group| group.domains());
+    let domains: HashSet<_> = domains.map(|(domain, _)| domain).collect();
+    report.domains = domains.len();
+    report.provisioned = new.iter().filter(|group| group.provisioned).count();
+    report.pending = new.len() - report.provisioned;
+    report.known = groups.len() - new.len();
+    if order.dry_run || new.is_empty() {
         return Ok(report);
     }
     let mut keys = KeysFile::create(&order.keys)?;
-    match stage::store(connection, requests, &mut keys, tell).await {
+    match store::store(connection, &new, &mut keys, &mut tell).await {
         Ok(()) => report.keys = Some(keys.keep()),
         Err(unsure @ Error::Unsure { .. }) => {
             keys.keep();
@@ -135,62 +130,54 @@ async fn stage_and_store(
             return Err(error);
         }
     }
-    stage::finish(connection).await;
+    store::finish(connection).await;
     Ok(report)
 }
 
-/// Reads the file to its end, and stages what is right.
-async fn read(
-    connection: &mut PgConnection,
+/// Reads the file to its end, and puts the lines of each request together.
+fn read(
     secret: &Secret,
     order: &Order,
+    now: DateTime<Utc>,
     problems: &mut Problems,
-    tell: &mut impl FnMut(Step),
-) -> Result<Report, Error> {
-    let unreadable = |fault| Error::File {
-        file: order.file.clone(),
-        fault,
+    tell: &mut dyn FnMut(Step),
+) -> Result<(Report, Vec<Group>), Error> {
+    let mut intake = Intake {
+        now,
+        numbers_checked: order.numbers_checked,
+        file: None,
+        tell,
+        problems,
+        groups: Groups::new(secret),
+        lines: 0,
+        over: 0,
+        dropped: BTreeMap::new(),
     };
-    let now = stage::prepare(connection).await?;
-    let mut staging = Staging::new(secret);
-    let mut values = Values::default();
-    let mut report = Report::default();
-    let mut export = match Export::open(&order.file, order.format) {
-        Ok(export) => export,
-        Err(Fault::Missing(field)) => return Err(Error::Missing(field)),
-        Err(Fault::Io(fault)) => return Err(unreadable(fault)),
-        Err(Fault::Line(problem) | Fault::Broken(problem)) => {
-            problems.add(problem);
-            return Err(Error::Lines(std::mem::take(problems)));
+    let read = reader::open(&order.file, order.format).and_then(|(text, file)| {
+        intake.file = Some(file);
+        match order.format {
+            Format::Csv => csv::read(text, &mut intake),
+            Format::Json => json::read(text, &mut intake),
         }
-    };
-    loop {
-        match export.next(&mut values) {
-            Ok(None) => break,
-            Ok(Some(line)) => {
-                report.lines += 1;
-                match row::read(line, &values, now, order.numbers_checked, problems) {
-                    Read::Row(row) => staging.add(&row),
-                    Read::Over => report.over += 1,
-                    Read::Wrong => {}
-                }
-            }
-            Err(Fault::Line(problem)) => problems.add(problem),
-            Err(Fault::Broken(problem)) => {
-                problems.add(problem);
-                break;
-            }
-            Err(Fault::Missing(field)) => return Err(Error::Missing(field)),
-            Err(Fault::Io(fault)) => return Err(unreadable(fault)),
-        }
-        if staging.is_full() {
-            staging.flush(connection).await?;
-            tell(Step::Reading(export.position(), export.bytes));
+    });
+    match read {
+        Ok(()) => {}
+        Err(Fault::Broken(problem)) => intake.problems.add(problem),
+        Err(Fault::Io(fault)) => {
+            let file = order.file.clone();
+            return Err(Error::File { file, fault });
         }
     }
-    staging.flush(connection).await?;
-    report.dropped = export.dropped.into_counts();
-    Ok(report)
+    let dropped = intake.dropped.into_iter();
+    let report = Report {
+        lines: intake.lines,
+        over: intake.over,
+        dropped: dropped
+            .map(|((place, kind), count)| (kind.name(place), count))
+            .collect(),
+        ..Report::default()
+    };
+    Ok((report, intake.groups.finish(intake.problems)))
 }
 
 /// The keys file's name where none is given: the export's, with `.keys.csv` after it.

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use self::view::{HubPage, Line, SignInPage};
 pub(crate) use self::{
     edit::{edit, send_edit},
-    end::{cancel, key, send_cancel, send_key},
+    end::{cancel, conflict, key, send_cancel, send_key},
 };
 use super::store::{self, Listed, Service};
 use crate::{

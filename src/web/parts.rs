@@ -55,6 +55,8 @@ pub struct Field {
     pub value: String,
     /// What is wrong; each message says what to type.
     pub errors: Vec<String>,
+    /// The line of each error, from 1, where the field is a list; may be shorter than `errors`.
+    pub lines: Vec<Option<usize>>,
     /// What was done with the input ("3 duplicates were merged").
     pub notes: Vec<String>,
 }
@@ -71,10 +73,12 @@ impl Field {
 
     /// The lines of the error summary about this field.
     pub(crate) fn problems(&self) -> Vec<Problem> {
-        let errors = self.errors.iter();
+        let lines = self.lines.iter().copied().chain(std::iter::repeat(None));
+        let errors = self.errors.iter().zip(lines);
         errors
-            .map(|text| Problem {
+            .map(|(text, line)| Problem {
                 id: self.id.clone(),
+                line,
                 text: text.clone(),
             })
             .collect()
@@ -86,6 +90,8 @@ impl Field {
 pub struct Problem {
     /// The id of the field that is wrong, or empty.
     pub id: String,
+    /// The line of the field that is wrong, from 1.
+    pub line: Option<usize>,
     /// The message, which says what to type instead.
     pub text: String,
 }

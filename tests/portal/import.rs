@@ -1,5 +1,6 @@
 //! Checks `pic-portal import`: all of a file or nothing, and none of its contacts.
 
+mod files;
 mod keys;
 mod numbers;
 
@@ -195,7 +196,7 @@ async fn assert_has_come_over(place: &Place, keys: &[Vec<String>]) {
     assert_eq!(portal.state(&other[2]).await, "provisioned");
     assert_eq!(routes(portal).await.len(), 4);
     let timelines = "SELECT count(*) FROM request r WHERE r.state = 'provisioned' AND (
-        SELECT array_agg(code || ' ' || actor ORDER BY seq) FROM event WHERE request_id = r.id
+        SELECT array_agg(code || ' ' || actor ORDER BY seq) FROM timeline WHERE request_id = r.id
     ) = '{submitted portal,provisioned portal}'";
     assert_eq!(portal.number(timelines).await, 2);
 }
@@ -206,15 +207,15 @@ async fn an_export_in_csv_comes_over_without_its_contacts() {
     let report = place.right("old.csv", CSV).await;
     for told in [
         "4 lines read",
-        "1 services brought over with their routes in force",
-        "1 requests brought over that are pending",
+        "1 service brought over with its routes in force",
+        "1 request brought over that is pending",
         "These have 4 SIP domains",
-        "1 lines of requests that are over",
+        "1 line of requests that are over",
         "3 values, contact name.",
         "2 values, e mail.",
-        "1 values, phone.",
-        "1 values, notes.",
-        "1 values, column 12, of an unknown header.",
+        "1 value, phone.",
+        "1 value, notes.",
+        "1 value, column 12, of an unknown header.",
     ] {
         assert!(report.contains(told), "{told}: {report}");
     }
@@ -238,9 +239,9 @@ async fn an_export_in_json_comes_over_without_its_contacts() {
     for told in [
         "3 lines read",
         "These have 4 SIP domains",
-        "1 values, contact email.",
-        "1 values, contact.",
-        "1 values, members of unknown names.",
+        "1 value, contact email.",
+        "1 value, contact.",
+        "1 value, members of unknown names.",
     ] {
         assert!(report.contains(told), "{told}: {report}");
     }
@@ -308,7 +309,7 @@ async fn a_second_run_changes_nothing() {
     let more = format!("{CSV}20,MPN,5,sip.new.example,new.example,,Activated,,,,,,\r\n");
     let report = place.right("more.csv", &more).await;
     assert!(
-        report.contains("1 services brought over") && report.contains("2 requests had been"),
+        report.contains("1 service brought over") && report.contains("2 requests had been"),
         "{report}"
     );
     assert_eq!(keys(&place.keys("more.csv")).len(), 1);
@@ -318,7 +319,7 @@ async fn a_second_run_changes_nothing() {
 async fn contents(portal: &TestApp) -> Vec<String> {
     sqlx::query_scalar(
         "SELECT s::text FROM service s UNION ALL SELECT r::text FROM request r
-         UNION ALL SELECT e::text FROM request_edge e UNION ALL SELECT d::text FROM request_route d
+         UNION ALL SELECT d::text FROM request_route d
          UNION ALL SELECT x::text FROM route x UNION ALL SELECT v::text FROM event v
          UNION ALL SELECT w::text FROM work w ORDER BY 1",
     )
@@ -340,7 +341,7 @@ async fn a_dry_run_stores_nothing_and_writes_nothing() {
             .await,
     );
     assert!(
-        report.contains("1 services would be brought over")
+        report.contains("1 service would be brought over")
             && report.contains("Nothing was changed"),
         "{report}"
     );

@@ -412,7 +412,7 @@ impl Run {
             .collect();
         assert_eq!(routes, expected, "routes in force");
         let requests: Vec<(String, String, i64, Vec<String>)> = sqlx::query_as(
-            "SELECT r.reference, r.state, (SELECT coalesce(sum(times), 0) FROM event WHERE request_id = r.id)::bigint,
+            "SELECT r.reference, r.state, (SELECT coalesce(sum(times), 0) FROM timeline WHERE request_id = r.id)::bigint,
                     ARRAY(SELECT subject::text FROM finding WHERE request_id = r.id ORDER BY 1)
              FROM request r ORDER BY r.id",
         )

@@ -241,7 +241,6 @@ impl Portal {
         for table in [
             "service",
             "request",
-            "request_edge",
             "request_route",
             "route",
             "event",
@@ -350,7 +349,7 @@ async fn what_is_not_yours_looks_like_what_is_not_there() {
             SELECT s::text FROM service s WHERE id = 1 UNION ALL
             SELECT r::text FROM request r WHERE service_id = 1 UNION ALL
             SELECT x::text FROM route x WHERE service_id = 1 UNION ALL
-            SELECT e::text FROM event e JOIN request r ON r.id = e.request_id AND service_id = 1 UNION ALL
+            SELECT e::text FROM timeline e JOIN request r ON r.id = e.request_id AND service_id = 1 UNION ALL
             SELECT w::text FROM work w JOIN request r ON r.id = w.request_id AND service_id = 1 UNION ALL
             SELECT n::text FROM session n WHERE service_id = 1) AS mine (t)";
         let mine = async || -> String {

@@ -66,7 +66,7 @@ async fn id_of(portal: &TestApp, reference: &str) -> i64 {
 /// The timeline of a request as `code` or `code domain`.
 async fn timeline(portal: &TestApp, reference: &str) -> Vec<String> {
     sqlx::query_scalar(
-        "SELECT concat_ws(' ', e.code, e.subject) FROM event e JOIN request r ON r.id = e.request_id
+        "SELECT concat_ws(' ', e.code, e.subject) FROM timeline e JOIN request r ON r.id = e.request_id
          WHERE r.reference = $1 ORDER BY e.seq",
     )
     .bind(reference)

@@ -5,6 +5,9 @@ use proptest::{collection::vec, option, prelude::*};
 use super::{super::dns::Variant, *};
 use crate::readiness::Severity;
 
+const ONLINE: &str = "sipfed.online.partner.lync.cn";
+const CONSUMER: &str = "federation.messenger.msn.com";
+
 fn domain() -> SipDomain {
     SipDomain::parse("contoso.com").unwrap()
 }
@@ -38,19 +41,65 @@ fn facts(servers: &[&str]) -> SrvFacts {
     }
 }
 
+/// Such a route can have been stored before the form refused its edge.
+#[test]
+fn a_route_to_the_online_service_is_never_proven() {
+    let online = "0 5061 sipfed.online.lync.com";
+    let edge = AccessEdge::from_database("sipfed.online.lync.com".into()).unwrap();
+    for records in [online, "0 5061 sip.contoso.com", ""] {
+        let found = judge(&domain(), &edge, &facts(&[records]));
+        assert_eq!(found[0].code, Code::HomedOnline, "{records}");
+        assert_eq!(found[0].severity, Severity::Blocking);
+    }
+    for target in ["sipfed2.online.lync.com", "sipdir.online.lync.com"] {
+        let records = format!("0 5061 {target}");
+        let found = judge(&domain(), &self::edge(), &facts(&[&records]));
+        assert_eq!(found[0].code, Code::HomedOnline, "{target}");
+    }
+}
+
 #[test]
 fn the_worst_answer_of_the_records_in_use_counts() {
     let online = "0 5061 sipfed.online.lync.com";
     let consumer = "0 5061 federation.messenger.msn.com";
     let right = "0 5061 sip.contoso.com";
-    let rows: [(&[&str], &[Code]); 19] = [
+    let rows: [(&[&str], &[Code]); 27] = [
         (&[right], &[Code::Srv]),
         (&[right, right], &[Code::Srv]),
         (
             &["1 5061 sip.contoso.com 1 443 sip.contoso.com"],
+            &[Code::Srv, Code::SrvPort],
+        ),
+        (
+            &["1 5061 sip.contoso.com 1 5061 x.test"],
+            &[Code::Srv, Code::SrvTarget],
+        ),
+        (
+            &["1 5061 sip.contoso.com 1 5061 sipfed.online.lync.com"],
+            &[Code::HomedOnline],
+        ),
+        (
+            &["1 5061 sip.contoso.com 2 5061 sipfed.online.lync.com"],
             &[Code::Srv],
         ),
-        (&["1 5061 sip.contoso.com 1 5061 x.test"], &[Code::Srv]),
+        (
+            &["1 5061 federation.messenger.msn.com 1 5061 sip.contoso.com"],
+            &[Code::RoutedToConsumer],
+        ),
+        (
+            &["1 5061 sip.contoso.com 1 443 sip.contoso.com", right],
+            &[Code::Srv, Code::SrvPort, Code::DnsDisagrees],
+        ),
+        (
+            &["0 5061 sipfed.online.lync.com.contoso.com"],
+            &[Code::HomedOnline],
+        ),
+        (
+            &["0 5061 federation.messenger.msn.com.contoso.com"],
+            &[Code::RoutedToConsumer],
+        ),
+        (&["0 5061 sipdir.online.lync.com"], &[Code::HomedOnline]),
+        (&["0 5061 sip.notlync.com"], &[Code::SrvTarget]),
         (&["1 5061 sip.contoso.com 2 5061 x.test"], &[Code::Srv]),
         (
             &["2 5061 sip.contoso.com 1 5061 x.test"],
@@ -131,7 +180,7 @@ fn name() -> impl Strategy<Value = String> {
     prop_oneof![
         3 => Just("sip.contoso.com".to_owned()),
         1 => Just(".".to_owned()),
-        1 => Just(ONLINE[3].to_owned()),
+        1 => Just(ONLINE.to_owned()),
         1 => Just(CONSUMER.to_owned()),
         1 => any::<String>(),
     ]
@@ -171,8 +220,11 @@ fn answer() -> impl Strategy<Value = ServerAnswer> {
 }
 
 fn any_facts() -> impl Strategy<Value = SrvFacts> {
-    let variant =
-        (name(), vec(record(), 0..3)).prop_map(|(owner, records)| Variant { owner, records });
+    let variant = (name(), vec(record(), 0..3)).prop_map(|(owner, records)| Variant {
+        owner,
+        slip: "",
+        records,
+    });
     let trouble = option::of(prop_oneof![Just(Trouble::Silent), Just(Trouble::Lame)]);
     (vec(answer(), 0..4), trouble, vec(variant, 0..3)).prop_map(|(answers, trouble, variants)| {
         SrvFacts {
@@ -198,7 +250,12 @@ proptest! {
             records
                 .iter()
                 .take_while(|record| Some(record.priority) == lowest)
-                .any(|record| record.target == "sip.contoso.com" && record.port == 5061)
+                .fold((false, true), |(leads, only), record| {
+                    let is_right = record.target == "sip.contoso.com" && record.port == 5061;
+                    let strays = record.target == ONLINE || record.target == CONSUMER;
+                    (leads || is_right, only && !strays)
+                })
+                == (true, true)
         };
         let right = !facts.answers.is_empty() && facts.answers.iter().all(leads);
         let is_ok = |f: &Finding| f.code == Code::Srv && f.severity == Severity::Ok;

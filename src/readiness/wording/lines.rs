@@ -4,9 +4,9 @@
 //! Cmdlets and their parameters are as Microsoft documents them for Windows DNS and for the
 //! management shell of Lync Server and Skype for Business Server.
 
-use super::{Finding, Line, Teller};
+use super::{Finding, Line, Teller, reasons};
 use crate::{
-    names::{AccessEdge, EdgeRoutes, Fqdn, SipDomain},
+    names::{AccessEdge, EdgeRoutes, Fqdn, SipDomain, is_online_service},
     readiness::{
         catalogue::Line as Kind,
         dns::{SRV_PREFIX as SERVICE, TOKEN_PREFIX},
@@ -18,6 +18,7 @@ const ZONE: &str = "Zone line";
 const SHELL: &str = "PowerShell, on a Windows DNS server";
 const SHELL_PARENT: &str = "PowerShell, on a Windows DNS server that has the parent zone";
 const SHELL_REMOVE: &str = "PowerShell, to take away what is there first";
+const SHELL_ALIAS: &str = "PowerShell, to take away the alias first";
 const SHELL_MISSPELT: &str = "PowerShell, to take away the misspelt record";
 const LOOK: &str = "To see what others see";
 const SERVERS: &str = "To see which servers answer for the zone";
@@ -28,8 +29,6 @@ const NAMES: &str = "Names for the certificate";
 const NAMES_FIRST: &str = "Names for the certificate, the first 100";
 const ORDER: &str = "Management shell on the Edge Server, to write the order for the authority";
 
-/// What people publish by mistake, because vendor pages printed it.
-const MISSPELT: [&str; 2] = ["_sipfederationtls_tcp", "_sipfederationtls.tcp"];
 /// The most names of a certificate that are written out; few certificate authorities accept more.
 const MOST_NAMES: usize = 100;
 
@@ -37,7 +36,12 @@ impl Teller<'_> {
     /// The lines of a finding that was checked.
     pub(super) fn lines(&self, finding: &Finding) -> Vec<Line> {
         let kinds = finding.code.entry().lines.iter();
+        let reasons = reasons(finding);
+        let keeps = !reasons.is_empty() && reasons.iter().all(|it| it.keeps_certificate);
+        let order =
+            |kind: &&Kind| matches!(kind, Kind::CertificateNames | Kind::CertificateRequest);
         kinds
+            .filter(|kind| !(keeps && order(kind)))
             .flat_map(|kind| self.lines_of(*kind, finding))
             .collect()
     }
@@ -45,8 +49,12 @@ impl Teller<'_> {
     /// The lines of one kind; none if a name that it needs is not known.
     fn lines_of(&self, kind: Kind, finding: &Finding) -> Vec<Line> {
         let subject = &finding.subject;
-        let edge = self.homes.get(subject.as_str()).map(|of| &of.edge);
+        let home = self.homes.get(subject.as_str()).map(|of| &of.edge);
+        // Nobody should publish a record that leads to the online service.
+        let edge = home.filter(|edge| !is_online_service(edge.as_str()));
         let one = match kind {
+            // Nobody can publish such a name in public DNS.
+            Kind::AddressZone | Kind::AddressAdd if subject.is_never_public() => None,
             Kind::SrvZone => edge.map(|edge| line(ZONE, srv(subject, edge))),
             Kind::SrvRemove => edge.map(|_| remove(SHELL_REMOVE, subject, SERVICE)),
             Kind::SrvAdd => edge.map(|edge| {
@@ -76,6 +84,15 @@ impl Teller<'_> {
                     SHELL,
                     format!(
                         "Add-DnsServerResourceRecord -A -ZoneName '{zone}' -Name '{host}' -IPv4Address 'PUBLIC-ADDRESS'"
+                    ),
+                ))
+            }
+            Kind::AliasRemove => {
+                let (zone, host) = zone_of_host(subject);
+                Some(line(
+                    SHELL_ALIAS,
+                    format!(
+                        "Remove-DnsServerResourceRecord -ZoneName '{zone}' -Name '{host}' -RRType CName"
                     ),
                 ))
             }
@@ -159,12 +176,20 @@ pub fn proof(domain: &Fqdn, token: &str) -> Vec<Line> {
 }
 
 fn misspelt(finding: &Finding) -> Vec<Line> {
-    let seen = |label: &&str| finding.found.iter().any(|it| it.as_str().contains(*label));
-    MISSPELT
-        .into_iter()
-        .filter(seen)
-        .map(|label| remove(SHELL_MISSPELT, &finding.subject, label))
-        .collect()
+    let (zone, _) = zone_of(&finding.subject);
+    let mut lines: Vec<Line> = Vec::new();
+    for found in &finding.found {
+        let owner = found.as_str().split([' ', ':']).next().unwrap_or_default();
+        // Not what was left out, or says how many more there are.
+        let Some(name) = owner.strip_suffix(&format!(".{zone}")) else {
+            continue;
+        };
+        let line = remove_in(SHELL_MISSPELT, &zone, name);
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines
 }
 
 /// The zone that most likely contains a name, and the labels in front of it: the zone is the
@@ -210,7 +235,10 @@ fn add(under: &Fqdn, kind: &str, owner: &str, data: &str) -> Line {
 /// The command that removes a record; it asks for confirmation.
 fn remove(label: &'static str, under: &Fqdn, owner: &str) -> Line {
     let (zone, rest) = zone_of(under);
-    let name = relative(owner, &rest);
+    remove_in(label, &zone, &relative(owner, &rest))
+}
+
+fn remove_in(label: &'static str, zone: &str, name: &str) -> Line {
     line(
         label,
         format!("Remove-DnsServerResourceRecord -ZoneName '{zone}' -Name '{name}' -RRType Srv"),

@@ -1,3 +1,5 @@
+mod reasons;
+
 use super::*;
 use crate::names::{AccessEdge, Fqdn};
 
@@ -123,6 +125,24 @@ fn names_below_a_registered_domain_stand_in_its_zone() {
     assert!(held[1].contains("-ZoneName 'contoso.test' -Name '_pic-portal'"));
     let address = lines(Code::EdgeNoAddress, "sip.contoso.test");
     assert!(address[1].contains("-ZoneName 'contoso.test' -Name 'sip'"));
+}
+
+#[test]
+fn nobody_is_told_to_publish_a_name_that_public_dns_never_has() {
+    let routes = routes();
+    let teller = Teller::new("Skype", Mode::Enforce, &routes);
+    let words = teller.tell(&finding(
+        Code::EdgeNoAddress,
+        "edge01.contoso.local",
+        "",
+        &[],
+    ));
+    assert!(words.text.contains("external one"), "{}", words.text);
+    let lines: Vec<_> = words.lines.iter().map(|it| it.line.as_str()).collect();
+    assert_eq!(
+        lines,
+        ["Resolve-DnsName -Name 'edge01.contoso.local' -Type A"]
+    );
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! Collects the errors and notes about the request form, in words for the person who typed it.
 
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::{
+    collections::BTreeSet,
+    fmt::{self, Write as _},
+};
 
 use validator::ValidationErrors;
 
 use super::{Field, FieldError, Note, Typed};
 use crate::{
-    names::{EdgeRoutes, Role, SipDomain, split_names},
+    names::{EdgeRoutes, List, Role, SipDomain, typed},
     request::{MAX_DOMAINS, MAX_EDGES, Routes, RoutesProblem},
 };
 
@@ -22,9 +25,19 @@ pub(super) struct Findings {
 
 impl Findings {
     pub(super) fn wrong(&mut self, field: Field, message: impl Into<String>) {
+        self.errors.push(FieldError::new(field, message));
+    }
+
+    /// An error in a line of a list.
+    fn wrong_line(&mut self, field: Field, line: Option<usize>, message: impl fmt::Display) {
+        let message = match line {
+            Some(line) => format!("Line {line}: {message}"),
+            None => message.to_string(),
+        };
         self.errors.push(FieldError {
             field,
-            message: message.into(),
+            line,
+            message,
         });
     }
 
@@ -52,20 +65,39 @@ impl Findings {
         }
     }
 
-    /// The domains in the box at index `place`; `None` when one of them is wrong or there is none.
-    pub(super) fn domains(&mut self, place: usize, typed: &str) -> Option<Vec<SipDomain>> {
+    /// The domains in the box at index `place`, with the line of each where there are several; `None`
+    /// when one of them is wrong or there is none.
+    pub(super) fn domains(
+        &mut self,
+        place: usize,
+        typed: &str,
+    ) -> Option<(Vec<SipDomain>, Vec<Option<usize>>)> {
+        let field = Field::Domains(place);
+        let list = List::read(typed);
+        // One name alone needs no line.
+        let several = list.names.len() > 1;
         let mut domains = Vec::new();
+        let mut lines = Vec::new();
         let mut faults = Vec::new();
         let mut seen = BTreeSet::new();
         let mut doubles = 0;
-        for name in split_names(typed) {
-            match SipDomain::parse(name) {
+        for piece in &list.names {
+            let line = several.then_some(piece.line);
+            match SipDomain::parse(piece.text) {
                 Ok(domain) if seen.insert(domain.clone()) => {
-                    self.normalised(Field::Domains(place), name, domain.as_str());
+                    self.normalised(field, piece.text, domain.as_str());
                     domains.push(domain);
+                    lines.push(line);
                 }
                 Ok(_) => doubles += 1,
-                Err(error) => faults.push(error.message(Role::SipDomain)),
+                Err(error) => {
+                    let mut message = error.message(Role::SipDomain);
+                    if let Some(shown) = typed::shown(piece.text).filter(|_| several) {
+                        // Writing to a String cannot fail.
+                        let _ = write!(message, ". You typed “{shown}”");
+                    }
+                    faults.push((line, message));
+                }
             }
         }
         if doubles > 0 {
@@ -74,27 +106,41 @@ impl Findings {
                 doubles,
             });
         }
+        if !list.left_out.is_empty() {
+            let shown = |text| typed::shown(text).map(Typed);
+            let pieces = list.left_out.iter().map(|it| (it.line, shown(it.text)));
+            self.notes.push(Note::LeftOut {
+                edge: place,
+                pieces: pieces.collect(),
+            });
+        }
         if domains.is_empty() && faults.is_empty() {
             self.wrong(
-                Field::Domains(place),
+                field,
                 "Enter the SIP domains of this Access Edge, like contoso.com, one on a line",
             );
         }
         let untold = faults.len().saturating_sub(TOLD_ONE_BY_ONE);
         let sound = faults.is_empty();
-        for message in faults.into_iter().take(TOLD_ONE_BY_ONE) {
-            self.wrong(Field::Domains(place), message);
+        for (line, message) in faults.into_iter().take(TOLD_ONE_BY_ONE) {
+            self.wrong_line(field, line, message);
         }
         if untold > 0 {
             self.wrong(
-                Field::Domains(place),
+                field,
                 format!("{untold} more names in this box are not SIP domains"),
             );
         }
-        (sound && !domains.is_empty()).then_some(domains)
+        (sound && !domains.is_empty()).then_some((domains, lines))
     }
 
-    pub(super) fn routes(&mut self, problems: &[RoutesProblem], names: &[EdgeRoutes]) {
+    /// What is wrong with the routes together; `lines` has the line of each domain in `names`.
+    pub(super) fn routes(
+        &mut self,
+        problems: &[RoutesProblem],
+        names: &[EdgeRoutes],
+        lines: &[Vec<Option<usize>>],
+    ) {
         for problem in problems {
             match *problem {
                 RoutesProblem::NoEdge | RoutesProblem::TooManyEdges => self.wrong(Field::Form, edge_count()),
@@ -109,8 +155,9 @@ impl Findings {
                     Field::Edge(edge),
                     format!("{} is Access Edge {} already. Put its SIP domains together there", names[edge].edge, earlier + 1),
                 ),
-                RoutesProblem::DomainTwice { edge, domain, earlier } => self.wrong(
+                RoutesProblem::DomainTwice { edge, domain, earlier } => self.wrong_line(
                     Field::Domains(edge),
+                    lines[edge][domain],
                     format!(
                         "{} is at Access Edge {} already. A SIP domain has one Access Edge: remove it from one of the two",
                         names[edge].domains[domain],
@@ -124,7 +171,7 @@ impl Findings {
                         // Writing to a String cannot fail.
                         let _ = write!(message, ", like {parent}");
                     }
-                    self.wrong(Field::Domains(edge), message);
+                    self.wrong_line(Field::Domains(edge), lines[edge][domain], message);
                 }
             }
         }

@@ -1,3 +1,5 @@
+mod lists;
+
 use super::*;
 
 /// A form that is a valid request, with `change` applied to it.
@@ -74,7 +76,7 @@ fn each_fault_stands_by_its_field_and_says_what_to_type() {
             "contoso.com is a SIP domain",
         ),
         (
-            |f| f.edge[0] = "sip.contoso.com:5061".into(),
+            |f| f.edge[0] = "sip.contoso.com:443".into(),
             Field::Edge(0),
             "sip.contoso.com",
         ),
@@ -177,12 +179,17 @@ fn rules_between_edges_stand_by_the_later_one() {
     let (field, message) = faults(|f| two(f, "sip.a.test", "a.test contoso.com")).remove(0);
     assert_eq!(field, Field::Domains(1));
     assert!(
-        message.contains("contoso.com is at Access Edge 1 already"),
+        message.contains("Line 1: contoso.com is at Access Edge 1 already"),
         "{message}"
     );
     let (field, message) = faults(|f| two(f, "sip.a.test", "sip.contoso.com")).remove(0);
     assert_eq!(field, Field::Domains(1));
     assert!(message.ends_with("like contoso.com"), "{message}");
+    let (_, message) = faults(|f| two(f, "sip.a.test", "a.test\n\ncontoso.com")).remove(0);
+    assert!(
+        message.starts_with("Line 3: contoso.com is at"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -286,6 +293,7 @@ fn the_buttons_are_those_of_the_contract() {
         ("add-edge", Some(Action::AddEdge)),
         ("change", Some(Action::Change)),
         ("submit", Some(Action::Submit)),
+        ("use-these", Some(Action::UseThese)),
         ("remove-edge-1", Some(Action::RemoveEdge(0))),
         ("remove-edge-10", Some(Action::RemoveEdge(9))),
         ("remove-edge-0", None),

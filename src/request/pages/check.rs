@@ -21,7 +21,7 @@ use crate::{
     request::{
         form::{Field as At, FieldError, Note, RequestForm},
         pages::{
-            fields::{field, form_problem, general, put_off, warning},
+            fields::{field, form_problem, general, offers, put_off, warning},
             findings::Findings,
             view::Hidden,
         },
@@ -50,6 +50,27 @@ const LONGEST_LINK: usize = 2_000;
 pub(crate) struct CheckForm {
     domains: String,
     edge: String,
+    /// `use-these`, or empty.
+    action: String,
+}
+
+impl CheckForm {
+    /// The same fields as a request's form has, so that the same rules apply.
+    fn to_request(&self) -> RequestForm {
+        RequestForm {
+            edge: vec![self.edge.clone()],
+            domains: vec![self.domains.clone()],
+            ..RequestForm::default()
+        }
+    }
+
+    /// Puts the offered names in place of the refused ones.
+    fn take_offers(&mut self) {
+        let mut request = self.to_request();
+        request.take_offers();
+        self.edge = request.edge.concat();
+        self.domains = request.domains.concat();
+    }
 }
 
 /// The query string of `GET /check`: the same fields, and any others, which are ignored.
@@ -69,6 +90,8 @@ struct CheckPage<'a> {
     domains: Field,
     /// The field `edge`.
     edge: Field,
+    /// Names offered in place of refused ones.
+    offers: Vec<String>,
     general: Vec<Problem>,
     outcome: Option<Outcome>,
 }
@@ -106,15 +129,25 @@ pub(crate) async fn form(
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Error> {
     let Query(Asked { domains, edge }) = asked.map_err(|_| Error::OtherQuery)?;
-    show(&site, &CheckForm { domains, edge }, &[])
+    let form = CheckForm {
+        domains,
+        edge,
+        ..CheckForm::default()
+    };
+    show(&site, &form, &[])
 }
 
 /// `POST /check`: the findings of the checks.
 pub(crate) async fn check(
     State(site): State<Arc<Site>>,
     Client(network): Client,
-    Fields(form): Fields<CheckForm>,
+    Fields(mut form): Fields<CheckForm>,
 ) -> Result<Response, Error> {
+    match form.action.as_str() {
+        "" => {}
+        "use-these" => form.take_offers(),
+        _ => return Err(Error::OtherFields),
+    }
     let Some(checker) = site.checks.checker() else {
         return show(&site, &form, &[]);
     };
@@ -168,31 +201,26 @@ pub(crate) async fn check(
 type Parsed = Result<(Vec<EdgeRoutes>, Vec<Note>), Vec<FieldError>>;
 
 fn parsed(form: &CheckForm) -> Parsed {
-    let request = RequestForm {
-        edge: vec![form.edge.clone()],
-        domains: vec![form.domains.clone()],
-        ..RequestForm::default()
-    };
-    let (routes, notes) = request.routes()?;
+    let (routes, notes) = form.to_request().routes()?;
     if routes.domain_count() > MOST_DOMAINS {
-        return Err(vec![FieldError {
-            field: At::Domains(0),
-            message: format!(
+        return Err(vec![FieldError::new(
+            At::Domains(0),
+            format!(
                 "Here {MOST_DOMAINS} SIP domains can be checked in one go. Remove some, and check them afterwards"
             ),
-        }]);
+        )]);
     }
     Ok((routes.edges().to_vec(), notes))
 }
 
 fn too_often(too_many: TooMany) -> FieldError {
     let seconds = count(usize::from(too_many.seconds()), "second", "seconds");
-    FieldError {
-        field: At::Form,
-        message: format!(
+    FieldError::new(
+        At::Form,
+        format!(
             "Too many checks came from your network. Nothing was looked up: check again in {seconds}"
         ),
-    }
+    )
 }
 
 fn view<'a>(site: &'a Site, form: &CheckForm, errors: &[FieldError]) -> CheckPage<'a> {
@@ -202,6 +230,7 @@ fn view<'a>(site: &'a Site, form: &CheckForm, errors: &[FieldError]) -> CheckPag
         shell,
         domains: field(errors, At::Domains(0), &form.domains),
         edge: field(errors, At::Edge(0), &form.edge),
+        offers: offers(&form.to_request(), errors),
         general: general(errors),
         outcome: None,
     }

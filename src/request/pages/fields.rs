@@ -9,7 +9,7 @@ use super::view::{AlreadySentPage, EdgeFields, Hidden, LaterPage};
 use crate::{
     error::{Error, FieldProblem, Problem, TooMany},
     request::{
-        form::{self, FieldError, Note, RequestForm},
+        form::{self, FieldError, Note, RequestForm, Typed},
         queue::NotStored,
     },
     web::{
@@ -22,6 +22,11 @@ use crate::{
 
 /// The most edges of one form that are shown again; no browser sends more than ten.
 const MOST_SHOWN: usize = 50;
+
+/// The most offered names that are shown.
+const MOST_OFFERS: usize = 10;
+/// The most pieces of a pasted list that are shown as left out.
+const MOST_LEFT_OUT: usize = 5;
 
 /// The id of a field on the page, used by the error summary and by programs.
 fn id_of(field: form::Field) -> String {
@@ -39,16 +44,29 @@ fn id_of(field: form::Field) -> String {
 
 /// A field with what was typed and its errors.
 pub(crate) fn field(errors: &[FieldError], at: form::Field, value: &str) -> Field {
+    let of_field = || errors.iter().filter(|e| e.field == at);
     Field {
         id: id_of(at),
         value: value.to_owned(),
-        errors: errors
-            .iter()
-            .filter(|e| e.field == at)
-            .map(|e| e.message.clone())
-            .collect(),
+        errors: of_field().map(|e| e.message.clone()).collect(),
+        lines: of_field().map(|e| e.line).collect(),
         notes: Vec::new(),
     }
+}
+
+/// The names offered in place of refused ones, where there are errors: the first ten, and a count of
+/// the others.
+pub(crate) fn offers(form: &RequestForm, errors: &[FieldError]) -> Vec<String> {
+    if errors.is_empty() {
+        return Vec::new();
+    }
+    let mut offers = form.offers();
+    let more = offers.len().saturating_sub(MOST_OFFERS);
+    offers.truncate(MOST_OFFERS);
+    if more > 0 {
+        offers.push(format!("and {}", count(more, "more name", "more names")));
+    }
+    offers
 }
 
 /// The fields of all edges.
@@ -76,8 +94,8 @@ pub(crate) fn general(errors: &[FieldError]) -> Vec<Line> {
         .iter()
         .filter(|e| matches!(e.field, form::Field::Form | form::Field::SubmissionId))
         .map(|e| Line {
-            id: String::new(),
             text: e.message.clone(),
+            ..Line::default()
         })
         .collect()
 }
@@ -95,6 +113,22 @@ pub(crate) fn form_problem(errors: &[FieldError]) -> Problem {
 pub(crate) fn warning(note: &Note) -> Option<String> {
     match note {
         Note::Normalised { .. } => None,
+        Note::LeftOut { edge, pieces } => {
+            let told = |(line, text): &(usize, Option<Typed>)| match text {
+                Some(Typed(text)) => format!("“{text}” (line {line})"),
+                None => format!("what stands in line {line}"),
+            };
+            let first: Vec<_> = pieces.iter().take(MOST_LEFT_OUT).map(told).collect();
+            let more = match pieces.len().saturating_sub(first.len()) {
+                0 => String::new(),
+                more => format!(", and {more} more"),
+            };
+            Some(format!(
+                "Access Edge {}: left out of your list, because these are not SIP domains: {}{more}.",
+                edge + 1,
+                first.join(", "),
+            ))
+        }
         Note::Merged { edge, doubles } => Some(format!(
             "Access Edge {}: {} left out, because the same SIP domain stands there already.",
             edge + 1,

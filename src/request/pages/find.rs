@@ -47,7 +47,7 @@ pub(crate) async fn find(
         return Ok(Redirect::to(&format!("/requests/{reference}")).into_response());
     }
     view.q.value.clone_from(&q);
-    match SipDomain::parse(&q) {
+    match SipDomain::parse_any(&q) {
         Ok(domain) => {
             let in_force = store::in_force(&pool, &domain).await?;
             view.answer = Some(DomainAnswer {

@@ -221,8 +221,11 @@ impl Findings {
                 continue;
             }
             let (code, severity) = (finding.code.as_str(), finding.severity);
-            let same = |group: &Group| (group.code, group.severity) == (code, severity);
-            if !told.groups.last().is_some_and(same) {
+            let same = |group: &Group| {
+                (group.code, group.severity, &group.text) == (code, severity, &words.text)
+            };
+            let place = (told.groups.iter().position(same)).unwrap_or(told.groups.len());
+            if place == told.groups.len() {
                 told.groups.push(Group {
                     code,
                     severity,
@@ -234,14 +237,12 @@ impl Findings {
                     without_lines: 0,
                 });
             }
-            if let Some(group) = told.groups.last_mut() {
-                let subject = Subject {
-                    name,
-                    expected: words.expected,
-                    found: words.found,
-                };
-                group.adds(subject, words.lines, &mut room);
-            }
+            let subject = Subject {
+                name,
+                expected: words.expected,
+                found: words.found,
+            };
+            told.groups[place].adds(subject, words.lines, &mut room);
         }
         told
     }
@@ -387,8 +388,7 @@ mod tests {
         )];
         assert_eq!(told(&skipped).summary(), "");
         assert!(told(&[]).is_empty());
-        let routes = [];
-        let teller = Teller::new("Skype", Mode::Enforce, &routes);
+        let teller = Teller::new("Skype", Mode::Enforce, &[]);
         let report = Report {
             findings: fine.into(),
             unfinished: 2,

@@ -44,7 +44,7 @@ pub(crate) enum Step {
 }
 
 impl FormFlow {
-    /// The step of the pressed button; *add* and *remove* change the form's edges.
+    /// The step of the pressed button; *add*, *remove* and *use these* change the form.
     ///
     /// # Errors
     ///
@@ -64,10 +64,13 @@ impl FormFlow {
             Action::Change => {}
             Action::AddEdge => form.add_edge(),
             Action::RemoveEdge(place) => form.remove_edge(place),
-            Action::Review | Action::Submit => {
+            Action::Review | Action::UseThese | Action::Submit => {
+                if action == Action::UseThese {
+                    form.take_offers();
+                }
                 return Ok(match form.check() {
-                    Ok(checked) if action == Action::Review => Step::Review(checked),
-                    Ok(checked) => Step::Submit(checked),
+                    Ok(checked) if action == Action::Submit => Step::Submit(checked),
+                    Ok(checked) => Step::Review(checked),
                     Err(errors) => {
                         // An invalid id is replaced, so that the next submit works.
                         if SubmissionId::parse(&form.submission_id).is_none() {

@@ -12,7 +12,7 @@ use super::{
     domain_of,
     fields::{
         self, PutOff, Resubmit, already_sent, edge_fields, field, form_problem, general,
-        hidden_edges, warning,
+        hidden_edges, offers, warning,
     },
     findings::{Findings, preflight},
     flow::{FormFlow, Step},
@@ -30,7 +30,7 @@ use crate::{
         queue::NotStored,
         store::{Submission, Submitted},
     },
-    secret::{ManagementKey, Secret},
+    secret::Secret,
     web::{
         form::Fields,
         page,
@@ -105,12 +105,8 @@ async fn submit(
     checked: Checked,
 ) -> Result<Response, Error> {
     let site = &flow.site;
-    let key = ManagementKey::derive(secret, checked.submission.as_bytes());
-    let submission = Submission {
-        id: checked.submission,
-        asked: Asked::Initiate(checked.wanted),
-        key,
-    };
+    let submission = Submission::new(secret, &checked.submission, Asked::Initiate(checked.wanted));
+    let key = submission.key;
     let submitted = match flow.queue.submit(submission).await {
         Ok(submitted) => submitted,
         Err(NotStored::Refused(error)) => return Err(error.into()),
@@ -166,6 +162,7 @@ pub(super) fn view<'a>(site: &'a Site, form: &RequestForm, errors: &[FieldError]
         edges: edge_fields(form, errors),
         deployment: field(form::Field::Deployment, &form.deployment),
         terms: field(form::Field::Terms, &form.terms),
+        offers: offers(form, errors),
         general: general(errors),
     }
 }

@@ -72,6 +72,8 @@ pub struct FormPage<'a> {
     pub deployment: Field,
     /// `terms`: `on` or empty.
     pub terms: Field,
+    /// Names offered in place of refused ones.
+    pub offers: Vec<String>,
     /// Problems that belong to no field.
     pub general: Vec<Problem>,
 }

@@ -1,191 +1,205 @@
-//! How is an export in CSV read, a line at a time?
+//! Reads an export in CSV, a line at a time.
 
-use std::{cell::Cell, io::Read, rc::Rc};
+use std::io::{self, BufRead, Cursor, Read};
 
-use csv::{ByteRecord, ErrorKind, ReaderBuilder};
+use csv::{ByteRecord, ReaderBuilder};
 
 use super::{
-    fields::{Dropped, Field, Meaning, meaning},
-    reader::{Fault, Tally, missing},
+    fields::{Field, Meaning, meaning},
+    intake::Intake,
+    reader::Fault,
     row::{Problem, Values},
 };
 
 /// More bytes than this in one record are a quotation mark that is not closed.
 const LONGEST_RECORD: u64 = 1 << 20;
+/// So many records are looked at for the headers.
+const HEADERS_WITHIN: usize = 20;
+/// What may stand between two columns; of those that are equally frequent the last.
+const DELIMITERS: &[u8] = b"|\t;,";
 
-/// A file in CSV: a line of headers, then the rows. The delimiter is a comma, a semicolon or a tab,
-/// whichever the headers have most of.
-pub(super) struct Lines<R: Read> {
-    reader: csv::Reader<Budget<R>>,
-    since_record: Rc<Cell<u64>>,
-    columns: Vec<Meaning>,
+/// Reads a file: a line of headers, then the rows.
+pub(super) fn read(mut text: impl BufRead, intake: &mut Intake<'_>) -> Result<(), Fault> {
+    let start = Start::of(&mut text)?;
+    // With a line end after the last line too, lines can be counted.
+    let text = Cursor::new(start.line).chain(text).chain(&b"\n"[..]);
+    let mut records = Records {
+        reader: ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(start.delimiter)
+            .from_reader(text.take(LONGEST_RECORD)),
+        passed: start.passed,
+        record: ByteRecord::new(),
+    };
+    let columns = headers(&mut records)?;
+    let mut values = Values::default();
+    while let Some(line) = records.next()? {
+        if !records.record.iter().all(is_blank) {
+            match row(line, &columns, &records.record, &mut values, intake) {
+                Ok(()) => intake.row(line, &values),
+                Err(problem) => intake.problems.add(problem),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_blank(value: &[u8]) -> bool {
+    value.trim_ascii().is_empty()
+}
+
+/// Takes the values of a row.
+fn row(
+    line: u64,
+    columns: &[Meaning],
+    record: &ByteRecord,
+    values: &mut Values,
+    intake: &mut Intake<'_>,
+) -> Result<(), Problem> {
+    const NUL: &str = "has a NUL byte: the file is no text here, or changes its encoding. Export it again, as UTF-8";
+    // A spreadsheet may leave out empty values at the end of a line.
+    let cut_off = columns.get(record.len()..).unwrap_or_default();
+    let is_field = |column: &Meaning| matches!(column, Meaning::Field(_));
+    if cut_off.iter().any(is_field) || !record.iter().skip(columns.len()).all(is_blank) {
+        if record.as_slice().contains(&0) {
+            return Err(Problem::new(line, None, NUL));
+        }
+        let (fields, headers) = (record.len(), columns.len());
+        let fault = format!("has {fields} fields, and the line of headers {headers}");
+        return Err(Problem::new(line, None, fault));
+    }
+    *values = Values::default();
+    for (place, (column, value)) in (1..).zip(columns.iter().zip(record)) {
+        match column {
+            Meaning::Field(field) => {
+                let value = std::str::from_utf8(value).map_err(|_| {
+                    Problem::new(line, *field, "is not in UTF-8. Save the file as CSV UTF-8")
+                })?;
+                if value.contains('\0') {
+                    return Err(Problem::new(line, *field, NUL));
+                }
+                values.set(*field, value);
+            }
+            Meaning::Dropped(_) if is_blank(value) => {}
+            Meaning::Dropped(kind) => intake.drop_value(place, kind),
+        }
+    }
+    Ok(())
+}
+
+/// The start of a file.
+struct Start {
+    /// Lines that were passed over.
+    passed: u64,
+    /// The line after them.
+    line: Vec<u8>,
+    delimiter: u8,
+}
+
+impl Start {
+    /// Passes over what stands above the headers: empty rows, `sep=;` for a spreadsheet, and the
+    /// `#TYPE` of Windows PowerShell.
+    fn of(text: &mut impl BufRead) -> Result<Self, Fault> {
+        let (mut passed, mut given) = (0, None);
+        loop {
+            let mut line = Vec::new();
+            let read = text.take(LONGEST_RECORD).read_until(b'\n', &mut line);
+            let read = read.map_err(Fault::Io)?;
+            let plain = line.trim_ascii_start();
+            let plain = plain.strip_prefix(b"\"").unwrap_or(plain);
+            let starts_with = |word: &[u8]| {
+                let start = plain.get(..word.len());
+                start.is_some_and(|start| start.eq_ignore_ascii_case(word))
+            };
+            if starts_with(b"sep=") {
+                given = plain.get(4).copied();
+            } else if read == 0
+                || !(starts_with(b"#type ") || plain.iter().all(|b| b" \n\"|\t;,".contains(b)))
+            {
+                let count = |delimiter: u8| {
+                    let unquoted = line.split(|&b| b == b'"').step_by(2).flatten();
+                    unquoted.filter(|&&b| b == delimiter).count()
+                };
+                let most = DELIMITERS.iter().copied().max_by_key(|&d| count(d));
+                return Ok(Self {
+                    passed,
+                    delimiter: given.or(most).unwrap_or(b','),
+                    line,
+                });
+            }
+            passed += 1;
+        }
+    }
+}
+
+/// The records of a file.
+struct Records<R> {
+    reader: csv::Reader<io::Take<R>>,
+    passed: u64,
     record: ByteRecord,
 }
 
-/// Hands bytes on until there are too many for one record; every line ends in a line feed alone,
-/// the last one too, so that lines can be counted.
-struct Budget<R> {
-    inner: R,
-    taken: Rc<Cell<u64>>,
-    /// A carriage return was read and waits for what follows it.
-    held: bool,
-    last: u8,
-}
-
-impl<R: Read> Read for Budget<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        if self.taken.get() > LONGEST_RECORD {
-            return Err(std::io::ErrorKind::FileTooLarge.into());
+impl<R: Read> Records<R> {
+    /// Reads the next record; the line at which it begins.
+    fn next(&mut self) -> Result<Option<u64>, Fault> {
+        self.reader.get_mut().set_limit(LONGEST_RECORD);
+        let begins = self.passed + self.reader.position().line();
+        let read = self.reader.read_byte_record(&mut self.record);
+        let is_there = read.map_err(|error| Fault::Io(error.into()))?;
+        if self.reader.get_ref().limit() == 0 {
+            let fault = "goes on for more than a megabyte: is a quotation mark not closed?";
+            return Err(Fault::broken(begins, fault));
         }
-        loop {
-            // Room for the one that is held.
-            let Some(room) = buffer.get_mut(1..).filter(|room| !room.is_empty()) else {
-                return Err(std::io::ErrorKind::InvalidInput.into());
-            };
-            let read = self.inner.read(room)?;
-            self.taken.set(self.taken.get() + read as u64);
-            if read == 0 {
-                let ends = matches!(self.last, b'\n' | 0) && !self.held;
-                (self.held, self.last) = (false, b'\n');
-                buffer[0] = b'\n';
-                return Ok(usize::from(!ends));
-            }
-            let mut written = 0;
-            for at in 1..=read {
-                let byte = buffer[at];
-                if self.held && byte != b'\n' {
-                    buffer[written] = b'\r';
-                    written += 1;
-                }
-                self.held = byte == b'\r';
-                if !self.held {
-                    buffer[written] = byte;
-                    written += 1;
-                }
-                self.last = byte;
-            }
-            if written > 0 {
-                return Ok(written);
-            }
-        }
-    }
-}
-
-impl<R: std::io::BufRead> Lines<R> {
-    /// Reads the headers.
-    pub(super) fn open(mut inner: R) -> Result<Self, Fault> {
-        let start = inner.fill_buf().map_err(Fault::Io)?;
-        let headers = start.split(|&b| b == b'\n').next().unwrap_or_default();
-        let count = |delimiter: u8| headers.split(|&b| b == delimiter).count();
-        // The first of those that are equally frequent.
-        let delimiter = b"\t;,"
-            .iter()
-            .copied()
-            .max_by_key(|&d| count(d))
-            .unwrap_or(b',');
-        let since_record = Rc::new(Cell::new(0));
-        let budget = Budget {
-            inner,
-            taken: Rc::clone(&since_record),
-            held: false,
-            last: 0,
-        };
-        let mut reader = ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .delimiter(delimiter)
-            .from_reader(budget);
-        let mut record = ByteRecord::new();
-        reader
-            .read_byte_record(&mut record)
-            .map_err(|e| broken(1, &e))?;
-        let columns: Vec<_> = record
-            .iter()
-            .map(|header| meaning(&String::from_utf8_lossy(header)))
-            .collect();
-        let fields = columns.iter().filter_map(|column| match column {
-            Meaning::Field(field) => Some(*field),
-            Meaning::Dropped(_) => None,
-        });
-        let fields: Vec<_> = fields.collect();
-        if let Some(&twice) = Field::ALL
-            .iter()
-            .find(|field| fields.iter().filter(|f| f == field).count() > 1)
-        {
-            return Err(Fault::Broken(Problem::new(
-                1,
-                twice,
-                "is there twice. Keep one of the two columns, or rename the other",
-            )));
-        }
-        missing(|field| fields.contains(&field))?;
-        Ok(Self {
-            reader,
-            since_record,
-            columns,
-            record,
-        })
-    }
-
-    /// Reads the next row into `values`; the line at which it begins.
-    pub(super) fn next(
-        &mut self,
-        values: &mut Values,
-        dropped: &mut Tally,
-    ) -> Result<Option<u64>, Fault> {
-        let line = self.reader.position().line();
-        self.since_record.set(0);
-        let more = self.reader.read_byte_record(&mut self.record);
-        if !more.map_err(|e| broken(line, &e))? {
-            return Ok(None);
-        }
-        // Where it begins: it has read to the end of its last line, past blank ones before the first.
+        // It has read to the end of the record's last line, past blank ones before the first.
         let inner = self.record.as_slice().iter().filter(|&&b| b == b'\n');
-        let line = self.reader.position().line() - 1 - inner.count() as u64;
-        if self.record.len() != self.columns.len() {
-            let fault = format!(
-                "has {} fields, and the line of headers {}",
-                self.record.len(),
-                self.columns.len()
-            );
-            return Err(Fault::Line(Problem::new(line, None, fault)));
-        }
-        for (place, (column, value)) in (1..).zip(self.columns.iter().zip(&self.record)) {
-            match column {
-                Meaning::Field(field) => match std::str::from_utf8(value) {
-                    Ok(value) => {
-                        values.set(*field, value);
-                    }
-                    Err(_) => {
-                        return Err(Fault::Line(Problem::new(line, *field, "is not in UTF-8")));
-                    }
-                },
-                Meaning::Dropped(kind) if value.iter().any(|b| !b.is_ascii_whitespace()) => {
-                    dropped.add(place, kind, || match kind {
-                        Dropped::Contact(header) => header.clone(),
-                        Dropped::LikeContact => {
-                            format!("column {place}, a contact's by its header")
-                        }
-                        Dropped::Unknown => format!("column {place}, of an unknown header"),
-                    });
-                }
-                Meaning::Dropped(_) => {}
-            }
-        }
-        Ok(Some(line))
+        let ends = self.passed + self.reader.position().line() - 1;
+        Ok(is_there.then(|| ends - inner.count() as u64))
     }
 }
 
-/// What ends the reading; the reader's own words could repeat a value.
-fn broken(line: u64, error: &csv::Error) -> Fault {
-    match error.kind() {
-        ErrorKind::Io(io) if io.kind() != std::io::ErrorKind::FileTooLarge => {
-            Fault::Io(io.kind().into())
+/// Finds the line of headers: the first.
+fn headers(records: &mut Records<impl Read>) -> Result<Vec<Meaning>, Fault> {
+    let mut first: Option<Problem> = None;
+    for _ in 0..HEADERS_WITHIN {
+        // An empty file has an empty line of headers.
+        let line = records.next()?;
+        if line.is_none() && first.is_some() {
+            break;
         }
-        _ => Fault::Broken(Problem::new(
-            line,
-            None,
-            "goes on for more than a megabyte: is a quotation mark not closed?",
-        )),
+        match (columns(line.unwrap_or(1), &records.record), &mut first) {
+            (Ok(columns), None) => return Ok(columns),
+            (Ok(_), Some(problem)) => {
+                problem.field = None;
+                problem.fault =
+                    "stands above the line of headers. Delete what is above that".into();
+                break;
+            }
+            (Err(problem), none @ None) => *none = Some(problem),
+            (Err(_), Some(_)) => {}
+        }
     }
+    Err(first.map_or_else(|| Fault::broken(1, "is empty"), Fault::Broken))
+}
+
+/// What the columns are, if these are headers.
+fn columns(line: u64, record: &ByteRecord) -> Result<Vec<Meaning>, Problem> {
+    let meaning = |header| meaning(&String::from_utf8_lossy(header));
+    let columns: Vec<_> = record.iter().map(meaning).collect();
+    for &field in Field::ALL {
+        let is_it = |column: &&Meaning| **column == Meaning::Field(field);
+        let count = columns.iter().filter(is_it).count();
+        if count > 1 {
+            let fault = "is there twice. Keep one of the two columns, or rename the other";
+            return Err(Problem::new(line, field, fault));
+        }
+        if count == 0 && Field::NEEDED.contains(&field) {
+            let (name, known) = (field.as_str(), field.headers());
+            let fault = format!(
+                "has no column for the {name}, where the headers should be. It is known by these headers: {known}. Give the column one of them"
+            );
+            return Err(Problem::new(line, None, fault));
+        }
+    }
+    Ok(columns)
 }

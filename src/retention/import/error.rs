@@ -1,11 +1,8 @@
-//! Why nothing was imported, and how far an import is.
+//! Defines the steps that an import tells, and why nothing was imported.
 
 use std::{io, path::PathBuf};
 
-use super::{
-    fields::{self, Field},
-    row::Problems,
-};
+use super::row::Problems;
 use crate::db;
 
 /// A step on the way, for whoever watches.
@@ -13,10 +10,10 @@ use crate::db;
 pub enum Step {
     /// Bytes of the file read, of how many.
     Reading(u64, u64),
-    /// Requests put together and looked at, of how many.
-    Looking(i64, i64),
+    /// Requests compared with what is stored, of how many.
+    Looking(usize, usize),
     /// Requests stored, of how many.
-    Storing(i64, i64),
+    Storing(usize, usize),
     /// Routes coming into force.
     Routes,
 }
@@ -32,11 +29,6 @@ pub enum Error {
         /// What the system says.
         fault: io::Error,
     },
-    /// A column that every request needs is missing.
-    #[error(
-        "the first line has no column for the {}. It is known by these headers: {}. Give the column one of them", .0.as_str(), headers(*.0)
-    )]
-    Missing(Field),
     /// Lines are wrong.
     #[error("the file is not right.\n{0}")]
     Lines(Problems),
@@ -50,9 +42,9 @@ pub enum Error {
         /// What the system says.
         fault: io::Error,
     },
-    /// A domain of the file came into force in the meantime.
+    /// A request of the file was stored, or a domain of it came into force, in the meantime.
     #[error(
-        "a SIP domain of the file came into force under another service in this moment. Nothing was imported: run this again, and it says at which line"
+        "a request of the file was imported, or a SIP domain of it came into force under another service, in this moment. Nothing was imported: run this again, and it says at which line"
     )]
     Meanwhile,
     /// The connection was lost in the very end.
@@ -74,9 +66,4 @@ impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         Self::Database(error.into())
     }
-}
-
-fn headers(field: Field) -> String {
-    let known = fields::HEADERS.iter().find(|(f, _)| *f == field);
-    known.map_or_else(String::new, |(_, headers)| headers.join(", "))
 }

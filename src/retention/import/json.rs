@@ -1,191 +1,268 @@
-//! How is an export in JSON read, an object at a time?
+//! Reads an export in JSON, an object at a time.
 //!
-//! The file is cut into its objects here, and only one of them is looked at at a time, so that
-//! neither a file nor an array of any length is ever held whole.
+//! The requests are objects: of an array, of an array somewhere inside another object, or one after
+//! the other. No more than one of them is held at a time.
 
-use std::{fmt, io::BufRead};
-
-use serde::{
-    Deserializer as _,
-    de::{IgnoredAny, MapAccess, Visitor},
+use std::{
+    cell::Cell,
+    fmt,
+    io::{self, BufRead, Read},
 };
-use serde_json::Value;
+
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
+use serde_json::{Value, error::Category};
 
 use super::{
     fields::{Dropped, Field, Meaning, meaning},
-    reader::{Fault, Tally},
+    intake::Intake,
+    reader::Fault,
     row::{Problem, Values},
 };
 
-/// More bytes than this in one object are not an object of an export.
-const LONGEST_OBJECT: usize = 1 << 20;
+const NO_OBJECTS: &str = "is neither an array of objects nor an object after the other";
 
-/// The objects of an array, or one after the other.
-pub(super) struct Objects<R> {
-    reader: R,
-    object: Vec<u8>,
+/// Reads a file.
+pub(super) fn read(text: impl BufRead, intake: &mut Intake<'_>) -> Result<(), Fault> {
+    let (line, open) = (Cell::new(1), Cell::new(None));
+    let mut file = serde_json::Deserializer::from_reader(Counted { text, line: &line });
+    while file.end().is_err() {
+        let node = Node {
+            intake,
+            line: &line,
+            open: &open,
+            is_top: true,
+        };
+        let found = node.deserialize(&mut file).and_then(|found| match found {
+            Found::Object(object) => {
+                object.take(intake);
+                Ok(())
+            }
+            Found::Requests => Ok(()),
+            Found::Nothing | Found::Other => Err(serde_json::Error::custom(NO_OBJECTS)),
+        });
+        found.map_err(|error| {
+            let line = match error.line() {
+                0 => line.get(),
+                at => at as u64,
+            };
+            match (error.classify(), open.get()) {
+                (Category::Io, _) => Fault::Io(error.into()),
+                (Category::Eof, Some(began)) => {
+                    Fault::broken(began, "begins an object that does not end")
+                }
+                (Category::Eof, None) => {
+                    Fault::broken(line, "ends before the array does: the file is cut off")
+                }
+                (Category::Data, _) => Fault::broken(line, NO_OBJECTS),
+                (Category::Syntax, _) => Fault::broken(line, "is no JSON object in UTF-8"),
+            }
+        })?;
+    }
+    Ok(())
+}
+
+/// Text, with the line that is being read.
+struct Counted<'a, R> {
+    text: R,
+    line: &'a Cell<u64>,
+}
+
+impl<R: BufRead> Read for Counted<'_, R> {
+    /// Reads one byte, so that this is where the reader is.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let room = buffer.len().min(1);
+        let read = self.text.read(&mut buffer[..room])?;
+        let ends = buffer[..read] == *b"\n";
+        self.line.set(self.line.get() + u64::from(ends));
+        Ok(read)
+    }
+}
+
+/// What a value is.
+enum Found {
+    Nothing,
+    Object(Box<Object>),
+    /// It has requests inside, which were taken.
+    Requests,
+    Other,
+}
+
+/// An object, as far as it is of interest.
+struct Object {
     line: u64,
-    array: Option<bool>,
-    ended: bool,
+    values: Values,
+    /// What is wrong with its members, the first.
+    fault: Option<(Field, &'static str)>,
+    dropped: Vec<Dropped>,
+    /// Requests were found inside.
+    is_envelope: bool,
 }
 
-impl<R: BufRead> Objects<R> {
-    pub(super) fn new(reader: R) -> Self {
-        Self {
-            reader,
-            object: Vec::new(),
-            line: 1,
-            array: None,
-            ended: false,
-        }
+impl Object {
+    /// Whether this is a request and not something about it: it has most of what a request needs.
+    fn is_request(&self) -> bool {
+        self.values.needed() + 1 >= Field::NEEDED.len()
     }
 
-    /// Reads the next object into `values`; the line at which it begins.
-    pub(super) fn next(
-        &mut self,
-        values: &mut Values,
-        dropped: &mut Tally,
-    ) -> Result<Option<u64>, Fault> {
-        if !self.seek()? {
-            return Ok(None);
-        }
-        let line = self.line;
-        self.cut(line)?;
-        let mut reader = serde_json::Deserializer::from_slice(&self.object);
-        let faults = reader
-            .deserialize_map(Members { values, dropped })
-            .map_err(|_| Problem::new(line, None, "is no JSON object in UTF-8"));
-        match faults.map(|fault| fault.map(|(field, fault)| Problem::new(line, field, fault))) {
-            Ok(None) => Ok(Some(line)),
-            Ok(Some(problem)) | Err(problem) => Err(Fault::Line(problem)),
-        }
-    }
-
-    fn peek(&mut self) -> Result<Option<u8>, Fault> {
-        let bytes = self.reader.fill_buf().map_err(Fault::Io)?;
-        Ok(bytes.first().copied())
-    }
-
-    fn broken(&self, fault: &'static str) -> Fault {
-        Fault::Broken(Problem::new(self.line, None, fault))
-    }
-
-    /// Goes on to the next object, if there is one.
-    fn seek(&mut self) -> Result<bool, Fault> {
-        while let Some(byte) = self.peek()? {
-            match byte {
-                b'\n' => self.line += 1,
-                b' ' | b'\t' | b'\r' | 0xef | 0xbb | 0xbf => {}
-                b'[' if self.array.is_none() => self.array = Some(true),
-                b',' if self.array == Some(true) => {}
-                b']' if self.array == Some(true) && !self.ended => self.ended = true,
-                b'{' if !self.ended => {
-                    self.array.get_or_insert(false);
-                    return Ok(true);
-                }
-                _ => {
-                    return Err(
-                        self.broken("is neither an array of objects nor an object after the other")
-                    );
-                }
+    fn take(self, intake: &mut Intake<'_>) {
+        let fault = match (self.fault, self.values.needed()) {
+            _ if self.is_envelope && !self.is_request() => return,
+            _ if self.is_envelope => {
+                Some((None, "is a request with others inside. Leave these out"))
             }
-            self.reader.consume(1);
+            (Some((field, fault)), _) => Some((Some(field), fault)),
+            (None, 0) if self.values.is_empty() && self.dropped.is_empty() => return,
+            (None, 0) if self.values.is_over() => None,
+            (None, 0) => Some((None, "has none of the members that a request needs")),
+            (None, _) => None,
+        };
+        for kind in &self.dropped {
+            intake.drop_value(0, kind);
         }
-        if self.array == Some(true) && !self.ended {
-            return Err(self.broken("ends before the array does: the file is cut off"));
-        }
-        Ok(false)
-    }
-
-    /// Takes the bytes of one object: to the brace that closes the first.
-    fn cut(&mut self, began: u64) -> Result<(), Fault> {
-        self.object.clear();
-        let (mut depth, mut quoted, mut escaped) = (0_u32, false, false);
-        loop {
-            let bytes = self.reader.fill_buf().map_err(Fault::Io)?;
-            if bytes.is_empty() || self.object.len() > LONGEST_OBJECT {
-                let fault = "begins an object that does not end";
-                return Err(Fault::Broken(Problem::new(began, None, fault)));
-            }
-            let mut end = None;
-            for (at, &byte) in bytes.iter().enumerate() {
-                match byte {
-                    b'\n' => self.line += 1,
-                    _ if escaped => escaped = false,
-                    b'\\' if quoted => escaped = true,
-                    b'"' => quoted = !quoted,
-                    b'{' if !quoted => depth += 1,
-                    b'}' if !quoted => depth -= 1,
-                    _ => {}
-                }
-                if depth == 0 {
-                    end = Some(at + 1);
-                    break;
-                }
-            }
-            let taken = end.unwrap_or(bytes.len());
-            self.object.extend_from_slice(&bytes[..taken]);
-            self.reader.consume(taken);
-            if end.is_some() {
-                return Ok(());
-            }
+        match fault {
+            None => intake.row(self.line, &self.values),
+            Some((field, fault)) => intake.problems.add(Problem::new(self.line, field, fault)),
         }
     }
 }
 
-/// Takes the members of one object; what is dropped is skipped without being taken.
-struct Members<'a> {
-    values: &'a mut Values,
-    dropped: &'a mut Tally,
+/// Reads a value, and takes the requests in it.
+struct Node<'a, 'i> {
+    intake: &'a mut Intake<'i>,
+    line: &'a Cell<u64>,
+    /// Where the object begins that is being read.
+    open: &'a Cell<Option<u64>>,
+    /// Whether every object of an array is a request.
+    is_top: bool,
 }
 
-impl<'de> Visitor<'de> for Members<'_> {
-    /// The first fault of a member that is known.
-    type Value = Option<(Field, &'static str)>;
+impl<'i> Node<'_, 'i> {
+    fn inside(&mut self) -> Node<'_, 'i> {
+        Node {
+            intake: self.intake,
+            line: self.line,
+            open: self.open,
+            is_top: false,
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Node<'_, '_> {
+    type Value = Found;
+
+    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<Found, D::Error> {
+        value.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Node<'_, '_> {
+    type Value = Found;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
+        f.write_str("a value")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut fault = None;
-        while let Some(name) = map.next_key::<String>()? {
+    fn visit_unit<E>(self) -> Result<Found, E> {
+        Ok(Found::Nothing)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Found, E> {
+        Ok(Found::Other)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Found, E> {
+        Ok(Found::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Found, E> {
+        Ok(Found::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Found, E> {
+        Ok(Found::Other)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Found, E> {
+        Ok(Found::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut values: A) -> Result<Found, A::Error> {
+        // Inside an object the first of a list tells what it is.
+        let (mut is_list, mut is_first) = (self.is_top, true);
+        let mut has_requests = self.is_top;
+        while let Some(found) = values.next_element_seed(self.inside())? {
+            match found {
+                Found::Object(object) if is_list || (is_first && object.is_request()) => {
+                    (is_list, has_requests) = (true, true);
+                    object.take(self.intake);
+                }
+                Found::Object(object) => has_requests |= object.is_envelope,
+                Found::Requests => has_requests = true,
+                Found::Nothing | Found::Other if is_list => {
+                    return Err(A::Error::custom(NO_OBJECTS));
+                }
+                Found::Nothing | Found::Other => {}
+            }
+            is_first = false;
+        }
+        Ok(if has_requests {
+            Found::Requests
+        } else {
+            Found::Other
+        })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<Found, A::Error> {
+        let mut object = Object {
+            line: self.line.get(),
+            values: Values::default(),
+            fault: None,
+            dropped: Vec::new(),
+            is_envelope: false,
+        };
+        let outer = self.open.replace(Some(object.line));
+        while let Some(name) = members.next_key::<String>()? {
             match meaning(&name) {
                 Meaning::Field(field) => {
-                    let text = match text(field, map.next_value()?) {
-                        Ok(text) => text,
-                        Err(wrong) => {
-                            fault = fault.or(Some((field, wrong)));
-                            continue;
-                        }
+                    let fault = match text(field, members.next_value()?) {
+                        Ok(text) if object.values.set(field, &text) => None,
+                        Ok(_) => Some("is there twice"),
+                        Err(fault) => Some(fault),
                     };
-                    if !self.values.set(field, &text) {
-                        fault = fault.or(Some((field, "is there twice")));
+                    object.fault = object.fault.or(fault.map(|fault| (field, fault)));
+                }
+                Meaning::Dropped(Dropped::Unknown) if !object.is_request() => {
+                    match members.next_value_seed(self.inside())? {
+                        Found::Nothing => {}
+                        Found::Requests => object.is_envelope = true,
+                        Found::Object(inner) if inner.is_envelope => object.is_envelope = true,
+                        Found::Object(_) | Found::Other => object.dropped.push(Dropped::Unknown),
                     }
                 }
                 Meaning::Dropped(kind) => {
-                    if map.next_value::<Option<IgnoredAny>>()?.is_some() {
-                        self.dropped.add(0, &kind, || match &kind {
-                            Dropped::Contact(name) => name.clone(),
-                            Dropped::LikeContact => {
-                                "members that are contacts' by their names".to_owned()
-                            }
-                            Dropped::Unknown => "members of unknown names".to_owned(),
-                        });
+                    if members.next_value::<Option<IgnoredAny>>()?.is_some() {
+                        object.dropped.push(kind);
                     }
                 }
             }
         }
-        Ok(fault)
+        self.open.set(outer);
+        Ok(Found::Object(Box::new(object)))
     }
 }
 
-/// What a member says: a text, a whole number, or a list of SIP domains.
+/// What a member says: a text, a number, or a list of SIP domains.
 fn text(field: Field, value: Value) -> Result<String, &'static str> {
     match value {
         Value::Null => Ok(String::new()),
         Value::String(text) => Ok(text),
-        Value::Number(number) if number.is_u64() => Ok(number.to_string()),
+        // A number that a spreadsheet shows like 1.23457E+14, and has rounded to that.
+        Value::Number(number) if !number.is_u64() && number.as_f64().is_some_and(|n| n >= 1e11) => {
+            Ok(format!("{:e}", number.as_f64().unwrap_or_default()).replace('e', "E+"))
+        }
+        Value::Number(number) => Ok(number.to_string()),
         Value::Bool(yes) => Ok(yes.to_string()),
         Value::Array(names) if field == Field::Domains => {
             let mut list = String::new();
@@ -197,8 +274,6 @@ fn text(field: Field, value: Value) -> Result<String, &'static str> {
             }
             Ok(list)
         }
-        Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-            Err("is neither a text nor a whole number")
-        }
+        Value::Array(_) | Value::Object(_) => Err("is neither a text nor a number"),
     }
 }

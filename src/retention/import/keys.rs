@@ -1,4 +1,4 @@
-//! Where do the management keys of imported services go, for handing over?
+//! Writes the management keys of imported services to a file, for handing over.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -8,7 +8,6 @@ use std::{
 };
 
 use super::error::Error;
-use crate::secret::ManagementKey;
 
 /// A new file that its owner alone may read. It is removed again unless it is kept.
 pub(super) struct KeysFile {
@@ -19,26 +18,14 @@ pub(super) struct KeysFile {
 impl KeysFile {
     /// Makes the file; one that is there is never written to.
     pub(super) fn create(path: &Path) -> Result<Self, Error> {
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(|fault| Error::Keys {
-                file: path.to_owned(),
-                fault,
-            })?;
+        let mut new = OpenOptions::new();
+        let file = new.write(true).create_new(true).mode(0o600).open(path);
         let mut keys = Self {
             path: path.to_owned(),
-            file: BufWriter::new(file),
+            file: BufWriter::new(file.map_err(fault(path))?),
         };
-        match keys.line(["programme", "number", "reference", "management key"]) {
-            Ok(()) => Ok(keys),
-            Err(error) => {
-                keys.remove();
-                Err(error)
-            }
-        }
+        keys.add("programme", "number", "reference", "management key")?;
+        Ok(keys)
     }
 
     /// Adds a service. None of these has a character that CSV needs quotes for.
@@ -47,13 +34,9 @@ impl KeysFile {
         programme: &str,
         number: &str,
         reference: &str,
-        key: &ManagementKey,
+        key: &str,
     ) -> Result<(), Error> {
-        self.line([programme, number, reference, &key.reveal()])
-    }
-
-    fn line(&mut self, fields: [&str; 4]) -> Result<(), Error> {
-        writeln!(self.file, "{}", fields.join(",")).map_err(self::fault(&self.path))
+        writeln!(self.file, "{programme},{number},{reference},{key}").map_err(fault(&self.path))
     }
 
     /// Sees to it that what was written is on the disk, and the file's name in its directory, before

@@ -1,27 +1,22 @@
-//! What do the two kinds of file have in common for whoever reads them?
+//! Opens an export, whatever its encoding and line ends, and names what is no export.
 
 use std::{
-    cell::Cell,
-    collections::BTreeMap,
     fs::File,
-    io::{self, BufReader, Read},
+    io::{self, BufRead, BufReader, Cursor, Read},
     path::Path,
-    rc::Rc,
 };
 
-use super::{
-    csv,
-    fields::{Dropped, Field},
-    json,
-    row::{Problem, Values},
-};
+use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
+use encoding_rs_io::DecodeReaderBytesBuilder;
+
+use super::row::Problem;
 
 /// How an export is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// A line of headers, then a row a line.
     Csv,
-    /// An array of objects, or an object after the other.
+    /// An array of objects, alone or inside another object, or an object after the other.
     Json,
 }
 
@@ -37,101 +32,108 @@ impl Format {
     }
 }
 
-/// Why a line, or the file from here on, was not read.
+/// Why nothing after this can be read.
 pub(super) enum Fault {
-    /// This line is wrong; the next may be right.
-    Line(Problem),
     /// Nothing after this can be understood.
     Broken(Problem),
-    /// A field that every request needs has no column.
-    Missing(Field),
     /// The file cannot be read.
     Io(io::Error),
 }
 
-/// Holds the header to the fields that every request needs.
-pub(super) fn missing(has: impl Fn(Field) -> bool) -> Result<(), Fault> {
-    let needed = [Field::Programme, Field::Number, Field::Edge, Field::Domains];
-    let missing = needed.into_iter().find(|&field| !has(field));
-    missing.map_or(Ok(()), |field| Err(Fault::Missing(field)))
-}
-
-/// How many values were dropped, by what they were called. Holds no value.
-#[derive(Debug, Default)]
-pub(super) struct Tally(BTreeMap<(usize, Dropped), (String, u64)>);
-
-impl Tally {
-    /// Counts a value of the column at `place`, which `name` names the first time.
-    pub(super) fn add(&mut self, place: usize, kind: &Dropped, name: impl FnOnce() -> String) {
-        let entry = self.0.entry((place, kind.clone()));
-        entry.or_insert_with(|| (name(), 0)).1 += 1;
-    }
-
-    pub(super) fn into_counts(self) -> Vec<(String, u64)> {
-        self.0.into_values().collect()
+impl Fault {
+    pub(super) fn broken(line: u64, fault: &'static str) -> Self {
+        Self::Broken(Problem::new(line, None, fault))
     }
 }
 
-/// A file and how far it was read, in bytes.
-pub(super) struct Counted {
-    file: File,
-    read: Rc<Cell<u64>>,
+/// First bytes of files that are no text, and what they are.
+const NO_TEXT: &[(&[u8], &str)] = &[
+    (
+        b"PK\x03\x04",
+        "is a workbook (.xlsx, .ods) or another zip archive, whatever the file is called. Open it, and save the sheet with the requests as CSV UTF-8",
+    ),
+    (
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+        "is an old workbook (.xls), whatever the file is called. Open it, and save the sheet with the requests as CSV UTF-8",
+    ),
+    (b"\x1f\x8b", "is compressed (gzip). Unpack it first"),
+    (b"%PDF", "is a PDF. Export the requests as CSV or JSON"),
+    (b"\xff\xfe\0\0", "is in UTF-32. Save it as UTF-8"),
+    (b"\0\0\xfe\xff", "is in UTF-32. Save it as UTF-8"),
+];
+
+/// An export as text in UTF-8 whose lines end in line feeds, with a copy of the file's handle, which
+/// tells how far it is read.
+pub(super) fn open(path: &Path, format: Format) -> Result<(impl BufRead + use<>, File), Fault> {
+    let file = File::open(path).map_err(Fault::Io)?;
+    let handle = file.try_clone().map_err(Fault::Io)?;
+    let mut bytes = BufReader::with_capacity(1 << 16, file);
+    let start = bytes.fill_buf().map_err(Fault::Io)?;
+    if let Some((_, what)) = NO_TEXT.iter().find(|(magic, _)| start.starts_with(magic)) {
+        return Err(Fault::broken(1, what));
+    }
+    // What is in UTF-8 stays as it is: columns that are dropped may be in any other encoding.
+    let decoded = DecodeReaderBytesBuilder::new()
+        .encoding(utf_16_without_mark(start))
+        .utf8_passthru(true)
+        .strip_bom(true)
+        .build(bytes);
+    let mut text = BufReader::new(LineEnds {
+        inner: decoded,
+        returned: false,
+    });
+    let mut start = Vec::new();
+    let read = text.by_ref().take(1_000).read_to_end(&mut start);
+    read.map_err(Fault::Io)?;
+    let mut signs = start.iter().filter(|b| !b.is_ascii_whitespace());
+    match (signs.next(), signs.next()) {
+        (Some(b'<'), _) => Err(Fault::broken(
+            1,
+            "is a web page or XML, whatever the file is called. Open it in a spreadsheet, and save the sheet with the requests as CSV UTF-8",
+        )),
+        (Some(b'{'), Some(b'\\')) => Err(Fault::broken(
+            1,
+            "is a document of a word processor (RTF). Export the requests as CSV or JSON",
+        )),
+        (Some(b'['), Some(b'{')) | (Some(b'{'), Some(b'"')) if format == Format::Csv => Err(
+            Fault::broken(1, "is JSON. Run this again with --format json"),
+        ),
+        _ => Ok((Cursor::new(start).chain(text), handle)),
+    }
 }
 
-impl Read for Counted {
+/// The encoding of a file whose every other byte is NUL at the start.
+fn utf_16_without_mark(start: &[u8]) -> Option<&'static Encoding> {
+    let is_text = |b: u8| b.is_ascii_graphic() || b.is_ascii_whitespace();
+    match *start {
+        [a, 0, b, 0, ..] if is_text(a) && is_text(b) => Some(UTF_16LE),
+        [0, a, 0, b, ..] if is_text(a) && is_text(b) => Some(UTF_16BE),
+        _ => None,
+    }
+}
+
+/// Makes a line feed of every line end: of a carriage return, and of one with a line feed after it.
+struct LineEnds<R> {
+    inner: R,
+    returned: bool,
+}
+
+impl<R: Read> Read for LineEnds<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read(buffer)?;
-        self.read.set(self.read.get() + read as u64);
-        Ok(read)
-    }
-}
-
-/// An open export.
-pub(super) struct Export {
-    lines: Lines,
-    read: Rc<Cell<u64>>,
-    pub(super) bytes: u64,
-    pub(super) dropped: Tally,
-}
-
-enum Lines {
-    Csv(Box<csv::Lines<BufReader<Counted>>>),
-    Json(json::Objects<BufReader<Counted>>),
-}
-
-impl Export {
-    pub(super) fn open(path: &Path, format: Format) -> Result<Self, Fault> {
-        let file = File::open(path).map_err(Fault::Io)?;
-        let bytes = file.metadata().map_err(Fault::Io)?.len();
-        let read = Rc::new(Cell::new(0));
-        let counted = Counted {
-            file,
-            read: Rc::clone(&read),
-        };
-        let reader = BufReader::with_capacity(1 << 16, counted);
-        let lines = match format {
-            Format::Csv => Lines::Csv(Box::new(csv::Lines::open(reader)?)),
-            Format::Json => Lines::Json(json::Objects::new(reader)),
-        };
-        Ok(Self {
-            lines,
-            read,
-            bytes,
-            dropped: Tally::default(),
-        })
-    }
-
-    /// Bytes read so far.
-    pub(super) fn position(&self) -> u64 {
-        self.read.get()
-    }
-
-    /// Reads the next line into `values`; its number, or `None` at the end.
-    pub(super) fn next(&mut self, values: &mut Values) -> Result<Option<u64>, Fault> {
-        values.clear();
-        match &mut self.lines {
-            Lines::Csv(lines) => lines.next(values, &mut self.dropped),
-            Lines::Json(objects) => objects.next(values, &mut self.dropped),
+        loop {
+            let read = self.inner.read(buffer)?;
+            let mut written = 0;
+            for at in 0..read {
+                let byte = buffer[at];
+                if byte != b'\n' || !self.returned {
+                    buffer[written] = if byte == b'\r' { b'\n' } else { byte };
+                    written += 1;
+                }
+                self.returned = byte == b'\r';
+            }
+            if written > 0 || read == 0 {
+                return Ok(written);
+            }
         }
     }
 }

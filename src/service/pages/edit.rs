@@ -25,20 +25,21 @@ use crate::{
     error::{Error, Problem},
     request::{
         Asked, Kind,
-        form::{Checked, Field as At, FieldError, RequestForm},
+        form::{Field as At, FieldError, RequestForm},
         pages::{
             fields::{
                 self, PutOff, Resubmit, already_sent, edge_fields, field, form_problem, general,
-                hidden_edges, put_off,
+                hidden_edges, offers, put_off,
             },
             findings::preflight,
             flow::{FormFlow, Step},
             view::Hidden,
         },
         queue::NotStored,
+        reference::Reference,
         store::{Submission, Submitted, was_sent},
     },
-    secret::ManagementKey,
+    secret::Secret,
     session::{self, SignedIn, store as sessions},
     web::{form::Fields, page, shell::Section, site::Site},
 };
@@ -124,6 +125,7 @@ pub(crate) async fn edit(
 pub(crate) async fn send_edit(
     State(pool): State<PgPool>,
     State(notifier): State<Notifier>,
+    State(secret): State<Secret>,
     signed_in: Option<SignedIn>,
     flow: FormFlow,
     Fields(mut form): Fields<EditForm>,
@@ -135,7 +137,7 @@ pub(crate) async fn send_edit(
         && !tried
     {
         let service = store::look_up(&pool, signed_in.service).await?;
-        return press(&pool, &notifier, &flow, &service, form).await;
+        return press(&pool, &notifier, &secret, &flow, &service, form).await;
     }
     let keys = SignInForm {
         number: std::mem::take(&mut form.number),
@@ -169,7 +171,7 @@ pub(crate) async fn send_edit(
         Redirect::to(EDIT).into_response()
     } else {
         let service = store::look_up(&pool, service).await?;
-        press(&pool, &notifier, &flow, &service, form).await?
+        press(&pool, &notifier, &secret, &flow, &service, form).await?
     };
     let cookie = session::COOKIE.set(&flow.site, None, token.reveal());
     if let Ok(cookie) = cookie.to_string().parse() {
@@ -182,6 +184,7 @@ pub(crate) async fn send_edit(
 async fn press(
     pool: &PgPool,
     notifier: &Notifier,
+    secret: &Secret,
     flow: &FormFlow,
     service: &Service,
     form: EditForm,
@@ -217,11 +220,13 @@ async fn press(
                 let nothing = "Nothing would change: the request asks for these routes already";
                 return show(site, service, &basis, &form, &[of_form(nothing)]);
             }
-            None if !(sending && was_sent(pool, &checked.submission).await?) => {
-                let nothing = "Nothing would change: these routes are in force already";
-                return show(site, service, &basis, &form, &[of_form(nothing)]);
+            None => {
+                let reference = Reference::derive(secret, &checked.submission);
+                if !(sending && was_sent(pool, reference).await?) {
+                    let nothing = "Nothing would change: these routes are in force already";
+                    return show(site, service, &basis, &form, &[of_form(nothing)]);
+                }
             }
-            None => {}
         }
     }
     let confirm = match changes(&service.routes, wanted)
@@ -241,7 +246,13 @@ async fn press(
         return later(site, &basis, &form, confirmed, why);
     }
     let Some(reference) = basis.corrects else {
-        return submit(pool, flow, service, &basis, &form, checked, confirmed).await;
+        let asked = Asked::Update {
+            service: service.id,
+            deployment: checked.wanted.deployment,
+            routes: checked.wanted.routes,
+        };
+        let submission = Submission::new(secret, &checked.submission, asked);
+        return submit(pool, flow, service, &basis, &form, submission, confirmed).await;
     };
     let deployment = checked.wanted.deployment;
     if !store::correct(pool, service.id, reference, deployment, wanted).await? {
@@ -259,19 +270,10 @@ async fn submit(
     service: &Service,
     basis: &Basis,
     form: &RequestForm,
-    checked: Checked,
+    submission: Submission,
     confirmed: bool,
 ) -> Result<Response, Error> {
     let site = &flow.site;
-    let submission = Submission {
-        id: checked.submission,
-        asked: Asked::Update {
-            service: service.id,
-            deployment: checked.wanted.deployment,
-            routes: checked.wanted.routes,
-        },
-        key: ManagementKey::random(),
-    };
     match flow.queue.submit(submission).await {
         Ok(Submitted::Stored { reference, .. }) => {
             Ok(Redirect::to(&format!("/requests/{reference}/receipt")).into_response())
@@ -288,10 +290,7 @@ async fn submit(
 
 /// An error of the form as a whole.
 fn of_form(message: &str) -> FieldError {
-    FieldError {
-        field: At::Form,
-        message: message.into(),
-    }
+    FieldError::new(At::Form, message)
 }
 
 /// The form as an update, because the request that it was to correct has ended.
@@ -387,6 +386,7 @@ fn view<'a>(
         submission_id: form.submission_id.clone(),
         edges: edge_fields(form, errors),
         deployment: field(errors, At::Deployment, &form.deployment),
+        offers: offers(form, errors),
         general: general(errors),
         pending: None,
         corrects: String::new(),

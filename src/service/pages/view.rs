@@ -37,6 +37,7 @@ impl SignInPage<'_> {
         let problem = |text: &&str| Problem {
             id: "number".into(),
             text: (*text).into(),
+            ..Problem::default()
         };
         self.problem.iter().map(problem).collect()
     }
@@ -111,6 +112,8 @@ pub struct EditPage<'a> {
     pub edges: Vec<EdgeFields>,
     /// `deployment`.
     pub deployment: Field,
+    /// Names offered in place of refused ones.
+    pub offers: Vec<String>,
     /// Problems that belong to no field.
     pub general: Vec<Problem>,
     /// The reference of the pending request, which blocks the update.

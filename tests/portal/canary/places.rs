@@ -74,7 +74,7 @@ impl Places<'_> {
 
     /// Into every field of the request's form, for every button.
     async fn fields(&self, typed: &str) {
-        for action in ["submit", "review", "add-edge", typed] {
+        for action in ["submit", "review", "use-these", "add-edge", typed] {
             let id = submission_id();
             let right = request(&id, &[("sip.contoso.com", "contoso.com")]);
             for at in 0..right.len() {
@@ -134,13 +134,16 @@ impl Places<'_> {
             ("management_key", ""),
             ("action", "submit"),
         ];
-        let forms: [(&str, Fields<'_>); 8] = [
+        let mut offered = edit.clone();
+        offered.last_mut().unwrap().1 = "use-these";
+        let forms: [(&str, Fields<'_>); 9] = [
             (&withdraw, vec![("management_key", "")]),
             (
                 "/service",
                 vec![("number", "1234567"), ("management_key", "")],
             ),
             ("/service/edit", edit),
+            ("/service/edit", offered),
             (
                 "/service/cancel",
                 vec![("confirm", "on"), ("submission_id", &id)],
@@ -149,7 +152,11 @@ impl Places<'_> {
             ("/help/address", vec![("address", "")]),
             (
                 "/check",
-                vec![("domains", "contoso.com"), ("edge", "sip.contoso.com")],
+                vec![
+                    ("domains", "contoso.com"),
+                    ("edge", "sip.contoso.com"),
+                    ("action", "use-these"),
+                ],
             ),
             ("/staff/sign-in", vec![("name", "anna"), ("password", "")]),
         ];

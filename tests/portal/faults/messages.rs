@@ -39,7 +39,7 @@ async fn warm() -> (TestApp, Proxy, String) {
 
 async fn stored(portal: &TestApp) -> (i64, i64) {
     let pool = portal.db().pool();
-    let counts = "SELECT (SELECT count(*) FROM request), (SELECT count(*) FROM event)";
+    let counts = "SELECT (SELECT count(*) FROM request), (SELECT count(*) FROM timeline)";
     sqlx::query_as(counts).fetch_one(pool).await.unwrap()
 }
 

@@ -25,7 +25,6 @@ use pic_portal::{
         reference::SubmissionId,
         store::{self, Submission, Submitted},
     },
-    secret::ManagementKey,
     web::{
         limit::Throttle,
         origin::Origin,
@@ -287,7 +286,7 @@ impl TestApp {
             clocks: CLOCKS,
             throttle: Throttle::none(),
             plain_domains: ["msn.com", "outlook.com", "live.com", "hotmail.com"]
-                .map(|name| SipDomain::parse(name).unwrap())
+                .map(|name| SipDomain::parse_any(name).unwrap())
                 .into(),
             sweep: Duration::from_hours(1),
             checks: Checks::Off,
@@ -444,12 +443,8 @@ impl TestApp {
             action: "submit".into(),
         };
         let checked = form.check().expect("a form that is a request");
-        let key = ManagementKey::derive(&self.app.db().secret, checked.submission.as_bytes());
-        Submission {
-            id: checked.submission,
-            asked: Asked::Initiate(checked.wanted),
-            key,
-        }
+        let asked = Asked::Initiate(checked.wanted);
+        Submission::new(&self.app.db().secret, &checked.submission, asked)
     }
 
     /// Stores `count` requests at once, each for a domain of its own, without waking the background

@@ -1,0 +1,118 @@
+//! Lists as people paste them.
+
+use super::List;
+
+/// The names with their lines, and what was left out.
+fn read(pasted: &str) -> (Vec<(usize, &str)>, Vec<&str>) {
+    let list = List::read(pasted);
+    (
+        list.names.iter().map(|it| (it.line, it.text)).collect(),
+        list.left_out.iter().map(|it| it.text).collect(),
+    )
+}
+
+/// All names of a list, one after another.
+fn names(pasted: &str) -> Vec<&str> {
+    read(pasted).0.into_iter().map(|(_, name)| name).collect()
+}
+
+#[test]
+fn what_stands_around_names_is_taken_off() {
+    let two = ["contoso.com", "fabrikam.com"];
+    for pasted in [
+        "contoso.com\nfabrikam.com",
+        "\u{feff}contoso.com, fabrikam.com;",
+        "- contoso.com\r\n- fabrikam.com\r\n",
+        "* contoso.com\n* fabrikam.com",
+        "•contoso.com\n\t• fabrikam.com",
+        "1. contoso.com\n2. fabrikam.com",
+        "1)  contoso.com\n(2) fabrikam.com\n",
+        "\"contoso.com\",\"fabrikam.com\"",
+        "[\"contoso.com\", \"fabrikam.com\"]",
+        "@(\"contoso.com\",\"fabrikam.com\")",
+        "{contoso.com, fabrikam.com}",
+        "| contoso.com | fabrikam.com |",
+        "# ours\ncontoso.com # the first\n// and\nfabrikam.com",
+        "contoso.com and fabrikam.com",
+        "Domains:\ncontoso.com\nfabrikam.com",
+        "Domain: contoso.com\nDomain: fabrikam.com",
+        "Identity  : contoso.com\nIsDefault : True\n\nIdentity  : fabrikam.com\nIsDefault : False",
+        "Name          Type    Status\ncontoso.com   Managed Verified\nfabrikam.com  Managed Verified",
+        "+--------------+\n| domain |\n+--------------+\n| contoso.com |\n| fabrikam.com |\n+--------------+",
+        "| Domäne | Standard |\n|---|---|\n| contoso.com | ja |\n| fabrikam.com | nein |",
+        "Domain,Default\ncontoso.com,yes\nfabrikam.com,no",
+    ] {
+        assert_eq!(names(pasted), two, "{pasted}");
+    }
+}
+
+#[test]
+fn a_table_is_left_out_around_its_names_and_told() {
+    let pasted = include_str!("../../../tests/cases/form-pasted-table/pasted.txt");
+    let (names, left_out) = read(pasted);
+    let (a, b) = ("contoso.com", "fabrikam.com");
+    assert_eq!(names, [(3, a), (3, a), (4, b), (4, b)]);
+    assert_eq!(
+        left_out,
+        ["Identity        Name            IsDefault", "True", "False"]
+    );
+}
+
+#[test]
+fn a_word_that_may_be_half_a_name_is_kept() {
+    assert_eq!(names("con toso.com"), ["con", "toso.com"]);
+    assert_eq!(names("lucerne,de"), ["lucerne", "de"]);
+    assert_eq!(names("contoso.com\tManaged"), ["contoso.com", "Managed"]);
+    assert_eq!(names("contoso\nfabrikam.com"), ["contoso", "fabrikam.com"]);
+    let alone = |pasted| {
+        List::read(pasted)
+            .names
+            .iter()
+            .map(|it| it.alone)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(alone("con toso.com"), [false, false]);
+    assert_eq!(alone("contoso.com\tManaged"), [true, true]);
+    assert_eq!(alone("contoso.com  Managed  x"), [true, true, true]);
+    assert_eq!(alone("contoso.com, x"), [false, false]);
+}
+
+#[test]
+fn nothing_is_lost_that_may_be_a_name() {
+    for (pasted, kept) in [
+        ("user@contoso.com", "user@contoso.com"),
+        ("sip:user@contoso.com", "sip:user@contoso.com"),
+        ("sip: contoso.com", "contoso.com"),
+        ("*.contoso.com", "*.contoso.com"),
+        ("@contoso.com", "@contoso.com"),
+        ("https://contoso.com/#x", "https://contoso.com/#x"),
+        ("[2001:db8::1]:5061", "[2001:db8::1]:5061"),
+        ("1.contoso.com", "1.contoso.com"),
+        ("-contoso.com", "-contoso.com"),
+    ] {
+        assert_eq!(names(pasted), [kept], "{pasted}");
+    }
+    for nothing in [
+        "",
+        " \n\r\n",
+        "- \n•\n",
+        "--------",
+        ",;",
+        "# a\n#b",
+        "|---|",
+    ] {
+        assert_eq!(names(nothing), [""; 0], "{nothing}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_text_is_read(pasted in "[a-z.@#:|\\-\t\n\r ,•(){}\"“é/1]{0,60}") {
+        let list = List::read(&pasted);
+        for piece in list.names.iter().chain(&list.left_out) {
+            let line = pasted.lines().nth(piece.line - 1);
+            proptest::prop_assert!(line.is_some_and(|line| line.contains(piece.text)));
+            proptest::prop_assert!(!piece.text.is_empty());
+        }
+    }
+}

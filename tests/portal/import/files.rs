@@ -1,0 +1,307 @@
+//! Checks that exports are read as programs write them, and that other files are named for what they are.
+
+use std::{fmt::Write as _, fs, path::Path};
+
+use super::{Place, keys, refused, routes, said, succeeded};
+
+const ROWS: &str = "\
+Programme,Agreement Number,Access Edge FQDN,SIP Domain,Status,Submitted
+Volume Licensing,1234567,sip.contoso.com,contoso.com,Activated,2014-03-31
+Volume Licensing,7654321,sip.fabrikam.com,fabrikam.com,Activated,2014-03-31
+";
+
+fn utf_16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+    text.encode_utf16().flat_map(bytes).collect()
+}
+
+impl Place {
+    /// Writes a file of these bytes.
+    fn bytes(&self, name: &str, bytes: &[u8]) -> std::path::PathBuf {
+        let path = self.scratch.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// Imports a file of `tests/cases`.
+    async fn case(&self, name: &str) -> std::process::Output {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/cases")
+            .join(name);
+        let file = name.replace('/', "-");
+        self.import(&self.bytes(&file, &fs::read(from).unwrap()), &[])
+            .await
+    }
+
+    /// Checks that both services of `ROWS` came over, and forgets them.
+    async fn assert_both(&self, what: &str, file: &str) {
+        let services = "SELECT string_agg(number, ' ' ORDER BY number) FROM service";
+        let numbers: String = sqlx::query_scalar(services)
+            .fetch_one(self.portal.pool())
+            .await
+            .unwrap();
+        assert_eq!(numbers, "1234567 7654321", "{what}");
+        let edges = [
+            ("contoso.com", "sip.contoso.com"),
+            ("fabrikam.com", "sip.fabrikam.com"),
+        ];
+        let edges = edges.map(|(domain, edge)| (domain.to_owned(), edge.to_owned()));
+        assert_eq!(routes(&self.portal).await, edges, "{what}");
+        assert_eq!(keys(&self.keys(file)).len(), 2, "{what}");
+        self.portal.run("TRUNCATE service CASCADE").await;
+    }
+}
+
+#[tokio::test]
+async fn cases_from_the_field_come_over() {
+    let place = Place::new().await;
+    for case in [
+        "import-empty-rows/old.csv",
+        "import-first-line/sep.csv",
+        "import-first-line/type.csv",
+        "import-spreadsheet-numbers/formula.csv",
+        "import-utf16/old.csv",
+    ] {
+        let report = succeeded(&place.case(case).await);
+        assert!(report.starts_with("2 lines read."), "{case}: {report}");
+        place.assert_both(case, &case.replace('/', "-")).await;
+    }
+    let report = succeeded(&place.case("import-json-wrapped/old.json").await);
+    assert!(
+        report.contains("1 service brought over with its routes in force."),
+        "{report}"
+    );
+    assert!(report.contains("These have 1 SIP domain."), "{report}");
+    place.portal.run("TRUNCATE service CASCADE").await;
+    let report = succeeded(&place.case("import-proxyfqdn/CsAllowedDomains.csv").await);
+    assert!(
+        report.contains("1 request brought over that is pending"),
+        "{report}"
+    );
+    assert!(
+        report.contains("Dropped at the door: 1 value, comment."),
+        "{report}"
+    );
+    let output = place.case("import-spreadsheet-numbers/rounded.csv").await;
+    let fault = refused(&output);
+    assert!(
+        fault.contains("line 2, column number: was rounded by a spreadsheet"),
+        "{fault}"
+    );
+    assert!(
+        !fault.contains("line 3") && !said(&output).0.contains("1234567"),
+        "{fault}"
+    );
+}
+
+#[tokio::test]
+async fn every_encoding_line_end_and_delimiter_is_read() {
+    let place = Place::new().await;
+    let marked = format!("\u{feff}{ROWS}");
+    let quoted = ROWS
+        .replace("SIP Domain", "\"SIP\nDomain\"")
+        .replace("contoso.com,A", "\"contoso.com\r\n\",A");
+    let spare = ROWS.replace('\n', ",,\n");
+    let files: [(&str, Vec<u8>); 15] = [
+        ("UTF-8 with a mark", marked.clone().into()),
+        ("UTF-16 LE without a mark", utf_16(ROWS, u16::to_le_bytes)),
+        ("UTF-16 BE without a mark", utf_16(ROWS, u16::to_be_bytes)),
+        ("UTF-16 LE", utf_16(&marked, u16::to_le_bytes)),
+        ("UTF-16 BE", utf_16(&marked, u16::to_be_bytes)),
+        ("carriage returns", ROWS.replace('\n', "\r").into()),
+        ("no end of the last line", ROWS.trim_end().into()),
+        ("vertical bars", ROWS.replace(',', "|").into()),
+        (
+            "sep=, quoted",
+            format!("\"SEP=|\"\r\n{}", ROWS.replace(',', "|")).into(),
+        ),
+        (
+            "sep= of a tab",
+            format!("sep=\t\n{}", ROWS.replace(',', "\t")).into(),
+        ),
+        (
+            "empty lines and rows",
+            format!("\n;;\n{ROWS}\n,,,,,\n \n").into(),
+        ),
+        ("quoted line ends", quoted.into()),
+        ("columns without headers", spare.into()),
+        (
+            "rows that end early",
+            ROWS.replace("Submitted", "Submitted,Notes,,").into(),
+        ),
+        (
+            "whole numbers as a program writes them",
+            ROWS.replace("1234567", "'1234567")
+                .replace("7654321", "7654321.0")
+                .into(),
+        ),
+    ];
+    for (what, bytes) in files {
+        let output = place.import(&place.bytes("old.csv", &bytes), &[]).await;
+        assert!(succeeded(&output).starts_with("2 lines read."), "{what}");
+        place.assert_both(what, "old.csv").await;
+        fs::remove_file(place.keys("old.csv")).unwrap();
+    }
+    // Contacts in any other encoding do not matter: they are dropped.
+    let latin = ROWS
+        .replace("Submitted\n", "Submitted,Contact\n")
+        .replace("2014-03-31\n", "2014-03-31,M\u{1}ller\n");
+    let latin: Vec<u8> = latin
+        .bytes()
+        .map(|b| if b == 1 { 0xfc } else { b })
+        .collect();
+    let report = succeeded(&place.import(&place.bytes("old.csv", &latin), &[]).await);
+    assert!(report.contains("2 values, contact."), "{report}");
+}
+
+#[tokio::test]
+async fn every_form_of_json_is_read() {
+    let place = Place::new().await;
+    let mut list = String::new();
+    for (number, name) in [(1_234_567, "contoso"), (7_654_321, "fabrikam")] {
+        let _ = write!(
+            list,
+            "{{\"contacts\": [{{\"number\": 1, \"id\": \"MARK\"}}], \"programme\": \"VL\", \"agreementNumber\": {number},
+             \"accessEdge\": \"sip.{name}.com\", \"sipDomains\": [\"{name}.com\"], \"status\": \"Activated\",
+             \"history\": [{{\"state\": \"MARK\"}}]}},"
+        );
+    }
+    let list = list.trim_end_matches(',');
+    let files = [
+        format!("[{list}]"),
+        format!("{{\"requests\": [{list}]}}"),
+        format!(
+            "{{\"status\": \"ok\", \"count\": 2, \"d\": {{\"next\": null, \"results\": [{list}]}}, \"errors\": []}}"
+        ),
+        list.replace("]},{", "]}\n{"),
+        format!(
+            "[{{}}, {list}, {{\"programme\": null, \"number\": \"\"}}, {{\"id\": \"#3\", \"status\": \"Rejected\"}}]"
+        ),
+        list.replace("1234567", "1234567.0")
+            .replace("]},{", "]}\r{"),
+    ];
+    for text in files {
+        let text = text.replace("MARK", &place.mark);
+        for bytes in [text.clone().into_bytes(), utf_16(&text, u16::to_le_bytes)] {
+            let output = place.import(&place.bytes("old.json", &bytes), &[]).await;
+            let report = succeeded(&output);
+            assert!(
+                report.contains("2 services brought over")
+                    && report.contains("2 values, contacts."),
+                "{report}"
+            );
+            place.assert_both(&text, "old.json").await;
+            fs::remove_file(place.keys("old.json")).unwrap();
+        }
+    }
+    for (text, told) in [
+        (
+            "{\"result\": [], \"total\": 0}",
+            "line 1: has none of the members that a request needs",
+        ),
+        (
+            "{\n\"requests\": [\n{\"programme\": \"VL\"",
+            "line 3: begins an object that does not end",
+        ),
+        ("[1]", "line 1: is neither an array of objects nor"),
+        (
+            "[[\"Programme\"]]",
+            "line 1: is neither an array of objects nor",
+        ),
+        (
+            "{\"programme\": \"VL\", \"number\": 1.23457E+14, \"edge\": \"sip.a.example\", \"domain\": \"a.example\"}",
+            "line 1, column number: was rounded",
+        ),
+        (
+            "{\"a\": [\n{\"id\": 1},\n{\"programme\": \"VL\", \"number\": 1, \"edge\": \"sip.a.example\", \"domain\": \"a.example\"}]}",
+            "line 1: has none of the members that a request needs",
+        ),
+    ] {
+        let fault = place.wrong("wrong.json", text).await;
+        assert!(fault.contains(told), "{told}: {fault}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_export_is_named() {
+    let place = Place::new().await;
+    let html = "\u{feff} <html><table><tr><td>Programme</td></tr></table></html>";
+    let row = "VL,1234567,sip.contoso.com,contoso.com,Activated";
+    let files: [(&str, Vec<u8>, &str); 15] = [
+        (
+            "a.csv",
+            b"PK\x03\x04\x14\0".to_vec(),
+            "line 1: is a workbook",
+        ),
+        (
+            "b.json",
+            b"PK\x03\x04\x14\0".to_vec(),
+            "line 1: is a workbook",
+        ),
+        (
+            "c.csv",
+            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0".to_vec(),
+            "line 1: is an old workbook",
+        ),
+        ("d.csv", b"\x1f\x8b\x08".to_vec(), "line 1: is compressed"),
+        ("e.xls", html.into(), "line 1: is a web page"),
+        (
+            "f.xls",
+            utf_16(html, u16::to_le_bytes),
+            "line 1: is a web page",
+        ),
+        (
+            "g.csv",
+            b" [ {\"programme\": 1}]".to_vec(),
+            "line 1: is JSON. Run this again with --format json",
+        ),
+        (
+            "h.csv",
+            b"\xff\xfe\0\0P\0\0\0".to_vec(),
+            "line 1: is in UTF-32",
+        ),
+        (
+            "i.csv",
+            format!("{ROWS}\0\0\0\0").into(),
+            "line 4: has a NUL byte",
+        ),
+        (
+            "j.csv",
+            ROWS.replace("7654321", "765\u{0}").into(),
+            "line 3, column number: has a NUL byte",
+        ),
+        (
+            "k.csv",
+            format!("Requests of 2014\n\n{ROWS}").into(),
+            "line 1: stands above the line of headers",
+        ),
+        (
+            "l.csv",
+            format!("{ROWS}{row},31.03.2014\n").into(),
+            "line 4, column submitted: is not a day, or not one that can be read only one way: write it as 2014-03-31",
+        ),
+        (
+            "m.csv",
+            format!("{ROWS}{row},03/04/2014\n").into(),
+            "line 4, column submitted: is not a day",
+        ),
+        (
+            "n.csv",
+            ROWS.replace("7654321", "#N/A").into(),
+            "line 3, column number: holds what a spreadsheet shows",
+        ),
+        (
+            "o.csv",
+            ROWS.replace(',', ";")
+                .replace("7654321", "1,23457E+14")
+                .into(),
+            "line 3, column number: was rounded",
+        ),
+    ];
+    for (name, bytes, told) in files {
+        let output = place.import(&place.bytes(name, &bytes), &[]).await;
+        let fault = refused(&output);
+        assert!(fault.contains(told), "{name}: {told}: {fault}");
+        assert_eq!(fault.matches("\nline ").count(), 1, "{fault}");
+    }
+    assert_eq!(place.portal.number("SELECT count(*) FROM service").await, 0);
+}
