@@ -38,9 +38,9 @@ enum Verdict {
 }
 
 impl Verdict {
-    fn of(answer: &SrvAnswer, edge: &AccessEdge) -> Self {
+    fn of(answer: &SrvAnswer, edge: Option<&AccessEdge>) -> Self {
         // A route stored before such names were refused: whatever the records say, it leads there.
-        if is_online_service(edge.as_str()) {
+        if edge.is_some_and(|edge| is_online_service(edge.as_str())) {
             return Self::Online;
         }
         let Some(lowest) = answer.records.iter().map(|record| record.priority).min() else {
@@ -49,7 +49,7 @@ impl Verdict {
         let used = |record: &&SrvRecord| record.priority == lowest;
         let any =
             |holds: &dyn Fn(&SrvRecord) -> bool| answer.records.iter().filter(used).any(holds);
-        let is_edge = |record: &SrvRecord| record.target == edge.as_str();
+        let is_edge = |record: &SrvRecord| edge.is_some_and(|edge| record.target == edge.as_str());
         if any(&|record| is_edge(record) && record.port == PORT) {
             Self::Right
         } else if any(&is_edge) {
@@ -67,13 +67,37 @@ impl Verdict {
 /// The findings about one domain that is to be routed to `edge`. Always at least one.
 #[must_use]
 pub fn judge(domain: &SipDomain, edge: &AccessEdge, facts: &SrvFacts) -> Vec<Finding> {
+    judged(domain, Some(edge), facts)
+}
+
+/// The Access Edge that the records of a domain name, or, where they name none that can be one, the
+/// findings about it.
+///
+/// # Errors
+///
+/// The findings.
+pub fn find_edge(domain: &SipDomain, facts: &SrvFacts) -> Result<AccessEdge, Vec<Finding>> {
+    let records = facts.answers.iter().map(|said| &said.answer.records);
+    let records = records.max_by_key(|records| records.len());
+    let records = records.map_or(&[][..], Vec::as_slice);
+    let lowest = records.iter().map(|record| record.priority).min();
+    records
+        .iter()
+        .filter(|record| Some(record.priority) == lowest)
+        .find_map(|record| AccessEdge::parse(&record.target).ok())
+        .ok_or_else(|| judged(domain, None, facts))
+}
+
+fn judged(domain: &SipDomain, edge: Option<&AccessEdge>, facts: &SrvFacts) -> Vec<Finding> {
     let subject = domain.as_fqdn();
     let owner = format!("{SRV_PREFIX}.{domain}");
-    let expected = if is_online_service(edge.as_str()) {
-        "an Access Edge of your own: the one in the request is a server of the online service"
-            .into()
-    } else {
-        format!("{owner}. SRV 0 0 {PORT} {edge}.")
+    let expected = match edge {
+        None => format!("{owner}. SRV 0 0 {PORT} and the full name of your Access Edge"),
+        Some(edge) if is_online_service(edge.as_str()) => {
+            "an Access Edge of your own: the one in the request is a server of the online service"
+                .into()
+        }
+        Some(edge) => format!("{owner}. SRV 0 0 {PORT} {edge}."),
     };
 
     let verdict_of = |said: &ServerAnswer| Verdict::of(&said.answer, edge);
@@ -116,7 +140,9 @@ pub fn judge(domain: &SipDomain, edge: &AccessEdge, facts: &SrvFacts) -> Vec<Fin
         },
     };
     let mut findings = vec![Finding::new(code, subject, &expected, found)];
-    if code == Code::Srv && !edge.is_discoverable_for(domain) {
+    if let (Code::Srv, Some(edge)) = (code, edge)
+        && !edge.is_discoverable_for(domain)
+    {
         let rule = format!("a server's name right in front of {domain}, like sip.{domain}");
         findings.push(Finding::new(
             Code::SrvSuffix,

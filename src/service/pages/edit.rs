@@ -72,6 +72,7 @@ impl EditForm {
             terms: "on".into(),
             submission_id: self.submission_id,
             action: self.action,
+            ..RequestForm::default()
         }
     }
 }
