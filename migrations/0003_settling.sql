@@ -57,7 +57,7 @@ CREATE TABLE finding (
     code text COLLATE "C" NOT NULL CONSTRAINT finding_code CHECK (code IN (
         'srv', 'srv-missing', 'srv-misspelt', 'srv-port', 'srv-target', 'srv-suffix', 'homed-online',
         'routed-to-consumer', 'dns-disagrees', 'domain-held', 'domain-unproven', 'domain-proven', 'edge-no-address',
-        'edge-private-address', 'edge-unreachable', 'edge-partly-unreachable', 'edge-no-route', 'tls-old', 'certificate',
+        'edge-alias', 'edge-private-address', 'edge-unreachable', 'edge-partly-unreachable', 'edge-no-route', 'tls-old', 'certificate',
         'certificate-name', 'certificate-expired', 'certificate-not-yet-valid', 'certificate-untrusted',
         'certificate-unknown', 'certificate-expires-soon', 'certificate-cn-only', 'certificate-wildcard',
         'certificate-domain-san', 'certificate-client', 'certificate-first-name', 'resolver-unreachable')),
@@ -70,7 +70,8 @@ CREATE TABLE finding (
     CONSTRAINT finding_pkey PRIMARY KEY (request_id, code, subject),
     CONSTRAINT finding_gravity CHECK (CASE severity
         WHEN 'ok' THEN code IN ('srv', 'domain-proven', 'certificate')
-        WHEN 'warning' THEN code IN ('srv-suffix', 'dns-disagrees', 'edge-partly-unreachable', 'tls-old',
+        WHEN 'warning' THEN code IN ('srv-port', 'srv-target', 'srv-suffix', 'dns-disagrees', 'edge-alias',
+                                     'edge-partly-unreachable', 'tls-old',
                                      'certificate-expires-soon', 'certificate-cn-only', 'certificate-wildcard',
                                      'certificate-domain-san', 'certificate-client', 'certificate-first-name')
         WHEN 'unknown' THEN code IN ('resolver-unreachable', 'domain-unproven', 'edge-no-route', 'certificate-unknown')

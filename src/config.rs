@@ -81,7 +81,7 @@ pub struct Given {
     pub plain_domains: Option<String>,
     /// Who runs the portal, and how the network is reached.
     #[command(flatten)]
-    pub about: about::Given,
+    pub about: about::AboutGiven,
     /// Readiness checks of DNS and certificates: `enforce` (a request is provisioned
     /// when its checks pass), `advise` (findings are shown, and it is provisioned in any case),
     /// `off` (no checks)

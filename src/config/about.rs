@@ -13,7 +13,7 @@ use crate::{
 
 /// The settings as given, not looked at yet.
 #[derive(Args, Clone, Debug, Default)]
-pub struct Given {
+pub struct AboutGiven {
     /// Who runs the portal: the name in the footer and on the start page
     #[arg(long, env = "PIC_OPERATOR", value_name = "NAME", global = true)]
     pub operator: Option<String>,
@@ -46,7 +46,7 @@ pub struct Given {
     #[arg(long, env = "PIC_TEST_CONTACT", value_name = "ADDRESS", global = true)]
     pub test_contact: Option<String>,
     /// Whether people on the network sign in with consumer accounts of Microsoft
-    /// [default: true if `PIC_PROVIDER` begins with Skype]
+    /// [default: true where the name of the network begins with Skype]
     #[arg(
         long,
         env = "PIC_CONSUMER_ACCOUNTS",
@@ -56,7 +56,7 @@ pub struct Given {
     pub consumer_accounts: Option<String>,
 }
 
-impl Given {
+impl AboutGiven {
     /// Checks these settings, for a network of the name `provider`.
     pub(super) fn about(&self, provider: &str) -> Result<About, Wrong> {
         let domain = self.domain()?;

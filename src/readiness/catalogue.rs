@@ -8,8 +8,10 @@
 
 mod certificate;
 mod edge;
+mod reasons;
 mod record;
 
+pub use self::reasons::{REASONS, Reason};
 use super::Severity;
 use crate::{text_enum::text_enum, topic::Topic};
 
@@ -24,8 +26,9 @@ pub struct Entry {
     pub owner: Owner,
     /// What was found, a heading without the subject.
     pub title: &'static str,
-    /// Why it matters and what to do, a few sentences; `{provider}` stands for the name of the
-    /// network. Empty where nothing is wrong.
+    /// Why it matters and what to do, a few sentences that are true for every cause (what each wants
+    /// done stands in [`REASONS`]); `{provider}` stands for the name of the network. Empty where nothing
+    /// is wrong.
     pub text: &'static str,
     /// The lines to copy, in this order.
     pub lines: &'static [Line],
@@ -141,6 +144,8 @@ pub enum Line {
     AddressZone,
     /// The command that adds the address record.
     AddressAdd,
+    /// The command that removes the alias in the place of the address.
+    AliasRemove,
     /// The command that looks the address up.
     AddressLook,
     /// The command that tries the port, on Windows.
@@ -202,6 +207,8 @@ codes! {
         DomainProven = "domain-proven" => record::DOMAIN_PROVEN,
         /// The edge has no address.
         EdgeNoAddress = "edge-no-address" => edge::EDGE_NO_ADDRESS,
+        /// Its name is an alias; of the online service, it blocks.
+        EdgeAlias = "edge-alias" => edge::EDGE_ALIAS,
         /// It has an address that is not globally reachable.
         EdgePrivateAddress = "edge-private-address" => edge::EDGE_PRIVATE_ADDRESS,
         /// Port 5061 is closed, or does not speak TLS.
@@ -243,8 +250,10 @@ codes! {
 
 impl Code {
     /// How grave it is where it was looked at; anything may be [`Severity::Skipped`] instead, and
-    /// [`Code::DomainUnproven`] is [`Severity::Unknown`] where nobody answered, and [`Code::TlsOld`]
-    /// [`Severity::Blocking`] where there is no TLS 1.2.
+    /// [`Code::DomainUnproven`] is [`Severity::Unknown`] where nobody answered, [`Code::TlsOld`] is
+    /// [`Severity::Blocking`] where there is no TLS 1.2, and [`Code::EdgeAlias`] where it leads to the
+    /// online service; [`Code::SrvPort`] and [`Code::SrvTarget`] are [`Severity::Warning`] beside a
+    /// right record.
     #[must_use]
     pub const fn severity(self) -> Severity {
         self.entry().severity

@@ -298,17 +298,14 @@ impl Checker {
         domains: &[SipDomain],
         shown: &Shown,
     ) -> Vec<Finding> {
-        let findings = match &shown.addresses.outcome {
-            Addresses::Found(addresses) => edge::judge(
-                edge,
-                domains,
-                addresses,
-                self.0.reach,
-                shown.tls.as_ref(),
-                self.0.clock.now(),
-            ),
-            _ => edge::without_address(edge, &shown.addresses),
-        };
+        let findings = edge::of(
+            edge,
+            domains,
+            &shown.addresses,
+            self.0.reach,
+            shown.tls.as_ref(),
+            self.0.clock.now(),
+        );
         self.0.meter.looked(CheckKind::Edge, gravest(&findings));
         findings
     }

@@ -8,13 +8,16 @@
 mod lines;
 mod record;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, net::IpAddr};
 
 pub use self::{
     lines::proof,
     record::{Record, zone_file},
 };
-use super::{Code, Finding, Mode, Severity};
+use super::{
+    Code, Evidence, Finding, Mode, Severity,
+    catalogue::{Area, REASONS, Reason},
+};
 use crate::names::{EdgeRoutes, SipDomain};
 
 /// The heading, the text and who acts where the proof of a domain could not be looked up.
@@ -30,6 +33,30 @@ const NO_TLS_12: (&str, &str, &str) = (
     "Its port answers, but only with TLS 1.0 or 1.1. Partners have disabled those, so they cannot connect. Enable TLS 1.2 on every Edge Server, as its vendor describes, and restart it. The firewall is not the problem.",
     "Your firewall and Access Edge administrator",
 );
+
+/// The same where the Access Edge is an alias of the online service.
+const ALIAS_ONLINE: (&str, &str, &str) = (
+    "Access Edge leads to the online service",
+    "Its name is an alias (CNAME) of a server of the online service, so partners never reach your Access Edge. Remove the alias, and publish the public address of the external interface in its place. What is shown there now is not yours, so no certificate was checked, and you need not order one for it.",
+    "Your DNS administrator",
+);
+
+/// The same where a record with another port stands beside the right one.
+const PORT_BESIDE: (&str, &str, &str) = (
+    "An SRV record has another port than 5061",
+    "Federation uses port 5061, and one of the records with the lowest priority number has another port.",
+    "Your DNS administrator",
+);
+
+/// The same where a record for another server does.
+const TARGET_BESIDE: (&str, &str, &str) = (
+    "An SRV record names another server",
+    "One of the records with the lowest priority number does not name the Access Edge of this request, so some partners go elsewhere. If that is meant, give it a higher priority number.",
+    "Your DNS administrator",
+);
+
+/// What is added where a pool has several certificates.
+const AT_SOME: &str = " This is true for the addresses named below and not for the others: install the same certificate on every Edge Server of the pool.";
 
 /// The name of a severity, on pages and at a terminal.
 #[must_use]
@@ -135,12 +162,22 @@ impl<'a> Teller<'a> {
             (Code::DomainUnproven, Severity::Unknown) => Some(PROOF_UNKNOWN),
             (Code::TlsOld, Severity::Blocking) => Some(NO_TLS_12),
             (Code::EdgeNoAddress, _) if finding.subject.is_never_public() => Some(NO_PUBLIC_NAME),
+            (Code::EdgeAlias, Severity::Blocking) => Some(ALIAS_ONLINE),
+            (Code::SrvPort, Severity::Warning) => Some(PORT_BESIDE),
+            (Code::SrvTarget, Severity::Warning) => Some(TARGET_BESIDE),
             _ => None,
         };
-        let (title, text, who) = match special {
+        let (title, mut text, who) = match special {
             Some((title, text, who)) => (title, text.to_owned(), who),
             None => (code.title(), self.text(code), code.entry().owner.as_str()),
         };
+        for reason in said(&reasons(finding)) {
+            text.push(' ');
+            text.push_str(reason);
+        }
+        if is_of_some(finding) {
+            text.push_str(AT_SOME);
+        }
         Words {
             title,
             text,
@@ -169,6 +206,47 @@ impl Teller<'_> {
         }
         text
     }
+}
+
+/// The reasons of a finding, by the lines that were found.
+fn reasons(finding: &Finding) -> Vec<&'static Reason> {
+    let is_usual = finding.severity == finding.code.severity();
+    if finding.code == Code::DomainUnproven && !is_usual {
+        return Vec::new();
+    }
+    let of_code = REASONS.iter().filter(|it| it.codes.contains(&finding.code));
+    let is_met = |words: &str| finding.found.iter().any(|it| it.as_str().contains(words));
+    let met = of_code.clone();
+    let met: Vec<_> = met
+        .filter(|it| !it.found.is_empty() && is_met(it.found))
+        .collect();
+    if met.is_empty() && is_usual {
+        return of_code.filter(|it| it.found.is_empty()).collect();
+    }
+    met
+}
+
+/// What they say, each sentence once.
+fn said(reasons: &[&'static Reason]) -> Vec<&'static str> {
+    let mut said = Vec::new();
+    for reason in reasons {
+        if !said.contains(&reason.text) {
+            said.push(reason.text);
+        }
+    }
+    said
+}
+
+/// Whether it is a certificate's, and its lines say of which of several addresses they are.
+fn is_of_some(finding: &Finding) -> bool {
+    let begins = |line: &Evidence| {
+        let first = line.as_str().split([',', ' ']).next();
+        let first = first.map(|word| word.trim_end_matches(':'));
+        first.is_some_and(|word| word.parse::<IpAddr>().is_ok())
+    };
+    finding.code.entry().area == Area::Certificate
+        && finding.code.severity() > Severity::Skipped
+        && finding.found.iter().any(begins)
 }
 
 /// The words for what was not checked, because something has to be fixed first.

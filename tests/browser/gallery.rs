@@ -42,12 +42,13 @@ const FAULTS: &str = "
     (true, 1, 1, 'certificate-expires-soon', 'warning', 'valid for more than 30 days', 'until 2 December 2026'),
     (true, 1, 1, 'certificate', 'ok', '', 'issued by a public authority')";
 const EVERY: &str = "
-    (false, 1, 1, 'srv-misspelt', 'blocking', '_sipfederationtls._tcp.one.every.example. SRV 0 0 5061 sip.every.example.', '_sipfederationtls_tcp.one.every.example: priority 0, weight 0, port 5061, target sip.every.example'),
+    (false, 1, 1, 'srv-misspelt', 'blocking', '_sipfederationtls._tcp.one.every.example. SRV 0 0 5061 sip.every.example.', '_sipfederationtls_tcp.one.every.example (no dot between the two words): priority 0, weight 0, port 5061, target sip.every.example'),
     (false, 2, 2, 'resolver-unreachable', 'unknown', 'an answer for _sipfederationtls._tcp.three.every.example', 'no answer in time'),
     (false, 2, 2, 'srv', 'skipped', '', 'resolver-unreachable'),
     (false, 3, 3, 'srv', 'ok', '', 'priority 0, weight 0, port 5061, target sip.every.example'),
     (false, 3, 3, 'dns-disagrees', 'warning', 'the same records on every authoritative server', 'ns1.every.example: priority 0, weight 0, port 5061, target sip.every.example|ns2.every.example: no SRV record'),
-    (true, 1, 1, 'edge-unreachable', 'blocking', 'TLS on TCP port 5061', '2001:db8::17: refused|192.0.2.17: no answer within 5 seconds'),
+    (true, 1, 1, 'edge-unreachable', 'blocking', 'TLS 1.2 or later on port 5061, and a certificate', '2001:db8::17: the connection is refused|192.0.2.17: it does not answer: the connection timed out'),
+    (true, 1, 1, 'edge-alias', 'warning', 'an A or AAAA record at sip.every.example itself', 'an alias (CNAME) of edge.every.example'),
     (true, 1, 1, 'certificate', 'skipped', '', 'edge-unreachable')";
 const WELL: &str = "
     (false, 1, 2, 'srv', 'ok', '', 'priority 0, weight 0, port 5061, target sip.well.example'),

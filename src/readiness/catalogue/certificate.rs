@@ -23,7 +23,7 @@ pub(super) static CERTIFICATE_NAME: Entry = Entry {
     severity: Severity::Blocking,
     area: Area::Certificate,
     owner: Owner::Certificates,
-    title: "Certificate is for other names",
+    title: "Certificate is not for the name of the Access Edge",
     text: "Partners connect to the FQDN of the Access Edge and refuse a certificate for any other name. Ask your certificate authority for one with all names below as subject alternative names, and assign it to the external interface.",
     lines: &[Line::CertificateNames, Line::CertificateRequest],
     help: Help {
@@ -93,7 +93,7 @@ pub(super) static CERTIFICATE_UNTRUSTED: Entry = Entry {
     area: Area::Certificate,
     owner: Owner::Certificates,
     title: "Certificate is not trusted",
-    text: "Partners refuse it, for the reason below. If intermediate certificates are missing or have expired, install those that the authority uses now. For any other reason ask a public authority for a new one, for servers and clients, with the names below.",
+    text: "Partners refuse it, for the reason below.",
     lines: &[
         Line::Handshake,
         Line::CertificateNames,
@@ -159,11 +159,11 @@ pub(super) static CERTIFICATE_WILDCARD: Entry = Entry {
     severity: Severity::Warning,
     area: Area::Certificate,
     owner: Owner::Certificates,
-    title: "Certificate matches only by a wildcard",
+    title: "Certificate has a wildcard",
     text: "Some partners do not accept a wildcard for federation. Write out each name in the next certificate.",
     lines: &[Line::CertificateNames, Line::CertificateRequest],
     help: Help {
-        means: "The certificate matches the FQDN of the Access Edge only by a wildcard, such as *.contoso.com.",
+        means: "The certificate matches the FQDN of the Access Edge only by a wildcard, such as *.contoso.com, or has one as its subject.",
         why: "Some partners do not accept a wildcard between servers, and some server versions do not support one on the Access Edge.",
         steps: &[
             "Write out each name in the next certificate. The list below has all that your request needs.",
@@ -201,7 +201,7 @@ pub(super) static CERTIFICATE_UNKNOWN: Entry = Entry {
     text: "It contains something that this portal does not know, so we cannot say whether it leads to a trusted root. Other programs may accept it. An ordinary certificate of a public authority can always be checked.",
     lines: &[Line::Handshake],
     help: Help {
-        means: "The certificate on port 5061, or one above it, has something that the portal cannot judge: a critical extension, a kind of signature, or two authorities of one name.",
+        means: "The certificate on port 5061, or one above it, has something that the portal cannot judge: a critical extension, a kind of signature, two authorities of one name, or an authority in the place of the server.",
         why: "What cannot be checked may be right or wrong. Programs differ in what they know, so some partners will accept it, and others may not.",
         steps: &[
             "See below what it is, and ask your certificate authority for a certificate without it.",

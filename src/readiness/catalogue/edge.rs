@@ -8,7 +8,7 @@ pub(super) static EDGE_NO_ADDRESS: Entry = Entry {
     area: Area::Reach,
     owner: Owner::Dns,
     title: "Access Edge has no address",
-    text: "Public DNS has neither an A nor an AAAA record for its name, so nobody can connect. Publish its public address.",
+    text: "Public DNS has neither an A nor an AAAA record for its name, so nobody can connect.",
     lines: &[Line::AddressZone, Line::AddressAdd, Line::AddressLook],
     help: Help {
         means: "Public DNS has neither an A nor an AAAA record for the FQDN of the Access Edge.",
@@ -17,6 +17,31 @@ pub(super) static EDGE_NO_ADDRESS: Entry = Entry {
             "Check the FQDN in your request, letter by letter.",
             "Publish the public address of the external interface, in place of PUBLIC-ADDRESS below. An alias (CNAME) is not enough: an SRV record has to name the host itself.",
             "Look it up from outside your network. A zone inside your network may have it while the public one has not.",
+        ],
+        note: "",
+        related: &[Topic::DnsAndCertificate, Topic::EdgesAndDomains],
+    },
+};
+
+pub(super) static EDGE_ALIAS: Entry = Entry {
+    severity: Severity::Warning,
+    area: Area::Reach,
+    owner: Owner::Dns,
+    title: "Access Edge is an alias",
+    text: "An SRV record has to name a host that has an address of its own, and the name of this Access Edge is an alias (CNAME). Most programs follow it, and some refuse it. Publish the address in the place of the alias.",
+    lines: &[
+        Line::AliasRemove,
+        Line::AddressZone,
+        Line::AddressAdd,
+        Line::AddressLook,
+    ],
+    help: Help {
+        means: "The FQDN of the Access Edge is an alias (CNAME) of another name, and has no address of its own.",
+        why: "The target of an SRV record must not be an alias, so some programs do not follow it. An alias of a server of the online service, such as sipdir.online.lync.com, is left over from the time when the users were there: it leads partners to the online service, and no certificate of yours can be shown there. Then the request is held back.",
+        steps: &[
+            "Find the public address of the external interface of your Access Edge.",
+            "Remove the alias, and publish that address in its place. At one name there is room for an alias or for an address, not for both.",
+            "Look it up from outside your network.",
         ],
         note: "",
         related: &[Topic::DnsAndCertificate, Topic::EdgesAndDomains],
@@ -47,8 +72,8 @@ pub(super) static EDGE_UNREACHABLE: Entry = Entry {
     severity: Severity::Blocking,
     area: Area::Reach,
     owner: Owner::Network,
-    title: "Access Edge shows no certificate on port 5061",
-    text: "Partners connect from the internet to TCP port 5061 of the external interface, and begin with TLS at once. What we found is below. If nothing answers, open the port at the firewall and check that the Access Edge service runs. If something answers and refuses, check the certificate and the TLS settings of the server, and what is in front of it. Test it from outside your own network.",
+    title: "No TLS connection with the Access Edge on port 5061",
+    text: "Partners connect from the internet to TCP port 5061 of the external interface, and begin with TLS at once. What we found is below; test it from outside your own network.",
     lines: &[Line::Connect, Line::Handshake],
     help: Help {
         means: "No certificate was seen on TCP port 5061 of the Access Edge, or a server that does not hold its key.",
@@ -69,8 +94,8 @@ pub(super) static EDGE_PARTLY_UNREACHABLE: Entry = Entry {
     severity: Severity::Warning,
     area: Area::Reach,
     owner: Owner::Network,
-    title: "Some addresses of the Access Edge show no certificate",
-    text: "Partners use any of the addresses that DNS has. If one does not answer, some connections fail or take long, and others do not. Fix the servers at the addresses below, or remove the addresses from DNS.",
+    title: "No TLS connection at some addresses of the Access Edge",
+    text: "Partners use any of the addresses that DNS has. If one does not answer, some connections fail or take long, and others do not. Fix the servers at the addresses below, or remove from DNS those that are no longer in use.",
     lines: &[Line::AddressLook, Line::Handshake],
     help: Help {
         means: "The Access Edge has several addresses, and not all of them show a certificate on port 5061. The finding names those that do not.",
@@ -89,7 +114,7 @@ pub(super) static EDGE_NO_ROUTE: Entry = Entry {
     area: Area::Reach,
     owner: Owner::Portal,
     title: "Access Edge cannot be reached from this portal",
-    text: "This portal has no way to the addresses of the Access Edge, most likely because it has no IPv6 and they are IPv6 addresses. So we do not know whether it is right. You do not have to act: we check again automatically.",
+    text: "This portal has no way to the addresses of the Access Edge. So we do not know whether it is right. You do not have to act: we check again automatically.",
     lines: &[Line::AddressLook],
     help: Help {
         means: "The machine that the portal runs on has no way to the addresses of the Access Edge, or lacked something else that it needs for a connection.",

@@ -27,7 +27,7 @@ pub(super) static SRV_MISSING: Entry = Entry {
     area: Area::Record,
     owner: Owner::Dns,
     title: "No SRV record for federation",
-    text: "{provider} and other partners find your Access Edge by this record. Without it their calls and messages do not reach you. Publish it in the public zone of the domain.",
+    text: "{provider} and other partners find your Access Edge by this record. Without it their calls and messages do not reach you.",
     lines: &[Line::SrvZone, Line::SrvAdd, Line::SrvLook],
     help: Help {
         means: "The public zone of the SIP domain has no SRV record under _sipfederationtls._tcp.",
@@ -48,7 +48,7 @@ pub(super) static SRV_MISSPELT: Entry = Entry {
     area: Area::Record,
     owner: Owner::Dns,
     title: "SRV record under a misspelt name",
-    text: "There is a record under a wrong name, which nobody looks up; some manuals printed it like that. Both words begin with an underscore, and a dot stands between them. Publish the right one, then remove the misspelt one.",
+    text: "There is a record under a wrong name, which nobody looks up; what is wrong with the name is shown below. Some manuals print such names, and some panels of DNS providers make them by adding an underscore or the domain. Publish the right one, then remove the misspelt one.",
     lines: &[
         Line::SrvZone,
         Line::SrvAdd,
@@ -56,7 +56,7 @@ pub(super) static SRV_MISSPELT: Entry = Entry {
         Line::MisspeltRemove,
     ],
     help: Help {
-        means: "There is a record for federation, under _sipfederationtls_tcp or _sipfederationtls.tcp. Some manuals printed these names.",
+        means: "There is a record for federation under a name that is not quite right, such as _sipfederationtls_tcp, _sipfederationtls.__tcp, or one with the domain twice. Some manuals print such names, and some panels of DNS providers make them.",
         why: "Partners look up _sipfederationtls._tcp and nothing else. Both words begin with an underscore, and a dot stands between them. Partners do not find your record.",
         steps: &[
             "Publish the record under the right name.",
@@ -73,7 +73,7 @@ pub(super) static SRV_PORT: Entry = Entry {
     area: Area::Record,
     owner: Owner::Dns,
     title: "SRV record with another port than 5061",
-    text: "Federation uses port 5061. Partners connect to the port in the record, which is the wrong one. Publish the right record, then remove the old one.",
+    text: "Federation uses port 5061. Partners connect to the port in the record.",
     lines: &[Line::SrvZone, Line::SrvAdd, Line::SrvRemove, Line::SrvLook],
     help: Help {
         means: "The SRV record of the SIP domain names another port than 5061.",
@@ -92,11 +92,11 @@ pub(super) static SRV_TARGET: Entry = Entry {
     severity: Severity::Blocking,
     area: Area::Record,
     owner: Owner::Dns,
-    title: "SRV record names another server",
-    text: "Partners connect to the server with the lowest priority number, and that is not the Access Edge of this request. If you are moving the domain: get the new Access Edge ready, publish its record, then remove the old one. We check again automatically and switch the route as soon as we see the new record. If the record is right and the request is not, request the Access Edge that the record names.",
+    title: "SRV record does not name the Access Edge",
+    text: "Partners use the records with the lowest priority number, and none of them names the Access Edge of this request.",
     lines: &[Line::SrvZone, Line::SrvAdd, Line::SrvRemove, Line::SrvLook],
     help: Help {
-        means: "None of the SRV records with the lowest priority number names the Access Edge of the request.",
+        means: "None of the SRV records with the lowest priority number names the Access Edge of the request, or one beside the right one does not.",
         why: "Partners try the lowest priority number first, so they connect to another server than the one that you requested. The record shows what the zone’s owner wants, and it does not agree with the request.",
         steps: &[
             "Compare the name in the record with the Access Edge FQDN of the request, letter by letter.",
@@ -105,8 +105,9 @@ pub(super) static SRV_TARGET: Entry = Entry {
             "If there are several records, give the right one the lowest priority number.",
             "If the record is right, withdraw the request and request the Access Edge that the record names.",
             "If the name in the record is an alias of the same server, publish the server’s own name.",
+            "If the record has the name of the zone behind the right name, write a dot at the end of the target, or leave the domain out where the panel adds it.",
         ],
-        note: "",
+        note: "Of several records with the same priority number partners use any. With a wrong one beside the right one your request does not wait, unless the wrong one leads to the online service or to consumer accounts.",
         related: &[Topic::EdgesAndDomains, Topic::DnsAndCertificate],
     },
 };
@@ -222,7 +223,7 @@ pub(super) static DOMAIN_UNPROVEN: Entry = Entry {
     area: Area::Proof,
     owner: Owner::Dns,
     title: "Ownership of the domain is not proven",
-    text: "This portal provisions a domain only after the owner of its zone has named the service that requested it. Publish the TXT record below in the zone of the domain. No other record at that name may begin with pic-service=: remove those of other services.",
+    text: "This portal provisions a domain only after the owner of its zone has named the service that requested it. Publish the TXT record below in the zone of the domain, and none of another service beside it.",
     lines: &[Line::Proof],
     help: Help {
         means: "The zone of the SIP domain does not name the service of your request: the TXT record at _pic-portal and the domain is missing, is another one, or could not be looked up.",
@@ -264,11 +265,11 @@ pub(super) static RESOLVER_UNREACHABLE: Entry = Entry {
     severity: Severity::Unknown,
     area: Area::Record,
     owner: Owner::Portal,
-    title: "The domain could not be looked up",
-    text: "No server answered for the domain, so we do not know whether its record is right. You do not have to act: we check again automatically. If it stays like this, check that the name servers of the zone answer from the internet.",
+    title: "The name could not be looked up",
+    text: "You do not have to act: we check again automatically.",
     lines: &[Line::NameServers],
     help: Help {
-        means: "No server answered when we looked up the records of the domain: neither a resolver nor the name servers of the zone.",
+        means: "There was no answer that counts when we asked for the records of the name: neither from a resolver nor from the name servers of the zone.",
         why: "Without an answer we do not know whether the record is right. So the request waits, and we check again automatically.",
         steps: &[
             "If it is the same for several domains in different zones, the problem is most likely on our side. Wait.",

@@ -4,7 +4,7 @@
 //! Cmdlets and their parameters are as Microsoft documents them for Windows DNS and for the
 //! management shell of Lync Server and Skype for Business Server.
 
-use super::{Finding, Line, Record, Teller};
+use super::{Finding, Line, Record, Teller, reasons};
 use crate::{
     names::{AccessEdge, EdgeRoutes, Fqdn, SipDomain, is_online_service},
     readiness::{
@@ -18,6 +18,7 @@ const ZONE: &str = "Zone line";
 const SHELL: &str = "PowerShell, on a Windows DNS server";
 const SHELL_PARENT: &str = "PowerShell, on a Windows DNS server that has the parent zone";
 const SHELL_REMOVE: &str = "PowerShell: then remove the old record";
+const SHELL_ALIAS: &str = "PowerShell: first remove the alias";
 const SHELL_MISSPELT: &str = "PowerShell: then remove the misspelt record";
 const LOOK: &str = "Check it from outside";
 const SERVERS: &str = "Show the name servers of the zone";
@@ -29,8 +30,6 @@ const NAMES_FIRST: &str = "Names for the certificate, the first 100";
 const ORDER: &str =
     "Create the certificate request (CSR), in the Management Shell on the Edge Server";
 
-/// What people publish by mistake, because vendor pages printed it.
-const MISSPELT: [&str; 2] = ["_sipfederationtls_tcp", "_sipfederationtls.tcp"];
 /// The most names of a certificate that are written out; few certificate authorities accept more.
 const MOST_NAMES: usize = 100;
 
@@ -38,7 +37,12 @@ impl Teller<'_> {
     /// The lines of a finding that was checked.
     pub(super) fn lines(&self, finding: &Finding) -> Vec<Line> {
         let kinds = finding.code.entry().lines.iter();
+        let reasons = reasons(finding);
+        let keeps = !reasons.is_empty() && reasons.iter().all(|it| it.keeps_certificate);
+        let order =
+            |kind: &&Kind| matches!(kind, Kind::CertificateNames | Kind::CertificateRequest);
         kinds
+            .filter(|kind| !(keeps && order(kind)))
             .flat_map(|kind| self.lines_of(*kind, finding))
             .collect()
     }
@@ -94,6 +98,15 @@ impl Teller<'_> {
                     SHELL,
                     format!(
                         "Add-DnsServerResourceRecord -A -ZoneName '{zone}' -Name '{host}' -IPv4Address 'PUBLIC-ADDRESS'"
+                    ),
+                ))
+            }
+            Kind::AliasRemove => {
+                let (zone, host) = zone_of_host(subject);
+                Some(line(
+                    SHELL_ALIAS,
+                    format!(
+                        "Remove-DnsServerResourceRecord -ZoneName '{zone}' -Name '{host}' -RRType CName"
                     ),
                 ))
             }
@@ -172,12 +185,20 @@ pub fn proof(domain: &Fqdn, token: &str) -> Vec<Line> {
 }
 
 fn misspelt(finding: &Finding) -> Vec<Line> {
-    let seen = |label: &&str| finding.found.iter().any(|it| it.as_str().contains(*label));
-    MISSPELT
-        .into_iter()
-        .filter(seen)
-        .map(|label| remove(SHELL_MISSPELT, &finding.subject, label))
-        .collect()
+    let (zone, _) = zone_of(&finding.subject);
+    let mut lines: Vec<Line> = Vec::new();
+    for found in &finding.found {
+        let owner = found.as_str().split([' ', ':']).next().unwrap_or_default();
+        // Not what was left out, or says how many more there are.
+        let Some(name) = owner.strip_suffix(&format!(".{zone}")) else {
+            continue;
+        };
+        let line = remove_in(SHELL_MISSPELT, &zone, name);
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines
 }
 
 /// The zone that most likely contains a name, and the labels in front of it: the zone is the
@@ -214,16 +235,13 @@ fn add(under: &Fqdn, kind: &str, owner: &str, data: &str) -> Line {
     let (zone, rest) = zone_of(under);
     let name = relative(owner, &rest);
     line(
-        // The domain may be a zone of its own all the same.
+        // The domain may still be a zone of its own.
         if rest.is_empty() { SHELL } else { SHELL_PARENT },
         format!("Add-DnsServerResourceRecord -{kind} -ZoneName '{zone}' -Name '{name}' {data}"),
     )
 }
 
-/// The command that removes a record; it asks for confirmation.
-fn remove(label: &'static str, under: &Fqdn, owner: &str) -> Line {
-    let (zone, rest) = zone_of(under);
-    let name = relative(owner, &rest);
+fn remove_in(label: &'static str, zone: &str, name: &str) -> Line {
     line(
         label,
         format!("Remove-DnsServerResourceRecord -ZoneName '{zone}' -Name '{name}' -RRType Srv"),

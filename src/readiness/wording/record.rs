@@ -3,7 +3,7 @@
 //! Commands are as the makers of the services document them. What only the reader knows is written
 //! in capitals.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{
     Line,
@@ -173,7 +173,8 @@ pub fn zone_file(routes: &[EdgeRoutes]) -> String {
     }
     let mut file = "; SRV records for SIP federation, by zone\n".to_owned();
     for (zone, lines) in zones {
-        file.push_str(&format!("\n; {zone}\n{}\n", lines.join("\n")));
+        // Writing to a String cannot fail.
+        let _ = writeln!(file, "\n; {zone}\n{}", lines.join("\n"));
     }
     file
 }

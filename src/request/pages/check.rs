@@ -271,9 +271,13 @@ fn hidden(routes: &[EdgeRoutes], domains: &[&str]) -> Vec<Hidden> {
         hidden.push(Hidden::new("edge", of.edge.as_str()));
         hidden.push(Hidden::new("domains", names(of)));
     }
-    let routed: HashSet<_> = routes.iter().flat_map(|of| &of.domains).collect();
-    let routed = |name: &str| routed.iter().any(|it| it.as_str() == name);
-    let rest: Vec<_> = domains.iter().copied().filter(|it| !routed(it)).collect();
+    let placed = routes.iter().flat_map(|of| &of.domains);
+    let placed: HashSet<&str> = placed.map(SipDomain::as_str).collect();
+    let rest: Vec<_> = domains
+        .iter()
+        .copied()
+        .filter(|it| !placed.contains(it))
+        .collect();
     if !rest.is_empty() {
         hidden.push(Hidden::new("edge", ""));
         hidden.push(Hidden::new("domains", rest.join("\n")));

@@ -126,7 +126,7 @@ pub(crate) fn warning(note: &Note) -> Option<String> {
                 more => format!(", and {more} more"),
             };
             Some(format!(
-                "Access Edge {}: left out of your list, because it is not a SIP domain: {}{more}.",
+                "Access Edge {}: left out of your list, because these are not SIP domains: {}{more}.",
                 edge + 1,
                 first.join(", "),
             ))

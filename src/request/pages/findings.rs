@@ -255,9 +255,11 @@ impl Findings {
                 continue;
             }
             let (code, severity) = (finding.code.as_str(), finding.severity);
-            let key = (code, severity, words.title);
-            let same = |it: &Group| (it.code, it.severity, it.title) == key;
-            if !told.groups.last().is_some_and(same) {
+            let same = |group: &Group| {
+                (group.code, group.severity, &group.text) == (code, severity, &words.text)
+            };
+            let place = (told.groups.iter().position(same)).unwrap_or(told.groups.len());
+            if place == told.groups.len() {
                 told.groups.push(Group {
                     code,
                     severity,
@@ -270,15 +272,13 @@ impl Findings {
                     without_lines: 0,
                 });
             }
-            if let Some(group) = told.groups.last_mut() {
-                let subject = Subject {
-                    name,
-                    expected: words.expected,
-                    found: words.found,
-                };
-                group.adds(subject, words.lines, &mut room);
-                group.records.extend(words.record);
-            }
+            let subject = Subject {
+                name,
+                expected: words.expected,
+                found: words.found,
+            };
+            told.groups[place].adds(subject, words.lines, &mut room);
+            told.groups[place].records.extend(words.record);
         }
         told
     }
@@ -436,8 +436,7 @@ mod tests {
         )];
         assert_eq!(told(&skipped).summary(), "");
         assert!(told(&[]).is_empty());
-        let routes = [];
-        let teller = Teller::new("Skype", Mode::Enforce, &routes);
+        let teller = Teller::new("Skype", Mode::Enforce, &[]);
         let report = Report {
             findings: fine.into(),
             unfinished: 2,

@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{OriginalUri, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
 };
 use chrono::{DateTime, Utc};
@@ -25,6 +25,7 @@ use crate::{
         Actor, Deployment, EventCode, Standing, State as Stored, live,
         loader::{Lookup, Visitor},
         store::{self, Request},
+        summary::Summary,
         wording::{self, Words},
     },
     secret::ManagementKey,
@@ -80,7 +81,9 @@ async fn find(
             visitor,
         );
         if tag.is_known(asked) {
-            return Ok(tag.not_modified(face.headers()));
+            let mut response = tag.not_modified(face.headers());
+            come_back(&mut response, &summary);
+            return Ok(response);
         }
     }
     let found = requests.loader.whole(look).await?;
@@ -95,6 +98,7 @@ async fn find(
         Face::Page => show(requests, &request, visitor.is_own, None).await?,
     };
     response.headers_mut().extend(face.headers());
+    come_back(&mut response, &request.summary());
     face.tag(
         edition,
         &requests.site.clocks,
@@ -104,6 +108,20 @@ async fn find(
     )
     .put(&mut response);
     Ok(response)
+}
+
+/// Says when there may be something new about a pending request: after its next check.
+fn come_back(response: &mut Response, summary: &Summary) {
+    let due_at = summary.due_at;
+    let due_at = due_at.filter(|_| summary.facts.state.pending().is_some());
+    let Some(due_at) = due_at else { return };
+    // It is looked at now, or in less than a second.
+    let seconds = (due_at - summary.now).num_seconds() + 1;
+    let seconds = u64::try_from(seconds).unwrap_or(0);
+    let seconds = seconds.max(store::AGAIN_AFTER.as_secs());
+    response
+        .headers_mut()
+        .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
 }
 
 /// Extends a session that is in use; recorded once a minute.

@@ -96,7 +96,7 @@ async fn the_status_as_json_is_what_it_was_for_every_program() {
             { "access_edge": "edge.fabrikam.com", "sip_domains": ["contoso.com"] },
         ],
         "findings": [
-            { "code": "domain-held", "severity": "blocking", "subject": "contoso.com", "expected": "", "found": [] },
+            { "code": "domain-held", "severity": "blocking", "subject": "contoso.com", "expected": "", "found": [], "asked": null },
         ],
         "proof": { "asked": "held", "records": [] },
         "timeline": [
