@@ -39,8 +39,8 @@ enum Command {
     Check {
         /// SIP domain, like `contoso.com`
         domain: String,
-        /// Access Edge FQDN, like `sip.contoso.com`
-        edge: String,
+        /// Access Edge FQDN, like `sip.contoso.com` [default: the one that the SRV record names]
+        edge: Option<String>,
     },
     /// Manage the accounts of support staff; the portal may be running
     #[command(subcommand)]
@@ -119,7 +119,7 @@ impl Cli {
             }
             Command::Check { domain, edge } => {
                 let config = self.given.config()?;
-                runtime()?.block_on(check::check(&config, &domain, &edge))
+                runtime()?.block_on(check::check(&config, &domain, edge.as_deref()))
             }
             Command::Staff(command) => {
                 let (filter, format) = self.given.log()?;

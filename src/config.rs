@@ -4,6 +4,8 @@
 //! (`docs/design.md#contract`). They are read once; a wrong value stops the start with a message
 //! that names the variable, the error and an example.
 
+mod about;
+
 use std::{net::SocketAddr, path::PathBuf, str::FromStr as _, time::Duration};
 
 use clap::{Args, ValueEnum};
@@ -16,7 +18,7 @@ use crate::{
     provisioning::store::Waits,
     readiness::{Mode, ProofMode},
     server::network::Proxies,
-    web::{limit, origin::Origin},
+    web::{about::About, limit, origin::Origin},
 };
 
 /// The settings as given, not looked at yet. An empty value counts as unset.
@@ -77,6 +79,9 @@ pub struct Given {
     /// [default: msn.com,outlook.com,live.com,hotmail.com]
     #[arg(long, env = "PIC_PLAIN_DOMAINS", value_name = "DOMAINS", global = true)]
     pub plain_domains: Option<String>,
+    /// Who runs the portal, and how the network is reached.
+    #[command(flatten)]
+    pub about: about::AboutGiven,
     /// Readiness checks of DNS and certificates: `enforce` (a request is provisioned
     /// when its checks pass), `advise` (findings are shown, and it is provisioned in any case),
     /// `off` (no checks)
@@ -192,6 +197,8 @@ pub struct Config {
     pub provider: String,
     /// Domains whose addresses the address tool leaves as they are.
     pub plain_domains: Vec<SipDomain>,
+    /// Who runs the portal, and how the network is reached.
+    pub about: About,
     /// How strict the checks are.
     pub checks: Mode,
     /// When ownership of a domain has to be proven; never `always` where checks are off.
@@ -328,6 +335,7 @@ impl Given {
             "127.0.0.1:8080",
         )?;
         let checks = self.checks(listen, &source)?;
+        let provider = set(self.provider.as_ref()).unwrap_or("Skype");
         Ok(Config {
             opening: self.opening()?,
             listen,
@@ -361,7 +369,8 @@ impl Given {
             try_limit: per_minute("PIC_TRY_LIMIT", self.try_limit.as_ref(), "10")?,
             support: set(self.support.as_ref()).map(str::to_owned),
             notice: set(self.notice.as_ref()).map(str::to_owned),
-            provider: set(self.provider.as_ref()).unwrap_or("Skype").to_owned(),
+            provider: provider.to_owned(),
+            about: self.about.about(provider)?,
             plain_domains: self.plain_domains()?,
             checks,
             proof: self.proof(checks)?,

@@ -7,6 +7,8 @@ use super::{Failure, reach, say};
 use crate::{
     config::Config,
     db::MIGRATOR,
+    names::Fqdn,
+    readiness::Mode,
     retention::{
         KEPT, RULE, Run,
         health::{self, Health},
@@ -14,6 +16,9 @@ use crate::{
         wording::{self, Terms},
     },
 };
+
+/// Where administrators are to act and cannot know how.
+const NO_PROXY: &str = "  warning: PIC_PROXY_FQDN is not set: the pages tell administrators to ask for the server that they have to add";
 
 /// How many sweeps are printed.
 const RUNS: u32 = 10;
@@ -54,6 +59,7 @@ impl Doctor {
             report["settings"] = json!({
                 "checks": config.checks.as_str(),
                 "proof": config.proof.as_str(),
+                "proxy_fqdn": config.about.proxy.as_ref().map(Fqdn::as_str),
             });
             say(&report.to_string());
         } else {
@@ -63,6 +69,9 @@ impl Doctor {
                 config.checks.as_str(),
                 config.proof.as_str()
             ));
+            if config.checks == Mode::Enforce && config.about.proxy.is_none() {
+                say(NO_PROXY);
+            }
         }
         Ok(())
     }

@@ -129,6 +129,7 @@ fn site(config: &Config, address: SocketAddr, checks: Checks) -> Site {
             &Clock::system(),
         ),
         plain_domains: config.plain_domains.clone(),
+        about: config.about.clone(),
         sweep: config.sweep,
         checks,
         live: StreamLimits::default(),

@@ -71,10 +71,10 @@ impl Area {
     #[must_use]
     pub const fn not_looked_at(self) -> &'static str {
         match self {
-            Self::Record => "SRV record not looked at",
-            Self::Held | Self::Proof => "Proof of the domain not looked at",
-            Self::Reach => "Access Edge not looked at",
-            Self::Certificate => "Certificate not looked at",
+            Self::Record => "SRV record not checked",
+            Self::Held | Self::Proof => "Proof of the domain not checked",
+            Self::Reach => "Access Edge not checked",
+            Self::Certificate => "Certificate not checked",
         }
     }
 
@@ -110,12 +110,12 @@ impl Owner {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::None => "",
-            Self::Dns => "Whoever looks after your DNS zones",
-            Self::Network => "Whoever looks after your firewall and Access Edge",
+            Self::Dns => "Your DNS administrator",
+            Self::Network => "Your firewall and Access Edge administrator",
             Self::Certificates => "Whoever orders your certificates",
-            Self::Holder => "The holder of the domain, or whoever looks after its zone",
-            Self::Decision => "You decide; nothing waits for it",
-            Self::Portal => "No action needed: we retry",
+            Self::Holder => "The holder of the domain, or its DNS administrator",
+            Self::Decision => "You decide; your request does not wait for it",
+            Self::Portal => "No action needed: we check again automatically",
         }
     }
 }
@@ -125,10 +125,10 @@ impl Owner {
 pub enum Line {
     /// The right SRV record, for a zone file.
     SrvZone,
-    /// The command that removes the SRV record there is.
-    SrvRemove,
     /// The command that adds the right SRV record.
     SrvAdd,
+    /// The command that then removes the other SRV records.
+    SrvRemove,
     /// The command that looks the SRV record up.
     SrvLook,
     /// The commands that remove records under misspelt names that were found.

@@ -13,7 +13,7 @@ use std::time::Duration;
 pub(super) use self::target::is_online;
 use self::target::{Target, note};
 use super::{
-    Code, Finding, Severity,
+    Code, Evidence, Finding, Severity,
     dns::{SRV_PREFIX, ServerAnswer, SrvAnswer, SrvFacts, SrvRecord, Trouble},
 };
 use crate::names::{AccessEdge, SipDomain, is_online_service};
@@ -164,6 +164,33 @@ pub fn judge(domain: &SipDomain, edge: &AccessEdge, facts: &SrvFacts) -> Vec<Fin
         ));
     }
     findings
+}
+
+/// The Access Edge that the records of a domain name.
+///
+/// # Errors
+///
+/// Where they name none that can be one: the findings about it.
+pub fn find_edge(domain: &SipDomain, facts: &SrvFacts) -> Result<AccessEdge, Vec<Finding>> {
+    let mut targets = facts.answers.iter().flat_map(|said| used(&said.answer));
+    let edge = targets.find_map(|record| AccessEdge::parse(&record.target).ok());
+    edge.ok_or_else(|| {
+        let subject = domain.as_fqdn();
+        let expected =
+            format!("{SRV_PREFIX}.{domain}. SRV 0 0 {PORT} and the full name of your Access Edge");
+        // Judged for the usual name, which stands in for the one that nobody has told.
+        let usual = AccessEdge::parse(&format!("sip.{domain}"));
+        let mut findings = usual.map_or_else(
+            |_| vec![Finding::new(Code::SrvMissing, subject, "", [""])],
+            |edge| judge(domain, &edge, facts),
+        );
+        for finding in &mut findings {
+            if !matches!(finding.code, Code::ResolverUnreachable | Code::DnsDisagrees) {
+                finding.expected = Evidence::new(&expected);
+            }
+        }
+        findings
+    })
 }
 
 /// Whether servers have different records, in any order.

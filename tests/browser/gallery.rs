@@ -7,7 +7,13 @@ mod desk;
 use std::time::Duration;
 
 use axum::{body::Body, http::Request};
-use pic_portal::{help::CONTENTS, readiness::Code, request::Reason};
+use pic_portal::{
+    help::CONTENTS,
+    names::{Fqdn, SipDomain},
+    readiness::Code,
+    request::Reason,
+    web::about::About,
+};
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 
@@ -115,7 +121,19 @@ impl Gallery {
         let edge = world.ready("contoso.com").await;
         let checks = world.advise();
         let mut gallery = Self {
-            looking: Portal::with(|site| site.checks = checks).await,
+            looking: Portal::with(|site| {
+                site.checks = checks;
+                site.about = About {
+                    operator: Some("Northwind Traders".into()),
+                    operator_url: Some("https://northwind.example/imprint".into()),
+                    proxy: Some(Fqdn::parse("federation.northwind.example").unwrap()),
+                    domain: Some(SipDomain::parse("northwind.example").unwrap()),
+                    networks: vec!["192.0.2.0/24".parse().unwrap()],
+                    test_contact: Some("echo@northwind.example".into()),
+                    consumer_accounts: false,
+                };
+            })
+            .await,
             _contoso: (world, edge),
             exhibits: Vec::new(),
             sound,
@@ -369,6 +387,7 @@ impl Gallery {
         };
         let found = fields("contoso.com, it.contoso.com", "sip.contoso.com");
         let well = fields("contoso.com", "SIP.contoso.com");
+        let alone = fields("contoso.com, nowhere.contoso.com", "");
         let wrong = fields("someone@contoso.com", "contoso.com");
         let one = [("sip.contoso.com", "contoso.com it.contoso.com")];
         let answers = request("1234567", &one, "review");
@@ -377,6 +396,13 @@ impl Gallery {
             ("check", 200, Way::Get(link.into())),
             ("check-found", 200, Way::Post(path(), found)),
             ("check-well", 200, Way::Post(path(), well)),
+            ("check-alone", 200, Way::Post(path(), alone)),
+            ("start-told", 200, Way::Get("/".into())),
+            (
+                "help-told",
+                200,
+                Way::Get("/help/after-provisioning".into()),
+            ),
             ("check-errors", 422, Way::Post(path(), wrong)),
             ("answers-findings", 200, Way::Post(new, answers)),
         ] {

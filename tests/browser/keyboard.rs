@@ -149,7 +149,9 @@ async fn the_whole_way_with_the_keyboard_alone() {
             .await,
         true
     );
-    hands.tab_to("#terms").await;
+    hands.tab_to("#licences").await;
+    hands.press(Key::Space).await;
+    hands.tab_to("#may_act").await;
     hands.press(Key::Space).await;
     hands.tab_to("[value=review]").await;
     hands.go_on_with(Key::Enter).await;

@@ -23,6 +23,7 @@ mod numbers;
 mod overload;
 mod ownership;
 mod papers;
+mod plain;
 mod private_postgres;
 mod process;
 mod purge;

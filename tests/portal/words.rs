@@ -80,7 +80,7 @@ async fn forty_domains_with_three_faults_are_three_cards_with_all_lines() {
     assert_eq!(told[20], ("srv-port", "blocking"));
     assert_eq!(told[30], ("srv-suffix", "warning"));
     assert_eq!(told[40], ("certificate", "ok"));
-    assert!(page.body.contains("Needs fixing: 30. Worth a look: 10."));
+    assert!(page.body.contains("30 problems to fix, 10 warnings."));
     for name in &names {
         assert!(page.body.contains(&format!(">{name}</span>")), "{name}");
     }
@@ -164,7 +164,7 @@ async fn what_is_in_force_is_at_risk_and_nothing_is_taken_away() {
     assert!(!page_of(&portal, &reference).await.body.contains("At risk"));
     let hub = portal.get_with("/service", &cookie).await;
     assert_eq!(shown(&hub), [("srv-suffix", "warning")]);
-    assert!(!hub.body.contains("At risk") && hub.body.contains("Worth a look"));
+    assert!(!hub.body.contains("At risk") && hub.body.contains("Warnings"));
 
     let unknown = (
         "resolver-unreachable",

@@ -28,7 +28,7 @@ pub(super) static CERTIFICATE_NAME: Entry = Entry {
     lines: &[Line::CertificateNames, Line::CertificateRequest],
     help: Help {
         means: "The certificate on port 5061 does not have the FQDN of the Access Edge among its names. A name in the subject counts only where the certificate has no subject alternative names at all, and no authority above it is limited to certain names.",
-        why: "A partner connects to the FQDN and accepts a certificate for exactly this name. With any other it breaks the connection off. Where there are alternative names, the subject is not read.",
+        why: "A partner connects to the FQDN and accepts a certificate for exactly this name. With any other it ends the connection. If there are alternative names, the subject is not read.",
         steps: &[
             "Ask your certificate authority for a certificate with the FQDN of the Access Edge as subject and as subject alternative name, and sip. with each SIP domain as further alternative names.",
             "Import it on every Edge Server of the pool, with its private key.",
@@ -53,7 +53,7 @@ pub(super) static CERTIFICATE_EXPIRED: Entry = Entry {
     ],
     help: Help {
         means: "The last day of the certificate on port 5061 has passed.",
-        why: "Every partner refuses an expired certificate. What is in force stays in force, but no connection comes about.",
+        why: "Every partner refuses an expired certificate. Routes stay in force, but no connection works.",
         steps: &[
             "Renew the certificate with the same names. The list below has all that your request needs.",
             "Import it on every Edge Server of the pool and assign it to the external interface: Set-CsCertificate -Type AccessEdgeExternal with its thumbprint.",
@@ -69,19 +69,19 @@ pub(super) static CERTIFICATE_NOT_YET_VALID: Entry = Entry {
     area: Area::Certificate,
     owner: Owner::Certificates,
     title: "Certificate is not valid yet",
-    text: "Partners refuse the connection until its first day. If that is near, wait: we look again. Otherwise assign another certificate; the names that it needs are below.",
+    text: "Partners refuse the connection until its first day. If that is soon, wait: we check again automatically. Otherwise assign another certificate; the names that it needs are below.",
     lines: &[
         Line::CertificateNames,
         Line::CertificateRequest,
         Line::CertificateDates,
     ],
     help: Help {
-        means: "The first day of the certificate on port 5061 lies ahead.",
+        means: "The first day of the certificate on port 5061 is in the future.",
         why: "Partners refuse it until then.",
         steps: &[
-            "If its first day is near, wait. We look again by ourselves.",
+            "If its first day is soon, wait. We check again automatically.",
             "Otherwise assign the earlier certificate again until the day has come.",
-            "If it should be valid already, compare the dates in it with what you ordered.",
+            "If it should be valid already, compare its dates with your order.",
         ],
         note: "",
         related: &[Topic::DnsAndCertificate, Topic::EdgesAndDomains],
@@ -101,11 +101,11 @@ pub(super) static CERTIFICATE_UNTRUSTED: Entry = Entry {
     ],
     help: Help {
         means: "The certificate on port 5061 does not lead to a public certificate authority in a way that partners accept, or it was not made for a server. The finding says which.",
-        why: "Partners trust public authorities and not the one inside your organisation. They know the roots only: the certificates in between have to be sent by your server. They refuse what is signed with SHA-1, short keys, and certificates that are made for something else.",
+        why: "Partners trust public authorities and not the one inside your organisation. They know the roots only: your server has to send the intermediate certificates. They refuse what is signed with SHA-1, short keys, and certificates that are made for something else.",
         steps: &[
-            "See which certificates your server sends, with the command below. There has to be one for each step up to, and without, the root.",
+            "Check which certificates your server sends, with the command below: its own and each intermediate one, without the root.",
             "If some are missing, install those of your authority into the intermediate certification authorities of the computer, on every Edge Server, and restart the Access Edge service.",
-            "If one in between has expired, do the same with the one that your authority uses now, and remove the old one.",
+            "If an intermediate certificate has expired, do the same with the one that your authority uses now, and remove the old one.",
             "If your own authority issued it, or its signature, key or purposes are not accepted, ask a public authority for a new one for the external interface. Inside your network you can keep your own.",
         ],
         note: "",
@@ -118,7 +118,7 @@ pub(super) static CERTIFICATE_EXPIRES_SOON: Entry = Entry {
     area: Area::Certificate,
     owner: Owner::Certificates,
     title: "Certificate expires soon",
-    text: "Little of its time is left. On its last day federation stops. Renew it in time, with all names below as subject alternative names.",
+    text: "After its last day federation stops. Renew it in time, with all names below as subject alternative names.",
     lines: &[
         Line::CertificateNames,
         Line::CertificateRequest,
@@ -126,7 +126,7 @@ pub(super) static CERTIFICATE_EXPIRES_SOON: Entry = Entry {
     ],
     help: Help {
         means: "The certificate on port 5061 expires within a month. For one that is valid for less than 90 days: within the last third of its time.",
-        why: "On its last day federation stops for all SIP domains of this Access Edge. We cannot write to you when the day comes. Nothing is held back by it.",
+        why: "On its last day federation stops for all SIP domains of this Access Edge. We cannot write to you when the day comes. Your request does not wait for it.",
         steps: &[
             "Renew the certificate now, with the same names. The list below has all that your request needs.",
             "Import it on every Edge Server of the pool and assign it to the external interface: Set-CsCertificate -Type AccessEdgeExternal with its thumbprint.",
@@ -140,12 +140,12 @@ pub(super) static CERTIFICATE_CN_ONLY: Entry = Entry {
     severity: Severity::Warning,
     area: Area::Certificate,
     owner: Owner::Certificates,
-    title: "Certificate has the name in its subject alone",
-    text: "The FQDN stands in the subject and not among the subject alternative names. Many partners look at the alternative names alone. Have it added with the next certificate.",
+    title: "Certificate has the name only in its subject",
+    text: "The FQDN stands in the subject and not among the subject alternative names. Many partners check only the alternative names. Add it with the next certificate.",
     lines: &[Line::CertificateNames, Line::CertificateRequest],
     help: Help {
         means: "The FQDN of the Access Edge stands in the subject of the certificate, which has no subject alternative names.",
-        why: "Many programs look at the alternative names alone and refuse the certificate. Others still read the subject. So it works with some partners and not with others.",
+        why: "Many programs check only the alternative names and refuse the certificate. Others still read the subject. So it works with some partners and not with others.",
         steps: &[
             "Ask your certificate authority to issue it again, with the FQDN in both places. Most do so without a fee.",
             "Assign the new one to the external interface.",
@@ -160,13 +160,13 @@ pub(super) static CERTIFICATE_WILDCARD: Entry = Entry {
     area: Area::Certificate,
     owner: Owner::Certificates,
     title: "Certificate has a wildcard",
-    text: "Some partners do not accept a wildcard for federation. With the next certificate have each name written out.",
+    text: "Some partners do not accept a wildcard for federation. Write out each name in the next certificate.",
     lines: &[Line::CertificateNames, Line::CertificateRequest],
     help: Help {
-        means: "The certificate fits the FQDN of the Access Edge by a wildcard alone, such as *.contoso.com, or has one as its subject.",
+        means: "The certificate matches the FQDN of the Access Edge only by a wildcard, such as *.contoso.com, or has one as its subject.",
         why: "Some partners do not accept a wildcard between servers, and some server versions do not support one on the Access Edge.",
         steps: &[
-            "With the next certificate have each name written out. The list below has all that your request needs.",
+            "Write out each name in the next certificate. The list below has all that your request needs.",
             "Assign it to the external interface.",
         ],
         note: "",
@@ -179,13 +179,13 @@ pub(super) static CERTIFICATE_DOMAIN_SAN: Entry = Entry {
     area: Area::Certificate,
     owner: Owner::Certificates,
     title: "Certificate lacks the sip. name of the domain",
-    text: "Some clients and partners expect the name sip. and the SIP domain among the subject alternative names. Have it added with the next certificate.",
+    text: "Some clients and partners expect the name sip. and the SIP domain among the subject alternative names. Add it with the next certificate.",
     lines: &[Line::CertificateNames, Line::CertificateRequest],
     help: Help {
         means: "The certificate does not have sip. and the SIP domain among its subject alternative names, such as sip.contoso.com for contoso.com.",
-        why: "Some clients and partners look for this name. The Access Edge itself is reached without it, so nothing is held back.",
+        why: "Some clients and partners look for this name. The Access Edge itself works without it, so your request does not wait for it.",
         steps: &[
-            "With the next certificate have the name added for each SIP domain. The list below has all that your request needs.",
+            "Add the name for each SIP domain in the next certificate. The list below has all that your request needs.",
             "Assign it to the external interface.",
         ],
         note: "With many SIP domains the authority may ask for a certificate of another kind. Ask it how many names it takes.",
@@ -197,15 +197,15 @@ pub(super) static CERTIFICATE_UNKNOWN: Entry = Entry {
     severity: Severity::Unknown,
     area: Area::Certificate,
     owner: Owner::Certificates,
-    title: "Certificate could not be checked to the end",
-    text: "Something about it is not known to this portal, so nobody here can say whether it leads to a trusted root. That is not held against it: other programs may follow it. A plain certificate of a public authority can always be checked.",
+    title: "Certificate could not be checked completely",
+    text: "It contains something that this portal does not know, so we cannot say whether it leads to a trusted root. Other programs may accept it. An ordinary certificate of a public authority can always be checked.",
     lines: &[Line::Handshake],
     help: Help {
         means: "The certificate on port 5061, or one above it, has something that the portal cannot judge: a critical extension, a kind of signature, two authorities of one name, or an authority in the place of the server.",
-        why: "What cannot be checked is neither proof nor a fault. Programs differ in what they know, so some partners will accept it, and others may not.",
+        why: "What cannot be checked may be right or wrong. Programs differ in what they know, so some partners will accept it, and others may not.",
         steps: &[
-            "See what it is, below, and ask your certificate authority whether a certificate without it can be had.",
-            "If two authorities of one name are sent, send the one alone that issued the certificate.",
+            "See below what it is, and ask your certificate authority for a certificate without it.",
+            "If two authorities of one name are sent, send only the one that issued the certificate.",
         ],
         note: "",
         related: &[Topic::DnsAndCertificate],
@@ -216,17 +216,17 @@ pub(super) static CERTIFICATE_CLIENT: Entry = Entry {
     severity: Severity::Warning,
     area: Area::Certificate,
     owner: Owner::Certificates,
-    title: "Certificate is for servers alone",
+    title: "Certificate is for servers only",
     text: "An Access Edge calls partners with the same certificate that it shows when they call. Some refuse it then, since client authentication is not among its purposes. Public authorities stop issuing both in one in 2026 and 2027, so ask yours what it offers.",
     lines: &[Line::CertificateNames, Line::CertificateRequest],
     help: Help {
         means: "The purposes of the certificate (extended key usage) have server authentication, and not client authentication.",
-        why: "Federation is mutual: the Access Edge shows its certificate as a server when a partner calls, and as a client when it calls itself. Servers and gateways that look at the purposes refuse one that is not for clients, so calls come in and do not go out.",
+        why: "Federation is mutual: the Access Edge shows its certificate as a server when a partner calls, and as a client when it calls itself. Servers and gateways that check the purposes refuse one that is not for clients, so calls come in and do not go out.",
         steps: &[
             "Ask your certificate authority for a certificate for server and client authentication. Some public ones no longer issue it: Let's Encrypt stopped in 2026, and the programme of Chrome's roots allows none from 2027 on.",
-            "If none is to be had, ask the partners that matter whether they look at the purpose.",
+            "If no authority offers one, ask the partners that matter whether they check the purpose.",
         ],
-        note: "Nothing is held back by it.",
+        note: "Your request does not wait for it.",
         related: &[Topic::DnsAndCertificate],
     },
 };
@@ -236,15 +236,15 @@ pub(super) static CERTIFICATE_FIRST_NAME: Entry = Entry {
     area: Area::Certificate,
     owner: Owner::Certificates,
     title: "Certificate has other names first",
-    text: "The FQDN of the Access Edge is neither the subject nor the first of the subject alternative names. Some gateways look no further. With the next certificate make it the subject, or the first name.",
+    text: "The FQDN of the Access Edge is neither the subject nor the first of the subject alternative names. Some gateways read only these. With the next certificate make it the subject, or the first name.",
     lines: &[Line::CertificateNames, Line::CertificateRequest],
     help: Help {
         means: "The FQDN of the Access Edge is among the subject alternative names of the certificate, but is not the first, and is not the subject.",
-        why: "Every program should look at all names. Some gateways, older Kamailio among them, compare with the subject and the first name alone.",
+        why: "Every program should read all names. Some gateways, older Kamailio among them, compare with the subject and the first name alone.",
         steps: &[
             "With the next certificate make the FQDN of the Access Edge the subject (common name), and the first alternative name.",
         ],
-        note: "Nothing is held back by it.",
+        note: "Your request does not wait for it.",
         related: &[Topic::DnsAndCertificate, Topic::EdgesAndDomains],
     },
 };

@@ -12,7 +12,7 @@ pub(super) static EDGE_NO_ADDRESS: Entry = Entry {
     lines: &[Line::AddressZone, Line::AddressAdd, Line::AddressLook],
     help: Help {
         means: "Public DNS has neither an A nor an AAAA record for the FQDN of the Access Edge.",
-        why: "The SRV record leads to a name, and the name has to lead to an address. Without one nobody can connect.",
+        why: "The SRV record names the server, and the server’s name needs an address. Without one nobody can connect.",
         steps: &[
             "Check the FQDN in your request, letter by letter.",
             "Publish the public address of the external interface, in place of PUBLIC-ADDRESS below. An alias (CNAME) is not enough: an SRV record has to name the host itself.",
@@ -53,7 +53,7 @@ pub(super) static EDGE_PRIVATE_ADDRESS: Entry = Entry {
     area: Area::Reach,
     owner: Owner::Dns,
     title: "Access Edge has no public address",
-    text: "Public DNS gives an address that cannot be reached from the internet; we do not show it and do not connect to it. Publish the public address of the external interface instead.",
+    text: "Public DNS has an address that cannot be reached from the internet; we do not show it and do not connect to it. Publish the public address of the external interface instead.",
     lines: &[Line::AddressZone, Line::AddressAdd, Line::AddressLook],
     help: Help {
         means: "Public DNS gives an address for the Access Edge that cannot be reached from the internet, such as one of your own network.",
@@ -73,19 +73,19 @@ pub(super) static EDGE_UNREACHABLE: Entry = Entry {
     area: Area::Reach,
     owner: Owner::Network,
     title: "No TLS connection with the Access Edge on port 5061",
-    text: "Partners connect from the internet to TCP port 5061 of the external interface, and begin with TLS at once. What we met stands below; test it from outside your own network.",
+    text: "Partners connect from the internet to TCP port 5061 of the external interface, and begin with TLS at once. What we found is below; test it from outside your own network.",
     lines: &[Line::Connect, Line::Handshake],
     help: Help {
         means: "No certificate was seen on TCP port 5061 of the Access Edge, or a server that does not hold its key.",
-        why: "Partners connect from the internet to port 5061 and begin with TLS at once. What the finding says tells how far a connection comes: refused or without an answer, it does not get past a firewall or to a service; with an answer that is no TLS, or that refuses it, another service stands there, or the server has no certificate assigned.",
+        why: "Partners connect from the internet to port 5061 and begin with TLS at once. The finding shows how far a connection gets. Refused or without an answer: a firewall or a stopped service. An answer that is no TLS, or that refuses it: another service uses the port, or the server has no certificate assigned.",
         steps: &[
             "Test the port from outside your own network, with one of the commands below.",
-            "At the firewall let in TCP port 5061 from any address to the external interface of the Access Edge. For calls to partners let it out too.",
-            "On the Edge Server see that the Access Edge service runs: Get-CsWindowsService lists the services.",
-            "If something answers and refuses TLS, see that a certificate is assigned to the external interface, with its private key: Get-CsCertificate -Type AccessEdgeExternal.",
-            "See that port 5061 is passed on as it is. A proxy that ends TLS itself cannot stand in for an Access Edge.",
+            "At the firewall open TCP port 5061 from any address to the external interface of the Access Edge. For calls to partners open it outwards too.",
+            "On the Edge Server check that the Access Edge service runs: Get-CsWindowsService lists the services.",
+            "If something answers and refuses TLS, check that a certificate is assigned to the external interface, with its private key: Get-CsCertificate -Type AccessEdgeExternal.",
+            "Check that port 5061 is passed on as it is. A proxy that ends TLS itself cannot stand in for an Access Edge.",
         ],
-        note: "Both sides show a certificate on this port. If a test tool is cut off after it has seen the certificate of your server, that is no fault.",
+        note: "Both sides show a certificate on this port. If a test tool is cut off after it has seen the certificate of your server, nothing is wrong.",
         related: &[Topic::DnsAndCertificate, Topic::AfterProvisioning],
     },
 };
@@ -95,16 +95,16 @@ pub(super) static EDGE_PARTLY_UNREACHABLE: Entry = Entry {
     area: Area::Reach,
     owner: Owner::Network,
     title: "No TLS connection at some addresses of the Access Edge",
-    text: "Partners take any of the addresses that DNS has. Where one is dead, some connections fail or take long, and others do not. Mend the servers at the addresses below, or take out of DNS those that are no longer in use.",
+    text: "Partners use any of the addresses that DNS has. If one does not answer, some connections fail or take long, and others do not. Fix the servers at the addresses below, or remove from DNS those that are no longer in use.",
     lines: &[Line::AddressLook, Line::Handshake],
     help: Help {
         means: "The Access Edge has several addresses, and not all of them show a certificate on port 5061. The finding names those that do not.",
-        why: "Each partner picks an address by itself. One in two connections of a pool with two Edge Servers goes to the dead one; some partners then try the next, after a while, and others do not. The same holds for an IPv6 address that nobody listens on.",
+        why: "Each partner picks one of the addresses. In a pool of two Edge Servers every second connection goes to the one that does not answer; some partners then try the next, after a while, and others do not. The same is true for an IPv6 address where no server listens.",
         steps: &[
-            "See that each Edge Server of the pool runs, with the same certificate, and that the firewall lets port 5061 in to each.",
-            "Take addresses out of DNS that are no longer in use, AAAA records too.",
+            "Check that each Edge Server of the pool runs, with the same certificate, and that the firewall opens port 5061 to each.",
+            "Remove addresses from DNS that are no longer in use, AAAA records too.",
         ],
-        note: "Nothing is held back by it.",
+        note: "Your request does not wait for it.",
         related: &[Topic::DnsAndCertificate, Topic::EdgesAndDomains],
     },
 };
@@ -114,11 +114,11 @@ pub(super) static EDGE_NO_ROUTE: Entry = Entry {
     area: Area::Reach,
     owner: Owner::Portal,
     title: "Access Edge cannot be reached from this portal",
-    text: "This portal has no way to the addresses of the Access Edge. That is not held against the Access Edge, and proves nothing either. We look again by ourselves.",
+    text: "This portal has no way to the addresses of the Access Edge. So we do not know whether it is right. You do not have to act: we check again automatically.",
     lines: &[Line::AddressLook],
     help: Help {
         means: "The machine that the portal runs on has no way to the addresses of the Access Edge, or lacked something else that it needs for a connection.",
-        why: "What cannot be looked at is neither proof nor a fault of yours. Most often the Access Edge has IPv6 addresses alone, and the portal has no IPv6.",
+        why: "What cannot be checked is not your problem. Most often the Access Edge has IPv6 addresses alone, and the portal has no IPv6.",
         steps: &[
             "If the Access Edge can have an IPv4 address too, publish it: many partners have no IPv6.",
             "Otherwise tell those who run the portal.",
@@ -133,13 +133,13 @@ pub(super) static TLS_OLD: Entry = Entry {
     area: Area::Reach,
     owner: Owner::Network,
     title: "Access Edge prefers old TLS",
-    text: "It was offered newer cipher suites and took an old one: without a key exchange by ECDHE or DHE, or without GCM. Partners whose programs speak the newer ones alone cannot connect. Switch newer suites on, and put them first.",
+    text: "It was offered newer cipher suites and chose an old one: without a key exchange by ECDHE or DHE, or without GCM. Partners whose programs support only newer ones cannot connect. Enable newer suites, and put them first.",
     lines: &[Line::Handshake],
     help: Help {
         means: "The Access Edge chooses an old cipher suite although newer ones are offered, or TLS 1.0 or 1.1 is the newest version that it supports.",
-        why: "TLS 1.0 and 1.1 are switched off at most partners: without TLS 1.2 they cannot connect, and the request is held back. With old suites in TLS 1.2 only partners that still accept them can connect.",
+        why: "Most partners have disabled TLS 1.0 and 1.1: without TLS 1.2 they cannot connect, and the request waits. With old suites in TLS 1.2 only partners that still accept them can connect.",
         steps: &[
-            "Switch TLS 1.2 on for server and client in the registry, below SecurityProviders\\SCHANNEL\\Protocols, and install the updates for it: Lync Server 2013 and Skype for Business Server 2015 support it.",
+            "Enable TLS 1.2 for server and client in the registry, below SecurityProviders\\SCHANNEL\\Protocols, and install the updates for it: Lync Server 2013 and Skype for Business Server 2015 support it.",
             "Put suites with ECDHE and GCM first: the group policy SSL Cipher Suite Order. Windows Server 2012 R2 and older have none for an RSA certificate; one with an ECDSA key has them.",
             "Restart the server, then press “Check again” on the page of your request.",
         ],

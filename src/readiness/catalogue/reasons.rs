@@ -50,12 +50,12 @@ const NAME: &[Code] = &[Code::CertificateName];
 const WILDCARD: &[Code] = &[Code::CertificateWildcard];
 const UNTRUSTED: &[Code] = &[Code::CertificateUntrusted];
 
-const FIREWALL: &str = "Let the port in at the firewall, and see that the Access Edge service runs and that the address is the one of its external interface.";
-const BEHIND: &str = "Something takes the connection and does not begin with TLS: see that the Access Edge service runs behind it, and that nothing in front of it answers in its place.";
-const SETTINGS: &str = "The server answers and breaks TLS off: see that a certificate is assigned to its external interface, with its private key, and which versions and suites of TLS are switched on.";
-const OUR_SIDE: &str = "That is most likely on our side: there is nothing for you to do.";
+const FIREWALL: &str = "Open the port at the firewall, and check that the Access Edge service runs and that the address is the one of its external interface.";
+const BEHIND: &str = "The connection is accepted, but TLS does not begin: check that the Access Edge service runs, and that nothing in front of it answers in its place.";
+const SETTINGS: &str = "The server answers and ends TLS: check that a certificate is assigned to its external interface, with its private key, and which versions and suites of TLS are enabled.";
+const OUR_SIDE: &str = "The problem is most likely on our side: you do not have to act.";
 const NOT_LOOKED_UP: &str =
-    "Whether the zone names this service could not be looked up: we look again by ourselves.";
+    "Whether the zone names this service could not be looked up: we check again automatically.";
 const AUTHORITY: &str = "Ask a public authority for a certificate for the external interface, with the names below. Inside your network you can keep your own.";
 const ABOVE: &str = "Your own certificate may stay. Install the intermediate certificates that its authority uses now on every Edge Server, remove the old ones, and restart the Access Edge service.";
 
@@ -64,52 +64,52 @@ pub static REASONS: &[Reason] = &[
     of(
         TARGET,
         "an IP address",
-        "An address stands where the name of the server belongs. Put the name there: it leads to the address.",
+        "The record has an address where the name of the server belongs. Write the name there.",
     ),
     of(
         TARGET,
         "without the dot at its end",
-        "Its target has no dot at the end in the zone file, or was typed in full where the panel adds the domain, so the name of the zone was put behind it. Write the dot, or leave the domain out.",
+        "Its target has no dot at the end in the zone file, or was typed in full where the console adds the domain, so the name of the zone was added to it. Write the dot, or leave the domain out.",
     ),
     of(
         TARGET,
         "there is no such service",
-        "A dot alone as the target says that the domain has no federation. Replace the record if that is not meant.",
+        "A dot alone as the target says that the domain has no federation. Replace the record if you want federation.",
     ),
     of(
         TARGET,
         "no name that a server can have",
-        "Its target holds more than the name of a server. Put the plain name there.",
+        "Its target contains more than the name of a server. Write only the name there.",
     ),
     of(
         TARGET,
         "",
-        "If the request is right, replace the record. If the record is right, ask for the Access Edge that it names.",
+        "If you are moving the domain: get the new Access Edge ready, publish its record, then remove the old one. We check again automatically, and the route switches as soon as we see the new record. If the record is right and the request is not, request the Access Edge that the record names.",
     ),
     of(
         ELSEWHERE,
         "without the dot at its end",
-        "The dot at the end of its target is missing too, so the name of the zone was put behind it.",
+        "The dot at the end of its target is missing too, so the name of the zone was added to it.",
     ),
     of(
         RECORDS,
         "beside the right one",
-        "The right record stands beside it with the same priority number, and partners choose one of the two by chance: remove the wrong one.",
+        "The right record is there too, with the same priority number, and partners use one or the other: remove the wrong one.",
     ),
     of(
         &[Code::SrvPort],
         "beside the right one",
-        "The right record stands beside it, and partners choose one of the two by chance: remove the wrong one.",
+        "The right record is there too, and partners use one or the other: remove the wrong one.",
     ),
     of(
         &[Code::SrvPort],
         "",
-        "Nothing listens there for them. Replace the record.",
+        "That is the wrong one. Publish the right record, then remove the old one.",
     ),
     of(
         MISSING,
         "CNAME",
-        "An alias (CNAME) stands at its name and leads to no such record. Remove the alias first: beside it there is no room for a record.",
+        "Its name is an alias (CNAME) that leads to no such record. Remove the alias first: a name that is an alias can have no other record.",
     ),
     of(MISSING, "", "Publish it in the public zone of the domain."),
     of(
@@ -130,12 +130,12 @@ pub static REASONS: &[Reason] = &[
     of(
         TOKEN,
         "no token",
-        "What is published there is something else: compare it with the record below, letter by letter.",
+        "The record there is a different one: compare it with the record below, letter by letter.",
     ),
     of(
         TOKEN,
         "servers have the token",
-        "Some name servers of the zone have the record and others do not: wait until it has come to all of them, or see which one does not take changes over.",
+        "Some name servers of the zone have the record and others do not: wait until all of them have it, or check which one does not receive changes.",
     ),
     of(HELD, "no answer in time", NOT_LOOKED_UP),
     of(HELD, "the resolver", NOT_LOOKED_UP),
@@ -144,7 +144,7 @@ pub static REASONS: &[Reason] = &[
     of(
         LOOK_UP,
         "no answer in time",
-        "Nobody answered in time. If it stays like this, see that the name servers of the zone answer from the internet.",
+        "No server answered in time. If it stays like this, check that the name servers of the zone answer from the internet.",
     ),
     of(LOOK_UP, "REFUSED", OUR_SIDE),
     of(LOOK_UP, "cannot be read", OUR_SIDE),
@@ -153,12 +153,12 @@ pub static REASONS: &[Reason] = &[
     of(
         LOOK_UP,
         "SERVFAIL",
-        "A resolver that was asked could not find it out. If it stays like this, see that the name servers of the zone answer from the internet.",
+        "A resolver could not find the answer. If it stays like this, check that the name servers of the zone answer from the internet.",
     ),
     of(
         LOOK_UP,
         "DNSSEC",
-        "The signatures of the zone (DNSSEC) do not hold: resolvers that check them, like those of many partners, see nothing of the zone. Sign it anew, or bring the DS record at the registrar in line with its keys.",
+        "The signatures of the zone (DNSSEC) are not valid: resolvers that check them, like those of many partners, get no answer. Sign the zone again, or correct the DS record at the registrar.",
     ),
     of(
         NO_ADDRESS,
@@ -175,12 +175,12 @@ pub static REASONS: &[Reason] = &[
     of(
         REACH,
         "it does not speak TLS",
-        "Another service answers on the port: see what listens there, and that the port is passed on to the Access Edge as it is.",
+        "Another service answers on the port: check which one, and that the port is passed on to the Access Edge as it is.",
     ),
     of(
         REACH,
         "switch TLS 1.2 on",
-        "The server answers, with versions of TLS that nobody accepts any more. Switch TLS 1.2 on at every Edge Server, as its vendor says; nothing is to be done at the firewall.",
+        "The server answers with versions of TLS that partners no longer accept. Enable TLS 1.2 on every Edge Server, as its vendor describes. The firewall is not the problem.",
     ),
     of(REACH, "refuses the TLS handshake", SETTINGS),
     of(REACH, "in the middle of the TLS handshake", SETTINGS),
@@ -191,16 +191,16 @@ pub static REASONS: &[Reason] = &[
         "does not prove that it holds the key",
         "A server shows a certificate whose private key it does not hold: import the certificate with its key, and assign it to the external interface again.",
     ),
-    of(REACH, "nothing was heard", "It is looked at again."),
+    of(REACH, "nothing was heard", "We check again automatically."),
     of(
         NO_ROUTE,
         "no way to IPv6",
-        "This portal has no IPv6, and those addresses are IPv6 addresses. Many partners have none either: an IPv4 address beside them helps.",
+        "This portal has no IPv6, and those addresses are IPv6 addresses. Many partners have none either: publish an IPv4 address too.",
     ),
     of(
         NO_ROUTE,
         "",
-        "Most likely this portal lacked something for a moment.",
+        "Most likely the problem is on our side and will pass.",
     ),
     of(
         NAME,
@@ -210,17 +210,17 @@ pub static REASONS: &[Reason] = &[
     of(
         NAME,
         "an entry that is no DNS name",
-        "Something among its alternative names was meant as a name, and is none: one name an entry, without a space, a scheme or a dot at its end.",
+        "One of its alternative names is not a name: write one name in each entry, without a space, a scheme or a dot at its end.",
     ),
     of(
         WILDCARD,
         "the subject is",
-        "Its subject is a wildcard, although the FQDN is written out among its names.",
+        "Its subject is a wildcard, although the FQDN is among its names.",
     ),
     of(
         WILDCARD,
         "",
-        "The FQDN is not written out: only a wildcard covers it.",
+        "The FQDN is not among its names: only a wildcard matches it.",
     ),
     of(UNTRUSTED, "it is signed by itself", AUTHORITY),
     of(
@@ -245,12 +245,12 @@ pub static REASONS: &[Reason] = &[
     of(
         UNTRUSTED,
         "it is signed with",
-        "Have it issued again, signed with SHA-256, with the names below.",
+        "Ask your authority for a new one, signed with SHA-256, with the names below.",
     ),
     of(
         UNTRUSTED,
         "its RSA key of",
-        "Have it issued again for a new key that is long enough, with the names below.",
+        "Ask your authority for a new one with a longer key, with the names below.",
     ),
     of(
         UNTRUSTED,
@@ -265,6 +265,6 @@ pub static REASONS: &[Reason] = &[
     of(
         UNTRUSTED,
         "it cannot be read",
-        "Import it again; if that does not help, have it issued again with the names below.",
+        "Import it again; if that does not help, ask your authority for a new one with the names below.",
     ),
 ];

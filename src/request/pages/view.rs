@@ -70,8 +70,12 @@ pub struct FormPage<'a> {
     pub edges: Vec<EdgeFields>,
     /// `deployment`: `on_premises` or `split`.
     pub deployment: Field,
-    /// `terms`: `on` or empty.
-    pub terms: Field,
+    /// What the chosen programme calls its number.
+    pub number_label: &'static str,
+    /// `licences`: `on` or empty.
+    pub licences: Field,
+    /// `may_act`: `on` or empty.
+    pub may_act: Field,
     /// Names offered in place of refused ones.
     pub offers: Vec<String>,
     /// Problems that belong to no field.
@@ -94,7 +98,7 @@ impl FormPage<'_> {
         let fields = [&self.programme, &self.number]
             .into_iter()
             .chain(edges)
-            .chain([&self.deployment, &self.terms]);
+            .chain([&self.deployment, &self.licences, &self.may_act]);
         let of_fields = fields.flat_map(Field::problems);
         self.general.iter().cloned().chain(of_fields).collect()
     }

@@ -79,6 +79,7 @@ impl EditForm {
             terms: "on".into(),
             submission_id: self.submission_id,
             action: self.action,
+            ..RequestForm::default()
         }
     }
 

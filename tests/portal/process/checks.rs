@@ -64,6 +64,12 @@ async fn the_command_says_what_is_there_and_whether_it_proves_enough() {
     assert_eq!(good.status.code(), Some(0));
     assert!(good.stderr.is_empty());
 
+    // The edge is found by the record.
+    let mut alone = command(&program(), &eyes.settings());
+    let alone = alone.args(["check", "contoso.com"]).output().await.unwrap();
+    assert_eq!(printed(&alone, &edge), include_str!("ready.txt"));
+    assert_eq!(alone.status.code(), Some(0));
+
     let always = [
         &eyes.settings()[..],
         &[("PIC_CHECKS", ""), ("PIC_PROOF", "always")],
@@ -74,13 +80,17 @@ async fn the_command_says_what_is_there_and_whether_it_proves_enough() {
     assert_eq!(asked.status.code(), Some(0));
 
     world.unroute("contoso.com");
+    let mut alone = command(&program(), &eyes.settings());
+    let alone = alone.args(["check", "contoso.com"]).output().await.unwrap();
+    assert!(printed(&alone, &edge).contains("the full name of your Access Edge"));
+    assert_eq!(alone.status.code(), Some(1));
     edge.behave(Mode::Reset);
     let bad = check(&eyes.settings(), "contoso.com", "sip.contoso.com").await;
     assert_eq!(printed(&bad, &edge), include_str!("not-ready.txt"));
     assert_eq!(bad.status.code(), Some(1));
     assert_eq!(
         String::from_utf8(bad.stderr).unwrap(),
-        "pic-portal: not ready: see what is to be mended above\n"
+        "pic-portal: not ready: see above what to fix\n"
     );
 }
 

@@ -26,6 +26,7 @@ use pic_portal::{
         store::{self, Submission, Submitted},
     },
     web::{
+        about::About,
         limit::Throttle,
         origin::Origin,
         site::{Site, StreamLimits},
@@ -288,6 +289,10 @@ impl TestApp {
             plain_domains: ["msn.com", "outlook.com", "live.com", "hotmail.com"]
                 .map(|name| SipDomain::parse_any(name).unwrap())
                 .into(),
+            about: About {
+                consumer_accounts: true,
+                ..About::default()
+            },
             sweep: Duration::from_hours(1),
             checks: Checks::Off,
             live: StreamLimits::default(),
@@ -441,6 +446,7 @@ impl TestApp {
             terms: "on".into(),
             submission_id: id.to_field(),
             action: "submit".into(),
+            ..RequestForm::default()
         };
         let checked = form.check().expect("a form that is a request");
         let asked = Asked::Initiate(checked.wanted);

@@ -9,26 +9,34 @@ use crate::names::{AccessEdge, EdgeRoutes, SipDomain};
 
 /// The words of a line; what the advice says then; and what it does not say.
 const ADVICE: [(&str, &str, &[&str]); 43] = [
-    ("an IP address", "An address stands", &["right, ask for"]),
-    ("without the dot", "dot", &["right, ask for"]),
-    ("no such service", "has no federation", &["right, ask for"]),
+    (
+        "an IP address",
+        "has an address where",
+        &["request the Access Edge"],
+    ),
+    ("without the dot", "dot", &["request the Access Edge"]),
+    (
+        "no such service",
+        "has no federation",
+        &["request the Access Edge"],
+    ),
     (
         "no name that a server can have",
-        "plain name",
-        &["right, ask for"],
+        "only the name",
+        &["request the Access Edge"],
     ),
-    ("target other.example", "", &["dot", "An address"]),
+    ("target other.example", "", &["dot", "has an address where"]),
     (
         "target sipfed",
         "leads to the online service",
-        &["right, ask for"],
+        &["request the Access Edge"],
     ),
     (
         "beside the right one",
         "remove the wrong one",
-        &["none of them", "right, ask for"],
+        &["none of them", "request the Access Edge"],
     ),
-    ("port 443, target", "5061", &["right, ask for"]),
+    ("port 443, target", "5061", &["request the Access Edge"]),
     ("CNAME to", "Remove the alias first", &["Publish it in"]),
     ("this name does not exist", "Publish it in", &["alias"]),
     (
@@ -61,14 +69,18 @@ const ADVICE: [(&str, &str, &[&str]); 43] = [
         "",
         &["on our side", "DNSSEC", "no TXT record at"],
     ),
-    ("REFUSED", "", &["Nobody answered", "DNSSEC"]),
+    ("REFUSED", "", &["No server answered", "DNSSEC"]),
     (
         "SERVFAIL",
         "",
-        &["Nobody answered", "DNSSEC", "on our side"],
+        &["No server answered", "DNSSEC", "on our side"],
     ),
-    ("DNSSEC signatures", "", &["Nobody answered", "on our side"]),
-    ("does not understand", "", &["Nobody answered", "DNSSEC"]),
+    (
+        "DNSSEC signatures",
+        "",
+        &["No server answered", "on our side"],
+    ),
+    ("does not understand", "", &["No server answered", "DNSSEC"]),
     (
         "an alias (CNAME) of",
         "alias",
@@ -77,49 +89,37 @@ const ADVICE: [(&str, &str, &[&str]); 43] = [
     ("no A or AAAA record", "ublish", &[]),
     (
         "connection is refused",
-        "Let the port in",
-        &["breaks TLS off", "TLS 1.2 on"],
+        "Open the port",
+        &["ends TLS", "TLS 1.2 on"],
     ),
-    (
-        "timed out",
-        "Let the port in",
-        &["breaks TLS off", "TLS 1.2 on"],
-    ),
+    ("timed out", "Open the port", &["ends TLS", "TLS 1.2 on"]),
     (
         "accepts the connection and says",
-        "does not begin with TLS",
-        &["Let the port in", "TLS 1.2 on"],
+        "TLS does not begin",
+        &["Open the port", "TLS 1.2 on"],
     ),
     (
         "does not speak TLS",
         "Another service answers",
-        &["Let the port in", "TLS 1.2 on"],
+        &["Open the port", "TLS 1.2 on"],
     ),
-    ("none of TLS 1.0 to 1.3", "TLS 1.2 on", &["Let the port in"]),
+    ("none of TLS 1.0 to 1.3", "TLS 1.2 on", &["Open the port"]),
     (
         "alert 40",
         "assigned to its external interface",
-        &["Let the port in"],
+        &["Open the port"],
     ),
-    (
-        "in the middle of the TLS",
-        "breaks TLS off",
-        &["Let the port in"],
-    ),
+    ("in the middle of the TLS", "ends TLS", &["Open the port"]),
     (
         "does not prove that it holds",
         "with its key",
-        &["Let the port in", "breaks TLS off"],
+        &["Open the port", "ends TLS"],
     ),
-    (
-        "no way to IPv6",
-        "no IPv6",
-        &["Let the port in", "for a moment"],
-    ),
+    ("no way to IPv6", "no IPv6", &["Open the port", "will pass"]),
     (
         "cannot connect to it now",
-        "for a moment",
-        &["IPv6", "Let the port in"],
+        "will pass",
+        &["IPv6", "Open the port"],
     ),
     (
         "it is signed by itself",
@@ -129,28 +129,28 @@ const ADVICE: [(&str, &str, &[&str]); 43] = [
     (
         "intermediate certificate is missing",
         "Install the intermediate",
-        &["issued again"],
+        &["for a new one"],
     ),
     (
         "above it has expired",
         "may stay",
-        &["public authority", "issued again", "names below"],
+        &["public authority", "for a new one", "names below"],
     ),
     (
         "above it is not valid yet",
         "may stay",
-        &["public authority", "issued again"],
+        &["public authority", "for a new one"],
     ),
     (
         "it is signed with SHA-1",
         "SHA-256",
         &["public authority", "may stay"],
     ),
-    ("above it was signed with", "may stay", &["issued again"]),
+    ("above it was signed with", "may stay", &["for a new one"]),
     (
         "way to the root does not fit",
         "do not belong together",
-        &["issued again"],
+        &["for a new one"],
     ),
     (
         "server authentication is not",
@@ -158,11 +158,15 @@ const ADVICE: [(&str, &str, &[&str]); 43] = [
         &["may stay", "missing"],
     ),
     ("stands in the subject alone", "does not count here", &[]),
-    ("an entry that is no DNS name", "one name an entry", &[]),
+    (
+        "an entry that is no DNS name",
+        "one name in each entry",
+        &[],
+    ),
     (
         "the subject is *.",
         "Its subject is a wildcard",
-        &["not written out"],
+        &["not among its names"],
     ),
 ];
 
