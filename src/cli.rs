@@ -45,6 +45,9 @@ enum Command {
     /// Manage the accounts of support staff; the portal may be running
     #[command(subcommand)]
     Staff(staff::Command),
+    /// Bring the database's schema up to date, and do nothing else; the start of the portal and `import` do it
+    /// too, no other command does
+    Migrate,
     /// Run the retention sweep now: delete expired data and search for contact information; exit code 1 when some remains
     Sweep,
     /// Print what is kept for how long, the last sweeps, and the state of the database
@@ -127,6 +130,7 @@ impl Cli {
                 telemetry::init(filter, format);
                 runtime()?.block_on(command.run(config))
             }
+            Command::Migrate => runtime()?.block_on(reach::migrate(&self.given.config()?)),
             Command::Sweep => runtime()?.block_on(sweep::run(self.given.config()?)),
             Command::Doctor(doctor) => runtime()?.block_on(doctor.run(self.given.config()?)),
             Command::Import(import) => {

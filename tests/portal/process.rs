@@ -410,7 +410,14 @@ async fn a_database_that_cannot_be_reached_is_told() {
     let db = TestDb::fresh(&EMPTY).await;
     let missing = db.url().replace(db.name(), "no_such_database");
     assert_ne!(missing, db.url());
-    refused(&on(&missing), &["cannot connect", "DATABASE_URL"]).await;
+    let words = [
+        "cannot connect",
+        "3D000 (there is no database",
+        "DATABASE_URL",
+    ];
+    refused(&on(&missing), &words).await;
+    let unknown = "postgres://pic:hunter2@db.invalid/pic";
+    refused(&on(unknown), &["name of the server cannot be resolved"]).await;
 }
 
 /// How many tables a database has, without the one that lists migrations.
