@@ -3,7 +3,10 @@
 use sqlx::postgres::PgConnectOptions;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Failure, say, serve::start_private};
+use super::{
+    Failure, say,
+    serve::{recovered, start_private},
+};
 use crate::{
     config::{Config, Source},
     db::{
@@ -27,7 +30,10 @@ async fn server(source: &Source) -> Result<(PgConnectOptions, Option<PrivatePost
         Source::Private(dir) => dir.clone(),
     };
     match start_private(dir).await {
-        Ok((options, server)) => Ok((options, Some(server))),
+        Ok((options, server)) => {
+            recovered(&options).await?;
+            Ok((options, Some(server)))
+        }
         Err(Failure::Private(StartError::AlreadyRuns { dir, process })) => {
             let running = private::connect_to_running(&dir);
             Ok((
