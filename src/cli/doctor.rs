@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Failure, reach, say};
 use crate::{
     config::Config,
-    db::MIGRATOR,
+    db::{self, newest},
     names::Fqdn,
     readiness::Mode,
     retention::{
@@ -35,7 +35,7 @@ impl Doctor {
     ///
     /// # Errors
     ///
-    /// [`Failure`] when the database cannot be reached or read.
+    /// [`Failure`] when the database cannot be reached or read, or takes no writes.
     pub(super) async fn run(self, config: Config) -> Result<(), Failure> {
         let reached = reach::database(&config).await?;
         let pool = &reached.db.pool;
@@ -43,11 +43,12 @@ impl Doctor {
             Ok((
                 store::last_runs(pool, RUNS).await?,
                 health::health(pool).await?,
+                db::room(pool).await,
             ))
         };
-        let seen: Result<_, crate::db::Error> = seen.await;
+        let seen: Result<_, db::Error> = seen.await;
         reached.close().await?;
-        let (runs, health) =
+        let (runs, health, room) =
             seen.map_err(|error| Failure::Sweep(format!("the database cannot be read: {error}")))?;
         let terms = Terms {
             sweep: config.sweep,
@@ -56,6 +57,7 @@ impl Doctor {
         if self.json {
             let mut report = wording::report(terms, &runs, true);
             report["database"] = machine(&health, config.opening.pool);
+            report["database"]["takes_writes"] = room.is_ok().into();
             report["settings"] = json!({
                 "checks": config.checks.as_str(),
                 "proof": config.proof.as_str(),
@@ -73,17 +75,12 @@ impl Doctor {
                 say(NO_PROXY);
             }
         }
-        Ok(())
+        room.map_err(|error| {
+            Failure::Sweep(format!(
+                "the database takes nothing new: {error}. Submits are answered 503 until it does"
+            ))
+        })
     }
-}
-
-/// The newest migration that this program knows.
-fn newest() -> i64 {
-    MIGRATOR
-        .iter()
-        .map(|migration| migration.version)
-        .max()
-        .unwrap_or_default()
 }
 
 fn machine(health: &Health, pool: u32) -> Value {

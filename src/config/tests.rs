@@ -144,6 +144,7 @@ const WRONG: &[(&str, Set, &[&str])] = &[
         |g, v| g.promise = v,
         &["48", "two days", "-1s", "0s", "1000y", "60d"],
     ),
+    ("PIC_DRAIN", |g, v| g.drain = v, &["5", "soon", "-1s"]),
     ("PIC_EXPIRY", |g, v| g.expiry = v, &["30", "1h"]),
     ("PIC_RECHECK_FIRST", |g, v| g.recheck_first = v, &["x"]),
     ("PIC_SWEEP", |g, v| g.sweep = v, &["hourly", "0s", "60"]),
@@ -182,6 +183,46 @@ fn a_wrong_value_names_its_variable_and_an_example_that_is_right() {
         }
         given(|g| set(g, Some(" ".into()))).expect("an empty value is none");
     }
+}
+
+#[test]
+fn a_database_is_named_as_libpq_takes_it() {
+    let options = |url: &str| match given(|g| g.database_url = Some(url.into())).unwrap().source {
+        Source::Url(options) => options,
+        Source::Private(_) => panic!("{url}"),
+    };
+    for (url, host, port) in [
+        ("postgres://pic@[::1]/pic", "::1", 5432),
+        (
+            "postgresql://pic:a%40b@[2001:db8::5]:5433/pic?sslmode=require",
+            "2001:db8::5",
+            5433,
+        ),
+        ("postgres://pic@db.contoso.com/pic", "db.contoso.com", 5432),
+    ] {
+        let options = options(url);
+        assert_eq!((options.get_host(), options.get_port()), (host, port));
+        assert_eq!(options.get_database(), Some("pic"));
+    }
+    for url in [
+        "postgres://pic@/pic?host=/run/postgresql",
+        "postgres://pic@%2Frun%2Fpostgresql/pic",
+        "postgres:///pic?user=pic&host=/run/postgresql",
+    ] {
+        let options = options(url);
+        assert_eq!(options.get_socket().unwrap().as_os_str(), "/run/postgresql");
+        assert_eq!(options.get_username(), "pic", "{url}");
+        assert_eq!(options.get_database(), Some("pic"), "{url}");
+    }
+}
+
+#[test]
+fn a_drain_may_be_left_out() {
+    let drain = |text: Option<&str>| given(|g| g.drain = text.map(str::to_owned)).map(|c| c.drain);
+    for none in [None, Some("0"), Some("0s")] {
+        assert_eq!(drain(none), Ok(Duration::ZERO));
+    }
+    assert_eq!(drain(Some("5s")), Ok(Duration::from_secs(5)));
 }
 
 #[test]

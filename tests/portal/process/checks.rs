@@ -209,7 +209,7 @@ async fn that_every_domain_has_to_be_proven_is_said_at_the_start() {
     // Where checks are off nothing could be proven.
     let off = [("PIC_CHECKS", "off"), ("PIC_PROOF", "always")];
     let settings = [&on(&url)[..], &off].concat();
-    let said = refusal(&mut command(&program(), &settings)).await;
+    let said = refusal(&mut command(&program(), &settings), 78).await;
     let fault = "pic-portal: PIC_PROOF: is always while PIC_CHECKS is off";
     assert!(said.starts_with(fault), "{said}");
 }
@@ -230,7 +230,7 @@ async fn a_resolver_or_roots_that_cannot_be_used_stop_the_start_by_name() {
     ] {
         let more = [("PIC_CHECKS", "enforce"), (variable, value)];
         let settings = [&private(&data)[..], &more].concat();
-        let said = refusal(&mut command(&program(), &settings)).await;
+        let said = refusal(&mut command(&program(), &settings), 78).await;
         assert!(
             said.starts_with(&format!("pic-portal: {variable}: ")),
             "{said}"
@@ -240,6 +240,6 @@ async fn a_resolver_or_roots_that_cannot_be_used_stop_the_start_by_name() {
         assert!(!data.exists(), "nothing was started: {variable}={value}");
         let mut check = command(&program(), &[(variable, value)]);
         check.args(["check", "contoso.com", "sip.contoso.com"]);
-        assert_eq!(refusal(&mut check).await, said);
+        assert_eq!(refusal(&mut check, 78).await, said);
     }
 }
