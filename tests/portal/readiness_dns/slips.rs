@@ -166,7 +166,7 @@ async fn a_target_without_its_last_dot() {
         let (codes, text) = words(&[&record]).await;
         assert_eq!(codes, [code], "{target}");
         assert!(text.contains("dot"), "{text}");
-        assert!(!text.contains("ask for the Access Edge"), "{text}");
+        assert!(!text.contains("request the Access Edge"), "{text}");
         let internet = Internet::start(0).await;
         internet.add("contoso.com", 60);
         internet.set(SRV, &[&record]);
@@ -188,7 +188,7 @@ async fn a_target_without_its_last_dot() {
         let (codes, text) = words(&[&format!("SRV 0 0 5061 {target}")]).await;
         assert_eq!(codes, ["srv-target"]);
         assert!(
-            text.contains("ask for the Access Edge that it names"),
+            text.contains("request the Access Edge that the record names"),
             "{text}"
         );
     }
@@ -207,9 +207,9 @@ async fn a_target_that_is_no_name() {
     )
     .await;
     for (target, said) in [
-        ("203.0.113.10", "An address stands where"),
-        ("203.0.113.10.contoso.com", "An address stands where"),
-        ("2001:db8::1", "An address stands where"),
+        ("203.0.113.10", "has an address where"),
+        ("203.0.113.10.contoso.com", "has an address where"),
+        ("2001:db8::1", "has an address where"),
         ("sip:sip.contoso.com", "more than the name of a server"),
         ("sip_1.contoso.com", "more than the name of a server"),
         (".", "has no federation"),
@@ -217,7 +217,7 @@ async fn a_target_that_is_no_name() {
         let (codes, text) = words(&[&format!("SRV 0 0 5061 {target}")]).await;
         assert_eq!(codes, ["srv-target"], "{target}");
         assert!(text.contains(said), "{target}: {text}");
-        assert!(!text.contains("ask for the Access Edge"), "{text}");
+        assert!(!text.contains("request the Access Edge"), "{text}");
     }
 }
 
