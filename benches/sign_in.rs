@@ -45,8 +45,8 @@ async fn main() {
     let portal = TestApp::new().await;
     let (pool, router) = (portal.pool(), &portal.router);
     sqlx::query(
-        "INSERT INTO service (created_at, programme, number, token, key_hash)
-         SELECT pic_now(), 'volume_licensing', (1000000 + 2 * n)::text,
+        "INSERT INTO service (id, created_at, programme, number, token, key_hash)
+         SELECT n + 1, pic_now(), 'volume_licensing', (1000000 + 2 * n)::text,
                 upper(substr(md5(n::text), 1, 16)), sha256(n::text::bytea)
          FROM generate_series(0, $1 - 1) AS n",
     )

@@ -26,6 +26,11 @@ CREATE DOMAIN found_in_turn AS text COLLATE pg_catalog."C"
 
 COMMENT ON DOMAIN found_in_turn IS 'a finding as a JSON array: printable ASCII without "@", so that no address of a person fits';
 
+CREATE DOMAIN half_digest AS bytea
+	CONSTRAINT half_digest_length CHECK ((octet_length(VALUE) = 16));
+
+COMMENT ON DOMAIN half_digest IS 'the first 16 bytes of a SHA-256 digest, to compare what is no secret';
+
 CREATE TYPE pic_verdict AS (
 	request_id bigint,
 	blocked boolean,
@@ -157,7 +162,7 @@ BEGIN
     END IF;
     -- Two that append to one timeline go one after the other.
     PERFORM FROM request WHERE id = ANY (ids) ORDER BY id FOR NO KEY UPDATE;
-    IF what NOT IN ('submitted', 'provisioned', 'rejected', 'withdrawn') THEN
+    IF what NOT IN ('provisioned', 'rejected', 'withdrawn', 'superseded') THEN
         WITH before AS MATERIALIZED (
             SELECT i.id, l.seq, (SELECT max(e.seq) FROM event e WHERE e.request_id = i.id) AS last
             FROM unnest(ids) AS i (id)
@@ -177,7 +182,7 @@ BEGIN
         SELECT coalesce(array_agg(request_id), '{}') INTO counted FROM moved;
     END IF;
     INSERT INTO event (request_id, seq, at, actor, code, subject, staff_id)
-    SELECT i, 1 + coalesce((SELECT max(e.seq) FROM event e WHERE e.request_id = i), 0),
+    SELECT i, 1 + coalesce((SELECT max(e.seq) FROM event e WHERE e.request_id = i), 1),
            happened_at, by_actor, what, about, by_staff
     FROM unnest(ids) AS i WHERE i <> ALL (counted) ORDER BY i;
 END $$;
@@ -190,16 +195,15 @@ CREATE FUNCTION pic_are_new(mine bigint[], not_before timestamp with time zone) 
 BEGIN
     RETURN (
         SELECT bool_and(r.kind = 'initiate' AND r.state = 'pending' AND r.submitted_at > not_before
-                        AND o.id IS NULL AND d.sip_domain IS NOT NULL AND x.sip_domain IS NULL)
+                        AND d.sip_domain IS NOT NULL AND x.sip_domain IS NULL)
                AND count(DISTINCT d.sip_domain) = count(*)
         FROM unnest(mine) AS m (id)
         JOIN request r ON r.id = m.id
-        LEFT JOIN request o ON o.service_id = r.service_id AND o.id <> r.id
         LEFT JOIN request_route d ON d.request_id = r.id
         LEFT JOIN route x ON x.sip_domain = d.sip_domain);
 END $$;
 
-COMMENT ON FUNCTION pic_are_new(mine bigint[], not_before timestamp with time zone) IS 'whether each of the given requests is the first of its service and was submitted after `not_before`, and no domain is in force or wanted twice';
+COMMENT ON FUNCTION pic_are_new(mine bigint[], not_before timestamp with time zone) IS 'whether each of the given requests makes its service and was submitted after `not_before`, and no domain is in force or wanted twice';
 
 CREATE FUNCTION pic_back_off(attempts integer, first_wait interval, longest_wait interval) RETURNS interval
     LANGUAGE sql
@@ -247,6 +251,37 @@ BEGIN
 END $$;
 
 COMMENT ON FUNCTION pic_check_again(id bigint, not_within interval) IS 'makes a request due now, pending or in force, and says whether it did: not when it was looked at within the interval, nor when it has ended';
+
+CREATE FUNCTION pic_correct(of_service bigint, of_reference text, to_deployment text, edges text[], domain_edges smallint[], domains text[]) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    now_at constant timestamptz := pic_now();
+    corrected bigint;
+BEGIN
+    UPDATE work w SET due_at = now_at, attempts = 0, checked_at = NULL, again = false, lease_token = NULL, lease_until = NULL
+    FROM request r
+    WHERE r.reference = of_reference AND r.service_id = of_service AND r.kind <> 'cancel' AND w.request_id = r.id
+    RETURNING r.id INTO corrected;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    UPDATE request SET deployment = to_deployment WHERE id = corrected;
+    DELETE FROM finding WHERE request_id = corrected;
+    DELETE FROM check_progress WHERE request_id = corrected;
+    DELETE FROM request_route WHERE request_id = corrected;
+    INSERT INTO request_route (request_id, edge, place, access_edge, sip_domain)
+    SELECT corrected, d.edge, row_number() OVER (PARTITION BY d.edge ORDER BY d.n), edges[d.edge], d.name
+    FROM unnest(domain_edges, domains) WITH ORDINALITY AS d (edge, name, n);
+    IF cardinality(edges) <> (SELECT count(*) FROM request_edge WHERE request_id = corrected) OR cardinality(edges) = 0 THEN
+        RAISE EXCEPTION 'a request wants routes, each edge at least one'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'request_whole';
+    END IF;
+    PERFORM pic_append_event(ARRAY[corrected], now_at, 'administrator', 'corrected');
+    RETURN true;
+END $$;
+
+COMMENT ON FUNCTION pic_correct(of_service bigint, of_reference text, to_deployment text, edges text[], domain_edges smallint[], domains text[]) IS 'gives a pending request of the service other routes and has it checked from the beginning, and says whether it did: not when it has ended, nor a cancel';
 
 CREATE FUNCTION pic_now() RETURNS timestamp with time zone
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -334,16 +369,14 @@ BEGIN
             ORDER BY r.ended_at LIMIT most)
         ORDER BY s.id FOR UPDATE SKIP LOCKED
     ) l;
-    -- Edges, routes wanted, events and findings go with them. What is in force stays: see the last line.
+    -- Routes wanted, events and findings go with them. What is in force was brought there by others.
     DELETE FROM request r
-    WHERE r.service_id = ANY (mine) AND r.state IN ('withdrawn', 'rejected') AND r.ended_at <= now_at - kept_for
-      AND NOT EXISTS (SELECT FROM work w WHERE w.request_id = r.id)
-      AND NOT EXISTS (SELECT FROM route x WHERE x.request_id = r.id);
+    USING unnest(mine) AS m (id), pic_requests_of(m.id) o
+    WHERE r.id = o.id AND r.state IN ('withdrawn', 'rejected') AND r.ended_at <= now_at - kept_for
+      AND NOT EXISTS (SELECT FROM work w WHERE w.request_id = r.id);
     GET DIAGNOSTICS requests = ROW_COUNT;
     DELETE FROM service s
-    WHERE s.id = ANY (mine)
-      AND NOT EXISTS (SELECT FROM request r WHERE r.service_id = s.id)
-      AND NOT EXISTS (SELECT FROM route x WHERE x.service_id = s.id);
+    WHERE s.id = ANY (mine) AND NOT EXISTS (SELECT FROM pic_requests_of(s.id));
     GET DIAGNOSTICS services = ROW_COUNT;
 END $$;
 
@@ -357,12 +390,12 @@ CREATE TABLE finding (
     at timestamp with time zone NOT NULL,
     expected evidence DEFAULT ''::text NOT NULL,
     found evidence[] DEFAULT '{}'::evidence[] NOT NULL,
-    CONSTRAINT finding_code CHECK ((code = ANY (ARRAY['srv'::text, 'srv-missing'::text, 'srv-misspelt'::text, 'srv-port'::text, 'srv-target'::text, 'srv-suffix'::text, 'homed-online'::text, 'routed-to-consumer'::text, 'dns-disagrees'::text, 'domain-held'::text, 'domain-unproven'::text, 'domain-proven'::text, 'edge-no-address'::text, 'edge-private-address'::text, 'edge-unreachable'::text, 'edge-partly-unreachable'::text, 'edge-no-route'::text, 'tls-old'::text, 'certificate'::text, 'certificate-name'::text, 'certificate-expired'::text, 'certificate-not-yet-valid'::text, 'certificate-untrusted'::text, 'certificate-unknown'::text, 'certificate-expires-soon'::text, 'certificate-cn-only'::text, 'certificate-wildcard'::text, 'certificate-domain-san'::text, 'certificate-client'::text, 'certificate-first-name'::text, 'resolver-unreachable'::text]))),
+    CONSTRAINT finding_code CHECK ((code = ANY (ARRAY['srv'::text, 'srv-missing'::text, 'srv-misspelt'::text, 'srv-port'::text, 'srv-target'::text, 'srv-suffix'::text, 'homed-online'::text, 'routed-to-consumer'::text, 'dns-disagrees'::text, 'domain-held'::text, 'domain-unproven'::text, 'domain-proven'::text, 'edge-no-address'::text, 'edge-alias'::text, 'edge-private-address'::text, 'edge-unreachable'::text, 'edge-partly-unreachable'::text, 'edge-no-route'::text, 'tls-old'::text, 'certificate'::text, 'certificate-name'::text, 'certificate-expired'::text, 'certificate-not-yet-valid'::text, 'certificate-untrusted'::text, 'certificate-unknown'::text, 'certificate-expires-soon'::text, 'certificate-cn-only'::text, 'certificate-wildcard'::text, 'certificate-domain-san'::text, 'certificate-client'::text, 'certificate-first-name'::text, 'resolver-unreachable'::text]))),
     CONSTRAINT finding_found CHECK ((cardinality(found) <= 40)),
     CONSTRAINT finding_gravity CHECK (
 CASE severity
     WHEN 'ok'::text THEN (code = ANY (ARRAY['srv'::text, 'domain-proven'::text, 'certificate'::text]))
-    WHEN 'warning'::text THEN (code = ANY (ARRAY['srv-suffix'::text, 'dns-disagrees'::text, 'edge-partly-unreachable'::text, 'tls-old'::text, 'certificate-expires-soon'::text, 'certificate-cn-only'::text, 'certificate-wildcard'::text, 'certificate-domain-san'::text, 'certificate-client'::text, 'certificate-first-name'::text]))
+    WHEN 'warning'::text THEN (code = ANY (ARRAY['srv-port'::text, 'srv-target'::text, 'srv-suffix'::text, 'dns-disagrees'::text, 'edge-alias'::text, 'edge-partly-unreachable'::text, 'tls-old'::text, 'certificate-expires-soon'::text, 'certificate-cn-only'::text, 'certificate-wildcard'::text, 'certificate-domain-san'::text, 'certificate-client'::text, 'certificate-first-name'::text]))
     WHEN 'unknown'::text THEN (code = ANY (ARRAY['resolver-unreachable'::text, 'domain-unproven'::text, 'edge-no-route'::text, 'certificate-unknown'::text]))
     WHEN 'blocking'::text THEN (code <> ALL (ARRAY['srv'::text, 'domain-proven'::text, 'certificate'::text, 'srv-suffix'::text, 'dns-disagrees'::text, 'edge-partly-unreachable'::text, 'edge-no-route'::text, 'certificate-expires-soon'::text, 'certificate-cn-only'::text, 'certificate-wildcard'::text, 'certificate-domain-san'::text, 'certificate-unknown'::text, 'certificate-client'::text, 'certificate-first-name'::text, 'resolver-unreachable'::text]))
     ELSE true
@@ -553,7 +586,9 @@ DECLARE
     opened bigint;
 BEGIN
     -- A key that is being replaced is waited for, and opens nothing then.
-    SELECT id INTO opened FROM service WHERE number = of_number AND key_hash = by_key LIMIT 1 FOR NO KEY UPDATE;
+    SELECT id INTO opened FROM service
+    WHERE number = of_number AND substr(key_hash::bytea, 1, 8) = substr(by_key, 1, 8) AND key_hash = by_key
+    LIMIT 1 FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
@@ -601,25 +636,26 @@ BEGIN
     PERFORM FROM request WHERE id = ANY (ids) ORDER BY id FOR NO KEY UPDATE;
     IF all_new THEN
         INSERT INTO route (sip_domain, access_edge, service_id, request_id, since)
-        SELECT d.sip_domain, e.access_edge, r.service_id, r.id, pic_provision.at
+        SELECT d.sip_domain, d.access_edge, r.service_id, r.id, pic_provision.at
         FROM request r
         JOIN request_route d ON d.request_id = r.id
-        JOIN request_edge e ON e.request_id = r.id AND e.ordinal = d.edge
         WHERE r.id = ANY (ids)
         ORDER BY d.sip_domain;
         RETURN '{}';
     END IF;
 
     -- Domains that change hands, because their owner has spoken: in place, with an event on both sides, in
-    -- order of the requests that lose, because others may append to their timelines too.
+    -- order of the requests that lose, because others may append to their timelines too. The loss is told on
+    -- the last request that its service had provisioned, whichever brought the domain.
     FOR moved IN
-        SELECT x.request_id AS lost_by, x.sip_domain, e.access_edge, r.service_id, r.id AS gained_by
+        SELECT l.id AS lost_by, x.sip_domain, d.access_edge, r.service_id, r.id AS gained_by
         FROM request r
         JOIN request_route d ON d.request_id = r.id
-        JOIN request_edge e ON e.request_id = r.id AND e.ordinal = d.edge
         JOIN route x ON x.sip_domain = d.sip_domain AND x.service_id <> r.service_id
+        CROSS JOIN LATERAL (
+            SELECT max(o.id) AS id FROM pic_requests_of(x.service_id) o WHERE o.state = 'provisioned') l
         WHERE r.id = ANY (ids) AND ROW(r.id, d.sip_domain)::pic_wanted = ANY (proofs)
-        ORDER BY x.request_id, x.sip_domain
+        ORDER BY l.id, x.sip_domain
     LOOP
         UPDATE route x
         SET service_id = moved.service_id, access_edge = moved.access_edge, request_id = moved.gained_by,
@@ -633,13 +669,15 @@ BEGIN
             NULL;
         END;
         PERFORM pic_append_event(ARRAY[moved.gained_by], pic_provision.at, 'portal', 'domain-gained', moved.sip_domain);
+        -- Of a service that has nothing left nothing is watched.
+        DELETE FROM watch a WHERE a.request_id = moved.lost_by AND NOT EXISTS (
+            SELECT FROM route x JOIN request l ON l.service_id = x.service_id WHERE l.id = moved.lost_by);
     END LOOP;
 
     INSERT INTO route AS x (sip_domain, access_edge, service_id, request_id, since)
-    SELECT d.sip_domain, e.access_edge, r.service_id, r.id, pic_provision.at
+    SELECT d.sip_domain, d.access_edge, r.service_id, r.id, pic_provision.at
     FROM request r
     JOIN request_route d ON d.request_id = r.id
-    JOIN request_edge e ON e.request_id = r.id AND e.ordinal = d.edge
     WHERE r.id = ANY (ids)
     ORDER BY d.sip_domain
     ON CONFLICT (sip_domain) DO UPDATE
@@ -656,13 +694,17 @@ BEGIN
     END IF;
     WITH gone AS (
         DELETE FROM route x USING request r
-        WHERE r.id = ANY (ids) AND x.service_id = r.service_id AND NOT EXISTS (
-            SELECT FROM request_route d WHERE d.request_id = r.id AND d.sip_domain = x.sip_domain)
+        WHERE r.id = ANY (ids) AND x.service_id = r.service_id
+          AND x.sip_domain <> ALL (ARRAY(SELECT d.sip_domain FROM request_route d WHERE d.request_id = r.id))
         RETURNING x.sip_domain
     ) SELECT coalesce(array_agg(sip_domain), '{}') INTO freed FROM gone;
-    -- What it replaces is watched no more.
-    DELETE FROM watch a USING request r, request o
-    WHERE r.id = ANY (ids) AND o.service_id = r.service_id AND o.id <> r.id AND a.request_id = o.id;
+    -- What it replaces is told so, and watched no more.
+    PERFORM pic_append_event(ARRAY(
+        SELECT max(o.id) FROM request r, pic_requests_of(r.service_id) o
+        WHERE r.id = ANY (ids) AND r.kind <> 'initiate' AND o.state = 'provisioned'
+        GROUP BY r.id), pic_provision.at, 'portal', 'superseded');
+    DELETE FROM watch a USING request r, pic_requests_of(r.service_id) o
+    WHERE r.id = ANY (ids) AND r.kind <> 'initiate' AND o.id <> r.id AND a.request_id = o.id;
     RETURN freed;
 END $$;
 
@@ -730,6 +772,15 @@ END $$;
 
 COMMENT ON FUNCTION pic_publish(silent_after interval, fresh boolean, OUT head bigint, OUT head_epoch text, OUT news boolean, OUT again boolean) IS 'publishes what has changed, if anything has, a day has passed or it is to be `fresh`, notes which gateways are silent, and tells the timelines of requests that are live now; says which publication is the newest (null: there is no gateway), whether there is anything new to show, and whether there is more to tell';
 
+CREATE FUNCTION pic_refuse() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+
+COMMENT ON FUNCTION pic_refuse() IS 'refuses what is not to be done, in the words that the trigger gives';
+
 CREATE FUNCTION pic_replace_key(of_service bigint, new_hash bytea, keep bytea) RETURNS boolean
     LANGUAGE plpgsql
     AS $$
@@ -741,12 +792,67 @@ BEGIN
     END IF;
     UPDATE service SET key_hash = new_hash WHERE id = of_service;
     DELETE FROM session WHERE service_id = of_service AND token_hash <> keep;
-    PERFORM pic_append_event(ARRAY(SELECT max(id) FROM request WHERE service_id = of_service),
+    PERFORM pic_append_event(ARRAY(SELECT max(id) FROM pic_requests_of(of_service)),
                              pic_now(), 'administrator', 'key-replaced');
     RETURN true;
 END $$;
 
 COMMENT ON FUNCTION pic_replace_key(of_service bigint, new_hash bytea, keep bytea) IS 'replaces the management key of a service and ends every session on it but the one to keep, which asks for it; false: that one has ended, nothing was changed';
+
+CREATE TABLE request (
+    id bigint NOT NULL,
+    service_id bigint NOT NULL,
+    submitted_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    reference text NOT NULL COLLATE pg_catalog."C",
+    kind text NOT NULL COLLATE pg_catalog."C",
+    deployment text COLLATE pg_catalog."C",
+    state text DEFAULT 'pending'::text NOT NULL COLLATE pg_catalog."C",
+    reason text COLLATE pg_catalog."C",
+    content_hash half_digest NOT NULL,
+    CONSTRAINT request_cancel_deploys_nothing CHECK (((kind = 'cancel'::text) = (deployment IS NULL))),
+    CONSTRAINT request_deployment CHECK ((deployment = ANY (ARRAY['on_premises'::text, 'split'::text]))),
+    CONSTRAINT request_ended CHECK (((state = 'pending'::text) = (ended_at IS NULL))),
+    CONSTRAINT request_kind CHECK ((kind = ANY (ARRAY['initiate'::text, 'update'::text, 'cancel'::text]))),
+    CONSTRAINT request_makes_service CHECK (((kind = 'initiate'::text) = (id = service_id))),
+    CONSTRAINT request_reason CHECK ((reason = ANY (ARRAY['expired'::text, 'not-eligible'::text, 'duplicate'::text, 'wrong-information'::text, 'policy'::text]))),
+    CONSTRAINT request_reference_form CHECK ((reference ~ '^PIC(-[0-9A-HJKMNP-TV-Z]{4}){4}$'::text)),
+    CONSTRAINT request_rejected CHECK (((state = 'rejected'::text) = (reason IS NOT NULL))),
+    CONSTRAINT request_state CHECK ((state = ANY (ARRAY['pending'::text, 'provisioned'::text, 'rejected'::text, 'withdrawn'::text])))
+)
+WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_insert_scale_factor='0.02', autovacuum_analyze_scale_factor='0.02', autovacuum_analyze_threshold='1000');
+
+COMMENT ON TABLE request IS 'what an administrator asked of a service; carries the whole wanted set of routes';
+
+COMMENT ON COLUMN request.id IS 'internal number, in order of submission';
+
+COMMENT ON COLUMN request.service_id IS 'the service it is about; of an initiate its own number';
+
+COMMENT ON COLUMN request.submitted_at IS 'when it was stored; promise and limit count from here';
+
+COMMENT ON COLUMN request.ended_at IS 'when it left pending; null while it is pending';
+
+COMMENT ON COLUMN request.reference IS 'public, unguessable name: whoever holds it may see the request; made of the form''s submission id and the secret, so the same submission is stored once';
+
+COMMENT ON COLUMN request.kind IS 'initiate, update or cancel';
+
+COMMENT ON COLUMN request.deployment IS 'on_premises, or split: users of a domain both on-premises and online; null for a cancel';
+
+COMMENT ON COLUMN request.state IS 'pending, and then provisioned, rejected or withdrawn for good';
+
+COMMENT ON COLUMN request.reason IS 'why it was rejected; null otherwise';
+
+COMMENT ON COLUMN request.content_hash IS 'the first half of the SHA-256 of what was submitted, to tell a retry from another request under the same submission id';
+
+CREATE FUNCTION pic_requests_of(service bigint) RETURNS SETOF request
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT * FROM request WHERE id = service AND kind = 'initiate'
+    UNION ALL
+    SELECT * FROM request WHERE service_id = service AND kind <> 'initiate'
+$$;
+
+COMMENT ON FUNCTION pic_requests_of(service bigint) IS 'the requests of a service: the one that made it, by its number, and the others, by an index';
 
 CREATE FUNCTION pic_set_up_open(link bytea) RETURNS boolean
     LANGUAGE sql STABLE
@@ -877,34 +983,6 @@ END $$;
 
 COMMENT ON FUNCTION pic_show_instance(by_instance uuid, running text, since_started interval, since_worked interval) IS 'notes that a process is there, and forgets those that have not been seen for an hour';
 
-CREATE FUNCTION pic_staff_cancel(of_service bigint, named text, submission bytea, content bytea, why text, by_staff bigint) RETURNS text
-    LANGUAGE plpgsql
-    AS $$
-DECLARE
-    now_at constant timestamptz := pic_now();
-    new_id bigint;
-BEGIN
-    PERFORM pic_staff_may(by_staff);
-    IF NOT EXISTS (SELECT FROM route WHERE service_id = of_service) THEN
-        RETURN 'nothing';
-    END IF;
-    INSERT INTO request (service_id, submitted_at, reference, kind, submission_hash, content_hash)
-    VALUES (of_service, now_at, named, 'cancel', submission, content)
-    ON CONFLICT (service_id) WHERE state = 'pending' DO NOTHING
-    RETURNING id INTO new_id;
-    IF new_id IS NULL THEN
-        RETURN 'pending';
-    END IF;
-    INSERT INTO event (request_id, seq, at, actor, code, staff_id)
-    VALUES (new_id, 1, now_at, 'staff', 'submitted', by_staff);
-    INSERT INTO work (request_id, due_at) VALUES (new_id, now_at);
-    INSERT INTO staff_audit (staff_id, at, action, request_id, service_id, reason)
-    VALUES (by_staff, now_at, 'cancelled', new_id, of_service, why);
-    RETURN 'stored';
-END $$;
-
-COMMENT ON FUNCTION pic_staff_cancel(of_service bigint, named text, submission bytea, content bytea, why text, by_staff bigint) IS 'stores a request that cancels a service for its owner: stored, nothing (nothing is in force) or pending (a request stands in the way)';
-
 CREATE FUNCTION pic_staff_check(named text, by_staff bigint) RETURNS boolean
     LANGUAGE plpgsql
     AS $$
@@ -985,14 +1063,18 @@ END $$;
 
 COMMENT ON FUNCTION pic_watched(ids bigint[], token uuid, watch_every interval, told jsonb, OUT at_risk bigint[], OUT recovered bigint[]) IS 'stores what was found of those requests in force that the claim with this token still holds; `told` as in pic_settle; tells which are newly at risk, and which no longer; nothing in force is changed';
 
-CREATE FUNCTION request_is_final() RETURNS trigger
+CREATE FUNCTION request_is_unused() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-    RAISE EXCEPTION 'an ended request does not change' USING ERRCODE = 'integrity_constraint_violation';
+    IF EXISTS (SELECT FROM route x WHERE x.service_id = OLD.service_id AND x.request_id = OLD.id) THEN
+        RAISE EXCEPTION 'a request has brought routes into force'
+            USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'route_request';
+    END IF;
+    RETURN NULL;
 END $$;
 
-COMMENT ON FUNCTION request_is_final() IS 'refuses to move a request out of a final state';
+COMMENT ON FUNCTION request_is_unused() IS 'refuses to delete a request that a route names, as a foreign key would';
 
 CREATE FUNCTION request_is_whole() RETURNS trigger
     LANGUAGE plpgsql
@@ -1002,36 +1084,102 @@ CREATE FUNCTION request_is_whole() RETURNS trigger
     SET enable_mergejoin TO 'off'
     AS $$
 BEGIN
+    -- In place of a foreign key, which would need an index of all requests by service: a service is not deleted
+    -- while somebody submits to it. One that is made here is seen by nobody yet.
     IF EXISTS (
         SELECT FROM added r
-        LEFT JOIN LATERAL (SELECT count(*) AS n FROM request_edge WHERE request_id = r.id) e ON true
-        LEFT JOIN LATERAL (SELECT count(*) AS n, count(DISTINCT edge) AS edges FROM request_route WHERE request_id = r.id) d ON true
-        WHERE CASE r.kind WHEN 'cancel' THEN e.n + d.n > 0
-              ELSE e.n = 0 OR d.edges <> e.n OR d.n > 1000 END
+        WHERE CASE r.kind WHEN 'initiate' THEN (SELECT s.id FROM service s WHERE s.id = r.service_id)
+              ELSE (SELECT s.id FROM service s WHERE s.id = r.service_id FOR KEY SHARE) END IS NULL
     ) THEN
-        RAISE EXCEPTION 'a request wants 1 to 10 edges with 1 to 1000 domains in all, each edge at least one; a cancel wants none'
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'request_whole';
+        RAISE EXCEPTION 'a request is about a service'
+            USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'request_service';
     END IF;
     IF EXISTS (
-        SELECT FROM added r JOIN request_edge e ON e.request_id = r.id
-        JOIN request_route d ON d.request_id = r.id AND d.sip_domain = e.access_edge
+        SELECT FROM added r
+        WHERE r.kind <> 'initiate' AND r.state = 'pending'
+          AND (SELECT i.state FROM request i WHERE i.id = r.service_id) = 'pending'
     ) THEN
-        RAISE EXCEPTION 'a SIP domain is never an Access Edge of its own request'
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'request_domain_is_no_host';
+        RAISE EXCEPTION 'a service has one pending request'
+            USING ERRCODE = 'unique_violation', CONSTRAINT = 'request_one_pending';
+    END IF;
+    IF EXISTS (
+        SELECT FROM added r
+        WHERE (r.kind = 'cancel') <> ((SELECT d.request_id FROM request_route d WHERE d.request_id = r.id LIMIT 1) IS NULL)
+    ) THEN
+        RAISE EXCEPTION 'a request wants routes; a cancel wants none'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'request_whole';
     END IF;
     RETURN NULL;
 END $$;
 
-COMMENT ON FUNCTION request_is_whole() IS 'docs/field.md#edges-and-domains: what a request must carry, checked when the statement that stores it ends';
+COMMENT ON FUNCTION request_is_whole() IS 'that a request has a service and is the only pending one of it, and wants routes or cancels; checked when the statement that stores it ends';
 
-CREATE FUNCTION staff_audit_is_append_only() RETURNS trigger
+CREATE FUNCTION request_route_is_whole() RETURNS trigger
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+DECLARE
+    broken text;
+BEGIN
+    SELECT CASE WHEN w.n > w.domains THEN 'request_route_once'
+                WHEN w.edges <> w.first OR w.edges <> w.names OR w.edges <> w.pairs THEN 'request_route_edges'
+                WHEN w.n > 1000 THEN 'request_whole'
+                WHEN w.meet THEN 'request_domain_is_no_host' END AS rule
+    INTO broken
+    FROM (SELECT DISTINCT a.request_id FROM added a) r
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS n, count(DISTINCT d.sip_domain) AS domains, count(DISTINCT d.edge) AS edges,
+               count(*) FILTER (WHERE d.place = 1) AS first, count(DISTINCT d.access_edge) AS names,
+               count(DISTINCT (d.edge, d.access_edge)) AS pairs,
+               array_agg(d.sip_domain::text) && array_agg(d.access_edge::text) FILTER (WHERE d.place = 1) AS meet
+        FROM request_route d WHERE d.request_id = r.request_id
+    ) w
+    WHERE w.n > w.domains OR w.edges <> w.first OR w.edges <> w.names OR w.edges <> w.pairs OR w.n > 1000 OR w.meet
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'a request wants 1 to 1000 domains, each once, at 1 to 10 edges, each under one name and one number, from place 1 on; a SIP domain is never an Access Edge of its own request'
+            USING ERRCODE = 'check_violation', CONSTRAINT = broken;
+    END IF;
+    RETURN NULL;
+END $$;
+
+COMMENT ON FUNCTION request_route_is_whole() IS 'docs/field.md#edges-and-domains: what the routes of a request must be, checked when the statement that stores them ends';
+
+CREATE FUNCTION route_has_request() RETURNS trigger
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM added a
+        WHERE (SELECT r.service_id FROM request r WHERE r.id = a.request_id) IS DISTINCT FROM a.service_id
+    ) THEN
+        RAISE EXCEPTION 'a route is brought into force by a request of its service'
+            USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'route_request';
+    END IF;
+    RETURN NULL;
+END $$;
+
+COMMENT ON FUNCTION route_has_request() IS 'that routes name requests of their services, checked when the statement that writes them ends';
+
+CREATE FUNCTION service_is_unused() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-    RAISE EXCEPTION 'the audit is append-only' USING ERRCODE = 'integrity_constraint_violation';
+    IF EXISTS (SELECT FROM pic_requests_of(OLD.id)) THEN
+        RAISE EXCEPTION 'a service has requests'
+            USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'request_service';
+    END IF;
+    RETURN NULL;
 END $$;
 
-COMMENT ON FUNCTION staff_audit_is_append_only() IS 'refuses to change what was recorded';
+COMMENT ON FUNCTION service_is_unused() IS 'refuses to delete a service that has requests, as a foreign key would';
 
 CREATE VIEW gateway.route AS
  SELECT whole.sip_domain,
@@ -1078,7 +1226,8 @@ CREATE TABLE event (
     CONSTRAINT event_actor CHECK ((actor = ANY (ARRAY['administrator'::text, 'staff'::text, 'portal'::text]))),
     CONSTRAINT event_again CHECK (((times > 1) = (last_at IS NOT NULL))),
     CONSTRAINT event_by_staff CHECK (((staff_id IS NULL) OR (actor = 'staff'::text))),
-    CONSTRAINT event_code CHECK ((code = ANY (ARRAY['submitted'::text, 'held'::text, 'blocked'::text, 'provisioned'::text, 'rejected'::text, 'withdrawn'::text, 'domain-gained'::text, 'domain-lost'::text, 'key-replaced'::text, 'at-risk'::text, 'recovered'::text, 'check-asked'::text, 'live'::text]))),
+    CONSTRAINT event_code CHECK ((code = ANY (ARRAY['submitted'::text, 'held'::text, 'blocked'::text, 'provisioned'::text, 'rejected'::text, 'withdrawn'::text, 'domain-gained'::text, 'domain-lost'::text, 'key-replaced'::text, 'at-risk'::text, 'recovered'::text, 'check-asked'::text, 'superseded'::text, 'corrected'::text, 'live'::text]))),
+    CONSTRAINT event_first CHECK (((seq = 1) = (code = 'submitted'::text))),
     CONSTRAINT event_in_order CHECK ((last_at >= at)),
     CONSTRAINT event_seq CHECK ((seq > 0)),
     CONSTRAINT event_subject CHECK (((code = ANY (ARRAY['domain-gained'::text, 'domain-lost'::text])) = (subject IS NOT NULL))),
@@ -1086,7 +1235,7 @@ CREATE TABLE event (
 )
 WITH (autovacuum_vacuum_insert_scale_factor='0.05');
 
-COMMENT ON TABLE event IS 'the timeline of a request; append-only, but for counting what happens again';
+COMMENT ON TABLE event IS 'what happened to a request; append-only, but for counting what happens again; the view timeline has the submission by an administrator too, which has no row here';
 
 COMMENT ON COLUMN event.request_id IS 'the request';
 
@@ -1228,62 +1377,37 @@ COMMENT ON COLUMN published.access_edge IS 'Access Edge FQDN; null: the domain h
 
 COMMENT ON COLUMN published.serial IS 'the publication that changed it last';
 
-CREATE TABLE request (
-    id bigint NOT NULL,
-    service_id bigint NOT NULL,
-    submitted_at timestamp with time zone NOT NULL,
-    ended_at timestamp with time zone,
-    reference text NOT NULL COLLATE pg_catalog."C",
-    kind text NOT NULL COLLATE pg_catalog."C",
-    deployment text COLLATE pg_catalog."C",
-    state text DEFAULT 'pending'::text NOT NULL COLLATE pg_catalog."C",
-    reason text COLLATE pg_catalog."C",
-    submission_hash digest NOT NULL,
-    content_hash digest NOT NULL,
-    CONSTRAINT request_cancel_deploys_nothing CHECK (((kind = 'cancel'::text) = (deployment IS NULL))),
-    CONSTRAINT request_deployment CHECK ((deployment = ANY (ARRAY['on_premises'::text, 'split'::text]))),
-    CONSTRAINT request_ended CHECK (((state = 'pending'::text) = (ended_at IS NULL))),
-    CONSTRAINT request_kind CHECK ((kind = ANY (ARRAY['initiate'::text, 'update'::text, 'cancel'::text]))),
-    CONSTRAINT request_reason CHECK ((reason = ANY (ARRAY['expired'::text, 'not-eligible'::text, 'duplicate'::text, 'wrong-information'::text, 'policy'::text]))),
-    CONSTRAINT request_reference_form CHECK ((reference ~ '^PIC(-[0-9A-HJKMNP-TV-Z]{4}){4}$'::text)),
-    CONSTRAINT request_rejected CHECK (((state = 'rejected'::text) = (reason IS NOT NULL))),
-    CONSTRAINT request_state CHECK ((state = ANY (ARRAY['pending'::text, 'provisioned'::text, 'rejected'::text, 'withdrawn'::text])))
-)
-WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_insert_scale_factor='0.02', autovacuum_analyze_scale_factor='0.02', autovacuum_analyze_threshold='1000');
-
-COMMENT ON TABLE request IS 'what an administrator asked of a service; carries the whole wanted set of routes';
-
-COMMENT ON COLUMN request.id IS 'internal number, in order of submission';
-
-COMMENT ON COLUMN request.service_id IS 'the service it is about';
-
-COMMENT ON COLUMN request.submitted_at IS 'when it was stored; promise and limit count from here';
-
-COMMENT ON COLUMN request.ended_at IS 'when it left pending; null while it is pending';
-
-COMMENT ON COLUMN request.reference IS 'public, unguessable name: whoever holds it may see the request';
-
-COMMENT ON COLUMN request.kind IS 'initiate, update or cancel';
-
-COMMENT ON COLUMN request.deployment IS 'on_premises, or split: users of a domain both on-premises and online; null for a cancel';
-
-COMMENT ON COLUMN request.state IS 'pending, and then provisioned, rejected or withdrawn for good';
-
-COMMENT ON COLUMN request.reason IS 'why it was rejected; null otherwise';
-
-COMMENT ON COLUMN request.submission_hash IS 'SHA-256 of the form''s submission id: the same submission is stored once';
-
-COMMENT ON COLUMN request.content_hash IS 'SHA-256 of what was submitted, to tell a retry from another request under the same submission id';
-
-CREATE TABLE request_edge (
+CREATE TABLE request_route (
     request_id bigint NOT NULL,
-    ordinal smallint NOT NULL,
+    edge smallint NOT NULL,
+    place smallint NOT NULL,
     access_edge dns_name NOT NULL,
-    CONSTRAINT request_edge_ten_at_most CHECK (((ordinal >= 1) AND (ordinal <= 10)))
+    sip_domain dns_name NOT NULL,
+    CONSTRAINT request_route_place CHECK (((place >= 1) AND (place <= 1000))),
+    CONSTRAINT request_route_ten_edges CHECK (((edge >= 1) AND (edge <= 10)))
 )
-WITH (autovacuum_vacuum_insert_scale_factor='0.05', autovacuum_analyze_threshold='1000', autovacuum_vacuum_threshold='1000');
+WITH (autovacuum_vacuum_insert_scale_factor='0.05');
 
-COMMENT ON TABLE request_edge IS 'the Access Edge FQDNs of a request, ten at most';
+COMMENT ON TABLE request_route IS 'the routes a request wants: a SIP domain once, at one Access Edge';
+
+COMMENT ON COLUMN request_route.request_id IS 'the request';
+
+COMMENT ON COLUMN request_route.edge IS 'place of the Access Edge within the request, from 1';
+
+COMMENT ON COLUMN request_route.place IS 'place of the domain among those of its Access Edge, from 1';
+
+COMMENT ON COLUMN request_route.access_edge IS 'Access Edge FQDN, the same in all rows of one edge';
+
+COMMENT ON COLUMN request_route.sip_domain IS 'SIP domain';
+
+CREATE VIEW request_edge AS
+ SELECT request_route.request_id,
+    request_route.edge AS ordinal,
+    request_route.access_edge
+   FROM request_route
+  WHERE (request_route.place = 1);
+
+COMMENT ON VIEW request_edge IS 'the Access Edge FQDNs of a request, ten at most';
 
 COMMENT ON COLUMN request_edge.request_id IS 'the request';
 
@@ -1314,20 +1438,26 @@ COMMENT ON COLUMN request_live.serial IS 'the publication';
 
 COMMENT ON COLUMN request_live.live_at IS 'when every gateway that was not silent had loaded it; null: not yet';
 
-CREATE TABLE request_route (
+CREATE TABLE route (
+    sip_domain dns_name NOT NULL,
+    access_edge dns_name NOT NULL,
+    service_id bigint NOT NULL,
     request_id bigint NOT NULL,
-    edge smallint NOT NULL,
-    sip_domain dns_name NOT NULL
-)
-WITH (autovacuum_vacuum_insert_scale_factor='0.05');
+    since timestamp with time zone NOT NULL,
+    CONSTRAINT route_not_to_itself CHECK (((access_edge)::text <> (sip_domain)::text))
+);
 
-COMMENT ON TABLE request_route IS 'the routes a request wants: a SIP domain once, at one Access Edge';
+COMMENT ON TABLE route IS 'the routes in force: a SIP domain is in force once';
 
-COMMENT ON COLUMN request_route.request_id IS 'the request';
+COMMENT ON COLUMN route.sip_domain IS 'SIP domain';
 
-COMMENT ON COLUMN request_route.edge IS 'ordinal of the Access Edge within the request';
+COMMENT ON COLUMN route.access_edge IS 'Access Edge FQDN that serves it';
 
-COMMENT ON COLUMN request_route.sip_domain IS 'SIP domain';
+COMMENT ON COLUMN route.service_id IS 'the service that holds the domain';
+
+COMMENT ON COLUMN route.request_id IS 'the request that brought this route into force';
+
+COMMENT ON COLUMN route.since IS 'when this route came into force';
 
 CREATE TABLE watch (
     request_id bigint NOT NULL,
@@ -1398,8 +1528,15 @@ CREATE VIEW request_summary AS
           WHERE ((f.request_id = r.id) AND (f.severity = 'blocking'::text)))) AS blocked,
     (EXISTS ( SELECT
            FROM request l
-          WHERE ((l.service_id = r.service_id) AND (l.id > r.id) AND (l.state = 'provisioned'::text)))) AS superseded,
-    ( SELECT COALESCE(max(e.seq), 0) AS "coalesce"
+          WHERE ((l.service_id = r.service_id) AND (l.kind <> 'initiate'::text) AND (l.id > r.id) AND (l.state = 'provisioned'::text)))) AS superseded,
+    (EXISTS ( SELECT
+           FROM event e
+          WHERE ((e.request_id = r.id) AND (e.code = 'domain-lost'::text)))) AS lost,
+    (( SELECT true
+           FROM route x
+          WHERE (x.service_id = r.service_id)
+         LIMIT 1) IS NOT NULL) AS holds,
+    ( SELECT COALESCE(max(e.seq), 1) AS "coalesce"
            FROM event e
           WHERE (e.request_id = r.id)) AS seq,
     ARRAY( SELECT f.severity
@@ -1447,7 +1584,11 @@ COMMENT ON COLUMN request_summary.blocked IS 'whether a finding holds it back th
 
 COMMENT ON COLUMN request_summary.superseded IS 'whether a later request of the same service has been provisioned';
 
-COMMENT ON COLUMN request_summary.seq IS 'place of the last entry in its timeline; 0: it has none';
+COMMENT ON COLUMN request_summary.lost IS 'whether a domain of its service went over to another since it was provisioned, and before a later request was';
+
+COMMENT ON COLUMN request_summary.holds IS 'whether its service has anything in force';
+
+COMMENT ON COLUMN request_summary.seq IS 'place of the last entry in its timeline';
 
 COMMENT ON COLUMN request_summary.severities IS 'how grave each of its findings is';
 
@@ -1544,27 +1685,6 @@ ALTER TABLE retention_run ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
-CREATE TABLE route (
-    sip_domain dns_name NOT NULL,
-    access_edge dns_name NOT NULL,
-    service_id bigint NOT NULL,
-    request_id bigint NOT NULL,
-    since timestamp with time zone NOT NULL,
-    CONSTRAINT route_not_to_itself CHECK (((access_edge)::text <> (sip_domain)::text))
-);
-
-COMMENT ON TABLE route IS 'the routes in force: a SIP domain is in force once';
-
-COMMENT ON COLUMN route.sip_domain IS 'SIP domain';
-
-COMMENT ON COLUMN route.access_edge IS 'Access Edge FQDN that serves it';
-
-COMMENT ON COLUMN route.service_id IS 'the service that holds the domain';
-
-COMMENT ON COLUMN route.request_id IS 'the request that brought this route into force';
-
-COMMENT ON COLUMN route.since IS 'when this route came into force';
-
 CREATE TABLE secret (
     only_one boolean DEFAULT true NOT NULL,
     value bytea NOT NULL,
@@ -1594,7 +1714,7 @@ WITH (autovacuum_analyze_threshold='1000', autovacuum_vacuum_threshold='1000');
 
 COMMENT ON TABLE service IS 'what an agreement holds; several services may bear one agreement number, each is opened by its own key';
 
-COMMENT ON COLUMN service.id IS 'internal number';
+COMMENT ON COLUMN service.id IS 'internal number, that of the request that made it';
 
 COMMENT ON COLUMN service.created_at IS 'when its first request was submitted';
 
@@ -1605,15 +1725,6 @@ COMMENT ON COLUMN service.number IS 'normalised agreement number: identifies, ne
 COMMENT ON COLUMN service.token IS 'public token that a TXT record names to give a domain to this service, 80 random bits in Crockford base32';
 
 COMMENT ON COLUMN service.key_hash IS 'SHA-256 of the management key';
-
-ALTER TABLE service ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME service_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
 
 CREATE TABLE session (
     token_hash digest NOT NULL,
@@ -1754,6 +1865,52 @@ COMMENT ON COLUMN staff_set_up.token_hash IS 'SHA-256 of the token in the link';
 
 COMMENT ON COLUMN staff_set_up.until IS 'when the link dies';
 
+CREATE VIEW timeline AS
+ SELECT event.request_id,
+    event.seq,
+    event.at,
+    event.actor,
+    event.code,
+    event.subject,
+    event.staff_id,
+    event.times,
+    event.last_at
+   FROM event
+UNION ALL
+ SELECT r.id AS request_id,
+    1 AS seq,
+    r.submitted_at AS at,
+    ('administrator' COLLATE "C") AS actor,
+    ('submitted' COLLATE "C") AS code,
+    (NULL::text)::dns_name AS subject,
+    NULL::bigint AS staff_id,
+    1 AS times,
+    NULL::timestamp with time zone AS last_at
+   FROM request r
+  WHERE (NOT (EXISTS ( SELECT
+           FROM event e
+          WHERE ((e.request_id = r.id) AND (e.seq = 1)))));
+
+COMMENT ON VIEW timeline IS 'the timelines of requests: the events, and before them the submission';
+
+COMMENT ON COLUMN timeline.request_id IS 'as in event';
+
+COMMENT ON COLUMN timeline.seq IS 'as in event';
+
+COMMENT ON COLUMN timeline.at IS 'as in event';
+
+COMMENT ON COLUMN timeline.actor IS 'as in event';
+
+COMMENT ON COLUMN timeline.code IS 'as in event';
+
+COMMENT ON COLUMN timeline.subject IS 'as in event';
+
+COMMENT ON COLUMN timeline.staff_id IS 'as in event';
+
+COMMENT ON COLUMN timeline.times IS 'as in event';
+
+COMMENT ON COLUMN timeline.last_at IS 'as in event';
+
 CREATE TABLE to_publish (
     sip_domain dns_name,
     request_id bigint,
@@ -1791,9 +1948,6 @@ ALTER TABLE ONLY publication
 ALTER TABLE ONLY published
     ADD CONSTRAINT published_pkey PRIMARY KEY (sip_domain);
 
-ALTER TABLE ONLY request_edge
-    ADD CONSTRAINT request_edge_pkey PRIMARY KEY (request_id, ordinal);
-
 ALTER TABLE ONLY request_live
     ADD CONSTRAINT request_live_pkey PRIMARY KEY (request_id);
 
@@ -1804,10 +1958,7 @@ ALTER TABLE ONLY request
     ADD CONSTRAINT request_reference UNIQUE (reference);
 
 ALTER TABLE ONLY request_route
-    ADD CONSTRAINT request_route_pkey PRIMARY KEY (request_id, sip_domain);
-
-ALTER TABLE ONLY request
-    ADD CONSTRAINT request_submission UNIQUE (submission_hash);
+    ADD CONSTRAINT request_route_pkey PRIMARY KEY (request_id, edge, place);
 
 ALTER TABLE ONLY retention_removed
     ADD CONSTRAINT retention_removed_pkey PRIMARY KEY (run_id, kind);
@@ -1858,33 +2009,35 @@ CREATE INDEX finding_held ON finding USING btree (subject) WHERE (code = 'domain
 
 CREATE INDEX published_changed ON published USING btree (serial);
 
-CREATE UNIQUE INDEX request_edge_once ON request_edge USING btree (reverse((access_edge)::text), request_id);
-
-CREATE INDEX request_ended_by_state ON request USING btree (state, id) WHERE (state <> 'pending'::text);
-
 CREATE INDEX request_live_waiting ON request_live USING btree (serial) WHERE (live_at IS NULL);
 
-CREATE INDEX request_of_service ON request USING btree (service_id, id);
+CREATE INDEX request_of_service ON request USING btree (service_id, id) WHERE (kind <> 'initiate'::text);
 
-CREATE UNIQUE INDEX request_one_pending ON request USING btree (service_id) WHERE (state = 'pending'::text);
+CREATE UNIQUE INDEX request_one_pending ON request USING btree (service_id) WHERE ((state = 'pending'::text) AND (kind <> 'initiate'::text));
+
+CREATE INDEX request_provisioned ON request USING btree (id) WHERE (state = 'provisioned'::text);
 
 CREATE INDEX request_provisioned_when ON request USING btree (ended_at) INCLUDE (submitted_at) WHERE (state = 'provisioned'::text);
 
+CREATE INDEX request_rejected ON request USING btree (id) WHERE (state = 'rejected'::text);
+
 CREATE INDEX request_route_backwards ON request_route USING btree (reverse((sip_domain)::text));
 
+CREATE INDEX request_route_edge_backwards ON request_route USING btree (reverse((access_edge)::text)) WHERE (place = 1);
+
 CREATE INDEX request_to_forget ON request USING btree (ended_at) WHERE (state = ANY (ARRAY['withdrawn'::text, 'rejected'::text]));
+
+CREATE INDEX request_withdrawn ON request USING btree (id) WHERE (state = 'withdrawn'::text);
 
 CREATE UNIQUE INDEX retention_run_under_way ON retention_run USING btree ((true)) WHERE (ended_at IS NULL);
 
 CREATE INDEX retention_run_when ON retention_run USING btree (began_at);
 
-CREATE INDEX route_of_request ON route USING btree (request_id);
-
 CREATE INDEX route_of_service ON route USING btree (service_id);
 
 CREATE INDEX service_number_to_mask ON service USING btree (id) WHERE ((number !~ '[0-9]'::text) OR (number ~ '[A-Z]{5}'::text));
 
-CREATE INDEX service_opened_by ON service USING btree (number, key_hash);
+CREATE INDEX service_opened_by ON service USING btree (number, substr((key_hash)::bytea, 1, 8));
 
 CREATE INDEX session_of_service ON session USING btree (service_id);
 
@@ -1900,11 +2053,21 @@ CREATE INDEX work_due ON work USING btree (due_at);
 
 CREATE TRIGGER event_append_only BEFORE UPDATE ON event FOR EACH ROW EXECUTE FUNCTION event_is_append_only();
 
-CREATE TRIGGER request_final BEFORE UPDATE ON request FOR EACH ROW WHEN ((old.state <> 'pending'::text)) EXECUTE FUNCTION request_is_final();
+CREATE TRIGGER request_final BEFORE UPDATE ON request FOR EACH ROW WHEN ((old.state <> 'pending'::text)) EXECUTE FUNCTION pic_refuse('an ended request does not change');
+
+CREATE TRIGGER request_of_one_service BEFORE UPDATE OF id, service_id ON request FOR EACH STATEMENT EXECUTE FUNCTION pic_refuse('a request stays with its service');
 
 CREATE TRIGGER request_provisioned AFTER UPDATE ON request REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_requests();
 
+CREATE TRIGGER request_route_for_good BEFORE UPDATE ON request_route FOR EACH STATEMENT EXECUTE FUNCTION pic_refuse('what a request wants does not change');
+
+CREATE TRIGGER request_route_whole AFTER INSERT ON request_route REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION request_route_is_whole();
+
+CREATE TRIGGER request_unused AFTER DELETE ON request FOR EACH ROW WHEN ((old.state = 'provisioned'::text)) EXECUTE FUNCTION request_is_unused();
+
 CREATE TRIGGER request_whole AFTER INSERT ON request REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION request_is_whole();
+
+CREATE TRIGGER route_changed AFTER UPDATE ON route REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION route_has_request();
 
 CREATE TRIGGER route_changed_from AFTER UPDATE ON route REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_routes();
 
@@ -1912,9 +2075,15 @@ CREATE TRIGGER route_changed_to AFTER UPDATE ON route REFERENCING NEW TABLE AS c
 
 CREATE TRIGGER route_gone AFTER DELETE ON route REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_routes();
 
+CREATE TRIGGER route_new AFTER INSERT ON route REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION route_has_request();
+
 CREATE TRIGGER route_put AFTER INSERT ON route REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_routes();
 
-CREATE TRIGGER staff_audit_append_only BEFORE UPDATE ON staff_audit FOR EACH STATEMENT EXECUTE FUNCTION staff_audit_is_append_only();
+CREATE TRIGGER service_number_for_good BEFORE UPDATE OF id ON service FOR EACH STATEMENT EXECUTE FUNCTION pic_refuse('a service keeps its internal number');
+
+CREATE TRIGGER service_unused AFTER DELETE ON service FOR EACH ROW EXECUTE FUNCTION service_is_unused();
+
+CREATE TRIGGER staff_audit_append_only BEFORE UPDATE ON staff_audit FOR EACH STATEMENT EXECUTE FUNCTION pic_refuse('the audit is append-only');
 
 ALTER TABLE ONLY check_progress
     ADD CONSTRAINT check_progress_request FOREIGN KEY (request_id) REFERENCES request(id) ON DELETE CASCADE;
@@ -1928,26 +2097,14 @@ ALTER TABLE ONLY event
 ALTER TABLE ONLY finding
     ADD CONSTRAINT finding_request FOREIGN KEY (request_id) REFERENCES request(id) ON DELETE CASCADE;
 
-ALTER TABLE ONLY request_edge
-    ADD CONSTRAINT request_edge_request FOREIGN KEY (request_id) REFERENCES request(id) ON DELETE CASCADE;
-
 ALTER TABLE ONLY request_live
     ADD CONSTRAINT request_live_request FOREIGN KEY (request_id) REFERENCES request(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY request_route
-    ADD CONSTRAINT request_route_edge FOREIGN KEY (request_id, edge) REFERENCES request_edge(request_id, ordinal) ON DELETE CASCADE;
-
-ALTER TABLE ONLY request
-    ADD CONSTRAINT request_service FOREIGN KEY (service_id) REFERENCES service(id);
+    ADD CONSTRAINT request_route_request FOREIGN KEY (request_id) REFERENCES request(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY retention_removed
     ADD CONSTRAINT retention_removed_run FOREIGN KEY (run_id) REFERENCES retention_run(id) ON DELETE CASCADE;
-
-ALTER TABLE ONLY route
-    ADD CONSTRAINT route_request FOREIGN KEY (request_id) REFERENCES request(id);
-
-ALTER TABLE ONLY route
-    ADD CONSTRAINT route_service FOREIGN KEY (service_id) REFERENCES service(id);
 
 ALTER TABLE ONLY session
     ADD CONSTRAINT session_service FOREIGN KEY (service_id) REFERENCES service(id) ON DELETE CASCADE;

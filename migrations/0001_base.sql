@@ -21,6 +21,9 @@ COMMENT ON DOMAIN dns_name IS
 CREATE DOMAIN digest AS bytea CONSTRAINT digest_length CHECK (octet_length(value) = 32);
 COMMENT ON DOMAIN digest IS 'a SHA-256 digest, 32 bytes';
 
+CREATE DOMAIN half_digest AS bytea CONSTRAINT half_digest_length CHECK (octet_length(value) = 16);
+COMMENT ON DOMAIN half_digest IS 'the first 16 bytes of a SHA-256 digest, to compare what is no secret';
+
 CREATE DOMAIN evidence AS text COLLATE "C"
     CONSTRAINT evidence_length CHECK (octet_length(value) <= 300)
     CONSTRAINT evidence_form CHECK (value ~ '^[ -?A-~]*$');

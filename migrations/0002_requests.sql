@@ -6,9 +6,9 @@
 -- A session keeps the plans by which foreign keys are checked. One that it makes when the table has a page
 -- or two, and is known to, reads the table from end to end for every row that refers to it, until the next
 -- ANALYZE: six thousand requests later a submit read five times as many pages. So nobody counts the rows of
--- `service`, `request` and `request_edge` before there are a thousand; VACUUM counts them too.
+-- `service` and `request` before there are a thousand; VACUUM counts them too.
 CREATE TABLE service (
-    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT service_pkey PRIMARY KEY,
+    id bigint CONSTRAINT service_pkey PRIMARY KEY,
     created_at timestamptz NOT NULL,
     programme text COLLATE "C" NOT NULL CONSTRAINT service_programme CHECK (
         programme IN ('volume_licensing', 'partner_network', 'service_provider', 'high_volume')),
@@ -19,14 +19,15 @@ CREATE TABLE service (
     CONSTRAINT service_number_no_name CHECK (number ~ '[0-9]' AND number !~ '[A-Z]{5}')
 ) WITH (autovacuum_analyze_threshold = 1000, autovacuum_vacuum_threshold = 1000);
 COMMENT ON TABLE service IS 'what an agreement holds; several services may bear one agreement number, each is opened by its own key';
-COMMENT ON COLUMN service.id IS 'internal number';
+COMMENT ON COLUMN service.id IS 'internal number, that of the request that made it';
 COMMENT ON COLUMN service.created_at IS 'when its first request was submitted';
 COMMENT ON COLUMN service.programme IS 'licensing programme';
 COMMENT ON COLUMN service.number IS 'normalised agreement number: identifies, never authorises; 0: words stood there and were removed by a sweep';
 COMMENT ON COLUMN service.token IS 'public token that a TXT record names to give a domain to this service, 80 random bits in Crockford base32';
 COMMENT ON COLUMN service.key_hash IS 'SHA-256 of the management key';
--- Signing in: number and key together, so that a number that exists and one that does not cost the same.
-CREATE INDEX service_opened_by ON service (number, key_hash);
+-- Signing in: number and key together, so that a number that exists and one that does not cost the same. Of the
+-- key's hash the first 64 bits tell them apart; the whole is compared in the row. The desk's search by number.
+CREATE INDEX service_opened_by ON service (number, substr(key_hash::bytea, 1, 8));
 -- The sweep finds what is no number, without a look at all the others.
 CREATE INDEX service_number_to_mask ON service (id) WHERE number !~ '[0-9]' OR number ~ '[A-Z]{5}';
 
@@ -48,7 +49,7 @@ CREATE INDEX session_of_service ON session (service_id);
 -- is no HOT update. What is counted is read from indexes alone where the pages are known to be visible.
 CREATE TABLE request (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT request_pkey PRIMARY KEY,
-    service_id bigint NOT NULL CONSTRAINT request_service REFERENCES service,
+    service_id bigint NOT NULL,
     submitted_at timestamptz NOT NULL,
     ended_at timestamptz,
     reference text COLLATE "C" NOT NULL CONSTRAINT request_reference UNIQUE
@@ -59,8 +60,8 @@ CREATE TABLE request (
         state IN ('pending', 'provisioned', 'rejected', 'withdrawn')),
     reason text COLLATE "C" CONSTRAINT request_reason CHECK (
         reason IN ('expired', 'not-eligible', 'duplicate', 'wrong-information', 'policy')),
-    submission_hash digest NOT NULL CONSTRAINT request_submission UNIQUE,
-    content_hash digest NOT NULL,
+    content_hash half_digest NOT NULL,
+    CONSTRAINT request_makes_service CHECK ((kind = 'initiate') = (id = service_id)),
     CONSTRAINT request_cancel_deploys_nothing CHECK ((kind = 'cancel') = (deployment IS NULL)),
     CONSTRAINT request_ended CHECK ((state = 'pending') = (ended_at IS NULL)),
     CONSTRAINT request_rejected CHECK ((state = 'rejected') = (reason IS NOT NULL))
@@ -70,65 +71,70 @@ CREATE TABLE request (
     autovacuum_analyze_threshold = 1000);
 COMMENT ON TABLE request IS 'what an administrator asked of a service; carries the whole wanted set of routes';
 COMMENT ON COLUMN request.id IS 'internal number, in order of submission';
-COMMENT ON COLUMN request.service_id IS 'the service it is about';
+COMMENT ON COLUMN request.service_id IS 'the service it is about; of an initiate its own number';
 COMMENT ON COLUMN request.submitted_at IS 'when it was stored; promise and limit count from here';
 COMMENT ON COLUMN request.ended_at IS 'when it left pending; null while it is pending';
-COMMENT ON COLUMN request.reference IS 'public, unguessable name: whoever holds it may see the request';
+COMMENT ON COLUMN request.reference IS 'public, unguessable name: whoever holds it may see the request; made of the form''s submission id and the secret, so the same submission is stored once';
 COMMENT ON COLUMN request.kind IS 'initiate, update or cancel';
 COMMENT ON COLUMN request.deployment IS 'on_premises, or split: users of a domain both on-premises and online; null for a cancel';
 COMMENT ON COLUMN request.state IS 'pending, and then provisioned, rejected or withdrawn for good';
 COMMENT ON COLUMN request.reason IS 'why it was rejected; null otherwise';
-COMMENT ON COLUMN request.submission_hash IS 'SHA-256 of the form''s submission id: the same submission is stored once';
-COMMENT ON COLUMN request.content_hash IS 'SHA-256 of what was submitted, to tell a retry from another request under the same submission id';
--- The rule that a service has one pending request at a time, and the look-up of that one.
-CREATE UNIQUE INDEX request_one_pending ON request (service_id) WHERE state = 'pending';
--- The requests of one service, newest first.
-CREATE INDEX request_of_service ON request (service_id, id);
--- The desk's list of what has ended in one way; what is pending has its row in `work`.
-CREATE INDEX request_ended_by_state ON request (state, id) WHERE state <> 'pending';
+COMMENT ON COLUMN request.content_hash IS 'the first half of the SHA-256 of what was submitted, to tell a retry from another request under the same submission id';
+-- A service has one pending request at a time. An initiate is the first of its service, and pending before any
+-- other can be sent: `request_is_whole` looks at it.
+CREATE UNIQUE INDEX request_one_pending ON request (service_id) WHERE state = 'pending' AND kind <> 'initiate';
+-- The requests of one service that did not make it, in order; the other has the service's number.
+CREATE INDEX request_of_service ON request (service_id, id) WHERE kind <> 'initiate';
+-- The desk's lists of what has ended in one way; what is pending has its row in `work`.
+CREATE INDEX request_provisioned ON request (id) WHERE state = 'provisioned';
+CREATE INDEX request_rejected ON request (id) WHERE state = 'rejected';
+CREATE INDEX request_withdrawn ON request (id) WHERE state = 'withdrawn';
 -- What the sweep is to remove.
 CREATE INDEX request_to_forget ON request (ended_at) WHERE state IN ('withdrawn', 'rejected');
 -- The desk's overview: provisioned a day, and how long it took. A range of this index and nothing else is
 -- read. A request is written to it once, when it is provisioned.
 CREATE INDEX request_provisioned_when ON request (ended_at) INCLUDE (submitted_at) WHERE state = 'provisioned';
 
--- Written once and never changed, like `request_route` and `event`. Frozen later, if they live: to freeze
--- rows as soon as they are there cost 80 bytes of write-ahead log a submit.
-CREATE TABLE request_edge (
-    request_id bigint NOT NULL CONSTRAINT request_edge_request REFERENCES request ON DELETE CASCADE,
-    ordinal smallint NOT NULL CONSTRAINT request_edge_ten_at_most CHECK (ordinal BETWEEN 1 AND 10),
-    access_edge dns_name NOT NULL,
-    CONSTRAINT request_edge_pkey PRIMARY KEY (request_id, ordinal)
-) WITH (
-    autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_analyze_threshold = 1000, autovacuum_vacuum_threshold = 1000);
-COMMENT ON TABLE request_edge IS 'the Access Edge FQDNs of a request, ten at most';
-COMMENT ON COLUMN request_edge.request_id IS 'the request';
-COMMENT ON COLUMN request_edge.ordinal IS 'place in the request, from 1';
-COMMENT ON COLUMN request_edge.access_edge IS 'Access Edge FQDN';
--- The rule that a request names an edge once, by the very index by which the desk finds an edge: backwards,
--- because a name's sub-domains begin alike then. A name backwards is as much once as the name.
-CREATE UNIQUE INDEX request_edge_once ON request_edge ((reverse(access_edge) COLLATE "C"), request_id);
+CREATE FUNCTION pic_requests_of(service bigint) RETURNS SETOF request LANGUAGE sql STABLE AS $$
+    SELECT * FROM request WHERE id = service AND kind = 'initiate'
+    UNION ALL
+    SELECT * FROM request WHERE service_id = service AND kind <> 'initiate'
+$$;
+COMMENT ON FUNCTION pic_requests_of(bigint) IS 'the requests of a service: the one that made it, by its number, and the others, by an index';
 
+-- Written once and never changed, like `event`. Frozen later, if they live: to freeze rows as soon as they are
+-- there cost 80 bytes of write-ahead log a submit.
 CREATE TABLE request_route (
-    request_id bigint NOT NULL,
-    edge smallint NOT NULL,
+    request_id bigint NOT NULL CONSTRAINT request_route_request REFERENCES request ON DELETE CASCADE,
+    edge smallint NOT NULL CONSTRAINT request_route_ten_edges CHECK (edge BETWEEN 1 AND 10),
+    place smallint NOT NULL CONSTRAINT request_route_place CHECK (place BETWEEN 1 AND 1000),
+    access_edge dns_name NOT NULL,
     sip_domain dns_name NOT NULL,
-    CONSTRAINT request_route_pkey PRIMARY KEY (request_id, sip_domain),
-    CONSTRAINT request_route_edge FOREIGN KEY (request_id, edge) REFERENCES request_edge ON DELETE CASCADE
+    CONSTRAINT request_route_pkey PRIMARY KEY (request_id, edge, place)
 ) WITH (autovacuum_vacuum_insert_scale_factor = 0.05);
 COMMENT ON TABLE request_route IS 'the routes a request wants: a SIP domain once, at one Access Edge';
 COMMENT ON COLUMN request_route.request_id IS 'the request';
-COMMENT ON COLUMN request_route.edge IS 'ordinal of the Access Edge within the request';
+COMMENT ON COLUMN request_route.edge IS 'place of the Access Edge within the request, from 1';
+COMMENT ON COLUMN request_route.place IS 'place of the domain among those of its Access Edge, from 1';
+COMMENT ON COLUMN request_route.access_edge IS 'Access Edge FQDN, the same in all rows of one edge';
 COMMENT ON COLUMN request_route.sip_domain IS 'SIP domain';
--- The desk finds a domain and its sub-domains. Without the request beside the name entries are shorter, and
--- the same names share one.
+-- The desk finds a domain and its sub-domains, and an edge: backwards, because a name's sub-domains begin alike
+-- then. Without the request beside the name entries are shorter, and the same names share one. An edge has one
+-- entry, whatever its domains are.
 CREATE INDEX request_route_backwards ON request_route ((reverse(sip_domain) COLLATE "C"));
+CREATE INDEX request_route_edge_backwards ON request_route ((reverse(access_edge) COLLATE "C")) WHERE place = 1;
+
+CREATE VIEW request_edge AS SELECT request_id, edge AS ordinal, access_edge FROM request_route WHERE place = 1;
+COMMENT ON VIEW request_edge IS 'the Access Edge FQDNs of a request, ten at most';
+COMMENT ON COLUMN request_edge.request_id IS 'the request';
+COMMENT ON COLUMN request_edge.ordinal IS 'place in the request, from 1';
+COMMENT ON COLUMN request_edge.access_edge IS 'Access Edge FQDN';
 
 CREATE TABLE route (
     sip_domain dns_name CONSTRAINT route_pkey PRIMARY KEY,
     access_edge dns_name NOT NULL CONSTRAINT route_not_to_itself CHECK (access_edge <> sip_domain),
-    service_id bigint NOT NULL CONSTRAINT route_service REFERENCES service,
-    request_id bigint NOT NULL CONSTRAINT route_request REFERENCES request,
+    service_id bigint NOT NULL,
+    request_id bigint NOT NULL,
     since timestamptz NOT NULL
 );
 COMMENT ON TABLE route IS 'the routes in force: a SIP domain is in force once';
@@ -139,8 +145,6 @@ COMMENT ON COLUMN route.request_id IS 'the request that brought this route into 
 COMMENT ON COLUMN route.since IS 'when this route came into force';
 -- What a service has in force.
 CREATE INDEX route_of_service ON route (service_id);
--- Whether a route stands on a request is asked for each one that the sweep deletes.
-CREATE INDEX route_of_request ON route (request_id);
 
 CREATE TABLE event (
     request_id bigint NOT NULL CONSTRAINT event_request REFERENCES request ON DELETE CASCADE,
@@ -149,18 +153,19 @@ CREATE TABLE event (
     actor text COLLATE "C" NOT NULL CONSTRAINT event_actor CHECK (actor IN ('administrator', 'staff', 'portal')),
     code text COLLATE "C" NOT NULL CONSTRAINT event_code CHECK (code IN (
         'submitted', 'held', 'blocked', 'provisioned', 'rejected', 'withdrawn', 'domain-gained', 'domain-lost',
-        'key-replaced', 'at-risk', 'recovered', 'check-asked')),
+        'key-replaced', 'at-risk', 'recovered', 'check-asked', 'superseded', 'corrected')),
     subject dns_name,
     staff_id bigint,
     times integer NOT NULL DEFAULT 1 CONSTRAINT event_times CHECK (times > 0),
     last_at timestamptz,
     CONSTRAINT event_pkey PRIMARY KEY (request_id, seq),
+    CONSTRAINT event_first CHECK ((seq = 1) = (code = 'submitted')),
     CONSTRAINT event_subject CHECK ((code IN ('domain-gained', 'domain-lost')) = (subject IS NOT NULL)),
     CONSTRAINT event_by_staff CHECK (staff_id IS NULL OR actor = 'staff'),
     CONSTRAINT event_again CHECK ((times > 1) = (last_at IS NOT NULL)),
     CONSTRAINT event_in_order CHECK (last_at >= at)
 ) WITH (autovacuum_vacuum_insert_scale_factor = 0.05);
-COMMENT ON TABLE event IS 'the timeline of a request; append-only, but for counting what happens again';
+COMMENT ON TABLE event IS 'what happened to a request; append-only, but for counting what happens again; the view timeline has the submission by an administrator too, which has no row here';
 COMMENT ON COLUMN event.request_id IS 'the request';
 COMMENT ON COLUMN event.seq IS 'place in the request''s timeline, from 1, in order of when it happened last; the largest is how often anything has happened, the sum of `times`';
 COMMENT ON COLUMN event.at IS 'when it happened, the first time where it happened several times';
@@ -172,6 +177,26 @@ COMMENT ON COLUMN event.times IS 'how often it happened within a day';
 COMMENT ON COLUMN event.last_at IS 'when it happened last; null where it happened once';
 -- Which domains a request has lost is asked by its page, whatever else its timeline holds.
 CREATE INDEX event_lost ON event (request_id, subject) WHERE code = 'domain-lost';
+
+-- Most requests are submitted by administrators, and their rows tell when: another row for each would cost as
+-- much as three index entries.
+CREATE VIEW timeline AS
+SELECT request_id, seq, at, actor, code, subject, staff_id, times, last_at FROM event
+UNION ALL
+SELECT r.id, 1, r.submitted_at, 'administrator' COLLATE "C", 'submitted' COLLATE "C", NULL::dns_name, NULL::bigint, 1,
+       NULL::timestamptz
+FROM request r
+WHERE NOT EXISTS (SELECT FROM event e WHERE e.request_id = r.id AND e.seq = 1);
+COMMENT ON VIEW timeline IS 'the timelines of requests: the events, and before them the submission';
+COMMENT ON COLUMN timeline.request_id IS 'as in event';
+COMMENT ON COLUMN timeline.seq IS 'as in event';
+COMMENT ON COLUMN timeline.at IS 'as in event';
+COMMENT ON COLUMN timeline.actor IS 'as in event';
+COMMENT ON COLUMN timeline.code IS 'as in event';
+COMMENT ON COLUMN timeline.subject IS 'as in event';
+COMMENT ON COLUMN timeline.staff_id IS 'as in event';
+COMMENT ON COLUMN timeline.times IS 'as in event';
+COMMENT ON COLUMN timeline.last_at IS 'as in event';
 
 -- ---------------------------------------------------------------------------------------------
 -- Rules that span rows
@@ -190,15 +215,21 @@ COMMENT ON FUNCTION event_is_append_only() IS
 CREATE TRIGGER event_append_only BEFORE UPDATE ON event
     FOR EACH ROW EXECUTE FUNCTION event_is_append_only();
 
-CREATE FUNCTION request_is_final() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION pic_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION 'an ended request does not change' USING ERRCODE = 'integrity_constraint_violation';
+    RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation';
 END $$;
-COMMENT ON FUNCTION request_is_final() IS 'refuses to move a request out of a final state';
+COMMENT ON FUNCTION pic_refuse() IS 'refuses what is not to be done, in the words that the trigger gives';
 CREATE TRIGGER request_final BEFORE UPDATE ON request
-    FOR EACH ROW WHEN (OLD.state <> 'pending') EXECUTE FUNCTION request_is_final();
+    FOR EACH ROW WHEN (OLD.state <> 'pending') EXECUTE FUNCTION pic_refuse('an ended request does not change');
+CREATE TRIGGER request_of_one_service BEFORE UPDATE OF id, service_id ON request
+    EXECUTE FUNCTION pic_refuse('a request stays with its service');
+CREATE TRIGGER request_route_for_good BEFORE UPDATE ON request_route
+    EXECUTE FUNCTION pic_refuse('what a request wants does not change');
+CREATE TRIGGER service_number_for_good BEFORE UPDATE OF id ON service
+    EXECUTE FUNCTION pic_refuse('a service keeps its internal number');
 
--- A request and its edges and routes are stored by one statement; at its end this looks at the whole.
+-- A request, its routes and a new service are stored by one statement; at its end these look at the whole.
 -- The planner does not know how few rows that are, and a session that planned after an ANALYZE at the wrong
 -- moment joined both tables from end to end, with temporary files, for every submit: eight times slower, and
 -- worse as the tables grow. Every row of interest is reached through an index.
@@ -206,29 +237,113 @@ CREATE FUNCTION request_is_whole() RETURNS trigger LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 BEGIN
+    -- In place of a foreign key, which would need an index of all requests by service: a service is not deleted
+    -- while somebody submits to it. One that is made here is seen by nobody yet.
     IF EXISTS (
         SELECT FROM added r
-        LEFT JOIN LATERAL (SELECT count(*) AS n FROM request_edge WHERE request_id = r.id) e ON true
-        LEFT JOIN LATERAL (SELECT count(*) AS n, count(DISTINCT edge) AS edges FROM request_route WHERE request_id = r.id) d ON true
-        WHERE CASE r.kind WHEN 'cancel' THEN e.n + d.n > 0
-              ELSE e.n = 0 OR d.edges <> e.n OR d.n > 1000 END
+        WHERE CASE r.kind WHEN 'initiate' THEN (SELECT s.id FROM service s WHERE s.id = r.service_id)
+              ELSE (SELECT s.id FROM service s WHERE s.id = r.service_id FOR KEY SHARE) END IS NULL
     ) THEN
-        RAISE EXCEPTION 'a request wants 1 to 10 edges with 1 to 1000 domains in all, each edge at least one; a cancel wants none'
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'request_whole';
+        RAISE EXCEPTION 'a request is about a service'
+            USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'request_service';
     END IF;
     IF EXISTS (
-        SELECT FROM added r JOIN request_edge e ON e.request_id = r.id
-        JOIN request_route d ON d.request_id = r.id AND d.sip_domain = e.access_edge
+        SELECT FROM added r
+        WHERE r.kind <> 'initiate' AND r.state = 'pending'
+          AND (SELECT i.state FROM request i WHERE i.id = r.service_id) = 'pending'
     ) THEN
-        RAISE EXCEPTION 'a SIP domain is never an Access Edge of its own request'
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'request_domain_is_no_host';
+        RAISE EXCEPTION 'a service has one pending request'
+            USING ERRCODE = 'unique_violation', CONSTRAINT = 'request_one_pending';
+    END IF;
+    IF EXISTS (
+        SELECT FROM added r
+        WHERE (r.kind = 'cancel') <> ((SELECT d.request_id FROM request_route d WHERE d.request_id = r.id LIMIT 1) IS NULL)
+    ) THEN
+        RAISE EXCEPTION 'a request wants routes; a cancel wants none'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'request_whole';
     END IF;
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION request_is_whole() IS
-    'docs/field.md#edges-and-domains: what a request must carry, checked when the statement that stores it ends';
+    'that a request has a service and is the only pending one of it, and wants routes or cancels; checked when the statement that stores it ends';
 CREATE TRIGGER request_whole AFTER INSERT ON request REFERENCING NEW TABLE AS added
     FOR EACH STATEMENT EXECUTE FUNCTION request_is_whole();
+
+CREATE FUNCTION request_route_is_whole() RETURNS trigger LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+DECLARE
+    broken text;
+BEGIN
+    SELECT CASE WHEN w.n > w.domains THEN 'request_route_once'
+                WHEN w.edges <> w.first OR w.edges <> w.names OR w.edges <> w.pairs THEN 'request_route_edges'
+                WHEN w.n > 1000 THEN 'request_whole'
+                WHEN w.meet THEN 'request_domain_is_no_host' END AS rule
+    INTO broken
+    FROM (SELECT DISTINCT a.request_id FROM added a) r
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS n, count(DISTINCT d.sip_domain) AS domains, count(DISTINCT d.edge) AS edges,
+               count(*) FILTER (WHERE d.place = 1) AS first, count(DISTINCT d.access_edge) AS names,
+               count(DISTINCT (d.edge, d.access_edge)) AS pairs,
+               array_agg(d.sip_domain::text) && array_agg(d.access_edge::text) FILTER (WHERE d.place = 1) AS meet
+        FROM request_route d WHERE d.request_id = r.request_id
+    ) w
+    WHERE w.n > w.domains OR w.edges <> w.first OR w.edges <> w.names OR w.edges <> w.pairs OR w.n > 1000 OR w.meet
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'a request wants 1 to 1000 domains, each once, at 1 to 10 edges, each under one name and one number, from place 1 on; a SIP domain is never an Access Edge of its own request'
+            USING ERRCODE = 'check_violation', CONSTRAINT = broken;
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION request_route_is_whole() IS
+    'docs/field.md#edges-and-domains: what the routes of a request must be, checked when the statement that stores them ends';
+CREATE TRIGGER request_route_whole AFTER INSERT ON request_route REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION request_route_is_whole();
+
+-- In place of two foreign keys, each of which looked up every route one by one, and one needed an index by which
+-- nothing else is found. A service with a route has the request that brought it, which is kept.
+CREATE FUNCTION route_has_request() RETURNS trigger LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM added a
+        WHERE (SELECT r.service_id FROM request r WHERE r.id = a.request_id) IS DISTINCT FROM a.service_id
+    ) THEN
+        RAISE EXCEPTION 'a route is brought into force by a request of its service'
+            USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'route_request';
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION route_has_request() IS 'that routes name requests of their services, checked when the statement that writes them ends';
+CREATE TRIGGER route_new AFTER INSERT ON route REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION route_has_request();
+CREATE TRIGGER route_changed AFTER UPDATE ON route REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION route_has_request();
+
+CREATE FUNCTION request_is_unused() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM route x WHERE x.service_id = OLD.service_id AND x.request_id = OLD.id) THEN
+        RAISE EXCEPTION 'a request has brought routes into force'
+            USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'route_request';
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION request_is_unused() IS 'refuses to delete a request that a route names, as a foreign key would';
+CREATE TRIGGER request_unused AFTER DELETE ON request
+    FOR EACH ROW WHEN (OLD.state = 'provisioned') EXECUTE FUNCTION request_is_unused();
+
+CREATE FUNCTION service_is_unused() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM pic_requests_of(OLD.id)) THEN
+        RAISE EXCEPTION 'a service has requests'
+            USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'request_service';
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION service_is_unused() IS 'refuses to delete a service that has requests, as a foreign key would';
+CREATE TRIGGER service_unused AFTER DELETE ON service FOR EACH ROW EXECUTE FUNCTION service_is_unused();
 
 -- ---------------------------------------------------------------------------------------------
 -- Timelines
@@ -252,7 +367,7 @@ BEGIN
     END IF;
     -- Two that append to one timeline go one after the other.
     PERFORM FROM request WHERE id = ANY (ids) ORDER BY id FOR NO KEY UPDATE;
-    IF what NOT IN ('submitted', 'provisioned', 'rejected', 'withdrawn') THEN
+    IF what NOT IN ('provisioned', 'rejected', 'withdrawn', 'superseded') THEN
         WITH before AS MATERIALIZED (
             SELECT i.id, l.seq, (SELECT max(e.seq) FROM event e WHERE e.request_id = i.id) AS last
             FROM unnest(ids) AS i (id)
@@ -272,7 +387,7 @@ BEGIN
         SELECT coalesce(array_agg(request_id), '{}') INTO counted FROM moved;
     END IF;
     INSERT INTO event (request_id, seq, at, actor, code, subject, staff_id)
-    SELECT i, 1 + coalesce((SELECT max(e.seq) FROM event e WHERE e.request_id = i), 0),
+    SELECT i, 1 + coalesce((SELECT max(e.seq) FROM event e WHERE e.request_id = i), 1),
            happened_at, by_actor, what, about, by_staff
     FROM unnest(ids) AS i WHERE i <> ALL (counted) ORDER BY i;
 END $$;
@@ -293,7 +408,9 @@ DECLARE
     opened bigint;
 BEGIN
     -- A key that is being replaced is waited for, and opens nothing then.
-    SELECT id INTO opened FROM service WHERE number = of_number AND key_hash = by_key LIMIT 1 FOR NO KEY UPDATE;
+    SELECT id INTO opened FROM service
+    WHERE number = of_number AND substr(key_hash::bytea, 1, 8) = substr(by_key, 1, 8) AND key_hash = by_key
+    LIMIT 1 FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
@@ -317,7 +434,7 @@ BEGIN
     END IF;
     UPDATE service SET key_hash = new_hash WHERE id = of_service;
     DELETE FROM session WHERE service_id = of_service AND token_hash <> keep;
-    PERFORM pic_append_event(ARRAY(SELECT max(id) FROM request WHERE service_id = of_service),
+    PERFORM pic_append_event(ARRAY(SELECT max(id) FROM pic_requests_of(of_service)),
                              pic_now(), 'administrator', 'key-replaced');
     RETURN true;
 END $$;

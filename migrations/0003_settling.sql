@@ -57,7 +57,7 @@ CREATE TABLE finding (
     code text COLLATE "C" NOT NULL CONSTRAINT finding_code CHECK (code IN (
         'srv', 'srv-missing', 'srv-misspelt', 'srv-port', 'srv-target', 'srv-suffix', 'homed-online',
         'routed-to-consumer', 'dns-disagrees', 'domain-held', 'domain-unproven', 'domain-proven', 'edge-no-address',
-        'edge-private-address', 'edge-unreachable', 'edge-partly-unreachable', 'edge-no-route', 'tls-old', 'certificate',
+        'edge-alias', 'edge-private-address', 'edge-unreachable', 'edge-partly-unreachable', 'edge-no-route', 'tls-old', 'certificate',
         'certificate-name', 'certificate-expired', 'certificate-not-yet-valid', 'certificate-untrusted',
         'certificate-unknown', 'certificate-expires-soon', 'certificate-cn-only', 'certificate-wildcard',
         'certificate-domain-san', 'certificate-client', 'certificate-first-name', 'resolver-unreachable')),
@@ -70,7 +70,8 @@ CREATE TABLE finding (
     CONSTRAINT finding_pkey PRIMARY KEY (request_id, code, subject),
     CONSTRAINT finding_gravity CHECK (CASE severity
         WHEN 'ok' THEN code IN ('srv', 'domain-proven', 'certificate')
-        WHEN 'warning' THEN code IN ('srv-suffix', 'dns-disagrees', 'edge-partly-unreachable', 'tls-old',
+        WHEN 'warning' THEN code IN ('srv-port', 'srv-target', 'srv-suffix', 'dns-disagrees', 'edge-alias',
+                                     'edge-partly-unreachable', 'tls-old',
                                      'certificate-expires-soon', 'certificate-cn-only', 'certificate-wildcard',
                                      'certificate-domain-san', 'certificate-client', 'certificate-first-name')
         WHEN 'unknown' THEN code IN ('resolver-unreachable', 'domain-unproven', 'edge-no-route', 'certificate-unknown')
@@ -206,6 +207,39 @@ END $$;
 COMMENT ON FUNCTION pic_end(bigint[], text, text, text, bigint, timestamptz) IS
     'ends those of the given requests that are pending, as provisioned, rejected (for a reason; their findings stay) or withdrawn, with an event by that actor, of the staff with an entry in the audit; tells which: the others had ended before';
 
+-- In place: the request keeps its reference, its timeline and its place in the queue. A check that is under
+-- way loses its lease, and what it found is dropped.
+CREATE FUNCTION pic_correct(
+    of_service bigint, of_reference text, to_deployment text, edges text[], domain_edges smallint[], domains text[]
+) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    now_at constant timestamptz := pic_now();
+    corrected bigint;
+BEGIN
+    UPDATE work w SET due_at = now_at, attempts = 0, checked_at = NULL, again = false, lease_token = NULL, lease_until = NULL
+    FROM request r
+    WHERE r.reference = of_reference AND r.service_id = of_service AND r.kind <> 'cancel' AND w.request_id = r.id
+    RETURNING r.id INTO corrected;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    UPDATE request SET deployment = to_deployment WHERE id = corrected;
+    DELETE FROM finding WHERE request_id = corrected;
+    DELETE FROM check_progress WHERE request_id = corrected;
+    DELETE FROM request_route WHERE request_id = corrected;
+    INSERT INTO request_route (request_id, edge, place, access_edge, sip_domain)
+    SELECT corrected, d.edge, row_number() OVER (PARTITION BY d.edge ORDER BY d.n), edges[d.edge], d.name
+    FROM unnest(domain_edges, domains) WITH ORDINALITY AS d (edge, name, n);
+    IF cardinality(edges) <> (SELECT count(*) FROM request_edge WHERE request_id = corrected) OR cardinality(edges) = 0 THEN
+        RAISE EXCEPTION 'a request wants routes, each edge at least one'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'request_whole';
+    END IF;
+    PERFORM pic_append_event(ARRAY[corrected], now_at, 'administrator', 'corrected');
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION pic_correct(bigint, text, text, text[], smallint[], text[]) IS
+    'gives a pending request of the service other routes and has it checked from the beginning, and says whether it did: not when it has ended, nor a cancel';
+
 CREATE FUNCTION pic_check_again(id bigint, not_within interval) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE work SET due_at = pic_now(), attempts = 0, again = lease_token IS NOT NULL
@@ -235,25 +269,26 @@ BEGIN
     PERFORM FROM request WHERE id = ANY (ids) ORDER BY id FOR NO KEY UPDATE;
     IF all_new THEN
         INSERT INTO route (sip_domain, access_edge, service_id, request_id, since)
-        SELECT d.sip_domain, e.access_edge, r.service_id, r.id, pic_provision.at
+        SELECT d.sip_domain, d.access_edge, r.service_id, r.id, pic_provision.at
         FROM request r
         JOIN request_route d ON d.request_id = r.id
-        JOIN request_edge e ON e.request_id = r.id AND e.ordinal = d.edge
         WHERE r.id = ANY (ids)
         ORDER BY d.sip_domain;
         RETURN '{}';
     END IF;
 
     -- Domains that change hands, because their owner has spoken: in place, with an event on both sides, in
-    -- order of the requests that lose, because others may append to their timelines too.
+    -- order of the requests that lose, because others may append to their timelines too. The loss is told on
+    -- the last request that its service had provisioned, whichever brought the domain.
     FOR moved IN
-        SELECT x.request_id AS lost_by, x.sip_domain, e.access_edge, r.service_id, r.id AS gained_by
+        SELECT l.id AS lost_by, x.sip_domain, d.access_edge, r.service_id, r.id AS gained_by
         FROM request r
         JOIN request_route d ON d.request_id = r.id
-        JOIN request_edge e ON e.request_id = r.id AND e.ordinal = d.edge
         JOIN route x ON x.sip_domain = d.sip_domain AND x.service_id <> r.service_id
+        CROSS JOIN LATERAL (
+            SELECT max(o.id) AS id FROM pic_requests_of(x.service_id) o WHERE o.state = 'provisioned') l
         WHERE r.id = ANY (ids) AND ROW(r.id, d.sip_domain)::pic_wanted = ANY (proofs)
-        ORDER BY x.request_id, x.sip_domain
+        ORDER BY l.id, x.sip_domain
     LOOP
         UPDATE route x
         SET service_id = moved.service_id, access_edge = moved.access_edge, request_id = moved.gained_by,
@@ -267,13 +302,15 @@ BEGIN
             NULL;
         END;
         PERFORM pic_append_event(ARRAY[moved.gained_by], pic_provision.at, 'portal', 'domain-gained', moved.sip_domain);
+        -- Of a service that has nothing left nothing is watched.
+        DELETE FROM watch a WHERE a.request_id = moved.lost_by AND NOT EXISTS (
+            SELECT FROM route x JOIN request l ON l.service_id = x.service_id WHERE l.id = moved.lost_by);
     END LOOP;
 
     INSERT INTO route AS x (sip_domain, access_edge, service_id, request_id, since)
-    SELECT d.sip_domain, e.access_edge, r.service_id, r.id, pic_provision.at
+    SELECT d.sip_domain, d.access_edge, r.service_id, r.id, pic_provision.at
     FROM request r
     JOIN request_route d ON d.request_id = r.id
-    JOIN request_edge e ON e.request_id = r.id AND e.ordinal = d.edge
     WHERE r.id = ANY (ids)
     ORDER BY d.sip_domain
     ON CONFLICT (sip_domain) DO UPDATE
@@ -290,13 +327,17 @@ BEGIN
     END IF;
     WITH gone AS (
         DELETE FROM route x USING request r
-        WHERE r.id = ANY (ids) AND x.service_id = r.service_id AND NOT EXISTS (
-            SELECT FROM request_route d WHERE d.request_id = r.id AND d.sip_domain = x.sip_domain)
+        WHERE r.id = ANY (ids) AND x.service_id = r.service_id
+          AND x.sip_domain <> ALL (ARRAY(SELECT d.sip_domain FROM request_route d WHERE d.request_id = r.id))
         RETURNING x.sip_domain
     ) SELECT coalesce(array_agg(sip_domain), '{}') INTO freed FROM gone;
-    -- What it replaces is watched no more.
-    DELETE FROM watch a USING request r, request o
-    WHERE r.id = ANY (ids) AND o.service_id = r.service_id AND o.id <> r.id AND a.request_id = o.id;
+    -- What it replaces is told so, and watched no more.
+    PERFORM pic_append_event(ARRAY(
+        SELECT max(o.id) FROM request r, pic_requests_of(r.service_id) o
+        WHERE r.id = ANY (ids) AND r.kind <> 'initiate' AND o.state = 'provisioned'
+        GROUP BY r.id), pic_provision.at, 'portal', 'superseded');
+    DELETE FROM watch a USING request r, pic_requests_of(r.service_id) o
+    WHERE r.id = ANY (ids) AND r.kind <> 'initiate' AND o.id <> r.id AND a.request_id = o.id;
     RETURN freed;
 END $$;
 COMMENT ON FUNCTION pic_provision(bigint[], timestamptz, boolean, pic_wanted[]) IS
@@ -311,16 +352,15 @@ CREATE FUNCTION pic_are_new(mine bigint[], not_before timestamptz) RETURNS boole
 BEGIN
     RETURN (
         SELECT bool_and(r.kind = 'initiate' AND r.state = 'pending' AND r.submitted_at > not_before
-                        AND o.id IS NULL AND d.sip_domain IS NOT NULL AND x.sip_domain IS NULL)
+                        AND d.sip_domain IS NOT NULL AND x.sip_domain IS NULL)
                AND count(DISTINCT d.sip_domain) = count(*)
         FROM unnest(mine) AS m (id)
         JOIN request r ON r.id = m.id
-        LEFT JOIN request o ON o.service_id = r.service_id AND o.id <> r.id
         LEFT JOIN request_route d ON d.request_id = r.id
         LEFT JOIN route x ON x.sip_domain = d.sip_domain);
 END $$;
 COMMENT ON FUNCTION pic_are_new(bigint[], timestamptz) IS
-    'whether each of the given requests is the first of its service and was submitted after `not_before`, and no domain is in force or wanted twice';
+    'whether each of the given requests makes its service and was submitted after `not_before`, and no domain is in force or wanted twice';
 
 CREATE FUNCTION pic_judge(
     mine bigint[], not_before timestamptz, blocked bigint[], proofs pic_wanted[],
@@ -545,9 +585,12 @@ COMMENT ON FUNCTION pic_watched(bigint[], uuid, interval, jsonb) IS
 CREATE VIEW request_summary AS
 SELECT r.id, r.service_id, r.reference, r.kind, r.deployment, r.state, r.reason, r.submitted_at, r.ended_at,
        EXISTS (SELECT FROM finding f WHERE f.request_id = r.id AND f.severity = 'blocking') AS blocked,
-       EXISTS (SELECT FROM request l WHERE l.service_id = r.service_id AND l.id > r.id AND l.state = 'provisioned')
+       EXISTS (SELECT FROM request l
+               WHERE l.service_id = r.service_id AND l.kind <> 'initiate' AND l.id > r.id AND l.state = 'provisioned')
            AS superseded,
-       (SELECT coalesce(max(e.seq), 0) FROM event e WHERE e.request_id = r.id) AS seq,
+       EXISTS (SELECT FROM event e WHERE e.request_id = r.id AND e.code = 'domain-lost') AS lost,
+       (SELECT true FROM route x WHERE x.service_id = r.service_id LIMIT 1) IS NOT NULL AS holds,
+       (SELECT coalesce(max(e.seq), 1) FROM event e WHERE e.request_id = r.id) AS seq,
        ARRAY(SELECT f.severity FROM finding f WHERE f.request_id = r.id) AS severities,
        coalesce(w.due_at, h.due_at) AS due_at,
        coalesce(w.checked_at, h.checked_at, (SELECT max(f.at) FROM finding f WHERE f.request_id = r.id)) AS checked_at
@@ -567,7 +610,9 @@ COMMENT ON COLUMN request_summary.submitted_at IS 'as in request';
 COMMENT ON COLUMN request_summary.ended_at IS 'as in request';
 COMMENT ON COLUMN request_summary.blocked IS 'whether a finding holds it back that the administrator can do something about';
 COMMENT ON COLUMN request_summary.superseded IS 'whether a later request of the same service has been provisioned';
-COMMENT ON COLUMN request_summary.seq IS 'place of the last entry in its timeline; 0: it has none';
+COMMENT ON COLUMN request_summary.lost IS 'whether a domain of its service went over to another since it was provisioned, and before a later request was';
+COMMENT ON COLUMN request_summary.holds IS 'whether its service has anything in force';
+COMMENT ON COLUMN request_summary.seq IS 'place of the last entry in its timeline';
 COMMENT ON COLUMN request_summary.severities IS 'how grave each of its findings is';
 COMMENT ON COLUMN request_summary.due_at IS 'when it is looked at next; NULL: it is not';
 COMMENT ON COLUMN request_summary.checked_at IS 'when its checks last ran; NULL: not yet';

@@ -79,13 +79,8 @@ CREATE INDEX staff_audit_when ON staff_audit (at);
 -- What one account did.
 CREATE INDEX staff_audit_of_staff ON staff_audit (staff_id);
 
-CREATE FUNCTION staff_audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION 'the audit is append-only' USING ERRCODE = 'integrity_constraint_violation';
-END $$;
-COMMENT ON FUNCTION staff_audit_is_append_only() IS 'refuses to change what was recorded';
 CREATE TRIGGER staff_audit_append_only BEFORE UPDATE ON staff_audit
-    FOR EACH STATEMENT EXECUTE FUNCTION staff_audit_is_append_only();
+    EXECUTE FUNCTION pic_refuse('the audit is append-only');
 
 -- ---------------------------------------------------------------------------------------------
 -- Accounts and sessions
@@ -165,34 +160,6 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION pic_staff_check(text, bigint) IS
     'has a request looked at again at once, pending or in force; false: it is neither';
-
-CREATE FUNCTION pic_staff_cancel(
-    of_service bigint, named text, submission bytea, content bytea, why text, by_staff bigint
-) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    now_at constant timestamptz := pic_now();
-    new_id bigint;
-BEGIN
-    PERFORM pic_staff_may(by_staff);
-    IF NOT EXISTS (SELECT FROM route WHERE service_id = of_service) THEN
-        RETURN 'nothing';
-    END IF;
-    INSERT INTO request (service_id, submitted_at, reference, kind, submission_hash, content_hash)
-    VALUES (of_service, now_at, named, 'cancel', submission, content)
-    ON CONFLICT (service_id) WHERE state = 'pending' DO NOTHING
-    RETURNING id INTO new_id;
-    IF new_id IS NULL THEN
-        RETURN 'pending';
-    END IF;
-    INSERT INTO event (request_id, seq, at, actor, code, staff_id)
-    VALUES (new_id, 1, now_at, 'staff', 'submitted', by_staff);
-    INSERT INTO work (request_id, due_at) VALUES (new_id, now_at);
-    INSERT INTO staff_audit (staff_id, at, action, request_id, service_id, reason)
-    VALUES (by_staff, now_at, 'cancelled', new_id, of_service, why);
-    RETURN 'stored';
-END $$;
-COMMENT ON FUNCTION pic_staff_cancel(bigint, text, bytea, bytea, text, bigint) IS
-    'stores a request that cancels a service for its owner: stored, nothing (nothing is in force) or pending (a request stands in the way)';
 
 -- ---------------------------------------------------------------------------------------------
 -- Finding a request among millions

@@ -159,16 +159,14 @@ BEGIN
             ORDER BY r.ended_at LIMIT most)
         ORDER BY s.id FOR UPDATE SKIP LOCKED
     ) l;
-    -- Edges, routes wanted, events and findings go with them. What is in force stays: see the last line.
+    -- Routes wanted, events and findings go with them. What is in force was brought there by others.
     DELETE FROM request r
-    WHERE r.service_id = ANY (mine) AND r.state IN ('withdrawn', 'rejected') AND r.ended_at <= now_at - kept_for
-      AND NOT EXISTS (SELECT FROM work w WHERE w.request_id = r.id)
-      AND NOT EXISTS (SELECT FROM route x WHERE x.request_id = r.id);
+    USING unnest(mine) AS m (id), pic_requests_of(m.id) o
+    WHERE r.id = o.id AND r.state IN ('withdrawn', 'rejected') AND r.ended_at <= now_at - kept_for
+      AND NOT EXISTS (SELECT FROM work w WHERE w.request_id = r.id);
     GET DIAGNOSTICS requests = ROW_COUNT;
     DELETE FROM service s
-    WHERE s.id = ANY (mine)
-      AND NOT EXISTS (SELECT FROM request r WHERE r.service_id = s.id)
-      AND NOT EXISTS (SELECT FROM route x WHERE x.service_id = s.id);
+    WHERE s.id = ANY (mine) AND NOT EXISTS (SELECT FROM pic_requests_of(s.id));
     GET DIAGNOSTICS services = ROW_COUNT;
 END $$;
 COMMENT ON FUNCTION pic_forget_requests(interval, interval, interval, integer) IS

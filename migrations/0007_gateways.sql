@@ -265,7 +265,7 @@ REVOKE ALL ON FUNCTION gateway.whole(), gateway.loaded(bigint) FROM PUBLIC;
 ALTER TABLE event DROP CONSTRAINT event_code;
 ALTER TABLE event ADD CONSTRAINT event_code CHECK (code IN (
     'submitted', 'held', 'blocked', 'provisioned', 'rejected', 'withdrawn', 'domain-gained', 'domain-lost',
-    'key-replaced', 'at-risk', 'recovered', 'check-asked', 'live'));
+    'key-replaced', 'at-risk', 'recovered', 'check-asked', 'superseded', 'corrected', 'live'));
 
 ALTER TABLE retention_removed DROP CONSTRAINT retention_removed_kind;
 ALTER TABLE retention_removed ADD CONSTRAINT retention_removed_kind CHECK (
@@ -274,9 +274,12 @@ ALTER TABLE retention_removed ADD CONSTRAINT retention_removed_kind CHECK (
 CREATE OR REPLACE VIEW request_summary AS
 SELECT r.id, r.service_id, r.reference, r.kind, r.deployment, r.state, r.reason, r.submitted_at, r.ended_at,
        EXISTS (SELECT FROM finding f WHERE f.request_id = r.id AND f.severity = 'blocking') AS blocked,
-       EXISTS (SELECT FROM request l WHERE l.service_id = r.service_id AND l.id > r.id AND l.state = 'provisioned')
+       EXISTS (SELECT FROM request l
+               WHERE l.service_id = r.service_id AND l.kind <> 'initiate' AND l.id > r.id AND l.state = 'provisioned')
            AS superseded,
-       (SELECT coalesce(max(e.seq), 0) FROM event e WHERE e.request_id = r.id) AS seq,
+       EXISTS (SELECT FROM event e WHERE e.request_id = r.id AND e.code = 'domain-lost') AS lost,
+       (SELECT true FROM route x WHERE x.service_id = r.service_id LIMIT 1) IS NOT NULL AS holds,
+       (SELECT coalesce(max(e.seq), 1) FROM event e WHERE e.request_id = r.id) AS seq,
        ARRAY(SELECT f.severity FROM finding f WHERE f.request_id = r.id) AS severities,
        coalesce(w.due_at, h.due_at) AS due_at,
        coalesce(w.checked_at, h.checked_at, (SELECT max(f.at) FROM finding f WHERE f.request_id = r.id)) AS checked_at,

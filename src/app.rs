@@ -41,6 +41,7 @@ struct Inner {
     publication: Publication,
     gate: Arc<LoginThrottle>,
     around: Around,
+    draining: CancellationToken,
     stopping: CancellationToken,
 }
 
@@ -80,6 +81,7 @@ impl App {
             db,
             site,
             notifier,
+            draining: CancellationToken::new(),
             stopping,
         }))
     }
@@ -145,14 +147,20 @@ impl App {
     }
 
     /// Makes `/readyz` answer 503 from now on, so that no new requests are sent here.
+    pub fn drain(&self) {
+        self.0.draining.cancel();
+    }
+
+    /// Ends the live streams, as part of stopping; like [`App::drain`] otherwise.
     pub fn stop(&self) {
+        self.drain();
         self.0.stopping.cancel();
     }
 
     /// Whether requests can be answered: the database answers within `patience`, and the portal is
     /// not stopping.
     pub async fn is_ready(&self, patience: Duration) -> bool {
-        !self.0.stopping.is_cancelled() && self.0.db.answers(patience).await
+        !self.0.draining.is_cancelled() && self.0.db.answers(patience).await
     }
 }
 

@@ -9,9 +9,13 @@ mod reach;
 mod serve;
 mod set_up;
 mod staff;
+mod stopping;
 mod sweep;
+mod systemd;
 
-use clap::{Parser, Subcommand};
+use std::{env, ffi::OsString};
+
+use clap::{Arg, CommandFactory as _, Parser, Subcommand};
 
 use crate::{
     config::{Given, Wrong},
@@ -40,8 +44,8 @@ enum Command {
     Check {
         /// SIP domain, like `contoso.com`
         domain: String,
-        /// Access Edge FQDN, like `sip.contoso.com`
-        edge: String,
+        /// Access Edge FQDN, like `sip.contoso.com` [default: the one that the SRV record names]
+        edge: Option<String>,
     },
     /// Manage the accounts of support staff; the portal may be running
     #[command(subcommand)]
@@ -49,6 +53,9 @@ enum Command {
     /// Register the gateways that take the routes; the portal may be running
     #[command(subcommand)]
     Gateway(gateway::Command),
+    /// Bring the database's schema up to date, and do nothing else; the start of the portal and `import` do it
+    /// too, no other command does
+    Migrate,
     /// Run the retention sweep now: delete expired data and search for contact information; exit code 1 when some remains
     Sweep,
     /// Print what is kept for how long, the last sweeps, and the state of the database
@@ -106,6 +113,18 @@ pub enum Failure {
     System(#[from] std::io::Error),
 }
 
+impl Failure {
+    /// The exit code: 78 where a setting is wrong, which trying again does not mend
+    /// (`RestartPreventExitStatus` of the units in `deploy`); 1 for anything else.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Setting(_) => 78,
+            _ => 1,
+        }
+    }
+}
+
 impl Cli {
     /// Runs the command, and returns when it is done.
     ///
@@ -118,12 +137,13 @@ impl Cli {
                 let (filter, format) = self.given.log()?;
                 let config = self.given.config()?;
                 telemetry::init(filter, format);
+                tell_unknown(env::vars_os().map(|(name, _)| name));
                 let writer_runtime = writer_runtime()?;
                 runtime()?.block_on(serve::serve(config, writer_runtime.handle()))
             }
             Command::Check { domain, edge } => {
                 let config = self.given.config()?;
-                runtime()?.block_on(check::check(&config, &domain, &edge))
+                runtime()?.block_on(check::check(&config, &domain, edge.as_deref()))
             }
             Command::Staff(command) => {
                 let (filter, format) = self.given.log()?;
@@ -137,6 +157,7 @@ impl Cli {
                 telemetry::init(filter, format);
                 runtime()?.block_on(command.run(config))
             }
+            Command::Migrate => runtime()?.block_on(reach::migrate(&self.given.config()?)),
             Command::Sweep => runtime()?.block_on(sweep::run(self.given.config()?)),
             Command::Doctor(doctor) => runtime()?.block_on(doctor.run(self.given.config()?)),
             Command::Import(import) => {
@@ -151,6 +172,21 @@ impl Cli {
                 telemetry::init(filter, format);
                 runtime()?.block_on(purge.run(&config.source))
             }
+        }
+    }
+}
+
+/// Warns of variables that look like settings and are none, such as `PIC_TRUSTED_PROXYS`.
+fn tell_unknown(given: impl Iterator<Item = OsString>) {
+    let program = Cli::command();
+    let known: Vec<_> = program.get_arguments().filter_map(Arg::get_env).collect();
+    for name in given {
+        let is_ours = name.as_encoded_bytes().starts_with(b"PIC_");
+        if is_ours && !known.contains(&name.as_os_str()) {
+            tracing::warn!(
+                variable = %name.display(),
+                "there is no setting of this name, so it is ignored: `pic-portal --help` lists all"
+            );
         }
     }
 }

@@ -4,11 +4,18 @@
 //! (`docs/design.md#contract`). They are read once; a wrong value stops the start with a message
 //! that names the variable, the error and an example.
 
-use std::{net::SocketAddr, path::PathBuf, str::FromStr as _, time::Duration};
+mod about;
+mod values;
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 use sqlx::postgres::PgConnectOptions;
 
+pub use self::values::Wrong;
+use self::values::{
+    address, database, duration, duration_or_none, per_minute, resolver, set, wrong, yes,
+};
 use crate::{
     clock::Clocks,
     db::Opening,
@@ -16,7 +23,7 @@ use crate::{
     provisioning::store::Waits,
     readiness::{Mode, ProofMode},
     server::network::Proxies,
-    web::{limit, origin::Origin},
+    web::{about::About, origin::Origin},
 };
 
 /// The settings as given, not looked at yet. An empty value counts as unset.
@@ -43,6 +50,10 @@ pub struct Given {
     /// Address of `/metrics`, for Prometheus; never the public one [default: none]
     #[arg(long, env = "PIC_METRICS_LISTEN", value_name = "ADDR", global = true)]
     pub metrics_listen: Option<String>,
+    /// How long the portal goes on serving after SIGTERM while `/readyz` already says no, so that load
+    /// balancers notice first; longer than the time between two of their checks [default: 0s]
+    #[arg(long, env = "PIC_DRAIN", value_name = "TIME", global = true)]
+    pub drain: Option<String>,
     /// Origin that people see, like `https://federation.contoso.com`; https sets Secure cookies and
     /// HSTS [default: http:// and the address listened on]
     #[arg(long, env = "PIC_PUBLIC_URL", value_name = "URL", global = true)]
@@ -77,6 +88,9 @@ pub struct Given {
     /// [default: msn.com,outlook.com,live.com,hotmail.com]
     #[arg(long, env = "PIC_PLAIN_DOMAINS", value_name = "DOMAINS", global = true)]
     pub plain_domains: Option<String>,
+    /// Who runs the portal, and how the network is reached.
+    #[command(flatten)]
+    pub about: about::AboutGiven,
     /// Readiness checks of DNS and certificates: `enforce` (a request is provisioned
     /// when its checks pass), `advise` (findings are shown, and it is provisioned in any case),
     /// `off` (no checks)
@@ -179,6 +193,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Address of `/metrics`; `None`: it is not served.
     pub metrics_listen: Option<SocketAddr>,
+    /// How long it goes on serving after the signal that stops it.
+    pub drain: Duration,
     /// Origin that people see; `None`: the address listened on.
     pub public_url: Option<Origin>,
     /// Proxies whose `X-Forwarded-For` is trusted.
@@ -195,6 +211,8 @@ pub struct Config {
     pub provider: String,
     /// Domains whose addresses the address tool leaves as they are.
     pub plain_domains: Vec<SipDomain>,
+    /// Who runs the portal, and how the network is reached.
+    pub about: About,
     /// How strict the checks are.
     pub checks: Mode,
     /// When ownership of a domain has to be proven; never `always` where checks are off.
@@ -209,78 +227,6 @@ pub struct Config {
     pub sweep: Duration,
     /// A gateway that has not asked for routes for this long is silent.
     pub gateway_silent: Duration,
-}
-
-/// A wrong setting, in one line that says what to do. Contains no value: some are secrets.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{variable}: {fault}. Example: {variable}={example}")]
-pub struct Wrong {
-    /// The environment variable.
-    pub variable: &'static str,
-    /// What is wrong with its value.
-    pub fault: String,
-    /// An example of a valid value.
-    pub example: &'static str,
-}
-
-fn wrong(variable: &'static str, fault: impl Into<String>, example: &'static str) -> Wrong {
-    Wrong {
-        variable,
-        fault: fault.into(),
-        example,
-    }
-}
-
-/// The value of a setting; an empty one counts as unset.
-fn set(value: Option<&String>) -> Option<&str> {
-    value.map(|v| v.trim()).filter(|v| !v.is_empty())
-}
-
-fn duration(
-    variable: &'static str,
-    value: Option<&String>,
-    default: &'static str,
-) -> Result<Duration, Wrong> {
-    let text = set(value).unwrap_or(default);
-    match humantime::parse_duration(text) {
-        // Longer times exceed the range of the database's dates.
-        Ok(d) if d > Duration::from_hours(10 * 366 * 24) => {
-            Err(wrong(variable, "is longer than ten years", default))
-        }
-        Ok(d) if d.is_zero() => Err(wrong(variable, "is zero", default)),
-        Ok(d) => Ok(d),
-        Err(_) => Err(wrong(
-            variable,
-            "is not a time with a unit (s, m, h, d)",
-            default,
-        )),
-    }
-}
-
-fn address(variable: &'static str, text: &str, example: &'static str) -> Result<SocketAddr, Wrong> {
-    text.parse()
-        .map_err(|_| wrong(variable, "is not an IP address with a port", example))
-}
-
-/// Whether a setting that is off by default is on.
-fn yes(variable: &'static str, value: Option<&String>) -> Result<bool, Wrong> {
-    match set(value) {
-        None | Some("false") => Ok(false),
-        Some("true") => Ok(true),
-        Some(_) => Err(wrong(variable, "is neither true nor false", "true")),
-    }
-}
-
-fn per_minute(
-    variable: &'static str,
-    value: Option<&String>,
-    default: &'static str,
-) -> Result<u32, Wrong> {
-    let number = set(value).unwrap_or(default).parse().ok();
-    number.filter(|n| *n <= limit::HIGHEST).ok_or_else(|| {
-        let fault = format!("is not a number from 0 (no limit) to {}", limit::HIGHEST);
-        wrong(variable, fault, default)
-    })
 }
 
 impl Given {
@@ -333,12 +279,14 @@ impl Given {
             "127.0.0.1:8080",
         )?;
         let checks = self.checks(listen, &source)?;
+        let provider = set(self.provider.as_ref()).unwrap_or("Skype");
         Ok(Config {
             opening: self.opening()?,
             listen,
             metrics_listen: set(self.metrics_listen.as_ref())
                 .map(|text| address("PIC_METRICS_LISTEN", text, "127.0.0.1:9464"))
                 .transpose()?,
+            drain: duration_or_none("PIC_DRAIN", self.drain.as_ref(), "5s")?,
             public_url: set(self.public_url.as_ref())
                 .map(|text| {
                     Origin::parse(text).ok_or_else(|| {
@@ -366,12 +314,13 @@ impl Given {
             try_limit: per_minute("PIC_TRY_LIMIT", self.try_limit.as_ref(), "10")?,
             support: set(self.support.as_ref()).map(str::to_owned),
             notice: set(self.notice.as_ref()).map(str::to_owned),
-            provider: set(self.provider.as_ref()).unwrap_or("Skype").to_owned(),
+            provider: provider.to_owned(),
+            about: self.about.about(provider)?,
             plain_domains: self.plain_domains()?,
             checks,
             proof: self.proof(checks)?,
             checking: Checking {
-                dns: self.dns()?,
+                dns: resolver(self.dns.as_ref())?,
                 private: yes("PIC_CHECK_PRIVATE", self.check_private.as_ref())?,
                 ca: self
                     .check_ca
@@ -415,42 +364,9 @@ impl Given {
         }
     }
 
-    fn dns(&self) -> Result<Option<String>, Wrong> {
-        let Some(server) = set(self.dns.as_ref()) else {
-            return Ok(None);
-        };
-        let named = server.rsplit_once(':').is_some_and(|(host, port)| {
-            !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
-        });
-        if named {
-            return Ok(Some(server.to_owned()));
-        }
-        Err(wrong(
-            "PIC_DNS",
-            "is not a host or address with a port",
-            "192.0.2.53:53",
-        ))
-    }
-
     fn source(&self) -> Result<Source, Wrong> {
-        const EXAMPLE: &str = "postgres://pic@db.contoso.com/pic";
         match set(self.database_url.as_ref()) {
-            Some(url) if !url.starts_with("postgres://") && !url.starts_with("postgresql://") => {
-                Err(wrong(
-                    "DATABASE_URL",
-                    "does not begin with postgres://",
-                    EXAMPLE,
-                ))
-            }
-            Some(url) => PgConnectOptions::from_str(url)
-                .map(|options| Source::Url(Box::new(options)))
-                .map_err(|_| {
-                    wrong(
-                        "DATABASE_URL",
-                        "is not a URL of a PostgreSQL database",
-                        EXAMPLE,
-                    )
-                }),
+            Some(url) => database(url).map(|options| Source::Url(Box::new(options))),
             None => Ok(Source::Private(
                 self.data_dir
                     .clone()

@@ -1,12 +1,12 @@
-//! Opens the portal's database, checks that it is fit, migrates it, and defines the errors of the
-//! database.
+//! Opens the portal's database, checks that it is fit, and migrates it.
 
 pub mod batcher;
+mod error;
 pub mod notify;
 mod pool;
 pub mod private;
 
-use std::{fmt, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use sqlx::{
     ConnectOptions as _, Connection as _, PgConnection,
@@ -15,8 +15,11 @@ use sqlx::{
 };
 use tokio::time::{sleep, timeout};
 
-pub use self::pool::{Again, Held, PgPool, Transaction, budget};
-use crate::{column::Unreadable, secret::Secret};
+pub use self::{
+    error::{Error, Fault, InvalidRow},
+    pool::{Again, Held, PgPool, Transaction, budget},
+};
+use crate::secret::Secret;
 
 /// The schema, in order; applied files never change. Each migration works with the version of the
 /// portal before it and the one after it (expand, then contract).
@@ -38,175 +41,6 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// The advisory lock that lets one process at a time migrate: the letters "pic" and a year.
 const MIGRATION_LOCK: i64 = 0x0070_6963_2026;
-
-// ---------------------------------------------------------------------------------------------
-// What goes wrong
-
-/// An invalid row. It names where the row is, and none of the values in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("impossible value in {table}.{column}, row {id:?}")]
-pub struct InvalidRow {
-    /// Name of the table.
-    pub table: &'static str,
-    /// Name of the column.
-    pub column: &'static str,
-    /// Number of the row, where known.
-    pub id: Option<i64>,
-}
-
-/// Why a database call failed. `Display` and `Debug` name codes and constraints, never a value:
-/// what a person typed must not get into a log.
-#[derive(Clone, thiserror::Error)]
-pub enum Error {
-    /// The database is unreachable, overloaded or read-only; the same call may succeed later.
-    #[error("the database is not available: {0}")]
-    Unavailable(Fault),
-    /// Another transaction changed the same rows at the same time; nothing was changed, so the call
-    /// can be retried.
-    #[error("the database asks to try again: {0}")]
-    Conflict(Fault),
-    /// The database refused the statement; a retry would be refused too.
-    #[error("the database refused: {0}")]
-    Refused(Fault),
-    /// The database holds an invalid row.
-    #[error(transparent)]
-    InvalidRow(#[from] InvalidRow),
-    /// A column of an answer holds what its type does not allow.
-    #[error("impossible value in column {column} of an answer: {fault}")]
-    Unreadable {
-        /// Its name, or its place in the answer from 0.
-        column: String,
-        /// What it should be.
-        fault: Unreadable,
-    },
-}
-
-impl Error {
-    /// Whether the constraint of this name was broken.
-    #[must_use]
-    pub fn breaks(&self, name: &str) -> bool {
-        matches!(self, Self::Refused(Fault::Answer { constraint: Some(broken), .. }) if broken == name)
-    }
-
-    /// Whether a part of the batch may be at fault, so that the rest may succeed without it: true
-    /// unless the cause is a concurrent change of the same rows, or an unreachable or overloaded
-    /// database.
-    #[must_use]
-    pub fn may_be_a_part(&self) -> bool {
-        match self {
-            Self::Refused(_) | Self::InvalidRow(_) | Self::Unreadable { .. } => true,
-            Self::Conflict(_) => false,
-            Self::Unavailable(_) => self.took_too_long(),
-        }
-    }
-
-    /// Whether the statement was cancelled because it took too long.
-    #[must_use]
-    pub fn took_too_long(&self) -> bool {
-        match self {
-            Self::Unavailable(Fault::Answer { code, .. }) => code == "57014",
-            Self::Unavailable(Fault::Connection(kind)) => *kind == std::io::ErrorKind::TimedOut,
-            _ => false,
-        }
-    }
-
-    /// PostgreSQL's error code (SQLSTATE, five characters); empty where there is none.
-    #[must_use]
-    pub fn sqlstate(&self) -> &str {
-        match self {
-            Self::Unavailable(Fault::Answer { code, .. })
-            | Self::Conflict(Fault::Answer { code, .. })
-            | Self::Refused(Fault::Answer { code, .. }) => code,
-            _ => "",
-        }
-    }
-}
-
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// What is known of a database error, without any value in it.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum Fault {
-    /// PostgreSQL answered with an error.
-    #[error("SQLSTATE {code}{}{}", if constraint.is_some() { ", constraint " } else { "" }, constraint.as_deref().unwrap_or_default())]
-    Answer {
-        /// The SQLSTATE, five characters.
-        code: String,
-        /// Name of the constraint, where one was broken.
-        constraint: Option<String>,
-    },
-    /// The connection failed.
-    #[error("{0}")]
-    Connection(std::io::ErrorKind),
-    /// No connection became free in time.
-    #[error("no connection became free in time")]
-    Busy,
-    /// The client library failed.
-    #[error("{0}")]
-    Client(&'static str),
-}
-
-impl Fault {
-    /// Whether the connection was lost, or led to a server that became read-only after a
-    /// switch-over: on a new connection the same call may succeed at once.
-    #[must_use]
-    pub fn is_loss(&self) -> bool {
-        match self {
-            Self::Connection(kind) => *kind != std::io::ErrorKind::TimedOut,
-            Self::Answer { code, .. } => {
-                code == "25006" || code.starts_with("57P") || code.starts_with("08")
-            }
-            Self::Busy | Self::Client(_) => false,
-        }
-    }
-}
-
-impl From<sqlx::Error> for Error {
-    fn from(error: sqlx::Error) -> Self {
-        use sqlx::Error as E;
-        match error {
-            E::Database(answer) => {
-                let code = answer.code().unwrap_or_default().into_owned();
-                let fault = Fault::Answer {
-                    constraint: answer.constraint().map(str::to_owned),
-                    code: code.clone(),
-                };
-                match code.as_str() {
-                    "40001" | "40P01" => Self::Conflict(fault),
-                    // Cancelled or timed out, read-only after a switch-over.
-                    "57014" | "25006" | "55P03" => Self::Unavailable(fault),
-                    code => match &code[..code.len().min(2)] {
-                        // Connection, resources, operator intervention.
-                        "08" | "53" | "57" => Self::Unavailable(fault),
-                        _ => Self::Refused(fault),
-                    },
-                }
-            }
-            E::Io(io) => Self::Unavailable(Fault::Connection(io.kind())),
-            E::Tls(_) => Self::Unavailable(Fault::Client("TLS failed")),
-            E::PoolTimedOut => Self::Unavailable(Fault::Busy),
-            E::PoolClosed => Self::Unavailable(Fault::Client("the pool is closed")),
-            E::WorkerCrashed => Self::Unavailable(Fault::Client("a worker crashed")),
-            E::Protocol(_) => Self::Unavailable(Fault::Client("the protocol was broken")),
-            E::RowNotFound => Self::Refused(Fault::Client("a row is missing")),
-            E::ColumnDecode { index, source } => Self::Unreadable {
-                column: index.trim_matches('"').to_owned(),
-                fault: source
-                    .downcast_ref()
-                    .copied()
-                    .unwrap_or(Unreadable("value of the column's type")),
-            },
-            E::Decode(_) | E::ColumnNotFound(_) | E::TypeNotFound { .. } => {
-                Self::Refused(Fault::Client("a row could not be read"))
-            }
-            _ => Self::Refused(Fault::Client("the client library failed")),
-        }
-    }
-}
 
 /// Why the portal does not start on a database. Each text is one line and says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -236,9 +70,18 @@ pub enum OpenError {
     Unsafe(&'static str),
     /// The schema could not be brought up to date.
     #[error(
-        "the database's schema could not be brought up to date: {0}. The user of DATABASE_URL must be allowed to create tables"
+        "the database's schema could not be brought up to date: {0}. Where the role of DATABASE_URL may not create tables, run `pic-portal migrate` as one that may"
     )]
     Migrate(String),
+    /// The schema is older than this version of the portal, and this command does not migrate.
+    #[error(
+        "the database's schema is at {at}, and this version of the portal needs {}. Run `pic-portal migrate`, or start this version of the portal: nothing else changes the schema",
+        newest()
+    )]
+    Behind {
+        /// The newest migration that was applied; 0: none.
+        at: i64,
+    },
     /// The schema is that of a version from before the first release, which is not migrated.
     #[error(
         "the database was made by a development version of the portal, and its tables are not those of this version. Point DATABASE_URL at an empty database, or without it empty PIC_DATA_DIR: nothing comes over from a development version"
@@ -248,9 +91,6 @@ pub enum OpenError {
     #[error("another process has been migrating the database for {} s. Wait for it, or stop it, and start again", .0.as_secs())]
     MigrationLocked(Duration),
 }
-
-// ---------------------------------------------------------------------------------------------
-// Opening
 
 /// How a database is to be opened.
 #[derive(Clone, Copy, Debug)]
@@ -278,6 +118,26 @@ impl Database {
     ///
     /// [`OpenError`]; nothing is left half done then.
     pub async fn open(options: PgConnectOptions, opening: &Opening) -> Result<Self, OpenError> {
+        Self::connect(options, opening, true).await
+    }
+
+    /// Like [`Database::open`], and leaves the schema as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]; [`OpenError::Behind`] when the schema is older than this version.
+    pub async fn open_migrated(
+        options: PgConnectOptions,
+        opening: &Opening,
+    ) -> Result<Self, OpenError> {
+        Self::connect(options, opening, false).await
+    }
+
+    async fn connect(
+        options: PgConnectOptions,
+        opening: &Opening,
+        migrates: bool,
+    ) -> Result<Self, OpenError> {
         // sqlx would log each statement. Ours carry no values, but the log would be long and of no
         // use.
         let options = options
@@ -285,7 +145,12 @@ impl Database {
             .disable_statement_logging();
         let mut connection = in_time(connect(&options)).await?;
         in_time(fit(&mut connection, opening)).await?;
-        migrate(&options, connection).await?;
+        match in_time(up_to_date(&mut connection)).await {
+            // A role that may not create tables can run the portal then.
+            Ok(()) => in_time(async { connection.close().await.map_err(unreachable) }).await?,
+            Err(OpenError::Behind { .. }) if migrates => migrate(&options, connection).await?,
+            Err(error) => return Err(error),
+        }
         let pool = PgPool::new(options, opening.pool);
         let secret = sqlx::query_scalar!("SELECT value FROM secret")
             .fetch_one(pool.retrying())
@@ -304,7 +169,8 @@ impl Database {
         Ok(Self { pool, secret })
     }
 
-    /// Whether the server answers within `patience` and accepts writes.
+    /// Whether the server answers within `patience` and accepts writes. Whether its disk has room is
+    /// tried only after it was full: a statement that writes would be too much for every probe.
     pub async fn answers(&self, patience: Duration) -> bool {
         let pool = self.pool.clone().within(patience);
         let read_only = sqlx::query_scalar!(
@@ -319,9 +185,27 @@ impl Database {
                     // after a switch-over.
                     self.pool.renew();
                 }
-                !read_only
+                !read_only && (!self.pool.was_full() || room(&pool).await.is_ok())
             }
             Err(_) => false,
+        }
+    }
+}
+
+/// Tries whether the server's disk has room, by a temporary table that is gone at once.
+///
+/// # Errors
+///
+/// [`Error`], of which [`Error::is_disk_full`] tells more. A role without the right to make temporary
+/// tables cannot try, and gets none.
+pub async fn room(pool: &PgPool) -> Result<(), Error> {
+    let table = "CREATE TEMPORARY TABLE pic_room ON COMMIT DROP AS SELECT generate_series(1, 1000)";
+    let tried = sqlx::query(table).persistent(false).execute(pool).await;
+    match tried.map_err(Error::from) {
+        Err(error) if error.sqlstate() != "42501" => Err(error),
+        _ => {
+            pool.has_room();
+            Ok(())
         }
     }
 }
@@ -374,6 +258,40 @@ async fn fit(connection: &mut PgConnection, opening: &Opening) -> Result<(), Ope
         }
         if row.no_synchronous_commit {
             return Err(OpenError::Unsafe("synchronous_commit"));
+        }
+    }
+    Ok(())
+}
+
+/// The newest migration that this program knows.
+#[must_use]
+pub fn newest() -> i64 {
+    let versions = MIGRATOR.iter().map(|migration| migration.version);
+    versions.max().unwrap_or_default()
+}
+
+/// Checks that the database has all migrations of this program; it may have newer ones too.
+async fn up_to_date(connection: &mut PgConnection) -> Result<(), OpenError> {
+    // The table belongs to the migrator, and does not exist when queries are checked at build time.
+    let applied: Result<Vec<(i64, Vec<u8>)>, _> =
+        sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations WHERE success")
+            .persistent(false)
+            .fetch_all(connection)
+            .await;
+    let applied: HashMap<i64, Vec<u8>> = match applied.map_err(Error::from) {
+        Ok(applied) => applied.into_iter().collect(),
+        Err(error) if error.sqlstate() == "42P01" => HashMap::new(),
+        Err(error) => return Err(OpenError::Connect(error)),
+    };
+    for migration in MIGRATOR.iter() {
+        match applied.get(&migration.version) {
+            Some(checksum) if **checksum == *migration.checksum => {}
+            // Files of a release never change, so this one was applied by no release.
+            Some(_) => return Err(OpenError::Development),
+            None => {
+                let at = applied.keys().copied().max().unwrap_or_default();
+                return Err(OpenError::Behind { at });
+            }
         }
     }
     Ok(())

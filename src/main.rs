@@ -21,7 +21,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("pic-portal: {failure}");
-            ExitCode::FAILURE
+            failure.exit_code().into()
         }
     }
 }

@@ -280,10 +280,10 @@ impl Asked {
         }
     }
 
-    /// SHA-256 of the content, the same however it was typed: tells a retry from another request
-    /// under the same submission id.
+    /// The first half of the SHA-256 of the content, the same however it was typed: tells a retry
+    /// from another request under the same submission id.
     #[must_use]
-    pub fn content_hash(&self) -> [u8; 32] {
+    pub fn content_hash(&self) -> [u8; 16] {
         let mut hash = Sha256::new();
         let mut part = |text: &str| {
             hash.update(text);
@@ -305,7 +305,9 @@ impl Asked {
                 part(domain.as_str());
             }
         }
-        hash.finalize().into()
+        let mut half = [0; 16];
+        half.copy_from_slice(&hash.finalize()[..16]);
+        half
     }
 }
 

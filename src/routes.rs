@@ -33,7 +33,8 @@ pub fn table() -> Vec<Route<App>> {
         Route::new(Open, "/").get(pages::start),
         Route::new(Page, "/requests/new")
             .get(pages::form)
-            .post(pages::send_form),
+            .post(pages::send_form)
+            .kept(),
         Route::new(Page, "/requests/{reference}").get(pages::status),
         Route::new(Page, "/requests/{reference}/receipt").get(pages::receipt),
         Route::new(Page, "/requests/{reference}/receipt.txt").get(pages::receipt_text),
@@ -45,15 +46,17 @@ pub fn table() -> Vec<Route<App>> {
         Route::new(Page, "/requests/{reference}/withdraw")
             .post(pages::withdraw)
             .guarded(),
-        Route::new(Page, "/status").get(pages::find),
+        Route::new(Page, "/status").get(pages::find).kept(),
         Route::new(Page, "/check")
             .get(pages::check_form)
-            .post(pages::check),
+            .post(pages::check)
+            .kept(),
         Route::new(Open, "/help").get(help::contents),
         Route::new(Open, "/help/{topic}").get(help::topic),
         Route::new(Page, "/help/address")
             .get(help::address)
-            .post(help::write_address),
+            .post(help::write_address)
+            .kept(),
         Route::new(Open, "/help/reasons/{reason}").get(help::reason),
         Route::new(Open, "/help/findings/{code}").get(help::finding),
         Route::new(Page, "/service")
@@ -64,7 +67,9 @@ pub fn table() -> Vec<Route<App>> {
         Route::new(Page, "/service/routes.csv").get(service::routes_csv),
         Route::new(Page, "/service/edit")
             .get(service::edit)
-            .post(service::send_edit),
+            .post(service::send_edit)
+            .guarded()
+            .kept(),
         Route::new(Page, "/service/cancel")
             .get(service::cancel)
             .post(service::send_cancel),

@@ -74,6 +74,8 @@ pub struct HttpServer {
     admission: Arc<Admission>,
     bodies: Bodies,
     refusers: Arc<Semaphore>,
+    /// Ends each connection after its next answer.
+    draining: CancellationToken,
     /// Closes all connections at once.
     cut: CancellationToken,
 }
@@ -86,6 +88,7 @@ impl HttpServer {
             admission: Admission::new(&limits),
             bodies: Bodies::new(&limits),
             refusers: Arc::new(Semaphore::new(limits.refusals)),
+            draining: CancellationToken::new(),
             cut: CancellationToken::new(),
             limits,
         }
@@ -104,6 +107,12 @@ impl HttpServer {
         self.bodies.held()
     }
 
+    /// From now on each answer over HTTP/1.1 ends its connection: what a proxy keeps for later is
+    /// gone before the server stops, and new connections are still served.
+    pub fn drain(&self) {
+        self.draining.cancel();
+    }
+
     /// Serves `router` on `listener` until `stop`.
     ///
     /// Then requests in progress are answered and idle connections closed. A client that connects
@@ -115,6 +124,7 @@ impl HttpServer {
             router,
             limits: self.limits.clone(),
             bodies: self.bodies.clone(),
+            draining: self.draining.clone(),
             stop: stop.clone(),
         });
         let before = TaskTracker::new();

@@ -34,7 +34,7 @@ pub enum Topic {
 /// The contents page: groups of topics in the order in which people need them.
 pub const CONTENTS: &[(&str, &[Topic])] = &[
     (
-        "Before you ask",
+        "Before you request",
         &[
             Topic::WhatPeopleGet,
             Topic::Eligibility,
@@ -81,7 +81,7 @@ impl Topic {
     pub const fn title(self) -> &'static str {
         match self {
             Self::WhatPeopleGet => "What people get, and who does what",
-            Self::Eligibility => "Who can ask for federation",
+            Self::Eligibility => "Who can request federation",
             Self::AgreementNumber => "Which number to give",
             Self::EdgesAndDomains => "Access Edges and SIP domains",
             Self::DnsAndCertificate => "DNS records and certificate",
@@ -101,29 +101,33 @@ impl Topic {
     pub const fn summary(self) -> &'static str {
         match self {
             Self::WhatPeopleGet => {
-                "Messages, calls, presence. What is left for you, your users and their contacts to do."
+                "Messages, calls, presence. What you, your users and their contacts have to do."
             }
             Self::Eligibility => {
-                "Server versions, licences, hybrid deployments. Who has no need to ask."
+                "Server versions, licences, hybrid deployments. Who does not need this portal."
             }
-            Self::AgreementNumber => {
-                "Four programmes, four numbers, and the slips that are easily made."
-            }
+            Self::AgreementNumber => "Four programmes, four numbers, and common mistakes.",
             Self::EdgesAndDomains => "What each is, and how they belong together.",
             Self::DnsAndCertificate => {
                 "The record to publish, ready to copy, and what the certificate has to hold."
             }
-            Self::SplitDomain => "Three steps in order, and what to do if the order was reversed.",
+            Self::SplitDomain => "Three steps in order, and what to do if the order was wrong.",
             Self::PersonalAccounts => {
-                "Some people will have to rename an account. Tell them before you ask."
+                "Some people will have to rename an account. Tell them first."
             }
-            Self::Times => "What is promised, when a request ends, and what takes days.",
+            Self::Times => "How long a request takes at most, and when it ends.",
             Self::AfterProvisioning => "The commands for your server, ready to copy.",
             Self::Address => "A tool: how your users type the address of a Microsoft account.",
             Self::Providers => "What is open, what closed when, and what this portal is for.",
             Self::WhatIsKept => "No names, no email addresses, no phone numbers, and why.",
             Self::LostKey => "Nobody can show it again. What you can do instead.",
         }
+    }
+
+    /// Whether it is about consumer accounts of Microsoft, which not every network has.
+    #[must_use]
+    pub const fn is_of_consumer_accounts(self) -> bool {
+        matches!(self, Self::PersonalAccounts | Self::Address)
     }
 
     /// The topics to read next.

@@ -1,5 +1,6 @@
 //! What is the same for every response: headers, error pages, the frame of pages, assets.
 
+pub mod about;
 pub mod accept;
 pub mod assets;
 pub mod client;

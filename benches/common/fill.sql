@@ -6,7 +6,6 @@
 SET session_replication_role = replica;
 -- next
 INSERT INTO service (id, created_at, programme, number, token, key_hash)
-OVERRIDING SYSTEM VALUE
 SELECT n, pic_now() - interval '400 days' * (1 - n::float8 / $ALL),
        CASE WHEN n % 1000 = 999 THEN 'high_volume'
             ELSE (ARRAY['volume_licensing', 'partner_network', 'service_provider'])[1 + n % 3] END,
@@ -14,26 +13,24 @@ SELECT n, pic_now() - interval '400 days' * (1 - n::float8 / $ALL),
 FROM generate_series($FROM, $TO) AS n;
 -- next
 INSERT INTO request (id, service_id, submitted_at, ended_at, reference, kind, deployment, state, reason,
-                     submission_hash, content_hash)
+                     content_hash)
 OVERRIDING SYSTEM VALUE
 SELECT n, n, at, CASE WHEN state <> 'pending' THEN at + interval '1 second' END,
        'PIC' || regexp_replace(upper(left(md5(n::text), 16)), '(.{4})', '-\1', 'g'),
        'initiate', 'on_premises', state, CASE state WHEN 'rejected' THEN 'policy' END,
-       sha256(n::text::bytea), sha256(n::text::bytea)
+       substr(sha256(n::text::bytea), 1, 16)
 FROM (SELECT n, pic_now() - interval '400 days' * (1 - n::float8 / $ALL) AS at,
              CASE WHEN n > $ALL * 0.925 AND n % 3 > 0 THEN 'pending'
                   WHEN n % 100 < 6 THEN 'rejected' WHEN n % 100 < 10 THEN 'withdrawn'
                   ELSE 'provisioned' END AS state
       FROM generate_series($FROM, $TO) AS n) r;
 -- next
-INSERT INTO request_edge SELECT n, 1, 'sip.d' || n || '.city' || n % 1000 || '.land.example' FROM generate_series($FROM, $TO) AS n;
--- next
 INSERT INTO request_route
-SELECT n, 1, p || 'd' || n || '.city' || n % 1000 || '.land.example' FROM generate_series($FROM, $TO) AS n, (VALUES (''), ('it.')) AS v (p);
+SELECT n, 1, place, 'sip.d' || n || '.city' || n % 1000 || '.land.example', p || 'd' || n || '.city' || n % 1000 || '.land.example'
+FROM generate_series($FROM, $TO) AS n, (VALUES ('', 1), ('it.', 2)) AS v (p, place);
 -- next
 INSERT INTO event (request_id, seq, at, actor, code)
-SELECT id, 1, submitted_at, 'administrator', 'submitted' FROM request WHERE id BETWEEN $FROM AND $TO
-UNION ALL SELECT id, 2, ended_at, 'portal', state FROM request WHERE id BETWEEN $FROM AND $TO AND state <> 'pending';
+SELECT id, 2, ended_at, 'portal', state FROM request WHERE id BETWEEN $FROM AND $TO AND state <> 'pending';
 -- next
 INSERT INTO work (request_id, due_at) SELECT id, pic_now() FROM request WHERE id BETWEEN $FROM AND $TO AND state = 'pending';
 -- next
@@ -41,8 +38,8 @@ INSERT INTO watch (request_id, due_at, checked_at)
 SELECT id, pic_now(), pic_now() FROM request WHERE id BETWEEN $FROM AND $TO AND state = 'provisioned';
 -- next
 INSERT INTO route
-SELECT d.sip_domain, e.access_edge, r.service_id, r.id, r.ended_at
-FROM request r JOIN request_route d ON d.request_id = r.id JOIN request_edge e ON e.request_id = r.id
+SELECT d.sip_domain, d.access_edge, r.service_id, r.id, r.ended_at
+FROM request r JOIN request_route d ON d.request_id = r.id
 WHERE r.id BETWEEN $FROM AND $TO AND r.state = 'provisioned';
 -- next
 INSERT INTO finding (request_id, code, subject, severity, at)

@@ -11,7 +11,6 @@ use std::{
 use pic_portal::{
     db::Database,
     request::{Asked, form::RequestForm, reference::SubmissionId, store::Submission},
-    secret::ManagementKey,
 };
 
 static NEXT: AtomicUsize = AtomicUsize::new(0);
@@ -32,10 +31,6 @@ pub(crate) fn submission(db: &Database) -> Submission {
         terms: "on".into(),
         ..RequestForm::blank()
     };
-    let id = SubmissionId::random();
-    Submission {
-        asked: Asked::Initiate(form.check().expect("a whole form").wanted),
-        key: ManagementKey::derive(&db.secret, id.as_bytes()),
-        id,
-    }
+    let asked = Asked::Initiate(form.check().expect("a whole form").wanted);
+    Submission::new(&db.secret, &SubmissionId::random(), asked)
 }

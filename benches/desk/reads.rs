@@ -18,7 +18,6 @@ const PROMISE: Duration = Duration::from_hours(48);
 const GREAT: &[&str] = &[
     "request",
     "service",
-    "request_edge",
     "request_route",
     "route",
     "event",

@@ -16,6 +16,7 @@
 )]
 
 mod bare;
+mod express;
 mod figures;
 mod footprint;
 mod http;
@@ -30,6 +31,7 @@ mod statements;
 mod submits;
 mod transitions;
 mod wait;
+mod yardstick;
 
 use std::{env, time::Duration};
 

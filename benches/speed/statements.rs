@@ -14,8 +14,8 @@ const LOOK_UP: &str = include_str!("../../src/request/load.sql");
 const STEP: usize = 500;
 
 /// Values of a request of one edge and two domains, in the order of [`SUBMIT`]'s parameters: the
-/// array's type, and one element of it, where `$id` is the request's number. The last six have an
-/// element for each edge, or for each domain: `$place` is the request's index in the array.
+/// array's type, and one element of it, where `$id` is the request's number. The last five have an
+/// element for each domain: `$place` is the request's index in the array.
 const VALUES: [(&str, &[&str]); 16] = [
     ("text[]", &["'initiate'"]),
     ("bigint[]", &["NULL"]),
@@ -25,13 +25,22 @@ const VALUES: [(&str, &[&str]); 16] = [
     ("bytea[]", &["sha256(('key' || $id)::bytea)"]),
     ("text[]", &[REFERENCE]),
     ("text[]", &["'on_premises'"]),
-    ("bytea[]", &["sha256(('submission' || $id)::bytea)"]),
-    ("bytea[]", &["sha256(('content' || $id)::bytea)"]),
-    ("bigint[]", &["$place"]),
-    ("smallint[]", &["1"]),
-    ("text[]", &["'sip.s' || $id || '.example'"]),
+    (
+        "bytea[]",
+        &["substr(sha256(('content' || $id)::bytea), 1, 16)"],
+    ),
+    ("bigint[]", &["NULL"]),
+    ("text[]", &["NULL"]),
     ("bigint[]", &["$place", "$place"]),
     ("smallint[]", &["1", "1"]),
+    ("smallint[]", &["1", "2"]),
+    (
+        "text[]",
+        &[
+            "'sip.s' || $id || '.example'",
+            "'sip.s' || $id || '.example'",
+        ],
+    ),
     (
         "text[]",
         &["'s' || $id || '.example'", "'it.s' || $id || '.example'"],

@@ -14,12 +14,14 @@ use uuid::Uuid;
 
 use super::{
     Bench,
+    express::Express,
     figures::{Goal, Line, Rounds, Times, figure, in_turn, short},
     http::Answer,
     load::{self, Asks, Outcome, Verdict},
     pgbench::Plan,
     portal::Portal,
     statements::submit_script,
+    yardstick::Yardstick,
 };
 
 /// Sends complete, valid forms, each for domains that no other form uses.
@@ -173,26 +175,30 @@ impl Held {
 /// connections is `pgbench` with as many, or with 32 where that is faster.
 pub(crate) async fn throughput(bench: &Bench) -> Vec<Line> {
     let mut portal = Submitting::start(bench, "p1").await;
-    let mut sql = Yardstick {
-        bench,
-        options: bench.server.database("p1_sql").await,
-        pool: bench.pool("p1_sql").await,
-        stored: 0,
-    };
+    let mut sql = Yardstick::on(bench, "p1_sql").await;
+    let express = Express::start(bench, "p1_express").await;
     let mut lines = Vec::new();
-    let sizes = [(32, 2.0), (512, 4.0)];
+    let sizes = [(32, 2.6), (512, 4.0)];
     for (connections, goal) in sizes.into_iter().take(bench.of(2, 1)) {
         let few = connections == 32;
-        let [mut whole, mut alone, mut single, mut sliced] = [(); 4].map(|()| Rounds::default());
+        let [mut whole, mut alone, mut single, mut sliced, mut by_express] =
+            [(); 5].map(|()| Rounds::default());
         for round in 0..bench.rounds() {
             let mut by_one = [0.0_f64; 2];
-            for place in in_turn(round, 5) {
+            for place in in_turn(round, 6) {
                 match place {
                     0 => whole.push(portal.load(bench, connections, false).await),
                     1 => alone.push(portal.load(bench, connections, true).await),
                     2 => by_one[0] = sql.rate(1, 32, (1, 2)).await,
                     3 if few => {}
                     3 => by_one[1] = sql.rate(1, connections, (3, 3)).await,
+                    4 => {
+                        if let Some(express) = &express {
+                            let (span, submits) = (bench.span(0.5, 2.5), Submits::default());
+                            let load = load::closed(express.address, connections, span, &submits);
+                            by_express.push(load.await.rate());
+                        }
+                    }
                     _ => sliced.push(sql.rate(MEMBERS, WRITERS, (1, 2)).await),
                 }
             }
@@ -209,54 +215,24 @@ pub(crate) async fn throughput(bench: &Bench) -> Vec<Line> {
             Line::ratio(&held, Goal::None, &alone, (&by_one, &single)),
             Line::ratio(&held, Goal::None, &alone, (&by_many, &sliced)),
         ]);
+        if express.is_some() {
+            let by_express = ("Express and pg in two workers, the same form", &by_express);
+            lines.push(Line::ratio(
+                &measure,
+                Goal::AtLeast(3.5),
+                &whole,
+                by_express,
+            ));
+        }
     }
-    sql.pool.close().await;
+    sql.close().await;
     portal.stop().await;
     lines
-}
-
-/// A database that `pgbench` submits to.
-struct Yardstick<'a> {
-    bench: &'a Bench,
-    options: PgConnectOptions,
-    pool: PgPool,
-    /// How many requests it has.
-    stored: usize,
-}
-
-impl Yardstick<'_> {
-    /// Requests stored a second, `members` by each call.
-    async fn rate(&mut self, members: usize, connections: usize, seconds: (u32, u32)) -> f64 {
-        let plan = Plan {
-            script: &submit_script(members),
-            connections,
-            seconds: self.bench.seconds(seconds.0, seconds.1),
-            rate: None,
-        };
-        let told = self.bench.pgbench.run(&self.options, plan).await;
-        self.stored += told.all * members;
-        assert_whole(&self.pool, self.stored).await;
-        told.rate * figure(members)
-    }
 }
 
 /// Requests in each call, and connections, at which PostgreSQL stores most (`docs/performance.md`).
 const MEMBERS: usize = 64;
 const WRITERS: usize = 8;
-
-/// Checks that the yardstick did the same work: each request is complete.
-async fn assert_whole(pool: &PgPool, requests: usize) {
-    let stored: Vec<i64> = sqlx::query_scalar(
-        "SELECT ARRAY[(SELECT count(*) FROM request), (SELECT count(*) FROM service), (SELECT count(*) FROM work),
-                      (SELECT count(*) FROM event), (SELECT count(*) FROM request_edge),
-                      (SELECT count(*) FROM request_route) / 2]",
-    )
-    .fetch_one(pool)
-    .await
-    .expect("numbers");
-    let requests = i64::try_from(requests).expect("few");
-    assert_eq!(stored, [requests; 6], "what the yardstick stored");
-}
 
 /// P2: flushes and bytes of the write-ahead log for each submit, with the background task held,
 /// because it has flushes of its own.

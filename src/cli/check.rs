@@ -56,18 +56,28 @@ async fn checker(config: &Config, clock: &Clock) -> Result<Checker, Failure> {
     Ok(Checker::new(dns, tls, reach, clock.clone()))
 }
 
-/// `pic-portal check DOMAIN EDGE`: checks as the portal would, whatever `PIC_CHECKS` says, and
-/// needs no database.
-pub(super) async fn check(config: &Config, domain: &str, edge: &str) -> Result<(), Failure> {
+/// `pic-portal check DOMAIN [EDGE]`: checks as the portal would, whatever `PIC_CHECKS` says, and
+/// needs no database. Without an edge it checks the one that the SRV record names.
+pub(super) async fn check(
+    config: &Config,
+    domain: &str,
+    edge: Option<&str>,
+) -> Result<(), Failure> {
     let refused = |error: crate::names::NameError| Failure::Refused(error.to_string());
-    let routes = [EdgeRoutes {
-        edge: AccessEdge::parse(edge).map_err(refused)?,
-        domains: vec![SipDomain::parse(domain).map_err(refused)?],
-    }];
-    let report = checker(config, &Clock::system())
-        .await?
-        .check(&routes, BUDGET)
-        .await;
+    let domain = SipDomain::parse(domain).map_err(refused)?;
+    let edge = edge.map(AccessEdge::parse).transpose().map_err(refused)?;
+    let checker = checker(config, &Clock::system()).await?;
+    let (routes, report) = match edge {
+        None => checker.check_alone(&[domain], BUDGET).await,
+        Some(edge) => {
+            let routes = vec![EdgeRoutes {
+                edge,
+                domains: vec![domain],
+            }];
+            let report = checker.check(&routes, BUDGET).await;
+            (routes, report)
+        }
+    };
     let teller = Teller::new(&config.provider, Mode::Enforce, &routes);
     for finding in &report.findings {
         say(&told(&teller, finding));
@@ -81,7 +91,7 @@ pub(super) async fn check(config: &Config, domain: &str, edge: &str) -> Result<(
     Err(Failure::Refused(if report.unfinished > 0 {
         "not all checks finished in time".into()
     } else {
-        "not ready: see what is to be mended above".into()
+        "not ready: see above what to fix".into()
     }))
 }
 

@@ -6,8 +6,10 @@ use serde_json::{Value, json};
 use super::{Failure, reach, say};
 use crate::{
     config::Config,
-    db::MIGRATOR,
+    db::{self, newest},
     gateway::store::{self as gateways, Gateway},
+    names::Fqdn,
+    readiness::Mode,
     retention::{
         KEPT, RULE, Run,
         health::{self, Health},
@@ -15,6 +17,9 @@ use crate::{
         wording::{self, Terms},
     },
 };
+
+/// Where administrators are to act and cannot know how.
+const NO_PROXY: &str = "  warning: PIC_PROXY_FQDN is not set: the pages tell administrators to ask for the server that they have to add";
 
 /// How many sweeps are printed.
 const RUNS: u32 = 10;
@@ -31,7 +36,7 @@ impl Doctor {
     ///
     /// # Errors
     ///
-    /// [`Failure`] when the database cannot be reached or read.
+    /// [`Failure`] when the database cannot be reached or read, or takes no writes.
     pub(super) async fn run(self, config: Config) -> Result<(), Failure> {
         let reached = reach::database(&config).await?;
         let pool = &reached.db.pool;
@@ -40,11 +45,12 @@ impl Doctor {
                 store::last_runs(pool, RUNS).await?,
                 health::health(pool).await?,
                 gateways::list(pool).await?,
+                db::room(pool).await,
             ))
         };
-        let seen: Result<_, crate::db::Error> = seen.await;
+        let seen: Result<_, db::Error> = seen.await;
         reached.close().await?;
-        let (runs, health, gateways) =
+        let (runs, health, gateways, room) =
             seen.map_err(|error| Failure::Sweep(format!("the database cannot be read: {error}")))?;
         let terms = Terms {
             sweep: config.sweep,
@@ -54,9 +60,11 @@ impl Doctor {
             let mut report = wording::report(terms, &runs, true);
             report["database"] = machine(&health, config.opening.pool);
             report["gateways"] = gateways.iter().map(of_gateway).collect();
+            report["database"]["takes_writes"] = room.is_ok().into();
             report["settings"] = json!({
                 "checks": config.checks.as_str(),
                 "proof": config.proof.as_str(),
+                "proxy_fqdn": config.about.proxy.as_ref().map(Fqdn::as_str),
             });
             say(&report.to_string());
         } else {
@@ -72,8 +80,15 @@ impl Doctor {
                 config.checks.as_str(),
                 config.proof.as_str()
             ));
+            if config.checks == Mode::Enforce && config.about.proxy.is_none() {
+                say(NO_PROXY);
+            }
         }
-        Ok(())
+        room.map_err(|error| {
+            Failure::Sweep(format!(
+                "the database takes nothing new: {error}. Submits are answered 503 until it does"
+            ))
+        })
     }
 }
 
@@ -85,15 +100,6 @@ fn of_gateway(gateway: &Gateway) -> Value {
         "behind": gateway.behind(),
         "heard_at": gateway.heard_at,
     })
-}
-
-/// The newest migration that this program knows.
-fn newest() -> i64 {
-    MIGRATOR
-        .iter()
-        .map(|migration| migration.version)
-        .max()
-        .unwrap_or_default()
 }
 
 fn machine(health: &Health, pool: u32) -> Value {

@@ -3,11 +3,14 @@
 use sqlx::postgres::PgConnectOptions;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Failure, serve::start_private};
+use super::{
+    Failure, say,
+    serve::{recovered, start_private},
+};
 use crate::{
     config::{Config, Source},
     db::{
-        Database,
+        self, Database,
         private::{self, PrivatePostgres, StartError},
     },
 };
@@ -27,7 +30,10 @@ async fn server(source: &Source) -> Result<(PgConnectOptions, Option<PrivatePost
         Source::Private(dir) => dir.clone(),
     };
     match start_private(dir).await {
-        Ok((options, server)) => Ok((options, Some(server))),
+        Ok((options, server)) => {
+            recovered(&options).await?;
+            Ok((options, Some(server)))
+        }
         Err(Failure::Private(StartError::AlreadyRuns { dir, process })) => {
             let running = private::connect_to_running(&dir);
             Ok((
@@ -39,10 +45,10 @@ async fn server(source: &Source) -> Result<(PgConnectOptions, Option<PrivatePost
     }
 }
 
-/// Opens the portal's database.
+/// Opens the portal's database, and leaves its schema as it is.
 pub(super) async fn database(config: &Config) -> Result<Reached, Failure> {
     let (options, private) = server(&config.source).await?;
-    match Database::open(options, &config.opening).await {
+    match Database::open_migrated(options, &config.opening).await {
         Ok(db) => Ok(Reached { db, private }),
         Err(error) => {
             stop(private).await?;
@@ -57,6 +63,17 @@ impl Reached {
         self.db.pool.close().await;
         stop(self.private).await
     }
+}
+
+/// The command `migrate`: brings the schema up to date, and nothing else.
+pub(super) async fn migrate(config: &Config) -> Result<(), Failure> {
+    with_database(&config.source, |options| async move {
+        let db = Database::open(options, &config.opening).await?;
+        db.pool.close().await;
+        say(&format!("the schema is at {} or newer", db::newest()));
+        Ok(())
+    })
+    .await
 }
 
 /// Runs `work` with connections of its own. SIGINT and SIGTERM end it at any point.

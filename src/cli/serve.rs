@@ -3,14 +3,10 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use sqlx::postgres::PgConnectOptions;
-use tokio::{
-    net::TcpListener,
-    runtime::Handle,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::{net::TcpListener, runtime::Handle};
 use tokio_util::sync::CancellationToken;
 
-use super::{Failure, check, say, set_up};
+use super::{Failure, check, say, set_up, stopping::Stopping, systemd};
 use crate::{
     app::App,
     clock::Clock,
@@ -37,19 +33,8 @@ use crate::{
 /// Runs the portal until SIGINT or SIGTERM: no request is cut off, and a private PostgreSQL is
 /// stopped with it.
 pub(super) async fn serve(config: Config, writer_runtime: &Handle) -> Result<(), Failure> {
-    let stop = CancellationToken::new();
     // Before anything is started, so that a signal during the start stops it cleanly too.
-    let (mut terminate, mut interrupt) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
-    tokio::spawn({
-        let stop = stop.clone();
-        async move {
-            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-            stop.cancel();
-        }
-    });
+    let stopping = Stopping::on_signals(config.drain)?;
     // The address first: if it is in use, nothing else has been started yet.
     let listener = listen_at(config.listen)?;
     let metrics = config.metrics_listen.map(listen_at).transpose()?;
@@ -63,12 +48,15 @@ pub(super) async fn serve(config: Config, writer_runtime: &Handle) -> Result<(),
             (options, Some(server))
         }
     };
-    let served = match stop
-        .run_until_cancelled(Database::open(options, &config.opening))
-        .await
-    {
+    let opened = async {
+        if private.is_some() {
+            recovered(&options).await?;
+        }
+        Ok(Database::open(options, &config.opening).await?)
+    };
+    let served = match stopping.draining.run_until_cancelled(opened).await {
         None => Ok(()),
-        Some(Err(error)) => Err(error.into()),
+        Some(Err(error)) => Err(error),
         Some(Ok(db)) => {
             let listeners = (listener, metrics);
             serve_on(
@@ -78,7 +66,7 @@ pub(super) async fn serve(config: Config, writer_runtime: &Handle) -> Result<(),
                 (checks, clock),
                 private.as_ref(),
                 writer_runtime,
-                stop,
+                stopping,
             )
             .await
         }
@@ -111,6 +99,12 @@ pub(super) async fn start_private(
     Ok((options, server))
 }
 
+/// Waits until the private PostgreSQL takes writes.
+pub(super) async fn recovered(options: &PgConnectOptions) -> Result<(), Failure> {
+    let recovered = private::recovered(options).await;
+    recovered.map_err(|e| OpenError::Connect(e.into()).into())
+}
+
 /// The settings that pages need, for the site that is served at `address`.
 fn site(config: &Config, address: SocketAddr, checks: Checks) -> Site {
     Site {
@@ -129,6 +123,7 @@ fn site(config: &Config, address: SocketAddr, checks: Checks) -> Site {
             &Clock::system(),
         ),
         plain_domains: config.plain_domains.clone(),
+        about: config.about.clone(),
         sweep: config.sweep,
         gateway_silent: config.gateway_silent,
         checks,
@@ -144,8 +139,9 @@ async fn serve_on(
     (checks, clock): (Checks, Clock),
     private: Option<&PrivatePostgres>,
     writer_runtime: &Handle,
-    stop: CancellationToken,
+    stopping: Stopping,
 ) -> Result<(), Failure> {
+    let stop = stopping.stop.clone();
     let address = listener.local_addr()?;
     let notifier = Notifier::default();
     let mut limits = Limits::default().within_open_files();
@@ -160,6 +156,7 @@ async fn serve_on(
         queue::Limits::default(),
         Some(writer_runtime.clone()),
     );
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "the portal starts");
     tracing::info!("{}", in_words(checks.mode(), checks.proof()));
     tracing::info!("{}", proof_in_words(checks.proof()));
     // With checks on, the worker runs on the main runtime and its cores; with checks off it shares
@@ -200,14 +197,18 @@ async fn serve_on(
         );
     }
     say(&format!("listening on http://{address}"));
+    systemd::tell("READY=1");
     if let Source::Private(dir) = &config.source {
         set_up::offer(&app, dir).await;
     }
-    // The first step of stopping: no new requests should be sent here.
     tokio::spawn({
-        let (app, stop) = (app.clone(), stop.clone());
+        let (app, door, stopping) = (app.clone(), door.clone(), stopping.clone());
         async move {
-            stop.cancelled().await;
+            stopping.draining.cancelled().await;
+            systemd::tell("STOPPING=1");
+            app.drain();
+            door.drain();
+            stopping.stop.cancelled().await;
             app.stop();
         }
     });
@@ -224,7 +225,7 @@ async fn serve_on(
         () = &mut server => {}
         reason = ended => {
             outcome = Err(reason.into());
-            stop.cancel();
+            stopping.now();
             server.await;
         }
     }

@@ -11,6 +11,8 @@ fn the_defaults_are_those_of_the_contract() {
     let config = given(|_| {}).unwrap();
     assert_eq!(config.listen, "127.0.0.1:8080".parse().unwrap());
     assert_eq!(config.provider, "Skype");
+    assert!(config.about.consumer_accounts && config.about.run_by().is_none());
+    assert_eq!(config.about.proxy_fqdn(), "PROXY-FQDN");
     let plain: Vec<_> = config.plain_domains.iter().map(SipDomain::as_str).collect();
     assert_eq!(plain, ["msn.com", "outlook.com", "live.com", "hotmail.com"]);
     assert_eq!(config.clocks.promise, Duration::from_hours(48));
@@ -73,6 +75,58 @@ const WRONG: &[(&str, Set, &[&str])] = &[
         |g, v| g.plain_domains = v,
         &["msn", "ted@msn.com", "msn.com, co.uk", "127.0.0.1"],
     ),
+    (
+        "PIC_OPERATOR_URL",
+        |g, v| g.about.operator_url = v,
+        &[
+            "contoso.com",
+            "javascript:alert(1)",
+            "https://",
+            "https://a b",
+        ],
+    ),
+    (
+        "PIC_PROXY_FQDN",
+        |g, v| g.about.proxy_fqdn = v,
+        &[
+            "proxy",
+            "192.0.2.1",
+            "sip.contoso.com:443",
+            "ted@contoso.com",
+        ],
+    ),
+    (
+        "PIC_PROVIDER_DOMAIN",
+        |g, v| g.about.provider_domain = v,
+        &["contoso", "ted@contoso.com", "co.uk"],
+    ),
+    (
+        "PIC_PROVIDER_NETWORKS",
+        |g, v| g.about.provider_networks = v,
+        &[
+            "192.0.2.1/24",
+            "contoso.com",
+            "192.0.2.0/24;192.0.3.0/24",
+            "0.0.0.0/0",
+        ],
+    ),
+    (
+        "PIC_TEST_CONTACT",
+        |g, v| {
+            g.about.test_contact = v;
+            g.about.provider_domain = Some("contoso.com".into());
+        },
+        &[
+            "echo",
+            "echo@fabrikam.com",
+            "echo@contoso.com, ted@contoso.com",
+        ],
+    ),
+    (
+        "PIC_CONSUMER_ACCOUNTS",
+        |g, v| g.about.consumer_accounts = v,
+        &["yes", "1"],
+    ),
     ("PIC_CHECKS", |g, v| g.checks = v, &["on", "Enforce"]),
     ("PIC_PROOF", |g, v| g.proof = v, &["never", "Always", "txt"]),
     (
@@ -90,6 +144,7 @@ const WRONG: &[(&str, Set, &[&str])] = &[
         |g, v| g.promise = v,
         &["48", "two days", "-1s", "0s", "1000y", "60d"],
     ),
+    ("PIC_DRAIN", |g, v| g.drain = v, &["5", "soon", "-1s"]),
     ("PIC_EXPIRY", |g, v| g.expiry = v, &["30", "1h"]),
     ("PIC_RECHECK_FIRST", |g, v| g.recheck_first = v, &["x"]),
     ("PIC_SWEEP", |g, v| g.sweep = v, &["hourly", "0s", "60"]),
@@ -136,6 +191,46 @@ fn a_wrong_value_names_its_variable_and_an_example_that_is_right() {
 }
 
 #[test]
+fn a_database_is_named_as_libpq_takes_it() {
+    let options = |url: &str| match given(|g| g.database_url = Some(url.into())).unwrap().source {
+        Source::Url(options) => options,
+        Source::Private(_) => panic!("{url}"),
+    };
+    for (url, host, port) in [
+        ("postgres://pic@[::1]/pic", "::1", 5432),
+        (
+            "postgresql://pic:a%40b@[2001:db8::5]:5433/pic?sslmode=require",
+            "2001:db8::5",
+            5433,
+        ),
+        ("postgres://pic@db.contoso.com/pic", "db.contoso.com", 5432),
+    ] {
+        let options = options(url);
+        assert_eq!((options.get_host(), options.get_port()), (host, port));
+        assert_eq!(options.get_database(), Some("pic"));
+    }
+    for url in [
+        "postgres://pic@/pic?host=/run/postgresql",
+        "postgres://pic@%2Frun%2Fpostgresql/pic",
+        "postgres:///pic?user=pic&host=/run/postgresql",
+    ] {
+        let options = options(url);
+        assert_eq!(options.get_socket().unwrap().as_os_str(), "/run/postgresql");
+        assert_eq!(options.get_username(), "pic", "{url}");
+        assert_eq!(options.get_database(), Some("pic"), "{url}");
+    }
+}
+
+#[test]
+fn a_drain_may_be_left_out() {
+    let drain = |text: Option<&str>| given(|g| g.drain = text.map(str::to_owned)).map(|c| c.drain);
+    for none in [None, Some("0"), Some("0s")] {
+        assert_eq!(drain(none), Ok(Duration::ZERO));
+    }
+    assert_eq!(drain(Some("5s")), Ok(Duration::from_secs(5)));
+}
+
+#[test]
 fn proof_is_always_asked_for_only_where_something_is_looked_up() {
     let with = |checks: Option<&str>, proof: Option<&str>| {
         given(|g| {
@@ -179,4 +274,37 @@ fn an_origin_is_kept_without_its_slash() {
     assert_eq!(origin.as_str(), "https://federation.contoso.com");
     assert!(origin.is_https());
     assert!(!Origin::of("[::1]:80".parse().unwrap()).is_https());
+}
+
+#[test]
+fn the_network_is_told_as_its_settings_say() {
+    let config = given(|g| {
+        g.provider = Some("Northwind".into());
+        g.about.operator = Some(" Northwind Traders ".into());
+        g.about.proxy_fqdn = Some("Federation.Northwind.example.".into());
+        g.about.provider_domain = Some("northwind.example".into());
+        g.about.provider_networks = Some("192.0.2.0/24, 2001:db8::1".into());
+        g.about.test_contact = Some("sip:echo@northwind.example".into());
+    });
+    let about = config.unwrap().about;
+    assert!(!about.consumer_accounts, "another network than Skype");
+    assert_eq!(about.run_by(), Some(("Northwind Traders", "")));
+    assert_eq!(about.proxy_fqdn(), "federation.northwind.example");
+    assert_eq!(about.networks.len(), 2);
+    let contact = about.test_contact.as_deref();
+    assert_eq!(contact, Some("echo@northwind.example"));
+    for (provider, accounts, told) in [
+        ("Skype for Contoso", None, true),
+        ("Skype", Some("false"), false),
+        ("Northwind", Some("true"), true),
+    ] {
+        let config = given(|g| {
+            g.provider = Some(provider.into());
+            g.about.consumer_accounts = accounts.map(str::to_owned);
+        });
+        assert_eq!(config.unwrap().about.consumer_accounts, told, "{provider}");
+    }
+    // Nobody's address: not without a domain of the network's own.
+    let alone = given(|g| g.about.test_contact = Some("ted@contoso.com".into()));
+    assert_eq!(alone.unwrap_err().variable, "PIC_TEST_CONTACT");
 }

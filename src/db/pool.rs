@@ -21,29 +21,32 @@
 
 mod ask;
 pub mod budget;
+mod held;
 mod idle;
 
 use std::{
     fmt, io,
-    ops::{Deref, DerefMut},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::Ordering::{Acquire, Release},
+    },
     time::Duration,
 };
 
 use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream, stream::BoxStream};
 use sqlx::{
-    Either, Execute, Executor, PgConnection, Postgres, SqlStr,
+    Either, Execute, Executor, Postgres, SqlStr,
     postgres::{
         PgConnectOptions, PgListener, PgPoolOptions, PgQueryResult, PgRow, PgStatement, PgTypeInfo,
     },
 };
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{Instant, timeout, timeout_at},
-};
+use tokio::time::{Instant, timeout, timeout_at};
 
-use self::ask::Ask;
-use crate::db::pool::idle::{Keep, Live, is_loss};
+pub use self::held::{Held, Transaction};
+use self::{
+    ask::Ask,
+    idle::{Keep, is_loss},
+};
 
 /// How long a statement of a page may take, including the wait for a connection. A page may need
 /// several statements: see [`budget`].
@@ -110,7 +113,7 @@ impl PgPool {
         self.in_time(async {
             let mut held = self.acquire().await?;
             held.execute("BEGIN").await?;
-            Ok(Transaction(held))
+            Ok(Transaction::new(held))
         })
         .await
     }
@@ -154,6 +157,21 @@ impl PgPool {
         self.keep.lost();
     }
 
+    /// Records that the server's disk was full.
+    pub fn mark_full(&self) {
+        self.keep.full.store(true, Release);
+    }
+
+    /// Records that it has room.
+    pub(super) fn has_room(&self) {
+        self.keep.full.store(false, Release);
+    }
+
+    /// Whether the disk was full when something was last stored.
+    pub(super) fn was_full(&self) -> bool {
+        self.keep.full.load(Acquire)
+    }
+
     /// Closes idle connections at once and the others when they are given back, and hands out none.
     pub async fn close(&self) {
         self.keep.close().await;
@@ -179,12 +197,7 @@ impl PgPool {
 
     async fn held(&self, until: Instant) -> Result<Held, sqlx::Error> {
         let (live, room) = self.keep.acquire(until).await?;
-        let keep = Arc::clone(&self.keep);
-        Ok(Held {
-            live,
-            keep,
-            _room: room,
-        })
+        Ok(Held::new(live, Arc::clone(&self.keep), room))
     }
 
     /// The complete answer to `ask`; with `twice` it is retried once when the connection is lost.
@@ -378,88 +391,5 @@ impl<'p> Executor<'p> for Again<'_> {
         sql: SqlStr,
     ) -> BoxFuture<'e, Result<sqlx::Describe<Postgres>, sqlx::Error>> {
         self.0.described(sql)
-    }
-}
-
-/// A connection for several statements. It is given back once every answer has been read; when it
-/// is dropped before that it is closed, because its state is unknown.
-pub struct Held {
-    live: Live,
-    keep: Arc<Keep>,
-    _room: OwnedSemaphorePermit,
-}
-
-impl Held {
-    /// Returns the connection to the pool.
-    pub fn give_back(self) {
-        self.keep.rest(self.live);
-    }
-
-    /// Closes this connection and the idle ones, because it was lost.
-    pub fn condemn(self) {
-        self.keep.lost();
-    }
-}
-
-impl fmt::Debug for Held {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Held").finish_non_exhaustive()
-    }
-}
-
-impl Deref for Held {
-    type Target = PgConnection;
-
-    fn deref(&self) -> &PgConnection {
-        &self.live.connection
-    }
-}
-
-impl DerefMut for Held {
-    fn deref_mut(&mut self) -> &mut PgConnection {
-        &mut self.live.connection
-    }
-}
-
-/// A connection in a transaction. When it is dropped its connection is closed, and the server rolls
-/// back.
-#[derive(Debug)]
-pub struct Transaction(Held);
-
-impl Transaction {
-    /// Commits the transaction.
-    ///
-    /// # Errors
-    ///
-    /// [`sqlx::Error`]; whether the commit took effect is then unknown.
-    pub async fn commit(mut self) -> Result<(), sqlx::Error> {
-        self.0.execute("COMMIT").await?;
-        self.0.give_back();
-        Ok(())
-    }
-
-    /// Rolls the transaction back.
-    ///
-    /// # Errors
-    ///
-    /// [`sqlx::Error`]; the server rolls back in any case.
-    pub async fn rollback(mut self) -> Result<(), sqlx::Error> {
-        self.0.execute("ROLLBACK").await?;
-        self.0.give_back();
-        Ok(())
-    }
-}
-
-impl Deref for Transaction {
-    type Target = PgConnection;
-
-    fn deref(&self) -> &PgConnection {
-        &self.0
-    }
-}
-
-impl DerefMut for Transaction {
-    fn deref_mut(&mut self) -> &mut PgConnection {
-        &mut self.0
     }
 }

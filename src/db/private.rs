@@ -32,14 +32,14 @@ use std::{
     path::{Path, PathBuf},
     sync::mpsc,
     thread::{self, JoinHandle},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _,
     postgres::{PgConnectOptions, PgSslMode},
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, time::sleep};
 
 use self::{
     child::Stop,
@@ -174,6 +174,30 @@ pub fn default_dir() -> PathBuf {
         std::env::var_os("XDG_DATA_HOME").map(PathBuf::from),
         std::env::home_dir(),
     )
+}
+
+/// Waits until the server takes writes: one that was restored from a base backup reads its archive
+/// first, and lets itself be read meanwhile. One that has stopped at its target waits for
+/// `pg_wal_replay_resume()`.
+///
+/// # Errors
+/// Those of connecting, such as that the server has ended.
+pub async fn recovered(options: &PgConnectOptions) -> sqlx::Result<()> {
+    let mut connection = options.clone().database("postgres").connect().await?;
+    let mut looks = 0_u32;
+    while sqlx::query_scalar("SELECT pg_is_in_recovery()")
+        .fetch_one(&mut connection)
+        .await?
+    {
+        if looks.is_multiple_of(150) {
+            tracing::info!(
+                "the private PostgreSQL still recovers: the portal waits until it takes writes"
+            );
+        }
+        looks += 1;
+        sleep(Duration::from_millis(200)).await;
+    }
+    connection.close().await
 }
 
 /// Creates the database that `options` name, unless it is there.

@@ -35,19 +35,19 @@ const fn strictness(code: Code, mode: Mode, proof: ProofMode) -> &'static str {
                 "Readiness checks are off at this portal: no domain has to be proven, and the record is not looked up."
             }
             (_, ProofMode::Held) => {
-                "This portal asks for the record only where another service holds the domain."
+                "This portal requires the record only if another service holds the domain."
             }
             (_, ProofMode::Always) => "",
         },
         (Mode::Off, Code::DomainHeld, _) => {
-            "Readiness checks are off at this portal, so the record is not looked up: the request waits until the other service lets go of the domain."
+            "Readiness checks are off at this portal, so the record is not looked up: the request waits until the other service releases the domain."
         }
         (Mode::Off, ..) => {
-            "Readiness checks are off at this portal: nothing of this is looked at, and it decides all the same whether calls and messages arrive."
+            "Readiness checks are off at this portal: this is not checked. Calls and messages still do not arrive if it is wrong."
         }
         (Mode::Enforce, ..) | (_, Code::DomainHeld, _) => "",
         (Mode::Advise, _, Severity::Blocking | Severity::Unknown) => {
-            "Readiness checks advise at this portal: a request is provisioned all the same, but calls and messages will not arrive."
+            "This portal only gives advice: the request is provisioned, but calls and messages will not arrive."
         }
         (Mode::Advise, ..) => "",
     }

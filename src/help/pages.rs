@@ -124,10 +124,10 @@ fn findings() -> Vec<(&'static str, Vec<(String, &'static str)>)> {
     };
     vec![
         (
-            "If something holds a request back",
+            "If a request has to wait",
             of(&[Severity::Blocking, Severity::Unknown]),
         ),
-        ("If something is worth a look", of(&[Severity::Warning])),
+        ("If there is a warning", of(&[Severity::Warning])),
         ("If a check passed", of(&[Severity::Ok])),
     ]
 }

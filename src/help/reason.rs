@@ -14,10 +14,10 @@ pub fn explain(reason: Reason, terms: Terms<'_>) -> Explanation {
                 terms.limit
             )
             .into(),
-            why: "A request that nobody mends would stand in the way for ever. Nothing that was in force before has changed.".into(),
+            why: "A request that cannot be provisioned is not kept for ever. What was in force before has not changed.".into(),
             steps: &[
                 "Open the page of the request. What held it back last is listed there.",
-                "Mend it: a record to publish, a domain to release, a certificate to renew.",
+                "Fix it: a record to publish, a domain to release, a certificate to renew.",
                 "Make a new request. What you gave before has to be typed again.",
             ],
             lines: Vec::new(),
@@ -40,11 +40,11 @@ pub fn explain(reason: Reason, terms: Terms<'_>) -> Explanation {
         },
         Reason::Duplicate => Explanation {
             title: "Rejected: duplicate",
-            means: "The same routes were asked for by another request.".into(),
+            means: "Another request has the same routes.".into(),
             why: "One request is enough. A second one would only wait for the first.".into(),
             steps: &[
                 "Ask in your team who sent a request, and look for its reference.",
-                "Look that request up. If it is in progress or provisioned, you need do nothing more.",
+                "Look that request up. If it is in progress or provisioned, you have nothing more to do.",
                 "If nobody knows of one, check whether the SIP domain is in force. Then make a new request for it.",
             ],
             lines: Vec::new(),
@@ -66,7 +66,7 @@ pub fn explain(reason: Reason, terms: Terms<'_>) -> Explanation {
         },
         Reason::Policy => Explanation {
             title: "Rejected: policy",
-            means: "The organisation that runs this portal does not take on what was asked for.".into(),
+            means: "The organisation that runs this portal does not offer what you requested.".into(),
             why: "Whoever runs a network decides with whom it is federated.".into(),
             steps: &[
                 "Turn to the organisation that runs this portal, and tell it the reference of the request.",

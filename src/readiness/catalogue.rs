@@ -8,8 +8,10 @@
 
 mod certificate;
 mod edge;
+mod reasons;
 mod record;
 
+pub use self::reasons::{REASONS, Reason};
 use super::Severity;
 use crate::{text_enum::text_enum, topic::Topic};
 
@@ -24,8 +26,9 @@ pub struct Entry {
     pub owner: Owner,
     /// What was found, a heading without the subject.
     pub title: &'static str,
-    /// Why it matters and what to do, a few sentences; `{provider}` stands for the name of the
-    /// network. Empty where nothing is wrong.
+    /// Why it matters and what to do, a few sentences that are true for every cause (what each wants
+    /// done stands in [`REASONS`]); `{provider}` stands for the name of the network. Empty where nothing
+    /// is wrong.
     pub text: &'static str,
     /// The lines to copy, in this order.
     pub lines: &'static [Line],
@@ -68,10 +71,10 @@ impl Area {
     #[must_use]
     pub const fn not_looked_at(self) -> &'static str {
         match self {
-            Self::Record => "SRV record not looked at",
-            Self::Held | Self::Proof => "Proof of the domain not looked at",
-            Self::Reach => "Access Edge not looked at",
-            Self::Certificate => "Certificate not looked at",
+            Self::Record => "SRV record not checked",
+            Self::Held | Self::Proof => "Proof of the domain not checked",
+            Self::Reach => "Access Edge not checked",
+            Self::Certificate => "Certificate not checked",
         }
     }
 
@@ -107,12 +110,12 @@ impl Owner {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::None => "",
-            Self::Dns => "Whoever looks after your DNS zones",
-            Self::Network => "Whoever looks after your firewall and Access Edge",
+            Self::Dns => "Your DNS administrator",
+            Self::Network => "Your firewall and Access Edge administrator",
             Self::Certificates => "Whoever orders your certificates",
-            Self::Holder => "The holder of the domain, or whoever looks after its zone",
-            Self::Decision => "You decide; nothing waits for it",
-            Self::Portal => "No action needed: we retry",
+            Self::Holder => "The holder of the domain, or its DNS administrator",
+            Self::Decision => "You decide; your request does not wait for it",
+            Self::Portal => "No action needed: we check again automatically",
         }
     }
 }
@@ -122,10 +125,10 @@ impl Owner {
 pub enum Line {
     /// The right SRV record, for a zone file.
     SrvZone,
-    /// The command that removes the SRV record there is.
-    SrvRemove,
     /// The command that adds the right SRV record.
     SrvAdd,
+    /// The command that then removes the other SRV records.
+    SrvRemove,
     /// The command that looks the SRV record up.
     SrvLook,
     /// The commands that remove records under misspelt names that were found.
@@ -141,6 +144,8 @@ pub enum Line {
     AddressZone,
     /// The command that adds the address record.
     AddressAdd,
+    /// The command that removes the alias in the place of the address.
+    AliasRemove,
     /// The command that looks the address up.
     AddressLook,
     /// The command that tries the port, on Windows.
@@ -202,6 +207,8 @@ codes! {
         DomainProven = "domain-proven" => record::DOMAIN_PROVEN,
         /// The edge has no address.
         EdgeNoAddress = "edge-no-address" => edge::EDGE_NO_ADDRESS,
+        /// Its name is an alias; of the online service, it blocks.
+        EdgeAlias = "edge-alias" => edge::EDGE_ALIAS,
         /// It has an address that is not globally reachable.
         EdgePrivateAddress = "edge-private-address" => edge::EDGE_PRIVATE_ADDRESS,
         /// Port 5061 is closed, or does not speak TLS.
@@ -243,8 +250,10 @@ codes! {
 
 impl Code {
     /// How grave it is where it was looked at; anything may be [`Severity::Skipped`] instead, and
-    /// [`Code::DomainUnproven`] is [`Severity::Unknown`] where nobody answered, and [`Code::TlsOld`]
-    /// [`Severity::Blocking`] where there is no TLS 1.2.
+    /// [`Code::DomainUnproven`] is [`Severity::Unknown`] where nobody answered, [`Code::TlsOld`] is
+    /// [`Severity::Blocking`] where there is no TLS 1.2, and [`Code::EdgeAlias`] where it leads to the
+    /// online service; [`Code::SrvPort`] and [`Code::SrvTarget`] are [`Severity::Warning`] beside a
+    /// right record.
     #[must_use]
     pub const fn severity(self) -> Severity {
         self.entry().severity

@@ -254,12 +254,16 @@ impl Dns {
     /// Those of the [misspelt names](facts::misspelt) that have SRV records. The resolver's answers
     /// are good enough: they only help to explain the error.
     async fn variants(&self, domain: &SipDomain, deadline: Instant) -> Vec<Variant> {
-        let look_ups = facts::misspelt(domain).map(|owner| async move {
+        let look_ups = facts::misspelt(domain).map(|(owner, slip)| async move {
             let name = wire::name(&owner)?;
             let look_up = self.resolvers.look_up(&name, RecordType::SRV);
             let reply = timeout_at(deadline, look_up).await.ok()?.ok()?;
             let records = reply.into_srv().records;
-            (!records.is_empty()).then_some(Variant { owner, records })
+            (!records.is_empty()).then_some(Variant {
+                owner,
+                slip,
+                records,
+            })
         });
         join_all(look_ups).await.into_iter().flatten().collect()
     }

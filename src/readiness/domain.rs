@@ -1,16 +1,19 @@
 //! Judges the SRV records of a SIP domain: whether they lead calls to its Access Edge.
 //!
-//! Partners use the records of the lowest priority number, so only these count. Where servers
-//! disagree the worst answer counts: some partners get it
-//! (`docs/field.md#dns-certificate-transport`).
+//! Partners use the records of the lowest priority number, so only these count, and each of them
+//! does: partners choose among them. Where servers disagree the worst answer counts: some partners
+//! get it (`docs/field.md#dns-certificate-transport`).
 
+mod target;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
+pub(super) use self::target::is_online;
+use self::target::{Target, note};
 use super::{
-    Code, Finding,
+    Code, Evidence, Finding, Severity,
     dns::{SRV_PREFIX, ServerAnswer, SrvAnswer, SrvFacts, SrvRecord, Trouble},
 };
 use crate::names::{AccessEdge, SipDomain, is_online_service};
@@ -18,50 +21,63 @@ use crate::names::{AccessEdge, SipDomain, is_online_service};
 /// The port of federation.
 const PORT: u16 = 5061;
 
-/// Target of domains that are routed to consumer accounts.
-const CONSUMER: &str = "federation.messenger.msn.com";
-
-/// Whether a domain whose record has this target is homed online.
-fn is_online(target: &str) -> bool {
-    is_online_service(target) && target != CONSUMER
-}
-
-/// What one server's answer means, in order of severity.
+/// What one record means, in order of severity.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Verdict {
+enum Meaning {
     Right,
     WrongPort,
     WrongTarget,
     Consumer,
     Online,
-    NoRecord,
+    /// There is no record.
+    Nothing,
+}
+
+impl Meaning {
+    fn of(record: &SrvRecord, domain: &SipDomain, edge: &AccessEdge) -> Self {
+        match Target::of(record, domain, edge) {
+            Target::Edge if record.port == PORT => Self::Right,
+            Target::Edge => Self::WrongPort,
+            Target::Online => Self::Online,
+            Target::Consumer => Self::Consumer,
+            Target::Other => Self::WrongTarget,
+        }
+    }
+}
+
+/// What one server's answer means, in order of severity.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Verdict {
+    /// Whether federation cannot work: no record is right, or one leads to another service.
+    blocks: bool,
+    /// What the worst of the records in use means.
+    worst: Meaning,
 }
 
 impl Verdict {
-    fn of(answer: &SrvAnswer, edge: &AccessEdge) -> Self {
+    fn of(answer: &SrvAnswer, domain: &SipDomain, edge: &AccessEdge) -> Self {
         // A route stored before such names were refused: whatever the records say, it leads there.
         if is_online_service(edge.as_str()) {
-            return Self::Online;
+            return Self {
+                blocks: true,
+                worst: Meaning::Online,
+            };
         }
-        let Some(lowest) = answer.records.iter().map(|record| record.priority).min() else {
-            return Self::NoRecord;
-        };
-        let used = |record: &&SrvRecord| record.priority == lowest;
-        let any =
-            |holds: &dyn Fn(&SrvRecord) -> bool| answer.records.iter().filter(used).any(holds);
-        let is_edge = |record: &SrvRecord| record.target == edge.as_str();
-        if any(&|record| is_edge(record) && record.port == PORT) {
-            Self::Right
-        } else if any(&is_edge) {
-            Self::WrongPort
-        } else if any(&|record| is_online(&record.target)) {
-            Self::Online
-        } else if any(&|record| record.target == CONSUMER) {
-            Self::Consumer
-        } else {
-            Self::WrongTarget
+        let meanings = used(answer).map(|record| Meaning::of(record, domain, edge));
+        let worst = meanings.clone().max().unwrap_or(Meaning::Nothing);
+        let has_right = meanings.clone().any(|meaning| meaning == Meaning::Right);
+        Self {
+            blocks: !has_right || worst >= Meaning::Consumer,
+            worst,
         }
     }
+}
+
+/// The records that partners use: those of the lowest priority number.
+fn used(answer: &SrvAnswer) -> impl Iterator<Item = &SrvRecord> + Clone {
+    let lowest = answer.records.iter().map(|record| record.priority).min();
+    let all = answer.records.iter();
+    all.filter(move |record| Some(record.priority) == lowest)
 }
 
 /// The findings about one domain that is to be routed to `edge`. Always at least one.
@@ -76,7 +92,7 @@ pub fn judge(domain: &SipDomain, edge: &AccessEdge, facts: &SrvFacts) -> Vec<Fin
         format!("{owner}. SRV 0 0 {PORT} {edge}.")
     };
 
-    let verdict_of = |said: &ServerAnswer| Verdict::of(&said.answer, edge);
+    let verdict_of = |said: &ServerAnswer| Verdict::of(&said.answer, domain, edge);
     // The first of the worst answers.
     let worst = facts
         .answers
@@ -95,28 +111,42 @@ pub fn judge(domain: &SipDomain, edge: &AccessEdge, facts: &SrvFacts) -> Vec<Fin
             Finding::skipped(Code::Srv, subject, Code::ResolverUnreachable),
         ];
     };
+    let Verdict {
+        blocks,
+        worst: meaning,
+    } = verdict_of(worst);
     let answer = &worst.answer;
     let misspelt = || {
-        let of = |name: &str, record| format!("{name}: {}", shown(record));
         let all = facts.variants.iter();
-        let lines = all.flat_map(|v| v.records.iter().map(move |record| of(&v.owner, record)));
+        let lines = all.flat_map(|variant| {
+            let owner = format!("{} ({})", variant.owner, variant.slip);
+            let each = variant.records.iter();
+            each.map(move |record| format!("{owner}: {}", shown(record)))
+        });
         lines.collect::<Vec<_>>()
     };
 
-    let (code, found) = match verdict_of(worst) {
-        Verdict::Right => (Code::Srv, records(answer)),
-        Verdict::WrongPort => (Code::SrvPort, records(answer)),
-        Verdict::WrongTarget => (Code::SrvTarget, records(answer)),
-        Verdict::Consumer => (Code::RoutedToConsumer, records(answer)),
-        Verdict::Online if answer.records.is_empty() => (Code::HomedOnline, nothing(worst)),
-        Verdict::Online => (Code::HomedOnline, records(answer)),
-        Verdict::NoRecord => match misspelt() {
+    let found = || records(answer, domain, edge);
+    let (code, found) = match meaning {
+        Meaning::Right => (Code::Srv, found()),
+        Meaning::WrongPort => (Code::SrvPort, found()),
+        Meaning::WrongTarget => (Code::SrvTarget, found()),
+        Meaning::Consumer => (Code::RoutedToConsumer, found()),
+        Meaning::Online if answer.records.is_empty() => (Code::HomedOnline, nothing(worst)),
+        Meaning::Online => (Code::HomedOnline, found()),
+        Meaning::Nothing => match misspelt() {
             none if none.is_empty() => (Code::SrvMissing, nothing(worst)),
             lines => (Code::SrvMisspelt, lines),
         },
     };
     let mut findings = vec![Finding::new(code, subject, &expected, found)];
-    if code == Code::Srv && !edge.is_discoverable_for(domain) {
+    if !blocks && code != Code::Srv {
+        findings[0].severity = Severity::Warning;
+        let right = used(answer).filter(|it| Meaning::of(it, domain, edge) == Meaning::Right);
+        let right = Finding::new(Code::Srv, subject, &expected, right.map(shown));
+        findings.insert(0, right);
+    }
+    if !blocks && !edge.is_discoverable_for(domain) {
         let rule = format!("a server's name right in front of {domain}, like sip.{domain}");
         findings.push(Finding::new(
             Code::SrvSuffix,
@@ -134,6 +164,33 @@ pub fn judge(domain: &SipDomain, edge: &AccessEdge, facts: &SrvFacts) -> Vec<Fin
         ));
     }
     findings
+}
+
+/// The Access Edge that the records of a domain name.
+///
+/// # Errors
+///
+/// Where they name none that can be one: the findings about it.
+pub fn find_edge(domain: &SipDomain, facts: &SrvFacts) -> Result<AccessEdge, Vec<Finding>> {
+    let mut targets = facts.answers.iter().flat_map(|said| used(&said.answer));
+    let edge = targets.find_map(|record| AccessEdge::parse(&record.target).ok());
+    edge.ok_or_else(|| {
+        let subject = domain.as_fqdn();
+        let expected =
+            format!("{SRV_PREFIX}.{domain}. SRV 0 0 {PORT} and the full name of your Access Edge");
+        // Judged for the usual name, which stands in for the one that nobody has told.
+        let usual = AccessEdge::parse(&format!("sip.{domain}"));
+        let mut findings = usual.map_or_else(
+            |_| vec![Finding::new(Code::SrvMissing, subject, "", [""])],
+            |edge| judge(domain, &edge, facts),
+        );
+        for finding in &mut findings {
+            if !matches!(finding.code, Code::ResolverUnreachable | Code::DnsDisagrees) {
+                finding.expected = Evidence::new(&expected);
+            }
+        }
+        findings
+    })
 }
 
 /// Whether servers have different records, in any order.
@@ -164,12 +221,24 @@ fn shown(record: &SrvRecord) -> String {
     format!("priority {priority}, weight {weight}, port {port}, target {target}{meaning}")
 }
 
-/// All records, after the CNAMEs that led to them.
-fn records(answer: &SrvAnswer) -> Vec<String> {
-    alias(answer)
-        .into_iter()
-        .chain(answer.records.iter().map(shown))
-        .collect()
+/// All records, after the CNAMEs that led to them, with what is wrong with those in use.
+fn records(answer: &SrvAnswer, domain: &SipDomain, edge: &AccessEdge) -> Vec<String> {
+    let meaning = |record: &SrvRecord| Meaning::of(record, domain, edge);
+    let has_right = used(answer).any(|record| meaning(record) == Meaning::Right);
+    let line = |record: &SrvRecord| {
+        let is_used = used(answer).any(|used| used == record);
+        let wrong = is_used && meaning(record) != Meaning::Right;
+        let slip = wrong.then(|| note(record, domain, edge)).flatten();
+        let beside = (wrong && has_right).then(|| "beside the right one".to_owned());
+        let notes: Vec<_> = slip.into_iter().chain(beside).collect();
+        if notes.is_empty() {
+            shown(record)
+        } else {
+            format!("{} ({})", shown(record), notes.join("; "))
+        }
+    };
+    let lines = answer.records.iter().map(line);
+    alias(answer).into_iter().chain(lines).collect()
 }
 
 /// What the server has instead of records.

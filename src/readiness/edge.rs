@@ -7,20 +7,69 @@ mod certificate;
 mod pool;
 mod reach;
 
+pub use self::reach::connections;
+
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
 
 use super::{
-    Code, Evidence, Finding,
+    Code, Evidence, Finding, Severity,
     dns::{AddressFacts, Addresses},
-    domain::remembered,
+    domain::{is_online, remembered},
     net::{Reach, is_global},
     tls::{Proof, TlsFacts},
 };
 use crate::names::{AccessEdge, Fqdn, SipDomain};
 
-/// Findings about one edge and the domains that are to be routed to it. Always at least one.
+/// Findings about one edge and the domains that are to be routed to it, from what DNS has about its
+/// name and what a probe saw. Always at least one.
+#[must_use]
+pub fn of(
+    edge: &AccessEdge,
+    domains: &[SipDomain],
+    facts: &AddressFacts,
+    reach: Reach,
+    tls: Option<&TlsFacts>,
+    now: DateTime<Utc>,
+) -> Vec<Finding> {
+    let alias = alias(edge, facts);
+    match (&facts.outcome, alias) {
+        // Whatever stands there is another's: nothing can be mended on it.
+        (_, Some(alias)) if alias.severity == Severity::Blocking => {
+            let name = edge.as_fqdn();
+            let skipped = Finding::skipped(Code::Certificate, name, Code::EdgeAlias);
+            vec![alias, skipped]
+        }
+        (Addresses::Found(addresses), alias) => {
+            let mut findings = judge(edge, domains, addresses, reach, tls, now);
+            findings.extend(alias);
+            findings
+        }
+        (Addresses::None { .. } | Addresses::Unreachable(_), _) => without_address(edge, facts),
+    }
+}
+
+/// That the name is an alias, which the target of an SRV record must not be (RFC 2782).
+fn alias(edge: &AccessEdge, facts: &AddressFacts) -> Option<Finding> {
+    if facts.aliases.is_empty() {
+        return None;
+    }
+    let expected = format!("an A or AAAA record at {edge} itself");
+    let mut finding = Finding::new(Code::EdgeAlias, edge.as_fqdn(), &expected, aliases(facts));
+    if facts.aliases.iter().any(|host| is_online(host)) {
+        finding.severity = Severity::Blocking;
+    }
+    Some(finding)
+}
+
+/// The CNAMEs on the way, a line each.
+fn aliases(facts: &AddressFacts) -> impl Iterator<Item = String> {
+    let each = facts.aliases.iter();
+    each.map(|host| format!("an alias (CNAME) of {host}"))
+}
+
+/// What is found of an edge at `addresses`. Always at least one finding.
 ///
 /// `addresses` are all that DNS gave, `tls` what a probe of those that `reach` allows saw; `None`:
 /// there was no probe, and the certificate is skipped.
@@ -91,6 +140,10 @@ fn looked_at(
         let skipped = Finding::skipped(Code::Certificate, name, code);
         return vec![Finding::new(code, name, expected, lines), skipped];
     }
+    if let Some(first) = findings.first_mut() {
+        let connected = reach::connected(facts, shown_as);
+        first.found.extend(Evidence::lines(connected));
+    }
     if let Some(fine) = findings.iter_mut().find(|it| it.code == Code::Certificate) {
         fine.found.extend(Evidence::lines(&sights.unseen));
     }
@@ -104,14 +157,9 @@ fn looked_at(
 
 /// Findings about an edge whose address is not known: that it has none, or that nobody could say.
 /// Its certificate is not looked at then.
-#[must_use]
-pub fn without_address(edge: &AccessEdge, facts: &AddressFacts) -> Vec<Finding> {
+fn without_address(edge: &AccessEdge, facts: &AddressFacts) -> Vec<Finding> {
     let name = edge.as_fqdn();
-    let mut found = facts
-        .aliases
-        .iter()
-        .map(|alias| format!("an alias (CNAME) of {alias}"))
-        .collect::<Vec<_>>();
+    let mut found: Vec<_> = aliases(facts).collect();
     let code = match &facts.outcome {
         Addresses::Unreachable(trouble) => {
             found.push(trouble.to_string());

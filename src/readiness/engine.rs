@@ -6,6 +6,7 @@
 //! some seconds; a zone that did not answer several times in a row is not queried for a minute.
 //! `pace` decides how the names of one request or page take turns.
 
+mod alone;
 mod pace;
 mod slots;
 
@@ -272,17 +273,22 @@ impl Checker {
         edge: &AccessEdge,
         slot: Option<Slot>,
     ) -> Vec<Finding> {
-        let facts = match slot {
+        let facts = self.srv(domain, slot).await;
+        let findings = domain::judge(domain, edge, &facts);
+        self.0.meter.looked(CheckKind::Domain, gravest(&findings));
+        findings
+    }
+
+    /// The SRV records of a domain; without a slot, that its zone does not answer.
+    async fn srv(&self, domain: &SipDomain, slot: Option<Slot>) -> SrvFacts {
+        match slot {
             Some(_slot) => {
                 let facts = self.0.dns.srv(domain).await;
                 self.learn(domain.as_fqdn(), facts.trouble).await;
                 facts
             }
             None => SrvFacts::unanswered(Trouble::Silent),
-        };
-        let findings = domain::judge(domain, edge, &facts);
-        self.0.meter.looked(CheckKind::Domain, gravest(&findings));
-        findings
+        }
     }
 
     /// The findings of an edge that shows this, and of the domains that are to be routed to it.
@@ -292,17 +298,14 @@ impl Checker {
         domains: &[SipDomain],
         shown: &Shown,
     ) -> Vec<Finding> {
-        let findings = match &shown.addresses.outcome {
-            Addresses::Found(addresses) => edge::judge(
-                edge,
-                domains,
-                addresses,
-                self.0.reach,
-                shown.tls.as_ref(),
-                self.0.clock.now(),
-            ),
-            _ => edge::without_address(edge, &shown.addresses),
-        };
+        let findings = edge::of(
+            edge,
+            domains,
+            &shown.addresses,
+            self.0.reach,
+            shown.tls.as_ref(),
+            self.0.clock.now(),
+        );
         self.0.meter.looked(CheckKind::Edge, gravest(&findings));
         findings
     }

@@ -6,26 +6,57 @@
 //! `docs/field.md#dns-certificate-transport`, `docs/design.md#whose-domain`.
 
 mod lines;
+mod record;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, net::IpAddr};
 
-pub use self::lines::proof;
-use super::{Code, Finding, Mode, Severity};
+pub use self::{
+    lines::proof,
+    record::{Record, zone_file},
+};
+use super::{
+    Code, Evidence, Finding, Mode, Severity,
+    catalogue::{Area, REASONS, Reason},
+};
 use crate::names::{EdgeRoutes, SipDomain};
 
 /// The heading, the text and who acts where the proof of a domain could not be looked up.
 const PROOF_UNKNOWN: (&str, &str, &str) = (
     "The proof of the domain could not be looked up",
-    "No server answered for the TXT record that proves who owns the domain. This is not held against the domain, and it proves nothing either: we look again by ourselves. If the record below is not published yet, publish it. If it stays like this, see that the name servers of the zone answer from the internet.",
-    "Whoever looks after your DNS zones, if the record is not published yet",
+    "No server answered for the TXT record that proves who owns the domain. We check again automatically. If the record below is not published yet, publish it. If it stays like this, check that the name servers of the zone answer from the internet.",
+    "Your DNS administrator, if the record is not published yet",
 );
 
 /// The same where the Access Edge speaks no TLS that partners accept.
 const NO_TLS_12: (&str, &str, &str) = (
-    "Access Edge speaks no TLS 1.2",
-    "Its port answers, with TLS 1.0 or 1.1 alone. Partners have switched those off, so they cannot connect. Switch TLS 1.2 on at every Edge Server, as its vendor says, and restart it. Nothing is to be done at the firewall.",
-    "Whoever looks after your firewall and Access Edge",
+    "Access Edge does not support TLS 1.2",
+    "Its port answers, but only with TLS 1.0 or 1.1. Partners have disabled those, so they cannot connect. Enable TLS 1.2 on every Edge Server, as its vendor describes, and restart it. The firewall is not the problem.",
+    "Your firewall and Access Edge administrator",
 );
+
+/// The same where the Access Edge is an alias of the online service.
+const ALIAS_ONLINE: (&str, &str, &str) = (
+    "Access Edge leads to the online service",
+    "Its name is an alias (CNAME) of a server of the online service, so partners never reach your Access Edge. Remove the alias, and publish the public address of the external interface in its place. What is shown there now is not yours, so no certificate was checked, and you need not order one for it.",
+    "Your DNS administrator",
+);
+
+/// The same where a record with another port stands beside the right one.
+const PORT_BESIDE: (&str, &str, &str) = (
+    "An SRV record has another port than 5061",
+    "Federation uses port 5061, and one of the records with the lowest priority number has another port.",
+    "Your DNS administrator",
+);
+
+/// The same where a record for another server does.
+const TARGET_BESIDE: (&str, &str, &str) = (
+    "An SRV record names another server",
+    "One of the records with the lowest priority number does not name the Access Edge of this request, so some partners go elsewhere. If that is meant, give it a higher priority number.",
+    "Your DNS administrator",
+);
+
+/// What is added where a pool has several certificates.
+const AT_SOME: &str = " This is true for the addresses named below and not for the others: install the same certificate on every Edge Server of the pool.";
 
 /// The name of a severity, on pages and at a terminal.
 #[must_use]
@@ -33,7 +64,7 @@ pub const fn called(severity: Severity) -> &'static str {
     match severity {
         Severity::Ok => "Fine",
         Severity::Skipped => "Not checked",
-        Severity::Warning => "Worth a look",
+        Severity::Warning => "Warning",
         Severity::Unknown => "Could not check",
         Severity::Blocking => "Needs fixing",
     }
@@ -42,8 +73,8 @@ pub const fn called(severity: Severity) -> &'static str {
 /// The same where the name of the Access Edge works inside a network only.
 const NO_PUBLIC_NAME: (&str, &str, &str) = (
     "Access Edge has a name that public DNS never has",
-    "Names with this ending work inside a network only, so no partner can look it up, and nobody can publish it. An Edge Server has two names: make a new request with the external one, like sip.contoso.com.",
-    "Whoever looks after your firewall and Access Edge",
+    "Names with this ending work only inside a network: nobody can publish them, so no partner can look them up. An Edge Server has two names: make a new request with the external one, like sip.contoso.com.",
+    "Your firewall and Access Edge administrator",
 );
 
 /// A line to copy: into a zone, a shell, or an order.
@@ -70,6 +101,8 @@ pub struct Words {
     pub found: Vec<String>,
     /// What fixes it, ready to copy; and what shows whether it is fixed.
     pub lines: Vec<Line>,
+    /// The record that fixes it, field by field.
+    pub record: Option<Record>,
 }
 
 /// Puts findings into words. Knows what the lines need: the requested routes, the name of the
@@ -129,12 +162,22 @@ impl<'a> Teller<'a> {
             (Code::DomainUnproven, Severity::Unknown) => Some(PROOF_UNKNOWN),
             (Code::TlsOld, Severity::Blocking) => Some(NO_TLS_12),
             (Code::EdgeNoAddress, _) if finding.subject.is_never_public() => Some(NO_PUBLIC_NAME),
+            (Code::EdgeAlias, Severity::Blocking) => Some(ALIAS_ONLINE),
+            (Code::SrvPort, Severity::Warning) => Some(PORT_BESIDE),
+            (Code::SrvTarget, Severity::Warning) => Some(TARGET_BESIDE),
             _ => None,
         };
-        let (title, text, who) = match special {
+        let (title, mut text, who) = match special {
             Some((title, text, who)) => (title, text.to_owned(), who),
             None => (code.title(), self.text(code), code.entry().owner.as_str()),
         };
+        for reason in said(&reasons(finding)) {
+            text.push(' ');
+            text.push_str(reason);
+        }
+        if is_of_some(finding) {
+            text.push_str(AT_SOME);
+        }
         Words {
             title,
             text,
@@ -142,6 +185,7 @@ impl<'a> Teller<'a> {
             expected,
             found,
             lines: self.lines(finding),
+            record: self.record(finding),
         }
     }
 }
@@ -153,15 +197,56 @@ impl Teller<'_> {
         if code == Code::DomainHeld && self.token.is_some() {
             text.push_str(match self.mode {
                 Mode::Enforce | Mode::Advise => {
-                    " Or prove that its zone is yours: publish the TXT record below. Once we see it, the domain moves to this service, and its route is never missing."
+                    " Or prove that its zone is yours: publish the TXT record below. Once we see it, the domain moves to this service. Its route stays in force all the time."
                 }
                 Mode::Off => {
-                    " Readiness checks are off here, so the TXT record below is not looked up: the request waits until the holder lets go."
+                    " Readiness checks are off here, so the TXT record below is not looked up: the request waits until the other service releases the domain."
                 }
             });
         }
         text
     }
+}
+
+/// The reasons of a finding, by the lines that were found.
+fn reasons(finding: &Finding) -> Vec<&'static Reason> {
+    let is_usual = finding.severity == finding.code.severity();
+    if finding.code == Code::DomainUnproven && !is_usual {
+        return Vec::new();
+    }
+    let of_code = REASONS.iter().filter(|it| it.codes.contains(&finding.code));
+    let is_met = |words: &str| finding.found.iter().any(|it| it.as_str().contains(words));
+    let met = of_code.clone();
+    let met: Vec<_> = met
+        .filter(|it| !it.found.is_empty() && is_met(it.found))
+        .collect();
+    if met.is_empty() && is_usual {
+        return of_code.filter(|it| it.found.is_empty()).collect();
+    }
+    met
+}
+
+/// What they say, each sentence once.
+fn said(reasons: &[&'static Reason]) -> Vec<&'static str> {
+    let mut said = Vec::new();
+    for reason in reasons {
+        if !said.contains(&reason.text) {
+            said.push(reason.text);
+        }
+    }
+    said
+}
+
+/// Whether it is a certificate's, and its lines say of which of several addresses they are.
+fn is_of_some(finding: &Finding) -> bool {
+    let begins = |line: &Evidence| {
+        let first = line.as_str().split([',', ' ']).next();
+        let first = first.map(|word| word.trim_end_matches(':'));
+        first.is_some_and(|word| word.parse::<IpAddr>().is_ok())
+    };
+    finding.code.entry().area == Area::Certificate
+        && finding.code.severity() > Severity::Skipped
+        && finding.found.iter().any(begins)
 }
 
 /// The words for what was not checked, because something has to be fixed first.
@@ -173,11 +258,12 @@ fn skipped(finding: &Finding) -> Words {
     let cause = cause.map_or("an earlier finding", Code::title);
     Words {
         title: finding.code.entry().area.not_looked_at(),
-        text: format!("Not looked at, because of: {cause}."),
+        text: format!("Not checked, because of: {cause}."),
         who: "",
         expected: String::new(),
         found: Vec::new(),
         lines: Vec::new(),
+        record: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The catalogue of events: the title and the text of a timeline's entry, for administrators and
 //! for support staff.
 
+use super::Kind;
 use crate::text_enum::text_enum;
 
 text_enum! {
@@ -32,6 +33,10 @@ text_enum! {
         CheckAsked = "check-asked",
         /// Every gateway that can be heard had loaded its routes.
         Live = "live",
+        /// A later request of the service was provisioned.
+        Superseded = "superseded",
+        /// What it asks for was corrected while it was pending.
+        Corrected = "corrected",
     }
 }
 
@@ -75,25 +80,37 @@ impl Entry {
 }
 
 impl EventCode {
-    /// The event's entry in the catalogue.
+    /// The event's entry in the catalogue, where it happened to a request of this kind.
     #[must_use]
-    pub const fn entry(self) -> Entry {
+    pub const fn entry(self, kind: Kind) -> Entry {
         match self {
+            Self::Provisioned => match kind {
+                Kind::Initiate => Entry::once(
+                    "Provisioned",
+                    "Its routes came into force for {provider}.",
+                    "Provisioned",
+                ),
+                Kind::Update => Entry::once(
+                    "Update active",
+                    "Its routes came into force for {provider}, in place of those before.",
+                    "Update active",
+                ),
+                Kind::Cancel => Entry::once(
+                    "Service cancelled",
+                    "No SIP domain of the service is in force for {provider} any more.",
+                    "Service cancelled",
+                ),
+            },
             Self::Submitted => Entry::once("Submitted", "The request was stored.", "Submitted"),
             Self::Held => Entry::repeated(
-                "Held back",
+                "Needs action",
                 "One of its SIP domains is in force under another service.",
-                "Held back: a domain is in force under another service",
+                "Needs action: a domain is in force under another service",
             ),
             Self::Blocked => Entry::repeated(
-                "Waiting for you",
+                "Needs action",
                 "The checks found something that needs fixing.",
-                "Held back: the checks found something that needs fixing",
-            ),
-            Self::Provisioned => Entry::once(
-                "Provisioned",
-                "Its routes came into force for {provider}.",
-                "Provisioned",
+                "Needs action: the checks found something that needs fixing",
             ),
             Self::Rejected => Entry::once("Rejected", "It ended without its routes.", "Rejected"),
             Self::Withdrawn => Entry::once("Withdrawn", "It was withdrawn.", "Withdrawn"),
@@ -131,6 +148,16 @@ impl EventCode {
                 "Live",
                 "All gateways that can be heard have loaded its routes.",
                 "Live on all gateways that can be heard",
+            ),
+            Self::Superseded => Entry::once(
+                "Superseded",
+                "A later request of the service has replaced this one. From now on its own page and feed tell of the service.",
+                "Superseded by a later request",
+            ),
+            Self::Corrected => Entry::repeated(
+                "Corrected",
+                "What it asks for was corrected. The checks begin again.",
+                "Corrected",
             ),
         }
     }

@@ -4,6 +4,8 @@
 //! of them, or says for each wrong field what to type. `validator` checks presence and size, the
 //! domain types everything else; both end in [`FieldError`] at once.
 
+mod alone;
+mod edges;
 mod findings;
 mod offers;
 
@@ -12,7 +14,10 @@ use std::fmt;
 use serde::Deserialize;
 use validator::Validate;
 
-use self::findings::Findings;
+use self::{
+    alone::{NO_LICENCES, NO_MAY_ACT},
+    findings::Findings,
+};
 use super::{
     Deployment, MAX_EDGES, Routes, Wanted,
     reference::{NOT_AN_ID, SubmissionId},
@@ -42,9 +47,12 @@ pub struct RequestForm {
     /// Where the users are homed.
     #[validate(length(min = 1, code = "deployment"))]
     pub deployment: String,
-    /// `on` when the terms are accepted.
-    #[validate(length(min = 1, code = "terms"))]
+    /// `on` says both declarations at once, for programs.
     pub terms: String,
+    /// `on` when the people who will connect hold the licences.
+    pub licences: String,
+    /// `on` when who sends the form may act for the domains.
+    pub may_act: String,
     /// The random UUID of this form.
     pub submission_id: String,
     /// The button that was pressed.
@@ -109,8 +117,10 @@ pub enum Field {
     Domains(usize),
     /// Where the users are homed.
     Deployment,
-    /// Acceptance of the terms.
-    Terms,
+    /// The declaration about licences.
+    Licences,
+    /// The declaration about acting for the domains.
+    MayAct,
     /// The hidden submission id.
     SubmissionId,
     /// The form as a whole.
@@ -220,39 +230,6 @@ impl RequestForm {
         }
     }
 
-    /// The edges with their domains as typed, in pairs; what is missing of a pair is empty.
-    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        let count = self.edge.len().max(self.domains.len());
-        (0..count).map(|place| (at(&self.edge, place), at(&self.domains, place)))
-    }
-
-    /// Adds fields for one more edge, unless there are ten already.
-    pub fn add_edge(&mut self) {
-        self.even_out();
-        if self.edge.len() < MAX_EDGES {
-            self.edge.push(String::new());
-            self.domains.push(String::new());
-        }
-    }
-
-    /// Removes the edge at index `place`, with its domains; one edge always remains.
-    pub fn remove_edge(&mut self, place: usize) {
-        self.even_out();
-        if place < self.edge.len() {
-            self.edge.remove(place);
-            self.domains.remove(place);
-        }
-        if self.edge.is_empty() {
-            self.add_edge();
-        }
-    }
-
-    fn even_out(&mut self) {
-        let count = self.edge.len().max(self.domains.len());
-        self.edge.resize(count, String::new());
-        self.domains.resize(count, String::new());
-    }
-
     /// Makes a request of what was typed.
     ///
     /// # Errors
@@ -270,8 +247,13 @@ impl RequestForm {
         if deployment.is_none() && !self.deployment.is_empty() {
             findings.wrong(Field::Deployment, "Select one of the two answers");
         }
-        if !matches!(self.terms.as_str(), "" | "on") {
-            findings.wrong(Field::Terms, "Tick the box to accept the terms");
+        for (field, declared, message) in [
+            (Field::Licences, self.declares_licences(), NO_LICENCES),
+            (Field::MayAct, self.declares_may_act(), NO_MAY_ACT),
+        ] {
+            if !declared {
+                findings.wrong(field, message);
+            }
         }
         let submission = SubmissionId::parse(&self.submission_id);
         if submission.is_none() {
@@ -387,11 +369,6 @@ impl RequestForm {
             }
         }
     }
-}
-
-/// What was typed at this index; empty where one of a pair is missing.
-fn at(list: &[String], place: usize) -> &str {
-    list.get(place).map_or("", String::as_str)
 }
 
 #[cfg(test)]

@@ -7,12 +7,13 @@ SELECT a.place AS "place!",
        ROW(r.state, r.reason, r.ended_at) AS "state!: State", r.submitted_at AS "submitted_at!",
        s.programme AS "programme!: Programme", s.number AS "number!: AgreementNumber", s.token AS "token!", s.key_hash AS "key_hash!: Vec<u8>",
        pic_now() AS "now!",
-       r.superseded AS "superseded!",
+       r.superseded AS "superseded!", r.holds AS "holds!",
        ARRAY(SELECT e.access_edge::text FROM request_edge e WHERE e.request_id = r.id ORDER BY e.ordinal) AS "edges!: Vec<AccessEdge>",
        d.edges AS "domain_edges!", d.domains AS "domains!: Vec<SipDomain>",
        e.all_of_them AS "events!: Json<Vec<Event>>",
-       ARRAY(SELECT l.subject::text FROM event l WHERE l.request_id = r.id AND l.code = 'domain-lost' ORDER BY l.subject)
-           AS "lost!",
+       ARRAY(SELECT ROW(l.subject::text, coalesce(l.last_at, l.at)) FROM event l
+             WHERE l.request_id = r.id AND l.code = 'domain-lost' ORDER BY l.subject)
+           AS "lost!: Vec<(SipDomain, DateTime<Utc>)>",
        f.all_of_them AS "findings!: Json<Vec<Finding>>",
        r.due_at, r.checked_at, r.gateways AS "gateways!", r.live_on AS "live_on!", r.live_at,
        coalesce(x.service_id = r.service_id, false) AS "own!",
@@ -34,7 +35,7 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
     -- The last ones, the last first: `MOST_EVENTS`.
     SELECT coalesce(jsonb_agg(jsonb_build_array(seq, at, last_at, times, actor, code, subject)), '[]') AS all_of_them
-    FROM (SELECT * FROM event WHERE request_id = r.id ORDER BY seq DESC LIMIT 100) o
+    FROM (SELECT * FROM timeline WHERE request_id = r.id ORDER BY seq DESC LIMIT 100) o
 ) e
 CROSS JOIN LATERAL (
     SELECT coalesce(jsonb_agg(jsonb_build_array(code, severity, subject, expected, found)), '[]') AS all_of_them

@@ -1,5 +1,6 @@
 //! The pages and forms of a request.
 
+mod again;
 mod blank;
 mod check;
 pub(crate) mod fields;
@@ -8,12 +9,14 @@ pub mod findings;
 pub(crate) mod flow;
 mod form;
 mod load;
+pub mod moved;
 pub(crate) mod proof;
 pub(crate) mod receipt;
 mod recheck;
 mod status;
 mod tag;
 pub mod tasks;
+mod timeline;
 pub mod view;
 
 use std::sync::Arc;
@@ -28,8 +31,9 @@ pub(crate) use self::{
     form::{form, send_form},
     load::{ReferencePath, Requests, parse_reference},
     receipt::{receipt, receipt_text},
-    status::{earlier_events, how_often, status, timeline_entry, withdraw},
+    status::{status, withdraw},
     tag::Edition,
+    timeline::{earlier_events, how_often, timeline_entry},
 };
 pub(crate) use crate::request::pages::recheck::check_again;
 use crate::{

@@ -2,21 +2,25 @@
 
 use std::{collections::HashSet, fmt};
 
-use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::{base32, column::text_column};
+use crate::{base32, column::text_column, secret::Secret};
 
-/// The public, unguessable name of a request: `PIC-7K3M-9QTX-4HWD-2ZRB`, 80 random bits in
-/// Crockford base32 (`docs/design.md#words`). Anyone who has it may see the request.
+/// The public, unguessable name of a request: `PIC-7K3M-9QTX-4HWD-2ZRB`, 80 bits in Crockford
+/// base32 (`docs/design.md#words`). Anyone who has it may see the request.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Reference([u8; 10]);
 
 impl Reference {
-    /// A new random reference.
+    /// The reference of the request that `submission` makes: the first 80 bits of its HMAC-SHA-256
+    /// under the database's secret. The same submission has the same one, so it is stored once, and
+    /// whoever made the submission's id cannot tell the reference beforehand.
     #[must_use]
-    pub fn random() -> Self {
-        Self(base32::random())
+    pub fn derive(secret: &Secret, submission: &SubmissionId) -> Self {
+        let mac = secret.mac(b"pic-portal reference\0", submission.as_bytes());
+        let mut bytes = [0; 10];
+        bytes.copy_from_slice(&mac[..10]);
+        Self(bytes)
     }
 
     /// Reads what a person typed or a link holds: any case, with or without `PIC` and hyphens, `O`
@@ -51,7 +55,7 @@ impl fmt::Debug for Reference {
 }
 
 /// The random UUID of one filled-in form: the same one again is the same submission again. With the
-/// database's secret it makes the management key, so SQL keeps only its hash.
+/// database's secret it makes the reference and the management key, so SQL does not keep it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SubmissionId(Uuid);
 
@@ -87,12 +91,6 @@ impl SubmissionId {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
-    }
-
-    /// SHA-256 of the 16 bytes, which SQL keeps.
-    #[must_use]
-    pub fn hash(&self) -> [u8; 32] {
-        Sha256::digest(self.0.as_bytes()).into()
     }
 
     /// The text for the form's hidden field, and for nothing else.
@@ -180,7 +178,7 @@ mod tests {
 
     #[test]
     fn neither_shows_itself_in_a_log() {
-        assert_eq!(format!("{:?}", Reference::random()), "Reference(..)");
+        assert_eq!(format!("{:?}", Reference([7; 10])), "Reference(..)");
         assert_eq!(format!("{:?}", SubmissionId::random()), "SubmissionId(..)");
     }
 }

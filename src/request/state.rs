@@ -127,17 +127,21 @@ pub struct Facts {
     pub blocked: bool,
     /// Whether a later request of the same service has been provisioned.
     pub superseded: bool,
+    /// Whether domains of its service went over to another service since it was provisioned: `None`
+    /// if not, and then whether nothing is left.
+    pub moved_away: Option<bool>,
 }
 
 // As `request_summary` has them.
 row_column!(
-    Facts: (State, Kind, DateTime<Utc>, bool, bool),
-    |(state, kind, submitted_at, blocked, superseded)| Some(Facts {
+    Facts: (State, Kind, DateTime<Utc>, bool, bool, bool, bool),
+    |(state, kind, submitted_at, blocked, superseded, lost, holds)| Some(Facts {
         state,
         kind,
         submitted_at,
         blocked,
         superseded,
+        moved_away: lost.then_some(!holds),
     })
 );
 
@@ -155,7 +159,15 @@ pub enum Standing {
         overdue: bool,
     },
     /// Its routes are in force.
-    InForce,
+    InForce {
+        /// Whether a later check found something that keeps calls and messages from arriving.
+        at_risk: bool,
+    },
+    /// It was provisioned, and domains of it went over to another service, whose owner proved them.
+    MovedAway {
+        /// Whether nothing is left in force.
+        all: bool,
+    },
     /// It was provisioned, and a later request has replaced it.
     Superseded,
     /// The service was cancelled by it.
@@ -176,7 +188,12 @@ impl Standing {
             (State::Pending(_), _) => Self::Checking { overdue },
             (State::Provisioned { .. }, _) if facts.superseded => Self::Superseded,
             (State::Provisioned { .. }, Kind::Cancel) => Self::Cancelled,
-            (State::Provisioned { .. }, Kind::Initiate | Kind::Update) => Self::InForce,
+            (State::Provisioned { .. }, Kind::Initiate | Kind::Update) => match facts.moved_away {
+                Some(all) => Self::MovedAway { all },
+                None => Self::InForce {
+                    at_risk: facts.blocked,
+                },
+            },
             (State::Rejected { reason, .. }, _) => Self::Rejected(reason),
             (State::Withdrawn { .. }, _) => Self::Withdrawn,
         }
@@ -188,11 +205,27 @@ impl Standing {
         match self {
             Self::Checking { .. } => "checking",
             Self::NeedsAction { .. } => "needs-action",
-            Self::InForce => "in-force",
+            Self::InForce { .. } => "in-force",
+            Self::MovedAway { .. } => "moved-away",
             Self::Superseded => "superseded",
             Self::Cancelled => "cancelled",
             Self::Rejected(_) => "rejected",
             Self::Withdrawn => "withdrawn",
+        }
+    }
+
+    /// Whether its routes, or some of them, are in force.
+    #[must_use]
+    pub const fn is_in_force(self) -> bool {
+        match self {
+            Self::InForce { .. } | Self::MovedAway { all: false } => true,
+            Self::Checking { .. }
+            | Self::NeedsAction { .. }
+            | Self::MovedAway { all: true }
+            | Self::Superseded
+            | Self::Cancelled
+            | Self::Rejected(_)
+            | Self::Withdrawn => false,
         }
     }
 
@@ -201,7 +234,8 @@ impl Standing {
     pub const fn is_overdue(self) -> bool {
         match self {
             Self::Checking { overdue } | Self::NeedsAction { overdue } => overdue,
-            Self::InForce
+            Self::InForce { .. }
+            | Self::MovedAway { .. }
             | Self::Superseded
             | Self::Cancelled
             | Self::Rejected(_)

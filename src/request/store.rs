@@ -1,5 +1,6 @@
 //! Stores requests in the database, and reads them.
 
+mod columns;
 mod timeline;
 
 use std::collections::HashSet;
@@ -7,6 +8,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
+use self::columns::Columns;
 pub use self::timeline::{Event, earlier};
 use super::{
     Actor, Asked, Deployment, Facts, Kind, State,
@@ -17,19 +19,43 @@ use crate::{
     db::{self, Fault, PgPool},
     names::{EdgeRoutes, SipDomain},
     readiness::{Finding, Severity},
-    request::{reference::ServiceToken, summary::OnGateways},
-    secret::ManagementKey,
+    request::summary::OnGateways,
+    secret::{ManagementKey, Secret},
 };
 
 /// One filled-in form, ready to be stored.
 #[derive(Debug)]
 pub struct Submission {
-    /// Tells a retry from a new submission.
-    pub id: SubmissionId,
+    /// The reference of the request. It tells a retry from a new submission.
+    pub reference: Reference,
     /// What is asked.
     pub asked: Asked,
     /// The management key, if the request makes a new service.
     pub key: ManagementKey,
+    /// Who of the staff cancels for the administrator.
+    pub by_staff: Option<ByStaff>,
+}
+
+/// The account that cancels a service for its administrator, and why, for the audit.
+#[derive(Clone, Copy, Debug)]
+pub struct ByStaff {
+    /// The internal number of the account.
+    pub account: i64,
+    /// The reason.
+    pub reason: &'static str,
+}
+
+impl Submission {
+    /// What an administrator asks by the form with this `id`.
+    #[must_use]
+    pub fn new(secret: &Secret, id: &SubmissionId, asked: Asked) -> Self {
+        Self {
+            reference: Reference::derive(secret, id),
+            asked,
+            key: ManagementKey::derive(secret, id.as_bytes()),
+            by_staff: None,
+        }
+    }
 }
 
 /// The result of a submission.
@@ -107,8 +133,9 @@ pub async fn submit_on(
         let turn = first_of_each_service(submissions, &open);
         let members = turn.iter().map(|&member| &submissions[member]);
         let new = store_new(connection, members, None).await?;
-        for (&member, stored) in turn.iter().zip(new) {
-            answers[member] = stored.map(|(reference, _)| Submitted::Stored {
+        for (&member, id) in turn.iter().zip(new) {
+            let reference = submissions[member].reference;
+            answers[member] = (id > 0).then_some(Submitted::Stored {
                 reference,
                 created: true,
             });
@@ -129,15 +156,15 @@ pub async fn submit_on(
     )))
 }
 
-/// Whether a request was stored under this submission id before.
+/// Whether the request with this reference was stored before.
 ///
 /// # Errors
 ///
 /// [`db::Error`] when the database is unreachable.
-pub async fn was_sent(pool: &PgPool, id: &SubmissionId) -> Result<bool, db::Error> {
+pub async fn was_sent(pool: &PgPool, reference: Reference) -> Result<bool, db::Error> {
     let sent = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM request WHERE submission_hash = $1::bytea) AS "sent!""#,
-        &id.hash()
+        r#"SELECT EXISTS (SELECT FROM request WHERE reference = $1) AS "sent!""#,
+        reference as _
     )
     .fetch_one(pool.retrying())
     .await?;
@@ -156,8 +183,8 @@ fn first_of_each_service(submissions: &[Submission], open: &[usize]) -> Vec<usiz
 }
 
 /// Stores requests that come from an older portal, in the caller's transaction: pending, submitted by
-/// the portal, each at its time in `times` or else now. Returns reference and internal number of each;
-/// `None`: one is stored under its submission id.
+/// the portal, each at its time in `times` or else now. Returns the internal number of each; 0: one
+/// with its reference is stored.
 ///
 /// # Errors
 ///
@@ -166,22 +193,19 @@ pub async fn submit_moved(
     connection: &mut PgConnection,
     submissions: &[Submission],
     times: &[Option<DateTime<Utc>>],
-) -> Result<Vec<Option<(Reference, i64)>>, db::Error> {
+) -> Result<Vec<i64>, db::Error> {
     store_new(connection, submissions.iter(), Some(times)).await
 }
 
-/// Stores those that nothing blocks; returns reference and internal number of each new request.
-/// `times`: as of [`submit_moved`].
+/// Stores those that nothing blocks; returns the internal number of each new request; 0: it made
+/// none. `times`: as of [`submit_moved`].
 async fn store_new(
     connection: &mut PgConnection,
-    submissions: impl ExactSizeIterator<Item = &Submission>,
+    submissions: impl Iterator<Item = &Submission>,
     times: Option<&[Option<DateTime<Utc>>]>,
-) -> Result<Vec<Option<(Reference, i64)>>, db::Error> {
-    let references: Vec<_> = (0..submissions.len())
-        .map(|_| Reference::random())
-        .collect();
+) -> Result<Vec<i64>, db::Error> {
     let batch = Columns::of(submissions);
-    let ids = sqlx::query_file_scalar!(
+    let made = sqlx::query_file_scalar!(
         "src/request/submit.sql",
         &batch.kind as _,
         &batch.service_id as _,
@@ -189,22 +213,21 @@ async fn store_new(
         &batch.number as _,
         &batch.token,
         &batch.key_hash as _,
-        &references as _,
+        &batch.reference as _,
         &batch.deployment as _,
-        &batch.submission_hash as _,
         &batch.content_hash as _,
-        &batch.edge_place,
-        &batch.edge_ordinal,
+        &batch.staff as _,
+        &batch.why as _,
+        &batch.member,
+        &batch.edge,
+        &batch.place,
         &batch.access_edge as _,
-        &batch.domain_place,
-        &batch.domain_edge,
         &batch.sip_domain as _,
         times as _,
     )
     .fetch_one(connection)
     .await?;
-    let new = |(reference, id): (Reference, i64)| (id > 0).then_some((reference, id));
-    Ok(references.into_iter().zip(ids).map(new).collect())
+    Ok(made)
 }
 
 /// Why submissions make no request, each with its index from 0; those that nothing is in the way of,
@@ -217,15 +240,15 @@ pub async fn in_the_way(
     connection: &mut PgConnection,
     submissions: impl Iterator<Item = &Submission>,
 ) -> Result<Vec<(usize, Submitted)>, db::Error> {
-    let (mut ids, mut contents, mut services) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut references, mut contents, mut services) = (Vec::new(), Vec::new(), Vec::new());
     for submission in submissions {
-        ids.push(submission.id.hash());
+        references.push(submission.reference);
         contents.push(submission.asked.content_hash());
         services.push(submission.asked.service().map(|service| service.0));
     }
     let rows = sqlx::query_file!(
         "src/request/submitted.sql",
-        &ids as _,
+        &references as _,
         &contents as _,
         &services as _
     )
@@ -233,98 +256,19 @@ pub async fn in_the_way(
     .await?;
     let mut answers = Vec::with_capacity(rows.len());
     for row in rows {
-        let answer = match (row.reference, row.pending) {
-            (Some(reference), _) if row.same == Some(true) => Submitted::Stored {
+        let reference = row.reference;
+        let answer = match (row.same, row.pending) {
+            (Some(true), _) => Submitted::Stored {
                 reference,
                 created: false,
             },
-            (Some(reference), _) => Submitted::AlreadySent { reference },
+            (Some(false), _) => Submitted::AlreadySent { reference },
             (None, Some(reference)) => Submitted::Pending { reference },
             (None, None) => continue,
         };
         answers.push((usize::try_from(row.place - 1).unwrap_or(usize::MAX), answer));
     }
     Ok(answers)
-}
-
-/// Submissions as the columns that the statement takes. Indexes count from 1.
-struct Columns<'a> {
-    kind: Vec<Kind>,
-    service_id: Vec<Option<i64>>,
-    programme: Vec<Option<Programme>>,
-    number: Vec<Option<&'a str>>,
-    token: Vec<String>,
-    key_hash: Vec<[u8; 32]>,
-    deployment: Vec<Option<Deployment>>,
-    submission_hash: Vec<[u8; 32]>,
-    content_hash: Vec<[u8; 32]>,
-    edge_place: Vec<i64>,
-    edge_ordinal: Vec<i16>,
-    access_edge: Vec<&'a str>,
-    domain_place: Vec<i64>,
-    domain_edge: Vec<i16>,
-    sip_domain: Vec<&'a str>,
-}
-
-impl<'a> Columns<'a> {
-    /// Empty columns with capacity for `count` submissions, most of which have few edges and
-    /// domains.
-    fn with_room_for(count: usize) -> Self {
-        Self {
-            kind: Vec::with_capacity(count),
-            service_id: Vec::with_capacity(count),
-            programme: Vec::with_capacity(count),
-            number: Vec::with_capacity(count),
-            token: Vec::with_capacity(count),
-            key_hash: Vec::with_capacity(count),
-            deployment: Vec::with_capacity(count),
-            submission_hash: Vec::with_capacity(count),
-            content_hash: Vec::with_capacity(count),
-            edge_place: Vec::with_capacity(count),
-            edge_ordinal: Vec::with_capacity(count),
-            access_edge: Vec::with_capacity(count),
-            domain_place: Vec::with_capacity(2 * count),
-            domain_edge: Vec::with_capacity(2 * count),
-            sip_domain: Vec::with_capacity(2 * count),
-        }
-    }
-
-    fn of(submissions: impl ExactSizeIterator<Item = &'a Submission>) -> Self {
-        let mut columns = Self::with_room_for(submissions.len());
-        for (place, submission) in (1..).zip(submissions) {
-            let asked = &submission.asked;
-            let new = match asked {
-                Asked::Initiate(wanted) => Some(wanted),
-                Asked::Update { .. } | Asked::Cancel { .. } => None,
-            };
-            columns.kind.push(asked.kind());
-            columns
-                .service_id
-                .push(asked.service().map(|service| service.0));
-            columns.programme.push(new.map(|wanted| wanted.programme));
-            columns
-                .number
-                .push(new.map(|wanted| wanted.number.as_str()));
-            columns
-                .token
-                .push(ServiceToken::random().as_str().to_owned());
-            columns.key_hash.push(submission.key.hash());
-            columns.deployment.push(asked.deployment());
-            columns.submission_hash.push(submission.id.hash());
-            columns.content_hash.push(asked.content_hash());
-            for (ordinal, EdgeRoutes { edge, domains }) in (1..).zip(asked.edges()) {
-                columns.edge_place.push(place);
-                columns.edge_ordinal.push(ordinal);
-                columns.access_edge.push(edge.as_str());
-                for domain in domains {
-                    columns.domain_place.push(place);
-                    columns.domain_edge.push(ordinal);
-                    columns.sip_domain.push(domain.as_str());
-                }
-            }
-        }
-        columns
-    }
 }
 
 /// A stored request with everything that its pages show.
@@ -352,8 +296,11 @@ pub struct Request {
     pub routes: Vec<EdgeRoutes>,
     /// The last [`MOST_EVENTS`](super::MOST_EVENTS) entries of the timeline, oldest first.
     pub events: Vec<Event>,
-    /// Its domains that went over to another service, in alphabetical order.
-    pub lost: Vec<String>,
+    /// The domains that went over to another service since it was provisioned, and when, in
+    /// alphabetical order.
+    pub lost: Vec<(SipDomain, DateTime<Utc>)>,
+    /// Whether its service has anything in force.
+    pub holds: bool,
     /// What the last checks found, by subject.
     pub findings: Vec<Finding>,
     /// When the checks last ran; `None`: not yet.
@@ -395,6 +342,7 @@ impl Request {
                 .iter()
                 .any(|finding| finding.severity == Severity::Blocking),
             superseded: self.superseded,
+            moved_away: (!self.lost.is_empty()).then_some(!self.holds),
         }
     }
 }

@@ -118,6 +118,7 @@ fn what_people_are_told_follows_from_state_clock_and_findings() {
                 submitted_at: start,
                 blocked,
                 superseded,
+                moved_away: None,
             },
             &clocks,
             now,
@@ -142,7 +143,7 @@ fn what_people_are_told_follows_from_state_clock_and_findings() {
     );
     assert_eq!(
         told(provisioned, Initiate, false, false, hours(99)),
-        Standing::InForce
+        Standing::InForce { at_risk: false }
     );
     assert_eq!(
         told(provisioned, Initiate, false, true, hours(99)),
@@ -156,6 +157,25 @@ fn what_people_are_told_follows_from_state_clock_and_findings() {
         told(provisioned, Cancel, false, true, hours(99)),
         Standing::Superseded
     );
+    assert_eq!(
+        told(provisioned, Initiate, true, false, hours(99)),
+        Standing::InForce { at_risk: true }
+    );
+    for (superseded, holds, standing) in [
+        (false, true, Standing::MovedAway { all: false }),
+        (false, false, Standing::MovedAway { all: true }),
+        (true, true, Standing::Superseded),
+    ] {
+        let facts = Facts {
+            state: provisioned,
+            kind: Update,
+            submitted_at: start,
+            blocked: true,
+            superseded,
+            moved_away: Some(!holds),
+        };
+        assert_eq!(Standing::of(&facts, &clocks, hours(99)), standing);
+    }
     let rejected = State::Rejected {
         at: hours(2),
         reason: Reason::Policy,

@@ -13,41 +13,61 @@ pub(crate) const fn kind(kind: Kind) -> &'static str {
     }
 }
 
-/// The words for a standing.
+/// The word for a standing, the same on the request's page, on the service's and at the desk.
+pub(crate) const fn tag(standing: Standing, kind: Kind) -> (&'static str, Tone) {
+    match standing {
+        Standing::Checking { overdue: false } => ("In progress", Tone::Waiting),
+        Standing::Checking { overdue: true } => ("Overdue", Tone::Action),
+        Standing::NeedsAction { overdue: false } => ("Needs action", Tone::Action),
+        Standing::NeedsAction { overdue: true } => ("Overdue, needs action", Tone::Action),
+        Standing::InForce { at_risk: true } => ("At risk", Tone::Action),
+        Standing::InForce { at_risk: false } => match kind {
+            Kind::Update => ("Update active", Tone::Good),
+            Kind::Initiate | Kind::Cancel => ("Provisioned", Tone::Good),
+        },
+        Standing::MovedAway { all: false } => ("Domain moved away", Tone::Action),
+        Standing::MovedAway { all: true } => ("Domain moved away", Tone::Bad),
+        Standing::Superseded => ("Superseded", Tone::Neutral),
+        Standing::Cancelled => ("Service cancelled", Tone::Neutral),
+        Standing::Rejected(_) => ("Rejected", Tone::Bad),
+        Standing::Withdrawn => ("Withdrawn", Tone::Neutral),
+    }
+}
+
+/// What the time is called at which a request with this standing ended.
+pub(crate) const fn ended(standing: Standing) -> &'static str {
+    match standing {
+        Standing::InForce { .. } => "In force since",
+        Standing::MovedAway { .. } | Standing::Superseded => "Came into force",
+        Standing::Cancelled => "Cancelled",
+        Standing::Rejected(_) => "Rejected",
+        Standing::Withdrawn => "Withdrawn",
+        Standing::Checking { .. } | Standing::NeedsAction { .. } => "Ended",
+    }
+}
+
+/// A standing in a sentence, and what happens next and who must act.
 pub(crate) struct Words {
-    pub(crate) tag: &'static str,
-    pub(crate) tone: Tone,
     pub(crate) headline: String,
     pub(crate) lead: String,
 }
 
 impl Words {
-    pub(crate) fn at_risk() -> Self {
-        Self {
-            tag: "At risk",
-            tone: Tone::Action,
-            headline: "Your routes are in force, and something is wrong".into(),
-            lead: "Nothing is taken away. But the checks found something that keeps calls and messages from arriving, or could not look. It is listed below, with what to do.".into(),
-        }
-    }
-
     pub(crate) fn of(standing: Standing, split: bool, provider: &str) -> Self {
-        let (tag, tone, headline, lead): (_, _, &str, String) = match standing {
-            Standing::Checking { overdue } => (
-                if overdue { "Overdue" } else { "In progress" },
-                if overdue { Tone::Action } else { Tone::Waiting },
+        let (headline, lead): (&str, String) = match standing {
+            Standing::Checking { .. } => (
                 "Your request is being checked",
                 "There is nothing you have to do. As soon as its checks pass, its routes come into force.".into(),
             ),
-            Standing::NeedsAction { overdue } => (
-                if overdue { "Overdue" } else { "Needs your action" },
-                Tone::Action,
+            Standing::NeedsAction { .. } => (
                 "Your request is waiting for you",
-                "What holds it back is listed below, with what to do. It is looked at again by itself.".into(),
+                "What holds it back is listed below, with what to do. We check again automatically.".into(),
             ),
-            Standing::InForce => (
-                "Provisioned",
-                Tone::Good,
+            Standing::InForce { at_risk: true } => (
+                "Your routes are in force, and something is wrong",
+                "Nothing is taken away. But the checks found something that keeps calls and messages from arriving. It is listed below, with what to do.".into(),
+            ),
+            Standing::InForce { at_risk: false } => (
                 "Your routes are in force",
                 if split {
                     format!("Now turn on external communications online for your split domains, and enable {provider} on your own servers.")
@@ -55,56 +75,59 @@ impl Words {
                     format!("Now enable {provider} on your own servers. Then your users can add contacts.")
                 },
             ),
+            Standing::MovedAway { all: false } => (
+                "Some of your SIP domains are in force under another service now",
+                "The others stay in force.".into(),
+            ),
+            Standing::MovedAway { all: true } => (
+                "None of your SIP domains is in force any more",
+                "All that was in force is in force under another service now.".into(),
+            ),
             Standing::Superseded => (
-                "Superseded",
-                Tone::Neutral,
                 "A later request has replaced this one",
-                "It was provisioned, and the service has been changed since.".into(),
+                "The service has been changed since. What happens to it now is told on the page of the later request, which the service lists.".into(),
             ),
             Standing::Cancelled => (
-                "Cancelled",
-                Tone::Neutral,
                 "The service is cancelled",
                 "None of its SIP domains is in force any more.".into(),
             ),
-            Standing::Rejected(reason) => ("Rejected", Tone::Bad, "This request was rejected", rejected(reason).into()),
+            Standing::Rejected(reason) => ("This request was rejected", rejected(reason).into()),
             Standing::Withdrawn => (
-                "Withdrawn",
-                Tone::Neutral,
                 "This request was withdrawn",
                 "Nothing was changed by it. You can make a new request at any time.".into(),
             ),
         };
         Self {
-            tag,
-            tone,
             headline: headline.into(),
             lead,
         }
     }
 }
 
-/// The help page about a standing. A finding links to its own page.
-pub(crate) fn help(standing: Standing) -> Option<Way> {
-    let (href, label) = match standing {
-        Standing::Checking { .. } => ("/help/times".into(), "How long it takes"),
-        Standing::InForce => (
-            "/help/after-provisioning".into(),
-            "The commands for your own servers",
-        ),
-        Standing::Rejected(reason) => (
-            format!("/help/reasons/{}", reason.as_str()),
-            "What this means and what to do",
-        ),
-        Standing::NeedsAction { .. }
-        | Standing::Superseded
-        | Standing::Cancelled
-        | Standing::Withdrawn => return None,
-    };
-    Some(Way {
-        href,
+/// Where a request with this standing leads on to. A finding links to its own page.
+pub(crate) fn ways(standing: Standing) -> Vec<Way> {
+    let way = |href: &str, label: &str| Way {
+        href: href.into(),
         label: label.into(),
-    })
+    };
+    match standing {
+        Standing::Checking { .. } => vec![way("/help/times", "How long it takes")],
+        Standing::InForce { .. } | Standing::MovedAway { all: false } => vec![way(
+            "/help/after-provisioning",
+            "The commands for your own servers",
+        )],
+        Standing::Rejected(reason) => vec![way(
+            &format!("/help/reasons/{}", reason.as_str()),
+            "What this means and what to do",
+        )],
+        Standing::Superseded | Standing::Cancelled => vec![
+            way("/service", "Your service and its requests"),
+            way("/status", "Check whether a SIP domain is in force"),
+        ],
+        Standing::NeedsAction { .. } | Standing::MovedAway { all: true } | Standing::Withdrawn => {
+            Vec::new()
+        }
+    }
 }
 
 /// What a rejection means, and what to do.

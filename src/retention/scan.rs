@@ -3,9 +3,9 @@
 //! For every column of every table in the portal's schema, also tables that others made, one of
 //! these is true:
 //!
-//! - its type holds no text (numbers, times, random ids), or it is a `digest`: 32 bytes that the
-//!   portal has computed. Here the code has to be trusted: SQL cannot tell a digest from 32 bytes
-//!   of text;
+//! - its type holds no text (numbers, times, random ids), or it is a `digest` or `half_digest`: 32
+//!   or 16 bytes that the portal has computed. Here the code has to be trusted: SQL cannot tell
+//!   them from text;
 //! - a constraint lets no `@` in, which its definition proves ([`super::proof`]): at ten million
 //!   rows it costs what it costs at ten;
 //! - neither: every value is scanned, block by block, half of the time at most, so that other
@@ -272,7 +272,10 @@ async fn tables(pool: &PgPool) -> Result<Vec<Table>, db::Error> {
             ColumnClass::Any
         } else if !row.text_like {
             ColumnClass::Nothing
-        } else if is("digest") || row.checks.iter().any(|check| proof::excludes_at(check)) {
+        } else if is("digest")
+            || is("half_digest")
+            || row.checks.iter().any(|check| proof::excludes_at(check))
+        {
             ColumnClass::Proven
         } else if is("bytea") && row.types.iter().any(|of| of.starts_with('_')) {
             // Several byte strings in one value cannot be scanned, so any value counts.

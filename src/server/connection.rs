@@ -64,6 +64,8 @@ pub(super) struct Server {
     pub(super) limits: Limits,
     pub(super) bodies: Bodies,
     pub(super) refusals: Arc<StaticErrors>,
+    /// When cancelled, an answer over HTTP/1.1 ends its connection.
+    pub(super) draining: CancellationToken,
     /// When cancelled, requests in progress are answered and connections take no new ones.
     pub(super) stop: CancellationToken,
 }
@@ -186,7 +188,8 @@ impl Server {
         }
         let is_http_1 = request.version() <= Version::HTTP_11;
         let mut response = self.router.clone().oneshot(request).await?;
-        if is_http_1 && (self.stop.is_cancelled() || refused.is_some()) {
+        let closes = self.draining.is_cancelled() || self.stop.is_cancelled();
+        if is_http_1 && (closes || refused.is_some()) {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
         }

@@ -1,11 +1,13 @@
 //! The pages of a service: signing in, the hub, and the list of routes.
 
+mod correct;
 mod edit;
 mod end;
+mod review;
 pub mod view;
 
 use axum::{
-    extract::State,
+    extract::{Query, State},
     http::{HeaderValue, StatusCode, header},
     response::{AppendHeaders, IntoResponse as _, Redirect, Response},
 };
@@ -15,7 +17,7 @@ use std::sync::Arc;
 use self::view::{HubPage, Line, SignInPage};
 pub(crate) use self::{
     edit::{edit, send_edit},
-    end::{cancel, key, send_cancel, send_key},
+    end::{cancel, conflict, key, send_cancel, send_key},
 };
 use super::store::{self, Listed, Service};
 use crate::{
@@ -25,11 +27,17 @@ use crate::{
     names::EdgeRoutes,
     readiness::{ProofMode, Severity, wording::Teller},
     request::{
-        Kind, State as Stored,
-        pages::{findings::Findings, routes_of},
+        Kind, Standing,
+        pages::{
+            findings::Findings,
+            moved::{Moved, has_moved},
+            routes_of,
+            view::Hidden,
+        },
         wording,
     },
-    secret::ManagementKey,
+    secret::{ManagementKey, SessionToken},
+    server::network::Network,
     session::{self, SignedIn, store as sessions},
     web::{
         client::Client,
@@ -46,17 +54,34 @@ use crate::{
 const NOT_OPENED: &str =
     "No service is opened by this number and this key together. Check both against the receipt";
 
+/// The query of `GET /service`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Then {
+    /// `edit`: go on to the form that changes the service.
+    then: String,
+}
+
 /// `GET /service`: the hub for clients that are signed in, the sign-in form for others.
 pub(crate) async fn service(
     State(site): State<Arc<Site>>,
     State(pool): State<PgPool>,
+    Query(Then { then }): Query<Then>,
     signed_in: Option<SignedIn>,
 ) -> Result<Response, Error> {
+    let goes_on = then == "edit";
     match signed_in {
+        Some(_) if goes_on => Ok(Redirect::to(EDIT).into_response()),
         Some(signed_in) => hub(&site, &store::look_up(&pool, signed_in.service).await?),
-        None => sign_in_page(&site, "", None),
+        None => {
+            let action = if goes_on { EDIT } else { "/service" };
+            sign_in_page(&site, action, Vec::new(), "", None)
+        }
     }
 }
+
+/// The form that changes a service.
+const EDIT: &str = "/service/edit";
 
 /// The fields of `POST /service`.
 #[derive(Default, Deserialize)]
@@ -74,13 +99,15 @@ pub(crate) async fn sign_in(
     Client(network): Client,
     Fields(form): Fields<SignInForm>,
 ) -> Result<Response, Error> {
-    let success = site.throttle.sign_ins.take(network)?;
-    let number = AgreementNumber::parse_to_find(&form.number).ok();
-    let key = ManagementKey::parse(&form.management_key);
-    let opened = sessions::open(&pool, number.as_ref(), key.as_ref()).await?;
+    let opened = open(&site, &pool, network, &form).await?;
     let Some(token) = opened else {
-        success.give_back();
-        return sign_in_page(&site, &form.number, Some(NOT_OPENED));
+        return sign_in_page(
+            &site,
+            "/service",
+            Vec::new(),
+            &form.number,
+            Some(NOT_OPENED),
+        );
     };
     // The browser loses its earlier session, so that session is ended.
     if let Some(earlier) = earlier {
@@ -94,8 +121,28 @@ pub(crate) async fn sign_in(
         .into_response())
 }
 
+/// A new session of the service that number and key open together; `None`: they open none.
+async fn open(
+    site: &Site,
+    pool: &PgPool,
+    network: Network,
+    form: &SignInForm,
+) -> Result<Option<SessionToken>, Error> {
+    let success = site.throttle.sign_ins.take(network)?;
+    let number = AgreementNumber::parse_to_find(&form.number).ok();
+    let key = ManagementKey::parse(&form.management_key);
+    let opened = sessions::open(pool, number.as_ref(), key.as_ref()).await?;
+    if opened.is_none() {
+        success.give_back();
+    }
+    Ok(opened)
+}
+
+/// The sign-in form, which sends `hidden` on to `action`.
 fn sign_in_page(
     site: &Site,
+    action: &'static str,
+    hidden: Vec<Hidden>,
     number: &str,
     problem: Option<&'static str>,
 ) -> Result<Response, Error> {
@@ -103,6 +150,8 @@ fn sign_in_page(
     shell.error = problem.is_some();
     let view = SignInPage {
         shell,
+        action,
+        hidden,
         number: Field {
             value: number.into(),
             errors: problem.iter().map(|text| (*text).into()).collect(),
@@ -118,7 +167,9 @@ fn sign_in_page(
     response
         .extensions_mut()
         .insert(Problem::field("number", message));
-    response.extensions_mut().insert(FailedTry);
+    if problem == Some(NOT_OPENED) {
+        response.extensions_mut().insert(FailedTry);
+    }
     Ok(response)
 }
 
@@ -143,7 +194,13 @@ pub(crate) async fn sign_out(
 
 fn hub(site: &Site, service: &Service) -> Result<Response, Error> {
     let teller = Teller::new(&site.provider, site.checks.mode(), &service.routes);
-    let lines: Vec<Line> = service.requests.iter().map(|r| line(r, service)).collect();
+    let told = |request| line(site, request, service);
+    let risks = service
+        .risks
+        .iter()
+        .filter(|it| !has_moved(&service.lost, it));
+    let last = service.provisioned().or(service.requests.first());
+    let standing = last.map(|r| standing(site, r, service));
     page(
         StatusCode::OK,
         &HubPage {
@@ -152,38 +209,42 @@ fn hub(site: &Site, service: &Service) -> Result<Response, Error> {
             number_label: service.programme.number_label().into(),
             number: service.number.to_string(),
             routes: routes_of(&service.routes),
+            moved: Moved::of(&service.lost, service.now),
+            tag: standing.map(|(tag, _)| tag),
+            tone: standing.map_or(Tone::Neutral, |(_, tone)| tone),
             activated: EdgeRoutes::domain_count(&service.routes),
-            pending: service.pending().map(|r| line(r, service)),
+            pending: service.pending().map(told),
             asks_proof: site.checks.proof() == ProofMode::Always
-                && service.pending().is_some_and(|r| r.kind != Kind::Cancel),
-            risks: Findings::tell(&teller, &service.risks),
-            at_risk: service
-                .risks
-                .iter()
-                .any(|it| it.severity >= Severity::Unknown),
+                && service
+                    .pending()
+                    .is_some_and(|r| r.facts.kind != Kind::Cancel),
+            at_risk: risks.clone().any(|it| it.severity == Severity::Blocking),
+            risks: Findings::tell(&teller, risks),
             risks_of: service
                 .provisioned()
                 .map(|r| r.reference.to_string())
                 .unwrap_or_default(),
-            requests: lines,
+            requests: service.requests.iter().map(told).collect(),
         },
     )
 }
 
-fn line(request: &Listed, service: &Service) -> Line {
-    let (tag, tone) = match request.state {
-        Stored::Pending(_) => ("In progress", Tone::Waiting),
-        Stored::Provisioned { .. } => ("Provisioned", Tone::Good),
-        Stored::Rejected { .. } => ("Rejected", Tone::Bad),
-        Stored::Withdrawn { .. } => ("Withdrawn", Tone::Neutral),
-    };
+/// The word for how a request stands, and its tone.
+fn standing(site: &Site, request: &Listed, service: &Service) -> (&'static str, Tone) {
+    let facts = &request.facts;
+    wording::tag(Standing::of(facts, &site.clocks, service.now), facts.kind)
+}
+
+fn line(site: &Site, request: &Listed, service: &Service) -> Line {
+    let (tag, tone) = standing(site, request, service);
     Line {
         reference: request.reference.to_string(),
-        kind: wording::kind(request.kind),
-        state: request.state.as_str(),
+        kind: wording::kind(request.facts.kind),
+        state: request.facts.state.as_str(),
         tag,
         tone,
-        submitted: when(request.submitted_at, service.now),
+        blocked: request.facts.blocked,
+        submitted: when(request.facts.submitted_at, service.now),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     db::{self, PgPool},
     names::{AccessEdge, EdgeRoutes, SipDomain},
     readiness::Finding,
-    request::{Deployment, Kind, State, reference::Reference},
+    request::{Deployment, Facts, State, reference::Reference},
     secret::{ManagementKey, SessionToken},
 };
 
@@ -19,12 +19,8 @@ use crate::{
 pub struct Listed {
     /// Its public name.
     pub reference: Reference,
-    /// What was asked for.
-    pub kind: Kind,
-    /// The stored state.
-    pub state: State,
-    /// When it was stored.
-    pub submitted_at: DateTime<Utc>,
+    /// What its standing is derived from.
+    pub facts: Facts,
 }
 
 /// A service with everything that its own pages show.
@@ -40,6 +36,9 @@ pub struct Service {
     pub routes: Vec<EdgeRoutes>,
     /// Its requests, newest first.
     pub requests: Vec<Listed>,
+    /// The domains that went over to another service since the last request was provisioned, and
+    /// when, in alphabetical order.
+    pub lost: Vec<(SipDomain, DateTime<Utc>)>,
     /// What the last checks found about the routes in force, from warnings up.
     pub risks: Vec<Finding>,
     /// Where the users are homed, according to the last request.
@@ -52,13 +51,15 @@ impl Service {
     /// The pending request, if there is one.
     #[must_use]
     pub fn pending(&self) -> Option<&Listed> {
-        self.requests.iter().find(|r| r.state.pending().is_some())
+        self.requests
+            .iter()
+            .find(|r| r.facts.state.pending().is_some())
     }
 
     /// The request that was provisioned last.
     #[must_use]
     pub fn provisioned(&self) -> Option<&Listed> {
-        let done = |r: &&Listed| matches!(r.state, State::Provisioned { .. });
+        let done = |r: &&Listed| matches!(r.facts.state, State::Provisioned { .. });
         self.requests.iter().find(done)
     }
 }
@@ -79,22 +80,53 @@ pub async fn look_up(pool: &PgPool, id: ServiceId) -> Result<Service, db::Error>
     let routes = routes.into_iter();
     let routes = routes.map(|(edge, domains)| EdgeRoutes { edge, domains });
     let requests = row.requests.into_iter();
-    let requests = requests.map(|(reference, kind, state, submitted_at)| Listed {
-        reference,
-        kind,
-        state,
-        submitted_at,
-    });
+    let requests = requests.map(|(reference, facts)| Listed { reference, facts });
     Ok(Service {
         id,
         programme: row.programme,
         number: row.number,
         routes: routes.collect(),
         requests: requests.collect(),
+        lost: row.lost,
         risks: row.risks.0,
         deployment: row.deployment,
         now: row.now,
     })
+}
+
+/// Gives the pending request `reference` of `service` other routes, in place, and has it checked from
+/// the beginning; `false`: it has ended.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is unreachable or refuses; then nothing has changed.
+pub async fn correct(
+    pool: &PgPool,
+    service: ServiceId,
+    reference: Reference,
+    deployment: Deployment,
+    routes: &[EdgeRoutes],
+) -> Result<bool, db::Error> {
+    let edges: Vec<&str> = routes.iter().map(|of| of.edge.as_str()).collect();
+    let (mut places, mut domains) = (Vec::<i16>::new(), Vec::new());
+    for (place, of) in (1..).zip(routes) {
+        for domain in &of.domains {
+            places.push(place);
+            domains.push(domain.as_str());
+        }
+    }
+    let done = sqlx::query_scalar!(
+        r#"SELECT pic_correct($1, $2, $3, $4::text[], $5::smallint[], $6::text[]) AS "done!""#,
+        service.0,
+        reference as _,
+        deployment as _,
+        &edges as _,
+        &places,
+        &domains as _,
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(done)
 }
 
 /// Whether `key` is the management key of `service`.

@@ -9,13 +9,14 @@ use axum::{
     Router,
     handler::Handler,
     http::{HeaderValue, Method, StatusCode, Uri, header},
-    middleware::from_fn_with_state,
-    response::{IntoResponse as _, Redirect},
+    middleware::{from_fn_with_state, map_response},
+    response::{IntoResponse as _, Redirect, Response},
     routing::{MethodFilter, MethodRouter, on},
 };
 
 use super::{
     Around,
+    conditional::ASK_AGAIN,
     constant::{self, Constants},
     tries,
 };
@@ -42,6 +43,7 @@ pub struct Route<S> {
     methods: Vec<Method>,
     handlers: MethodRouter<S>,
     guarded: bool,
+    kept: bool,
 }
 
 impl<S: Clone + Send + Sync + 'static> Route<S> {
@@ -54,6 +56,7 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
             methods: Vec::new(),
             handlers: MethodRouter::new(),
             guarded: false,
+            kept: false,
         }
     }
 
@@ -78,6 +81,14 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
     #[must_use]
     pub fn guarded(mut self) -> Self {
         self.guarded = true;
+        self
+    }
+
+    /// Lets the browser that was answered keep its forms and reviews, so that Back and Forward show
+    /// them with what was typed. Never for pages with a key.
+    #[must_use]
+    pub fn kept(mut self) -> Self {
+        self.kept = true;
         self
     }
 
@@ -125,6 +136,9 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
             let site = Arc::clone(&around.0.site);
             handlers = handlers.layer(from_fn_with_state(site, tries::guard_tries));
         }
+        if self.kept {
+            handlers = handlers.layer(map_response(keep));
+        }
         let is_page = matches!(self.kind, Kind::Open | Kind::Page);
         let counted = around.meter().of_route(self.path, &self.methods);
         let router = router.route(self.path, around.put(counted, handlers));
@@ -137,8 +151,19 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
     }
 }
 
+/// Lets the browser keep a form or a review. What sets a cookie, redirects or reports a fault is not kept.
+async fn keep(mut answered: Response) -> Response {
+    let is_form = answered.status().is_success()
+        || [StatusCode::CONFLICT, StatusCode::UNPROCESSABLE_ENTITY].contains(&answered.status());
+    let headers = answered.headers_mut();
+    if is_form && !headers.contains_key(header::SET_COOKIE) {
+        headers.entry(header::CACHE_CONTROL).or_insert(ASK_AGAIN);
+    }
+    answered
+}
+
 /// `/status/?q=x` -> `/status?q=x`, on the same host whatever its name.
-async fn without_slash(uri: Uri) -> axum::response::Response {
+async fn without_slash(uri: Uri) -> Response {
     let path = uri.path().trim_end_matches('/');
     let query = uri.query().map(|q| format!("?{q}")).unwrap_or_default();
     Redirect::permanent(&format!("{path}{query}")).into_response()

@@ -1,5 +1,6 @@
 //! The frame of every page: name, navigation, notices.
 
+use super::about::About;
 use crate::readiness::{Mode, ProofMode};
 
 /// The portal's name, in the header and at the end of every title.
@@ -10,6 +11,8 @@ pub const NAME: &str = "Federation portal";
 pub enum Section {
     /// The start page.
     Start,
+    /// Checking names without a request.
+    Check,
     /// Asking for federation: form, answers, receipt.
     Request,
     /// Looking up a request or a domain.
@@ -38,8 +41,13 @@ pub struct Link {
     pub href: &'static str,
 }
 
-/// The navigation in the header: one line for each page that exists.
-pub const NAVIGATION: &[Link] = &[
+/// The navigation in the header; [`Shell::navigation`] leaves out what the portal does not do.
+const NAVIGATION: &[Link] = &[
+    Link {
+        section: Section::Check,
+        label: "Check a domain",
+        href: "/check",
+    },
     Link {
         section: Section::Request,
         label: "Request federation",
@@ -77,10 +85,12 @@ pub const FOOTER: &[Link] = &[
 ];
 
 /// What `templates/base.html` needs; every page's struct has it in a field `shell`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Shell<'a> {
     /// Name of the network people are provisioned for (`PIC_PROVIDER`).
     pub provider: &'a str,
+    /// Who runs the portal, and how the network is reached.
+    pub about: &'a About,
     /// A notice on every page (`PIC_NOTICE`).
     pub notice: Option<&'a str>,
     /// Says that checks are off or only advise; `None` while they are enforced.
@@ -96,6 +106,13 @@ pub struct Shell<'a> {
 }
 
 impl Shell<'_> {
+    /// The links of the navigation in the header; where checks are off, none to them.
+    pub fn navigation(&self) -> impl Iterator<Item = &'static Link> + use<> {
+        let checks = self.checks != Mode::Off;
+        let links = NAVIGATION.iter();
+        links.filter(move |link| checks || link.section != Section::Check)
+    }
+
     /// Whether every domain has to be proven before it is provisioned.
     #[must_use]
     pub fn asks_proof(&self) -> bool {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use super::{
+    about::About,
     limit::Throttle,
     origin::Origin,
     shell::{Section, Shell},
@@ -33,6 +34,8 @@ pub struct Site {
     pub throttle: Throttle,
     /// Domains whose addresses the address tool leaves as they are.
     pub plain_domains: Vec<SipDomain>,
+    /// Who runs the portal, and how the network is reached.
+    pub about: About,
     /// How often the retention sweep runs.
     pub sweep: Duration,
     /// A gateway that has not asked for routes for this long is silent.
@@ -55,12 +58,13 @@ impl Site {
             notice,
             clocks,
             checks,
+            about,
             ..
         } = self;
         let (mode, proof) = (checks.mode(), checks.proof());
         let build = env!("PIC_BUILD");
         let shown = format!(
-            "{build} {public_url:?} {provider:?} {support:?} {notice:?} {clocks:?} {mode:?} {proof:?}"
+            "{build} {public_url:?} {provider:?} {support:?} {notice:?} {clocks:?} {mode:?} {proof:?} {about:?}"
         );
         base32::encode(&Sha256::digest(shown)[..10])
     }
@@ -71,14 +75,15 @@ impl Site {
         let checks = &self.checks;
         Shell {
             provider: &self.provider,
+            about: &self.about,
             notice: self.notice.as_deref(),
             checks_notice: match (checks.mode(), checks.proof()) {
                 (Mode::Enforce, _) => None,
-                (Mode::Advise, ProofMode::Held) => Some(
-                    "Readiness checks advise here: what they find is shown, and a request is provisioned all the same.",
-                ),
+                (Mode::Advise, ProofMode::Held) => {
+                    Some("Advice only: checks show problems, but every request is provisioned.")
+                }
                 (Mode::Advise, ProofMode::Always) => Some(
-                    "Readiness checks advise here: what they find is shown, and a request is provisioned all the same, once ownership of its domains is proven.",
+                    "Advice only: checks show problems, but every request is provisioned once its domains are proven.",
                 ),
                 (Mode::Off, _) => Some(
                     "Readiness checks are off: a request is provisioned without looking at DNS or certificates.",

@@ -7,7 +7,13 @@ mod desk;
 use std::time::Duration;
 
 use axum::{body::Body, http::Request};
-use pic_portal::{help::CONTENTS, readiness::Code, request::Reason};
+use pic_portal::{
+    help::CONTENTS,
+    names::{Fqdn, SipDomain},
+    readiness::Code,
+    request::Reason,
+    web::about::About,
+};
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 
@@ -36,12 +42,13 @@ const FAULTS: &str = "
     (true, 1, 1, 'certificate-expires-soon', 'warning', 'valid for more than 30 days', 'until 2 December 2026'),
     (true, 1, 1, 'certificate', 'ok', '', 'issued by a public authority')";
 const EVERY: &str = "
-    (false, 1, 1, 'srv-misspelt', 'blocking', '_sipfederationtls._tcp.one.every.example. SRV 0 0 5061 sip.every.example.', '_sipfederationtls_tcp.one.every.example: priority 0, weight 0, port 5061, target sip.every.example'),
+    (false, 1, 1, 'srv-misspelt', 'blocking', '_sipfederationtls._tcp.one.every.example. SRV 0 0 5061 sip.every.example.', '_sipfederationtls_tcp.one.every.example (no dot between the two words): priority 0, weight 0, port 5061, target sip.every.example'),
     (false, 2, 2, 'resolver-unreachable', 'unknown', 'an answer for _sipfederationtls._tcp.three.every.example', 'no answer in time'),
     (false, 2, 2, 'srv', 'skipped', '', 'resolver-unreachable'),
     (false, 3, 3, 'srv', 'ok', '', 'priority 0, weight 0, port 5061, target sip.every.example'),
     (false, 3, 3, 'dns-disagrees', 'warning', 'the same records on every authoritative server', 'ns1.every.example: priority 0, weight 0, port 5061, target sip.every.example|ns2.every.example: no SRV record'),
-    (true, 1, 1, 'edge-unreachable', 'blocking', 'TLS on TCP port 5061', '2001:db8::17: refused|192.0.2.17: no answer within 5 seconds'),
+    (true, 1, 1, 'edge-unreachable', 'blocking', 'TLS 1.2 or later on port 5061, and a certificate', '2001:db8::17: the connection is refused|192.0.2.17: it does not answer: the connection timed out'),
+    (true, 1, 1, 'edge-alias', 'warning', 'an A or AAAA record at sip.every.example itself', 'an alias (CNAME) of edge.every.example'),
     (true, 1, 1, 'certificate', 'skipped', '', 'edge-unreachable')";
 const WELL: &str = "
     (false, 1, 2, 'srv', 'ok', '', 'priority 0, weight 0, port 5061, target sip.well.example'),
@@ -114,7 +121,19 @@ impl Gallery {
         let edge = world.ready("contoso.com").await;
         let checks = world.advise();
         let mut gallery = Self {
-            looking: Portal::with(|site| site.checks = checks).await,
+            looking: Portal::with(|site| {
+                site.checks = checks;
+                site.about = About {
+                    operator: Some("Northwind Traders".into()),
+                    operator_url: Some("https://northwind.example/imprint".into()),
+                    proxy: Some(Fqdn::parse("federation.northwind.example").unwrap()),
+                    domain: Some(SipDomain::parse("northwind.example").unwrap()),
+                    networks: vec!["192.0.2.0/24".parse().unwrap()],
+                    test_contact: Some("echo@northwind.example".into()),
+                    consumer_accounts: false,
+                };
+            })
+            .await,
             _contoso: (world, edge),
             exhibits: Vec::new(),
             sound,
@@ -368,6 +387,7 @@ impl Gallery {
         };
         let found = fields("contoso.com, it.contoso.com", "sip.contoso.com");
         let well = fields("contoso.com", "SIP.contoso.com");
+        let alone = fields("contoso.com, nowhere.contoso.com", "");
         let wrong = fields("someone@contoso.com", "contoso.com");
         let one = [("sip.contoso.com", "contoso.com it.contoso.com")];
         let answers = request("1234567", &one, "review");
@@ -376,6 +396,13 @@ impl Gallery {
             ("check", 200, Way::Get(link.into())),
             ("check-found", 200, Way::Post(path(), found)),
             ("check-well", 200, Way::Post(path(), well)),
+            ("check-alone", 200, Way::Post(path(), alone)),
+            ("start-told", 200, Way::Get("/".into())),
+            (
+                "help-told",
+                200,
+                Way::Get("/help/after-provisioning".into()),
+            ),
             ("check-errors", 422, Way::Post(path(), wrong)),
             ("answers-findings", 200, Way::Post(new, answers)),
         ] {

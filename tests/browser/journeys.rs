@@ -38,6 +38,15 @@ async fn the_whole_way(means: Means) {
     page.open("/").await;
     page.press("Start a request").await;
     assert_eq!(page.h1().await, "Request federation with Skype");
+    let hints = "return [...document.querySelectorAll('.govuk-radios__hint')].filter(it => \
+         it.offsetParent && it.id !== 'split-item-hint').length";
+    assert_eq!(page.eval(hints).await, if means.scripts { 0 } else { 4 });
+    page.click("label[for=partner_network]").await;
+    if means.scripts {
+        assert_eq!(page.eval(hints).await, 1, "that of the chosen programme");
+        let label = page.find("label[for=number]").await.text().await.unwrap();
+        assert_eq!(label, "Headquarters (HQ) partner ID");
+    }
     page.click("label[for=programme]").await;
     page.fill("#number", "123-4567").await;
     // A SIP domain where a server is required.
@@ -61,7 +70,8 @@ async fn the_whole_way(means: Means) {
     page.fill("#domains-2", "https://NORTHWIND.example/").await;
     page.click("label[for=on_premises], label[for=deployment]")
         .await;
-    page.click("label[for=terms]").await;
+    page.click("label[for=licences]").await;
+    page.click("label[for=may_act]").await;
     page.press("Continue").await;
 
     assert_eq!(page.status().await, 422);
@@ -91,6 +101,9 @@ async fn the_whole_way(means: Means) {
         assert!(answers.contains(shown), "{shown} is not among {answers}");
     }
     page.assert_no_sideways_scrolling("the answers").await;
+    page.press("Change SIP domains").await;
+    assert_eq!(page.path().await, "/requests/new#domains-1");
+    page.press("Continue").await;
     page.press("Change answers").await;
     assert_eq!(value(&page, "#edge-2").await, "edge.northwind.example");
     page.press("Continue").await;
@@ -318,7 +331,8 @@ async fn answers(page: &Page) {
     page.fill("#edge-1", "sip.contoso.com").await;
     page.fill("#domains-1", "contoso.com").await;
     page.click("label[for=deployment]").await;
-    page.click("label[for=terms]").await;
+    page.click("label[for=licences]").await;
+    page.click("label[for=may_act]").await;
     page.press("Continue").await;
     assert_eq!(page.h1().await, "Check your answers");
 }

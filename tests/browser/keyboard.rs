@@ -149,7 +149,9 @@ async fn the_whole_way_with_the_keyboard_alone() {
             .await,
         true
     );
-    hands.tab_to("#terms").await;
+    hands.tab_to("#licences").await;
+    hands.press(Key::Space).await;
+    hands.tab_to("#may_act").await;
     hands.press(Key::Space).await;
     hands.tab_to("[value=review]").await;
     hands.go_on_with(Key::Enter).await;
@@ -247,4 +249,22 @@ async fn a_request_is_found_and_refused_with_the_keyboard_alone() {
     hands.go_on_with(Key::Enter).await;
     assert_eq!(app.state(&reference).await, "rejected");
     page.assert_quiet(&[]).await;
+}
+
+#[tokio::test]
+async fn an_error_in_a_pasted_list_leads_to_its_line() {
+    let portal = Portal::start().await;
+    let browser = Browser::start().await;
+    let page = Page::new(&browser, &portal.origin);
+    page.open("/requests/new").await;
+    page.fill("#domains-1", "contoso.com\nmy_firm.com\nfabrikam.com")
+        .await;
+    page.press("Continue").await;
+    let hands = Hands(&page);
+    hands.tab_to("a[data-line='2']").await;
+    hands.press(Key::Enter).await;
+    assert_eq!(hands.focused().await, "domains-1");
+    let selected = "const box = document.activeElement;
+        return box.value.slice(box.selectionStart, box.selectionEnd)";
+    assert_eq!(page.eval_text(selected).await, "my_firm.com");
 }

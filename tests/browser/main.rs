@@ -10,6 +10,7 @@ mod gallery;
 mod hypertext;
 mod injection;
 mod journeys;
+mod kept;
 mod keyboard;
 mod live;
 mod matrix;

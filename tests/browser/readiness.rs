@@ -110,7 +110,8 @@ async fn what_is_mended_turns_the_open_page() {
     page.fill("#domains-1", DOMAINS).await;
     page.click("label[for=on_premises], label[for=deployment]")
         .await;
-    page.click("label[for=terms]").await;
+    page.click("label[for=licences]").await;
+    page.click("label[for=may_act]").await;
     page.press("Continue").await;
     // Advice, before anything is sent.
     assert!(page.has("[data-finding=srv-missing]").await);
@@ -177,7 +178,7 @@ async fn without_scripts_two_buttons_do_the_same() {
     assert!(page.has("[data-state=pending]").await);
     story.portal.app.advance(AFTER_A_LOOK).await;
     page.press("Check again").await;
-    assert_eq!(page.path().await, path);
+    assert_eq!(page.path().await, format!("{path}#checks"));
     story.refresh_until("[data-state=provisioned]").await;
     assert!(!page.has("[data-finding=srv-missing]").await);
     fit(page, false, "journey-plain-provisioned").await;
@@ -215,6 +216,42 @@ async fn names_are_checked_mended_and_requested() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_domain_alone_is_checked_from_the_start_page_and_requested() {
+    let story = Story::begin(World::enforce).await;
+    let page = &story.page;
+    story.world.unroute("it.contoso.com");
+    page.open("/").await;
+    page.fill("#domains", "contoso.com").await;
+    page.press("Check the domain").await;
+    assert!(
+        story
+            .words()
+            .await
+            .contains("1 SIP domain at sip.contoso.com")
+    );
+    assert!(!page.has("[data-severity=blocking]").await);
+    fit(page, true, "journey-check-alone").await;
+    page.press("Request federation for these names").await;
+    let typed = "return ['#edge-1', '#domains-1'].map(css => document.querySelector(css).value)";
+    assert_eq!(
+        page.eval(typed).await,
+        json!(["sip.contoso.com", "contoso.com"])
+    );
+    // Its record by field, each with a button that copies it.
+    page.open("/check").await;
+    page.fill("#domains-1", "it.contoso.com").await;
+    page.fill("#edge-1", "sip.contoso.com").await;
+    page.press("Check now").await;
+    page.click(".app-record [data-copy-text='_sipfederationtls._tcp.it']")
+        .await;
+    let copied =
+        "return document.querySelector('.app-record button').textContent.startsWith('Copied')";
+    page.until("the name was copied", copied).await;
+    fit(page, true, "journey-check-record").await;
+    page.assert_quiet(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_held_domain_moves_by_its_zone_while_people_look() {
     let story = Story::begin(World::enforce).await;
     let page = &story.page;
@@ -241,8 +278,10 @@ async fn a_held_domain_moves_by_its_zone_while_people_look() {
     fit(page, true, "journey-gained").await;
     page.open(&holder).await;
     let words = story.words().await;
-    let lost = "In force under another service now: contoso.com.";
-    assert!(words.contains(lost), "{words}");
+    assert!(
+        words.contains("This SIP domain moved away\ncontoso.com, "),
+        "{words}"
+    );
     assert!(words.contains("Domain moved away"), "{words}");
     fit(page, true, "journey-lost").await;
     page.assert_quiet(&[]).await;
@@ -265,7 +304,8 @@ async fn a_domain_is_proven_by_the_record_of_the_receipt() {
     page.fill("#domains-1", DOMAINS).await;
     page.click("label[for=on_premises], label[for=deployment]")
         .await;
-    page.click("label[for=terms]").await;
+    page.click("label[for=licences]").await;
+    page.click("label[for=may_act]").await;
     fit(page, true, "journey-proof-form").await;
     page.press("Continue").await;
     fit(page, true, "journey-proof-answers").await;

@@ -98,13 +98,12 @@ async fn the_whole_way(scripts: bool) {
     fit(&page, scripts, "service-review-error").await;
     page.click("label[for=confirm_edge_change]").await;
     page.press("Submit changes").await;
-    assert_eq!(page.h1().await, "Request received");
+    assert_eq!(page.h1().await, "Update received");
 
     page.open("/service").await;
     fit(&page, scripts, "service-hub-pending").await;
-    page.open("/service/edit").await;
-    assert_eq!(page.status().await, 409);
-    fit(&page, scripts, "service-edit-in-the-way").await;
+    page.press("Correct this request").await;
+    fit(&page, scripts, "service-correct").await;
     assert_eq!(portal.app.number("SELECT count(*) FROM route").await, 2);
     portal.run_worker();
     eventually("the routes are swapped", async || {
@@ -155,7 +154,8 @@ async fn new_key_and_cancel(portal: &Portal, page: &Page, scripts: bool, key: &s
     fit(page, scripts, "service-cancel-put-off").await;
     held.rollback().await.unwrap();
     page.press("Cancel the service").await;
-    assert_eq!(page.h1().await, "Request received");
+    assert_eq!(page.h1().await, "Cancellation received");
+    fit(page, scripts, "service-cancel-receipt").await;
     eventually("nothing is in force", async || {
         (portal.app.number("SELECT count(*) FROM route").await == 0).then_some(())
     })
@@ -172,6 +172,68 @@ async fn new_key_and_cancel(portal: &Portal, page: &Page, scripts: bool, key: &s
     sign_in(page, &new).await;
     assert_eq!(page.h1().await, "Your service 1234567");
     fit(page, scripts, "service-hub-empty").await;
+}
+
+/// A domain moves away; a session ends in the middle of an edit; a pending request is corrected.
+async fn nothing_is_lost(scripts: bool) {
+    let portal = Portal::start().await;
+    let (reference, key) = portal
+        .app
+        .submit(&[("sip.contoso.com", "contoso.com")])
+        .await;
+    portal.app.work().await;
+    portal.app.submit(&[("sip.new.com", "contoso.com")]).await;
+    let moving = "SELECT pic_provision(ARRAY[2], pic_now(), false, ARRAY[ROW(2, 'contoso.com')::pic_wanted]);
+        SELECT pic_end(ARRAY[2], 'provisioned', NULL, 'portal')";
+    portal.app.run(moving).await;
+    let browser = Browser::start().await;
+    let page = Page::new(&browser, &portal.origin);
+    page.scripts(scripts).await;
+    page.open(&format!("/requests/{reference}")).await;
+    fit(&page, scripts, "service-request-moved").await;
+    page.open("/service").await;
+    sign_in(&page, &key).await;
+    fit(&page, scripts, "service-hub-moved").await;
+
+    page.press("Add SIP domains").await;
+    page.fill("#edge-1", "sip.contos.com").await;
+    page.fill("#domains-1", "it.contoso.com").await;
+    page.click("label[for=on_premises], label[for=deployment]")
+        .await;
+    portal.app.run("DELETE FROM session").await;
+    page.press("Continue").await;
+    assert_eq!(page.status().await, 422);
+    fit(&page, scripts, "service-sign-in-again").await;
+    sign_in(&page, &key).await;
+    assert_eq!(page.h1().await, "Check your changes");
+    page.press("Submit changes").await;
+    page.press("See the status").await;
+    let reference = page.path().await;
+    page.press("Correct this request").await;
+    page.fill("#edge-1", "sip.contoso.com").await;
+    page.press("Continue").await;
+    fit(&page, scripts, "service-correct-review").await;
+    page.press("Correct the request").await;
+    assert_eq!(page.path().await, reference, "the same request");
+    let words = page.find("main").await.text().await.unwrap();
+    assert!(
+        words.contains("Corrected") && words.contains("sip.contoso.com"),
+        "{words}"
+    );
+    portal.app.work().await;
+    let routes = "SELECT count(*) FROM route WHERE access_edge = 'sip.contoso.com'";
+    assert_eq!(portal.app.number(routes).await, 1);
+    page.assert_quiet(&[422]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_on_the_way() {
+    nothing_is_lost(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_on_the_way_without_javascript() {
+    nothing_is_lost(false).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -152,12 +152,98 @@ async fn names_are_looked_up_when_the_button_is_pressed_and_not_before() {
 }
 
 #[tokio::test]
+async fn a_domain_alone_is_checked_at_the_edge_that_its_record_names() {
+    let (world, edge, portal) = looking().await;
+    world.route("it.contoso.com", "sip.contoso.com");
+    let page = portal.post("/check", &[("domains", "contoso.com")]).await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert_eq!(shown(&page), [("srv", "ok"), ("certificate", "ok")]);
+    assert!(page.body.contains(">sip.contoso.com</span>"));
+    assert!(edge.connections() > 0, "it was looked at");
+
+    // Two at one edge, and two that nothing is known of.
+    let domains = "contoso.com it.contoso.com, nowhere.contoso.com lost.example";
+    let page = portal.post("/check", &[("domains", domains)]).await;
+    let found = shown(&page);
+    assert_eq!(
+        found.iter().filter(|it| it.0 == "srv-missing").count(),
+        2,
+        "{found:?}"
+    );
+    assert_eq!(
+        found.iter().filter(|it| it.0 == "srv").count(),
+        2,
+        "{found:?}"
+    );
+    let hidden = page.hidden();
+    let names: Vec<_> = hidden
+        .iter()
+        .map(|(n, v)| (n.as_str(), v.as_str()))
+        .collect();
+    let asked = names
+        .iter()
+        .position(|field| *field == ("edge", "sip.contoso.com"));
+    let asked = &names[asked.unwrap()..];
+    assert_eq!(
+        asked[..4],
+        [
+            ("edge", "sip.contoso.com"),
+            ("domains", "contoso.com\nit.contoso.com"),
+            ("edge", ""),
+            ("domains", "nowhere.contoso.com\nlost.example"),
+        ]
+    );
+    assert!(
+        page.body.contains(
+            "/check?domains=contoso.com,it.contoso.com,nowhere.contoso.com,lost.example<"
+        )
+    );
+
+    // A record that leads to the online service names no edge of anybody.
+    world.route("online.contoso.com", "sipfed.online.lync.com");
+    let page = portal
+        .post("/check", &[("domains", "online.contoso.com")])
+        .await;
+    assert_eq!(shown(&page), [("homed-online", "blocking")]);
+}
+
+#[tokio::test]
+async fn the_records_of_many_domains_are_one_file() {
+    let (_world, _edge, portal) = looking().await;
+    let domains: Vec<String> = (10..50).map(|n| format!("d{n}.contoso.com")).collect();
+    let many = domains.join("\n");
+    let fields = [("domains", many.as_str()), ("edge", "sip.contoso.com")];
+    let page = portal.post("/check", &fields).await;
+    assert!(
+        page.body.contains("with 40 records for sip.contoso.com"),
+        "{}",
+        page.body
+    );
+    let mut sent: Vec<_> = page.hidden().into_iter().take(2).collect();
+    sent.push(("action".into(), "zone-file".into()));
+    let sent: Vec<_> = sent.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    let file = portal.post("/check", &sent).await;
+    assert_eq!(file.status, StatusCode::OK);
+    assert_eq!(file.header("content-type"), "text/plain; charset=utf-8");
+    assert!(file.header("content-disposition").starts_with("attachment"));
+    for domain in &domains {
+        let line =
+            format!("\n_sipfederationtls._tcp.{domain}. 3600 IN SRV 0 0 5061 sip.contoso.com.\n");
+        assert!(file.body.contains(&line), "{domain}: {}", file.body);
+    }
+    let wrong = [("domains", "a@b"), ("edge", ""), ("action", "zone-file")];
+    let refused = portal.post("/check", &wrong).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
 async fn what_is_wrong_is_said_by_the_field_and_nothing_is_looked_up() {
     let (_world, sip, portal) = looking().await;
     let many: Vec<String> = (0..51).map(|n| format!("d{n}.contoso.com")).collect();
     let many = many.join(" ");
     for (domains, edge, blamed) in [
-        ("", "", &["domains-1", "edge-1"][..]),
+        ("", "", &["domains-1"][..]),
+        ("", "sip.contoso.com", &["domains-1"]),
         ("user@contoso.com", "sip.contoso.com", &["domains-1"]),
         ("contoso.com", "contoso.com", &["edge-1"]),
         ("sip.contoso.com", "sip.contoso.com", &["domains-1"]),
@@ -209,7 +295,7 @@ async fn ten_a_minute_are_looked_up_for_a_network_and_the_form_waits() {
     let answers = portal.post("/requests/new", &fields).await;
     assert_eq!(answers.status, StatusCode::OK);
     assert_eq!(shown(&answers), []);
-    assert!(answers.body.contains("Not looked at now"));
+    assert!(answers.body.contains("Not checked now"));
     clock.advance(Duration::from_mins(1));
     let answers = portal.post("/requests/new", &fields).await;
     assert!(shown(&answers).contains(&("srv", "ok")), "{}", answers.body);

@@ -1,5 +1,6 @@
 //! Checks that a request waits for its checks, and how their findings are stored.
 
+mod asked;
 mod limits;
 mod looked;
 mod proof;

@@ -1,7 +1,12 @@
 //! Checks that the help shows the settings, that its links work, and that the address tool keeps
 //! nothing.
 
-use pic_portal::{readiness::Code, request::Reason};
+use pic_portal::{
+    names::{Fqdn, SipDomain},
+    readiness::{Code, engine::Checks},
+    request::Reason,
+    web::about::About,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -9,7 +14,10 @@ use std::{
 
 use axum::http::StatusCode;
 
-use crate::support::app::{Answer, TestApp};
+use crate::support::{
+    app::{Answer, TestApp, request, submission_id},
+    world::World,
+};
 
 /// The addresses inside the portal that a page links to, without fragments.
 fn links(page: &Answer) -> BTreeSet<String> {
@@ -182,6 +190,97 @@ async fn pages_tell_what_the_settings_say() {
 }
 
 #[tokio::test]
+async fn who_runs_the_portal_and_how_the_network_is_reached_is_told() {
+    let told = TestApp::with(|site| {
+        site.provider = "Northwind".into();
+        site.about = About {
+            operator: Some("Northwind Traders <NT>".into()),
+            operator_url: Some("https://northwind.example/imprint".into()),
+            proxy: Some(Fqdn::parse("federation.northwind.example").unwrap()),
+            domain: Some(SipDomain::parse("northwind.example").unwrap()),
+            networks: vec!["192.0.2.0/24".parse().unwrap()],
+            test_contact: Some("echo@northwind.example".into()),
+            consumer_accounts: false,
+        };
+    })
+    .await;
+    let (reference, _) = told.submit(&[("sip.contoso.com", "contoso.com")]).await;
+    told.work().await;
+    let status = format!("/requests/{reference}");
+    let footer = "href=\"https://northwind.example/imprint\">Northwind Traders &#60;NT&#62;</a>";
+    for path in ["/", "/help/providers", "/status", "/nowhere", &status] {
+        let page = told.get(path).await;
+        assert!(page.body.contains(footer), "{path}: {}", page.body);
+    }
+    for (path, said) in [
+        (status.as_str(), "federation.northwind.example"),
+        (&status, "echo@northwind.example"),
+        ("/help/after-provisioning", "federation.northwind.example"),
+        ("/help/after-provisioning", "echo@northwind.example"),
+        ("/help/after-provisioning", "192.0.2.0/24"),
+        ("/help/dns-and-certificate", "192.0.2.0/24"),
+    ] {
+        let page = told.get(path).await;
+        assert!(page.body.contains(said), "{path}: {said}");
+        assert!(!page.body.contains("PROXY-FQDN"), "{path}");
+    }
+    let untold = TestApp::new().await;
+    let page = untold.get("/help/after-provisioning").await;
+    assert!(page.body.contains("PROXY-FQDN"));
+    assert!(
+        page.body
+            .contains("Ask the organisation that runs this portal for it.")
+    );
+    assert!(!untold.get("/").await.body.contains("Run by"));
+}
+
+#[tokio::test]
+async fn without_consumer_accounts_no_page_speaks_of_them() {
+    let portal = TestApp::with(|site| site.about.consumer_accounts = false).await;
+    let mut pages = crawl(&portal).await;
+    for gone in ["/help/personal-accounts", "/help/address"] {
+        assert!(!pages.contains_key(gone), "{gone} is linked");
+        let page = portal.get(gone).await;
+        assert_eq!(page.status, StatusCode::OK, "{gone}: an old bookmark");
+        assert!(page.body.contains("Nothing to do here"), "{gone}");
+    }
+    let id = submission_id();
+    let mut fields = request(&id, &[("sip.contoso.com", "contoso.com")]);
+    fields.last_mut().unwrap().1 = "review";
+    pages.insert(
+        "answers".into(),
+        portal.post("/requests/new", &fields).await,
+    );
+    pages.insert("form".into(), portal.get("/requests/new").await);
+    pages.insert("start".into(), portal.get("/").await);
+    for (path, page) in &pages {
+        for word in ["Microsoft account", "rename", "@msn.com", "NameDecoration"] {
+            assert!(!page.body.contains(word), "{path}: {word}");
+        }
+    }
+    let usual = TestApp::new().await;
+    for path in ["/requests/new", "/help/personal-accounts"] {
+        assert!(usual.get(path).await.body.contains("rename"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_start_page_says_when_a_request_is_provisioned_in_each_mode() {
+    let world = World::start().await;
+    for (checks, said, shows_check) in [
+        (Checks::Off, "and nothing is checked", false),
+        (world.advise(), "whatever the checks find", true),
+        (world.enforce(), "as soon as their checks pass", true),
+    ] {
+        let portal = TestApp::with(|site| site.checks = checks).await;
+        let page = portal.get("/").await;
+        assert!(page.body.contains(said), "{said}: {}", page.body);
+        let sends = page.body.contains("action=\"/check\"");
+        assert_eq!(sends, shows_check, "{said}");
+    }
+}
+
+#[tokio::test]
 async fn addresses_are_written_without_scripts() {
     let portal = TestApp::new().await;
     for (typed, written) in [
@@ -192,7 +291,7 @@ async fn addresses_are_written_without_scripts() {
     ] {
         let page = portal.post("/help/address", &[("address", typed)]).await;
         assert_eq!(page.status, StatusCode::OK, "{typed}");
-        assert_eq!(page.header("cache-control"), "no-store");
+        assert_eq!(page.header("cache-control"), "private, no-cache");
         let shown = page.elements();
         let result = shown.iter().find(|it| it.get("id") == Some("written"));
         assert_eq!(result.unwrap().text, written, "{typed}");

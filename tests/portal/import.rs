@@ -196,7 +196,7 @@ async fn assert_has_come_over(place: &Place, keys: &[Vec<String>]) {
     assert_eq!(portal.state(&other[2]).await, "provisioned");
     assert_eq!(routes(portal).await.len(), 4);
     let timelines = "SELECT count(*) FROM request r WHERE r.state = 'provisioned' AND (
-        SELECT array_agg(code || ' ' || actor ORDER BY seq) FROM event WHERE request_id = r.id
+        SELECT array_agg(code || ' ' || actor ORDER BY seq) FROM timeline WHERE request_id = r.id
     ) = '{submitted portal,provisioned portal}'";
     assert_eq!(portal.number(timelines).await, 2);
 }
@@ -319,7 +319,7 @@ async fn a_second_run_changes_nothing() {
 async fn contents(portal: &TestApp) -> Vec<String> {
     sqlx::query_scalar(
         "SELECT s::text FROM service s UNION ALL SELECT r::text FROM request r
-         UNION ALL SELECT e::text FROM request_edge e UNION ALL SELECT d::text FROM request_route d
+         UNION ALL SELECT d::text FROM request_route d
          UNION ALL SELECT x::text FROM route x UNION ALL SELECT v::text FROM event v
          UNION ALL SELECT w::text FROM work w ORDER BY 1",
     )

@@ -123,6 +123,13 @@ impl Model {
         });
     }
 
+    /// The request of `service` that was provisioned last.
+    fn last_provisioned(&self, service: usize) -> Option<usize> {
+        self.requests
+            .iter()
+            .rposition(|r| r.service == service && r.state == "provisioned")
+    }
+
     fn end(&mut self, request: usize, state: &'static str) {
         self.requests[request].state = state;
         self.requests[request].events += 1;
@@ -195,7 +202,10 @@ impl Model {
                 let new = InForce { edge, service, by };
                 match self.routes.get(domain) {
                     Some(old) if old.service != service => {
-                        self.requests[old.by].events += 1;
+                        // Told on the last request that the loser had provisioned.
+                        let holder = old.service;
+                        let last = self.last_provisioned(holder).unwrap();
+                        self.requests[last].events += 1;
                         self.requests[by].events += 1;
                     }
                     Some(old) if old.edge == edge => continue,
@@ -216,6 +226,10 @@ impl Model {
                 }
                 kept
             });
+            if let Some(last) = self.last_provisioned(service) {
+                // It is superseded.
+                self.requests[last].events += 1;
+            }
             self.end(by, "provisioned");
         }
         let woken = self.requests.iter().enumerate();
@@ -398,7 +412,7 @@ impl Run {
             .collect();
         assert_eq!(routes, expected, "routes in force");
         let requests: Vec<(String, String, i64, Vec<String>)> = sqlx::query_as(
-            "SELECT r.reference, r.state, (SELECT coalesce(sum(times), 0) FROM event WHERE request_id = r.id)::bigint,
+            "SELECT r.reference, r.state, (SELECT coalesce(sum(times), 0) FROM timeline WHERE request_id = r.id)::bigint,
                     ARRAY(SELECT subject::text FROM finding WHERE request_id = r.id ORDER BY 1)
              FROM request r ORDER BY r.id",
         )

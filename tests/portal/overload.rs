@@ -167,7 +167,7 @@ async fn assert_whole(portal: &TestApp, requests: i64) {
     let counts = "SELECT count(*) FROM request r WHERE
         (SELECT count(*) FROM request_edge e WHERE e.request_id = r.id) = 1
         AND (SELECT count(*) FROM request_route d WHERE d.request_id = r.id) = 1
-        AND (SELECT count(*) FROM event e WHERE e.request_id = r.id) = 1
+        AND (SELECT count(*) FROM timeline e WHERE e.request_id = r.id) = 1
         AND (SELECT count(*) FROM work w WHERE w.request_id = r.id) = 1";
     assert_eq!(portal.number(counts).await, requests);
     assert_eq!(portal.number(REQUESTS).await, requests);

@@ -25,6 +25,8 @@ enum Rule {
     /// Only signed-in clients get anything, about their own service; others are redirected to the
     /// sign-in page.
     Session,
+    /// As [`Session`]; others get the sign-in form, which sends on what they have typed.
+    SignInAgain,
     /// The sign-in form; for a client that is signed in, its own service.
     HttpServer,
     /// Ends the client's session; the response has the same bytes for all.
@@ -33,7 +35,7 @@ enum Rule {
     Staff,
 }
 
-use Rule::{HttpServer, Open, Reference, Session, SignOut, Staff};
+use Rule::{HttpServer, Open, Reference, Session, SignInAgain, SignOut, Staff};
 
 /// Every route with its rule, in the order in which they are tried.
 const RULES: &[(&str, &str, Rule)] = &[
@@ -62,7 +64,7 @@ const RULES: &[(&str, &str, Rule)] = &[
     ("POST", "/service", Open),
     ("GET", "/service/routes.csv", Session),
     ("GET", "/service/edit", Session),
-    ("POST", "/service/edit", Session),
+    ("POST", "/service/edit", SignInAgain),
     ("GET", "/service/cancel", Session),
     ("POST", "/service/cancel", Session),
     ("GET", "/service/key", Session),
@@ -244,7 +246,6 @@ impl Portal {
         for table in [
             "service",
             "request",
-            "request_edge",
             "request_route",
             "route",
             "event",
@@ -328,6 +329,12 @@ async fn what_is_not_yours_looks_like_what_is_not_there() {
             assert_eq!(portal.rows().await, before, "{what}: nothing is changed");
             match rule {
                 Session => assert_led_to_the_door(&answer, &what),
+                SignInAgain => {
+                    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{what}");
+                    let mut fields = answer.elements().into_iter();
+                    assert!(fields.any(|it| it.is_field("management_key")), "{what}");
+                    assert!(!answer.body.contains(&portal.pending), "{what}");
+                }
                 Reference => {
                     let unknown = portal.ask(method, path, UNKNOWN, &who.cookie).await;
                     assert_eq!(unknown.status, StatusCode::NOT_FOUND, "{what}");
@@ -347,7 +354,7 @@ async fn what_is_not_yours_looks_like_what_is_not_there() {
             SELECT s::text FROM service s WHERE id = 1 UNION ALL
             SELECT r::text FROM request r WHERE service_id = 1 UNION ALL
             SELECT x::text FROM route x WHERE service_id = 1 UNION ALL
-            SELECT e::text FROM event e JOIN request r ON r.id = e.request_id AND service_id = 1 UNION ALL
+            SELECT e::text FROM timeline e JOIN request r ON r.id = e.request_id AND service_id = 1 UNION ALL
             SELECT w::text FROM work w JOIN request r ON r.id = w.request_id AND service_id = 1 UNION ALL
             SELECT n::text FROM session n WHERE service_id = 1) AS mine (t)";
         let mine = async || -> String {
@@ -368,7 +375,7 @@ async fn what_is_not_yours_looks_like_what_is_not_there() {
                 let unknown = portal.ask(method, path, UNKNOWN, &portal.other).await;
                 assert_eq!(unknown.status, StatusCode::NOT_FOUND, "{what}");
             }
-            Session | HttpServer => {
+            Session | SignInAgain | HttpServer => {
                 for secret in secrets {
                     assert!(!answer.body.contains(secret), "{what}: {secret}");
                 }
@@ -391,9 +398,9 @@ async fn what_is_yours_is_there() {
             (Open | SignOut | Staff, ..) => assert_eq!(told(&answer), told(&nobody), "{what}"),
             // Everyone who may see a request may ask for another check.
             (Reference, "POST", "/requests/{reference}/check-again") => {
-                let page = format!("/requests/{}", portal.pending);
-                assert_eq!(answer.header("location"), page, "{what}");
-                assert_eq!(nobody.header("location"), page, "{what}");
+                let page = format!("/requests/{}?again=", portal.pending);
+                assert!(answer.header("location").starts_with(&page), "{what}");
+                assert!(nobody.header("location").starts_with(&page), "{what}");
             }
             (Reference, "POST", _) => {
                 assert_eq!(nobody.status, StatusCode::UNPROCESSABLE_ENTITY, "{what}");
@@ -404,13 +411,15 @@ async fn what_is_yours_is_there() {
             (Session, "POST", "/service/key") => {
                 assert_eq!(answer.header("location"), "/service/key", "{what}");
             }
-            (Session, "POST", _) => {
+            (Session | SignInAgain, "POST", _) => {
                 let receipt = answer.reference();
                 // The next form needs a service without a pending request.
                 assert_eq!(portal.app.work().await.provisioned, 1, "{what}");
                 assert_eq!(portal.app.state(&receipt).await, "provisioned");
             }
-            (Session | HttpServer, ..) => assert_eq!(answer.status, StatusCode::OK, "{what}"),
+            (Session | SignInAgain | HttpServer, ..) => {
+                assert_eq!(answer.status, StatusCode::OK, "{what}");
+            }
         }
     }
     assert_eq!(

@@ -2,6 +2,10 @@
 
 pub(crate) mod checks;
 mod journal;
+mod recovery;
+mod schema;
+mod stopping;
+mod units;
 
 use std::{
     collections::HashMap,
@@ -332,8 +336,8 @@ async fn instances_that_start_at_once_migrate_once_and_share_the_work() {
 // ---------------------------------------------------------------------------------------------
 // Starts that fail
 
-/// The error message of a start that fails.
-async fn refusal(command: &mut Command) -> String {
+/// The error message of a start that fails, with this exit code.
+async fn refusal(command: &mut Command, code: i32) -> String {
     // While another test starts a process, that one has the program's copy open as it was when it
     // was written.
     let output = eventually("the program can be started", async || {
@@ -345,7 +349,7 @@ async fn refusal(command: &mut Command) -> String {
     })
     .await;
     let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(output.status.code(), Some(code), "{said}");
     assert_eq!(said.lines().count(), 1, "one line: {said}");
     assert!(said.starts_with("pic-portal: "), "{said}");
     assert!(output.stdout.is_empty(), "it was never ready");
@@ -353,7 +357,7 @@ async fn refusal(command: &mut Command) -> String {
 }
 
 async fn refused(settings: &[(&str, &str)], words: &[&str]) {
-    let said = refusal(&mut command(&program(), settings)).await;
+    let said = refusal(&mut command(&program(), settings), 1).await;
     for word in words {
         assert!(said.contains(word), "{word}: {said}");
     }
@@ -368,6 +372,7 @@ async fn a_wrong_setting_is_named_with_an_example_and_without_its_value() {
         ("PIC_PUBLIC_URL", "https://pic:hunter2@contoso.com"),
         ("PIC_CHECKS", "hunter2"),
         ("PIC_PROOF", "hunter2"),
+        ("PIC_DRAIN", "hunter2"),
         ("PIC_PROMISE", "hunter2"),
         ("PIC_EXPIRY", "hunter2"),
         ("PIC_RECHECK_FIRST", "hunter2"),
@@ -378,7 +383,7 @@ async fn a_wrong_setting_is_named_with_an_example_and_without_its_value() {
         ("PIC_LOG", "hunter2=hunter2=hunter2"),
         ("PIC_LOG_FORMAT", "hunter2"),
     ] {
-        let said = refusal(&mut command(&program(), &[(variable, value)])).await;
+        let said = refusal(&mut command(&program(), &[(variable, value)]), 78).await;
         assert!(
             said.starts_with(&format!("pic-portal: {variable}: ")),
             "{said}"
@@ -410,7 +415,14 @@ async fn a_database_that_cannot_be_reached_is_told() {
     let db = TestDb::fresh(&EMPTY).await;
     let missing = db.url().replace(db.name(), "no_such_database");
     assert_ne!(missing, db.url());
-    refused(&on(&missing), &["cannot connect", "DATABASE_URL"]).await;
+    let words = [
+        "cannot connect",
+        "3D000 (there is no database",
+        "DATABASE_URL",
+    ];
+    refused(&on(&missing), &words).await;
+    let unknown = "postgres://pic:hunter2@db.invalid/pic";
+    refused(&on(unknown), &["name of the server cannot be resolved"]).await;
 }
 
 /// How many tables a database has, without the one that lists migrations.
@@ -497,7 +509,7 @@ async fn a_directory_that_cannot_be_used_is_told() {
     fs::create_dir(&closed).unwrap();
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o555)).unwrap();
     let dir = closed.join("data");
-    let said = refusal(&mut as_ordinary_user(scratch.path(), &private(&dir))).await;
+    let said = refusal(&mut as_ordinary_user(scratch.path(), &private(&dir)), 1).await;
     for word in ["cannot use", dir.to_str().unwrap(), "PIC_DATA_DIR"] {
         assert!(said.contains(word), "{word}: {said}");
     }

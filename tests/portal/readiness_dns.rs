@@ -2,7 +2,9 @@
 
 mod answers;
 mod fuzz;
+mod resolvers;
 mod servers;
+mod slips;
 mod words;
 
 use std::{fmt::Write as _, time::Duration};

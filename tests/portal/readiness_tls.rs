@@ -6,6 +6,8 @@ mod cases;
 mod certificates;
 mod constraints;
 mod hostile;
+mod limbo;
+mod matrix;
 mod moments;
 mod names;
 mod peers;

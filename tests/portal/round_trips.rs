@@ -65,8 +65,8 @@ async fn a_submit_is_one_round_trip() {
     assert_eq!(cost(&proxy, submit).await, SUBMIT);
     assert_eq!(
         proxy.counts().connections.load(Relaxed),
-        3,
-        "two to look at the schema, and one for everything"
+        2,
+        "one to look at the schema, and one for everything"
     );
 }
 

@@ -47,21 +47,17 @@ fn request(kind: &str, parts: &str) -> String {
     let deployment = if kind == "cancel" { "NULL" } else { "'split'" };
     format!(
         "WITH new AS (
-             INSERT INTO request (service_id, submitted_at, reference, kind, deployment, submission_hash, content_hash)
-             SELECT 2, pic_now(), 'PIC-0000-0000-0000-0004', '{kind}', {deployment}, sha256('4'), sha256('4') RETURNING id)
+             INSERT INTO request (service_id, submitted_at, reference, kind, deployment, content_hash)
+             SELECT 2, pic_now(), 'PIC-0000-0000-0000-0004', '{kind}', {deployment}, substr(sha256('4'), 1, 16) RETURNING id)
          {parts} SELECT FROM new"
     )
 }
 
-fn edges(numbers: &str) -> String {
+/// Routes of it: edge, place, domain.
+fn routes(wanted: &str) -> String {
     format!(
-        ", edge AS (INSERT INTO request_edge SELECT id, n, 'sip.e' || n || '.example' FROM new, unnest(ARRAY[{numbers}]::int[]) AS n)"
-    )
-}
-
-fn routes(pairs: &str) -> String {
-    format!(
-        ", route AS (INSERT INTO request_route SELECT id, edge, name FROM new, (VALUES {pairs}) AS d (edge, name))"
+        ", route AS (INSERT INTO request_route SELECT id, edge, place, 'sip.e' || edge || '.example', name
+                     FROM new, (VALUES {wanted}) AS d (edge, place, name))"
     )
 }
 
@@ -128,11 +124,11 @@ const BREAKS: &[(&str, &str)] = &[
         "dns_name_form",
     ),
     (
-        "UPDATE request_edge SET access_edge = '10.0.0.1.'",
+        "INSERT INTO request_route VALUES (1, 1, 2, '10.0.0.1.', 'more.example')",
         "dns_name_form",
     ),
     (
-        "UPDATE request_route SET sip_domain = '*.example'",
+        "INSERT INTO request_route VALUES (1, 1, 2, 'sip.d1.example', '*.example')",
         "dns_name_form",
     ),
     (
@@ -193,20 +189,22 @@ const BREAKS: &[(&str, &str)] = &[
         "request_reference",
     ),
     (
-        "UPDATE request SET submission_hash = sha256('2') WHERE id = 1",
-        "request_submission",
-    ),
-    (
-        "UPDATE request SET submission_hash = '' WHERE id = 1",
-        "digest_length",
-    ),
-    (
         "UPDATE request SET content_hash = '' WHERE id = 1",
-        "digest_length",
+        "half_digest_length",
     ),
     (
         "UPDATE request SET service_id = 9 WHERE id = 1",
-        "request_service",
+        "a request stays with its service",
+    ),
+    (
+        "UPDATE request SET kind = 'update' WHERE id = 1",
+        "request_makes_service",
+    ),
+    ("DELETE FROM request WHERE id = 2", "route_request"),
+    ("DELETE FROM service WHERE id = 1", "request_service"),
+    (
+        "UPDATE service SET id = 9 WHERE id = 1",
+        "a service keeps its internal number",
     ),
     // Half-set pairs.
     (
@@ -283,8 +281,16 @@ const BREAKS: &[(&str, &str)] = &[
         "event_in_order",
     ),
     (
-        "INSERT INTO event VALUES (1, 1, pic_now(), 'portal', 'held')",
+        "INSERT INTO event SELECT 1, 2, pic_now(), 'portal', 'held' FROM generate_series(1, 2)",
         "event_pkey",
+    ),
+    (
+        "INSERT INTO event VALUES (1, 1, pic_now(), 'portal', 'held')",
+        "event_first",
+    ),
+    (
+        "INSERT INTO event VALUES (1, 2, pic_now(), 'portal', 'submitted')",
+        "event_first",
     ),
     (
         "INSERT INTO event VALUES (1, 0, pic_now(), 'portal', 'held')",
@@ -299,37 +305,50 @@ const BREAKS: &[(&str, &str)] = &[
         "event_code",
     ),
     (
-        "INSERT INTO event VALUES (9, 1, pic_now(), 'portal', 'held')",
+        "INSERT INTO event VALUES (9, 2, pic_now(), 'portal', 'held')",
         "event_request",
     ),
     // Edges and routes of a request.
     (
-        "INSERT INTO request_edge VALUES (1, 11, 'sip.more.example')",
-        "request_edge_ten_at_most",
+        "INSERT INTO request_route VALUES (1, 11, 1, 'sip.more.example', 'more.example')",
+        "request_route_ten_edges",
     ),
     (
-        "INSERT INTO request_edge VALUES (1, 0, 'sip.more.example')",
-        "request_edge_ten_at_most",
+        "INSERT INTO request_route VALUES (1, 0, 1, 'sip.more.example', 'more.example')",
+        "request_route_ten_edges",
     ),
     (
-        "INSERT INTO request_edge VALUES (1, 1, 'sip.more.example')",
-        "request_edge_pkey",
+        "INSERT INTO request_route VALUES (1, 1, 0, 'sip.d1.example', 'more.example')",
+        "request_route_place",
     ),
     (
-        "INSERT INTO request_edge VALUES (1, 2, 'sip.d1.example')",
-        "request_edge_once",
-    ),
-    (
-        "INSERT INTO request_edge VALUES (9, 1, 'sip.more.example')",
-        "request_edge_request",
-    ),
-    (
-        "INSERT INTO request_route VALUES (1, 1, 'd1.example')",
+        "INSERT INTO request_route VALUES (1, 1, 1, 'sip.d1.example', 'more.example')",
         "request_route_pkey",
     ),
+    // Another name of an edge, another edge of a name, and one that has no first place.
     (
-        "INSERT INTO request_route VALUES (1, 2, 'more.example')",
-        "request_route_edge",
+        "INSERT INTO request_route VALUES (1, 1, 2, 'sip.more.example', 'more.example')",
+        "request_route_edges",
+    ),
+    (
+        "INSERT INTO request_route VALUES (1, 2, 1, 'sip.d1.example', 'more.example')",
+        "request_route_edges",
+    ),
+    (
+        "INSERT INTO request_route VALUES (1, 2, 2, 'sip.more.example', 'more.example')",
+        "request_route_edges",
+    ),
+    (
+        "INSERT INTO request_route VALUES (1, 1, 2, 'sip.d1.example', 'd1.example')",
+        "request_route_once",
+    ),
+    (
+        "INSERT INTO request_route VALUES (9, 1, 1, 'sip.more.example', 'more.example')",
+        "request_route_request",
+    ),
+    (
+        "UPDATE request_route SET sip_domain = 'more.example'",
+        "what a request wants does not change",
     ),
     // Routes in force.
     (
@@ -342,7 +361,7 @@ const BREAKS: &[(&str, &str)] = &[
     ),
     (
         "INSERT INTO route VALUES ('d1.example', 'sip.d1.example', 9, 1, pic_now())",
-        "route_service",
+        "route_request",
     ),
     (
         "INSERT INTO route VALUES ('d1.example', 'sip.d1.example', 1, 9, pic_now())",
@@ -516,75 +535,60 @@ async fn what_breaks_a_rule_is_refused_by_the_rules_name() {
 async fn a_request_is_whole_or_refused() {
     let db = with_rows().await;
     let mut connection = db.pool().acquire().await.unwrap();
-    let ten = edges("1, 2, 3, 4, 5, 6, 7, 8, 9, 10");
-    let of_ten = routes(
-        "(1, 'a.example'), (2, 'b.example'), (3, 'c.example'), (4, 'd.example'), (5, 'e.example'),
-         (6, 'f.example'), (7, 'g.example'), (8, 'h.example'), (9, 'i.example'), (10, 'j.example')",
+    let ten = routes(
+        "(1, 1, 'a.example'), (2, 1, 'b.example'), (3, 1, 'c.example'), (4, 1, 'd.example'), (5, 1, 'e.example'),
+         (6, 1, 'f.example'), (7, 1, 'g.example'), (8, 1, 'h.example'), (9, 1, 'i.example'), (10, 1, 'j.example')",
     );
     let many = |count| {
         format!(
-            ", route AS (INSERT INTO request_route SELECT id, 1, 'd' || n || '.example' FROM new, generate_series(1, {count}) AS n)"
+            ", route AS (INSERT INTO request_route SELECT id, 1 + n / 1000, 1 + n % 1000, 'sip.e' || n / 1000 || '.example', 'd' || n || '.example'
+                         FROM new, generate_series(0, {count} - 1) AS n)"
         )
     };
-    let one = edges("1");
+    let update = |wanted| request("update", &routes(wanted));
     let cases: Vec<(String, Option<&str>)> = vec![
-        (request("update", &format!("{ten}{of_ten}")), None),
-        (request("update", &format!("{one}{}", many(1000))), None),
+        (request("update", &ten), None),
+        (request("update", &many(1000)), None),
+        (request("update", &many(1001)), Some("request_whole")),
         (
-            request("update", &format!("{one}{}", many(1001))),
-            Some("request_whole"),
+            request("initiate", "")
+                .replacen("(service_id", "(id, service_id", 1)
+                .replacen("SELECT 2", "OVERRIDING SYSTEM VALUE SELECT 99, 99", 1),
+            Some("request_service"),
         ),
-        (request("initiate", ""), Some("request_whole")),
-        (request("update", &one), Some("request_whole")),
-        (
-            request(
-                "update",
-                &format!("{}{}", edges("1, 2"), routes("(1, 'a.example')")),
-            ),
-            Some("request_whole"),
-        ),
+        (request("initiate", ""), Some("request_makes_service")),
+        (request("update", ""), Some("request_whole")),
+        (update("(2, 2, 'a.example')"), Some("request_route_edges")),
         (request("cancel", ""), None),
+        (request("cancel", &many(1)), Some("request_whole")),
         (
-            request("cancel", &format!("{one}{}", many(1))),
-            Some("request_whole"),
-        ),
-        (
-            request(
-                "update",
-                &format!("{one}{}", routes("(1, 'sip.e1.example')")),
-            ),
+            update("(1, 1, 'sip.e1.example')"),
             Some("request_domain_is_no_host"),
         ),
         (
             // The edge of the other domain.
-            request(
-                "update",
-                &format!(
-                    "{}{}",
-                    edges("1, 2"),
-                    routes("(1, 'sip.e2.example'), (2, 'b.example')")
-                ),
-            ),
+            update("(1, 1, 'sip.e2.example'), (2, 1, 'b.example')"),
             Some("request_domain_is_no_host"),
         ),
         (
-            request("update", &format!("{}{}", edges("1, 11"), many(1))),
-            Some("request_edge_ten_at_most"),
+            update("(1, 1, 'a.example'), (11, 1, 'b.example')"),
+            Some("request_route_ten_edges"),
         ),
         (
-            request(
-                "update",
-                &format!(
-                    "{}{}",
-                    edges("1, 2"),
-                    routes("(1, 'a.example'), (2, 'a.example')")
-                ),
-            ),
-            Some("request_route_pkey"),
+            update("(1, 1, 'a.example'), (2, 1, 'a.example')"),
+            Some("request_route_once"),
         ),
         (
-            // Service 1 has a pending one already.
+            // Service 1 has a pending one already, which made it.
             request("cancel", "").replacen("SELECT 2", "SELECT 1", 1),
+            Some("request_one_pending"),
+        ),
+        (
+            format!(
+                "{}; {}",
+                request("cancel", ""),
+                request("cancel", "").replace("0004", "0005")
+            ),
             Some("request_one_pending"),
         ),
     ];

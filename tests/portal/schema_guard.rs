@@ -31,9 +31,8 @@ const ALLOWED: &[(&str, &str)] = &[
     ("legacy_contact.source", "as above"),
     (
         "request.content_hash",
-        "32 bytes that the portal computes: SHA-256",
+        "16 bytes that the portal computes: half a SHA-256",
     ),
-    ("request.submission_hash", "SHA-256"),
     ("secret.value", "32 random bytes that the database makes"),
     ("service.key_hash", "SHA-256"),
     ("session.token_hash", "SHA-256"),

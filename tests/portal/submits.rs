@@ -92,7 +92,7 @@ async fn a_submission_that_is_sent_again_and_again_is_one_request_with_one_key()
         .collect();
     assert_eq!(told.len(), 1, "one reference and one key");
     let counts = "SELECT (SELECT count(*) FROM request) + (SELECT count(*) FROM service)
-                  + (SELECT count(*) FROM event WHERE code = 'submitted')";
+                  + (SELECT count(*) FROM timeline WHERE code = 'submitted')";
     assert_eq!(portal.number(counts).await, 3);
     assert_eq!(portal.work().await.provisioned, 0);
 }
@@ -178,8 +178,8 @@ async fn a_slice_is_stored_by_one_transaction() {
     portal.store(64).await;
     let transactions = "SELECT count(DISTINCT x) FROM (
         SELECT xmin::text FROM request UNION ALL SELECT xmin::text FROM service
-        UNION ALL SELECT xmin::text FROM request_edge UNION ALL SELECT xmin::text FROM request_route
-        UNION ALL SELECT xmin::text FROM event UNION ALL SELECT xmin::text FROM work) AS rows (x)";
+        UNION ALL SELECT xmin::text FROM request_route
+        UNION ALL SELECT xmin::text FROM work) AS rows (x)";
     assert_eq!(portal.number(transactions).await, 1);
     assert_eq!(portal.number("SELECT count(*) FROM work").await, 64);
 }

@@ -66,7 +66,7 @@ async fn id_of(portal: &TestApp, reference: &str) -> i64 {
 /// The timeline of a request as `code` or `code domain`.
 async fn timeline(portal: &TestApp, reference: &str) -> Vec<String> {
     sqlx::query_scalar(
-        "SELECT concat_ws(' ', e.code, e.subject) FROM event e JOIN request r ON r.id = e.request_id
+        "SELECT concat_ws(' ', e.code, e.subject) FROM timeline e JOIN request r ON r.id = e.request_id
          WHERE r.reference = $1 ORDER BY e.seq",
     )
     .bind(reference)
@@ -87,14 +87,14 @@ async fn held_by(portal: &TestApp, reference: &str) -> Vec<String> {
     .unwrap()
 }
 
-async fn claim(portal: &TestApp, most: u32) -> Claim {
+pub(crate) async fn claim(portal: &TestApp, most: u32) -> Claim {
     store::claim(portal.pool(), store::Place::Pending, most, LEASE)
         .await
         .unwrap()
 }
 
 /// Settles as the worker does: repeated after each conflict.
-async fn settle(pool: &PgPool, claim: &Claim, proofs: &[Proof]) -> Settled {
+pub(crate) async fn settle(pool: &PgPool, claim: &Claim, proofs: &[Proof]) -> Settled {
     let verdicts = Verdicts {
         proofs: proofs.to_vec(),
         ..Verdicts::default()
@@ -116,7 +116,7 @@ fn proof(request: i64, domain: &str) -> Proof {
 }
 
 /// Settles what is due with these proofs, each of a request and a domain.
-async fn settle_with(portal: &TestApp, proofs: &[(&str, &str)]) -> Settled {
+pub(crate) async fn settle_with(portal: &TestApp, proofs: &[(&str, &str)]) -> Settled {
     let mut proven = Vec::new();
     for (reference, domain) in proofs {
         proven.push(proof(id_of(portal, reference).await, domain));

@@ -103,6 +103,8 @@ pub(super) struct Keep {
     /// Signals that a connection was given back.
     returned: Notify,
     doubt: AtomicBool,
+    /// Whether the server's disk was full when something was last stored.
+    pub(super) full: AtomicBool,
     /// Whether an attempt to connect with the full timeout is running.
     trying: AtomicBool,
 }
@@ -119,6 +121,7 @@ impl Keep {
             size: Arc::default(),
             returned: Notify::new(),
             doubt: AtomicBool::new(false),
+            full: AtomicBool::new(false),
             trying: AtomicBool::new(false),
         }
     }

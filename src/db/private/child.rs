@@ -59,6 +59,8 @@ pub(super) fn command(program: &Path, dir: &Path, user: &ServerUser) -> Command 
         }
     }
     command
+        // It would tell systemd that the portal is ready.
+        .env_remove("NOTIFY_SOCKET")
         .env("LC_ALL", "C")
         .env("TZ", "UTC")
         .current_dir(dir)

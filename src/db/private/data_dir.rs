@@ -2,7 +2,7 @@
 //! enter them.
 
 use std::{
-    env, fs,
+    fs,
     fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError},
     io::{self, Read as _, Seek as _, Write as _},
     os::unix::fs::{
@@ -172,27 +172,17 @@ impl Drop for Made {
     }
 }
 
-/// Where the socket of the cluster in `dir` lies: in a directory of its own with a short name, for
-/// a socket's path is limited, and the portal's directory may be long.
+/// Where the socket of the cluster in `dir` lies: in it, so that commands find it from anywhere (a
+/// service manager may give the portal a `/tmp` of its own). A socket's path is limited: where that
+/// of `dir` is too long, in `/tmp`, under a short name of its own.
 pub(super) fn socket_dir(dir: &Path, user: &ServerUser) -> PathBuf {
-    let runtime = env::var_os("XDG_RUNTIME_DIR")
-        .map(PathBuf::from)
-        .filter(|runtime| {
-            let owned = fs::metadata(runtime).is_ok_and(|found| found.uid() == user.uid.as_raw());
-            !user.other && runtime.is_absolute() && owned
-        });
-    choose_socket_dir(dir, user.uid.as_raw(), runtime)
-}
-
-fn choose_socket_dir(dir: &Path, uid: u32, runtime: Option<PathBuf>) -> PathBuf {
+    let near = dir.join("socket");
+    if socket_file(&near).as_os_str().len() <= SOCKET_PATH_LIMIT {
+        return near;
+    }
     let hash = Sha256::digest(dir.as_os_str().as_encoded_bytes());
-    let name = format!(
-        "pic-portal-{uid}-{}",
-        data_encoding::HEXLOWER.encode(&hash[..8])
-    );
-    let fits = |dir: &PathBuf| socket_file(dir).as_os_str().len() <= SOCKET_PATH_LIMIT;
-    let in_runtime = runtime.map(|runtime| runtime.join(&name)).filter(fits);
-    in_runtime.unwrap_or_else(|| Path::new("/tmp").join(name))
+    let hash = data_encoding::HEXLOWER.encode(&hash[..8]);
+    Path::new("/tmp").join(format!("pic-portal-{}-{hash}", user.uid))
 }
 
 /// The socket in its directory.
@@ -310,11 +300,13 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_always_fits() {
+    fn a_socket_is_in_the_directory_where_it_fits() {
+        let user = ServerUser::choose(Path::new("/nowhere")).unwrap();
+        let dir = Path::new("/var/lib/pic-portal");
+        assert_eq!(socket_dir(dir, &user), dir.join("socket"));
         let deep = PathBuf::from(format!("/{}", "d/".repeat(500)));
-        let sockets = |runtime: &Path| choose_socket_dir(&deep, u32::MAX, Some(runtime.to_owned()));
-        assert!(sockets(Path::new("/run/user/1")).starts_with("/run/user/1"));
-        assert!(sockets(&deep).starts_with("/tmp"));
-        assert!(socket_file(&sockets(&deep)).as_os_str().len() <= SOCKET_PATH_LIMIT);
+        let sockets = socket_dir(&deep, &user);
+        assert!(sockets.starts_with("/tmp"));
+        assert!(socket_file(&sockets).as_os_str().len() <= SOCKET_PATH_LIMIT);
     }
 }

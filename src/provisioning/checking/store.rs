@@ -114,9 +114,9 @@ pub async fn begin_to_watch(pool: &PgPool, after: i64) -> Result<Option<i64>, db
             SELECT r.id, pic_now() + random() * $2::interval, r.ended_at
             FROM page s
             JOIN LATERAL (
-                SELECT id, ended_at, kind FROM request
-                WHERE service_id = s.id AND state = 'provisioned' ORDER BY id DESC LIMIT 1
-            ) r ON r.kind <> 'cancel'
+                SELECT id, ended_at, kind FROM pic_requests_of(s.id)
+                WHERE state = 'provisioned' ORDER BY id DESC LIMIT 1
+            ) r ON r.kind <> 'cancel' AND EXISTS (SELECT FROM route WHERE service_id = s.id)
             ON CONFLICT (request_id) DO NOTHING
          )
          SELECT max(id) FROM page",

@@ -1,7 +1,11 @@
 //! Sends one query to one server.
 
-use std::time::Duration;
-use std::{future::Future, net::SocketAddr, pin::pin};
+use std::{
+    future::Future,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    pin::pin,
+    time::Duration,
+};
 
 use futures_util::future::{Either, select};
 use hickory_resolver::{
@@ -9,23 +13,29 @@ use hickory_resolver::{
         NetError,
         runtime::TokioRuntimeProvider,
         tcp::TcpClientStream,
-        udp::UdpClientStream,
-        xfer::{
-            DnsExchange, DnsHandle as _, DnsMultiplexer, DnsRequestSender as _, FirstAnswer as _,
-        },
+        xfer::{DnsExchange, DnsHandle as _, DnsMultiplexer, FirstAnswer as _},
     },
     proto::{
-        op::{DnsRequest, DnsRequestOptions, Message, Query, ResponseCode},
+        ProtoError,
+        op::{DnsRequest, DnsRequestOptions, Message, MessageType, Query, ResponseCode},
         rr::{Name, RecordType},
     },
 };
-use tokio::time::timeout;
+use tokio::{
+    net::UdpSocket,
+    time::{interval, timeout},
+};
 use tracing::{instrument::WithSubscriber as _, subscriber::NoSubscriber};
 
 use super::{
     facts::Trouble,
     spare::{Exchange, Spare, Urgency},
 };
+
+/// The longest packet that a server may send over UDP, in bytes: as large as packets get.
+const LONGEST: usize = 4096;
+/// How often a query is sent over UDP.
+const SENT: u32 = 2;
 
 /// Time limits for answers.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +63,8 @@ pub(super) struct Question<'a> {
     pub(super) kind: RecordType,
     /// Whether the server should query others (a resolver), or answer from its own data.
     pub(super) recursive: bool,
+    /// Whether a resolver is to answer although signatures may not hold (CD; RFC 4035, 3.2.2).
+    pub(super) unchecked: bool,
 }
 
 /// The limits for a server that is not ours, and how urgent the query is.
@@ -68,11 +80,9 @@ pub(super) async fn ask(
     sparing: Option<Sparing<'_>>,
 ) -> Result<Message, Trouble> {
     let answer = exchanged(server, question, true, limits, sparing).await?;
-    if matches!(
-        answer.response_code,
-        ResponseCode::FormErr | ResponseCode::NotImp
-    ) {
-        // The server, or a box in front of it, is old and does not know EDNS.
+    let code = answer.response_code;
+    if matches!(code, ResponseCode::FormErr | ResponseCode::NotImp) || is_bare(&answer) {
+        // The server, or a box in front of it, is old and does not know EDNS (RFC 6891, 7).
         return exchanged(server, question, false, limits, sparing).await;
     }
     Ok(answer)
@@ -102,10 +112,13 @@ async fn exchanged(
     let mut options = DnsRequestOptions::default();
     options.use_edns = edns;
     options.recursion_desired = question.recursive;
-    options.retry_interval = limits.query / 2;
 
-    let request = || DnsRequest::from_query(query.clone(), options);
-    let answer = in_time(over_udp(server, request(), limits), limits).await;
+    let request = || {
+        let mut request = DnsRequest::from_query(query.clone(), options);
+        request.metadata.checking_disabled = question.unchecked;
+        request
+    };
+    let answer = in_time(over_udp(server, &request(), limits), limits).await;
     if let Some((spare, _)) = sparing {
         let learnt = answer.as_ref().map(|answer| answer.authoritative);
         spare
@@ -119,10 +132,20 @@ async fn exchanged(
     } else {
         answer
     };
-    if answer.queries != [query] || answer.truncation {
+    if (answer.queries != [query] && !is_bare(&answer)) || answer.truncation {
         return Err(Trouble::Garbled);
     }
     Ok(answer)
+}
+
+/// Whether it is an error that does not say to which question, as some boxes answer what they do not
+/// understand: nothing but a header.
+fn is_bare(answer: &Message) -> bool {
+    let is_answer = matches!(
+        answer.response_code,
+        ResponseCode::NoError | ResponseCode::NXDomain
+    );
+    answer.queries.is_empty() && answer.answers.is_empty() && !is_answer
 }
 
 /// Applies the time limit, and suppresses the library's log lines: they contain names and answers.
@@ -138,18 +161,41 @@ async fn in_time(
     }
 }
 
+/// The answer to this request, which is sent once more after half of the time. The socket takes
+/// packets from that server alone; those that do not answer the request are ignored.
 async fn over_udp(
     server: SocketAddr,
-    request: DnsRequest,
+    request: &Message,
     limits: Limits,
 ) -> Result<Message, NetError> {
-    let mut stream = UdpClientStream::builder(server, TokioRuntimeProvider::default())
-        .with_timeout(Some(limits.query))
-        .with_max_retries(2)
-        .with_retry_interval_floor(0)
-        .build();
-    let answer = stream.send_message(request).first_answer().await?;
-    Ok(answer.into_message())
+    let any: SocketAddr = match server {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let socket = UdpSocket::bind(any).await?;
+    socket.connect(server).await?;
+    let bytes = request.to_vec()?;
+    let (mut again, mut sent) = (interval(limits.query / 2), 0);
+    let mut buffer = vec![0; LONGEST];
+    loop {
+        let length = tokio::select! {
+            _ = again.tick(), if sent < SENT => {
+                socket.send(&bytes).await?;
+                sent += 1;
+                continue;
+            }
+            received = socket.recv(&mut buffer) => received?,
+        };
+        let received = &buffer[..length];
+        if received.first_chunk() != Some(&request.id.to_be_bytes()) {
+            continue;
+        }
+        let answer = Message::from_vec(received).map_err(ProtoError::from)?;
+        let is_answer = answer.queries == request.queries || is_bare(&answer);
+        if answer.message_type == MessageType::Response && is_answer {
+            return Ok(answer);
+        }
+    }
 }
 
 async fn over_tcp(

@@ -151,7 +151,7 @@ impl Authorities {
                         return zone;
                     }
                 }
-                Err(Trouble::Silent) => return None,
+                Err(Trouble::Silent | Trouble::Bogus) => return None,
                 Err(_) => {}
             }
             at = at.base_name();
@@ -172,6 +172,7 @@ impl Authorities {
             name,
             kind,
             recursive: false,
+            unchecked: false,
         };
         let mut trouble = Trouble::Silent;
         for &address in addresses {

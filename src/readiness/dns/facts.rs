@@ -2,7 +2,10 @@
 
 use std::{fmt, net::IpAddr, time::Duration};
 
-use crate::names::SipDomain;
+use crate::names::{
+    SipDomain,
+    typed::{is_invisible, is_quote},
+};
 
 /// The first labels of the name that has a SIP domain's SRV record.
 pub const SRV_PREFIX: &str = "_sipfederationtls._tcp";
@@ -16,8 +19,13 @@ pub enum Trouble {
     Silent,
     /// It refuses to answer us (REFUSED).
     Refused,
-    /// It could not find out (SERVFAIL and the like).
+    /// It could not find out (SERVFAIL).
     Failed,
+    /// It could not find out, because the zone's signatures do not hold: without checking them it
+    /// answers (DNSSEC).
+    Bogus,
+    /// It does not understand the question (FORMERR, NOTIMP and the like).
+    Puzzled,
     /// Its answer cannot be parsed.
     Garbled,
     /// It is not authoritative for the zone (lame).
@@ -34,6 +42,11 @@ impl fmt::Display for Trouble {
             Self::Silent => "no answer in time",
             Self::Refused => "the resolver refuses to answer (REFUSED)",
             Self::Failed => "the resolver could not find out (SERVFAIL)",
+            Self::Bogus => {
+                "the zone's DNSSEC signatures do not hold: a resolver that checks them answers only \
+                 when it is told not to"
+            }
+            Self::Puzzled => "the resolver does not understand the question",
             Self::Garbled => "the resolver's answer cannot be read",
             Self::Lame => "the resolver does not look names up for others",
             Self::Unanswered => {
@@ -89,6 +102,8 @@ pub struct ServerAnswer {
 pub struct Variant {
     /// The wrong name, without trailing dot.
     pub owner: String,
+    /// What is wrong with it.
+    pub slip: &'static str,
     /// The records at that name; not empty.
     pub records: Vec<SrvRecord>,
 }
@@ -128,23 +143,44 @@ impl SrvFacts {
     }
 }
 
-/// The names under which the record is published by mistake: what vendor pages printed
-/// (`docs/field.md#dns-certificate-transport`), typing errors, and what a name without a trailing
-/// dot becomes in a zone file.
-pub(super) fn misspelt(domain: &SipDomain) -> impl Iterator<Item = String> {
-    let wrong = [
-        "_sipfederationtls_tcp",
-        "_sipfederationtls.tcp",
-        "_sipfederationtls",
-        "sipfederationtls._tcp",
-        "_sipfederation._tcp",
-        "_sipfederationtls._tls",
-    ];
-    let doubled = format!("{SRV_PREFIX}.{domain}.{domain}");
-    wrong
+/// Wrong beginnings of the record's name, and what is wrong with each: what vendor pages printed
+/// (`docs/field.md#dns-certificate-transport`), what panels of DNS providers make of it, and slips of
+/// the keyboard.
+const MISSPELT: [(&str, &str); 13] = [
+    ("_sipfederationtls_tcp", "no dot between the two words"),
+    (
+        "sipfederationtls_tcp",
+        "no underscore in front, and no dot between the two words",
+    ),
+    ("_sipfederationtls.tcp", "an underscore is missing"),
+    ("sipfederationtls._tcp", "an underscore is missing"),
+    ("sipfederationtls.tcp", "both underscores are missing"),
+    ("_sipfederationtls.__tcp", "an underscore too many"),
+    ("__sipfederationtls._tcp", "an underscore too many"),
+    ("__sipfederationtls.__tcp", "two underscores too many"),
+    ("_sipfederationtls", "the second word, _tcp, is missing"),
+    ("_sipfederationtls._tcp._tcp", "_tcp stands there twice"),
+    ("_sipfederationtls._tls", "_tls in the place of _tcp"),
+    ("_sipfederationtls._udp", "_udp in the place of _tcp"),
+    ("_sipfederation._tcp", "tls is missing in the first word"),
+];
+
+/// The names under which the record is published by mistake, and what is wrong with each: the
+/// beginning, or that the zone's name stands behind it once more, as it does where a name in the
+/// zone's file has no dot at its end.
+pub(super) fn misspelt(domain: &SipDomain) -> impl Iterator<Item = (String, &'static str)> {
+    let twice = "the domain stands there twice: a dot is missing at its end";
+    let zones = [Some(domain.clone()), domain.apex()];
+    let mut zones: Vec<_> = zones.into_iter().flatten().collect();
+    zones.dedup();
+    let doubled = zones
         .into_iter()
-        .map(move |wrong| format!("{wrong}.{domain}"))
-        .chain([doubled])
+        .map(|zone| (format!("{SRV_PREFIX}.{domain}.{zone}"), twice))
+        .collect::<Vec<_>>();
+    MISSPELT
+        .into_iter()
+        .map(move |(wrong, slip)| (format!("{wrong}.{domain}"), slip))
+        .chain(doubled)
 }
 
 /// The addresses of a host.
@@ -181,6 +217,15 @@ impl AddressFacts {
             aliases: Vec::new(),
         }
     }
+}
+
+/// The token in the text of a TXT record. White space and quotation marks around it, or around all of
+/// it, are put there by panels and people, and prove nothing less.
+fn token_in(text: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(text);
+    let around = |c: char| c.is_whitespace() || is_invisible(c) || is_quote(c) || c == '\\';
+    let token = text.trim_matches(around).strip_prefix(TOKEN_KEY)?;
+    Some(token.trim_matches(around).to_owned())
 }
 
 /// Whether the owner of a domain names a service. Contains nothing of the TXT records, which may
@@ -235,9 +280,8 @@ impl TokenFacts {
 
     /// The result from the texts of one server.
     fn one(texts: &[Vec<u8>], token: &str) -> Self {
-        let said = |text: &Vec<u8>| text.strip_prefix(TOKEN_KEY.as_bytes()).map(<[u8]>::to_vec);
-        let tokens: Vec<_> = texts.iter().filter_map(said).collect();
-        let is_own = |said: &&Vec<u8>| said.as_slice() == token.as_bytes();
+        let tokens: Vec<_> = texts.iter().filter_map(|text| token_in(text)).collect();
+        let is_own = |said: &&String| said.as_str() == token;
         let own = tokens.iter().any(|said| is_own(&said));
         let services = tokens.iter().filter(|said| !is_own(said)).count();
         match (texts.is_empty(), own, services) {

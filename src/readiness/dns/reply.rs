@@ -41,7 +41,8 @@ impl Reply {
             ResponseCode::NoError => true,
             ResponseCode::NXDomain => false,
             ResponseCode::Refused => return Err(Trouble::Refused),
-            _ => return Err(Trouble::Failed),
+            ResponseCode::ServFail => return Err(Trouble::Failed),
+            _ => return Err(Trouble::Puzzled),
         };
         let answers = || {
             let ours = |record: &&_| is_internet(record);

@@ -55,11 +55,9 @@ impl Resolvers {
             name,
             kind,
             recursive: true,
+            unchecked: false,
         };
-        let one = |server: SocketAddr| async move {
-            let message = ask(server, question, self.limits, None).await?;
-            Reply::read(&message, name, kind)
-        };
+        let one = |server: SocketAddr| self.one(server, question);
         let mut others = self.servers.iter().copied().take(MOST_RESOLVERS);
         let mut asked = FuturesUnordered::new();
         let mut trouble = Trouble::Silent;
@@ -70,13 +68,40 @@ impl Resolvers {
                 answer = asked.next() => match answer {
                     Some(Ok(reply)) => return Ok(reply),
                     Some(Err(fault)) => {
-                        trouble = fault;
+                        if trouble != Trouble::Bogus {
+                            trouble = fault;
+                        }
                         asked.extend(others.next().map(one));
                     }
                     None => return Err(trouble),
                 },
                 () = sleep(HEAD_START), if waiting => asked.extend(others.next().map(one)),
             }
+        }
+    }
+
+    /// The answer of one resolver. Where it cannot find out, it is asked not to check signatures: if
+    /// it knows the answer then, and fails again with them, it is the signatures that do not hold.
+    async fn one(&self, server: SocketAddr, question: Question<'_>) -> Result<Reply, Trouble> {
+        let asked = |question| async move {
+            let message = ask(server, question, self.limits, None).await?;
+            Reply::read(&message, question.name, question.kind)
+        };
+        let reply = asked(question).await;
+        if !matches!(reply, Err(Trouble::Failed)) {
+            return reply;
+        }
+        let unchecked = Question {
+            unchecked: true,
+            ..question
+        };
+        if asked(unchecked).await.is_err() {
+            return reply;
+        }
+        match asked(question).await {
+            Err(Trouble::Failed) => Err(Trouble::Bogus),
+            // It had failed for a moment.
+            reply => reply,
         }
     }
 

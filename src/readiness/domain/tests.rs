@@ -5,6 +5,9 @@ use proptest::{collection::vec, option, prelude::*};
 use super::{super::dns::Variant, *};
 use crate::readiness::Severity;
 
+const ONLINE: &str = "sipfed.online.partner.lync.cn";
+const CONSUMER: &str = "federation.messenger.msn.com";
+
 fn domain() -> SipDomain {
     SipDomain::parse("contoso.com").unwrap()
 }
@@ -60,14 +63,43 @@ fn the_worst_answer_of_the_records_in_use_counts() {
     let online = "0 5061 sipfed.online.lync.com";
     let consumer = "0 5061 federation.messenger.msn.com";
     let right = "0 5061 sip.contoso.com";
-    let rows: [(&[&str], &[Code]); 19] = [
+    let rows: [(&[&str], &[Code]); 27] = [
         (&[right], &[Code::Srv]),
         (&[right, right], &[Code::Srv]),
         (
             &["1 5061 sip.contoso.com 1 443 sip.contoso.com"],
+            &[Code::Srv, Code::SrvPort],
+        ),
+        (
+            &["1 5061 sip.contoso.com 1 5061 x.test"],
+            &[Code::Srv, Code::SrvTarget],
+        ),
+        (
+            &["1 5061 sip.contoso.com 1 5061 sipfed.online.lync.com"],
+            &[Code::HomedOnline],
+        ),
+        (
+            &["1 5061 sip.contoso.com 2 5061 sipfed.online.lync.com"],
             &[Code::Srv],
         ),
-        (&["1 5061 sip.contoso.com 1 5061 x.test"], &[Code::Srv]),
+        (
+            &["1 5061 federation.messenger.msn.com 1 5061 sip.contoso.com"],
+            &[Code::RoutedToConsumer],
+        ),
+        (
+            &["1 5061 sip.contoso.com 1 443 sip.contoso.com", right],
+            &[Code::Srv, Code::SrvPort, Code::DnsDisagrees],
+        ),
+        (
+            &["0 5061 sipfed.online.lync.com.contoso.com"],
+            &[Code::HomedOnline],
+        ),
+        (
+            &["0 5061 federation.messenger.msn.com.contoso.com"],
+            &[Code::RoutedToConsumer],
+        ),
+        (&["0 5061 sipdir.online.lync.com"], &[Code::HomedOnline]),
+        (&["0 5061 sip.notlync.com"], &[Code::SrvTarget]),
         (&["1 5061 sip.contoso.com 2 5061 x.test"], &[Code::Srv]),
         (
             &["2 5061 sip.contoso.com 1 5061 x.test"],
@@ -148,7 +180,7 @@ fn name() -> impl Strategy<Value = String> {
     prop_oneof![
         3 => Just("sip.contoso.com".to_owned()),
         1 => Just(".".to_owned()),
-        1 => Just("sipfed.online.partner.lync.cn".to_owned()),
+        1 => Just(ONLINE.to_owned()),
         1 => Just(CONSUMER.to_owned()),
         1 => any::<String>(),
     ]
@@ -188,8 +220,11 @@ fn answer() -> impl Strategy<Value = ServerAnswer> {
 }
 
 fn any_facts() -> impl Strategy<Value = SrvFacts> {
-    let variant =
-        (name(), vec(record(), 0..3)).prop_map(|(owner, records)| Variant { owner, records });
+    let variant = (name(), vec(record(), 0..3)).prop_map(|(owner, records)| Variant {
+        owner,
+        slip: "",
+        records,
+    });
     let trouble = option::of(prop_oneof![Just(Trouble::Silent), Just(Trouble::Lame)]);
     (vec(answer(), 0..4), trouble, vec(variant, 0..3)).prop_map(|(answers, trouble, variants)| {
         SrvFacts {
@@ -215,7 +250,12 @@ proptest! {
             records
                 .iter()
                 .take_while(|record| Some(record.priority) == lowest)
-                .any(|record| record.target == "sip.contoso.com" && record.port == 5061)
+                .fold((false, true), |(leads, only), record| {
+                    let is_right = record.target == "sip.contoso.com" && record.port == 5061;
+                    let strays = record.target == ONLINE || record.target == CONSUMER;
+                    (leads || is_right, only && !strays)
+                })
+                == (true, true)
         };
         let right = !facts.answers.is_empty() && facts.answers.iter().all(leads);
         let is_ok = |f: &Finding| f.code == Code::Srv && f.severity == Severity::Ok;

@@ -107,9 +107,13 @@ fn astray(trust: Trust) -> Option<String> {
         }
         Trust::IssuerNotYetValid => "a certificate above it is not valid yet",
         Trust::Weak { hash, own } => {
-            let which = if own { "it" } else { "a certificate above it" };
+            let which = if own {
+                "it is"
+            } else {
+                "a certificate above it was"
+            };
             return Some(format!(
-                "{which} is signed with {hash}, which is no longer accepted: SHA-256 or better is needed"
+                "{which} signed with {hash}, which is no longer accepted: SHA-256 or better is needed"
             ));
         }
         Trust::ShortKey(bits) => {
@@ -119,7 +123,6 @@ fn astray(trust: Trust) -> Option<String> {
         }
         Trust::Signature => "a signature on the way to the root does not fit",
         Trust::Purpose => "server authentication is not among its purposes",
-        Trust::Authority => "it is an authority's own certificate, not a server's",
         Trust::NotPermitted => "an authority above it may not issue it",
         Trust::Unreadable => "it cannot be read",
     };
@@ -141,6 +144,15 @@ fn unfollowed(edge: &AccessEdge, trust: Trust) -> Option<Finding> {
         Limit::Namesakes => {
             "two authorities of the same name stand above it, and no way past them to a trusted \
              root is found here: it helps to send the one that issued it, and not the other"
+                .to_owned()
+        }
+        Limit::Authority => {
+            "it is an authority's own certificate, which some programs do not take for a server's"
+                .to_owned()
+        }
+        Limit::Constraint => {
+            "an authority above it may issue for some names of organisations alone, which is not \
+             known here"
                 .to_owned()
         }
         Limit::Other => {
@@ -201,7 +213,8 @@ fn soon(own: &Leaf) -> TimeDelta {
 
 fn dates(edge: &AccessEdge, own: &Leaf, now: DateTime<Utc>) -> Option<Finding> {
     let from = format!("valid from {}", minute(own.not_before));
-    let (code, expected, found) = if own.not_after < now {
+    // The last second belongs to it, up to the next one (RFC 5280, 4.1.2.5).
+    let (code, expected, found) = if own.not_after.timestamp() < now.timestamp() {
         let expected = "a certificate that has not expired";
         (Code::CertificateExpired, expected, until(own.not_after))
     } else if own.not_before > now {
@@ -276,10 +289,15 @@ fn domain_names(edge: &AccessEdge, domains: &[SipDomain], own: &Leaf) -> Option<
 }
 
 /// Whether a name in a certificate is for `host`: the same, or a wildcard for its first label alone
-/// (RFC 6125, 6.4.3), and not for all that somebody registers (`*.com`).
+/// (RFC 6125, 6.4.3), and not for all that somebody registers (`*.com`, `*.co.uk`).
 fn covers(name: &str, host: &str) -> bool {
     let parent = host.split_once('.').map(|(_label, parent)| parent);
-    let wildcard = name.strip_prefix("*.").filter(|rest| rest.contains('.'));
+    let is_suffix = |rest: &str| {
+        let suffix = psl::suffix(rest.as_bytes());
+        suffix.is_some_and(|it| it == rest && it.typ() == Some(psl::Type::Icann))
+    };
+    let wildcard = name.strip_prefix("*.");
+    let wildcard = wildcard.filter(|rest| rest.contains('.') && !is_suffix(rest));
     name == host || (wildcard.is_some() && wildcard == parent)
 }
 

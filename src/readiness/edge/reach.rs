@@ -1,11 +1,56 @@
 //! Tells what became of the addresses of an Access Edge that showed no certificate of their own.
 
-use std::net::IpAddr;
+use std::{collections::BTreeMap, net::IpAddr};
 
-use super::super::tls::{Outcome, Proof, TlsFacts};
+use super::super::{
+    Finding,
+    tls::{Outcome, Proof, TlsFacts, Version},
+};
 
 /// What should be at an address.
 pub(super) const EXPECTED: &str = "TLS 1.2 or later on port 5061, and a certificate";
+
+/// How a line begins that names the addresses that were connected to.
+const CONNECTED: &str = "connected to ";
+
+/// The addresses that showed a certificate, where they may be named, a line for each version of TLS.
+pub(super) fn connected(
+    facts: &TlsFacts,
+    shown_as: &impl Fn(IpAddr) -> Option<String>,
+) -> Vec<String> {
+    let mut versions = BTreeMap::<_, Vec<String>>::new();
+    for shown in &facts.shown {
+        if let Some(address) = shown_as(shown.address) {
+            versions.entry(shown.version).or_default().push(address);
+        }
+    }
+    let line = |(version, addresses): (Version, Vec<String>)| {
+        format!("{CONNECTED}{}: {}", addresses.join(", "), version.as_str())
+    };
+    versions.into_iter().map(line).collect()
+}
+
+/// The addresses that the lines of findings about one edge name, each with the version of TLS that was
+/// spoken there, if any.
+pub fn connections<'f>(
+    findings: impl IntoIterator<Item = &'f Finding>,
+) -> BTreeMap<IpAddr, Option<&'f str>> {
+    let mut all = BTreeMap::new();
+    for line in findings.into_iter().flat_map(|finding| &finding.found) {
+        let Some((addresses, rest)) = line.as_str().rsplit_once(": ") else {
+            continue;
+        };
+        let connected = addresses.strip_prefix(CONNECTED);
+        let first = line.as_str().split(": ").next().unwrap_or_default();
+        for address in connected.unwrap_or(first).split(", ") {
+            if let Ok(address) = address.parse() {
+                let tls = all.entry(address).or_insert(None);
+                *tls = tls.or(connected.map(|_| rest));
+            }
+        }
+    }
+    all
+}
 
 /// Addresses without a certificate, a line each.
 #[derive(Debug, Default)]
@@ -29,7 +74,10 @@ impl Sights {
                 Outcome::NotFromHere => &mut sights.unseen,
                 _ => &mut sights.dead,
             };
-            kept.push(line(failure.address, &says(failure.outcome)));
+            kept.push(line(
+                failure.address,
+                &says(failure.address, failure.outcome),
+            ));
         }
         for shown in facts.shown.iter().filter(|it| it.proof == Proof::Failed) {
             let what = "it shows a certificate, but does not prove that it holds the key";
@@ -50,10 +98,13 @@ impl Sights {
     }
 }
 
-fn says(outcome: Outcome) -> String {
+fn says(address: IpAddr, outcome: Outcome) -> String {
     let what = match outcome {
+        Outcome::NotFromHere if address.is_ipv6() => {
+            "not looked at: this portal has no way to IPv6 addresses, which says nothing about it"
+        }
         Outcome::NotFromHere => {
-            "not looked at: this portal has no way to such an address, which says nothing about it"
+            "not looked at: this portal cannot connect to it now, which says nothing about it"
         }
         Outcome::Refused => "the connection is refused",
         Outcome::NoRoute => "there is no route to it from here",

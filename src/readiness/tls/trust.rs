@@ -9,7 +9,10 @@ use webpki::{
     EndEntityCert, Error, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage, VerifiedPath,
     anchor_from_trusted_cert,
 };
-use x509_parser::{certificate::X509Certificate, prelude::FromDer as _};
+use x509_parser::{
+    certificate::X509Certificate, oid_registry::OID_X509_EXT_NAME_CONSTRAINTS,
+    prelude::FromDer as _,
+};
 
 use super::{Leaf, leaf, signatures::ACCEPTED};
 
@@ -45,8 +48,6 @@ pub enum Trust {
     Signature,
     /// Past a certificate that was not made for servers.
     Purpose,
-    /// Nowhere: the certificate is that of an authority, not of a server.
-    Authority,
     /// Past an authority that may not issue it.
     NotPermitted,
     /// Nowhere: the server's own certificate cannot be read.
@@ -65,6 +66,11 @@ pub enum Limit {
     /// An authority that issued a certificate to its own name, for a new key. webpki counts that as
     /// one more step, which RFC 5280, 6.1.4, does not, so such a chain may be right.
     Namesakes,
+    /// The server's own certificate is that of an authority: OpenSSL takes it, webpki does not.
+    Authority,
+    /// An authority that may issue for some names of persons or organisations alone (RFC 5280,
+    /// 4.2.1.10, `directoryName`), which webpki takes for none.
+    Constraint,
     /// Something else about the form of a certificate, or too many ways.
     Other,
 }
@@ -138,7 +144,10 @@ fn reason(
         Error::UnknownIssuer | Error::CaUsedAsEndEntity if leaf.is_self_issued() => {
             Trust::SelfSigned
         }
-        Error::CaUsedAsEndEntity => Trust::Authority,
+        Error::CaUsedAsEndEntity => Trust::Unfollowed(Limit::Authority),
+        Error::NameConstraintViolation if limits_directory_names(chain, anchors) => {
+            Trust::Unfollowed(Limit::Constraint)
+        }
         Error::UnknownIssuer => loose_end(leaf, chain),
         Error::CertExpired { .. } => Trust::IssuerExpired,
         Error::CertNotValidYet { .. } => Trust::IssuerNotYetValid,
@@ -197,6 +206,26 @@ fn has_new_key(chain: &[Vec<u8>]) -> bool {
         })
     };
     chain.iter().skip(1).any(is_one)
+}
+
+/// Whether an authority that was sent, or a root, has name constraints of the kind `directoryName`.
+fn limits_directory_names(chain: &[Vec<u8>], anchors: &[TrustAnchor<'static>]) -> bool {
+    // A subtree begins with its own tag and length; then comes the tag of the kind, 4.
+    let has = |der: &[u8]| {
+        let mut parts = der.windows(3);
+        parts.any(|part| matches!(part, [0x30, _, 0xa4]))
+    };
+    let sent = chain.iter().skip(1).any(|der| {
+        let read = X509Certificate::from_der(der);
+        read.is_ok_and(|(_, read)| {
+            let mut all = read.extensions().iter();
+            all.any(|it| it.oid == OID_X509_EXT_NAME_CONSTRAINTS && has(it.value))
+        })
+    });
+    let mut roots = anchors
+        .iter()
+        .filter_map(|root| root.name_constraints.as_ref());
+    sent || roots.any(|der| has(der))
 }
 
 /// Whether a root was sent that has the name of a trusted one, and another key.

@@ -4,7 +4,7 @@
 //! Cmdlets and their parameters are as Microsoft documents them for Windows DNS and for the
 //! management shell of Lync Server and Skype for Business Server.
 
-use super::{Finding, Line, Teller};
+use super::{Finding, Line, Record, Teller, reasons};
 use crate::{
     names::{AccessEdge, EdgeRoutes, Fqdn, SipDomain, is_online_service},
     readiness::{
@@ -17,19 +17,19 @@ use crate::{
 const ZONE: &str = "Zone line";
 const SHELL: &str = "PowerShell, on a Windows DNS server";
 const SHELL_PARENT: &str = "PowerShell, on a Windows DNS server that has the parent zone";
-const SHELL_REMOVE: &str = "PowerShell, to take away what is there first";
-const SHELL_MISSPELT: &str = "PowerShell, to take away the misspelt record";
-const LOOK: &str = "To see what others see";
-const SERVERS: &str = "To see which servers answer for the zone";
-const CONNECT: &str = "To test from outside, on Windows";
-const HANDSHAKE: &str = "To test from outside, with OpenSSL";
-const DATES: &str = "To see its dates, with OpenSSL";
+const SHELL_REMOVE: &str = "PowerShell: then remove the old record";
+const SHELL_ALIAS: &str = "PowerShell: first remove the alias";
+const SHELL_MISSPELT: &str = "PowerShell: then remove the misspelt record";
+const LOOK: &str = "Check it from outside";
+const SERVERS: &str = "Show the name servers of the zone";
+const CONNECT: &str = "Test it from outside, on Windows";
+const HANDSHAKE: &str = "Test it from outside, with OpenSSL";
+const DATES: &str = "Show its dates, with OpenSSL";
 const NAMES: &str = "Names for the certificate";
 const NAMES_FIRST: &str = "Names for the certificate, the first 100";
-const ORDER: &str = "Management shell on the Edge Server, to write the order for the authority";
+const ORDER: &str =
+    "Create the certificate request (CSR), in the Management Shell on the Edge Server";
 
-/// What people publish by mistake, because vendor pages printed it.
-const MISSPELT: [&str; 2] = ["_sipfederationtls_tcp", "_sipfederationtls.tcp"];
 /// The most names of a certificate that are written out; few certificate authorities accept more.
 const MOST_NAMES: usize = 100;
 
@@ -37,9 +37,27 @@ impl Teller<'_> {
     /// The lines of a finding that was checked.
     pub(super) fn lines(&self, finding: &Finding) -> Vec<Line> {
         let kinds = finding.code.entry().lines.iter();
+        let reasons = reasons(finding);
+        let keeps = !reasons.is_empty() && reasons.iter().all(|it| it.keeps_certificate);
+        let order =
+            |kind: &&Kind| matches!(kind, Kind::CertificateNames | Kind::CertificateRequest);
         kinds
+            .filter(|kind| !(keeps && order(kind)))
             .flat_map(|kind| self.lines_of(*kind, finding))
             .collect()
+    }
+
+    /// The record that fixes the finding, if one does and its names are known.
+    pub(super) fn record(&self, finding: &Finding) -> Option<Record> {
+        let subject = &finding.subject;
+        let kinds = finding.code.entry().lines;
+        if kinds.contains(&Kind::SrvZone) {
+            let home = self.homes.get(subject.as_str()).map(|of| &of.edge);
+            let edge = home.filter(|edge| !is_online_service(edge.as_str()));
+            return edge.map(|edge| Record::srv(subject, edge));
+        }
+        let token = self.token.filter(|_| kinds.contains(&Kind::Proof));
+        token.map(|token| Record::proof(subject, token))
     }
 
     /// The lines of one kind; none if a name that it needs is not known.
@@ -51,8 +69,8 @@ impl Teller<'_> {
         let one = match kind {
             // Nobody can publish such a name in public DNS.
             Kind::AddressZone | Kind::AddressAdd if subject.is_never_public() => None,
-            Kind::SrvZone => edge.map(|edge| line(ZONE, srv(subject, edge))),
-            Kind::SrvRemove => edge.map(|_| remove(SHELL_REMOVE, subject, SERVICE)),
+            Kind::SrvZone => edge.map(|edge| line(ZONE, Record::srv(subject, edge).zone_line())),
+            Kind::SrvRemove => edge.map(|edge| remove_others(subject, edge)),
             Kind::SrvAdd => edge.map(|edge| {
                 let data = format!("-DomainName '{edge}' -Priority 0 -Weight 0 -Port 5061");
                 add(subject, "Srv", SERVICE, &data)
@@ -61,7 +79,7 @@ impl Teller<'_> {
             Kind::MisspeltRemove => return misspelt(finding),
             Kind::NameServers => Some(servers(subject)),
             Kind::AskOneServer => Some(line(
-                "To ask one of them",
+                "Ask one of them",
                 format!(
                     "Resolve-DnsName -Name '{SERVICE}.{subject}' -Type SRV -Server 'NAME-SERVER'"
                 ),
@@ -80,6 +98,15 @@ impl Teller<'_> {
                     SHELL,
                     format!(
                         "Add-DnsServerResourceRecord -A -ZoneName '{zone}' -Name '{host}' -IPv4Address 'PUBLIC-ADDRESS'"
+                    ),
+                ))
+            }
+            Kind::AliasRemove => {
+                let (zone, host) = zone_of_host(subject);
+                Some(line(
+                    SHELL_ALIAS,
+                    format!(
+                        "Remove-DnsServerResourceRecord -ZoneName '{zone}' -Name '{host}' -RRType CName"
                     ),
                 ))
             }
@@ -133,16 +160,11 @@ impl Teller<'_> {
     }
 }
 
-fn line(label: &'static str, line: impl Into<String>) -> Line {
+pub(super) fn line(label: &'static str, line: impl Into<String>) -> Line {
     Line {
         label,
         line: line.into(),
     }
-}
-
-/// The right SRV record of a domain as a zone line.
-fn srv(domain: &Fqdn, edge: &AccessEdge) -> String {
-    format!("{SERVICE}.{domain}. 3600 IN SRV 0 0 5061 {edge}.")
 }
 
 /// The record by which the owner of a domain's zone names the service with this token
@@ -151,7 +173,7 @@ fn srv(domain: &Fqdn, edge: &AccessEdge) -> String {
 pub fn proof(domain: &Fqdn, token: &str) -> Vec<Line> {
     let (name, text) = (record_name(domain), record_value(token));
     vec![
-        line(ZONE, format!("{name}. 300 IN TXT \"{text}\"")),
+        line(ZONE, Record::proof(domain, token).zone_line()),
         add(
             domain,
             "Txt",
@@ -163,17 +185,25 @@ pub fn proof(domain: &Fqdn, token: &str) -> Vec<Line> {
 }
 
 fn misspelt(finding: &Finding) -> Vec<Line> {
-    let seen = |label: &&str| finding.found.iter().any(|it| it.as_str().contains(*label));
-    MISSPELT
-        .into_iter()
-        .filter(seen)
-        .map(|label| remove(SHELL_MISSPELT, &finding.subject, label))
-        .collect()
+    let (zone, _) = zone_of(&finding.subject);
+    let mut lines: Vec<Line> = Vec::new();
+    for found in &finding.found {
+        let owner = found.as_str().split([' ', ':']).next().unwrap_or_default();
+        // Not what was left out, or says how many more there are.
+        let Some(name) = owner.strip_suffix(&format!(".{zone}")) else {
+            continue;
+        };
+        let line = remove_in(SHELL_MISSPELT, &zone, name);
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines
 }
 
 /// The zone that most likely contains a name, and the labels in front of it: the zone is the
 /// registered domain, if a public suffix is known.
-fn zone_of(name: &Fqdn) -> (String, String) {
+pub(super) fn zone_of(name: &Fqdn) -> (String, String) {
     let apex = SipDomain::from_database(name.to_string())
         .ok()
         .and_then(|name| name.apex());
@@ -193,7 +223,7 @@ fn zone_of_host(name: &Fqdn) -> (String, String) {
 }
 
 /// `owner` and the labels between the zone and it.
-fn relative(owner: &str, rest: &str) -> String {
+pub(super) fn relative(owner: &str, rest: &str) -> String {
     if rest.is_empty() {
         owner.into()
     } else {
@@ -205,19 +235,29 @@ fn add(under: &Fqdn, kind: &str, owner: &str, data: &str) -> Line {
     let (zone, rest) = zone_of(under);
     let name = relative(owner, &rest);
     line(
-        // The domain may be a zone of its own all the same.
+        // The domain may still be a zone of its own.
         if rest.is_empty() { SHELL } else { SHELL_PARENT },
         format!("Add-DnsServerResourceRecord -{kind} -ZoneName '{zone}' -Name '{name}' {data}"),
     )
 }
 
-/// The command that removes a record; it asks for confirmation.
-fn remove(label: &'static str, under: &Fqdn, owner: &str) -> Line {
-    let (zone, rest) = zone_of(under);
-    let name = relative(owner, &rest);
+fn remove_in(label: &'static str, zone: &str, name: &str) -> Line {
     line(
         label,
         format!("Remove-DnsServerResourceRecord -ZoneName '{zone}' -Name '{name}' -RRType Srv"),
+    )
+}
+
+/// The command that removes all SRV records of a domain but the right one, which was added before: so
+/// the domain is never without a record.
+fn remove_others(domain: &Fqdn, edge: &AccessEdge) -> Line {
+    let (zone, rest) = zone_of(domain);
+    let name = relative(SERVICE, &rest);
+    line(
+        SHELL_REMOVE,
+        format!(
+            "Get-DnsServerResourceRecord -ZoneName '{zone}' -Name '{name}' -RRType Srv | Where-Object {{ $_.RecordData.DomainName -ne '{edge}.' -or $_.RecordData.Port -ne 5061 }} | Remove-DnsServerResourceRecord -ZoneName '{zone}'"
+        ),
     )
 }
 

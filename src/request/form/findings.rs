@@ -46,8 +46,10 @@ impl Findings {
         for error in errors.field_errors().values().copied().flatten() {
             match error.code.as_ref() {
                 "programme" => self.wrong(Field::Programme, "Select a licensing programme"),
-                "deployment" => self.wrong(Field::Deployment, "Select where your users are homed"),
-                "terms" => self.wrong(Field::Terms, "Accept the terms to go on"),
+                "deployment" => self.wrong(
+                    Field::Deployment,
+                    "Select whether some users of these domains are online",
+                ),
                 // The only other rule, of `edge` and of `domains`.
                 _ if self.errors.iter().any(|e| e.field == Field::Form) => {}
                 _ => self.wrong(Field::Form, edge_count()),
@@ -166,7 +168,7 @@ impl Findings {
                 ),
                 RoutesProblem::DomainIsEdge { edge, domain } => {
                     let name = &names[edge].domains[domain];
-                    let mut message = format!("{name} is the name of an Access Edge, not a SIP domain. Enter what stands after the @ in your users' addresses");
+                    let mut message = format!("{name} is the name of an Access Edge, not a SIP domain. Enter what stands after the @ in your users’ addresses");
                     if let Some(parent) = name.parent() {
                         // Writing to a String cannot fail.
                         let _ = write!(message, ", like {parent}");
@@ -202,7 +204,8 @@ impl Findings {
             Field::Edge(place) => (3, place, 0),
             Field::Domains(place) => (3, place, 1),
             Field::Deployment => (4, 0, 0),
-            Field::Terms => (5, 0, 0),
+            Field::Licences => (5, 0, 0),
+            Field::MayAct => (5, 1, 0),
         });
         self.errors
     }

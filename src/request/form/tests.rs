@@ -103,8 +103,16 @@ fn each_fault_stands_by_its_field_and_says_what_to_type() {
             Field::Deployment,
             "Select",
         ),
-        (|f| f.terms.clear(), Field::Terms, "Accept"),
-        (|f| f.terms = "off".into(), Field::Terms, "Tick"),
+        (
+            |f| (f.terms, f.may_act) = (String::new(), "on".into()),
+            Field::Licences,
+            "licences",
+        ),
+        (
+            |f| (f.terms, f.licences) = ("off".into(), "on".into()),
+            Field::MayAct,
+            "may act",
+        ),
         (
             |f| f.submission_id = "1".into(),
             Field::SubmissionId,
@@ -143,6 +151,17 @@ fn each_fault_stands_by_its_field_and_says_what_to_type() {
 }
 
 #[test]
+fn both_declarations_are_said_by_their_own_fields_or_by_the_old_one() {
+    let both = |f: &mut RequestForm| {
+        (f.terms, f.licences, f.may_act) = (String::new(), "on".into(), "on".into());
+    };
+    assert!(form(both).check().is_ok());
+    let none = faults(|f| f.terms.clear());
+    let fields: Vec<_> = none.into_iter().map(|(field, _)| field).collect();
+    assert_eq!(fields, [Field::Licences, Field::MayAct]);
+}
+
+#[test]
 fn everything_wrong_is_told_at_once_in_the_order_of_the_page() {
     let faults = faults(|f| {
         *f = RequestForm {
@@ -161,7 +180,8 @@ fn everything_wrong_is_told_at_once_in_the_order_of_the_page() {
             Field::Domains(0),
             Field::Domains(1),
             Field::Deployment,
-            Field::Terms
+            Field::Licences,
+            Field::MayAct
         ]
     );
 }

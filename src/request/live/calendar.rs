@@ -1,7 +1,7 @@
 //! The calendar entry of a request.
 //!
 //! One entry (RFC 5545) at the promised time, which blocks no time but reminds. Once the request
-//! has ended the entry says so, with the same UID, the next SEQUENCE and no reminder. It is not
+//! has ended the entry says so, with the same UID, a higher SEQUENCE and no reminder. It is not
 //! cancelled: calendars disagree on `STATUS:CANCELLED` (some hide the entry, some show it as it
 //! was), and `METHOD:CANCEL` needs an organizer, who would be a person.
 
@@ -16,9 +16,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{address, last_event, stable_id};
 use crate::{
     request::{
-        State as Stored,
+        Standing,
         pages::{ReferencePath, Requests},
         store::Request,
+        wording,
     },
     web::{conditional, shell::NAME, site::Site},
 };
@@ -53,23 +54,43 @@ fn entry(site: &Site, request: &Request) -> String {
     let page = address(site, reference);
     let at = site.clocks.promised_by(request.submitted_at);
     let until = at.checked_add_signed(LENGTH).unwrap_or(at);
-    let ended = match request.state {
-        Stored::Pending(_) => None,
-        Stored::Provisioned { .. } => Some("provisioned"),
-        Stored::Rejected { .. } => Some("rejected"),
-        Stored::Withdrawn { .. } => Some("withdrawn"),
-    };
-    let (summary, description) = match ended {
-        None => (
+    let standing = Standing::of(&request.facts(), &site.clocks, request.now);
+    let is_pending = request.state.pending().is_some();
+    let (summary, what) = match standing {
+        Standing::Checking { .. } | Standing::NeedsAction { .. } => (
             format!("Check request {reference}"),
+            "By now the request should be provisioned. Its page says whether it is, and what is missing if not",
+        ),
+        Standing::InForce { at_risk: true } | Standing::MovedAway { .. } => (
             format!(
-                "By now the request should be provisioned. Its page says whether it is, and what is missing if not:\n{page}"
+                "{}: request {reference}",
+                wording::tag(standing, request.kind).0
             ),
+            "Something has to be done. The page of the request says what",
         ),
-        Some(how) => (
-            format!("Nothing to do: request {reference} was {how}"),
-            format!("The request has ended. Its page says how:\n{page}"),
-        ),
+        Standing::InForce { at_risk: false }
+        | Standing::Superseded
+        | Standing::Cancelled
+        | Standing::Rejected(_)
+        | Standing::Withdrawn => {
+            let how = if standing == Standing::Superseded {
+                "superseded"
+            } else {
+                request.state.as_str()
+            };
+            let summary = if standing == Standing::Cancelled {
+                format!("Nothing to do: the service was cancelled by request {reference}")
+            } else {
+                format!("Nothing to do: request {reference} was {how}")
+            };
+            (summary, "The request has ended. Its page says how")
+        }
+    };
+    let description = format!("{what}:\n{page}");
+    // What happens later changes the entry once more.
+    let sequence = match request.events.last() {
+        Some(last) if !is_pending => last.seq.saturating_sub(1).max(1),
+        _ => 0,
     };
     let modified = utc(last_event(request));
     let mut file = File::default();
@@ -85,7 +106,7 @@ fn entry(site: &Site, request: &Request) -> String {
     file.line("UID", &stable_id(request, "0").to_string());
     file.line("DTSTAMP", &modified);
     file.line("LAST-MODIFIED", &modified);
-    file.line("SEQUENCE", if ended.is_some() { "1" } else { "0" });
+    file.line("SEQUENCE", &sequence.to_string());
     file.line("DTSTART", &utc(at));
     file.line("DTEND", &utc(until));
     file.line("SUMMARY", &escaped(&summary));
@@ -94,7 +115,7 @@ fn entry(site: &Site, request: &Request) -> String {
     file.line("CLASS", "PRIVATE");
     file.line("STATUS", "CONFIRMED");
     file.line("TRANSP", "TRANSPARENT");
-    if ended.is_none() {
+    if is_pending {
         file.line("BEGIN", "VALARM");
         file.line("ACTION", "DISPLAY");
         file.line("TRIGGER", "PT0S");

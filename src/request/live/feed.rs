@@ -11,6 +11,7 @@ use super::{address, iso, last_event, stable_id};
 use crate::{
     error::Error,
     request::{
+        Kind,
         pages::{ReferencePath, Requests, earlier_events, timeline_entry},
         store::Event,
     },
@@ -45,8 +46,8 @@ struct Entry {
 
 /// Names an event permanently. An event that may happen again moves to another place in the
 /// timeline.
-fn name(event: &Event) -> String {
-    if !event.code.entry().repeats {
+fn name(event: &Event, kind: Kind) -> String {
+    if !event.code.entry(kind).repeats {
         return event.seq.to_string();
     }
     let (code, subject) = (event.code.as_str(), event.subject.as_ref());
@@ -63,9 +64,9 @@ pub(crate) async fn feed(
 ) -> Result<Response, Error> {
     let request = requests.named(&reference, &uri).await?;
     let entry = |event: &Event| {
-        let words = timeline_entry(event, &requests.site.provider, request.now);
+        let words = timeline_entry(event, request.kind, &requests.site.provider, request.now);
         Entry {
-            id: stable_id(&request, &name(event)),
+            id: stable_id(&request, &name(event, request.kind)),
             title: words.title,
             text: words.text,
             published: iso(event.at),

@@ -15,8 +15,12 @@ use crate::{
     error::Problem,
     names::EdgeRoutes,
     readiness::{
-        Finding,
+        Finding, Severity,
+        catalogue::Area,
+        dns::SRV_PREFIX,
+        edge::connections,
         owner::{record_name, record_value},
+        tls::PORT,
     },
     request::{
         Standing, State as Stored,
@@ -108,11 +112,71 @@ pub struct Found {
     pub expected: String,
     /// What is there, a line each; for a skipped finding the code that it depends on.
     pub found: Vec<String>,
+    /// What was asked to find it out; `null`: nothing, as for a skipped finding.
+    pub asked: Option<Asked>,
 }
 
-impl From<&Finding> for Found {
-    fn from(finding: &Finding) -> Self {
+/// What was asked in a readiness check.
+#[derive(Debug, Serialize)]
+pub struct Asked {
+    /// The name that was looked up.
+    pub host: String,
+    /// The types of records that were looked up, separated by a space.
+    pub records: &'static str,
+    /// The port that was connected to; `null`: none.
+    pub port: Option<u16>,
+    /// The addresses that were connected to, where they may be named.
+    pub addresses: Vec<Address>,
+    /// When; `null`: the checks have not run.
+    pub at: Option<String>,
+}
+
+/// An address that was connected to.
+#[derive(Debug, Serialize)]
+pub struct Address {
+    /// The address.
+    pub address: String,
+    /// The version of TLS that was spoken there; `null`: none.
+    pub tls: Option<String>,
+}
+
+impl Asked {
+    fn of(finding: &Finding, request: &Request) -> Option<Self> {
+        if finding.severity == Severity::Skipped || finding.found.is_empty() {
+            return None;
+        }
+        let name = &finding.subject;
+        let is_edge = |of: &EdgeRoutes| of.edge.as_fqdn() == name;
+        let of_edge = request.routes.iter().any(is_edge);
+        let (host, records) = match finding.code.entry().area {
+            Area::Held | Area::Proof => (record_name(name), "TXT"),
+            Area::Reach | Area::Certificate => (name.to_string(), "A AAAA"),
+            Area::Record if of_edge => (name.to_string(), "A AAAA"),
+            Area::Record => (format!("{SRV_PREFIX}.{name}"), "SRV"),
+        };
+        let same = request.findings.iter().filter(|it| it.subject == *name);
+        let addresses = of_edge.then(|| connections(same));
+        Some(Self {
+            host,
+            records,
+            port: of_edge.then_some(PORT),
+            addresses: addresses
+                .into_iter()
+                .flatten()
+                .map(|(address, tls)| Address {
+                    address: address.to_string(),
+                    tls: tls.map(ToOwned::to_owned),
+                })
+                .collect(),
+            at: request.checked_at.map(iso),
+        })
+    }
+}
+
+impl Found {
+    fn of(finding: &Finding, request: &Request) -> Self {
         Self {
+            asked: Asked::of(finding, request),
             code: finding.code.as_str(),
             severity: finding.severity.as_str(),
             subject: finding.subject.to_string(),
@@ -251,7 +315,11 @@ impl Status {
                     sip_domains: domains.iter().map(ToString::to_string).collect(),
                 })
                 .collect(),
-            findings: request.findings.iter().map(Found::from).collect(),
+            findings: request
+                .findings
+                .iter()
+                .map(|finding| Found::of(finding, request))
+                .collect(),
             proof: Proof::of(site, request, needed),
             timeline: request.events.iter().map(Entry::of).collect(),
             earlier_events: earlier(&request.events),

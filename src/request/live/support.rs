@@ -20,8 +20,9 @@ use super::{iso, status::Status};
 use crate::{
     error::Error,
     request::{
-        Deployment,
+        Deployment, Standing,
         pages::{ReferencePath, Requests, proof},
+        wording,
     },
     session,
     web::{shell::NAME, text},
@@ -40,6 +41,8 @@ struct Bundle<'a> {
     /// Whether the number is masked.
     masked: bool,
     deployment: &'static str,
+    /// What the time is called at which it ended.
+    ended: &'static str,
     /// How strict the checks are.
     checks: &'static str,
     now: String,
@@ -68,6 +71,11 @@ pub(crate) async fn support(
         },
         masked: !visitor.is_own,
         deployment: request.deployment.map_or("", Deployment::as_str),
+        ended: wording::ended(Standing::of(
+            &request.facts(),
+            &requests.site.clocks,
+            request.now,
+        )),
         checks: requests.site.checks.mode().as_str(),
         now: iso(request.now),
     };

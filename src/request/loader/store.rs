@@ -54,6 +54,10 @@ fn in_order<A>(asked: usize, found: impl Iterator<Item = (i64, A)>) -> Vec<Optio
 }
 
 /// A row of `load.sql`.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a column of the query"
+)]
 struct Row {
     place: i64,
     id: i64,
@@ -68,12 +72,13 @@ struct Row {
     key_hash: Vec<u8>,
     now: DateTime<Utc>,
     superseded: bool,
+    holds: bool,
     edges: Vec<AccessEdge>,
     domain_edges: Vec<i16>,
     domains: Vec<SipDomain>,
     /// The last first.
     events: Json<Vec<Event>>,
-    lost: Vec<String>,
+    lost: Vec<(SipDomain, DateTime<Utc>)>,
     findings: Json<Vec<Finding>>,
     due_at: Option<DateTime<Utc>>,
     checked_at: Option<DateTime<Utc>>,
@@ -144,6 +149,7 @@ impl Row {
                 of: self.gateways,
                 since: self.live_at,
             },
+            holds: self.holds,
             now: self.now,
             id: self.id,
             key_hash: self.key_hash,

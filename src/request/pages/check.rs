@@ -3,21 +3,23 @@
 //! `GET /check` shows the form and checks nothing, so that following a link to it costs nothing;
 //! `POST /check` runs the checks.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use askama::Template;
 use axum::{
     extract::{Query, State, rejection::QueryRejection},
-    http::StatusCode,
-    response::Response,
+    http::{HeaderName, StatusCode, header},
+    response::{IntoResponse as _, Response},
 };
 use serde::Deserialize;
 
 use crate::{
     error::{Error, TooMany},
     names::{EdgeRoutes, SipDomain},
-    readiness::{Mode, wording::Teller},
+    readiness::{
+        Mode,
+        wording::{self, Teller},
+    },
     request::{
         form::{Field as At, FieldError, Note, RequestForm},
         pages::{
@@ -50,7 +52,7 @@ const LONGEST_LINK: usize = 2_000;
 pub(crate) struct CheckForm {
     domains: String,
     edge: String,
-    /// `use-these`, or empty.
+    /// `use-these`, `zone-file`, or empty.
     action: String,
 }
 
@@ -102,7 +104,8 @@ struct Outcome {
     findings: Findings,
     /// How many domains were checked, in words.
     domains: String,
-    edge: String,
+    /// The Access Edges that were typed or found.
+    edges: Vec<String>,
     /// What was normalised or looks unusual.
     warnings: Vec<String>,
     /// Address of the form with the same names; empty if it would be too long.
@@ -146,71 +149,144 @@ pub(crate) async fn check(
     match form.action.as_str() {
         "" => {}
         "use-these" => form.take_offers(),
+        "zone-file" => return zone_file(&site, &form),
         _ => return Err(Error::OtherFields),
     }
     let Some(checker) = site.checks.checker() else {
         return show(&site, &form, &[]);
     };
-    let (routes, notes) = match parsed(&form) {
-        Ok(parsed) => parsed,
+    let (asked, notes) = match asked(&form) {
+        Ok(asked) => asked,
         Err(errors) => return show(&site, &form, &errors),
     };
     if let Err(too_many) = site.throttle.checks.take(network) {
         let shown = show(&site, &form, &[too_often(too_many)])?;
         return Ok(put_off(shown, too_many));
     }
-    let report = checker.check(&routes, PATIENCE).await;
+    let (routes, report) = match &asked {
+        AskedFor::Routes(routes) => (routes.clone(), checker.check(routes, PATIENCE).await),
+        AskedFor::Domains(domains) => checker.check_alone(domains, PATIENCE).await,
+    };
+    let domains = asked.domains();
     let teller = Teller::new(&site.provider, site.checks.mode(), &routes);
     let mut view = view(&site, &form, &[]);
-    let domains: Vec<&str> = routes
-        .iter()
-        .flat_map(|of| &of.domains)
-        .map(SipDomain::as_str)
-        .collect();
-    let edge = routes.iter().map(|of| of.edge.as_str());
-    let edge: String = edge.collect();
-    // Names in their normal form need no escaping.
-    let link = format!(
-        "{}/check?domains={}&edge={edge}",
-        site.public_url.as_str(),
-        domains.join(",")
-    );
     view.outcome = Some(Outcome {
         findings: Findings::report(&teller, &report),
         domains: count(domains.len(), "SIP domain", "SIP domains"),
+        edges: routes.iter().map(|of| of.edge.to_string()).collect(),
         warnings: notes
             .iter()
             // What partners can discover is among the findings.
             .filter(|note| !matches!(note, Note::NotDiscoverable { .. }))
             .filter_map(warning)
             .collect(),
-        link: Some(link)
-            .filter(|link| link.len() <= LONGEST_LINK)
-            .unwrap_or_default(),
-        hidden: vec![
-            Hidden::new("edge", edge.as_str()),
-            Hidden::new("domains", domains.join("\n")),
-            Hidden::new("submission_id", SubmissionId::random().to_field()),
-        ],
-        edge,
+        link: link(&site, &asked),
+        hidden: hidden(&routes, &domains),
     });
     page(StatusCode::OK, &view)
 }
 
-/// Routes and the notes about them, or all errors: the rules of a request, and a limit of its own.
-type Parsed = Result<(Vec<EdgeRoutes>, Vec<Note>), Vec<FieldError>>;
+/// The SRV records for the names, as a file to import or to copy from. Nothing is looked up.
+fn zone_file(site: &Site, form: &CheckForm) -> Result<Response, Error> {
+    const HEADERS: [(HeaderName, &str); 2] = [
+        (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (
+            header::CONTENT_DISPOSITION,
+            "attachment; filename=\"sip-federation.zone\"",
+        ),
+    ];
+    match form.to_request().routes() {
+        Ok((routes, _)) => Ok((HEADERS, wording::zone_file(routes.edges())).into_response()),
+        Err(errors) => show(site, form, &errors),
+    }
+}
 
-fn parsed(form: &CheckForm) -> Parsed {
-    let (routes, notes) = form.to_request().routes()?;
-    if routes.domain_count() > MOST_DOMAINS {
+/// What is to be checked.
+enum AskedFor {
+    /// Domains at the Access Edge that was typed.
+    Routes(Vec<EdgeRoutes>),
+    /// Domains alone: their records name the Access Edges.
+    Domains(Vec<SipDomain>),
+}
+
+impl AskedFor {
+    fn domains(&self) -> Vec<&str> {
+        let domains = match self {
+            Self::Routes(routes) => routes.iter().flat_map(|of| &of.domains).collect(),
+            Self::Domains(domains) => domains.iter().collect::<Vec<_>>(),
+        };
+        domains.into_iter().map(SipDomain::as_str).collect()
+    }
+}
+
+/// What is asked for and the notes about it, or all errors: the rules of a request, and a limit of
+/// its own.
+fn asked(form: &CheckForm) -> Result<(AskedFor, Vec<Note>), Vec<FieldError>> {
+    let request = form.to_request();
+    let (asked, notes) = if form.edge.trim().is_empty() {
+        let (domains, notes) = request.domains_alone()?;
+        (AskedFor::Domains(domains), notes)
+    } else {
+        let (routes, notes) = request.routes()?;
+        (AskedFor::Routes(routes.edges().to_vec()), notes)
+    };
+    if asked.domains().len() > MOST_DOMAINS {
         return Err(vec![FieldError::new(
             At::Domains(0),
             format!(
-                "Here {MOST_DOMAINS} SIP domains can be checked in one go. Remove some, and check them afterwards"
+                "Here {MOST_DOMAINS} SIP domains can be checked at a time. Remove some, and check them afterwards"
             ),
         )]);
     }
-    Ok((routes.edges().to_vec(), notes))
+    Ok((asked, notes))
+}
+
+/// The address of the form with the same names; empty if it would be too long.
+fn link(site: &Site, asked: &AskedFor) -> String {
+    let edge = match asked {
+        AskedFor::Routes(routes) => routes.iter().map(|of| of.edge.as_str()).collect(),
+        AskedFor::Domains(_) => String::new(),
+    };
+    let edge = if edge.is_empty() {
+        edge
+    } else {
+        format!("&edge={edge}")
+    };
+    // Names in their normal form need no escaping.
+    let domains = asked.domains().join(",");
+    let link = format!("{}/check?domains={domains}{edge}", site.public_url.as_str());
+    Some(link)
+        .filter(|link| link.len() <= LONGEST_LINK)
+        .unwrap_or_default()
+}
+
+/// The fields of a form for a request: the routes, and the domains that are in none.
+fn hidden(routes: &[EdgeRoutes], domains: &[&str]) -> Vec<Hidden> {
+    let names = |of: &EdgeRoutes| {
+        let names = of.domains.iter().map(SipDomain::as_str);
+        names.collect::<Vec<_>>().join("\n")
+    };
+    let mut hidden = Vec::new();
+    for of in routes {
+        hidden.push(Hidden::new("edge", of.edge.as_str()));
+        hidden.push(Hidden::new("domains", names(of)));
+    }
+    let placed = routes.iter().flat_map(|of| &of.domains);
+    let placed: HashSet<&str> = placed.map(SipDomain::as_str).collect();
+    let rest: Vec<_> = domains
+        .iter()
+        .copied()
+        .filter(|it| !placed.contains(it))
+        .collect();
+    if !rest.is_empty() {
+        hidden.push(Hidden::new("edge", ""));
+        hidden.push(Hidden::new("domains", rest.join("\n")));
+    }
+    hidden.push(Hidden::new(
+        "submission_id",
+        SubmissionId::random().to_field(),
+    ));
+    hidden
 }
 
 fn too_often(too_many: TooMany) -> FieldError {
@@ -224,7 +300,7 @@ fn too_often(too_many: TooMany) -> FieldError {
 }
 
 fn view<'a>(site: &'a Site, form: &CheckForm, errors: &[FieldError]) -> CheckPage<'a> {
-    let mut shell = site.shell(Section::None);
+    let mut shell = site.shell(Section::Check);
     shell.error = !errors.is_empty();
     CheckPage {
         shell,

@@ -8,6 +8,7 @@ use axum::{
 use super::view::{AlreadySentPage, EdgeFields, Hidden, LaterPage};
 use crate::{
     error::{Error, FieldProblem, Problem, TooMany},
+    names::SipDomain,
     request::{
         form::{self, FieldError, Note, RequestForm, Typed},
         queue::NotStored,
@@ -36,7 +37,8 @@ fn id_of(field: form::Field) -> String {
         form::Field::Edge(place) => format!("edge-{}", place + 1),
         form::Field::Domains(place) => format!("domains-{}", place + 1),
         form::Field::Deployment => "deployment".into(),
-        form::Field::Terms => "terms".into(),
+        form::Field::Licences => "licences".into(),
+        form::Field::MayAct => "may_act".into(),
         form::Field::SubmissionId => "submission_id".into(),
         form::Field::Form => "form".into(),
     }
@@ -124,15 +126,15 @@ pub(crate) fn warning(note: &Note) -> Option<String> {
                 more => format!(", and {more} more"),
             };
             Some(format!(
-                "Access Edge {}: left out of your list, because it is no SIP domain: {}{more}.",
+                "Access Edge {}: left out of your list, because these are not SIP domains: {}{more}.",
                 edge + 1,
                 first.join(", "),
             ))
         }
         Note::Merged { edge, doubles } => Some(format!(
-            "Access Edge {}: {} left out, because the same SIP domain stands there already.",
+            "Access Edge {}: {} removed.",
             edge + 1,
-            count(*doubles, "name was", "names were"),
+            count(*doubles, "duplicate was", "duplicates were"),
         )),
         Note::Number(warning) => Some(warning.message()),
         Note::NotDiscoverable { edge, domains } => {
@@ -142,9 +144,10 @@ pub(crate) fn warning(note: &Note) -> Option<String> {
                 more => format!(" and {more} more"),
             };
             Some(format!(
-                "Partners who discover servers by the rule of 2019 look for a name directly under \
-                 the SIP domain. {edge} is not one for {}{more}. You can go on: partners who add \
-                 your server by name are not affected.",
+                "Some partners only find servers named directly under the domain, like sip.{}. \
+                 {edge} is not, for {}{more}. Partners who added your server by name are not \
+                 affected.",
+                domains.first().map_or("contoso.com", SipDomain::as_str),
                 first.join(", ")
             ))
         }

@@ -12,7 +12,7 @@ use crate::{
     readiness::{
         Finding, Severity,
         engine::Report,
-        wording::{Line, Teller, called},
+        wording::{Line, Record, Teller, called},
     },
     server::network::Network,
     web::{
@@ -52,6 +52,8 @@ pub struct Group {
     pub subjects: Vec<Subject>,
     /// What fixes it: the lines of all subjects together, by purpose.
     pub lines: Vec<Block>,
+    /// The records that fix it.
+    records: Vec<Record>,
     /// Subjects whose lines were left out because they did not fit.
     without_lines: usize,
 }
@@ -74,6 +76,13 @@ pub struct Block {
     pub label: &'static str,
     /// A line each.
     pub lines: String,
+}
+
+/// The SIP domains of an Access Edge whose records are in one file.
+#[derive(Debug)]
+struct ZoneFile {
+    edge: String,
+    domains: Vec<String>,
 }
 
 /// A finding that needs no action.
@@ -136,6 +145,31 @@ impl Group {
         !self.lines.is_empty() && (self.subjects.len() > Self::OPEN_LINES || length > Self::LONG)
     }
 
+    /// The records that are shown field by field: those of a few subjects.
+    fn by_field(&self) -> &[Record] {
+        if self.subjects.len() > Self::OPEN_LINES {
+            return &[];
+        }
+        &self.records
+    }
+
+    /// The Access Edges with more than one record, for a zone file each.
+    fn zone_files(&self) -> Vec<ZoneFile> {
+        let mut files: Vec<ZoneFile> = Vec::new();
+        for record in &self.records {
+            let Some(edge) = record.edge() else { continue };
+            match files.iter_mut().find(|file| file.edge == edge.as_str()) {
+                Some(file) => file.domains.push(record.domain.to_string()),
+                None => files.push(ZoneFile {
+                    edge: edge.to_string(),
+                    domains: vec![record.domain.to_string()],
+                }),
+            }
+        }
+        files.retain(|file| file.domains.len() > 1);
+        files
+    }
+
     const fn called(&self) -> &'static str {
         called(self.severity)
     }
@@ -157,7 +191,7 @@ impl Group {
     pub(crate) fn cut(&self) -> Option<String> {
         (self.subjects.len() > Self::MOST_COMPARED).then(|| {
             let first = Self::MOST_COMPARED;
-            format!("What was expected and found stands with the first {first} names.")
+            format!("Expected and found values are shown for the first {first} names.")
         })
     }
 
@@ -221,9 +255,11 @@ impl Findings {
                 continue;
             }
             let (code, severity) = (finding.code.as_str(), finding.severity);
-            let key = (code, severity, words.title);
-            let same = |it: &Group| (it.code, it.severity, it.title) == key;
-            if !told.groups.last().is_some_and(same) {
+            let same = |group: &Group| {
+                (group.code, group.severity, &group.text) == (code, severity, &words.text)
+            };
+            let place = (told.groups.iter().position(same)).unwrap_or(told.groups.len());
+            if place == told.groups.len() {
                 told.groups.push(Group {
                     code,
                     severity,
@@ -232,17 +268,17 @@ impl Findings {
                     who: words.who,
                     subjects: Vec::new(),
                     lines: Vec::new(),
+                    records: Vec::new(),
                     without_lines: 0,
                 });
             }
-            if let Some(group) = told.groups.last_mut() {
-                let subject = Subject {
-                    name,
-                    expected: words.expected,
-                    found: words.found,
-                };
-                group.adds(subject, words.lines, &mut room);
-            }
+            let subject = Subject {
+                name,
+                expected: words.expected,
+                found: words.found,
+            };
+            told.groups[place].adds(subject, words.lines, &mut room);
+            told.groups[place].records.extend(words.record);
         }
         told
     }
@@ -253,7 +289,7 @@ impl Findings {
         let mut told = Self::tell(teller, &report.findings);
         if report.unfinished > 0 {
             let names = count(report.unfinished, "name was", "names were");
-            told.note = format!("{names} not done in time, and can be looked at again.");
+            told.note = format!("{names} not done in time. Check again.");
         }
         told
     }
@@ -265,27 +301,42 @@ impl Findings {
             let all = self.quiet.iter().all(|it| it.severity == Severity::Ok);
             return match fine.count() {
                 checks if checks > 0 && all && self.note.is_empty() => {
-                    format!(
-                        "All is well: {}, nothing to mend.",
-                        count(checks, "check", "checks")
-                    )
+                    format!("All {} passed.", count(checks, "check", "checks"))
                 }
                 _ => String::new(),
             };
         }
         let of = |severity| {
             let groups = self.groups.iter().filter(|it| it.severity == severity);
-            (groups.map(|it| it.subjects.len()).sum::<usize>(), severity)
+            groups.map(|it| it.subjects.len()).sum::<usize>()
         };
-        let counts = [Severity::Blocking, Severity::Unknown, Severity::Warning].map(of);
-        let told: Vec<_> = counts
-            .iter()
-            .filter(|(number, _)| *number > 0)
-            .map(|(number, severity)| {
-                format!("{}: {}", called(*severity), count(*number, "", "").trim())
-            })
+        let told = [
+            (of(Severity::Blocking), "problem to fix", "problems to fix"),
+            (
+                of(Severity::Unknown),
+                "check not possible",
+                "checks not possible",
+            ),
+            (of(Severity::Warning), "warning", "warnings"),
+        ];
+        let told = told.into_iter().filter(|(number, ..)| *number > 0);
+        let told: Vec<_> = told
+            .map(|(number, one, many)| count(number, one, many))
             .collect();
-        format!("{}.", told.join(". "))
+        format!("{}.", told.join(", "))
+    }
+
+    /// What the list of findings that need no action is called.
+    fn quiet_title(&self) -> String {
+        let number = self.quiet.len();
+        if self.quiet.iter().all(|it| it.severity == Severity::Ok) {
+            return count(number, "check passed", "checks passed");
+        }
+        count(
+            number,
+            "check that needs nothing from you",
+            "checks that need nothing from you",
+        )
     }
 
     /// Whether there is nothing to show.
@@ -305,7 +356,7 @@ pub(crate) async fn preflight(
     let checker = site.checks.checker()?;
     if site.throttle.checks.take(network).is_err() {
         return Some(Findings {
-            note: "Not looked at now: too many checks came from your network. You can send the request all the same.".into(),
+            note: "Not checked now: too many checks came from your network. You can still send the request.".into(),
             ..Findings::default()
         });
     }
@@ -362,7 +413,7 @@ mod tests {
         }
         assert_eq!(
             told.summary(),
-            "Needs fixing: 41. Could not check: 1. Worth a look: 1."
+            "41 problems to fix, 1 check not possible, 1 warning."
         );
         let page = told.to_string();
         assert_eq!(page.matches("data-finding=").count(), findings.len());
@@ -376,10 +427,7 @@ mod tests {
             of(Code::Srv, "d00.example"),
             of(Code::Certificate, "sip.contoso.com"),
         ];
-        assert_eq!(
-            told(&fine).summary(),
-            "All is well: 2 checks, nothing to mend."
-        );
+        assert_eq!(told(&fine).summary(), "All 2 checks passed.");
         let edge = Fqdn::parse("sip.contoso.com").unwrap();
         let skipped = [Finding::skipped(
             Code::Certificate,
@@ -388,8 +436,7 @@ mod tests {
         )];
         assert_eq!(told(&skipped).summary(), "");
         assert!(told(&[]).is_empty());
-        let routes = [];
-        let teller = Teller::new("Skype", Mode::Enforce, &routes);
+        let teller = Teller::new("Skype", Mode::Enforce, &[]);
         let report = Report {
             findings: fine.into(),
             unfinished: 2,

@@ -81,6 +81,10 @@ impl FormFlow {
                 });
             }
         }
+        // A form that another page filled in has no id yet.
+        if SubmissionId::parse(&form.submission_id).is_none() {
+            form.submission_id = SubmissionId::random().to_field();
+        }
         Ok(Step::Show(Vec::new()))
     }
 

@@ -5,7 +5,7 @@ use axum::{
     http::{StatusCode, header},
     response::{AppendHeaders, IntoResponse as _, Redirect, Response},
 };
-use std::sync::Arc;
+use std::{str::FromStr as _, sync::Arc};
 
 use super::{
     blank::BlankForm,
@@ -30,7 +30,7 @@ use crate::{
         queue::NotStored,
         store::{Submission, Submitted},
     },
-    secret::{ManagementKey, Secret},
+    secret::Secret,
     web::{
         form::Fields,
         page,
@@ -88,12 +88,20 @@ fn hidden(form: &RequestForm) -> Vec<Hidden> {
         Hidden::new("number", &form.number),
     ];
     hidden.extend(hidden_edges(form));
-    hidden.extend([
-        Hidden::new("deployment", &form.deployment),
-        Hidden::new("terms", &form.terms),
-        Hidden::new("submission_id", &form.submission_id),
-    ]);
+    hidden.push(Hidden::new("deployment", &form.deployment));
+    let declared = [
+        ("licences", form.declares_licences()),
+        ("may_act", form.declares_may_act()),
+    ];
+    let declared = declared.into_iter().filter(|(_, declared)| *declared);
+    hidden.extend(declared.map(|(name, _)| Hidden::new(name, ticked(true))));
+    hidden.push(Hidden::new("submission_id", &form.submission_id));
     hidden
+}
+
+/// The value of a checkbox.
+const fn ticked(is: bool) -> &'static str {
+    if is { "on" } else { "" }
 }
 
 /// Stores the request, and redirects to its receipt with the key in a cookie of that path.
@@ -105,12 +113,8 @@ async fn submit(
     checked: Checked,
 ) -> Result<Response, Error> {
     let site = &flow.site;
-    let key = ManagementKey::derive(secret, checked.submission.as_bytes());
-    let submission = Submission {
-        id: checked.submission,
-        asked: Asked::Initiate(checked.wanted),
-        key,
-    };
+    let submission = Submission::new(secret, &checked.submission, Asked::Initiate(checked.wanted));
+    let key = submission.key;
     let submitted = match flow.queue.submit(submission).await {
         Ok(submitted) => submitted,
         Err(NotStored::Refused(error)) => return Err(error.into()),
@@ -165,7 +169,10 @@ pub(super) fn view<'a>(site: &'a Site, form: &RequestForm, errors: &[FieldError]
         number: field(form::Field::Number, &form.number),
         edges: edge_fields(form, errors),
         deployment: field(form::Field::Deployment, &form.deployment),
-        terms: field(form::Field::Terms, &form.terms),
+        number_label: Programme::from_str(&form.programme)
+            .map_or("Agreement number", Programme::number_label),
+        licences: field(form::Field::Licences, ticked(form.declares_licences())),
+        may_act: field(form::Field::MayAct, ticked(form.declares_may_act())),
         offers: offers(form, errors),
         general: general(errors),
     }

@@ -1,13 +1,14 @@
-//! The receipt: reference, management key, and what happens next.
+//! The receipt: reference, management key, what was asked for, and what happens next.
 
+use askama::Template;
 use axum::{extract::OriginalUri, http::StatusCode, response::Response};
 use axum_extra::extract::cookie::CookieJar;
 use chrono::TimeDelta;
 
 use super::{
     load::{ReferencePath, Requests},
-    proof, routes_of,
-    view::{ReceiptPage, ReceiptText},
+    proof::{self, Records},
+    routes_of,
 };
 use crate::{
     error::Error,
@@ -16,12 +17,70 @@ use crate::{
     secret::ManagementKey,
     web::{
         cookie, page,
-        shell::Section,
+        parts::{EdgeText, When},
+        shell::{Section, Shell},
         site::Site,
         text,
         when::{span, when},
     },
 };
+
+/// `GET /requests/{reference}/receipt`.
+#[derive(Clone, Debug, Template)]
+#[template(path = "request/receipt.html")]
+pub(super) struct ReceiptPage<'a> {
+    /// The frame of the page.
+    pub shell: Shell<'a>,
+    /// The request's public name.
+    pub reference: String,
+    /// What was asked for. A new service has a key of its own.
+    pub kind: Kind,
+    /// What the programme calls its number.
+    pub number_label: String,
+    /// The agreement number as stored.
+    pub number: String,
+    /// The routes that were asked for; none for a cancel.
+    pub edges: Vec<EdgeText>,
+    /// The management key; `None` when it is no longer shown.
+    pub key: Option<String>,
+    /// When the request was submitted.
+    pub submitted: When,
+    /// The promise in words, such as `48 hours`.
+    pub promise: String,
+    /// The time by which the provider promises to be done.
+    pub promised: When,
+    /// Absolute address of the status page, to be bookmarked.
+    pub status_url: String,
+    /// The records that prove who owns its domains, where it waits for them.
+    pub proof: Option<Records>,
+}
+
+/// `GET /requests/{reference}/receipt.txt`.
+#[derive(Clone, Debug, Template)]
+#[template(path = "request/receipt.txt", escape = "none")]
+pub(super) struct ReceiptText<'a> {
+    /// The page with the same content.
+    pub page: &'a ReceiptPage<'a>,
+}
+
+impl ReceiptPage<'_> {
+    fn is_new(&self) -> bool {
+        self.kind == Kind::Initiate
+    }
+
+    fn is_cancel(&self) -> bool {
+        self.kind == Kind::Cancel
+    }
+
+    /// What was received, as the heading.
+    fn title(&self) -> &'static str {
+        match self.kind {
+            Kind::Initiate => "Request received",
+            Kind::Update => "Update received",
+            Kind::Cancel => "Cancellation received",
+        }
+    }
+}
 
 /// How long the management key can be seen (`docs/design.md#contract`).
 const KEY_SHOWN_FOR: time::Duration = time::Duration::minutes(15);
@@ -77,13 +136,7 @@ pub(crate) async fn receipt_text(
 ) -> Result<Response, Error> {
     let request = requests.named(&reference, &uri).await?;
     let page = view(&requests, &request, &jar).await?;
-    let view = ReceiptText {
-        page: &page,
-        number: request.number.to_string(),
-        number_label: request.programme.number_label().into(),
-        edges: routes_of(&request.routes),
-    };
-    text(&view)
+    text(&ReceiptText { page: &page })
 }
 
 async fn view<'a>(
@@ -102,9 +155,15 @@ async fn view<'a>(
     // Only this service's key is shown: a client can send any cookie.
     let key = key_in(site, jar).filter(|key| request.opened_by_key(key).is_some());
     Ok(ReceiptPage {
-        shell: site.shell(Section::Request),
+        shell: site.shell(match request.kind {
+            Kind::Initiate => Section::Request,
+            Kind::Update | Kind::Cancel => Section::Service,
+        }),
         reference: request.reference.to_string(),
-        is_new: request.kind == Kind::Initiate,
+        kind: request.kind,
+        number_label: request.programme.number_label().into(),
+        number: request.number.to_string(),
+        edges: routes_of(&request.routes),
         key: key.map(|key| key.reveal()),
         submitted: when(request.submitted_at, request.now),
         promise: span(clocks.promise),

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// `POST /requests/{reference}/check-again`: queues a check now, and redirects to the request's
-/// page. Limited by network, and for one request to once in [`store::AGAIN_AFTER`]; pressing the
+/// page, which says what became of it. Limited by network, and for one request to once in [`store::AGAIN_AFTER`]; pressing the
 /// button too early changes nothing.
 pub(crate) async fn check_again(
     requests: Requests,
@@ -32,8 +32,13 @@ pub(crate) async fn check_again(
         return Err(Error::Ended);
     }
     requests.site.throttle.checks.take(network)?;
-    if store::check_again(&requests.pool, &request).await? {
+    let before = if store::check_again(&requests.pool, &request).await? {
         notifier.wake();
-    }
-    Ok(Redirect::to(&format!("/requests/{}", request.reference)).into_response())
+        let before = request.checked_at.map_or(0, |at| at.timestamp());
+        before.to_string()
+    } else {
+        "early".to_owned()
+    };
+    let page = format!("/requests/{}?again={before}#checks", request.reference);
+    Ok(Redirect::to(&page).into_response())
 }

@@ -1,30 +1,33 @@
 //! The status page: how a request stands, what happens next, and who must act.
 
 use axum::{
-    extract::{OriginalUri, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
+    extract::{OriginalUri, Query, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
 };
-use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::{
+    again::{again, asked},
     findings::Findings,
     load::{ReferencePath, Requests, parse_reference},
+    moved::{Moved, has_moved},
     proof::{self, Needed},
     routes_of,
     tag::{Edition, Face},
     tasks::Tasks,
-    view::{Event, Overdue, StatusPage, Steps},
+    timeline::{earlier_events, timeline_entry},
+    view::{Overdue, StatusPage, Steps},
 };
 use crate::{
     db::{PgPool, notify::Notifier},
     error::{Error, FailedTry, Problem},
-    readiness::{Code, Finding, Mode, ProofMode, Severity, wording::Teller},
+    readiness::{Code, Finding, Mode, ProofMode, wording::Teller},
     request::{
-        Actor, Deployment, EventCode, Standing, State as Stored, live,
+        Deployment, EventCode, Kind, Standing, State as Stored, live,
         loader::{Lookup, Visitor},
         store::{self, Request},
+        summary::Summary,
         wording::{self, Words},
     },
     secret::ManagementKey,
@@ -33,7 +36,6 @@ use crate::{
         conditional,
         form::Fields,
         page,
-        parts::count,
         shell::Section,
         site::Site,
         when::{between, span, when},
@@ -54,11 +56,28 @@ pub(crate) async fn status(
     State(edition): State<Edition>,
     reference: ReferencePath,
     OriginalUri(uri): OriginalUri,
+    Query(After { again }): Query<After>,
     asked: HeaderMap,
 ) -> Result<Response, Error> {
     let reference = parse_reference(&reference, &uri)?;
     let session = session::brought(&requests.site, &asked);
-    find(&requests, &edition, Lookup { reference, session }, &asked).await
+    let look = Lookup { reference, session };
+    if !again.is_empty() && Face::preferred(&asked) == Face::Page {
+        // What became of *Check again* is shown once, and not kept.
+        let found = requests.loader.whole(look).await?;
+        let (request, visitor) = found.ok_or(Error::NoRequest)?;
+        note_use(&requests.pool, look, visitor).await?;
+        return show(&requests, &request, visitor.is_own, None, &again).await;
+    }
+    find(&requests, &edition, look, &asked).await
+}
+
+/// The query of a request's page.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct After {
+    /// Set by *Check again*: when the checks had last run, in seconds, or `early`.
+    again: String,
 }
 
 async fn find(
@@ -80,7 +99,9 @@ async fn find(
             visitor,
         );
         if tag.is_known(asked) {
-            return Ok(tag.not_modified(face.headers()));
+            let mut response = tag.not_modified(face.headers());
+            come_back(&mut response, &summary);
+            return Ok(response);
         }
     }
     let found = requests.loader.whole(look).await?;
@@ -92,9 +113,10 @@ async fn find(
             &request,
             &proof::needed(requests, &request).await?,
         ),
-        Face::Page => show(requests, &request, visitor.is_own, None).await?,
+        Face::Page => show(requests, &request, visitor.is_own, None, "").await?,
     };
     response.headers_mut().extend(face.headers());
+    come_back(&mut response, &request.summary());
     face.tag(
         edition,
         &requests.site.clocks,
@@ -104,6 +126,20 @@ async fn find(
     )
     .put(&mut response);
     Ok(response)
+}
+
+/// Says when there may be something new about a pending request: after its next check.
+fn come_back(response: &mut Response, summary: &Summary) {
+    let due_at = summary.due_at;
+    let due_at = due_at.filter(|_| summary.facts.state.pending().is_some());
+    let Some(due_at) = due_at else { return };
+    // It is looked at now, or in less than a second.
+    let seconds = (due_at - summary.now).num_seconds() + 1;
+    let seconds = u64::try_from(seconds).unwrap_or(0);
+    let seconds = seconds.max(store::AGAIN_AFTER.as_secs());
+    response
+        .headers_mut()
+        .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
 }
 
 /// Extends a session that is in use; recorded once a minute.
@@ -144,7 +180,7 @@ pub(crate) async fn withdraw(
         } else {
             "That is not the management key of this service. It stands on the receipt: 26 letters and digits in groups of four"
         };
-        let mut response = show(&requests, &request, false, Some(message)).await?;
+        let mut response = show(&requests, &request, false, Some(message), "").await?;
         if !form.management_key.trim().is_empty() {
             response.extensions_mut().insert(FailedTry);
         }
@@ -163,13 +199,19 @@ async fn show(
     request: &Request,
     is_own: bool,
     wrong_key: Option<&'static str>,
+    again: &str,
 ) -> Result<Response, Error> {
     let mut view = view(
         &requests.site,
         request,
         &proof::needed(requests, request).await?,
+        is_own,
     );
-    view.is_own = is_own;
+    view.note = note(request, again);
+    if !view.note.is_empty() {
+        // Digits, or `early`: else there is no note.
+        view.address = format!("{}?again={again}", view.address);
+    }
     let mut code = StatusCode::OK;
     if let Some(message) = wrong_key {
         code = StatusCode::UNPROCESSABLE_ENTITY;
@@ -189,17 +231,29 @@ async fn show(
     Ok(response)
 }
 
-fn view<'a>(site: &'a Site, request: &Request, needed: &[Needed]) -> StatusPage<'a> {
+/// What became of *Check again*, by what it put into the address.
+fn note(request: &Request, again: &str) -> &'static str {
+    let before = again.parse::<i64>();
+    let last = request.checked_at.map_or(0, |at| at.timestamp());
+    match before {
+        _ if again == "early" => {
+            "Nothing was checked: the last check was a moment ago. Ask again in a moment."
+        }
+        Ok(before) if last > before => "Checked just now. What was found is below.",
+        Ok(_) => "A check was asked for. Its result is shown here in a moment.",
+        Err(_) => "",
+    }
+}
+
+fn view<'a>(site: &'a Site, request: &Request, needed: &[Needed], is_own: bool) -> StatusPage<'a> {
     let now = request.now;
     let standing = Standing::of(&request.facts(), &site.clocks, now);
+    let (tag, tone) = wording::tag(standing, request.kind);
     let mut words = Words::of(
         standing,
         request.deployment == Some(Deployment::Split),
         &site.provider,
     );
-    if is_at_risk(standing, &request.findings) {
-        words = Words::at_risk();
-    }
     let proof = proof_section(site, request, standing, needed);
     if let (proof::Section::Publish(_), Standing::Checking { .. }) = (&proof, standing) {
         words.lead = PUBLISH.into();
@@ -221,22 +275,18 @@ fn view<'a>(site: &'a Site, request: &Request, needed: &[Needed]) -> StatusPage<
         shell: site.shell(Section::Status),
         reference: request.reference.to_string(),
         state: request.state.as_str().into(),
-        tag: words.tag.into(),
-        tone: words.tone,
+        tag: tag.into(),
+        tone,
         headline: words.headline,
         lead: words.lead,
-        help: wording::help(standing),
-        lost: if standing == Standing::InForce {
-            request.lost.join(", ")
-        } else {
-            String::new()
-        },
+        ways: wording::ways(standing),
+        moved: Moved::of(&request.lost, now).filter(|_| !request.superseded),
         gateways: live::live_on(standing, request.gateways),
         submitted: when(request.submitted_at, now),
         elapsed: span(between(request.submitted_at, ended.unwrap_or(now))),
         promised: pending.then(|| when(promised_by, now)),
         limit: pending.then(|| when(site.clocks.expires_at(request.submitted_at), now)),
-        ended: ended.map(|at| when(at, now)),
+        ended: ended.map(|at| (wording::ended(standing), when(at, now))),
         overdue: overdue.then(|| Overdue {
             text: format!(
                 "This request is {} past its promise.",
@@ -251,20 +301,34 @@ fn view<'a>(site: &'a Site, request: &Request, needed: &[Needed]) -> StatusPage<
             .filter(|at| *at > now && can_check)
             .map(|at| when(at, now)),
         can_check,
-        findings: told_of(site, request),
+        findings: told_of(site, request, standing),
         proof,
         steps: steps(site, request, standing),
+        asked: asked(request, is_own),
         routes: routes_of(&request.routes),
         timeline: request
             .events
             .iter()
             .rev()
-            .map(|event| timeline_entry(event, &site.provider, now))
+            .map(|event| timeline_entry(event, request.kind, &site.provider, now))
             .collect(),
         earlier: earlier_events(&request.events),
         version: live::version(&request.summary(), &site.clocks),
-        can_withdraw: request.state.pending().is_some(),
-        is_own: false,
+        warning: if pending && request.deployment == Some(Deployment::Split) {
+            "Leave external communications off online until this request is provisioned."
+        } else {
+            ""
+        },
+        note: "",
+        address: format!("/requests/{}", request.reference),
+        correct: match request.kind {
+            Kind::Initiate | Kind::Update if pending && is_own => "/service/edit",
+            Kind::Initiate | Kind::Update if pending => "/service?then=edit",
+            Kind::Initiate | Kind::Update | Kind::Cancel => "",
+        },
+        again: again(request),
+        can_withdraw: pending,
+        is_own,
         withdraw_errors: Vec::new(),
     }
 }
@@ -278,7 +342,7 @@ fn proof_section(
 ) -> proof::Section {
     let is_always = site.checks.proof() == ProofMode::Always;
     let gained = |event: &store::Event| event.code == EventCode::DomainGained;
-    if standing == Standing::InForce && (is_always || request.events.iter().any(gained)) {
+    if standing.is_in_force() && (is_always || request.events.iter().any(gained)) {
         return proof::Section::NotNeeded;
     }
     // Where only held domains have to be proven, the finding shows the record.
@@ -288,31 +352,41 @@ fn proof_section(
         .map_or(proof::Section::Silent, proof::Section::Publish)
 }
 
-/// Whether the latest findings about routes in force say that they will not work, or cannot tell.
-fn is_at_risk(standing: Standing, findings: &[Finding]) -> bool {
-    let grave = |it: &Finding| it.severity >= Severity::Unknown;
-    standing == Standing::InForce && findings.iter().any(grave)
-}
-
-/// The findings of a request in words. The record that proves a domain is shown as long as it helps
-/// this request.
-fn told_of(site: &Site, request: &Request) -> Findings {
+/// The findings of a request in words: those that matter still. The record that proves a domain is
+/// shown as long as it helps this request.
+fn told_of(site: &Site, request: &Request, standing: Standing) -> Findings {
     let teller = Teller::new(&site.provider, site.checks.mode(), &request.routes);
     let teller = match request.state.pending() {
         Some(_) => teller.with_token(&request.token),
         None => teller,
     };
-    Findings::tell(&teller, &request.findings)
+    let is_over = match standing {
+        Standing::Checking { .. }
+        | Standing::NeedsAction { .. }
+        | Standing::InForce { .. }
+        | Standing::MovedAway { all: false }
+        | Standing::Rejected(_) => false,
+        Standing::MovedAway { all: true }
+        | Standing::Superseded
+        | Standing::Cancelled
+        | Standing::Withdrawn => true,
+    };
+    let matters = |it: &&Finding| !is_over && !has_moved(&request.lost, it);
+    Findings::tell(&teller, request.findings.iter().filter(matters))
 }
 
 /// Whether *Check again* helps: the request waits or is in force, and checks are on.
 fn can_check(site: &Site, request: &Request, standing: Standing) -> bool {
     match standing {
-        Standing::Checking { .. } | Standing::NeedsAction { .. } | Standing::InForce => {
+        Standing::Checking { .. }
+        | Standing::NeedsAction { .. }
+        | Standing::InForce { .. }
+        | Standing::MovedAway { all: false } => {
             let held = |it: &Finding| it.code == Code::DomainHeld;
             site.checks.mode() != Mode::Off || request.findings.iter().any(held)
         }
-        Standing::Superseded
+        Standing::MovedAway { all: true }
+        | Standing::Superseded
         | Standing::Cancelled
         | Standing::Rejected(_)
         | Standing::Withdrawn => false,
@@ -321,7 +395,7 @@ fn can_check(site: &Site, request: &Request, standing: Standing) -> bool {
 
 /// What is left to do on the administrator's own servers once the routes are in force.
 fn steps(site: &Site, request: &Request, standing: Standing) -> Option<Steps> {
-    (standing == Standing::InForce).then(|| Steps {
+    standing.is_in_force().then(|| Steps {
         identity: format!("'{}'", site.provider.replace('\'', "''")),
         edges: request
             .routes
@@ -330,45 +404,4 @@ fn steps(site: &Site, request: &Request, standing: Standing) -> Option<Steps> {
             .collect(),
         split: request.deployment == Some(Deployment::Split),
     })
-}
-
-/// How many events came before `events`, which are all that is shown, as a sentence; or empty.
-pub(crate) fn earlier_events(events: &[store::Event]) -> String {
-    match usize::try_from(store::earlier(events)).unwrap_or(usize::MAX) {
-        0 => String::new(),
-        more => format!(
-            "{} not shown.",
-            count(more, "earlier event is", "earlier events are")
-        ),
-    }
-}
-
-/// How often an event happened, as a sentence after a space; empty if once.
-pub(crate) fn how_often(event: &store::Event) -> String {
-    let at = |at: DateTime<Utc>| at.format("%-d %B %Y at %H:%M UTC");
-    event.last_at.map_or_else(String::new, |last_at| {
-        format!(
-            " It happened {} times, first on {}, last on {}.",
-            event.times,
-            at(event.at),
-            at(last_at)
-        )
-    })
-}
-
-/// An entry of the timeline.
-pub(crate) fn timeline_entry(event: &store::Event, provider: &str, now: DateTime<Utc>) -> Event {
-    let by = match event.actor {
-        Actor::Administrator => "By you",
-        Actor::Staff => "By support",
-        Actor::Portal => "By the portal",
-    };
-    let domain = event.subject.as_ref().map_or("", |domain| domain.as_str());
-    let entry = event.code.entry();
-    let text = entry.text(provider, domain);
-    Event {
-        when: when(event.latest(), now),
-        title: entry.title.into(),
-        text: format!("{by}. {text}{}", how_often(event)),
-    }
 }

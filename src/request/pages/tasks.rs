@@ -53,8 +53,10 @@ impl Tasks {
     ) -> Option<Self> {
         let (mode, proof) = (checks.mode(), checks.proof());
         match standing {
-            Standing::Checking { .. } | Standing::NeedsAction { .. } | Standing::InForce => {}
-            Standing::Superseded
+            Standing::Checking { .. } | Standing::NeedsAction { .. } | Standing::InForce { .. } => {
+            }
+            Standing::MovedAway { .. }
+            | Standing::Superseded
             | Standing::Cancelled
             | Standing::Rejected(_)
             | Standing::Withdrawn => return None,
@@ -162,7 +164,7 @@ impl<'a> Side<'a> {
             tone,
         };
         if self.mode == Mode::Off && self.findings.is_empty() {
-            return task("Not looked at", Tone::Neutral, String::new());
+            return task("Not checked", Tone::Neutral, String::new());
         }
         let looked: Vec<_> = self.of(area).collect();
         let grave = |floor| {
@@ -190,7 +192,7 @@ impl<'a> Side<'a> {
                 "Waits for something else on this list".into(),
             ),
             Some(Severity::Warning) => task(
-                "Done, worth a look",
+                "Done, with warnings",
                 Tone::Action,
                 of_all(grave(Severity::Warning)),
             ),
@@ -198,7 +200,7 @@ impl<'a> Side<'a> {
                 called(Severity::Unknown),
                 Tone::Neutral,
                 format!(
-                    "{}. We look again by ourselves",
+                    "{}. We check again automatically",
                     of_all(grave(Severity::Unknown))
                 ),
             ),
@@ -232,7 +234,7 @@ fn ours(seen: Seen, standing: Standing, mode: Mode, proof: ProofMode) -> Vec<Tas
         (Mode::Advise | Mode::Enforce, Seen::Part) => (
             "Waiting",
             Tone::Waiting,
-            "Not everybody answered. We look again by ourselves",
+            "Not everybody answered. We check again automatically",
         ),
         (Mode::Advise | Mode::Enforce, Seen::All) => ("Done", Tone::Good, ""),
     };
@@ -243,10 +245,11 @@ fn ours(seen: Seen, standing: Standing, mode: Mode, proof: ProofMode) -> Vec<Tas
         tone,
     };
     let (tag, tone, hint) = match standing {
-        Standing::InForce => ("Done", Tone::Good, ""),
+        Standing::InForce { .. } => ("Done", Tone::Good, ""),
         Standing::NeedsAction { .. } => ("Waits for your side", Tone::Neutral, ""),
         Standing::Checking { overdue: true } => ("Overdue", Tone::Action, ""),
         Standing::Checking { overdue: false }
+        | Standing::MovedAway { .. }
         | Standing::Superseded
         | Standing::Cancelled
         | Standing::Rejected(_)
@@ -321,7 +324,7 @@ mod tests {
             of(SrvSuffix, "a.example"),
             of(CertificateExpiresSoon, EDGE),
         ];
-        assert_eq!(some(&odd, Area::Record).0, "Done, worth a look");
+        assert_eq!(some(&odd, Area::Record).0, "Done, with warnings");
         assert_eq!(some(&odd, Area::Reach).0, "Done");
         let wrong = [
             of(SrvMissing, "a.example"),
@@ -356,7 +359,7 @@ mod tests {
             "Not yet checked"
         );
         assert_eq!(told(Area::Record, &[], true, Mode::Advise).0, "Not checked");
-        assert_eq!(told(Area::Record, &[], true, Mode::Off).0, "Not looked at");
+        assert_eq!(told(Area::Record, &[], true, Mode::Off).0, "Not checked");
         let earlier = [of(Code::SrvMissing, "a.example")];
         let still = told(Area::Record, &earlier, true, Mode::Off);
         assert_eq!(
@@ -392,7 +395,11 @@ mod tests {
             ["Waiting", "Waiting"]
         );
         assert_eq!(
-            tags(Seen::All, Standing::InForce, Mode::Advise),
+            tags(
+                Seen::All,
+                Standing::InForce { at_risk: false },
+                Mode::Advise
+            ),
             ["Done", "Done"]
         );
         assert_eq!(

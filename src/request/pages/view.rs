@@ -6,11 +6,7 @@
 
 use askama::Template;
 
-use super::{
-    findings::Findings,
-    proof::{self, Records},
-    tasks::Tasks,
-};
+use super::{findings::Findings, moved::Moved, proof, tasks::Tasks};
 use crate::{
     request::summary::OnGateways,
     web::{
@@ -77,8 +73,12 @@ pub struct FormPage<'a> {
     pub edges: Vec<EdgeFields>,
     /// `deployment`: `on_premises` or `split`.
     pub deployment: Field,
-    /// `terms`: `on` or empty.
-    pub terms: Field,
+    /// What the chosen programme calls its number.
+    pub number_label: &'static str,
+    /// `licences`: `on` or empty.
+    pub licences: Field,
+    /// `may_act`: `on` or empty.
+    pub may_act: Field,
     /// Names offered in place of refused ones.
     pub offers: Vec<String>,
     /// Problems that belong to no field.
@@ -101,7 +101,7 @@ impl FormPage<'_> {
         let fields = [&self.programme, &self.number]
             .into_iter()
             .chain(edges)
-            .chain([&self.deployment, &self.terms]);
+            .chain([&self.deployment, &self.licences, &self.may_act]);
         let of_fields = fields.flat_map(Field::problems);
         self.general.iter().cloned().chain(of_fields).collect()
     }
@@ -218,44 +218,6 @@ pub struct AlreadySentPage<'a> {
     pub of_service: bool,
 }
 
-/// `GET /requests/{reference}/receipt`.
-#[derive(Clone, Debug, Template)]
-#[template(path = "request/receipt.html")]
-pub struct ReceiptPage<'a> {
-    /// The frame of the page.
-    pub shell: Shell<'a>,
-    /// The request's public name.
-    pub reference: String,
-    /// Whether the request made a new service, which has a key of its own.
-    pub is_new: bool,
-    /// The management key; `None` when it is no longer shown.
-    pub key: Option<String>,
-    /// When the request was submitted.
-    pub submitted: When,
-    /// The promise in words, such as `48 hours`.
-    pub promise: String,
-    /// The time by which the provider promises to be done.
-    pub promised: When,
-    /// Absolute address of the status page, to be bookmarked.
-    pub status_url: String,
-    /// The records that prove who owns its domains, where it waits for them.
-    pub proof: Option<Records>,
-}
-
-/// `GET /requests/{reference}/receipt.txt`.
-#[derive(Clone, Debug, Template)]
-#[template(path = "request/receipt.txt", escape = "none")]
-pub struct ReceiptText<'a> {
-    /// The page with the same content.
-    pub page: &'a ReceiptPage<'a>,
-    /// The agreement number as stored.
-    pub number: String,
-    /// What the programme calls its number.
-    pub number_label: String,
-    /// The routes that were asked for.
-    pub edges: Vec<EdgeText>,
-}
-
 /// A time limit that has passed.
 #[derive(Clone, Debug, Default)]
 pub struct Overdue {
@@ -302,10 +264,10 @@ pub struct StatusPage<'a> {
     pub headline: String,
     /// What happens next and who must act.
     pub lead: String,
-    /// The help page about it.
-    pub help: Option<Way>,
-    /// Domains that are now in force under another service, with commas; or empty.
-    pub lost: String,
+    /// Where it leads on to.
+    pub ways: Vec<Way>,
+    /// The domains that went over to another service, if any did.
+    pub moved: Option<Moved>,
     /// On how many gateways its routes are live; `None`: there are no gateways, or no routes.
     pub gateways: Option<OnGateways>,
     /// When it was submitted.
@@ -316,8 +278,8 @@ pub struct StatusPage<'a> {
     pub promised: Option<When>,
     /// When it expires; `None` once it has ended.
     pub limit: Option<When>,
-    /// When it ended.
-    pub ended: Option<When>,
+    /// When it ended, with what that time is called, such as `In force since`.
+    pub ended: Option<(&'static str, When)>,
     /// Set when the promise has passed.
     pub overdue: Option<Overdue>,
     /// The tasks of both sides.
@@ -334,6 +296,9 @@ pub struct StatusPage<'a> {
     pub proof: proof::Section,
     /// Once the routes are in force, the commands for the administrator's own servers.
     pub steps: Option<Steps>,
+    /// Programme, number and users, each with its name. The number is masked for whoever is not
+    /// signed in to the service.
+    pub asked: Vec<(&'static str, String)>,
     /// The routes asked for, by edge.
     pub routes: Vec<EdgeText>,
     /// The newest first.
@@ -342,6 +307,16 @@ pub struct StatusPage<'a> {
     pub earlier: String,
     /// The version of what is shown: a `status` event with the same version has nothing new.
     pub version: String,
+    /// What must not be done online before it is provisioned; or empty.
+    pub warning: &'static str,
+    /// What became of *Check again*, once it was pressed; or empty.
+    pub note: &'static str,
+    /// The address of the page with that note.
+    pub address: String,
+    /// Where what is asked for can be corrected now; or empty.
+    pub correct: &'static str,
+    /// The names of a request that ended without its routes, to start again with.
+    pub again: Option<Again>,
     /// Whether the request may be withdrawn now.
     pub can_withdraw: bool,
     /// Whether the client is signed in to the request's service, and needs no key.
@@ -357,6 +332,15 @@ impl StatusPage<'_> {
             ..Field::new("management_key")
         }
     }
+}
+
+/// A form that is filled in with the names of another request.
+#[derive(Clone, Debug)]
+pub struct Again {
+    /// The address of the form.
+    pub action: &'static str,
+    /// Its fields.
+    pub hidden: Vec<Hidden>,
 }
 
 /// What is left to do on the administrator's own servers.

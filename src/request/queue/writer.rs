@@ -118,6 +118,9 @@ impl Writer {
         match error {
             db::Error::Unavailable(_) | db::Error::Conflict(_) => {
                 tracing::warn!(%error, submits = part.len(), "submissions were not stored");
+                if error.is_disk_full() {
+                    self.queue.0.pool.mark_full();
+                }
                 self.hang_up();
                 Err(Failed::Away)
             }

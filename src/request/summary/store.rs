@@ -107,7 +107,7 @@ pub async fn timelines(
     let rows = sqlx::query!(
         r#"SELECT r.id AS "id!",
                   (SELECT coalesce(jsonb_agg(jsonb_build_array(seq, at, last_at, times, actor, code, subject) ORDER BY seq), '[]')
-                   FROM (SELECT * FROM event WHERE request_id = r.id ORDER BY seq DESC LIMIT $2) o)
+                   FROM (SELECT * FROM timeline WHERE request_id = r.id ORDER BY seq DESC LIMIT $2) o)
                       AS "events!: Json<Vec<Event>>"
            FROM unnest($1::bigint[]) AS r (id)"#,
         &ids,

@@ -13,7 +13,8 @@ use crate::{
     names::{AccessEdge, EdgeRoutes, SipDomain},
     request::{
         Asked, Deployment, MAX_DOMAINS, MAX_EDGES, Routes, RoutesProblem, Wanted,
-        reference::SubmissionId, store::Submission,
+        reference::{Reference, SubmissionId},
+        store::Submission,
     },
     secret::{ManagementKey, Secret},
 };
@@ -40,7 +41,7 @@ type Edge = (AccessEdge, u64, Vec<(SipDomain, u64)>);
 /// The lines of one request.
 pub(super) struct Group {
     /// The same one each time the file is read.
-    id: SubmissionId,
+    reference: Reference,
     pub(super) line: u64,
     pub(super) programme: Programme,
     pub(super) number: AgreementNumber,
@@ -86,7 +87,8 @@ impl<'a> Groups<'a> {
         bytes.copy_from_slice(&self.secret.mac(SUBMISSION, &group)[..16]);
         let place = *self.places.entry(bytes).or_insert(self.all.len());
         if place == self.all.len() {
-            self.all.push(Group::of(SubmissionId::of(bytes), &row));
+            let reference = Reference::derive(self.secret, &SubmissionId::of(bytes));
+            self.all.push(Group::of(reference, &row));
         }
         self.all[place].add(row, problems);
     }
@@ -117,9 +119,9 @@ impl<'a> Groups<'a> {
 }
 
 impl Group {
-    fn of(id: SubmissionId, row: &Row) -> Self {
+    fn of(reference: Reference, row: &Row) -> Self {
         Self {
-            id,
+            reference,
             line: row.line,
             programme: row.programme,
             number: row.number.clone(),
@@ -185,7 +187,7 @@ impl Group {
     pub(super) fn submission(&self) -> Option<Submission> {
         let routes = self.routes().ok().filter(|_| !self.spoilt)?;
         Some(Submission {
-            id: self.id,
+            reference: self.reference,
             asked: Asked::Initiate(Wanted {
                 programme: self.programme,
                 number: self.number.clone(),
@@ -193,6 +195,7 @@ impl Group {
                 routes,
             }),
             key: ManagementKey::random(),
+            by_staff: None,
         })
     }
 

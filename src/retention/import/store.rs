@@ -79,9 +79,9 @@ pub(super) async fn store(
         let times: Vec<_> = batch.iter().map(|group| group.submitted_at()).collect();
         let stored = store::submit_moved(&mut transaction, &submissions, &times).await?;
         for ((group, submission), stored) in batch.iter().zip(&submissions).zip(stored) {
-            let (reference, id) = stored.ok_or(Error::Meanwhile)?;
+            let id = (stored > 0).then_some(stored).ok_or(Error::Meanwhile)?;
             let (programme, number) = (group.programme.as_str(), group.number.as_str());
-            let (reference, key) = (reference.to_string(), submission.key.reveal());
+            let (reference, key) = (submission.reference.to_string(), submission.key.reveal());
             keys.add(programme, number, &reference, &key)?;
             in_force.extend(group.provisioned.then_some(id));
         }
@@ -114,7 +114,7 @@ pub(super) async fn store(
 /// themselves if that fails: everything is stored already.
 pub(super) async fn finish(connection: &mut PgConnection) {
     let told = async {
-        sqlx::raw_sql("ANALYZE service, request, request_edge, request_route, route, event, work")
+        sqlx::raw_sql("ANALYZE service, request, request_route, route, event, work")
             .execute(&mut *connection)
             .await?;
         sqlx::query!("SELECT pg_notify($1, '')", WORK_CHANNEL)

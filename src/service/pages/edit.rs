@@ -1,8 +1,8 @@
-//! The pages that change the routes of a service: form, review with now and after, submit.
+//! The form that changes the routes of a service, or corrects what its pending request asks for.
 
 use axum::{
     extract::State,
-    http::StatusCode,
+    http::{StatusCode, header},
     response::{IntoResponse as _, Redirect, Response},
 };
 use serde::Deserialize;
@@ -13,38 +13,40 @@ use super::{
         change::{Change, changes},
         store::{self, Service},
     },
-    view::{ChangeLine, EditPage, ReviewPage},
+    EDIT, NOT_OPENED, SignInForm,
+    correct::Basis,
+    open,
+    review::{Confirm, review},
+    sign_in_page,
+    view::EditPage,
 };
 use crate::{
-    db::PgPool,
+    db::{PgPool, notify::Notifier},
     error::{Error, Problem},
-    names::{AccessEdge, SipDomain},
     request::{
-        Asked, Deployment,
-        form::{Checked, Field as At, FieldError, Note, RequestForm},
+        Asked, Kind,
+        form::{Field as At, FieldError, RequestForm},
         pages::{
             fields::{
                 self, PutOff, Resubmit, already_sent, edge_fields, field, form_problem, general,
-                hidden_edges, offers, warning,
+                hidden_edges, offers, put_off,
             },
-            findings::{Findings, preflight},
+            findings::preflight,
             flow::{FormFlow, Step},
-            routes_of,
             view::Hidden,
         },
         queue::NotStored,
+        reference::Reference,
         store::{Submission, Submitted, was_sent},
     },
-    secret::ManagementKey,
-    session::SignedIn,
-    web::{
-        form::Fields,
-        page,
-        parts::{Field, Tone, count},
-        shell::Section,
-        site::Site,
-    },
+    secret::Secret,
+    session::{self, SignedIn, store as sessions},
+    web::{form::Fields, page, shell::Section, site::Site},
 };
+
+/// What a form is told whose session has ended.
+const SIGNED_OUT: &str =
+    "You were signed out. That happens 30 minutes after the last use. What you typed is kept";
 
 /// The fields of `POST /service/edit` (`docs/design.md#contract`): those of a request without
 /// programme, number and terms.
@@ -56,63 +58,137 @@ pub(crate) struct EditForm {
     deployment: String,
     submission_id: String,
     confirm_edge_change: String,
+    /// The pending request that is corrected; empty for an update.
+    corrects: String,
     action: String,
+    /// With `management_key`: signs in again, where the session has ended.
+    number: String,
+    management_key: String,
 }
 
 impl EditForm {
     /// Makes a request's form of it, with what the service knows already, so that the same rules
     /// apply.
-    fn into_request(self, service: &Service) -> RequestForm {
+    fn into_request(self, service: Option<&Service>) -> RequestForm {
         RequestForm {
-            programme: service.programme.as_str().into(),
-            number: service.number.as_str().into(),
+            programme: service.map_or("", |it| it.programme.as_str()).into(),
+            number: service.map_or("", |it| it.number.as_str()).into(),
             edge: self.edge,
             domains: self.domains,
             deployment: self.deployment,
             terms: "on".into(),
             submission_id: self.submission_id,
             action: self.action,
+            ..RequestForm::default()
         }
+    }
+
+    /// Everything that was typed, as hidden fields of the form that signs in again. What was to be
+    /// sent is reviewed first. Empty where there was nothing.
+    fn kept(self) -> Vec<Hidden> {
+        if self.action.is_empty() {
+            return Vec::new();
+        }
+        let action = match self.action.as_str() {
+            "submit" => "review",
+            action => action,
+        };
+        let more = [
+            Hidden::new("action", action),
+            Hidden::new("corrects", &self.corrects),
+        ];
+        let mut kept = typed(&self.into_request(None));
+        kept.extend(more);
+        kept
     }
 }
 
-/// `GET /service/edit`: the form with the routes in force.
+/// `GET /service/edit`: the form with the routes in force, or with those that the pending request asks
+/// for.
 pub(crate) async fn edit(
     State(site): State<Arc<Site>>,
     State(pool): State<PgPool>,
     signed_in: SignedIn,
 ) -> Result<Response, Error> {
     let service = store::look_up(&pool, signed_in.service).await?;
-    let mut form = RequestForm::blank();
-    if !service.routes.is_empty() {
-        form.edge = service
-            .routes
-            .iter()
-            .map(|of| of.edge.to_string())
-            .collect();
-        form.domains = service.routes.iter().map(|of| lines(&of.domains)).collect();
+    if let Some(pending) = Basis::pending(&pool, &service).await? {
+        return show(&site, &service, &pending, &pending.form(), &[]);
     }
-    form.deployment = service.deployment.map_or("", Deployment::as_str).into();
+    let in_force = Basis::in_force(&service);
     if service.pending().is_some() {
-        return conflict(&site, &service, &form);
+        return conflict(&site, &service, &in_force.form());
     }
-    show(&site, &service, &form, &[])
+    show(&site, &service, &in_force, &in_force.form(), &[])
 }
 
-fn lines(domains: &[SipDomain]) -> String {
-    domains
-        .iter()
-        .map(SipDomain::as_str)
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
-/// `POST /service/edit`: does what the pressed button says.
+/// `POST /service/edit`: does what the pressed button says. A browser whose session has ended signs in
+/// again with the same form, which keeps what was typed.
 pub(crate) async fn send_edit(
     State(pool): State<PgPool>,
-    signed_in: SignedIn,
+    State(notifier): State<Notifier>,
+    State(secret): State<Secret>,
+    signed_in: Option<SignedIn>,
     flow: FormFlow,
-    Fields(form): Fields<EditForm>,
+    Fields(mut form): Fields<EditForm>,
+) -> Result<Response, Error> {
+    let tried = [&form.number, &form.management_key]
+        .iter()
+        .any(|typed| !typed.trim().is_empty());
+    if let Some(signed_in) = signed_in
+        && !tried
+    {
+        let service = store::look_up(&pool, signed_in.service).await?;
+        return press(&pool, &notifier, &secret, &flow, &service, form).await;
+    }
+    let keys = SignInForm {
+        number: std::mem::take(&mut form.number),
+        management_key: std::mem::take(&mut form.management_key),
+    };
+    let asked = |form: EditForm, problem| {
+        sign_in_page(&flow.site, EDIT, form.kept(), &keys.number, Some(problem))
+    };
+    if !tried && form.action.is_empty() {
+        return Ok(Redirect::to("/service").into_response());
+    }
+    if !tried {
+        return asked(form, SIGNED_OUT);
+    }
+    let token = match open(&flow.site, &pool, flow.network, &keys).await {
+        Ok(Some(token)) => token,
+        Ok(None) => return asked(form, NOT_OPENED),
+        Err(Error::TooMany(too_many)) => {
+            return Ok(put_off(asked(form, SIGNED_OUT)?, Error::TooMany(too_many)));
+        }
+        Err(error) => return Err(error),
+    };
+    // The browser loses its earlier session, so that session is ended.
+    if let Some(earlier) = signed_in {
+        sessions::end(&pool, &earlier.token).await?;
+    }
+    let Some(service) = sessions::live(&pool, &token).await? else {
+        return asked(form, SIGNED_OUT);
+    };
+    let mut answer = if form.action.is_empty() {
+        Redirect::to(EDIT).into_response()
+    } else {
+        let service = store::look_up(&pool, service).await?;
+        press(&pool, &notifier, &secret, &flow, &service, form).await?
+    };
+    let cookie = session::COOKIE.set(&flow.site, None, token.reveal());
+    if let Ok(cookie) = cookie.to_string().parse() {
+        answer.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    Ok(answer)
+}
+
+/// Does what the pressed button says.
+async fn press(
+    pool: &PgPool,
+    notifier: &Notifier,
+    secret: &Secret,
+    flow: &FormFlow,
+    service: &Service,
+    form: EditForm,
 ) -> Result<Response, Error> {
     let site = &flow.site;
     let confirmed = match form.confirm_edge_change.as_str() {
@@ -120,64 +196,126 @@ pub(crate) async fn send_edit(
         "on" => true,
         _ => return Err(Error::OtherFields),
     };
-    let service = store::look_up(&pool, signed_in.service).await?;
-    let mut form = form.into_request(&service);
+    let basis = Basis::of(pool, service, &form.corrects).await?;
+    let mut form = form.into_request(Some(service));
+    let Some(basis) = basis else {
+        return ended(site, service, &form);
+    };
     let (checked, sending) = match flow.step(&mut form)? {
-        Step::Show(errors) => return show(site, &service, &form, &errors),
-        Step::Later(why) => return later(site, &form, confirmed, why),
+        Step::Show(errors) => return show(site, service, &basis, &form, &errors),
+        Step::Later(why) => return later(site, &basis, &form, confirmed, why),
         Step::Review(checked) => (checked, false),
         Step::Submit(checked) => (checked, true),
     };
-    let told = changes(&service.routes, checked.wanted.routes.edges());
-    // A retry of an update that was provisioned finds its changes in force, and gets the same
-    // response.
-    if told.is_empty() && !(sending && was_sent(&pool, &checked.submission).await?) {
-        let nothing = FieldError::new(
-            At::Form,
-            "Nothing would change: these routes are in force already",
-        );
-        return show(site, &service, &form, &[nothing]);
+    let wanted = checked.wanted.routes.edges();
+    let told = changes(&basis.routes, wanted);
+    let is_same = told.is_empty()
+        && (basis.corrects.is_none() || basis.deployment == Some(checked.wanted.deployment));
+    // A retry of what was done already finds nothing to change, and gets the same response.
+    if is_same {
+        match basis.corrects {
+            Some(reference) if sending => {
+                return Ok(Redirect::to(&format!("/requests/{reference}")).into_response());
+            }
+            Some(_) => {
+                let nothing = "Nothing would change: the request asks for these routes already";
+                return show(site, service, &basis, &form, &[of_form(nothing)]);
+            }
+            None => {
+                let reference = Reference::derive(secret, &checked.submission);
+                if !(sending && was_sent(pool, reference).await?) {
+                    let nothing = "Nothing would change: these routes are in force already";
+                    return show(site, service, &basis, &form, &[of_form(nothing)]);
+                }
+            }
+        }
     }
-    let edge_change = told.iter().any(Change::is_edge_change);
-    if !sending || (edge_change && !confirmed) {
-        let preflight = preflight(site, flow.network, checked.wanted.routes.edges()).await;
-        return review(site, &service, &form, &checked, &told, sending, preflight);
+    let confirm = match changes(&service.routes, wanted)
+        .iter()
+        .any(Change::is_edge_change)
+    {
+        false => Confirm::NotNeeded,
+        true if sending => Confirm::Missing,
+        true => Confirm::Needed,
+    };
+    if !sending || (confirm == Confirm::Missing && !confirmed) {
+        let preflight = preflight(site, flow.network, wanted).await;
+        let hidden = hidden(&basis, &form);
+        return review(site, &basis, &checked, &told, confirm, preflight, hidden);
     }
     if let Err(why) = flow.admit(checked.wanted.routes.domain_count()) {
-        return later(site, &form, confirmed, why);
+        return later(site, &basis, &form, confirmed, why);
     }
-    let submission = Submission {
-        id: checked.submission,
-        asked: Asked::Update {
+    let Some(reference) = basis.corrects else {
+        let asked = Asked::Update {
             service: service.id,
             deployment: checked.wanted.deployment,
             routes: checked.wanted.routes,
-        },
-        key: ManagementKey::random(),
+        };
+        let submission = Submission::new(secret, &checked.submission, asked);
+        return submit(pool, flow, service, &basis, &form, submission, confirmed).await;
     };
+    let deployment = checked.wanted.deployment;
+    if !store::correct(pool, service.id, reference, deployment, wanted).await? {
+        return ended(site, service, &form);
+    }
+    notifier.wake();
+    notifier.changed();
+    Ok(Redirect::to(&format!("/requests/{reference}")).into_response())
+}
+
+/// Stores the update.
+async fn submit(
+    pool: &PgPool,
+    flow: &FormFlow,
+    service: &Service,
+    basis: &Basis,
+    form: &RequestForm,
+    submission: Submission,
+    confirmed: bool,
+) -> Result<Response, Error> {
+    let site = &flow.site;
     match flow.queue.submit(submission).await {
         Ok(Submitted::Stored { reference, .. }) => {
             Ok(Redirect::to(&format!("/requests/{reference}/receipt")).into_response())
         }
         Ok(Submitted::AlreadySent { .. }) => already_sent(site, Section::Service),
         Ok(Submitted::Pending { .. }) => {
-            let service = store::look_up(&pool, service.id).await?;
-            conflict(site, &service, &form)
+            let service = store::look_up(pool, service.id).await?;
+            conflict(site, &service, form)
         }
         Err(NotStored::Refused(error)) => Err(error.into()),
-        Err(why) => later(site, &form, confirmed, PutOff::NotStored(why)),
+        Err(why) => later(site, basis, form, confirmed, PutOff::NotStored(why)),
     }
 }
 
+/// An error of the form as a whole.
+fn of_form(message: &str) -> FieldError {
+    FieldError::new(At::Form, message)
+}
+
+/// The form as an update, because the request that it was to correct has ended.
+fn ended(site: &Site, service: &Service, form: &RequestForm) -> Result<Response, Error> {
+    let message = "The request has ended in the meantime, so it cannot be corrected. What you send from here changes the service";
+    let in_force = Basis::in_force(service);
+    show(site, service, &in_force, form, &[of_form(message)])
+}
+
 /// The page to submit again later, with everything that was typed and confirmed.
-fn later(site: &Site, form: &RequestForm, confirmed: bool, why: PutOff) -> Result<Response, Error> {
-    let mut hidden = hidden(form);
+fn later(
+    site: &Site,
+    basis: &Basis,
+    form: &RequestForm,
+    confirmed: bool,
+    why: PutOff,
+) -> Result<Response, Error> {
+    let mut hidden = hidden(basis, form);
     if confirmed {
         hidden.push(Hidden::new("confirm_edge_change", "on"));
     }
     let again = Resubmit {
         section: Section::Service,
-        action: "/service/edit",
+        action: EDIT,
         hidden,
         cancels: false,
     };
@@ -185,7 +323,15 @@ fn later(site: &Site, form: &RequestForm, confirmed: bool, why: PutOff) -> Resul
 }
 
 /// Everything that was typed, as hidden fields.
-fn hidden(form: &RequestForm) -> Vec<Hidden> {
+fn hidden(basis: &Basis, form: &RequestForm) -> Vec<Hidden> {
+    let mut hidden = typed(form);
+    if basis.corrects.is_some() {
+        hidden.push(Hidden::new("corrects", basis.corrects()));
+    }
+    hidden
+}
+
+fn typed(form: &RequestForm) -> Vec<Hidden> {
     let mut hidden: Vec<_> = hidden_edges(form).collect();
     hidden.extend([
         Hidden::new("deployment", &form.deployment),
@@ -198,10 +344,12 @@ fn hidden(form: &RequestForm) -> Vec<Hidden> {
 fn show(
     site: &Site,
     service: &Service,
+    basis: &Basis,
     form: &RequestForm,
     errors: &[FieldError],
 ) -> Result<Response, Error> {
     let mut view = view(site, service, form, errors);
+    view.corrects = basis.corrects();
     if errors.is_empty() {
         return page(StatusCode::OK, &view);
     }
@@ -214,9 +362,14 @@ fn show(
 /// 409: the service has a pending request, and can have only one. Everything typed stays.
 fn conflict(site: &Site, service: &Service, form: &RequestForm) -> Result<Response, Error> {
     let mut view = view(site, service, form, &[]);
-    view.pending = service
-        .pending()
-        .map(|request| request.reference.to_string());
+    if let Some(pending) = service.pending() {
+        let reference = pending.reference.to_string();
+        if pending.facts.kind != Kind::Cancel {
+            view.hidden = typed(form);
+            view.hidden.push(Hidden::new("corrects", &reference));
+        }
+        view.pending = Some(reference);
+    }
     let mut response = page(StatusCode::CONFLICT, &view)?;
     response.extensions_mut().insert(Problem::pending());
     Ok(response)
@@ -237,89 +390,7 @@ fn view<'a>(
         offers: offers(form, errors),
         general: general(errors),
         pending: None,
-    }
-}
-
-/// *Check your changes*: now, after, each change in words. 422 when it was sent without the
-/// confirmation that a change of an Access Edge FQDN needs.
-fn review(
-    site: &Site,
-    service: &Service,
-    form: &RequestForm,
-    checked: &Checked,
-    told: &[Change],
-    unconfirmed: bool,
-    preflight: Option<Findings>,
-) -> Result<Response, Error> {
-    let message = "Tick the box to confirm that these domains change their Access Edge";
-    let confirm = told.iter().any(Change::is_edge_change).then(|| Field {
-        errors: if unconfirmed {
-            vec![message.to_owned()]
-        } else {
-            Vec::new()
-        },
-        ..Field::new("confirm_edge_change")
-    });
-    let mut shell = site.shell(Section::Service);
-    shell.error = unconfirmed;
-    let added = |change: &&Change| matches!(change, Change::Added { .. });
-    let to_prove = match told.iter().filter(added).count() {
-        added if added > 0 && shell.asks_proof() => {
-            count(added, "new SIP domain", "new SIP domains")
-        }
-        _ => String::new(),
-    };
-    let view = ReviewPage {
-        shell,
-        changes: told.iter().map(in_words).collect(),
-        now: routes_of(&service.routes),
-        after: routes_of(checked.wanted.routes.edges()),
-        warnings: checked
-            .notes
-            .iter()
-            .filter(|note| !matches!(note, Note::Number(_)))
-            .filter_map(warning)
-            .collect(),
-        split: checked.wanted.deployment == Deployment::Split,
-        to_prove,
-        preflight,
-        confirm,
-        hidden: hidden(form),
-    };
-    if !unconfirmed {
-        return page(StatusCode::OK, &view);
-    }
-    let mut response = page(StatusCode::UNPROCESSABLE_ENTITY, &view)?;
-    response
-        .extensions_mut()
-        .insert(Problem::field("confirm_edge_change", message));
-    Ok(response)
-}
-
-/// A change in words.
-fn in_words(change: &Change) -> ChangeLine {
-    let name = |edge: &AccessEdge| edge.to_string();
-    let (tag, tone, text) = match change {
-        Change::Added { edge, .. } => (
-            "Added",
-            Tone::Good,
-            format!("comes into force at {}", name(edge)),
-        ),
-        Change::Removed { edge, .. } => (
-            "Removed",
-            Tone::Bad,
-            format!("is in force no more at {}", name(edge)),
-        ),
-        Change::Moves { from, to, .. } => (
-            "Moves",
-            Tone::Action,
-            format!("moves from {} to {}", name(from), name(to)),
-        ),
-    };
-    ChangeLine {
-        tag,
-        tone,
-        domain: change.domain().to_string(),
-        text,
+        corrects: String::new(),
+        hidden: Vec::new(),
     }
 }

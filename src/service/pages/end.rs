@@ -28,7 +28,7 @@ use crate::{
         reference::{NOT_AN_ID, SubmissionId},
         store::{Submission, Submitted, was_sent},
     },
-    secret::ManagementKey,
+    secret::{ManagementKey, Secret},
     session::SignedIn,
     web::{
         client::Client,
@@ -67,6 +67,7 @@ pub(crate) async fn send_cancel(
     State(site): State<Arc<Site>>,
     State(pool): State<PgPool>,
     State(queue): State<Queue>,
+    State(secret): State<Secret>,
     signed_in: SignedIn,
     Fields(form): Fields<CancelForm>,
 ) -> Result<Response, Error> {
@@ -81,8 +82,12 @@ pub(crate) async fn send_cancel(
     let id_again = id.to_field();
     let confirmed = form.confirm == "on";
     // A retry is blocked by its own request, and gets the same response.
+    let asked = Asked::Cancel {
+        service: service.id,
+    };
+    let submission = Submission::new(&secret, &id, asked);
     if let Some(error) = conflict(&service)
-        && !(confirmed && was_sent(&pool, &id).await?)
+        && !(confirmed && was_sent(&pool, submission.reference).await?)
     {
         return Err(error);
     }
@@ -90,13 +95,6 @@ pub(crate) async fn send_cancel(
         let unconfirmed = Some("Tick the box to cancel the service");
         return cancel_page(&site, &service, &id_again, unconfirmed);
     }
-    let submission = Submission {
-        id,
-        asked: Asked::Cancel {
-            service: service.id,
-        },
-        key: ManagementKey::random(),
-    };
     match queue.submit(submission).await {
         Ok(Submitted::Stored { reference, .. }) => {
             Ok(Redirect::to(&format!("/requests/{reference}/receipt")).into_response())
@@ -120,7 +118,7 @@ pub(crate) async fn send_cancel(
 }
 
 /// Why this service cannot be cancelled now.
-fn conflict(service: &Service) -> Option<Error> {
+pub(crate) fn conflict(service: &Service) -> Option<Error> {
     if service.pending().is_some() {
         Some(Error::Pending)
     } else if service.routes.is_empty() {

@@ -5,6 +5,7 @@ use askama::Template;
 use crate::{
     request::pages::{
         findings::Findings,
+        moved::Moved,
         view::{EdgeFields, Hidden, deployments},
     },
     web::{
@@ -19,6 +20,10 @@ use crate::{
 pub struct SignInPage<'a> {
     /// The frame of the page.
     pub shell: Shell<'a>,
+    /// The address that the form is sent to.
+    pub action: &'static str,
+    /// What was typed into a form before the session ended, and is sent on.
+    pub hidden: Vec<Hidden>,
     /// `number`.
     pub number: Field,
     /// `management_key`; what was typed is never sent back.
@@ -51,6 +56,8 @@ pub struct Line {
     pub tag: &'static str,
     /// The tone of the tag.
     pub tone: Tone,
+    /// Whether something holds it back that the administrator can fix.
+    pub blocked: bool,
     /// When it was submitted.
     pub submitted: When,
 }
@@ -69,6 +76,12 @@ pub struct HubPage<'a> {
     pub number: String,
     /// The routes in force by edge.
     pub routes: Vec<EdgeText>,
+    /// The domains that went over to another service, if any did.
+    pub moved: Option<Moved>,
+    /// How the last provisioned request stands, in a word or two.
+    pub tag: Option<&'static str>,
+    /// The tone of the tag.
+    pub tone: Tone,
     /// How many domains are in force.
     pub activated: usize,
     /// The pending request.
@@ -77,7 +90,7 @@ pub struct HubPage<'a> {
     pub asks_proof: bool,
     /// What the last checks found wrong with the routes in force.
     pub risks: Findings,
-    /// Whether some of it keeps calls and messages from arriving, or could not be checked.
+    /// Whether some of it keeps calls and messages from arriving.
     pub at_risk: bool,
     /// The reference of the request whose page has the details; or empty.
     pub risks_of: String,
@@ -105,6 +118,10 @@ pub struct EditPage<'a> {
     pub general: Vec<Problem>,
     /// The reference of the pending request, which blocks the update.
     pub pending: Option<String>,
+    /// The reference of the pending request that is corrected; empty for an update.
+    pub corrects: String,
+    /// What was typed, as hidden fields.
+    pub hidden: Vec<Hidden>,
 }
 
 impl EditPage<'_> {
@@ -147,9 +164,11 @@ pub struct ChangeLine {
 pub struct ReviewPage<'a> {
     /// The frame of the page.
     pub shell: Shell<'a>,
+    /// The reference of the pending request that is corrected; empty for an update.
+    pub corrects: String,
     /// All changes.
     pub changes: Vec<ChangeLine>,
-    /// The routes in force.
+    /// The routes in force, or those that the pending request asks for so far.
     pub now: Vec<EdgeText>,
     /// What will be in force.
     pub after: Vec<EdgeText>,

@@ -19,7 +19,7 @@ SELECT r.id, r.service_id, w.attempts AS "attempts?", w.lease_until,
               JOIN request o ON o.id = x.request_id AND o.state = 'pending'
               WHERE d.request_id = r.id AND r.state = 'pending'
               ORDER BY o.id LIMIT 100) c) AS "rivals!: Json<Vec<(SipDomain, Reference)>>",
-       ARRAY(SELECT o.reference FROM request o WHERE o.service_id = r.service_id AND o.id <> r.id
+       ARRAY(SELECT o.reference FROM pic_requests_of(r.service_id) o WHERE o.id <> r.id
              ORDER BY o.id DESC LIMIT 50) AS "others!: Vec<Reference>"
 FROM request r
 LEFT JOIN work w ON w.request_id = r.id

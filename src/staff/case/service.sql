@@ -2,16 +2,16 @@
 -- the checks of what is in force have found.
 WITH wanted AS (
     SELECT DISTINCT d.sip_domain
-    FROM request r JOIN request_route d ON d.request_id = r.id
-    WHERE r.service_id = $1 AND r.state = 'provisioned'
+    FROM pic_requests_of($1) r JOIN request_route d ON d.request_id = r.id
+    WHERE r.state = 'provisioned'
     ORDER BY d.sip_domain LIMIT 100
 ),
 holding AS (
     SELECT w.sip_domain, r.service_id, s.number, r.ended_at AS since,
-           least((SELECT min(n.ended_at) FROM request n
-                  WHERE n.service_id = r.service_id AND n.id > r.id AND n.state = 'provisioned'),
-                 (SELECT min(e.at) FROM request q JOIN event e ON e.request_id = q.id
-                  WHERE q.service_id = r.service_id AND e.code = 'domain-lost' AND e.subject = w.sip_domain
+           least((SELECT min(n.ended_at) FROM pic_requests_of(r.service_id) n
+                  WHERE n.id > r.id AND n.state = 'provisioned'),
+                 (SELECT min(e.at) FROM pic_requests_of(r.service_id) q JOIN event e ON e.request_id = q.id
+                  WHERE e.code = 'domain-lost' AND e.subject = w.sip_domain
                     AND e.at >= r.ended_at)) AS until
     FROM wanted w
     JOIN request_route d ON reverse(d.sip_domain) COLLATE "C" = reverse(w.sip_domain) COLLATE "C"
@@ -19,7 +19,7 @@ holding AS (
     JOIN service s ON s.id = r.service_id
 ),
 latest AS (
-    SELECT id, reference FROM request WHERE service_id = $1 AND state = 'provisioned' ORDER BY id DESC LIMIT 1
+    SELECT id, reference FROM pic_requests_of($1) WHERE state = 'provisioned' ORDER BY id DESC LIMIT 1
 )
 SELECT s.token, s.created_at,
        (SELECT coalesce(jsonb_agg(jsonb_build_array(p.sip_domain, p.service_id, p.number, p.since, p.until)

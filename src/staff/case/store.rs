@@ -1,8 +1,9 @@
 //! Reads requests and services for the support desk, and stores what agents do to them.
 //!
 //! Everything that staff open or do is recorded in the audit with it: what cannot be recorded is
-//! not shown and not done. The actions of agents are functions of the database
-//! (`migrations/0004_staff.sql`), under the same lock as settling.
+//! not shown and not done. The actions of agents go the ways of administrators, with the
+//! account that acts: `pic_end`, `pic_check_again` under the same lock as settling, and the
+//! statement that stores what is submitted.
 
 use std::collections::HashMap;
 
@@ -18,7 +19,9 @@ use crate::{
     request::{
         Actor, Asked, Reason,
         reference::{Reference, SubmissionId},
+        store::{ByStaff, Submission},
     },
+    secret::Secret,
     staff::{Action, CancelReason, Name, StaffId},
 };
 
@@ -168,45 +171,23 @@ async fn end(
     Ok(done)
 }
 
-/// The result of a cancellation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cancelled {
-    /// The cancelling request is stored under this reference.
-    Stored(Reference),
-    /// The service has no routes in force.
-    NothingInForce,
-    /// The service has a pending request.
-    Pending,
-}
-
-/// Stores a request that cancels the service for its owner.
-///
-/// # Errors
-///
-/// As [`check_again`].
-pub async fn cancel(
-    pool: &PgPool,
+/// What an agent sends for the administrator of `service`, to cancel it.
+#[must_use]
+pub fn cancellation(
+    secret: &Secret,
     staff: StaffId,
     service: ServiceId,
     reason: CancelReason,
-) -> Result<Cancelled, db::Error> {
-    let reference = Reference::random();
-    let outcome = sqlx::query_scalar!(
-        r#"SELECT pic_staff_cancel($1, $2, $3::bytea, $4::bytea, $5, $6) AS "outcome!""#,
-        service.0,
-        reference as _,
-        &SubmissionId::random().hash(),
-        &Asked::Cancel { service }.content_hash(),
-        reason as _,
-        staff.0,
-    )
-    .fetch_one(pool)
-    .await?;
-    Ok(match outcome.as_str() {
-        "stored" => Cancelled::Stored(reference),
-        "nothing" => Cancelled::NothingInForce,
-        _ => Cancelled::Pending,
-    })
+) -> Submission {
+    let by_staff = Some(ByStaff {
+        account: staff.0,
+        reason: reason.as_str(),
+    });
+    let id = SubmissionId::random();
+    Submission {
+        by_staff,
+        ..Submission::new(secret, &id, Asked::Cancel { service })
+    }
 }
 
 // ---------------------------------------------------------------------------------------------

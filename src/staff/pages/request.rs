@@ -21,7 +21,7 @@ use crate::{
     names::EdgeRoutes,
     readiness::{Finding, Severity, wording::Teller},
     request::{
-        Actor, Deployment, Reason, Standing, State as Stored, live,
+        Actor, Deployment, Kind, Reason, Standing, State as Stored, live,
         loader::store::look_up,
         pages::{
             earlier_events,
@@ -218,7 +218,7 @@ fn view<'a>(
     let said = Said::of(&facts, &site.clocks, now);
     let is_agent = signed_in.account.role == Role::Agent;
     let is_pending = request.state.pending().is_some();
-    let in_force = Standing::of(&facts, &site.clocks, now) == Standing::InForce;
+    let in_force = Standing::of(&facts, &site.clocks, now).is_in_force();
     let findings = findings(site, &request.findings, &request.routes, &request.token);
     let quiet = request.findings.iter().filter(|it| !is_loud(it)).count();
     let reasons = REFUSALS.map(|reason| Choice {
@@ -262,7 +262,10 @@ fn view<'a>(
             .events
             .iter()
             .rev()
-            .map(|event| happened(event, insight.event_staff.get(&event.seq), now))
+            .map(|event| {
+                let name = insight.event_staff.get(&event.seq);
+                happened(event, request.kind, name, now)
+            })
             .collect(),
         earlier: earlier_events(&request.events),
         may: May {
@@ -325,7 +328,8 @@ fn times(
             ("Expires", clocks.expires_at(submitted)),
         ]),
         Stored::Provisioned { at } | Stored::Rejected { at, .. } | Stored::Withdrawn { at } => {
-            times.push(("Ended", at));
+            let standing = Standing::of(&request.facts(), clocks, request.now);
+            times.push((wording::ended(standing), at));
         }
     }
     let more = [
@@ -358,7 +362,7 @@ pub(super) fn findings(
 }
 
 /// A line of the timeline.
-fn happened(event: &Event, name: Option<&Name>, now: DateTime<Utc>) -> Happened {
+fn happened(event: &Event, kind: Kind, name: Option<&Name>, now: DateTime<Utc>) -> Happened {
     let by = match (event.actor, name) {
         (Actor::Administrator, _) => "By the administrator".to_owned(),
         (Actor::Staff, Some(name)) => format!("By {name}, support"),
@@ -371,7 +375,7 @@ fn happened(event: &Event, name: Option<&Name>, now: DateTime<Utc>) -> Happened 
         .map_or(String::new(), |domain| format!(": {domain}"));
     Happened {
         when: when(event.latest(), now),
-        title: event.code.entry().staff_title,
+        title: event.code.entry(kind).staff_title,
         text: match how_often(event) {
             once if once.is_empty() => format!("{by}{about}"),
             often => format!("{by}{about}.{often}"),

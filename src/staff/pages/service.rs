@@ -17,15 +17,19 @@ use super::{
 use crate::staff::pages::words;
 use crate::{
     agreement::ServiceId,
-    db::{PgPool, notify::Notifier},
+    db::PgPool,
     error::{Error, FieldProblem, Problem},
     names::EdgeRoutes,
-    request::{pages::routes_of, wording},
-    service::store as services,
-    staff::{
-        CancelReason, Role,
-        case::store::{self, Cancelled},
+    request::{
+        Standing,
+        pages::routes_of,
+        queue::{NotStored, Queue},
+        store::Submitted,
+        wording,
     },
+    secret::Secret,
+    service::{pages::conflict, store as services},
+    staff::{CancelReason, Role, case::store},
     web::{
         form::Fields,
         page,
@@ -65,7 +69,8 @@ pub(crate) struct CancelForm {
 pub(crate) async fn cancel(
     State(site): State<Arc<Site>>,
     State(pool): State<PgPool>,
-    State(notifier): State<Notifier>,
+    State(queue): State<Queue>,
+    State(secret): State<Secret>,
     Agent(signed_in): Agent,
     Path(service): Path<String>,
     Fields(form): Fields<CancelForm>,
@@ -102,14 +107,18 @@ pub(crate) async fn cancel(
             .insert(Problem::form(wrong.collect()));
         return Ok(response);
     };
-    let done = store::cancel(&pool, signed_in.account.id, service, reason).await;
-    match map_forbidden(done)? {
-        Cancelled::Stored(reference) => {
-            notifier.wake();
+    if let Some(error) = conflict(&services::look_up(&pool, service).await?) {
+        return Err(error);
+    }
+    let cancel = store::cancellation(&secret, signed_in.account.id, service, reason);
+    match queue.submit(cancel).await {
+        Ok(Submitted::Stored { reference, .. }) => {
             Ok(Redirect::to(&format!("/staff/requests/{reference}")).into_response())
         }
-        Cancelled::NothingInForce => Err(Error::NothingInForce),
-        Cancelled::Pending => Err(Error::Pending),
+        // Its submission id is new.
+        Ok(Submitted::AlreadySent { .. } | Submitted::Pending { .. }) => Err(Error::Pending),
+        Err(NotStored::Refused(error)) => map_forbidden(Err(error)),
+        Err(why) => Err(why.into()),
     }
 }
 
@@ -156,11 +165,18 @@ async fn view<'a>(
         requests: service
             .requests
             .iter()
-            .map(|request| ServiceLine {
-                reference: request.reference.to_string(),
-                kind: wording::kind(request.kind),
-                state: request.state.as_str(),
-                submitted: when(request.submitted_at, now),
+            .map(|request| {
+                let facts = &request.facts;
+                let standing = Standing::of(facts, &site.clocks, now);
+                let (tag, tone) = wording::tag(standing, facts.kind);
+                ServiceLine {
+                    reference: request.reference.to_string(),
+                    kind: wording::kind(facts.kind),
+                    state: facts.state.as_str(),
+                    tag,
+                    tone,
+                    submitted: when(facts.submitted_at, now),
+                }
             })
             .collect(),
         may_cancel,

@@ -354,8 +354,12 @@ pub struct ServiceLine {
     pub reference: String,
     /// What was asked for.
     pub kind: &'static str,
-    /// The stored state.
+    /// The stored state, for programs.
     pub state: &'static str,
+    /// The standing in a word or two.
+    pub tag: &'static str,
+    /// The tone of the tag.
+    pub tone: Tone,
     /// When it was submitted.
     pub submitted: When,
 }

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::{
     agreement::Programme,
     clock::Clocks,
-    request::{Facts, Reason, Standing, State},
+    request::{Facts, Reason, Standing, State, wording},
     staff::{Action, CancelReason},
     web::{
         parts::Tone,
@@ -31,23 +31,18 @@ pub(super) struct Said {
 impl Said {
     /// The words for `facts` at `now`.
     pub(super) fn of(facts: &Facts, clocks: &Clocks, now: DateTime<Utc>) -> Self {
-        let (tag, tone, turn) = match Standing::of(facts, clocks, now) {
-            Standing::Checking { overdue: false } => ("In progress", Tone::Waiting, "The portal"),
-            Standing::Checking { overdue: true } => ("Overdue", Tone::Action, "The portal"),
-            Standing::NeedsAction { overdue: false } => {
-                ("Needs action", Tone::Action, "The administrator")
-            }
-            Standing::NeedsAction { overdue: true } => {
-                ("Overdue, needs action", Tone::Action, "The administrator")
-            }
-            Standing::InForce if facts.blocked => {
-                ("Provisioned, at risk", Tone::Action, "The administrator")
-            }
-            Standing::InForce => ("Provisioned", Tone::Good, "Nobody"),
-            Standing::Superseded => ("Superseded", Tone::Neutral, "Nobody"),
-            Standing::Cancelled => ("Cancelled", Tone::Neutral, "Nobody"),
-            Standing::Rejected(_) => ("Rejected", Tone::Bad, "Nobody"),
-            Standing::Withdrawn => ("Withdrawn", Tone::Neutral, "Nobody"),
+        let standing = Standing::of(facts, clocks, now);
+        let (tag, tone) = wording::tag(standing, facts.kind);
+        let turn = match standing {
+            Standing::Checking { .. } => "The portal",
+            Standing::NeedsAction { .. }
+            | Standing::InForce { at_risk: true }
+            | Standing::MovedAway { .. } => "The administrator",
+            Standing::InForce { at_risk: false }
+            | Standing::Superseded
+            | Standing::Cancelled
+            | Standing::Rejected(_)
+            | Standing::Withdrawn => "Nobody",
         };
         let (age, against) = match facts.state {
             State::Pending(_) => {

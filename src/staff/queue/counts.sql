@@ -6,8 +6,8 @@ SELECT (SELECT count(*) FROM (SELECT FROM work ORDER BY request_id LIMIT $2) n) 
               AND r.submitted_at < pic_now() - $1::interval
             ORDER BY w.request_id LIMIT $2) n) AS "overdue!",
        (SELECT count(*) FROM (
-            SELECT FROM request WHERE state = 'provisioned' AND state <> 'pending' ORDER BY id DESC LIMIT $2) n) AS "provisioned!",
+            SELECT FROM request WHERE state = 'provisioned' ORDER BY id DESC LIMIT $2) n) AS "provisioned!",
        (SELECT count(*) FROM (
-            SELECT FROM request WHERE state = 'rejected' AND state <> 'pending' ORDER BY id DESC LIMIT $2) n) AS "rejected!",
+            SELECT FROM request WHERE state = 'rejected' ORDER BY id DESC LIMIT $2) n) AS "rejected!",
        (SELECT count(*) FROM (
-            SELECT FROM request WHERE state = 'withdrawn' AND state <> 'pending' ORDER BY id DESC LIMIT $2) n) AS "withdrawn!"
+            SELECT FROM request WHERE state = 'withdrawn' ORDER BY id DESC LIMIT $2) n) AS "withdrawn!"

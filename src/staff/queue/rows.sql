@@ -1,7 +1,7 @@
 -- Of the candidates those that are meant, in the candidates' order, with what a line tells of each.
 WITH picked AS (
     SELECT r.id, r.service_id, r.reference, r.kind, r.state, r.reason, r.submitted_at, r.ended_at, s.programme, s.number, c.place,
-           r.blocked, r.superseded
+           r.blocked, r.superseded, r.lost, r.holds
     FROM unnest($1::bigint[]) WITH ORDINALITY AS c (id, place)
     JOIN request_summary r ON r.id = c.id
     JOIN service s ON s.id = r.service_id
@@ -17,7 +17,7 @@ WITH picked AS (
     LIMIT $9
 )
 SELECT p.id AS "id!", p.reference AS "reference!: Reference",
-       ROW(ROW(p.state, p.reason, p.ended_at), p.kind, p.submitted_at, p.blocked, p.superseded) AS "facts!: Facts",
+       ROW(ROW(p.state, p.reason, p.ended_at), p.kind, p.submitted_at, p.blocked, p.superseded, p.lost, p.holds) AS "facts!: Facts",
        p.programme AS "programme!: Programme", p.number AS "number!: AgreementNumber",
        (SELECT count(*) FROM request_route d WHERE d.request_id = p.id) AS "domains!",
        (SELECT f.code FROM finding f WHERE f.request_id = p.id AND f.severity NOT IN ('ok', 'skipped')

@@ -1,7 +1,7 @@
 -- The requests that a search may mean, newest first. What a text is not taken for is an empty range.
 -- Each part is bounded, so that the name of a whole country takes no longer than that of a town, and
 -- in the order of its index, so that none is read from the table's beginning.
-(SELECT r.id AS "id!" FROM service s JOIN request r ON r.service_id = s.id WHERE s.number = $1 LIMIT $6)
+(SELECT r.id AS "id!" FROM service s, pic_requests_of(s.id) r WHERE s.number = $1 LIMIT $6)
 UNION
 (SELECT r.id FROM request r WHERE r.reference >= $2 AND r.reference < $3 LIMIT $6)
 UNION

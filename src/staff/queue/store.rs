@@ -274,8 +274,11 @@ impl Candidates {
             }
             Source::Ended(state) => {
                 sqlx::query_scalar!(
-                    "SELECT id FROM request WHERE state = $1 AND state <> 'pending' AND id < $2
-                     ORDER BY id DESC LIMIT $3",
+                    r#"SELECT id AS "id!" FROM (
+                         SELECT id FROM request WHERE state = 'provisioned' AND $1 = 'provisioned' UNION ALL
+                         SELECT id FROM request WHERE state = 'rejected' AND $1 = 'rejected' UNION ALL
+                         SELECT id FROM request WHERE state = 'withdrawn' AND $1 = 'withdrawn') AS ended
+                       WHERE id < $2 ORDER BY id DESC LIMIT $3"#,
                     *state as _,
                     high,
                     most

@@ -9,8 +9,10 @@ import { copyButtons } from "./copy.js";
 import { edgesInPlace } from "./edges.js";
 import { lineLinks } from "./lines.js";
 import { livePage } from "./live.js";
+import { numberLabel } from "./number.js";
 import { sendOnce } from "./once.js";
 import { printButtons } from "./print.js";
+import { showButtons } from "./show.js";
 import { tips } from "./tips.js";
 
 // The components look for this class; browsers without modules never come here.
@@ -21,8 +23,10 @@ createAll(SkipLink);
 createAll(ErrorSummary);
 focusTarget();
 lineLinks();
+numberLabel();
 copyButtons();
 printButtons();
+showButtons();
 addressTool();
 edgesInPlace(tips());
 sendOnce();

@@ -6,6 +6,10 @@ export function focusTarget() {
     return;
   }
   const target = location.hash && document.getElementById(location.hash.slice(1));
+  if (target?.id === "checks") {
+    // After "Check again" the cursor is on the button again.
+    target.querySelector("button")?.focus({ preventScroll: true });
+  }
   if (target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement) {
     target.focus();
   }

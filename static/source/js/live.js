@@ -9,6 +9,7 @@
 import { Idiomorph } from "idiomorph";
 import { announce } from "./announce.js";
 import { COPY_BUTTONS, copyButtons } from "./copy.js";
+import { SHOW_BUTTONS, showButtons } from "./show.js";
 
 // When there is no room for a stream, or the page could not be fetched.
 const LATER_MS = 60000;
@@ -17,8 +18,8 @@ const LATER_MS = 60000;
 function isTheReaders(name, element) {
   return (
     (name === "open" && element.matches("details")) ||
-    (["value", "checked"].includes(name) && element.matches("input, textarea")) ||
-    (name === "hidden" && element.matches(COPY_BUTTONS))
+    (["value", "checked", "type"].includes(name) && element.matches("input, textarea")) ||
+    (name === "hidden" && element.matches(`${COPY_BUTTONS}, ${SHOW_BUTTONS}`))
   );
 }
 
@@ -67,7 +68,7 @@ export function livePage() {
   }
 
   function show(fresh) {
-    const said = region.dataset.liveSay;
+    const { liveSay: said, liveNote: note } = region.dataset;
     const update = fresh.querySelector("[data-live]");
     if (!update) {
       return;
@@ -79,9 +80,12 @@ export function livePage() {
       },
     });
     copyButtons();
+    showButtons();
     document.title = fresh.title;
     if (region.dataset.liveSay !== said) {
       announce(region.dataset.liveSay);
+    } else if (region.dataset.liveNote && region.dataset.liveNote !== note) {
+      announce(`Checked just now: ${region.dataset.liveSay}, as before`);
     }
   }
 

@@ -28,7 +28,7 @@ use super::{page::Page, repository};
 /// The pages whose structure is compared: each form with and without errors, each standing of a
 /// request, and one page of each other kind. By name: those of the gallery, and those that begin
 /// with `service`, of the journey through a service.
-pub(crate) const PAGES: [&str; 44] = [
+pub(crate) const PAGES: [&str; 48] = [
     "start",
     "form",
     "form-errors",
@@ -53,6 +53,10 @@ pub(crate) const PAGES: [&str; 44] = [
     "service-review",
     "service-review-error",
     "service-request-superseded",
+    "service-request-moved",
+    "service-hub-moved",
+    "service-sign-in-again",
+    "service-correct",
     "service-request-cancelled",
     "service-key",
     "service-key-shown",

@@ -136,7 +136,7 @@ async fn a_zone_that_comes_and_goes_adds_a_row_of_each_kind_and_the_last_one_is_
     }
     let told = async || {
         sqlx::query_scalar::<_, String>(
-            "SELECT string_agg(concat_ws(' ', seq, code, times), ', ' ORDER BY seq) FROM event",
+            "SELECT string_agg(concat_ws(' ', seq, code, times), ', ' ORDER BY seq) FROM timeline",
         )
         .fetch_one(portal.pool())
         .await

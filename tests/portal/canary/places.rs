@@ -81,6 +81,11 @@ impl Places<'_> {
                 let mut fields = right.clone();
                 fields.last_mut().unwrap().1 = action;
                 fields[at].1 = typed;
+                // The two declarations in place of the one of programs.
+                if at.is_multiple_of(2) {
+                    fields.retain(|(name, _)| *name != "terms");
+                    fields.splice(0..0, [("licences", typed), ("may_act", typed)]);
+                }
                 let sent = self.post("/requests/new", &fields).await;
                 assert!(
                     sent.status.is_client_error() || sent.status == StatusCode::OK,
@@ -129,11 +134,14 @@ impl Places<'_> {
             ("deployment", "on_premises"),
             ("submission_id", &id),
             ("confirm_edge_change", "on"),
+            ("corrects", ""),
+            ("number", "1234567"),
+            ("management_key", ""),
             ("action", "submit"),
         ];
         let mut offered = edit.clone();
         offered.last_mut().unwrap().1 = "use-these";
-        let forms: [(&str, Fields<'_>); 9] = [
+        let forms: [(&str, Fields<'_>); 10] = [
             (&withdraw, vec![("management_key", "")]),
             (
                 "/service",
@@ -153,6 +161,14 @@ impl Places<'_> {
                     ("domains", "contoso.com"),
                     ("edge", "sip.contoso.com"),
                     ("action", "use-these"),
+                ],
+            ),
+            (
+                "/check",
+                vec![
+                    ("domains", "contoso.com"),
+                    ("edge", ""),
+                    ("action", "zone-file"),
                 ],
             ),
             ("/staff/sign-in", vec![("name", "anna"), ("password", "")]),

@@ -40,7 +40,7 @@ async fn eight_names_of_one_server_are_asked_once() {
     let portal = TestApp::with(|site| site.checks = world.enforce()).await;
     let names = [("domains", "contoso.com"), ("edge", "sip.contoso.com")];
     let page = portal.post("/check", &names).await;
-    assert!(page.body.contains("All is well"), "{}", page.body);
+    assert!(page.body.contains("checks passed"), "{}", page.body);
     let owner = "_sipfederationtls._tcp.contoso.com";
     let server = &world.internet.authorities[0];
     assert_eq!(server.count(owner, RecordType::SRV), 1);

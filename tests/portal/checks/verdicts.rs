@@ -70,7 +70,7 @@ async fn found(portal: &TestApp, reference: &str) -> Vec<Finding> {
 }
 
 async fn events(portal: &TestApp) -> String {
-    sqlx::query_scalar("SELECT string_agg(code, ' ' ORDER BY request_id, seq) FROM event")
+    sqlx::query_scalar("SELECT string_agg(code, ' ' ORDER BY request_id, seq) FROM timeline")
         .fetch_one(portal.pool())
         .await
         .unwrap()

@@ -39,7 +39,7 @@ async fn warm() -> (TestApp, Proxy, String) {
 
 async fn stored(portal: &TestApp) -> (i64, i64) {
     let pool = portal.db().pool();
-    let counts = "SELECT (SELECT count(*) FROM request), (SELECT count(*) FROM event)";
+    let counts = "SELECT (SELECT count(*) FROM request), (SELECT count(*) FROM timeline)";
     sqlx::query_as(counts).fetch_one(pool).await.unwrap()
 }
 
@@ -136,10 +136,12 @@ async fn a_message_that_is_lost_costs_one_answer() {
 async fn what_the_server_cannot_do_now_is_said_and_not_stored() {
     let (portal, proxy, known) = warm().await;
     let before = stored(&portal).await;
-    // Disk full, out of memory, too many connections, an administrator's command, starting up, a
+    // A password that was changed, a role that may not log in, a database that is gone, disk full, out
+    // of memory, too many connections, an administrator's command, starting up, a
     // standby, a statement and a lock that took too long.
     for code in [
-        "53100", "53200", "53300", "57P01", "57P03", "25006", "57014", "55P03",
+        "28P01", "28000", "3D000", "53100", "53200", "53300", "57P01", "57P03", "25006", "57014",
+        "55P03",
     ] {
         // For the second attempt too.
         fates(&proxy, BIND, &[Fate::Error(code), Fate::Error(code)]);
@@ -168,6 +170,38 @@ async fn what_the_server_cannot_do_now_is_said_and_not_stored() {
     let sent = portal.post("/requests/new", &request(&id, ONE)).await;
     assert_eq!(sent.status, StatusCode::SEE_OTHER, "{}", sent.body);
     assert_eq!(stored(&portal).await, (before.0 + 1, before.1 + 1));
+}
+
+#[tokio::test]
+async fn after_a_full_disk_it_is_ready_once_there_is_room() {
+    let (portal, proxy, _) = warm().await;
+    let ready = async || portal.get("/readyz").await.status == StatusCode::OK;
+    // The statement by which it is tried whether there is room.
+    let no_room = || {
+        proxy.judge(|kind, bytes| {
+            let tries = kind == b'P' && bytes.windows(8).any(|part| part == b"pic_room");
+            if tries {
+                Fate::Error("53100")
+            } else {
+                Fate::Pass
+            }
+        });
+    };
+    no_room();
+    assert!(ready().await, "nobody has met a full disk: it is not tried");
+    let full = [Fate::Error("53100"), Fate::Error("53100")];
+    fates(&proxy, BIND, &full);
+    let sent = portal
+        .post("/requests/new", &request(&submission_id(), ONE))
+        .await;
+    assert_eq!(sent.status, StatusCode::SERVICE_UNAVAILABLE);
+    no_room();
+    assert!(!ready().await);
+    assert!(!ready().await, "until there is room");
+    proxy.judge_no_more();
+    assert!(ready().await);
+    no_room();
+    assert!(ready().await, "it is not tried any more");
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ use super::scene::{Scene, rounds, tell};
 use crate::support::{
     db::TestDb,
     eventually,
-    process::scratch,
+    process::{command, program, scratch},
     proxy::{Network, Target},
     server::running_server,
 };
@@ -188,6 +188,26 @@ async fn it_has_no_room_for_connections() {
     run(&pool, format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn its_role_may_not_log_in_any_more() {
+    let db = TestDb::fresh(&MIGRATOR).await;
+    let (role, owner) = (
+        format!("app_{}", db.name()),
+        db.options().get_username().to_owned(),
+    );
+    let pool = PgPool::new(db.options().application_name("test"), 1);
+    run(&pool, format!("CREATE ROLE {role} LOGIN IN ROLE {owner}")).await;
+    let scene = Scene::on(db.options().username(&role), None).await;
+    scene.flows(20).await;
+    run(&pool, format!("ALTER ROLE {role} NOLOGIN")).await;
+    end_sessions(&pool, &role).await;
+    scene.is_away().await;
+    run(&pool, format!("ALTER ROLE {role} LOGIN")).await;
+    scene.is_back("a login that was refused").await;
+    scene.ends_whole().await;
+    run(&pool, format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+}
+
 /// A file system for a server, so small that it fills up.
 struct SmallDisk(TempDir);
 
@@ -244,6 +264,14 @@ async fn its_disk_is_full() {
         .and_then(|e| Some(e.code()?.into_owned()));
     assert_eq!(code.as_deref(), Some("53100"), "{refused}");
     scene.is_refused().await;
+    let ready = scene.portal.get("/readyz").await.unwrap();
+    assert_eq!(ready.body, "not ready\n");
+    let settings = [("DATABASE_URL", &*scene.proxy.url(&scene.database))];
+    let doctor = command(&program(), &settings).arg("doctor").output().await;
+    let doctor = doctor.unwrap();
+    let said = String::from_utf8(doctor.stderr).unwrap();
+    assert!(!doctor.status.success(), "{said}");
+    assert!(said.contains("53100 (the server's disk is full)"), "{said}");
     fs::remove_file(ballast).unwrap();
     scene.is_back("a full disk").await;
     scene.flows(20).await;

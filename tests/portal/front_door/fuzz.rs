@@ -56,13 +56,15 @@ impl Dice {
     }
 
     fn form(&mut self) -> String {
-        const NAMES: [&str; 10] = [
+        const NAMES: [&str; 12] = [
             "programme",
             "number",
             "edge",
             "domains",
             "deployment",
             "terms",
+            "licences",
+            "may_act",
             "submission_id",
             "action",
             "management_key",

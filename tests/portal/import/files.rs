@@ -47,7 +47,9 @@ impl Place {
         let edges = edges.map(|(domain, edge)| (domain.to_owned(), edge.to_owned()));
         assert_eq!(routes(&self.portal).await, edges, "{what}");
         assert_eq!(keys(&self.keys(file)).len(), 2, "{what}");
-        self.portal.run("TRUNCATE service CASCADE").await;
+        self.portal
+            .run("TRUNCATE service, request, route CASCADE")
+            .await;
     }
 }
 
@@ -71,7 +73,10 @@ async fn cases_from_the_field_come_over() {
         "{report}"
     );
     assert!(report.contains("These have 1 SIP domain."), "{report}");
-    place.portal.run("TRUNCATE service CASCADE").await;
+    place
+        .portal
+        .run("TRUNCATE service, request, route CASCADE")
+        .await;
     let report = succeeded(&place.case("import-proxyfqdn/CsAllowedDomains.csv").await);
     assert!(
         report.contains("1 request brought over that is pending"),

@@ -9,7 +9,7 @@ use crate::{
     },
 };
 use pic_portal::{
-    request::reference::SubmissionId,
+    request::reference::{Reference, SubmissionId},
     secret::{ManagementKey, Secret},
 };
 
@@ -62,13 +62,12 @@ async fn what_sql_holds_computes_no_key_of_an_imported_service() {
         ),
     ];
     for id in &ids {
-        // They are the right ids: SQL has their hashes.
-        let known: i64 =
-            sqlx::query_scalar("SELECT count(*) FROM request WHERE submission_hash = $1")
-                .bind(id.hash().as_slice())
-                .fetch_one(portal.pool())
-                .await
-                .unwrap();
+        // They are the right ids: SQL has their references.
+        let known: i64 = sqlx::query_scalar("SELECT count(*) FROM request WHERE reference = $1")
+            .bind(Reference::derive(&secret, id).to_string())
+            .fetch_one(portal.pool())
+            .await
+            .unwrap();
         assert_eq!(known, 1);
         let computed = ManagementKey::derive(&secret, id.as_bytes());
         assert!(!hashes.iter().any(|hash| computed.matches(hash)));

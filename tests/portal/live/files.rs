@@ -97,7 +97,7 @@ async fn the_status_as_json_is_what_it_was_for_every_program() {
             { "access_edge": "edge.fabrikam.com", "sip_domains": ["contoso.com"] },
         ],
         "findings": [
-            { "code": "domain-held", "severity": "blocking", "subject": "contoso.com", "expected": "", "found": [] },
+            { "code": "domain-held", "severity": "blocking", "subject": "contoso.com", "expected": "", "found": [], "asked": null },
         ],
         "proof": { "asked": "held", "records": [] },
         "timeline": [
@@ -221,7 +221,7 @@ async fn a_feed_reader_sees_each_event_once() {
         [
             words("Withdrawn", "By you. It was withdrawn.", "15:00"),
             words(
-                "Held back",
+                "Needs action",
                 "By the portal. One of its SIP domains is in force under another service.",
                 "14:01"
             ),

@@ -76,9 +76,9 @@ async fn of_512_connections_that_submit_at_once_each_is_stored_once() {
     assert_eq!(references.len(), CONNECTIONS);
     let all = i64::try_from(CONNECTIONS).unwrap();
     assert_eq!(number(&db, REQUESTS).await, all);
-    let submitted = "SELECT count(*) FROM event WHERE code = 'submitted'";
+    let submitted = "SELECT count(*) FROM timeline WHERE code = 'submitted'";
     assert_eq!(number(&db, submitted).await, all);
-    let twice = "SELECT count(*) FROM (SELECT FROM event WHERE code = 'submitted'
+    let twice = "SELECT count(*) FROM (SELECT FROM timeline WHERE code = 'submitted'
                  GROUP BY request_id HAVING count(*) > 1) e";
     assert_eq!(number(&db, twice).await, 0);
     let mut stored: Vec<String> = sqlx::query_scalar("SELECT reference FROM request")

@@ -64,6 +64,12 @@ async fn the_command_says_what_is_there_and_whether_it_proves_enough() {
     assert_eq!(good.status.code(), Some(0));
     assert!(good.stderr.is_empty());
 
+    // The edge is found by the record.
+    let mut alone = command(&program(), &eyes.settings());
+    let alone = alone.args(["check", "contoso.com"]).output().await.unwrap();
+    assert_eq!(printed(&alone, &edge), include_str!("ready.txt"));
+    assert_eq!(alone.status.code(), Some(0));
+
     let always = [
         &eyes.settings()[..],
         &[("PIC_CHECKS", ""), ("PIC_PROOF", "always")],
@@ -74,13 +80,17 @@ async fn the_command_says_what_is_there_and_whether_it_proves_enough() {
     assert_eq!(asked.status.code(), Some(0));
 
     world.unroute("contoso.com");
+    let mut alone = command(&program(), &eyes.settings());
+    let alone = alone.args(["check", "contoso.com"]).output().await.unwrap();
+    assert!(printed(&alone, &edge).contains("the full name of your Access Edge"));
+    assert_eq!(alone.status.code(), Some(1));
     edge.behave(Mode::Reset);
     let bad = check(&eyes.settings(), "contoso.com", "sip.contoso.com").await;
     assert_eq!(printed(&bad, &edge), include_str!("not-ready.txt"));
     assert_eq!(bad.status.code(), Some(1));
     assert_eq!(
         String::from_utf8(bad.stderr).unwrap(),
-        "pic-portal: not ready: see what is to be mended above\n"
+        "pic-portal: not ready: see above what to fix\n"
     );
 }
 
@@ -199,7 +209,7 @@ async fn that_every_domain_has_to_be_proven_is_said_at_the_start() {
     // Where checks are off nothing could be proven.
     let off = [("PIC_CHECKS", "off"), ("PIC_PROOF", "always")];
     let settings = [&on(&url)[..], &off].concat();
-    let said = refusal(&mut command(&program(), &settings)).await;
+    let said = refusal(&mut command(&program(), &settings), 78).await;
     let fault = "pic-portal: PIC_PROOF: is always while PIC_CHECKS is off";
     assert!(said.starts_with(fault), "{said}");
 }
@@ -220,7 +230,7 @@ async fn a_resolver_or_roots_that_cannot_be_used_stop_the_start_by_name() {
     ] {
         let more = [("PIC_CHECKS", "enforce"), (variable, value)];
         let settings = [&private(&data)[..], &more].concat();
-        let said = refusal(&mut command(&program(), &settings)).await;
+        let said = refusal(&mut command(&program(), &settings), 78).await;
         assert!(
             said.starts_with(&format!("pic-portal: {variable}: ")),
             "{said}"
@@ -230,6 +240,6 @@ async fn a_resolver_or_roots_that_cannot_be_used_stop_the_start_by_name() {
         assert!(!data.exists(), "nothing was started: {variable}={value}");
         let mut check = command(&program(), &[(variable, value)]);
         check.args(["check", "contoso.com", "sip.contoso.com"]);
-        assert_eq!(refusal(&mut check).await, said);
+        assert_eq!(refusal(&mut check, 78).await, said);
     }
 }

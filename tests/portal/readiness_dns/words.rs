@@ -57,7 +57,10 @@ async fn only_the_lowest_priority_number_counts_and_all_records_are_told() {
         "srv (ok) contoso.com
            expected _sipfederationtls._tcp.contoso.com. SRV 0 0 5061 sip.contoso.com.
            found priority 5, weight 0, port 5061, target sip.contoso.com
-           found priority 5, weight 1, port 5061, target new.contoso.com
+         srv-target (warning) contoso.com
+           expected _sipfederationtls._tcp.contoso.com. SRV 0 0 5061 sip.contoso.com.
+           found priority 5, weight 0, port 5061, target sip.contoso.com
+           found priority 5, weight 1, port 5061, target new.contoso.com (beside the right one)
            found priority 20, weight 0, port 5061, target old.contoso.com",
     )
     .await;
@@ -80,12 +83,6 @@ async fn a_target_of_somebody_else() {
     let expected = "_sipfederationtls._tcp.contoso.com. SRV 0 0 5061 sip.contoso.com.";
     for (target, code, told) in [
         ("sip.fabrikam.com", "srv-target", "sip.fabrikam.com"),
-        // What a target without a trailing dot becomes in a zone file.
-        (
-            "sip.contoso.com.contoso.com",
-            "srv-target",
-            "sip.contoso.com.contoso.com",
-        ),
         (".", "srv-target", ". (there is no such service)"),
         (
             "sipfed.online.lync.com",
@@ -113,7 +110,11 @@ async fn a_target_of_somebody_else() {
             "federation.messenger.msn.com",
         ),
         // A person's address must not be in evidence.
-        ("ann@contoso.com", "srv-target", "[left out]"),
+        (
+            "ann@contoso.com",
+            "srv-target",
+            "[left out] (no name that a server can have)",
+        ),
     ] {
         let internet = with(&[&format!("SRV 0 0 5061 {target}")]).await;
         let finding = format!(
@@ -163,22 +164,30 @@ async fn no_record_and_how_long_that_may_be_remembered() {
 
 #[tokio::test]
 async fn a_record_at_a_name_that_nobody_asks_for() {
-    for owner in [
-        "_sipfederationtls_tcp.contoso.com",
-        "_sipfederationtls.tcp.contoso.com",
-        "_sipfederationtls.contoso.com",
-        "sipfederationtls._tcp.contoso.com",
-        "_sipfederation._tcp.contoso.com",
-        "_sipfederationtls._tls.contoso.com",
-        "_sipfederationtls._tcp.contoso.com.contoso.com",
+    for (owner, slip) in [
+        ("_sipfederationtls_tcp", "no dot between the two words"),
+        ("_sipfederationtls.tcp", "an underscore is missing"),
+        ("sipfederationtls._tcp", "an underscore is missing"),
+        ("sipfederationtls.tcp", "both underscores are missing"),
+        ("__sipfederationtls._tcp", "an underscore too many"),
+        ("__sipfederationtls.__tcp", "two underscores too many"),
+        ("_sipfederationtls", "the second word, _tcp, is missing"),
+        ("_sipfederationtls._tcp._tcp", "_tcp stands there twice"),
+        ("_sipfederation._tcp", "tls is missing in the first word"),
+        ("_sipfederationtls._tls", "_tls in the place of _tcp"),
+        (
+            "_sipfederationtls._tcp.contoso.com",
+            "the domain stands there twice: a dot is missing at its end",
+        ),
     ] {
+        let owner = &format!("{owner}.contoso.com");
         let internet = with(&[]).await;
         internet.set(owner, &[RIGHT, "SRV 7 0 5061 sip2.contoso.com"]);
         let finding = format!(
             "srv-misspelt (blocking) contoso.com
                expected _sipfederationtls._tcp.contoso.com. SRV 0 0 5061 sip.contoso.com.
-               found {owner}: priority 0, weight 0, port 5061, target sip.contoso.com
-               found {owner}: priority 7, weight 0, port 5061, target sip2.contoso.com"
+               found {owner} ({slip}): priority 0, weight 0, port 5061, target sip.contoso.com
+               found {owner} ({slip}): priority 7, weight 0, port 5061, target sip2.contoso.com"
         );
         assert_both(&internet, &finding).await;
         // The right record next to it is enough.

@@ -116,11 +116,15 @@ async fn a_pool_whose_second_member_has_the_old_certificate_or_is_down() {
     };
     let (new, old) = (member("").await, member("-old").await);
     let expired = "blocking certificate-expired | a certificate that has not expired | ";
+    let connected = |one: IpAddr, two: IpAddr| {
+        format!("connected to {}, {}: TLS 1.3", one.min(two), one.max(two))
+    };
     assert_eq!(
         verdict(&[new.address(), old.address()]).await,
         format!(
-            "{expired}{}: valid until 2026-11-27 05:10 UTC",
-            old.address()
+            "{expired}{}: valid until 2026-11-27 05:10 UTC; {}",
+            old.address(),
+            connected(new.address(), old.address())
         )
     );
     // What both have is told once.
@@ -131,15 +135,19 @@ async fn a_pool_whose_second_member_has_the_old_certificate_or_is_down() {
     let other = member("-old").await;
     assert_eq!(
         verdict(&[other.address(), old.address()]).await,
-        format!("{expired}valid until 2026-11-27 05:10 UTC")
+        format!(
+            "{expired}valid until 2026-11-27 05:10 UTC; {}",
+            connected(other.address(), old.address())
+        )
     );
     let (down, _held) = closed().await;
     assert_eq!(
         verdict(&[new.address(), down]).await,
         fine("TLS 1.3")
             + &format!(
-                "\nwarning edge-partly-unreachable | a certificate on port 5061 at every address | \
-                 {down}: the connection is refused"
+                "; connected to {}: TLS 1.3\nwarning edge-partly-unreachable | a certificate on port 5061 at every address | \
+                 {down}: the connection is refused",
+                new.address()
             )
     );
 }

@@ -123,7 +123,6 @@ fn nothing_but_a_trusted_root_is_fine() {
         Trust::ShortKey(1024),
         Trust::Signature,
         Trust::Purpose,
-        Trust::Authority,
         Trust::NotPermitted,
         Trust::Unreadable,
     ] {
@@ -137,6 +136,8 @@ fn nothing_but_a_trusted_root_is_fine() {
         Limit::Extension("policyConstraints"),
         Limit::Signature,
         Limit::Namesakes,
+        Limit::Authority,
+        Limit::Constraint,
         Limit::Other,
     ] {
         let findings = judge(real(), Trust::Unfollowed(limit), true);

@@ -240,7 +240,7 @@ async fn what_cannot_be_looked_at_from_here_is_not_held_against_it() {
         failures: vec![unseen(address)],
     };
     let why =
-        "not looked at: this portal has no way to such an address, which says nothing about it";
+        "not looked at: this portal has no way to IPv6 addresses, which says nothing about it";
     assert_eq!(
         judged(&[address], &facts),
         format!(
@@ -248,6 +248,15 @@ async fn what_cannot_be_looked_at_from_here_is_not_held_against_it() {
              skipped certificate |  | edge-no-route"
         )
     );
+    // An IPv4 address that nobody here can connect to at the moment.
+    let v4 = [192, 0, 2, 1].into();
+    let facts = TlsFacts {
+        shown: Vec::new(),
+        failures: vec![unseen(v4)],
+    };
+    let said = judged(&[v4], &facts);
+    let now = "not looked at: this portal cannot connect to it now, which says nothing about it";
+    assert!(said.contains(now), "{said}");
     // Beside one that is fine it changes nothing; beside one that is dead it is no excuse.
     let good = Edge::start(root.issue(&server(&NAMES))).await;
     let mut facts = tls(&root).probe(&contoso().0, &[good.address()]).await;

@@ -142,14 +142,14 @@ async fn whoever_has_a_constant_page_is_told_so() {
 }
 
 #[tokio::test]
-async fn the_empty_form_has_an_id_of_its_own_each_time_and_is_kept_by_nobody() {
+async fn the_empty_form_has_an_id_of_its_own_each_time_and_is_kept_by_one_browser() {
     let portal = TestApp::new().await;
     let mut ids = std::collections::HashSet::new();
     let mut pages = std::collections::HashSet::new();
     for _ in 0..3 {
         let form = get(&portal, "/requests/new", &[("if-none-match", "*")]).await;
         assert_eq!(form.status, StatusCode::OK);
-        assert_eq!(form.header("cache-control"), "no-store");
+        assert_eq!(form.header("cache-control"), "private, no-cache");
         assert_eq!(form.header("etag"), "");
         assert_eq!(form.header("content-encoding"), "");
         let hidden = form.hidden();

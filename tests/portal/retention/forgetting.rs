@@ -25,8 +25,7 @@ async fn status(portal: &TestApp, reference: &str) -> StatusCode {
 }
 
 /// How many rows there are in every table that belongs to requests.
-const ROWS: &str =
-    "SELECT (SELECT count(*) FROM request_edge) + (SELECT count(*) FROM request_route)
+const ROWS: &str = "SELECT (SELECT count(*) FROM request_route)
     + (SELECT count(*) FROM event) + (SELECT count(*) FROM finding) + (SELECT count(*) FROM work)";
 
 #[tokio::test]
@@ -78,7 +77,7 @@ async fn withdrawn_and_rejected_requests_go_after_ninety_days_and_no_others() {
         2
     );
     assert_eq!(count(portal.pool(), "SELECT count(*) FROM route").await, 1);
-    let orphans = "SELECT count(*) FROM request_edge e WHERE NOT EXISTS (SELECT FROM request WHERE id = e.request_id)";
+    let orphans = "SELECT count(*) FROM request_route e WHERE NOT EXISTS (SELECT FROM request WHERE id = e.request_id)";
     assert_eq!(count(portal.pool(), orphans).await, 0);
     // The remaining requests are still settled.
     portal.run("UPDATE work SET due_at = pic_now()").await;

@@ -187,7 +187,7 @@ async fn the_doctor_prints_the_rule_the_sweeps_and_the_database() {
     );
     assert_eq!(report["database"]["legacy_contact"]["unlogged"], true);
     assert_eq!(report["database"]["pool"], 10);
-    let settings = serde_json::json!({ "checks": "off", "proof": "held" });
+    let settings = serde_json::json!({ "checks": "off", "proof": "held", "proxy_fqdn": null });
     assert_eq!(report["settings"], settings);
     assert!(!said.contains("aviary"), "{said}");
     // The operator made it an ordinary table: the doctor reports that.

@@ -160,7 +160,7 @@ async fn an_address_is_refused_by_its_field_with_what_to_type_instead() {
             ("domains", "domains-1", "the SIP domain"),
             ("programme", "programme", "Select one"),
             ("deployment", "deployment", "Select one"),
-            ("terms", "terms", "Tick the box"),
+            ("terms", "licences", "Tick the box"),
         ] {
             let submission = submission_id();
             let mut fields = request(&submission, &[("sip.contoso.com", "contoso.com")]);

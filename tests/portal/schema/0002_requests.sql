@@ -1,17 +1,15 @@
 -- One service with a pending request, one with a provisioned, one with a rejected; numbers 1 to 3
 -- throughout.
-INSERT INTO service (created_at, programme, number, token, key_hash)
-SELECT pic_now(), 'volume_licensing', '123456' || n, '000000000000000' || n, sha256(n::text::bytea)
+INSERT INTO service (id, created_at, programme, number, token, key_hash)
+SELECT n, pic_now(), 'volume_licensing', '123456' || n, '000000000000000' || n, sha256(n::text::bytea)
 FROM generate_series(1, 3) AS n;
 WITH new AS (
     INSERT INTO request (service_id, submitted_at, ended_at, reference, kind, deployment, state, reason,
-                         submission_hash, content_hash)
+                         content_hash)
     SELECT n, pic_now(), CASE WHEN n > 1 THEN pic_now() END, 'PIC-0000-0000-0000-000' || n, 'initiate',
            'on_premises', (ARRAY['pending', 'provisioned', 'rejected'])[n],
-           CASE n WHEN 3 THEN 'expired' END, sha256(n::text::bytea), sha256(n::text::bytea)
-    FROM generate_series(1, 3) AS n RETURNING id),
-edge AS (INSERT INTO request_edge SELECT id, 1, 'sip.d' || id || '.example' FROM new)
-INSERT INTO request_route SELECT id, 1, 'd' || id || '.example' FROM new;
-INSERT INTO event SELECT id, 1, pic_now(), 'administrator', 'submitted' FROM request;
+           CASE n WHEN 3 THEN 'expired' END, substr(sha256(n::text::bytea), 1, 16)
+    FROM generate_series(1, 3) AS n RETURNING id)
+INSERT INTO request_route SELECT id, 1, 1, 'sip.d' || id || '.example', 'd' || id || '.example' FROM new;
 INSERT INTO route VALUES ('d2.example', 'sip.d2.example', 2, 2, pic_now());
 INSERT INTO session VALUES (sha256('session'), 2, pic_now(), pic_now());

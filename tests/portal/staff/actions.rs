@@ -92,7 +92,7 @@ async fn a_refusal_has_a_reason_and_is_seen_by_the_administrator() {
         "{noted:?}"
     );
     let by: String = sqlx::query_scalar(
-        "SELECT string_agg(concat_ws(' ', code, actor, name), ', ' ORDER BY seq) FROM event LEFT JOIN staff ON id = staff_id",
+        "SELECT string_agg(concat_ws(' ', code, actor, name), ', ' ORDER BY seq) FROM timeline LEFT JOIN staff ON id = staff_id",
     )
     .fetch_one(portal.pool())
     .await
@@ -200,7 +200,7 @@ async fn a_service_is_cancelled_for_its_owner_and_its_history_told() {
     let page = portal.get_with("/staff/services/1", &agent).await;
     assert!(page.body.contains("Nothing is in force"), "{}", page.body);
     assert!(
-        page.body.contains("Service 2</a>"),
+        page.body.contains("Service 3</a>"),
         "who has the domain now: {}",
         page.body
     );

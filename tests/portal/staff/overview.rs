@@ -20,24 +20,26 @@ use crate::support::{app::TestApp, eventually};
 /// Provisioned at noon of the last days: today none, yesterday 1, the day before 2, and so on, up
 /// to 20 days ago; each took as many hours as its day is away. Some are pending, with findings.
 const POPULATION: &str = "
-    INSERT INTO service (created_at, programme, number, token, key_hash)
-    SELECT pic_now(), 'volume_licensing', n::text, lpad(n::text, 16, '0'), sha256(n::text::bytea)
+    INSERT INTO service (id, created_at, programme, number, token, key_hash)
+    SELECT n, pic_now(), 'volume_licensing', n::text, lpad(n::text, 16, '0'), sha256(n::text::bytea)
     FROM generate_series(1, 222) AS n;
     WITH ended AS (
         SELECT day, row_number() OVER (ORDER BY day, n) AS service,
                (date_trunc('day', pic_now() AT TIME ZONE 'UTC') - day * interval '1 day' + interval '12 hours') AT TIME ZONE 'UTC' AS at
         FROM generate_series(1, 20) AS day, LATERAL generate_series(1, day) AS n
     ), new AS (
-        INSERT INTO request (service_id, submitted_at, ended_at, reference, kind, deployment, state, submission_hash, content_hash)
-        SELECT service, at - day * interval '1 hour', at, 'PIC-0000-0000-0000-' || lpad(service::text, 4, '0'), 'initiate',
-               'split', 'provisioned', sha256(service::text::bytea), sha256('x') FROM ended
-        UNION ALL
-        SELECT 210 + n, pic_now() - n * interval '10 hours', NULL, 'PIC-0000-0000-0001-' || lpad(n::text, 4, '0'), 'initiate',
-               'split', 'pending', sha256(('p' || n)::bytea), sha256('x') FROM generate_series(1, 12) AS n
-        ORDER BY 2
+        INSERT INTO request (id, service_id, submitted_at, ended_at, reference, kind, deployment, state, content_hash)
+        OVERRIDING SYSTEM VALUE
+        SELECT n, n, submitted, ended, reference, 'initiate', 'split', CASE WHEN ended IS NULL THEN 'pending' ELSE 'provisioned' END,
+               substr(sha256('x'), 1, 16)
+        FROM (SELECT p.*, row_number() OVER (ORDER BY submitted) AS n FROM (
+                  SELECT at - day * interval '1 hour' AS submitted, at AS ended, 'PIC-0000-0000-0000-' || lpad(service::text, 4, '0') AS reference
+                  FROM ended
+                  UNION ALL
+                  SELECT pic_now() - n * interval '10 hours', NULL, 'PIC-0000-0000-0001-' || lpad(n::text, 4, '0')
+                  FROM generate_series(1, 12) AS n) p) q
         RETURNING id, state
-    ), edge AS (INSERT INTO request_edge SELECT id, 1, 'sip.d' || id || '.example' FROM new),
-    route AS (INSERT INTO request_route SELECT id, 1, 'd' || id || '.example' FROM new),
+    ), route AS (INSERT INTO request_route SELECT id, 1, 1, 'sip.d' || id || '.example', 'd' || id || '.example' FROM new),
     pending AS (INSERT INTO work (request_id, due_at) SELECT id, pic_now() FROM new WHERE state = 'pending')
     INSERT INTO finding (request_id, code, subject, severity, at)
     SELECT id, code, subject, severity, pic_now()

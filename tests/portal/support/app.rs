@@ -25,8 +25,8 @@ use pic_portal::{
         reference::SubmissionId,
         store::{self, Submission, Submitted},
     },
-    secret::ManagementKey,
     web::{
+        about::About,
         limit::Throttle,
         origin::Origin,
         site::{Site, StreamLimits},
@@ -289,6 +289,10 @@ impl TestApp {
             plain_domains: ["msn.com", "outlook.com", "live.com", "hotmail.com"]
                 .map(|name| SipDomain::parse_any(name).unwrap())
                 .into(),
+            about: About {
+                consumer_accounts: true,
+                ..About::default()
+            },
             sweep: Duration::from_hours(1),
             gateway_silent: Duration::from_mins(5),
             checks: Checks::Off,
@@ -443,14 +447,11 @@ impl TestApp {
             terms: "on".into(),
             submission_id: id.to_field(),
             action: "submit".into(),
+            ..RequestForm::default()
         };
         let checked = form.check().expect("a form that is a request");
-        let key = ManagementKey::derive(&self.app.db().secret, checked.submission.as_bytes());
-        Submission {
-            id: checked.submission,
-            asked: Asked::Initiate(checked.wanted),
-            key,
-        }
+        let asked = Asked::Initiate(checked.wanted);
+        Submission::new(&self.app.db().secret, &checked.submission, asked)
     }
 
     /// Stores `count` requests at once, each for a domain of its own, without waking the background

@@ -43,7 +43,7 @@ async fn timeline(pool: &PgPool, id: i64) -> String {
     let row: Option<PgRow> = sqlx::query(
         "SELECT concat_ws(' ', r.id, 'of', r.service_id, r.kind, r.state, r.reason, r.submitted_at, r.ended_at, E'\n',
              (SELECT string_agg(concat_ws(' ', '  ', seq, at, actor, code, subject), E'\n' ORDER BY seq)
-              FROM event WHERE request_id = r.id), E'\n') FROM request r WHERE id = $1",
+              FROM timeline WHERE request_id = r.id), E'\n') FROM request r WHERE id = $1",
     )
     .bind(id)
     .fetch_optional(pool)

@@ -1,7 +1,8 @@
 -- What must hold between rows at every moment, whatever was killed or failed: each row that comes
 -- back names a rule that is broken, and where. What a constraint says is looked at too, where a
 -- torn page or a lost row could break it behind the constraint's back.
-WITH timeline AS (
+WITH event AS (SELECT * FROM timeline),
+timeline AS (
     SELECT e.*, coalesce(e.last_at, e.at) AS latest, lag(coalesce(e.last_at, e.at)) OVER t AS latest_before
     FROM event e WINDOW t AS (PARTITION BY e.request_id ORDER BY e.seq)
 ),
@@ -21,28 +22,27 @@ last_winner AS (
     ORDER BY d.sip_domain, r.ended_at DESC, r.id DESC
 ),
 due_in_force AS (
-    SELECT w.sip_domain::text AS sip_domain, e.access_edge::text AS access_edge, w.service_id
+    SELECT w.sip_domain::text AS sip_domain, d.access_edge::text AS access_edge, w.service_id
     FROM last_winner w
     JOIN last_word l ON l.service_id = w.service_id
     JOIN request_route d ON d.request_id = l.id AND d.sip_domain = w.sip_domain
-    JOIN request_edge e ON e.request_id = l.id AND e.ordinal = d.edge
 ),
 in_force AS (SELECT sip_domain::text, access_edge::text, service_id FROM route)
 SELECT * FROM (
     -- Whole
     SELECT 'a request has its edges, each with domains' AS rule, r.id::text AS about
     FROM request r
-    LEFT JOIN LATERAL (SELECT count(*) AS n, max(ordinal) AS last FROM request_edge WHERE request_id = r.id) e ON true
-    LEFT JOIN LATERAL (SELECT count(*) AS n, count(DISTINCT edge) AS edges FROM request_route WHERE request_id = r.id) d ON true
-    WHERE CASE r.kind WHEN 'cancel' THEN e.n + d.n > 0
-          ELSE e.n NOT BETWEEN 1 AND 10 OR e.last <> e.n OR d.edges <> e.n OR d.n NOT BETWEEN 1 AND 1000 END
-    UNION ALL
-    SELECT 'a domain wanted names an edge of its request', d.request_id::text
-    FROM request_route d LEFT JOIN request_edge e ON e.request_id = d.request_id AND e.ordinal = d.edge
-    WHERE e.request_id IS NULL
+    LEFT JOIN LATERAL (
+        SELECT count(*) AS n, count(DISTINCT sip_domain) AS domains, count(*) FILTER (WHERE place = 1) AS edges,
+               count(DISTINCT edge) AS numbers, count(DISTINCT access_edge) AS names,
+               count(DISTINCT (edge, access_edge)) AS pairs, coalesce(max(edge), 0) AS last
+        FROM request_route WHERE request_id = r.id
+    ) d ON true
+    WHERE CASE r.kind WHEN 'cancel' THEN d.n > 0 ELSE d.n NOT BETWEEN 1 AND 1000 OR d.domains <> d.n END
+       OR d.last > 10 OR (d.numbers, d.names, d.pairs, d.last) <> (d.edges, d.edges, d.edges, d.edges)
     UNION ALL
     SELECT 'everything belongs to a request', x.request_id::text
-    FROM (SELECT request_id FROM request_edge UNION SELECT request_id FROM request_route UNION SELECT request_id FROM event
+    FROM (SELECT request_id FROM request_route UNION SELECT request_id FROM event
           UNION SELECT request_id FROM finding UNION SELECT request_id FROM work UNION SELECT request_id FROM watch
           UNION SELECT request_id FROM route) x
     LEFT JOIN request r ON r.id = x.request_id WHERE r.id IS NULL
@@ -52,8 +52,6 @@ SELECT * FROM (
     UNION ALL
     SELECT 'every service has a request', s.id::text
     FROM service s WHERE NOT EXISTS (SELECT FROM request r WHERE r.service_id = s.id)
-    UNION ALL
-    SELECT 'a submission is stored once', min(id)::text FROM request GROUP BY submission_hash HAVING count(*) > 1
     UNION ALL
     SELECT 'a reference names one request', min(id)::text FROM request GROUP BY reference HAVING count(*) > 1
     UNION ALL
@@ -132,8 +130,7 @@ SELECT * FROM (
     FROM route x
     LEFT JOIN request r ON r.id = x.request_id AND r.service_id = x.service_id AND r.state = 'provisioned'
     LEFT JOIN request_route d ON d.request_id = r.id AND d.sip_domain = x.sip_domain
-    LEFT JOIN request_edge e ON e.request_id = r.id AND e.ordinal = d.edge
-    WHERE e.access_edge IS DISTINCT FROM x.access_edge OR x.since <> r.ended_at
+    WHERE d.access_edge IS DISTINCT FROM x.access_edge OR x.since <> r.ended_at
     -- Support desk
     UNION ALL
     SELECT 'what staff did is in timeline and audit', coalesce(v.request_id, a.request_id)::text

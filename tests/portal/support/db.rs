@@ -1,7 +1,7 @@
 //! Gives each test a database of its own.
 //!
 //! [`TestDb::fresh`] clones a migrated template on a throw-away server that all test processes
-//! share (`docs/design.md#the-private-postgresql`); `DATABASE_URL` names another server to use. One
+//! of a checkout share (`docs/design.md#the-private-postgresql`); `DATABASE_URL` names another server to use. One
 //! background thread of each process creates and drops the databases. Its connection has the
 //! process's token in its name, and so have its databases: a later process drops the databases of
 //! processes whose connection is gone.
@@ -10,6 +10,7 @@ use std::{
     collections::HashSet,
     env,
     fs::{self, DirBuilder, File, OpenOptions},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     os::unix::{
         fs::{DirBuilderExt as _, MetadataExt as _},
         process::CommandExt as _,
@@ -334,7 +335,8 @@ fn shared_server() -> Attempt<(File, PgConnectOptions)> {
     Ok((share, options))
 }
 
-/// In memory if there is a gigabyte free, otherwise where temporary files go.
+/// In memory if there is a gigabyte free, otherwise where temporary files go. Each checkout has a server
+/// of its own: one that is built anew ends the server that its program holds.
 fn server_dir() -> Attempt<PathBuf> {
     let memory = Path::new("/dev/shm");
     let roomy =
@@ -344,7 +346,10 @@ fn server_dir() -> Attempt<PathBuf> {
     } else {
         env::temp_dir()
     };
-    let dir = base.join(format!("pic-portal-test-{}", geteuid()));
+    let mut checkout = DefaultHasher::new();
+    env!("CARGO_BIN_EXE_test-postgres").hash(&mut checkout);
+    let checkout = checkout.finish();
+    let dir = base.join(format!("pic-portal-test-{}-{checkout:016x}", geteuid()));
     // When run as root, the server's own user must be able to enter it.
     match DirBuilder::new().mode(0o755).create(&dir) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error.into()),

@@ -52,6 +52,10 @@ pub(crate) enum Manner {
     SilentFor(&'static str),
     /// Always with this code.
     Code(ResponseCode),
+    /// To queries with EDNS with nothing but a header of this code; correctly to others.
+    Bare(ResponseCode),
+    /// That it could not find out, unless it is told not to check signatures.
+    Bogus,
     /// UDP answers are always truncated, and empty.
     Truncate,
     /// UDP answers are always truncated, and TCP does not answer.
@@ -211,6 +215,14 @@ impl State {
                 answer = blank(&request, &query);
                 answer.metadata.response_code = code;
             }
+            Manner::Bare(code) if request.edns.is_some() => {
+                answer = Message::response(request.id, request.op_code);
+                answer.metadata.response_code = code;
+            }
+            Manner::Bogus if !request.checking_disabled => {
+                answer = blank(&request, &query);
+                answer.metadata.response_code = ResponseCode::ServFail;
+            }
             Manner::Lame => {
                 answer = blank(&request, &query);
                 let root = RData::NS(NS(zones::name("ns1.elsewhere.test")));
@@ -229,6 +241,8 @@ impl State {
                 return Some(bytes);
             }
             Manner::Honest
+            | Manner::Bare(_)
+            | Manner::Bogus
             | Manner::SilentFor(_)
             | Manner::Truncate
             | Manner::TruncateOnly

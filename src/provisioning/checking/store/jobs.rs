@@ -142,17 +142,15 @@ pub async fn load(
         CROSS JOIN LATERAL (
             -- Looked up one by one, by keys: no plan for large tables, whatever is known of them.
             SELECT array_agg(n.sip_domain::text ORDER BY n.sip_domain) AS domains,
-                   array_agg(coalesce(n.access_edge::text, (SELECT i.access_edge::text FROM request_edge i
-                              WHERE i.request_id = r.id AND i.ordinal = n.edge)) ORDER BY n.sip_domain) AS edge_of,
+                   array_agg(n.access_edge::text ORDER BY n.sip_domain) AS edge_of,
                    array_agg(NOT $7 AND coalesce((SELECT x.service_id FROM route x WHERE x.sip_domain = n.sip_domain)
                                       <> r.service_id, false) ORDER BY n.sip_domain) AS held,
                    array_agg(NOT $7 AND NOT EXISTS (SELECT FROM route x WHERE x.sip_domain = n.sip_domain)
                              ORDER BY n.sip_domain) AS free
             FROM (
-                SELECT o.sip_domain, o.edge, NULL::dns_name AS access_edge
-                FROM request_route o WHERE o.request_id = r.id AND NOT $7
+                SELECT o.sip_domain, o.access_edge FROM request_route o WHERE o.request_id = r.id AND NOT $7
                 UNION ALL
-                SELECT x.sip_domain, NULL, x.access_edge FROM route x WHERE x.service_id = r.service_id AND $7
+                SELECT x.sip_domain, x.access_edge FROM route x WHERE x.service_id = r.service_id AND $7
                 ORDER BY sip_domain
                 OFFSET greatest(coalesce(p.names_done, 0) - coalesce(cardinality(e.edges), 0), 0)
                 LIMIT CASE WHEN p.names_done > 0 THEN $6::bigint ELSE $5::bigint END
@@ -201,8 +199,7 @@ pub async fn domains_at(
     let names = sqlx::query_scalar!(
         r#"
         SELECT d.sip_domain::text AS "sip_domain!" FROM request_route d
-        JOIN request_edge e ON e.request_id = d.request_id AND e.ordinal = d.edge
-        WHERE d.request_id = $1 AND e.access_edge = $2 AND NOT $3
+        WHERE d.request_id = $1 AND d.access_edge = $2 AND NOT $3
         UNION ALL
         SELECT x.sip_domain::text FROM request r JOIN route x ON x.service_id = r.service_id
         WHERE r.id = $1 AND x.access_edge = $2 AND $3

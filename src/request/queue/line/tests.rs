@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     request::{Asked, form::RequestForm, reference::SubmissionId},
-    secret::ManagementKey,
+    secret::Secret,
 };
 
 const LIMITS: Limits = Limits {
@@ -32,11 +32,9 @@ pub(in crate::request::queue) fn submission(domains: usize) -> Submission {
         terms: "on".into(),
         ..RequestForm::blank()
     };
-    Submission {
-        id: SubmissionId::random(),
-        asked: Asked::Initiate(form.check().unwrap().wanted),
-        key: ManagementKey::random(),
-    }
+    let secret = Secret::from_bytes(&[7; 32]).unwrap();
+    let asked = Asked::Initiate(form.check().unwrap().wanted);
+    Submission::new(&secret, &SubmissionId::random(), asked)
 }
 
 fn member(domains: usize, since: Instant) -> (Member, oneshot::Receiver<Answer>) {
@@ -103,14 +101,14 @@ proptest! {
     #[test]
     fn nobody_is_lost_and_nobody_overtakes(steps in prop::collection::vec(step(), 1..80)) {
         let (mut line, mut now) = (Line::default(), Instant::now());
-        // The submissions in the line: key hash, answer, rows, since.
+        // The submissions in the line: reference, answer, rows, since.
         let mut model = VecDeque::new();
         let mut writers = 0;
         for step in steps {
             match step {
                 Step::Join(domains) => {
                     let (member, answer) = member(domains, now);
-                    let (id, rows) = (member.submission.id.hash(), domains + 1);
+                    let (id, rows) = (member.submission.reference, domains + 1);
                     let all: usize = model.iter().map(|(_, _, rows, _)| rows).sum();
                     let oldest = model.front().map(|(_, _, _, since)| now - *since);
                     let fits = model.len() < LIMITS.waiting
@@ -149,7 +147,7 @@ proptest! {
                         taken.push(id);
                     }
                     if let Some(batch) = batch {
-                        let ids: Vec<_> = batch.iter().map(|m| m.submission.id.hash()).collect();
+                        let ids: Vec<_> = batch.iter().map(|m| m.submission.reference).collect();
                         prop_assert_eq!(ids, taken);
                     } else {
                         prop_assert!(taken.is_empty());

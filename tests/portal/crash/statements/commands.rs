@@ -30,7 +30,7 @@ struct Import {
 }
 
 impl Operation for Import {
-    const PLACES: i64 = 15;
+    const PLACES: i64 = 13;
 
     async fn prepare(_: &TestApp) -> Self {
         let dir = scratch();

@@ -9,7 +9,7 @@ SELECT line FROM (
     UNION ALL SELECT concat_ws(' ', 'wanted', n, edge, sip_domain) FROM request_route JOIN r ON r.id = request_id
     UNION ALL SELECT concat_ws(' ', 'route', sip_domain, access_edge, 'of', s.n, 'by', r.n)
         FROM route x JOIN s ON s.id = x.service_id JOIN r ON r.id = x.request_id
-    UNION ALL SELECT concat_ws(' ', 'event', n, seq, times, actor, code, subject, staff_id) FROM event JOIN r ON r.id = request_id
+    UNION ALL SELECT concat_ws(' ', 'event', n, seq, times, actor, code, subject, staff_id) FROM timeline JOIN r ON r.id = request_id
     UNION ALL SELECT concat_ws(' ', 'finding', n, code, subject, severity, expected, found) FROM finding JOIN r ON r.id = request_id
     UNION ALL SELECT concat_ws(' ', 'work', n, attempts, again, due_at <= pic_now(), lease_token IS NULL, checked_at IS NULL)
         FROM work JOIN r ON r.id = request_id

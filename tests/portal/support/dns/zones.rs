@@ -73,6 +73,38 @@ impl Zones {
         }
     }
 
+    /// Adds the zone of a zone file: `$ORIGIN`, `$TTL`, and a record a line, each with its owner. Names
+    /// without a dot at the end are below the origin, as they are for every server.
+    pub(crate) fn load(&self, file: &str) {
+        let mut origin = String::new();
+        for line in file.lines().filter(|line| !line.is_empty()) {
+            let words: Vec<_> = line.split_whitespace().collect();
+            let whole = |name: &str| match name.strip_suffix('.') {
+                Some(whole) => whole.to_owned(),
+                None if name == "@" => origin.clone(),
+                None => format!("{name}.{origin}"),
+            };
+            match words[..] {
+                ["$ORIGIN", name] => {
+                    origin = whole(name);
+                    self.add(&origin, 300);
+                }
+                ["$TTL", _] | [_, "IN", "SOA", ..] => {}
+                [owner, "IN", kind @ ("A" | "AAAA"), address] => {
+                    self.set(&whole(owner), &[format!("{kind} {address}")]);
+                }
+                [owner, "IN", kind, ref numbers @ .., name] => {
+                    let name = whole(name);
+                    let words = [&[kind], numbers, &[name.as_str()]].concat();
+                    let records = &mut self.0.lock().unwrap().records;
+                    let at = records.entry(self::name(&whole(owner))).or_default();
+                    at.push(data(&words.join(" ")));
+                }
+                _ => panic!("no record that is known here: {line}"),
+            }
+        }
+    }
+
     /// Puts the answer into `message`; `false`: no zone of this server contains the name. CNAMEs
     /// are followed within its zones.
     pub(super) fn answer(&self, message: &mut Message, asked: &Name, kind: RecordType) -> bool {

@@ -1,0 +1,80 @@
+//! Tells where an SRV record leads, and which slip made its target what it is.
+
+use std::{iter::successors, net::IpAddr};
+
+use super::super::dns::SrvRecord;
+use crate::names::{AccessEdge, SipDomain, is_online_service};
+
+/// Target of domains that are routed to consumer accounts.
+pub(super) const CONSUMER: &str = "federation.messenger.msn.com";
+
+/// Where a record leads.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Target {
+    Edge,
+    Online,
+    Consumer,
+    Other,
+}
+
+impl Target {
+    /// What was meant counts where the dot at the end is missing, except that no such record is
+    /// right.
+    pub(super) fn of(record: &SrvRecord, domain: &SipDomain, edge: &AccessEdge) -> Self {
+        let meant = without_zone(&record.target, domain, edge).unwrap_or(&record.target);
+        if record.target == edge.as_str() {
+            Self::Edge
+        } else if is_online(meant) {
+            Self::Online
+        } else if meant == CONSUMER {
+            Self::Consumer
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// Whether the host belongs to the online service, and domains with a record that leads there are homed online.
+pub(in crate::readiness) fn is_online(host: &str) -> bool {
+    is_online_service(host) && host != CONSUMER
+}
+
+/// What the target of a record looks like, where it is no other server's name.
+pub(super) fn note(record: &SrvRecord, domain: &SipDomain, edge: &AccessEdge) -> Option<String> {
+    let target = record.target.as_str();
+    let meant = without_zone(target, domain, edge);
+    let is_host = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '-' | '.');
+    if is_address(meant.unwrap_or(target)) {
+        Some("an IP address, where the name of a server belongs".to_owned())
+    } else if let Some(meant) = meant {
+        Some(format!("it looks like {meant} without the dot at its end"))
+    } else if target != "." && !target.chars().all(is_host) {
+        Some("no name that a server can have".to_owned())
+    } else {
+        None
+    }
+}
+
+/// The name that a target is, without the name of the zone behind it: a server puts it there where a
+/// name in its file has no dot at the end (RFC 1035, 5.1). Only for names that are known, or have the
+/// name of the zone twice.
+fn without_zone<'t>(target: &'t str, domain: &SipDomain, edge: &AccessEdge) -> Option<&'t str> {
+    let zones = successors(Some(domain.clone()), SipDomain::parent);
+    let zones = zones.map(|zone| zone.to_string());
+    let mut zones = [format!("_tcp.{domain}")].into_iter().chain(zones);
+    zones.find_map(|zone| {
+        let name = target.strip_suffix(&zone)?.strip_suffix('.')?;
+        let is_known = name == edge.as_str()
+            || name == CONSUMER
+            || is_online(name)
+            || is_address(name)
+            || name == zone
+            || name.ends_with(&format!(".{zone}"));
+        is_known.then_some(name)
+    })
+}
+
+/// Whether the target of a record is an address; colons are no letters of names (`wire::text`).
+fn is_address(target: &str) -> bool {
+    target.replace("\\058", ":").parse::<IpAddr>().is_ok()
+}

@@ -1,0 +1,121 @@
+//! *Check your changes*: what is asked now, what will be, and each change in words.
+
+use axum::{http::StatusCode, response::Response};
+
+use super::{
+    super::change::Change,
+    correct::Basis,
+    view::{ChangeLine, ReviewPage},
+};
+use crate::{
+    error::{Error, Problem},
+    names::AccessEdge,
+    request::{
+        Deployment,
+        form::{Checked, Note},
+        pages::{fields::warning, findings::Findings, routes_of, view::Hidden},
+    },
+    web::{
+        page,
+        parts::{Field, Tone, count},
+        shell::Section,
+        site::Site,
+    },
+};
+
+/// The confirmation that a change of an Access Edge FQDN needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Confirm {
+    /// No domain in force changes its Access Edge.
+    NotNeeded,
+    /// It is asked for.
+    Needed,
+    /// The form was sent without it.
+    Missing,
+}
+
+/// *Check your changes*: now, after, each change in words. 422 when it was sent without the
+/// confirmation that a change of an Access Edge FQDN needs.
+pub(super) fn review(
+    site: &Site,
+    basis: &Basis,
+    checked: &Checked,
+    told: &[Change],
+    confirm: Confirm,
+    preflight: Option<Findings>,
+    hidden: Vec<Hidden>,
+) -> Result<Response, Error> {
+    let message = "Tick the box to confirm that these domains change their Access Edge";
+    let unconfirmed = confirm == Confirm::Missing;
+    let confirm = (confirm != Confirm::NotNeeded).then(|| Field {
+        errors: if unconfirmed {
+            vec![message.to_owned()]
+        } else {
+            Vec::new()
+        },
+        ..Field::new("confirm_edge_change")
+    });
+    let mut shell = site.shell(Section::Service);
+    shell.error = unconfirmed;
+    let added = |change: &&Change| matches!(change, Change::Added { .. });
+    let to_prove = match told.iter().filter(added).count() {
+        added if added > 0 && shell.asks_proof() => {
+            count(added, "new SIP domain", "new SIP domains")
+        }
+        _ => String::new(),
+    };
+    let view = ReviewPage {
+        shell,
+        corrects: basis.corrects(),
+        changes: told.iter().map(in_words).collect(),
+        now: routes_of(&basis.routes),
+        after: routes_of(checked.wanted.routes.edges()),
+        warnings: checked
+            .notes
+            .iter()
+            .filter(|note| !matches!(note, Note::Number(_)))
+            .filter_map(warning)
+            .collect(),
+        split: checked.wanted.deployment == Deployment::Split,
+        to_prove,
+        preflight,
+        confirm,
+        hidden,
+    };
+    if !unconfirmed {
+        return page(StatusCode::OK, &view);
+    }
+    let mut response = page(StatusCode::UNPROCESSABLE_ENTITY, &view)?;
+    response
+        .extensions_mut()
+        .insert(Problem::field("confirm_edge_change", message));
+    Ok(response)
+}
+
+/// A change in words.
+fn in_words(change: &Change) -> ChangeLine {
+    let name = |edge: &AccessEdge| edge.to_string();
+    let (tag, tone, text) = match change {
+        Change::Added { edge, .. } => (
+            "Added",
+            Tone::Good,
+            format!("comes into force at {}", name(edge)),
+        ),
+        Change::Removed { edge, .. } => (
+            "Removed",
+            Tone::Bad,
+            format!("is in force no more at {}", name(edge)),
+        ),
+        Change::Moves { from, to, .. } => (
+            "Moves",
+            Tone::Action,
+            format!("moves from {} to {}", name(from), name(to)),
+        ),
+    };
+    ChangeLine {
+        tag,
+        tone,
+        domain: change.domain().to_string(),
+        text,
+    }
+}

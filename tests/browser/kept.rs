@@ -1,0 +1,167 @@
+//! Back and Forward through the forms: what was typed is there again.
+
+use crate::{
+    portal_support::app::TestApp,
+    support::{browser::Browser, page::Page, portal::Portal},
+};
+
+/// A script's words for: the heading of the page is this.
+fn headed(words: &str) -> String {
+    format!("document.querySelector('h1')?.textContent.includes('{words}')")
+}
+
+/// Goes one page back or forward, and waits until `there` is so.
+async fn travel(page: &Page, back: bool, there: &str) {
+    let client = &page.client;
+    let gone = if back {
+        client.back().await
+    } else {
+        client.forward().await
+    };
+    gone.unwrap();
+    page.until(there, &format!("return {there}")).await;
+}
+
+async fn assert_typed(page: &Page, fields: &[(&str, &str)]) {
+    for (field, typed) in fields {
+        let same = format!("return document.querySelector('{field}').value === '{typed}'");
+        page.until(field, &same).await;
+    }
+}
+
+/// Types into the fields of a form, sends it, and goes back and forward.
+async fn there_and_back(
+    page: &Page,
+    fields: &[(&str, &str)],
+    button: &str,
+    form: &str,
+    next: &str,
+) {
+    for (field, typed) in fields {
+        page.fill(field, typed).await;
+    }
+    page.press(button).await;
+    page.until(next, &format!("return {next}")).await;
+    for _ in 0..2 {
+        travel(page, true, form).await;
+        assert_typed(page, fields).await;
+        travel(page, false, next).await;
+    }
+}
+
+async fn signed_in(portal: &TestApp, page: &Page) {
+    let (_, key) = portal.submit(&[("sip.contoso.com", "contoso.com")]).await;
+    portal.work().await;
+    page.open("/service").await;
+    page.fill("#number", "1234567").await;
+    page.fill("#management_key", &key).await;
+    page.leave(async || page.click("main form button[type=submit]").await)
+        .await;
+}
+
+async fn through_every_form(scripts: bool) {
+    let portal = Portal::start().await;
+    let browser = Browser::start().await;
+    let page = Page::new(&browser, &portal.origin);
+    page.scripts(scripts).await;
+
+    page.open("/requests/new").await;
+    page.click("label[for=programme]").await;
+    page.click("label[for=on_premises], label[for=deployment]")
+        .await;
+    page.click("label[for=terms]").await;
+    let typed = [
+        ("#number", "7654321"),
+        ("#edge-1", "sip.fabrikam.com"),
+        ("#domains-1", "fabrikam.com it.fabrikam.com"),
+    ];
+    let form = headed("Request federation with");
+    let answers = headed("Check your answers");
+    there_and_back(&page, &typed, "Continue", &form, &answers).await;
+    page.press("Submit request").await;
+    assert_eq!(page.h1().await, "Request received");
+    travel(&page, true, &answers).await;
+    travel(&page, true, &form).await;
+    assert_typed(&page, &typed).await;
+    assert_eq!(portal.app.number("SELECT count(*) FROM request").await, 1);
+
+    // Forms that answer on the same page: with mistakes.
+    let wrong = "!!document.querySelector('.govuk-error-summary')";
+    let blank = "!document.querySelector('.govuk-error-summary')";
+    page.open("/status").await;
+    there_and_back(&page, &[("#q", "!")], "Check", blank, wrong).await;
+    if !scripts {
+        page.open("/help/address").await;
+        there_and_back(&page, &[("#address", "ted")], "Write it", blank, wrong).await;
+    }
+
+    signed_in(&portal.app, &page).await;
+    page.press("Change what is in force").await;
+    let typed = [("#domains-1", "contoso.com it.contoso.com")];
+    let form = headed("Change what is in force");
+    let review = headed("Check your changes");
+    there_and_back(&page, &typed, "Continue", &form, &review).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn back_and_forward_restore_every_form() {
+    through_every_form(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn back_and_forward_restore_every_form_without_javascript() {
+    through_every_form(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_is_shown_while_it_is_typed_by_keyboard_too() {
+    let portal = Portal::start().await;
+    let browser = Browser::start().await;
+    let page = Page::new(&browser, &portal.origin);
+    page.open("/service").await;
+    page.fill("#management_key", "0000-1111").await;
+    let kind = "return document.querySelector('#management_key').type";
+    assert_eq!(page.eval_text(kind).await, "password");
+    let button = page.find("[data-show]").await;
+    button.send_keys(" ").await.unwrap();
+    page.until(
+        "it is shown",
+        "return document.querySelector('#management_key').type === 'text'",
+    )
+    .await;
+    assert_eq!(button.text().await.unwrap().lines().next(), Some("Hide"));
+    page.press("Update service").await;
+    assert_eq!(
+        page.eval_text(kind).await,
+        "password",
+        "sent and shown as a password again"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn check_again_answers_and_keeps_the_cursor() {
+    let portal = Portal::start().await;
+    portal.app.submit(&[("sip.other.com", "contoso.com")]).await;
+    portal.app.work().await;
+    let (reference, _) = portal
+        .app
+        .submit(&[("sip.contoso.com", "contoso.com")])
+        .await;
+    portal.app.work().await;
+    portal.run_worker();
+    portal.app.advance(std::time::Duration::from_mins(2)).await;
+    let browser = Browser::start().await;
+    let page = Page::new(&browser, &portal.origin);
+    page.open(&format!("/requests/{reference}")).await;
+    page.press("Check again").await;
+    page.until(
+        "the button has the cursor",
+        "return document.activeElement.textContent.includes('Check again')",
+    )
+    .await;
+    page.until(
+        "the result is told",
+        "return document.querySelector('main [role=status]')?.textContent.includes('Checked just now')",
+    )
+    .await;
+}
