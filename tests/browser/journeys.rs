@@ -38,15 +38,7 @@ async fn the_whole_way(means: Means) {
     page.open("/").await;
     page.press("Start a request").await;
     assert_eq!(page.h1().await, "Request federation with Skype");
-    let hints = "return [...document.querySelectorAll('.govuk-radios__hint')].filter(it => \
-         it.offsetParent && it.id !== 'split-item-hint').length";
-    assert_eq!(page.eval(hints).await, if means.scripts { 0 } else { 4 });
-    page.click("label[for=partner_network]").await;
-    if means.scripts {
-        assert_eq!(page.eval(hints).await, 1, "that of the chosen programme");
-        let label = page.find("label[for=number]").await.text().await.unwrap();
-        assert_eq!(label, "Headquarters (HQ) partner ID");
-    }
+    the_chosen_programme_has_its_hint(&page, &means).await;
     page.click("label[for=programme]").await;
     page.fill("#number", "123-4567").await;
     // A SIP domain where a server is required.
@@ -137,6 +129,19 @@ async fn the_whole_way(means: Means) {
     page.assert_no_sideways_scrolling("the status").await;
     page.assert_quiet(&[422]).await;
     assert_eq!(portal.app.number("SELECT count(*) FROM route").await, 3);
+}
+
+/// With scripts the hint of the chosen programme alone is shown, and its name stands above the number.
+async fn the_chosen_programme_has_its_hint(page: &Page, means: &Means) {
+    let hints = "return [...document.querySelectorAll('.govuk-radios__hint')].filter(it => \
+         it.offsetParent && it.id !== 'split-item-hint').length";
+    assert_eq!(page.eval(hints).await, if means.scripts { 0 } else { 4 });
+    page.click("label[for=partner_network]").await;
+    if means.scripts {
+        assert_eq!(page.eval(hints).await, 1, "that of the chosen programme");
+        let label = page.find("label[for=number]").await.text().await.unwrap();
+        assert_eq!(label, "Headquarters (HQ) partner ID");
+    }
 }
 
 /// Copy button and text file: the ways to keep the key.
