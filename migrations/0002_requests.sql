@@ -153,7 +153,7 @@ CREATE TABLE event (
     actor text COLLATE "C" NOT NULL CONSTRAINT event_actor CHECK (actor IN ('administrator', 'staff', 'portal')),
     code text COLLATE "C" NOT NULL CONSTRAINT event_code CHECK (code IN (
         'submitted', 'held', 'blocked', 'provisioned', 'rejected', 'withdrawn', 'domain-gained', 'domain-lost',
-        'key-replaced', 'at-risk', 'recovered', 'check-asked', 'superseded', 'corrected')),
+        'key-replaced', 'at-risk', 'recovered', 'check-asked', 'superseded', 'corrected', 'live')),
     subject dns_name,
     staff_id bigint,
     times integer NOT NULL DEFAULT 1 CONSTRAINT event_times CHECK (times > 0),

@@ -80,7 +80,8 @@ CREATE INDEX retention_run_when ON retention_run (began_at);
 CREATE TABLE retention_removed (
     run_id bigint NOT NULL CONSTRAINT retention_removed_run REFERENCES retention_run ON DELETE CASCADE,
     kind text COLLATE "C" NOT NULL CONSTRAINT retention_removed_kind CHECK (
-        kind IN ('contacts', 'numbers', 'sessions', 'staff-sessions', 'staff-audit', 'requests', 'services', 'runs')),
+        kind IN ('contacts', 'numbers', 'sessions', 'staff-sessions', 'staff-audit', 'requests', 'services', 'runs',
+                 'publications')),
     rows bigint NOT NULL CONSTRAINT retention_removed_rows CHECK (rows > 0),
     CONSTRAINT retention_removed_pkey PRIMARY KEY (run_id, kind)
 );

@@ -262,16 +262,8 @@ REVOKE ALL ON FUNCTION gateway.whole(), gateway.loaded(bigint) FROM PUBLIC;
 -- ---------------------------------------------------------------------------------------------
 -- What people are told
 
-ALTER TABLE event DROP CONSTRAINT event_code;
-ALTER TABLE event ADD CONSTRAINT event_code CHECK (code IN (
-    'submitted', 'held', 'blocked', 'provisioned', 'rejected', 'withdrawn', 'domain-gained', 'domain-lost',
-    'key-replaced', 'at-risk', 'recovered', 'check-asked', 'superseded', 'corrected', 'live'));
-
-ALTER TABLE retention_removed DROP CONSTRAINT retention_removed_kind;
-ALTER TABLE retention_removed ADD CONSTRAINT retention_removed_kind CHECK (
-    kind IN ('contacts', 'numbers', 'sessions', 'staff-sessions', 'staff-audit', 'requests', 'services', 'runs', 'publications'));
-
-CREATE OR REPLACE VIEW request_summary AS
+-- How a request stands, for every query that shows it. PostgreSQL computes only the columns that a query names.
+CREATE VIEW request_summary AS
 SELECT r.id, r.service_id, r.reference, r.kind, r.deployment, r.state, r.reason, r.submitted_at, r.ended_at,
        EXISTS (SELECT FROM finding f WHERE f.request_id = r.id AND f.severity = 'blocking') AS blocked,
        EXISTS (SELECT FROM request l
@@ -290,6 +282,24 @@ SELECT r.id, r.service_id, r.reference, r.kind, r.deployment, r.state, r.reason,
 FROM request r
 LEFT JOIN work w ON w.request_id = r.id
 LEFT JOIN watch h ON h.request_id = r.id;
+COMMENT ON VIEW request_summary IS 'requests with what people are told of each: how it stands, and when it is looked at';
+COMMENT ON COLUMN request_summary.id IS 'as in request';
+COMMENT ON COLUMN request_summary.service_id IS 'as in request';
+COMMENT ON COLUMN request_summary.reference IS 'as in request';
+COMMENT ON COLUMN request_summary.kind IS 'as in request';
+COMMENT ON COLUMN request_summary.deployment IS 'as in request';
+COMMENT ON COLUMN request_summary.state IS 'as in request';
+COMMENT ON COLUMN request_summary.reason IS 'as in request';
+COMMENT ON COLUMN request_summary.submitted_at IS 'as in request';
+COMMENT ON COLUMN request_summary.ended_at IS 'as in request';
+COMMENT ON COLUMN request_summary.blocked IS 'whether a finding holds it back that the administrator can do something about';
+COMMENT ON COLUMN request_summary.superseded IS 'whether a later request of the same service has been provisioned';
+COMMENT ON COLUMN request_summary.lost IS 'whether a domain of its service went over to another since it was provisioned, and before a later request was';
+COMMENT ON COLUMN request_summary.holds IS 'whether its service has anything in force';
+COMMENT ON COLUMN request_summary.seq IS 'place of the last entry in its timeline';
+COMMENT ON COLUMN request_summary.severities IS 'how grave each of its findings is';
+COMMENT ON COLUMN request_summary.due_at IS 'when it is looked at next; NULL: it is not';
+COMMENT ON COLUMN request_summary.checked_at IS 'when its checks last ran; NULL: not yet';
 COMMENT ON COLUMN request_summary.gateways IS 'how many gateways there are';
 COMMENT ON COLUMN request_summary.live_on IS 'how many of them can be heard, and have loaded all its routes, once they are in force';
 COMMENT ON COLUMN request_summary.live_at IS 'as in request_live';

@@ -1,7 +1,7 @@
 //! The domain model of a request: what an administrator asks for, and how it stands.
 //!
 //! [`State`] owns the state machine of `docs/design.md#state-machine`; [`Standing`] alone derives
-//! what people are shown ("overdue", "needs your action", "superseded") from it.
+//! what people are shown ("overdue", "needs action", "superseded") from it.
 
 pub mod events;
 pub mod form;

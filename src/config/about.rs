@@ -1,5 +1,6 @@
 //! Reads the settings about the operator of the portal and about the network.
 
+use axum::http::Uri;
 use clap::Args;
 use ipnet::IpNet;
 
@@ -117,11 +118,8 @@ impl AboutGiven {
 }
 
 fn url(text: &str) -> Result<String, Wrong> {
-    let host = text
-        .strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"))
-        .unwrap_or_default();
-    if host.starts_with(|c: char| c.is_alphanumeric()) && !text.contains(char::is_whitespace) {
+    let is_web = |url: &Uri| matches!(url.scheme_str(), Some("https" | "http"));
+    if text.parse().is_ok_and(|url: Uri| is_web(&url)) {
         return Ok(text.to_owned());
     }
     Err(wrong(

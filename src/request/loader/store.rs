@@ -120,7 +120,7 @@ impl Row {
         };
         let mut routes: Vec<_> = self.edges.into_iter().map(with_none).collect();
         for (edge, domain) in self.domain_edges.into_iter().zip(self.domains) {
-            // A domain without its edge is none: a foreign key holds that.
+            // Edges are numbered from 1 without a gap: SQL holds that.
             let place = usize::try_from(edge - 1).ok();
             if let Some(routes) = place.and_then(|place| routes.get_mut(place)) {
                 routes.domains.push(domain);
