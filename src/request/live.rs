@@ -65,7 +65,7 @@ pub(crate) fn version(summary: &Summary, clocks: &Clocks) -> String {
 
 /// On how many gateways a request is live that stands like this; `None`: that is no question.
 pub(crate) fn live_on(standing: Standing, gateways: OnGateways) -> Option<OnGateways> {
-    (matches!(standing, Standing::InForce { .. }) && gateways.of > 0).then_some(gateways)
+    (standing.is_in_force() && gateways.of > 0).then_some(gateways)
 }
 
 /// The absolute address of a request's page, as people see it.

@@ -8,7 +8,7 @@ use pic_portal::staff::Role;
 use serde_json::{Value, json};
 
 use super::{Gateway, SILENT, provision, publish};
-use crate::support::app::TestApp;
+use crate::{support::app::TestApp, swaps::settle_with};
 
 const ONE: &[(&str, &str)] = &[("sip.contoso.com", "contoso.com")];
 const OTHER: &[(&str, &str)] = &[("sip.fabrikam.com", "fabrikam.com")];
@@ -80,6 +80,22 @@ async fn a_request_is_live_where_its_routes_are_loaded() {
     assert!(feed.body.contains("<title>Live</title>"), "{}", feed.body);
     // What was in force before there was a gateway is live too, without an event.
     assert_eq!(shown(&portal, &early).await, "2/2");
+}
+
+#[tokio::test]
+async fn what_stays_in_force_is_told_as_live_when_a_domain_has_moved_away() {
+    let portal = TestApp::new().await;
+    let gateway = Gateway::add(&portal, "gw1").await;
+    let two = [("sip.contoso.com", "contoso.com it.contoso.com")];
+    let reference = provision(&portal, &two).await;
+    let taker = portal.store_one(&[("sip.new.com", "contoso.com")]).await;
+    settle_with(&portal, &[(&taker, "contoso.com")]).await;
+    publish(&portal).await;
+    gateway.load(&portal).await;
+    assert_eq!(shown(&portal, &reference).await, "1/1");
+    let taker = portal.store_one(&[("sip.new.com", "it.contoso.com")]).await;
+    settle_with(&portal, &[(&taker, "it.contoso.com")]).await;
+    assert_eq!(shown(&portal, &reference).await, "", "nothing is left");
 }
 
 #[tokio::test]
