@@ -22,7 +22,7 @@ use super::{
 use crate::{
     db,
     error::{Error, FailedTry, Problem},
-    web::Plain,
+    web::{Plain, accept::takes_gzip},
 };
 
 /// The longest time that a gateway may wait for news.
@@ -257,19 +257,6 @@ fn asked_wait(headers: &HeaderMap) -> Option<u64> {
     Some(wait.min(LONGEST_WAIT))
 }
 
-/// Whether the client takes gzip.
-fn takes_gzip(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(header::ACCEPT_ENCODING).iter();
-    let mut codings = values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|coding| coding.split_once(';').unwrap_or((coding, "")));
-    codings.any(|(name, weight)| {
-        let refused = matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000");
-        name.trim().eq_ignore_ascii_case("gzip") && !refused
-    })
-}
-
 /// Says what the bytes of the answer amount to (RFC 9530).
 fn put_digest(response: &mut Response, digest: String) {
     if let Ok(digest) = HeaderValue::try_from(digest) {
@@ -312,9 +299,6 @@ mod tests {
         assert_eq!(has("\"0123456789abcdef.7\""), Some(7));
         assert_eq!(has("\"x\", W/\"0123456789abcdef.8\""), Some(8));
         assert_eq!(has("*"), None);
-        let gzip = |value| takes_gzip(&headers("accept-encoding", value));
-        assert!(gzip("br, gzip;q=0.5") && gzip("GZIP"));
-        assert!(!gzip("gzip;q=0") && !gzip("br") && !gzip(""));
         let token = GatewayToken::random();
         let came = |value: String| brought(&headers("authorization", &value)).is_some();
         assert!(came(format!("Bearer {}", token.reveal())));

@@ -99,7 +99,7 @@ pub(crate) async fn sign_in(
     Client(network): Client,
     Fields(form): Fields<SignInForm>,
 ) -> Result<Response, Error> {
-    let opened = open(&site, &pool, network, &form).await?;
+    let opened = open(&site, &pool, network, &form, earlier).await?;
     let Some(token) = opened else {
         return sign_in_page(
             &site,
@@ -109,10 +109,6 @@ pub(crate) async fn sign_in(
             Some(NOT_OPENED),
         );
     };
-    // The browser loses its earlier session, so that session is ended.
-    if let Some(earlier) = earlier {
-        sessions::end(&pool, &earlier.token).await?;
-    }
     let cookie = session::COOKIE.set(&site, None, token.reveal()).to_string();
     Ok((
         AppendHeaders([(header::SET_COOKIE, cookie)]),
@@ -121,19 +117,23 @@ pub(crate) async fn sign_in(
         .into_response())
 }
 
-/// A new session of the service that number and key open together; `None`: they open none.
+/// A new session of the service that number and key open together, in place of the browser's earlier
+/// one, which ends; `None`: they open none.
 async fn open(
     site: &Site,
     pool: &PgPool,
     network: Network,
     form: &SignInForm,
+    earlier: Option<SignedIn>,
 ) -> Result<Option<SessionToken>, Error> {
     let success = site.throttle.sign_ins.take(network)?;
     let number = AgreementNumber::parse_to_find(&form.number).ok();
     let key = ManagementKey::parse(&form.management_key);
     let opened = sessions::open(pool, number.as_ref(), key.as_ref()).await?;
-    if opened.is_none() {
-        success.give_back();
+    match (opened, earlier) {
+        (None, _) => success.give_back(),
+        (Some(_), Some(earlier)) => sessions::end(pool, &earlier.token).await?,
+        (Some(_), None) => {}
     }
     Ok(opened)
 }

@@ -23,6 +23,8 @@ use axum::{
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
+use super::accept;
+
 /// Bytes of SHA-256 in an address: 48 bits tell two versions of a file apart.
 const HASH_BYTES: usize = 6;
 
@@ -156,21 +158,9 @@ impl Coding {
     ///
     /// A client that accepts none of ours gets the uncompressed bytes, which is better than a 406.
     pub(super) fn preferred(headers: &HeaderMap) -> Self {
-        let accepted: Vec<(&str, u16)> = headers
-            .get_all(ACCEPT_ENCODING)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .map(weighted)
-            .collect();
-        let weight = |name: &str| {
-            let said = |wanted: &str| {
-                accepted
-                    .iter()
-                    .find(|(coding, _)| coding.eq_ignore_ascii_case(wanted))
-                    .map(|(_, weight)| *weight)
-            };
-            said(name).or_else(|| said("*"))
+        let weight = |name| {
+            accept::weight_of(headers, ACCEPT_ENCODING, name)
+                .or_else(|| accept::weight_of(headers, ACCEPT_ENCODING, "*"))
         };
         Self::ALL
             .into_iter()
@@ -182,30 +172,6 @@ impl Coding {
             })
             .max()
             .map_or(Self::Identity, |(_, coding)| coding)
-    }
-}
-
-/// Parses an item of a header with a weight: `gzip;q=0.5` is `("gzip", 500)`. A weight that cannot
-/// be parsed counts as missing.
-pub(super) fn weighted(item: &str) -> (&str, u16) {
-    let mut parts = item.split(';').map(str::trim);
-    let coding = parts.next().unwrap_or_default();
-    let weight = parts
-        .find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")))
-        .and_then(thousandths)
-        .unwrap_or(1000);
-    (coding, weight)
-}
-
-/// `0.5` is 500; at most three digits after the point, at most 1.
-fn thousandths(text: &str) -> Option<u16> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let digits = fraction.len() <= 3 && fraction.bytes().all(|byte| byte.is_ascii_digit());
-    let fraction: u16 = format!("{fraction:0<3}").parse().ok().filter(|_| digits)?;
-    match whole {
-        "0" => Some(fraction),
-        "1" if fraction == 0 => Some(1000),
-        _ => None,
     }
 }
 

@@ -153,7 +153,7 @@ pub(crate) async fn send_edit(
     if !tried {
         return asked(form, SIGNED_OUT);
     }
-    let token = match open(&flow.site, &pool, flow.network, &keys).await {
+    let token = match open(&flow.site, &pool, flow.network, &keys, signed_in).await {
         Ok(Some(token)) => token,
         Ok(None) => return asked(form, NOT_OPENED),
         Err(Error::TooMany(too_many)) => {
@@ -161,10 +161,6 @@ pub(crate) async fn send_edit(
         }
         Err(error) => return Err(error),
     };
-    // The browser loses its earlier session, so that session is ended.
-    if let Some(earlier) = signed_in {
-        sessions::end(&pool, &earlier.token).await?;
-    }
     let Some(service) = sessions::live(&pool, &token).await? else {
         return asked(form, SIGNED_OUT);
     };
