@@ -1705,6 +1705,7 @@ CREATE TABLE service (
     number text NOT NULL COLLATE pg_catalog."C",
     token text NOT NULL COLLATE pg_catalog."C",
     key_hash digest NOT NULL,
+    watch_hash digest,
     CONSTRAINT service_number CHECK ((number ~ '^[A-Z0-9]{1,32}$'::text)),
     CONSTRAINT service_number_no_name CHECK (((number ~ '[0-9]'::text) AND (number !~ '[A-Z]{5}'::text))),
     CONSTRAINT service_programme CHECK ((programme = ANY (ARRAY['volume_licensing'::text, 'partner_network'::text, 'service_provider'::text, 'high_volume'::text]))),
@@ -1725,6 +1726,8 @@ COMMENT ON COLUMN service.number IS 'normalised agreement number: identifies, ne
 COMMENT ON COLUMN service.token IS 'public token that a TXT record names to give a domain to this service, 80 random bits in Crockford base32';
 
 COMMENT ON COLUMN service.key_hash IS 'SHA-256 of the management key';
+
+COMMENT ON COLUMN service.watch_hash IS 'SHA-256 of the secret in the address of its feed and calendar; null: there is none';
 
 CREATE TABLE session (
     token_hash digest NOT NULL,
@@ -2038,6 +2041,8 @@ CREATE INDEX route_of_service ON route USING btree (service_id);
 CREATE INDEX service_number_to_mask ON service USING btree (id) WHERE ((number !~ '[0-9]'::text) OR (number ~ '[A-Z]{5}'::text));
 
 CREATE INDEX service_opened_by ON service USING btree (number, substr((key_hash)::bytea, 1, 8));
+
+CREATE UNIQUE INDEX service_watched_by ON service USING btree (watch_hash) WHERE (watch_hash IS NOT NULL);
 
 CREATE INDEX session_of_service ON session USING btree (service_id);
 

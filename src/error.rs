@@ -55,6 +55,9 @@ pub enum Error {
     /// There is no such service.
     #[error("no such service")]
     NoService,
+    /// No service has a feed or a calendar with this secret.
+    #[error("no such feed or calendar")]
+    NoWatch,
     /// Too many passwords wait to be hashed.
     #[error("too many passwords wait to be hashed")]
     Crowded,
@@ -378,6 +381,15 @@ impl From<Error> for Problem {
                 problem.way = Some(("/staff/requests", "Find a request"));
                 problem
             }
+            Error::NoWatch => {
+                let mut problem = Self::new(
+                    StatusCode::NOT_FOUND,
+                    "There is no feed or calendar at this address",
+                    "The address was withdrawn, or replaced by a new one. Whoever is signed in to the service can make a new one.",
+                );
+                problem.way = Some(("/service/watch", "Feed and calendar of a service"));
+                problem
+            }
             Error::Crowded => {
                 let mut problem = Self::of(StatusCode::SERVICE_UNAVAILABLE);
                 problem.title = "Too many are signing in at this moment";
@@ -430,7 +442,7 @@ impl IntoResponse for Error {
             return Redirect::permanent(&address).into_response();
         }
         // A client that asks for something that does not exist may be guessing.
-        let failed = matches!(self, Error::NoRequest | Error::SetUpOver);
+        let failed = matches!(self, Error::NoRequest | Error::NoWatch | Error::SetUpOver);
         let mut response = Problem::from(self).into_response();
         if failed {
             response.extensions_mut().insert(FailedTry);

@@ -1,5 +1,7 @@
 //! Reads a service, and replaces its management key.
 
+pub mod watch;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
@@ -43,6 +45,8 @@ pub struct Service {
     pub risks: Vec<Finding>,
     /// Where the users are homed, according to the last request.
     pub deployment: Option<Deployment>,
+    /// SHA-256 of the secret of its feed and calendar; `None`: there are none.
+    pub watch_hash: Option<Vec<u8>>,
     /// The database's time when this was read.
     pub now: DateTime<Utc>,
 }
@@ -90,6 +94,7 @@ pub async fn look_up(pool: &PgPool, id: ServiceId) -> Result<Service, db::Error>
         lost: row.lost,
         risks: row.risks.0,
         deployment: row.deployment,
+        watch_hash: row.watch_hash,
         now: row.now,
     })
 }

@@ -96,6 +96,8 @@ pub struct HubPage<'a> {
     pub risks_of: String,
     /// All requests, newest first.
     pub requests: Vec<Line>,
+    /// Whether it has a feed and a calendar.
+    pub is_watched: bool,
 }
 
 /// `GET /service/edit`, and again whenever the form has to be shown with what was typed.
@@ -220,6 +222,21 @@ pub struct KeyPage<'a> {
     pub key: Option<String>,
     /// The number of the agreement.
     pub number: String,
+    /// Whether the service has a feed and a calendar.
+    pub is_watched: bool,
     /// Why no new key was made.
     pub problems: Vec<Problem>,
+}
+
+/// `GET /service/watch`: the feed and the calendar of the service.
+#[derive(Clone, Debug, Template)]
+#[template(path = "service/watch.html")]
+pub struct WatchPage<'a> {
+    /// The frame of the page.
+    pub shell: Shell<'a>,
+    /// The addresses of feed and calendar; `None` before they are made and when they are no longer
+    /// shown.
+    pub addresses: Option<(String, String)>,
+    /// Whether the service has a feed and a calendar.
+    pub is_watched: bool,
 }
