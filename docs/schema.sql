@@ -252,7 +252,7 @@ END $$;
 
 COMMENT ON FUNCTION pic_check_again(id bigint, not_within interval) IS 'makes a request due now, pending or in force, and says whether it did: not when it was looked at within the interval, nor when it has ended';
 
-CREATE FUNCTION pic_correct(of_service bigint, of_reference text, to_deployment text, edges text[], domain_edges smallint[], domains text[]) RETURNS boolean
+CREATE FUNCTION pic_correct(of_service bigint, of_reference text, to_number text, to_deployment text, edges text[], domain_edges smallint[], domains text[]) RETURNS boolean
     LANGUAGE plpgsql
     AS $$
 DECLARE
@@ -267,6 +267,8 @@ BEGIN
         RETURN false;
     END IF;
     UPDATE request SET deployment = to_deployment WHERE id = corrected;
+    UPDATE service SET number = to_number
+    WHERE id = of_service AND number <> to_number AND EXISTS (SELECT FROM request WHERE id = corrected AND kind = 'initiate');
     DELETE FROM finding WHERE request_id = corrected;
     DELETE FROM check_progress WHERE request_id = corrected;
     DELETE FROM request_route WHERE request_id = corrected;
@@ -281,7 +283,7 @@ BEGIN
     RETURN true;
 END $$;
 
-COMMENT ON FUNCTION pic_correct(of_service bigint, of_reference text, to_deployment text, edges text[], domain_edges smallint[], domains text[]) IS 'gives a pending request of the service other routes and has it checked from the beginning, and says whether it did: not when it has ended, nor a cancel';
+COMMENT ON FUNCTION pic_correct(of_service bigint, of_reference text, to_number text, to_deployment text, edges text[], domain_edges smallint[], domains text[]) IS 'gives a pending request of the service, and where it is the first the service a number (null: it stays), other routes and has it checked from the beginning, and says whether it did: not when it has ended, nor a cancel';
 
 CREATE FUNCTION pic_now() RETURNS timestamp with time zone
     LANGUAGE sql STABLE PARALLEL SAFE

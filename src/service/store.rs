@@ -100,7 +100,7 @@ pub async fn look_up(pool: &PgPool, id: ServiceId) -> Result<Service, db::Error>
 }
 
 /// Gives the pending request `reference` of `service` other routes, in place, and has it checked from
-/// the beginning; `false`: it has ended.
+/// the beginning; `false`: it has ended. `number`: the service's, which its first request corrects.
 ///
 /// # Errors
 ///
@@ -109,6 +109,7 @@ pub async fn correct(
     pool: &PgPool,
     service: ServiceId,
     reference: Reference,
+    number: Option<&AgreementNumber>,
     deployment: Deployment,
     routes: &[EdgeRoutes],
 ) -> Result<bool, db::Error> {
@@ -121,9 +122,10 @@ pub async fn correct(
         }
     }
     let done = sqlx::query_scalar!(
-        r#"SELECT pic_correct($1, $2, $3, $4::text[], $5::smallint[], $6::text[]) AS "done!""#,
+        r#"SELECT pic_correct($1, $2, $3, $4, $5::text[], $6::smallint[], $7::text[]) AS "done!""#,
         service.0,
         reference as _,
+        number as _,
         deployment as _,
         &edges as _,
         &places,

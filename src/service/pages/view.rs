@@ -122,6 +122,10 @@ pub struct EditPage<'a> {
     pub pending: Option<String>,
     /// The reference of the pending request that is corrected; empty for an update.
     pub corrects: String,
+    /// `corrected_number`, where the first request is corrected.
+    pub corrected_number: Option<Field>,
+    /// What the programme calls its number.
+    pub number_label: &'static str,
     /// What was typed, as hidden fields.
     pub hidden: Vec<Hidden>,
 }
@@ -137,6 +141,7 @@ impl EditPage<'_> {
         self.general
             .iter()
             .cloned()
+            .chain(self.corrected_number.iter().flat_map(Field::problems))
             .chain(of_edges)
             .chain(self.deployment.problems())
             .collect()
@@ -154,7 +159,7 @@ pub struct ChangeLine {
     pub tag: &'static str,
     /// The tone of the tag.
     pub tone: Tone,
-    /// The domain that changes.
+    /// The domain that changes, or the new agreement number.
     pub domain: String,
     /// What happens to the domain.
     pub text: String,

@@ -135,6 +135,7 @@ impl Places<'_> {
             ("submission_id", &id),
             ("confirm_edge_change", "on"),
             ("corrects", ""),
+            ("corrected_number", "1234567"),
             ("number", "1234567"),
             ("management_key", ""),
             ("action", "submit"),
