@@ -100,6 +100,8 @@ impl Block {
     pub(super) fn add(blocks: &mut Vec<Self>, lines: Vec<Line>) {
         for line in lines {
             match blocks.iter_mut().find(|it| it.label == line.label) {
+                // Names in one zone have some lines in common.
+                Some(block) if block.lines.lines().any(|it| it == line.line) => {}
                 Some(block) => {
                     block.lines.push('\n');
                     block.lines.push_str(&line.line);
@@ -328,15 +330,17 @@ impl Findings {
 
     /// What the list of findings that need no action is called.
     fn quiet_title(&self) -> String {
-        let number = self.quiet.len();
-        if self.quiet.iter().all(|it| it.severity == Severity::Ok) {
-            return count(number, "check passed", "checks passed");
-        }
-        count(
-            number,
-            "check that needs nothing from you",
-            "checks that need nothing from you",
-        )
+        let fine = self.quiet.iter().filter(|it| it.severity == Severity::Ok);
+        let passed = fine.count();
+        let skipped = self.quiet.len() - passed;
+        let passed = (passed > 0).then(|| count(passed, "check passed", "checks passed"));
+        let skipped =
+            (skipped > 0).then(|| count(skipped, "check not done yet", "checks not done yet"));
+        passed
+            .into_iter()
+            .chain(skipped)
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     /// Whether there is nothing to show.
@@ -422,6 +426,18 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_two_names_of_a_zone_have_in_common_is_there_once() {
+        let both = ["d00.example", "sip.d00.example"];
+        let told = told(&both.map(|name| of(Code::ResolverUnreachable, name)));
+        let [group] = told.groups.as_slice() else {
+            panic!("one card: {told:?}");
+        };
+        let lines = group.lines.iter().flat_map(|it| it.lines.lines());
+        let of_zone = lines.filter(|line| line.ends_with("'d00.example' -Type NS"));
+        assert_eq!(of_zone.count(), 1, "{:?}", group.lines);
+    }
+
+    #[test]
     fn all_is_well_when_everything_was_looked_at() {
         let fine = [
             of(Code::Srv, "d00.example"),
@@ -435,6 +451,10 @@ mod tests {
             Code::EdgeNoAddress,
         )];
         assert_eq!(told(&skipped).summary(), "");
+        assert_eq!(told(&skipped).quiet_title(), "1 check not done yet");
+        let both = [fine.as_slice(), &skipped].concat();
+        let both = told(&both).quiet_title();
+        assert_eq!(both, "2 checks passed, 1 check not done yet");
         assert!(told(&[]).is_empty());
         let teller = Teller::new("Skype", Mode::Enforce, &[]);
         let report = Report {
