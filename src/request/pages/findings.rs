@@ -328,6 +328,13 @@ impl Findings {
         format!("{}.", told.join(", "))
     }
 
+    /// Whether something has to be fixed.
+    pub(crate) fn has_problems(&self) -> bool {
+        self.groups
+            .iter()
+            .any(|it| it.severity == Severity::Blocking)
+    }
+
     /// What the list of findings that need no action is called.
     fn quiet_title(&self) -> String {
         let fine = self.quiet.iter().filter(|it| it.severity == Severity::Ok);
@@ -456,6 +463,8 @@ mod tests {
         let both = told(&both).quiet_title();
         assert_eq!(both, "2 checks passed, 1 check not done yet");
         assert!(told(&[]).is_empty());
+        let warned = [of(Code::SrvSuffix, "d00.example")];
+        assert!(!told(&warned).has_problems());
         let teller = Teller::new("Skype", Mode::Enforce, &[]);
         let report = Report {
             findings: fine.into(),

@@ -129,6 +129,8 @@ impl News {
         let now = self.now();
         let token = &self.watched.token;
         let events = self.watched.events.iter();
+        // That a later request replaced it leads to another feed, and this one goes on.
+        let events = events.filter(|(.., it)| it.code != EventCode::Superseded);
         let events = events.map(|(of, kind, it)| feed::Entry::of(it, (*of, *kind), site, now));
         let endings = self.endings().flat_map(|ending| {
             let entry = |(days, at): (i64, DateTime<Utc>)| feed::Entry {
@@ -194,7 +196,23 @@ impl News {
                 LOOK_AT,
             )
         }));
+        if entries.is_empty() {
+            entries.push(self.nothing());
+        }
         ical::calendar(&self.title(), &entries)
+    }
+
+    /// That nothing is in force: a calendar without an entry is none (RFC 5545, 3.6).
+    fn nothing(&self) -> ical::Entry {
+        let last = self.watched.events.first();
+        let day = last.map_or(self.watched.created_at, |(.., event)| event.latest());
+        let days = When::Days(day.date_naive(), day.date_naive());
+        let text = "There is nothing to watch. The service’s own page shows its requests";
+        ical::Entry {
+            reminds: false,
+            page: self.hub.clone(),
+            ..self.entry("nothing", days, self.title(), text)
+        }
     }
 
     /// What is wrong with the service now, from the day on which it began until today.
