@@ -269,8 +269,9 @@ async fn its_disk_is_full() {
     let settings = [("DATABASE_URL", &*scene.proxy.url(&scene.database))];
     let doctor = command(&program(), &settings).arg("doctor").output().await;
     let doctor = doctor.unwrap();
-    let said = String::from_utf8(doctor.stderr).unwrap();
+    let said = String::from_utf8([doctor.stdout, doctor.stderr].concat()).unwrap();
     assert!(!doctor.status.success(), "{said}");
+    assert!(said.contains("wrong    database "), "{said}");
     assert!(said.contains("53100 (the server's disk is full)"), "{said}");
     fs::remove_file(ballast).unwrap();
     scene.is_back("a full disk").await;
