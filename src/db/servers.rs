@@ -2,15 +2,15 @@
 //! writes.
 //!
 //! The server that took writes last is tried first. As soon as it fails, or after [`HEAD_START`] without
-//! an answer, all others are tried at the same time, each within [`EACH`], and the first that takes
-//! writes is used. So neither a server that is gone nor one that is silent delays the others, and a
+//! an answer, all others are tried at the same time, each within [`EACH`] ([`SILENT`] if it did not
+//! answer last time), and the first that takes writes is used. So neither a server that is gone nor one that is silent delays the others, and a
 //! standby is used as soon as it is promoted.
 
 use std::{
     fmt, io,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -25,6 +25,8 @@ use super::error::NoneTakesWrites;
 const HEAD_START: Duration = Duration::from_millis(250);
 /// How long one server may take to accept a connection.
 const EACH: Duration = Duration::from_secs(3);
+/// The same for a server that did not answer last time.
+const SILENT: Duration = Duration::from_secs(1);
 
 /// A row where the server takes no writes. As a simple query, which takes one round trip.
 const READS_ONLY: &str =
@@ -35,6 +37,8 @@ const READS_ONLY: &str =
 pub struct Servers {
     each: Arc<[PgConnectOptions]>,
     last: Arc<AtomicUsize>,
+    /// Which servers have not answered since they were last tried.
+    silent: Arc<[AtomicBool]>,
 }
 
 impl From<PgConnectOptions> for Servers {
@@ -46,6 +50,7 @@ impl From<PgConnectOptions> for Servers {
 impl From<Vec<PgConnectOptions>> for Servers {
     fn from(each: Vec<PgConnectOptions>) -> Self {
         Self {
+            silent: each.iter().map(|_| AtomicBool::new(false)).collect(),
             each: each.into(),
             last: Arc::default(),
         }
@@ -119,8 +124,16 @@ impl Servers {
             }
             Ok((at, connection))
         };
-        let attempt = timeout(EACH, Box::pin(attempt)).await;
-        attempt.unwrap_or_else(|_| Err(no_answer()))
+        let limit = if self.silent[at].swap(true, Relaxed) {
+            SILENT
+        } else {
+            EACH
+        };
+        let Ok(answer) = timeout(limit, Box::pin(attempt)).await else {
+            return Err(no_answer());
+        };
+        self.silent[at].store(false, Relaxed);
+        answer
     }
 }
 
