@@ -210,14 +210,14 @@ mod tests {
             json_of(&srv, "Cloudflare"),
             json!({ "type": "SRV", "name": srv_name, "ttl": 3600, "data": srv_data })
         );
-        let text = "\"pic-service=TOKEN\"";
+        let token = "\"pic-service=TOKEN\"";
         assert_eq!(
             json_of(&txt, "Cloudflare"),
-            json!({ "type": "TXT", "name": txt_name, "ttl": 300, "content": text })
+            json!({ "type": "TXT", "name": txt_name, "ttl": 300, "content": token })
         );
         for (record, name, ttl, kind, value) in [
             (&srv, srv_name, 3600, "SRV", "0 0 5061 sip.contoso.com."),
-            (&txt, txt_name, 300, "TXT", text),
+            (&txt, txt_name, 300, "TXT", token),
         ] {
             let set = json!({
                 "Name": format!("{name}."), "Type": kind, "TTL": ttl,

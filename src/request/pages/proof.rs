@@ -119,7 +119,7 @@ pub struct Records {
     /// All of the records as zone lines and commands.
     pub blocks: Vec<Block>,
     /// All of the records.
-    pub records: Vec<Record>,
+    pub all: Vec<Record>,
 }
 
 impl Records {
@@ -154,7 +154,7 @@ impl Records {
             names: names.join("\n"),
             value: record_value(token),
             blocks,
-            records: domains.iter().map(|it| Record::proof(it, token)).collect(),
+            all: domains.iter().map(|it| Record::proof(it, token)).collect(),
         })
     }
 
@@ -163,7 +163,7 @@ impl Records {
         if self.count > Self::BY_FIELD {
             return &[];
         }
-        &self.records
+        &self.all
     }
 
     /// Whether the names are folded.
