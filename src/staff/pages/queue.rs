@@ -7,7 +7,7 @@ use axum::{
     body::Body,
     extract::{Query, State, rejection::QueryRejection},
     http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse as _, Response},
+    response::{IntoResponse as _, Redirect, Response},
 };
 use chrono::SecondsFormat;
 use futures_util::stream;
@@ -15,7 +15,7 @@ use futures_util::stream;
 use super::{
     desk,
     session::Reader,
-    view::{Choices, QueueLine, QueuePage, StateTab, Tab},
+    view::{About, Choices, QueueLine, QueuePage, StateTab, Tab},
 };
 use crate::staff::pages::words::{self, Said};
 use crate::{
@@ -24,12 +24,13 @@ use crate::{
     db::PgPool,
     error::Error,
     readiness::{Code, Severity},
-    request::{State as Stored, wording},
+    request::{State as Stored, pages::domain_of, summary::store as summary, wording},
     staff::{
         case::store as desk_store,
         queue::{
             self, Age, Filter, StateFilter,
-            store::{self, Counts, Export, MOST_COUNTED, MOST_FOUND, MOST_LOOKED_AT, Row},
+            search::Search,
+            store::{self, Counts, Export, MOST_COUNTED, MOST_FOUND, MOST_LOOKED_AT, Names, Row},
         },
     },
     web::{
@@ -59,12 +60,18 @@ pub(crate) async fn queue(
 ) -> Result<Response, Error> {
     let (query, filter) = read(query)?;
     let (pool, clocks) = (&pool, &site.clocks);
+    let whole = filter.search.as_ref().and_then(Search::whole_reference);
+    if let Some(reference) = whole
+        && summary::find(pool, reference).await?.is_some()
+    {
+        return Ok(Redirect::to(&format!("/staff/requests/{reference}")).into_response());
+    }
     let found = store::page(pool, &filter, clocks.promise).await?;
     let counts = store::counts(pool, clocks.promise).await?;
     let taken_for = match &filter.search {
         None => String::new(),
         Some(search) if search.is_nothing() => {
-            "That is neither a number, a reference nor a name. Type an agreement number, the beginning of a reference, a domain or an Access Edge FQDN.".to_owned()
+            "That is neither a number, a reference nor a name. Type an agreement number, a reference, a domain or an Access Edge, or the beginning of one.".to_owned()
         }
         Some(search) => format!("Taken for {}.", search.words().join(", or ")),
     };
@@ -215,6 +222,25 @@ fn choices(query: &queue::Query) -> Choices {
     }
 }
 
+impl About {
+    /// The names of a line.
+    fn of(row: &Row) -> Self {
+        let more = |all: i64| {
+            if all > 1 {
+                format!("+{}", all - 1)
+            } else {
+                String::new()
+            }
+        };
+        Self {
+            domain: row.domain.as_ref().map(domain_of),
+            more_domains: more(row.domains),
+            edge: row.edge.as_ref().map_or(String::new(), ToString::to_string),
+            more_edges: more(row.edges),
+        }
+    }
+}
+
 fn line(row: &Row, clocks: &Clocks) -> QueueLine {
     let said = Said::of(&row.facts, clocks, row.now);
     QueueLine {
@@ -231,12 +257,12 @@ fn line(row: &Row, clocks: &Clocks) -> QueueLine {
         worst_code: row.worst.map_or("", Code::as_str),
         programme: words::programme(row.programme),
         number: row.number.to_string(),
-        domains: row.domains,
+        about: About::of(row),
     }
 }
 
 /// The first line of the file.
-const HEADINGS: &str = "reference,kind,state,reason,standing,whose_turn,programme,agreement_number,domains,submitted_at,ended_at,worst_finding\r\n";
+const HEADINGS: &str = "reference,kind,state,reason,standing,whose_turn,programme,agreement_number,domains,submitted_at,ended_at,worst_finding,access_edges,sip_domains\r\n";
 
 /// `GET /staff/requests.csv`: all requests of the filter, streamed: a million lines take no more
 /// memory than a few hundred.
@@ -258,7 +284,10 @@ pub(crate) async fn export(
         // On a database error the connection is cut: half a file must not look complete.
         let rows = parts.next(&pool).await?;
         Ok::<_, crate::db::Error>(rows.map(|rows| {
-            let text = rows.iter().map(|row| csv(row, &clocks)).collect();
+            let text = rows
+                .iter()
+                .map(|(row, names)| csv(row, names, &clocks))
+                .collect();
             (text, (pool, parts, ready))
         }))
     });
@@ -275,7 +304,7 @@ pub(crate) async fn export(
     Ok((headers, Body::from_stream(body)).into_response())
 }
 
-fn csv(row: &Row, clocks: &Clocks) -> String {
+fn csv(row: &Row, names: &Names, clocks: &Clocks) -> String {
     let time = |at: chrono::DateTime<chrono::Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
     let said = Said::of(&row.facts, clocks, row.now);
     let (reason, ended) = match row.facts.state {
@@ -296,6 +325,8 @@ fn csv(row: &Row, clocks: &Clocks) -> String {
         time(row.facts.submitted_at),
         ended,
         row.worst.map_or("", Code::as_str).into(),
+        names.edges.clone(),
+        names.domains.clone(),
     ];
     let mut line = String::new();
     for (place, text) in cells.iter().enumerate() {

@@ -5,7 +5,7 @@ use askama::Template;
 use crate::{
     request::pages::findings::Group,
     web::{
-        parts::{Choice, EdgeText, Field, Problem, Tone, When},
+        parts::{Choice, Domain, EdgeText, Field, Problem, Tone, When},
         shell::Shell,
     },
 };
@@ -170,8 +170,21 @@ pub struct QueueLine {
     pub programme: &'static str,
     /// The agreement number.
     pub number: String,
-    /// How many SIP domains it wants.
-    pub domains: i64,
+    /// Whom it is about.
+    pub about: About,
+}
+
+/// The names by which staff know whom a request is about.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// The first SIP domain; `None`: nothing is known any more.
+    pub domain: Option<Domain>,
+    /// How many more there are, as `+2`, or empty.
+    pub more_domains: String,
+    /// The first Access Edge, or empty.
+    pub edge: String,
+    /// How many more there are, as `+2`, or empty.
+    pub more_edges: String,
 }
 
 /// `GET /staff/requests`.

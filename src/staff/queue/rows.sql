@@ -19,9 +19,22 @@ WITH picked AS (
 SELECT p.id AS "id!", p.reference AS "reference!: Reference",
        ROW(ROW(p.state, p.reason, p.ended_at), p.kind, p.submitted_at, p.blocked, p.superseded, p.lost, p.holds) AS "facts!: Facts",
        p.programme AS "programme!: Programme", p.number AS "number!: AgreementNumber",
-       (SELECT count(*) FROM request_route d WHERE d.request_id = p.id) AS "domains!",
+       n.about AS "about!", f.sip_domain AS "domain?: SipDomain", f.access_edge AS "edge?: AccessEdge",
+       c.domains AS "domains!", c.edges AS "edges!",
        (SELECT f.code FROM finding f WHERE f.request_id = p.id AND f.severity NOT IN ('ok', 'skipped')
         ORDER BY array_position(ARRAY['blocking', 'unknown', 'warning'], f.severity), f.code, f.subject LIMIT 1) AS "worst: Code",
        pic_now() AS "now!"
 FROM picked p
+-- A cancel has no names of its own: it is about those of the request that was provisioned before it.
+CROSS JOIN LATERAL (
+    SELECT CASE p.kind WHEN 'cancel' THEN coalesce((
+        SELECT max(o.id) FROM pic_requests_of(p.service_id) o
+        WHERE o.id < p.id AND o.kind <> 'cancel' AND o.state = 'provisioned'), p.id) ELSE p.id END AS about
+) n
+LEFT JOIN LATERAL (
+    SELECT d.sip_domain, d.access_edge FROM request_route d WHERE d.request_id = n.about ORDER BY d.edge, d.place LIMIT 1
+) f ON true
+CROSS JOIN LATERAL (
+    SELECT count(*) AS domains, count(*) FILTER (WHERE d.place = 1) AS edges FROM request_route d WHERE d.request_id = n.about
+) c
 ORDER BY p.place

@@ -1,16 +1,23 @@
 //! Reads the queue, a page at a time.
 
+mod export;
+mod found;
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::{Filter, StateFilter, search::Search};
+use super::{Filter, StateFilter};
 use crate::{
     agreement::{AgreementNumber, Programme},
     db::{self, PgPool, interval},
+    names::{AccessEdge, SipDomain},
     readiness::Code,
     request::{Facts, reference::Reference},
 };
+
+pub use self::export::{Export, Names};
+use self::found::find;
 
 /// Lines on a page.
 pub const PAGE: usize = 50;
@@ -20,6 +27,9 @@ const WINDOW: usize = 500;
 pub const MOST_LOOKED_AT: usize = 10_000;
 /// The most requests that a search may find.
 pub const MOST_FOUND: usize = 5_000;
+/// How many names are looked through for the beginning of a label: the newest, and as many of
+/// requests in progress.
+pub const NAMES_LOOKED_AT: usize = 20_000;
 /// Counting stops at this number, which is shown as "more than".
 pub const MOST_COUNTED: usize = 10_000;
 
@@ -36,8 +46,16 @@ pub struct Row {
     pub programme: Programme,
     /// The agreement number.
     pub number: AgreementNumber,
-    /// How many SIP domains it wants.
+    /// The request whose names these are: of a cancel the one that was provisioned before it.
+    about: i64,
+    /// The first SIP domain that it is about.
+    pub domain: Option<SipDomain>,
+    /// The first Access Edge that it is about.
+    pub edge: Option<AccessEdge>,
+    /// How many SIP domains it is about.
     pub domains: i64,
+    /// How many Access Edges it is about.
+    pub edges: i64,
     /// The gravest of its findings, those that are fine or were skipped left out.
     pub worst: Option<Code>,
     /// The database's time when this was read.
@@ -88,48 +106,6 @@ pub async fn page(pool: &PgPool, filter: &Filter, promise: Duration) -> Result<P
     }
     page.unfinished = true;
     Ok(page)
-}
-
-/// All requests that match `filter`, read in parts.
-#[derive(Debug)]
-pub struct Export {
-    filter: Filter,
-    promise: Duration,
-    candidates: Candidates,
-}
-
-impl Export {
-    /// Begins before the first request.
-    ///
-    /// # Errors
-    ///
-    /// [`db::Error`] when the database is unreachable.
-    pub async fn begin(
-        pool: &PgPool,
-        filter: Filter,
-        promise: Duration,
-    ) -> Result<Self, db::Error> {
-        let candidates = Candidates::of(pool, &filter, promise).await?;
-        Ok(Self {
-            filter,
-            promise,
-            candidates,
-        })
-    }
-
-    /// The next lines, perhaps none; `None` at the end.
-    ///
-    /// # Errors
-    ///
-    /// [`db::Error`] when the database is unreachable or a row is invalid.
-    pub async fn next(&mut self, pool: &PgPool) -> Result<Option<Vec<Row>>, db::Error> {
-        let ids = self.candidates.next(pool).await?;
-        if ids.is_empty() {
-            return Ok(None);
-        }
-        let rows = rows(pool, &self.filter, self.promise, &ids, ids.len()).await?;
-        Ok(Some(rows))
-    }
 }
 
 /// Where the candidates come from: an index that has them in order.
@@ -315,32 +291,6 @@ async fn last_before(pool: &PgPool, least: Duration) -> Result<i64, db::Error> {
     .fetch_one(pool.retrying())
     .await?;
     Ok(beyond)
-}
-
-/// The requests that a search finds, newest first; at most [`MOST_FOUND`] plus one.
-async fn find(pool: &PgPool, search: &Search) -> Result<Vec<i64>, db::Error> {
-    let backwards = |name: &str| name.chars().rev().collect::<String>();
-    let reference = search.reference.as_ref().map_or("", |r| r.as_str());
-    let name = search.name.as_ref().map(|name| backwards(name.as_str()));
-    let name = name.unwrap_or_default();
-    // The first text after all that begin with it: no character of a reference comes after a tilde,
-    // and a slash comes after the dot.
-    let after = |text: &str, end: char| match text {
-        "" => String::new(),
-        text => format!("{text}{end}"),
-    };
-    let found = sqlx::query_file_scalar!(
-        "src/staff/queue/search.sql",
-        search.number.as_ref().map_or("", AgreementNumber::as_str),
-        reference,
-        after(reference, '~'),
-        name,
-        after(&name, '/'),
-        i64::try_from(MOST_FOUND + 1).unwrap_or(i64::MAX),
-    )
-    .fetch_all(pool.retrying())
-    .await?;
-    Ok(found)
 }
 
 /// Those of the candidates that match, `most` at most, in the candidates' order.

@@ -122,11 +122,14 @@ async fn no_filter_and_no_search_reads_a_whole_table() {
         statements.push((of_desk!("queue/rows.sql"), rows(filter)));
     }
     for search in [
-        "'1000100', '', '', '', '', 5001",
-        "'', 'PIC-7K3M', 'PIC-7K3M~', '', '', 5001",
-        "'', '', '', reverse('d77.example'), reverse('d77.example') || '/', 5001",
+        "'100010', '100010~', '', '', '', '', 5001",
+        "'', '', 'PIC-7K3M', 'PIC-7K3M~', '', '', 5001",
+        "'', '', '', '', reverse('d77.example'), reverse('d77.example') || '/', 5001",
     ] {
         statements.push((of_desk!("queue/search.sql"), search.to_owned()));
+    }
+    for piece in ["'d77', 5001, 20000", "'sip', 5001, 20000"] {
+        statements.push((of_desk!("queue/pieces.sql"), piece.to_owned()));
     }
     // The candidates' statements are in the store's source.
     let candidates: Vec<_> = store
