@@ -116,6 +116,7 @@ fn what_people_are_told_follows_from_state_clock_and_findings() {
                 state,
                 kind,
                 submitted_at: start,
+                turn_at: start,
                 blocked,
                 superseded,
                 moved_away: None,
@@ -135,12 +136,29 @@ fn what_people_are_told_follows_from_state_clock_and_findings() {
     );
     assert_eq!(
         told(pending, Update, true, false, hours(1)),
-        Standing::NeedsAction { overdue: false }
+        Standing::NeedsAction
     );
     assert_eq!(
         told(pending, Update, true, false, hours(49)),
-        Standing::NeedsAction { overdue: true }
+        Standing::NeedsAction,
+        "the administrator's time is not counted"
     );
+    let later = Facts {
+        state: pending,
+        kind: Initiate,
+        submitted_at: start,
+        turn_at: hours(100),
+        blocked: false,
+        superseded: false,
+        moved_away: None,
+    };
+    for (now, overdue) in [(hours(148), false), (hours(149), true)] {
+        assert_eq!(
+            Standing::of(&later, &clocks, now),
+            Standing::Checking { overdue },
+            "the promise counts from when it became the portal's turn"
+        );
+    }
     assert_eq!(
         told(provisioned, Initiate, false, false, hours(99)),
         Standing::InForce { at_risk: false }
@@ -170,6 +188,7 @@ fn what_people_are_told_follows_from_state_clock_and_findings() {
             state: provisioned,
             kind: Update,
             submitted_at: start,
+            turn_at: start,
             blocked: true,
             superseded,
             moved_away: Some(!holds),

@@ -52,12 +52,12 @@ pub(crate) async fn calendar(
 fn entry(site: &Site, request: &Request) -> String {
     let reference = request.reference;
     let page = address(site, reference);
-    let at = site.clocks.promised_by(request.submitted_at);
+    let at = request.facts().promised_by(&site.clocks);
     let until = at.checked_add_signed(LENGTH).unwrap_or(at);
     let standing = Standing::of(&request.facts(), &site.clocks, request.now);
     let is_pending = request.state.pending().is_some();
     let (summary, what) = match standing {
-        Standing::Checking { .. } | Standing::NeedsAction { .. } => (
+        Standing::Checking { .. } | Standing::NeedsAction => (
             format!("Check request {reference}"),
             "By now the request should be provisioned. Its page says whether it is, and what is missing if not",
         ),

@@ -197,7 +197,7 @@ async fn the_queue_is_paged_filtered_and_taken_along_whole() {
     let agent = signed_in(&portal, "anna", Role::Agent).await;
     let empty = portal.get_with("/staff/requests", &agent).await;
     assert!(
-        empty.body.contains("Nothing is in progress"),
+        empty.body.contains("Nothing is ours to act on"),
         "{}",
         empty.body
     );
@@ -212,6 +212,7 @@ async fn the_queue_is_paged_filtered_and_taken_along_whole() {
         .unwrap();
     for (query, expected) in [
         ("", &all[..]),
+        ("?state=pending", &all[..]),
         ("?overdue=on", &all[..120]),
         ("?age=2d", &all[..120]),
         ("?age=7d", &[]),

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Candidates, PAGE, Row, rows};
+use super::{PAGE, Row, candidates::Candidates, rows};
 use crate::{
     db::{self, PgPool},
     staff::queue::Filter,
