@@ -32,6 +32,7 @@ use crate::{
         },
         reference::Reference,
         store::Request,
+        wording,
     },
     staff::{
         REFUSALS, Role,
@@ -270,7 +271,8 @@ fn view<'a>(
         marks,
         to_mark: if is_agent { to_mark } else { Vec::new() },
         is_agent,
-        about: first_domain(request),
+        about: first_domain(&request.routes)
+            .unwrap_or_else(|| wording::kind(request.kind).to_owned()),
         number_label: request.programme.number_label(),
         number: request.number.to_string(),
         reference: request.reference.to_string(),

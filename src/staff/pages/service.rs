@@ -12,6 +12,7 @@ use super::{
     desk, map_forbidden,
     request::findings,
     session::{Agent, Reader, SignedIn},
+    told::first_domain,
     view::{HoldingLine, ServiceLine, ServicePage, Tab},
 };
 use crate::staff::pages::words;
@@ -155,6 +156,7 @@ async fn view<'a>(
         shell: site.shell(Section::Staff),
         desk: desk(signed_in, Tab::Requests),
         id: id.0,
+        about: first_domain(&service.routes),
         programme: service.programme.label(),
         number_label: service.programme.number_label(),
         number: service.number.to_string(),

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::{view::Happened, words};
 use crate::{
+    names::EdgeRoutes,
     request::{
         Actor, Deployment, Kind, Standing, State as Stored, live,
         pages::how_often,
@@ -18,14 +19,14 @@ use crate::{
     },
 };
 
-/// The first SIP domain of a request and how many more there are, or what it asks for.
-pub(super) fn first_domain(request: &Request) -> String {
-    let mut domains = request.routes.iter().flat_map(|edge| &edge.domains);
-    match (domains.next(), domains.count()) {
-        (None, _) => wording::kind(request.kind).to_owned(),
-        (Some(first), 0) => first.to_string(),
-        (Some(first), more) => format!("{first} +{more}"),
-    }
+/// The first SIP domain and how many more there are.
+pub(super) fn first_domain(routes: &[EdgeRoutes]) -> Option<String> {
+    let mut domains = routes.iter().flat_map(|edge| &edge.domains);
+    let first = domains.next()?;
+    Some(match domains.count() {
+        0 => first.to_string(),
+        more => format!("{first} +{more}"),
+    })
 }
 
 /// The facts about a request, each with its name.

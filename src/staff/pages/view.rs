@@ -184,6 +184,8 @@ pub struct ServicePage<'a> {
     pub desk: Desk,
     /// The id of the service.
     pub id: i64,
+    /// The first domain in force and how many more there are; `None`: nothing is in force.
+    pub about: Option<String>,
     /// The programme's name.
     pub programme: &'static str,
     /// What the programme calls its number.
