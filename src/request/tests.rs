@@ -143,22 +143,6 @@ fn what_people_are_told_follows_from_state_clock_and_findings() {
         Standing::NeedsAction,
         "the administrator's time is not counted"
     );
-    let later = Facts {
-        state: pending,
-        kind: Initiate,
-        submitted_at: start,
-        turn_at: hours(100),
-        blocked: false,
-        superseded: false,
-        moved_away: None,
-    };
-    for (now, overdue) in [(hours(148), false), (hours(149), true)] {
-        assert_eq!(
-            Standing::of(&later, &clocks, now),
-            Standing::Checking { overdue },
-            "the promise counts from when it became the portal's turn"
-        );
-    }
     assert_eq!(
         told(provisioned, Initiate, false, false, hours(99)),
         Standing::InForce { at_risk: false }
@@ -218,6 +202,31 @@ fn what_people_are_told_follows_from_state_clock_and_findings() {
         expiry: Duration::MAX,
     };
     assert_eq!(forever.promised_by(start), DateTime::<Utc>::MAX_UTC);
+}
+
+#[test]
+fn the_promise_counts_from_when_it_became_the_portals_turn() {
+    let start = DateTime::<Utc>::UNIX_EPOCH;
+    let hours = |n| start + TimeDelta::hours(n);
+    let clocks = Clocks {
+        promise: Duration::from_hours(48),
+        expiry: Duration::from_hours(30 * 24),
+    };
+    let later = Facts {
+        state: State::submitted(),
+        kind: Initiate,
+        submitted_at: start,
+        turn_at: hours(100),
+        blocked: false,
+        superseded: false,
+        moved_away: None,
+    };
+    for (now, overdue) in [(hours(148), false), (hours(149), true)] {
+        assert_eq!(
+            Standing::of(&later, &clocks, now),
+            Standing::Checking { overdue }
+        );
+    }
 }
 
 // ---- Routes -----------------------------------------------------------------------------------

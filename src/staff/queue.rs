@@ -104,6 +104,7 @@ pub struct Query {
 }
 
 /// Which requests are listed.
+#[expect(clippy::struct_excessive_bools, reason = "each is a filter of its own")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// What is searched for, if anything.

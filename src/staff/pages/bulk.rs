@@ -161,7 +161,7 @@ impl BulkPage<'_> {
 }
 
 /// What the actions need.
-pub(crate) struct Hands<'a> {
+struct Hands<'a> {
     pool: &'a PgPool,
     queue: &'a Queue,
     secret: &'a Secret,
@@ -250,9 +250,10 @@ pub(crate) async fn bulk(
         };
         let mut done = Vec::new();
         for row in rows {
-            match hands.act(deed, &row, &form.reason).await? {
-                true => done.push(row),
-                false => left_out.push(row),
+            if hands.act(deed, &row, &form.reason).await? {
+                done.push(row);
+            } else {
+                left_out.push(row);
             }
         }
         rows = done;

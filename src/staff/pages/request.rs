@@ -145,7 +145,7 @@ pub(crate) async fn refuse(
                 "Tick the box: a refused request cannot be taken up again",
             ));
         }
-        let form = Wrong {
+        let form = Refused {
             reason: &form.reason,
             wrong: &wrong,
             query: &query,
@@ -183,7 +183,7 @@ pub(crate) async fn withdraw(
             "confirm-withdraw",
             "Tick the box: a withdrawn request cannot be taken up again",
         )];
-        let form = Wrong {
+        let form = Refused {
             reason: "",
             wrong: &wrong,
             query: &query,
@@ -200,7 +200,7 @@ pub(crate) async fn withdraw(
 }
 
 /// A form that was refused.
-struct Wrong<'a> {
+struct Refused<'a> {
     /// The reason that was chosen, or empty.
     reason: &'a str,
     /// The fields that are wrong, each with its message.
@@ -215,7 +215,7 @@ async fn again(
     pool: &PgPool,
     signed_in: &SignedIn,
     reference: &str,
-    form: Wrong<'_>,
+    form: Refused<'_>,
 ) -> Result<Response, Error> {
     let (request, insight) = looked_at(pool, signed_in, reference).await?;
     if request.state.pending().is_none() {

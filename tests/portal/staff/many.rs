@@ -8,6 +8,8 @@ use pic_portal::staff::Role;
 use super::signed_in;
 use crate::support::app::{Answer, TestApp};
 
+const BULK: &str = "/staff/requests/bulk";
+
 /// The audit of what was done, oldest first: account, action, reason or mark.
 async fn audit(portal: &TestApp) -> Vec<String> {
     sqlx::query_scalar(
@@ -188,7 +190,6 @@ fn chosen<'a>(
 
 #[tokio::test]
 async fn several_are_acted_on_once_it_was_shown_and_each_is_recorded() {
-    const BULK: &str = "/staff/requests/bulk";
     let portal = TestApp::new().await;
     let agent = signed_in(&portal, "anna", Role::Agent).await;
     portal.submit(&[("sip.contoso.com", "contoso.com")]).await;
@@ -279,18 +280,24 @@ async fn several_are_acted_on_once_it_was_shown_and_each_is_recorded() {
     assert_eq!(state(3).await, "withdrawn");
     portal.work().await;
     assert_eq!(portal.number("SELECT count(*) FROM route").await, 0);
+}
 
+#[tokio::test]
+async fn a_form_for_several_that_no_page_has_is_refused() {
+    let portal = TestApp::new().await;
+    let agent = signed_in(&portal, "anna", Role::Agent).await;
+    let all = [portal.store_one(&[("sip.b.example", "b.example")]).await];
     // Another address to go back to, other fields, too many.
-    let mut fields = chosen("take", &all[..1], &[]);
+    let mut fields = chosen("take", &all, &[]);
     fields[1].1 = "https://evil.example/";
     let page = portal.post_with(BULK, &fields, &agent).await;
     assert!(!page.body.contains("evil.example"));
     let many: Vec<String> = vec![all[0].clone(); 51];
     for fields in [
-        chosen("delete", &all[..1], &[]),
+        chosen("delete", &all, &[]),
         chosen("take", &many, &[]),
         chosen("take", &["ted@contoso.com".to_owned()], &[]),
-        chosen("take", &all[..1], &[("note", "x")]),
+        chosen("take", &all, &[("note", "x")]),
     ] {
         let refused = portal.post_with(BULK, &fields, &agent).await;
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
@@ -337,6 +344,12 @@ async fn the_first_page_is_what_waits_for_the_desk() {
         "{}",
         page.body
     );
+    // A reader has nothing to act with.
+    assert!(!page.body.contains("name=\"request\"") && !page.body.contains("/bulk"));
+    let of_reader = portal
+        .get_with(&format!("/staff/requests/{held}"), &desk)
+        .await;
+    assert!(!of_reader.body.contains("Take it") && !of_reader.body.contains("/mark"));
     let page = portal.get(&format!("/requests/{held}")).await;
     assert!(page.body.contains("Waiting for you</dt><dd>for 49 hours"));
     assert!(!page.body.contains("past its promise") && !page.body.contains("<dt>Promised"));

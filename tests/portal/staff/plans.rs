@@ -83,6 +83,40 @@ macro_rules! of_desk {
     };
 }
 
+/// The statements of the candidates, each with its values.
+fn candidates() -> Vec<(&'static str, String)> {
+    let store = of_desk!("queue/store/candidates.rs");
+    let mut statements = Vec::new();
+    // The candidates' statements are in the store's source.
+    let candidates: Vec<_> = store
+        .split("sqlx::query_scalar!(")
+        .skip(1)
+        .filter_map(|rest| match rest.trim_start().strip_prefix("r#\"") {
+            Some(raw) => raw.split("\"#").next(),
+            None => rest.split('"').nth(1),
+        })
+        .filter(|sql| sql.contains("LIMIT $"))
+        .collect();
+    assert_eq!(candidates.len(), 8, "every source of candidates");
+    for sql in candidates {
+        let values = match (
+            sql.contains("code = $1"),
+            sql.contains("$1 = 'rejected'"),
+            sql.matches('$').count(),
+        ) {
+            (..) if sql.contains("staff_id = $1") => "1, 9000000, 500",
+            (..) if sql.contains("mark = $1") => "'called', 9000000, 500",
+            (true, _, 4) => "'srv-port', 0, 9000000, 500",
+            (true, _, _) => "'srv-port', 9000000, 500",
+            (_, true, _) => "'rejected', 9000000, 500",
+            (_, _, 3) => "0, 9000000, 500",
+            _ => "9000000, 500",
+        };
+        statements.push((sql, values.to_owned()));
+    }
+    statements
+}
+
 #[tokio::test]
 async fn no_filter_and_no_search_reads_a_whole_table() {
     let portal = TestApp::new().await;
@@ -103,7 +137,6 @@ async fn no_filter_and_no_search_reads_a_whole_table() {
             .await
             .unwrap();
     let rows = |filter: &str| format!("'{window}'::bigint[], {filter}, 51");
-    let store = of_desk!("queue/store/candidates.rs");
     let mut statements = vec![
         (
             of_desk!("queue/counts.sql"),
@@ -139,33 +172,7 @@ async fn no_filter_and_no_search_reads_a_whole_table() {
     for piece in ["'d77', 5001, 20000", "'sip', 5001, 20000"] {
         statements.push((of_desk!("queue/pieces.sql"), piece.to_owned()));
     }
-    // The candidates' statements are in the store's source.
-    let candidates: Vec<_> = store
-        .split("sqlx::query_scalar!(")
-        .skip(1)
-        .filter_map(|rest| match rest.trim_start().strip_prefix("r#\"") {
-            Some(raw) => raw.split("\"#").next(),
-            None => rest.split('"').nth(1),
-        })
-        .filter(|sql| sql.contains("LIMIT $"))
-        .collect();
-    assert_eq!(candidates.len(), 8, "every source of candidates");
-    for sql in candidates {
-        let values = match (
-            sql.contains("code = $1"),
-            sql.contains("$1 = 'rejected'"),
-            sql.matches('$').count(),
-        ) {
-            (..) if sql.contains("staff_id = $1") => "1, 9000000, 500",
-            (..) if sql.contains("mark = $1") => "'called', 9000000, 500",
-            (true, _, 4) => "'srv-port', 0, 9000000, 500",
-            (true, _, _) => "'srv-port', 9000000, 500",
-            (_, true, _) => "'rejected', 9000000, 500",
-            (_, _, 3) => "0, 9000000, 500",
-            _ => "9000000, 500",
-        };
-        statements.push((sql, values.to_owned()));
-    }
+    statements.extend(candidates());
     for (sql, values) in &statements {
         let plan = plans(&portal, sql, values).await;
         for table in [

@@ -153,29 +153,8 @@ impl Candidates {
                 .fetch_all(pool.retrying())
                 .await?
             }
-            Source::Mine(staff) => {
-                sqlx::query_scalar!(
-                    "SELECT request_id FROM staff_mark
-                     WHERE staff_id = $1 AND mark = 'taken' AND request_id < $2
-                     ORDER BY request_id DESC LIMIT $3",
-                    staff.0,
-                    high,
-                    most
-                )
-                .fetch_all(pool.retrying())
-                .await?
-            }
-            Source::Mark(mark) => {
-                sqlx::query_scalar!(
-                    "SELECT request_id FROM staff_mark WHERE mark = $1::text AND request_id < $2
-                     ORDER BY request_id DESC LIMIT $3",
-                    mark.as_str(),
-                    high,
-                    most
-                )
-                .fetch_all(pool.retrying())
-                .await?
-            }
+            Source::Mine(staff) => taken(pool, *staff, high, most).await?,
+            Source::Mark(mark) => marked(pool, *mark, high, most).await?,
             Source::Pending => {
                 sqlx::query_scalar!(
                     "SELECT request_id FROM work WHERE request_id > $1 AND request_id < $2
@@ -230,4 +209,31 @@ async fn last_before(pool: &PgPool, least: Duration) -> Result<i64, db::Error> {
     .fetch_one(pool.retrying())
     .await?;
     Ok(beyond)
+}
+
+/// At most `most` requests below `high` that `staff` has taken, newest first.
+async fn taken(pool: &PgPool, staff: StaffId, high: i64, most: i64) -> Result<Vec<i64>, db::Error> {
+    Ok(sqlx::query_scalar!(
+        "SELECT request_id FROM staff_mark
+         WHERE staff_id = $1 AND mark = 'taken' AND request_id < $2
+         ORDER BY request_id DESC LIMIT $3",
+        staff.0,
+        high,
+        most
+    )
+    .fetch_all(pool.retrying())
+    .await?)
+}
+
+/// At most `most` requests below `high` that have the mark, newest first.
+async fn marked(pool: &PgPool, mark: Mark, high: i64, most: i64) -> Result<Vec<i64>, db::Error> {
+    Ok(sqlx::query_scalar!(
+        "SELECT request_id FROM staff_mark WHERE mark = $1::text AND request_id < $2
+         ORDER BY request_id DESC LIMIT $3",
+        mark.as_str(),
+        high,
+        most
+    )
+    .fetch_all(pool.retrying())
+    .await?)
 }
