@@ -57,6 +57,11 @@ CREATE TYPE pic_wanted AS (
 
 COMMENT ON TYPE pic_wanted IS 'a request and a domain that it wants';
 
+CREATE DOMAIN staff_mark_name AS text COLLATE pg_catalog."C"
+	CONSTRAINT staff_mark_name_listed CHECK ((VALUE = ANY (ARRAY['taken'::text, 'called'::text, 'waits-for-licensing'::text, 'escalated'::text, 'test'::text])));
+
+COMMENT ON DOMAIN staff_mark_name IS 'what staff may note of a request: somebody deals with it, its administrator has called, it waits for licensing, it was escalated, it is a test';
+
 CREATE FUNCTION gateway.loaded(has_serial bigint) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
@@ -563,6 +568,35 @@ BEGIN
 END $$;
 
 COMMENT ON FUNCTION pic_last_request_before(moment timestamp with time zone) IS 'a request number beyond which all were submitted after this moment; below it a few may have been too';
+
+CREATE FUNCTION pic_mark(named text, by_staff bigint, noted text, is_set boolean) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    now_at constant timestamptz := pic_now();
+    of_request bigint;
+BEGIN
+    PERFORM pic_staff_may(by_staff);
+    SELECT id INTO of_request FROM request WHERE reference = named FOR KEY SHARE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    IF is_set THEN
+        -- Whoever takes what another has taken takes it over; any other mark stays as it was set first.
+        INSERT INTO staff_mark AS m (request_id, mark, staff_id, at) VALUES (of_request, noted, by_staff, now_at)
+        ON CONFLICT (request_id, mark) DO UPDATE SET staff_id = EXCLUDED.staff_id, at = EXCLUDED.at
+            WHERE m.mark = 'taken' AND m.staff_id <> EXCLUDED.staff_id;
+    ELSE
+        DELETE FROM staff_mark WHERE request_id = of_request AND mark = noted;
+    END IF;
+    IF FOUND THEN
+        INSERT INTO staff_audit (staff_id, at, action, request_id, mark)
+        VALUES (by_staff, now_at, CASE WHEN is_set THEN 'marked' ELSE 'unmarked' END, of_request, noted);
+    END IF;
+    RETURN true;
+END $$;
+
+COMMENT ON FUNCTION pic_mark(named text, by_staff bigint, noted text, is_set boolean) IS 'sets or removes a mark of a request, with an entry in the audit if that changes anything; false: there is no such request';
 
 CREATE FUNCTION pic_note_sweep(run bigint, lease interval, what text, removed bigint) RETURNS boolean
     LANGUAGE plpgsql
@@ -1529,6 +1563,17 @@ CREATE VIEW request_summary AS
     (EXISTS ( SELECT
            FROM finding f
           WHERE ((f.request_id = r.id) AND (f.severity = 'blocking'::text)))) AS blocked,
+        CASE
+            WHEN (r.state <> 'pending'::text) THEN r.submitted_at
+            ELSE COALESCE(( SELECT min(f.at) AS min
+               FROM finding f
+              WHERE ((f.request_id = r.id) AND (f.severity = 'blocking'::text))), ( SELECT GREATEST(max(COALESCE(e.last_at, e.at)), ( SELECT max(f.at) AS max
+                       FROM finding f
+                      WHERE (f.request_id = r.id))) AS "greatest"
+               FROM event e
+              WHERE ((e.request_id = r.id) AND (e.code = ANY (ARRAY['blocked'::text, 'held'::text, 'corrected'::text])))
+             HAVING (count(*) > 0)), r.submitted_at)
+        END AS turn_at,
     (EXISTS ( SELECT
            FROM request l
           WHERE ((l.service_id = r.service_id) AND (l.kind <> 'initiate'::text) AND (l.id > r.id) AND (l.state = 'provisioned'::text)))) AS superseded,
@@ -1584,6 +1629,8 @@ COMMENT ON COLUMN request_summary.submitted_at IS 'as in request';
 COMMENT ON COLUMN request_summary.ended_at IS 'as in request';
 
 COMMENT ON COLUMN request_summary.blocked IS 'whether a finding holds it back that the administrator can do something about';
+
+COMMENT ON COLUMN request_summary.turn_at IS 'since when it is the turn of whoever has to act on it, while it is pending: of the administrator, since when something holds it back; of the portal, since its submission, or since what held it back was gone';
 
 COMMENT ON COLUMN request_summary.superseded IS 'whether a later request of the same service has been provisioned';
 
@@ -1792,14 +1839,16 @@ CREATE TABLE staff_audit (
     request_id bigint,
     service_id bigint,
     reason text COLLATE pg_catalog."C",
+    mark staff_mark_name,
     CONSTRAINT staff_audit_about CHECK (
 CASE
-    WHEN (action = ANY (ARRAY['checked-again'::text, 'refused'::text, 'withdrew'::text])) THEN ((request_id IS NOT NULL) AND (service_id IS NULL))
+    WHEN (action = ANY (ARRAY['checked-again'::text, 'refused'::text, 'withdrew'::text, 'marked'::text, 'unmarked'::text])) THEN ((request_id IS NOT NULL) AND (service_id IS NULL))
     WHEN (action = 'cancelled'::text) THEN ((request_id IS NOT NULL) AND (service_id IS NOT NULL))
     WHEN (action = 'looked'::text) THEN ((request_id IS NULL) <> (service_id IS NULL))
     ELSE ((request_id IS NULL) AND (service_id IS NULL))
 END),
-    CONSTRAINT staff_audit_action CHECK ((action = ANY (ARRAY['signed-in'::text, 'signed-out-everywhere'::text, 'password-changed'::text, 'looked'::text, 'exported'::text, 'checked-again'::text, 'refused'::text, 'withdrew'::text, 'cancelled'::text]))),
+    CONSTRAINT staff_audit_action CHECK ((action = ANY (ARRAY['signed-in'::text, 'signed-out-everywhere'::text, 'password-changed'::text, 'looked'::text, 'exported'::text, 'checked-again'::text, 'refused'::text, 'withdrew'::text, 'cancelled'::text, 'marked'::text, 'unmarked'::text]))),
+    CONSTRAINT staff_audit_marks CHECK (((action = ANY (ARRAY['marked'::text, 'unmarked'::text])) = (mark IS NOT NULL))),
     CONSTRAINT staff_audit_reason CHECK ((reason = ANY (ARRAY['not-eligible'::text, 'duplicate'::text, 'wrong-information'::text, 'policy'::text, 'owner-asked'::text]))),
     CONSTRAINT staff_audit_refusal CHECK (((action <> 'refused'::text) OR (reason <> 'owner-asked'::text))),
     CONSTRAINT staff_audit_why CHECK (((action = ANY (ARRAY['refused'::text, 'cancelled'::text])) = (reason IS NOT NULL)))
@@ -1821,6 +1870,8 @@ COMMENT ON COLUMN staff_audit.service_id IS 'the service it was about; no refere
 
 COMMENT ON COLUMN staff_audit.reason IS 'why, of a refusal or a cancellation';
 
+COMMENT ON COLUMN staff_audit.mark IS 'which mark was set or removed';
+
 ALTER TABLE staff_audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME staff_audit_id_seq
     START WITH 1
@@ -1838,6 +1889,23 @@ ALTER TABLE staff ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE staff_mark (
+    request_id bigint NOT NULL,
+    mark staff_mark_name NOT NULL,
+    staff_id bigint NOT NULL,
+    at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE staff_mark IS 'what staff have noted of requests; it goes with the request, and each change is in the audit';
+
+COMMENT ON COLUMN staff_mark.request_id IS 'the request';
+
+COMMENT ON COLUMN staff_mark.mark IS 'what is noted; taken: by the account that deals with the request';
+
+COMMENT ON COLUMN staff_mark.staff_id IS 'the account that noted it last';
+
+COMMENT ON COLUMN staff_mark.at IS 'when it did';
 
 CREATE TABLE staff_session (
     token_hash digest NOT NULL,
@@ -1989,6 +2057,9 @@ ALTER TABLE ONLY session
 ALTER TABLE ONLY staff_audit
     ADD CONSTRAINT staff_audit_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY staff_mark
+    ADD CONSTRAINT staff_mark_pkey PRIMARY KEY (request_id, mark);
+
 ALTER TABLE ONLY staff
     ADD CONSTRAINT staff_name UNIQUE (name);
 
@@ -2054,6 +2125,10 @@ CREATE INDEX session_of_service ON session USING btree (service_id);
 CREATE INDEX staff_audit_of_staff ON staff_audit USING btree (staff_id);
 
 CREATE INDEX staff_audit_when ON staff_audit USING btree (at);
+
+CREATE INDEX staff_mark_mine ON staff_mark USING btree (staff_id, request_id) WHERE ((mark)::text = 'taken'::text);
+
+CREATE INDEX staff_mark_of ON staff_mark USING btree (mark, request_id);
 
 CREATE INDEX staff_session_of_staff ON staff_session USING btree (staff_id);
 
@@ -2121,6 +2196,12 @@ ALTER TABLE ONLY session
 
 ALTER TABLE ONLY staff_audit
     ADD CONSTRAINT staff_audit_staff FOREIGN KEY (staff_id) REFERENCES staff(id);
+
+ALTER TABLE ONLY staff_mark
+    ADD CONSTRAINT staff_mark_request FOREIGN KEY (request_id) REFERENCES request(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY staff_mark
+    ADD CONSTRAINT staff_mark_staff FOREIGN KEY (staff_id) REFERENCES staff(id);
 
 ALTER TABLE ONLY staff_session
     ADD CONSTRAINT staff_session_staff FOREIGN KEY (staff_id) REFERENCES staff(id) ON DELETE CASCADE;

@@ -47,23 +47,46 @@ COMMENT ON COLUMN staff_set_up.only_one IS 'always true: there is one row';
 COMMENT ON COLUMN staff_set_up.token_hash IS 'SHA-256 of the token in the link';
 COMMENT ON COLUMN staff_set_up.until IS 'when the link dies';
 
+-- What staff note of a request is one of these and no free text, so that no contact information is noted.
+CREATE DOMAIN staff_mark_name AS text COLLATE "C" CONSTRAINT staff_mark_name_listed CHECK (
+    value IN ('taken', 'called', 'waits-for-licensing', 'escalated', 'test'));
+COMMENT ON DOMAIN staff_mark_name IS 'what staff may note of a request: somebody deals with it, its administrator has called, it waits for licensing, it was escalated, it is a test';
+
+CREATE TABLE staff_mark (
+    request_id bigint NOT NULL CONSTRAINT staff_mark_request REFERENCES request ON DELETE CASCADE,
+    mark staff_mark_name NOT NULL,
+    staff_id bigint NOT NULL CONSTRAINT staff_mark_staff REFERENCES staff,
+    at timestamptz NOT NULL,
+    CONSTRAINT staff_mark_pkey PRIMARY KEY (request_id, mark)
+);
+COMMENT ON TABLE staff_mark IS 'what staff have noted of requests; it goes with the request, and each change is in the audit';
+COMMENT ON COLUMN staff_mark.request_id IS 'the request';
+COMMENT ON COLUMN staff_mark.mark IS 'what is noted; taken: by the account that deals with the request';
+COMMENT ON COLUMN staff_mark.staff_id IS 'the account that noted it last';
+COMMENT ON COLUMN staff_mark.at IS 'when it did';
+-- The desk's list of the requests with one mark, and of those that an account has taken.
+CREATE INDEX staff_mark_of ON staff_mark (mark, request_id);
+CREATE INDEX staff_mark_mine ON staff_mark (staff_id, request_id) WHERE mark = 'taken';
+
 CREATE TABLE staff_audit (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT staff_audit_pkey PRIMARY KEY,
     staff_id bigint NOT NULL CONSTRAINT staff_audit_staff REFERENCES staff,
     at timestamptz NOT NULL,
     action text COLLATE "C" NOT NULL CONSTRAINT staff_audit_action CHECK (action IN (
         'signed-in', 'signed-out-everywhere', 'password-changed', 'looked', 'exported',
-        'checked-again', 'refused', 'withdrew', 'cancelled')),
+        'checked-again', 'refused', 'withdrew', 'cancelled', 'marked', 'unmarked')),
     request_id bigint,
     service_id bigint,
     reason text COLLATE "C" CONSTRAINT staff_audit_reason CHECK (reason IN (
         'not-eligible', 'duplicate', 'wrong-information', 'policy', 'owner-asked')),
+    mark staff_mark_name,
     CONSTRAINT staff_audit_about CHECK (CASE
-        WHEN action IN ('checked-again', 'refused', 'withdrew') THEN request_id IS NOT NULL AND service_id IS NULL
+        WHEN action IN ('checked-again', 'refused', 'withdrew', 'marked', 'unmarked') THEN request_id IS NOT NULL AND service_id IS NULL
         WHEN action = 'cancelled' THEN request_id IS NOT NULL AND service_id IS NOT NULL
         WHEN action = 'looked' THEN (request_id IS NULL) <> (service_id IS NULL)
         ELSE request_id IS NULL AND service_id IS NULL END),
     CONSTRAINT staff_audit_why CHECK ((action IN ('refused', 'cancelled')) = (reason IS NOT NULL)),
+    CONSTRAINT staff_audit_marks CHECK ((action IN ('marked', 'unmarked')) = (mark IS NOT NULL)),
     CONSTRAINT staff_audit_refusal CHECK (action <> 'refused' OR reason <> 'owner-asked')
 );
 COMMENT ON TABLE staff_audit IS 'what the support desk looked at and did; append-only, kept for a year';
@@ -74,6 +97,7 @@ COMMENT ON COLUMN staff_audit.action IS 'what';
 COMMENT ON COLUMN staff_audit.request_id IS 'the request it was about, of a cancellation the one that cancels; no reference, because the audit outlives requests';
 COMMENT ON COLUMN staff_audit.service_id IS 'the service it was about; no reference either';
 COMMENT ON COLUMN staff_audit.reason IS 'why, of a refusal or a cancellation';
+COMMENT ON COLUMN staff_audit.mark IS 'which mark was set or removed';
 -- The audit by time, for the desk and the sweep.
 CREATE INDEX staff_audit_when ON staff_audit (at);
 -- What one account did.
@@ -160,6 +184,33 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION pic_staff_check(text, bigint) IS
     'has a request looked at again at once, pending or in force; false: it is neither';
+
+CREATE FUNCTION pic_mark(named text, by_staff bigint, noted text, is_set boolean) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    now_at constant timestamptz := pic_now();
+    of_request bigint;
+BEGIN
+    PERFORM pic_staff_may(by_staff);
+    SELECT id INTO of_request FROM request WHERE reference = named FOR KEY SHARE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    IF is_set THEN
+        -- Whoever takes what another has taken takes it over; any other mark stays as it was set first.
+        INSERT INTO staff_mark AS m (request_id, mark, staff_id, at) VALUES (of_request, noted, by_staff, now_at)
+        ON CONFLICT (request_id, mark) DO UPDATE SET staff_id = EXCLUDED.staff_id, at = EXCLUDED.at
+            WHERE m.mark = 'taken' AND m.staff_id <> EXCLUDED.staff_id;
+    ELSE
+        DELETE FROM staff_mark WHERE request_id = of_request AND mark = noted;
+    END IF;
+    IF FOUND THEN
+        INSERT INTO staff_audit (staff_id, at, action, request_id, mark)
+        VALUES (by_staff, now_at, CASE WHEN is_set THEN 'marked' ELSE 'unmarked' END, of_request, noted);
+    END IF;
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION pic_mark(text, bigint, text, boolean) IS
+    'sets or removes a mark of a request, with an entry in the audit if that changes anything; false: there is no such request';
 
 -- ---------------------------------------------------------------------------------------------
 -- Finding a request among millions

@@ -266,6 +266,11 @@ REVOKE ALL ON FUNCTION gateway.whole(), gateway.loaded(bigint) FROM PUBLIC;
 CREATE VIEW request_summary AS
 SELECT r.id, r.service_id, r.reference, r.kind, r.deployment, r.state, r.reason, r.submitted_at, r.ended_at,
        EXISTS (SELECT FROM finding f WHERE f.request_id = r.id AND f.severity = 'blocking') AS blocked,
+       CASE WHEN r.state <> 'pending' THEN r.submitted_at ELSE coalesce(
+           (SELECT min(f.at) FROM finding f WHERE f.request_id = r.id AND f.severity = 'blocking'),
+           (SELECT greatest(max(coalesce(e.last_at, e.at)), (SELECT max(f.at) FROM finding f WHERE f.request_id = r.id))
+            FROM event e WHERE e.request_id = r.id AND e.code IN ('blocked', 'held', 'corrected') HAVING count(*) > 0),
+           r.submitted_at) END AS turn_at,
        EXISTS (SELECT FROM request l
                WHERE l.service_id = r.service_id AND l.kind <> 'initiate' AND l.id > r.id AND l.state = 'provisioned')
            AS superseded,
@@ -293,6 +298,7 @@ COMMENT ON COLUMN request_summary.reason IS 'as in request';
 COMMENT ON COLUMN request_summary.submitted_at IS 'as in request';
 COMMENT ON COLUMN request_summary.ended_at IS 'as in request';
 COMMENT ON COLUMN request_summary.blocked IS 'whether a finding holds it back that the administrator can do something about';
+COMMENT ON COLUMN request_summary.turn_at IS 'since when it is the turn of whoever has to act on it, while it is pending: of the administrator, since when something holds it back; of the portal, since its submission, or since what held it back was gone';
 COMMENT ON COLUMN request_summary.superseded IS 'whether a later request of the same service has been provisioned';
 COMMENT ON COLUMN request_summary.lost IS 'whether a domain of its service went over to another since it was provisioned, and before a later request was';
 COMMENT ON COLUMN request_summary.holds IS 'whether its service has anything in force';

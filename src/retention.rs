@@ -241,6 +241,10 @@ pub const KEPT: &[Kept] = &[
         Until::For(Kind::Requests, ENDED_REQUESTS),
     ),
     kept(
+        "What the support desk notes of a request: marks from a list, by which account, and when",
+        Until::While("as long as the request, or until the mark is removed"),
+    ),
+    kept(
         "What the support desk looked at and did",
         Until::For(Kind::StaffAudit, STAFF_AUDIT),
     ),

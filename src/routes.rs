@@ -101,6 +101,8 @@ pub fn table() -> Vec<Route<App>> {
         Route::new(Page, "/staff/requests/{reference}/stream").get(staff::request_stream),
         Route::new(Page, "/staff/requests.csv").get(staff::export),
         Route::new(Page, "/staff/requests/{reference}").get(staff::request),
+        Route::new(Page, "/staff/requests/bulk").post(staff::bulk),
+        Route::new(Page, "/staff/requests/{reference}/mark").post(staff::mark),
         Route::new(Page, "/staff/requests/{reference}/check-again").post(staff::check_again),
         Route::new(Page, "/staff/requests/{reference}/refuse").post(staff::refuse),
         Route::new(Page, "/staff/requests/{reference}/withdraw").post(staff::withdraw),

@@ -65,6 +65,45 @@ text_enum! {
         Withdrew = "withdrew",
         /// A service was cancelled for its owner.
         Cancelled = "cancelled",
+        /// A mark was set.
+        Marked = "marked",
+        /// A mark was removed.
+        Unmarked = "unmarked",
+    }
+}
+
+text_enum! {
+    /// What may be done to several requests at once.
+    Deed {
+        /// Checks them again.
+        CheckAgain = "check-again",
+        /// Takes them.
+        Take = "take",
+        /// Gives them back.
+        GiveBack = "give-back",
+        /// Refuses them.
+        Refuse = "refuse",
+        /// Withdraws them for their administrators.
+        Withdraw = "withdraw",
+        /// Cancels their services for their owners.
+        Cancel = "cancel",
+    }
+}
+
+text_enum! {
+    /// What staff note of a request: one of these and no free text, so that no contact information
+    /// is noted.
+    Mark {
+        /// An account deals with it.
+        Taken = "taken",
+        /// Its administrator has called.
+        Called = "called",
+        /// It waits for the licensing department.
+        WaitsForLicensing = "waits-for-licensing",
+        /// It was escalated.
+        Escalated = "escalated",
+        /// It is a test, and nobody waits for it.
+        Test = "test",
     }
 }
 
@@ -94,7 +133,7 @@ pub const REFUSALS: [Reason; 4] = [
 
 /// The internal number of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct StaffId(pub(crate) i64);
+pub struct StaffId(pub i64);
 
 /// The name of an account: 2 to 32 of `a-z`, `0-9`, `.`, `_` and `-`, the first a letter or digit.
 /// Never an e-mail address.

@@ -6,6 +6,7 @@ use pic_portal::{
     db::{Database, PgPool},
     request::{loader::store::look_up, reference::Reference},
     staff::{
+        StaffId,
         case::store as desk,
         queue::{Filter, Query, store},
     },
@@ -65,20 +66,21 @@ async fn times(pool: &PgPool, what: &str, mut ask: impl AsyncFnMut(i64) -> usize
 
 fn query(fields: &str) -> Filter {
     let query: Query = serde_html_form::from_str(fields).expect("a query");
-    Filter::of(&query).expect("a filter")
+    Filter::of(&query, StaffId(1)).expect("a filter")
 }
 
 /// Filters as they are in the address; `AFTER` is replaced by another place each time.
 const FILTERS: &[&str] = &[
     "",
     "after=AFTER",
+    "state=pending",
+    "state=pending&after=AFTER",
     "state=provisioned",
     "state=provisioned&after=AFTER",
     "state=rejected",
     "state=withdrawn",
     "overdue=on",
     "needs=on",
-    "needs=on&overdue=on",
     "risk=on",
     "age=1d",
     "age=14d",
@@ -100,9 +102,12 @@ const FILTERS: &[&str] = &[
 const SEARCHES: &[(&str, &str)] = &[
     ("agreement number", "NUMBER"),
     ("agreement number, spaced", "SPACED"),
+    ("beginning of an agreement number", "12345"),
     ("whole reference", "REFERENCE"),
     ("beginning of a reference, 6", "SIX"),
     ("beginning of a reference, 4", "FOUR"),
+    ("beginning of a label, few", "dN"),
+    ("beginning of a label, all", "sip"),
     ("SIP domain", "dN.cityP.land.example"),
     ("sub-domain", "it.dN.cityP.land.example"),
     ("Access Edge", "sip.dN.cityP.land.example"),
@@ -146,7 +151,9 @@ pub(crate) async fn measure(db: &Database, requests: i64) {
     let of = |place: i64| &references[usize::try_from(place).expect("a small number")];
     println!("| page | lines | p50 ms | p99 ms |\n|---|---|---|---|");
     times(pool, "counts per state", async |_| {
-        store::counts(pool, PROMISE).await.expect("counts");
+        store::counts(pool, PROMISE, StaffId(1))
+            .await
+            .expect("counts");
         5
     })
     .await;

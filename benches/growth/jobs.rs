@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use pic_portal::{
     provisioning::store::settle_due,
     request::{loader::store::look_up, reference::Reference, store::submit},
-    staff::queue::{Filter, Query, store as desk},
+    staff::{
+        StaffId,
+        queue::{Filter, Query, store as desk},
+    },
 };
 
 use super::{Sized, WAITS, submission::submission};
@@ -113,7 +116,7 @@ async fn searches(sized: &Sized, count: usize, round: usize) -> usize {
     for n in somewhere(sized, sized.requests, round, count) {
         let fields = format!("q=d{n}.city{}.land.example", n % 1000);
         let query: Query = serde_html_form::from_str(&fields).expect("a query");
-        let filter = Filter::of(&query).expect("a filter");
+        let filter = Filter::of(&query, StaffId(1)).expect("a filter");
         desk::page(&sized.db.pool, &filter, PROMISE)
             .await
             .expect("a page");

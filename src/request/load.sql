@@ -4,7 +4,7 @@
 -- time to say that it is in use.
 SELECT a.place AS "place!",
        r.id AS "id!", r.service_id AS "service_id!", r.kind AS "kind!: Kind", r.deployment AS "deployment?: Deployment",
-       ROW(r.state, r.reason, r.ended_at) AS "state!: State", r.submitted_at AS "submitted_at!",
+       ROW(r.state, r.reason, r.ended_at) AS "state!: State", r.submitted_at AS "submitted_at!", r.turn_at AS "turn_at!",
        s.programme AS "programme!: Programme", s.number AS "number!: AgreementNumber", s.token AS "token!", s.key_hash AS "key_hash!: Vec<u8>",
        pic_now() AS "now!",
        r.superseded AS "superseded!", r.holds AS "holds!",

@@ -71,7 +71,7 @@ pub(crate) fn routes_of<'a>(routes: impl IntoIterator<Item = &'a EdgeRoutes>) ->
         .collect()
 }
 
-fn domain_of(domain: &SipDomain) -> Domain {
+pub(crate) fn domain_of(domain: &SipDomain) -> Domain {
     Domain {
         name: domain.to_string(),
         readable: domain.unicode().unwrap_or_default(),

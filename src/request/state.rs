@@ -123,6 +123,8 @@ pub struct Facts {
     pub kind: Kind,
     /// When it was stored.
     pub submitted_at: DateTime<Utc>,
+    /// While it is pending, since when it is the turn of whoever has to act.
+    pub turn_at: DateTime<Utc>,
     /// Whether a finding blocks it that the administrator can fix.
     pub blocked: bool,
     /// Whether a later request of the same service has been provisioned.
@@ -134,16 +136,30 @@ pub struct Facts {
 
 // As `request_summary` has them.
 row_column!(
-    Facts: (State, Kind, DateTime<Utc>, bool, bool, bool, bool),
-    |(state, kind, submitted_at, blocked, superseded, lost, holds)| Some(Facts {
+    Facts: (State, Kind, DateTime<Utc>, DateTime<Utc>, bool, bool, bool, bool),
+    |(state, kind, submitted_at, turn_at, blocked, superseded, lost, holds)| Some(Facts {
         state,
         kind,
         submitted_at,
+        turn_at,
         blocked,
         superseded,
         moved_away: lost.then_some(!holds),
     })
 );
+
+impl Facts {
+    /// The time by which the provider promises to be done. Only the portal's turn counts: while the
+    /// administrator has to act, it is the time that was promised at first.
+    #[must_use]
+    pub fn promised_by(&self, clocks: &Clocks) -> DateTime<Utc> {
+        clocks.promised_by(if self.blocked {
+            self.submitted_at
+        } else {
+            self.turn_at
+        })
+    }
+}
 
 /// How a request stands, in the terms that people are shown. Never stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,10 +170,7 @@ pub enum Standing {
         overdue: bool,
     },
     /// A finding blocks it, and the administrator must act.
-    NeedsAction {
-        /// Whether the promise has passed.
-        overdue: bool,
-    },
+    NeedsAction,
     /// Its routes are in force.
     InForce {
         /// Whether a later check found something that keeps calls and messages from arriving.
@@ -182,10 +195,11 @@ impl Standing {
     /// The standing at `now`. Pages, JSON and the background task all use this function.
     #[must_use]
     pub fn of(facts: &Facts, clocks: &Clocks, now: DateTime<Utc>) -> Self {
-        let overdue = now > clocks.promised_by(facts.submitted_at);
         match (facts.state, facts.kind) {
-            (State::Pending(_), _) if facts.blocked => Self::NeedsAction { overdue },
-            (State::Pending(_), _) => Self::Checking { overdue },
+            (State::Pending(_), _) if facts.blocked => Self::NeedsAction,
+            (State::Pending(_), _) => Self::Checking {
+                overdue: now > facts.promised_by(clocks),
+            },
             (State::Provisioned { .. }, _) if facts.superseded => Self::Superseded,
             (State::Provisioned { .. }, Kind::Cancel) => Self::Cancelled,
             (State::Provisioned { .. }, Kind::Initiate | Kind::Update) => match facts.moved_away {
@@ -204,7 +218,7 @@ impl Standing {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Checking { .. } => "checking",
-            Self::NeedsAction { .. } => "needs-action",
+            Self::NeedsAction => "needs-action",
             Self::InForce { .. } => "in-force",
             Self::MovedAway { .. } => "moved-away",
             Self::Superseded => "superseded",
@@ -220,7 +234,7 @@ impl Standing {
         match self {
             Self::InForce { .. } | Self::MovedAway { all: false } => true,
             Self::Checking { .. }
-            | Self::NeedsAction { .. }
+            | Self::NeedsAction
             | Self::MovedAway { all: true }
             | Self::Superseded
             | Self::Cancelled
@@ -229,12 +243,13 @@ impl Standing {
         }
     }
 
-    /// Whether the promise has passed and the request is still pending.
+    /// Whether it is the portal's turn and the promise has passed.
     #[must_use]
     pub const fn is_overdue(self) -> bool {
         match self {
-            Self::Checking { overdue } | Self::NeedsAction { overdue } => overdue,
-            Self::InForce { .. }
+            Self::Checking { overdue } => overdue,
+            Self::NeedsAction
+            | Self::InForce { .. }
             | Self::MovedAway { .. }
             | Self::Superseded
             | Self::Cancelled

@@ -286,6 +286,8 @@ pub struct Request {
     pub state: State,
     /// When it was stored.
     pub submitted_at: DateTime<Utc>,
+    /// While it is pending, since when it is the turn of whoever has to act.
+    pub turn_at: DateTime<Utc>,
     /// Licensing programme of the service.
     pub programme: Programme,
     /// Agreement number of the service.
@@ -337,6 +339,7 @@ impl Request {
             state: self.state,
             kind: self.kind,
             submitted_at: self.submitted_at,
+            turn_at: self.turn_at,
             blocked: self
                 .findings
                 .iter()

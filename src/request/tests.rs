@@ -116,6 +116,7 @@ fn what_people_are_told_follows_from_state_clock_and_findings() {
                 state,
                 kind,
                 submitted_at: start,
+                turn_at: start,
                 blocked,
                 superseded,
                 moved_away: None,
@@ -135,11 +136,12 @@ fn what_people_are_told_follows_from_state_clock_and_findings() {
     );
     assert_eq!(
         told(pending, Update, true, false, hours(1)),
-        Standing::NeedsAction { overdue: false }
+        Standing::NeedsAction
     );
     assert_eq!(
         told(pending, Update, true, false, hours(49)),
-        Standing::NeedsAction { overdue: true }
+        Standing::NeedsAction,
+        "the administrator's time is not counted"
     );
     assert_eq!(
         told(provisioned, Initiate, false, false, hours(99)),
@@ -170,6 +172,7 @@ fn what_people_are_told_follows_from_state_clock_and_findings() {
             state: provisioned,
             kind: Update,
             submitted_at: start,
+            turn_at: start,
             blocked: true,
             superseded,
             moved_away: Some(!holds),
@@ -199,6 +202,31 @@ fn what_people_are_told_follows_from_state_clock_and_findings() {
         expiry: Duration::MAX,
     };
     assert_eq!(forever.promised_by(start), DateTime::<Utc>::MAX_UTC);
+}
+
+#[test]
+fn the_promise_counts_from_when_it_became_the_portals_turn() {
+    let start = DateTime::<Utc>::UNIX_EPOCH;
+    let hours = |n| start + TimeDelta::hours(n);
+    let clocks = Clocks {
+        promise: Duration::from_hours(48),
+        expiry: Duration::from_hours(30 * 24),
+    };
+    let later = Facts {
+        state: State::submitted(),
+        kind: Initiate,
+        submitted_at: start,
+        turn_at: hours(100),
+        blocked: false,
+        superseded: false,
+        moved_away: None,
+    };
+    for (now, overdue) in [(hours(148), false), (hours(149), true)] {
+        assert_eq!(
+            Standing::of(&later, &clocks, now),
+            Standing::Checking { overdue }
+        );
+    }
 }
 
 // ---- Routes -----------------------------------------------------------------------------------

@@ -18,8 +18,7 @@ pub(crate) const fn tag(standing: Standing, kind: Kind) -> (&'static str, Tone) 
     match standing {
         Standing::Checking { overdue: false } => ("In progress", Tone::Waiting),
         Standing::Checking { overdue: true } => ("Overdue", Tone::Action),
-        Standing::NeedsAction { overdue: false } => ("Needs action", Tone::Action),
-        Standing::NeedsAction { overdue: true } => ("Overdue, needs action", Tone::Action),
+        Standing::NeedsAction => ("Needs action", Tone::Action),
         Standing::InForce { at_risk: true } => ("At risk", Tone::Action),
         Standing::InForce { at_risk: false } => match kind {
             Kind::Update => ("Update active", Tone::Good),
@@ -42,7 +41,7 @@ pub(crate) const fn ended(standing: Standing) -> &'static str {
         Standing::Cancelled => "Cancelled",
         Standing::Rejected(_) => "Rejected",
         Standing::Withdrawn => "Withdrawn",
-        Standing::Checking { .. } | Standing::NeedsAction { .. } => "Ended",
+        Standing::Checking { .. } | Standing::NeedsAction => "Ended",
     }
 }
 
@@ -59,7 +58,7 @@ impl Words {
                 "Your request is being checked",
                 "There is nothing you have to do. As soon as its checks pass, its routes come into force.".into(),
             ),
-            Standing::NeedsAction { .. } => (
+            Standing::NeedsAction => (
                 "Your request is waiting for you",
                 "What holds it back is listed below, with what to do. We check again automatically.".into(),
             ),
@@ -123,7 +122,7 @@ pub(crate) fn ways(standing: Standing) -> Vec<Way> {
             way("/service", "Your service and its requests"),
             way("/status", "Check whether a SIP domain is in force"),
         ],
-        Standing::NeedsAction { .. } | Standing::MovedAway { all: true } | Standing::Withdrawn => {
+        Standing::NeedsAction | Standing::MovedAway { all: true } | Standing::Withdrawn => {
             Vec::new()
         }
     }

@@ -8,7 +8,7 @@ SELECT s.programme AS "programme: Programme", s.number AS "number: AgreementNumb
        (SELECT deployment FROM latest WHERE deployment IS NOT NULL ORDER BY id DESC LIMIT 1) AS "deployment: Deployment",
        ARRAY(SELECT x.access_edge::text FROM route x WHERE x.service_id = s.id ORDER BY x.sip_domain) AS "edges!: Vec<AccessEdge>",
        ARRAY(SELECT x.sip_domain::text FROM route x WHERE x.service_id = s.id ORDER BY x.sip_domain) AS "domains!: Vec<SipDomain>",
-       ARRAY(SELECT ROW(reference, ROW(ROW(state, reason, ended_at), kind, submitted_at, blocked, superseded, lost, holds))
+       ARRAY(SELECT ROW(reference, ROW(ROW(state, reason, ended_at), kind, submitted_at, turn_at, blocked, superseded, lost, holds))
              FROM latest ORDER BY id DESC) AS "requests!: Vec<(Reference, Facts)>",
        ARRAY(SELECT ROW(l.subject::text, coalesce(l.last_at, l.at)) FROM event l
              WHERE l.request_id = (SELECT max(r.id) FROM pic_requests_of($1) r WHERE r.state = 'provisioned')

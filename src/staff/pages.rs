@@ -2,24 +2,32 @@
 
 mod account;
 mod audit;
+mod bulk;
+mod export;
 mod gateways;
+mod list;
 mod live;
+mod marks;
 mod overview;
 mod queue;
 mod request;
 mod service;
 mod session;
 mod sign_in;
+mod told;
 pub mod view;
 mod words;
 
 pub(crate) use self::{
     account::{account, send_password, sign_out_everywhere},
     audit::audit,
+    bulk::bulk,
+    export::export,
     gateways::gateways,
     live::{queue_stream, request_stream},
+    marks::mark,
     overview::overview,
-    queue::{export, queue},
+    queue::queue,
     request::{check_again, refuse, request, withdraw},
     service::{cancel, service},
 };

@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use self::search::Search;
+use super::{Mark, StaffId};
 use crate::{agreement::Programme, readiness::Code, text_enum::text_enum};
 
 text_enum! {
@@ -70,6 +71,9 @@ pub struct Query {
     /// The state, as in [`StateFilter`].
     #[serde(skip_serializing_if = "String::is_empty")]
     pub state: String,
+    /// `on`: the desk's to act on.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub ours: String,
     /// `on`: past the promise.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub overdue: String,
@@ -88,18 +92,28 @@ pub struct Query {
     /// The [`Code`] of a finding.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub finding: String,
+    /// What staff have noted, as in [`Mark`].
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub mark: String,
+    /// `on`: taken by who asks.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub mine: String,
     /// The id of the last request on the page before.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub after: String,
 }
 
 /// Which requests are listed.
+#[expect(clippy::struct_excessive_bools, reason = "each is a filter of its own")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// What is searched for, if anything.
     pub search: Option<Search>,
     /// Only requests in this stored state.
     pub state: Option<StateFilter>,
+    /// Only requests that are the desk's to act on: in progress, and not waiting for their
+    /// administrator, or held by another service's domain for longer than the promise.
+    pub ours: bool,
     /// Only requests past the promise.
     pub overdue: bool,
     /// Only requests whose administrator must act.
@@ -112,6 +126,10 @@ pub struct Filter {
     pub age: Option<Age>,
     /// Only requests with this finding.
     pub finding: Option<Code>,
+    /// Only requests with this mark.
+    pub mark: Option<Mark>,
+    /// Only requests that this account has taken.
+    pub mine: Option<StaffId>,
     /// Only requests after this one, in the order of the list.
     pub after: Option<i64>,
 }
@@ -122,12 +140,13 @@ pub struct Filter {
 pub struct UnknownValue;
 
 impl Filter {
-    /// The filter that a query stands for. An empty query lists pending requests.
+    /// The filter that a query stands for. An empty query lists what is the desk's to act on.
+    /// `asks` is the account whose list it is.
     ///
     /// # Errors
     ///
     /// [`UnknownValue`].
-    pub fn of(query: &Query) -> Result<Self, UnknownValue> {
+    pub fn of(query: &Query, asks: StaffId) -> Result<Self, UnknownValue> {
         fn one<T>(text: &str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, UnknownValue> {
             if text.is_empty() {
                 return Ok(None);
@@ -138,20 +157,32 @@ impl Filter {
         let mut filter = Self {
             search: Search::read(&query.q),
             state: one(&query.state, StateFilter::parse)?,
+            ours: yes(&query.ours)?,
             overdue: yes(&query.overdue)?,
             needs: yes(&query.needs)?,
             risk: yes(&query.risk)?,
             programme: one(&query.programme, |text| text.parse().ok())?,
             age: one(&query.age, Age::parse)?,
             finding: one(&query.finding, Code::parse)?,
+            mark: one(&query.mark, Mark::parse)?,
+            mine: yes(&query.mine)?.then_some(asks),
             after: one(&query.after, |text| text.parse().ok())?,
         };
+        let all = Self {
+            after: filter.after,
+            ..Self::default()
+        };
+        filter.ours |= filter == all;
         if filter.state.is_none() {
-            filter.state = if filter.overdue || filter.needs {
+            filter.state = if filter.ours || filter.overdue || filter.needs {
                 Some(StateFilter::Pending)
             } else if filter.risk {
                 Some(StateFilter::Provisioned)
-            } else if filter.search.is_none() && filter.finding.is_none() {
+            } else if filter.search.is_none()
+                && filter.finding.is_none()
+                && filter.mark.is_none()
+                && filter.mine.is_none()
+            {
                 Some(StateFilter::Pending)
             } else {
                 None
@@ -160,20 +191,25 @@ impl Filter {
         Ok(filter)
     }
 
-    /// Whether the oldest come first: for pending requests, unless something is searched for.
+    /// Whether the oldest come first: for pending requests, unless something is searched for or by what was noted.
     #[must_use]
     pub fn is_oldest_first(&self) -> bool {
-        self.state == Some(StateFilter::Pending) && self.search.is_none()
+        self.state == Some(StateFilter::Pending)
+            && self.search.is_none()
+            && self.mark.is_none()
+            && self.mine.is_none()
     }
 
     /// Whether all candidates are listed, because no filter leaves any out.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         self.search.is_none()
-            && !(self.overdue || self.needs || self.risk)
+            && !(self.ours || self.overdue || self.needs || self.risk)
             && self.programme.is_none()
             && self.age.is_none()
             && self.finding.is_none()
+            && self.mark.is_none()
+            && self.mine.is_none()
     }
 }
 
@@ -182,15 +218,19 @@ mod tests {
     use super::*;
 
     fn filter(query: &str) -> Result<Filter, UnknownValue> {
-        Filter::of(&serde_html_form::from_str(query).unwrap())
+        Filter::of(&serde_html_form::from_str(query).unwrap(), StaffId(7))
     }
 
     #[test]
     fn a_query_is_a_filter_or_refused() {
         assert_eq!(filter("").unwrap().state, Some(StateFilter::Pending));
-        assert!(filter("").unwrap().is_plain());
+        assert!(filter("").unwrap().ours && filter("after=7").unwrap().ours);
+        assert!(!filter("").unwrap().is_plain());
+        assert!(filter("state=pending").unwrap().is_plain());
         assert_eq!(filter("q=contoso.com").unwrap().state, None);
         assert_eq!(filter("finding=srv-port").unwrap().state, None);
+        assert_eq!(filter("mine=on").unwrap().mine, Some(StaffId(7)));
+        assert_eq!(filter("mark=called").unwrap().state, None);
         assert_eq!(
             filter("overdue=on").unwrap().state,
             Some(StateFilter::Pending)
@@ -206,6 +246,9 @@ mod tests {
         for wrong in [
             "state=done",
             "overdue=yes",
+            "ours=1",
+            "mark=nice",
+            "mine=anna",
             "programme=oem",
             "age=3d",
             "finding=rumour",

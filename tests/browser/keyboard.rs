@@ -10,10 +10,10 @@ use pic_portal::staff::store;
 use crate::support::{browser::Browser, page::Page, portal::Portal};
 
 /// Uses the keyboard only: Tab, Space, Enter and letters.
-struct Hands<'a>(&'a Page);
+pub(crate) struct Hands<'a>(pub(crate) &'a Page);
 
 impl Hands<'_> {
-    async fn press(&self, key: Key) {
+    pub(crate) async fn press(&self, key: Key) {
         let value = char::from(key);
         let keys = KeyActions::new("keyboard".into())
             .then(KeyAction::Down { value })
@@ -21,7 +21,7 @@ impl Hands<'_> {
         self.0.client.perform_actions(keys).await.unwrap();
     }
 
-    async fn write(&self, text: &str) {
+    pub(crate) async fn write(&self, text: &str) {
         let mut keys = KeyActions::new("keyboard".into());
         for value in text.chars() {
             keys = keys
@@ -32,7 +32,7 @@ impl Hands<'_> {
     }
 
     /// Presses Tab until the focused element matches `css`; at each stop the focus must be visible.
-    async fn tab_to(&self, css: &str) {
+    pub(crate) async fn tab_to(&self, css: &str) {
         for _ in 0..40 {
             self.press(Key::Tab).await;
             self.assert_focus_can_be_seen().await;
@@ -44,12 +44,12 @@ impl Hands<'_> {
         panic!("Tab does not lead to {css}");
     }
 
-    async fn go_on_with(&self, key: Key) {
+    pub(crate) async fn go_on_with(&self, key: Key) {
         self.0.leave(async || self.press(key).await).await;
     }
 
     /// Outline, shadow or colours differ from the element without focus, and it is in the window.
-    async fn assert_focus_can_be_seen(&self) {
+    pub(crate) async fn assert_focus_can_be_seen(&self) {
         let unseen = self
             .0
             .eval(

@@ -95,6 +95,8 @@ const RULES: &[(&str, &str, Rule)] = &[
     ("POST", "/staff/requests/{reference}/check-again", Staff),
     ("POST", "/staff/requests/{reference}/refuse", Staff),
     ("POST", "/staff/requests/{reference}/withdraw", Staff),
+    ("POST", "/staff/requests/{reference}/mark", Staff),
+    ("POST", "/staff/requests/bulk", Staff),
     ("GET", "/staff/services/{service}", Staff),
     ("POST", "/staff/services/{service}/cancel", Staff),
     ("GET", "/staff/audit", Staff),

@@ -498,6 +498,30 @@ const BREAKS: &[(&str, &str)] = &[
         "INSERT INTO staff_audit (staff_id, at, action, request_id, reason) VALUES (1, pic_now(), 'refused', 1, 'bored')",
         "staff_audit_reason",
     ),
+    (
+        "INSERT INTO staff_audit (staff_id, at, action, request_id) VALUES (1, pic_now(), 'marked', 1)",
+        "staff_audit_marks",
+    ),
+    (
+        "INSERT INTO staff_mark VALUES (1, 'ask for Ted', 1, pic_now())",
+        "staff_mark_name_listed",
+    ),
+    (
+        "INSERT INTO staff_mark VALUES (2, 'taken', 1, pic_now())",
+        "staff_mark_pkey",
+    ),
+    (
+        "INSERT INTO staff_mark VALUES (99, 'called', 1, pic_now())",
+        "staff_mark_request",
+    ),
+    (
+        "INSERT INTO staff_mark VALUES (1, 'called', 9, pic_now())",
+        "staff_mark_staff",
+    ),
+    (
+        "SELECT pic_mark('PIC-0000-0000-0000-0001', 2, 'called', true)",
+        "staff_may",
+    ),
     // Events by staff.
     (
         "INSERT INTO event (request_id, seq, at, actor, code, staff_id) VALUES (1, 2, pic_now(), 'portal', 'held', 1)",

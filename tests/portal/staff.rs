@@ -3,6 +3,7 @@
 mod accounts;
 mod actions;
 mod live;
+mod many;
 mod matrix;
 mod overview;
 mod plans;

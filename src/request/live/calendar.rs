@@ -48,7 +48,7 @@ fn entry(site: &Site, request: &Request) -> String {
     let standing = Standing::of(&request.facts(), &site.clocks, request.now);
     let is_pending = request.state.pending().is_some();
     let (summary, what) = match standing {
-        Standing::Checking { .. } | Standing::NeedsAction { .. } => (
+        Standing::Checking { .. } | Standing::NeedsAction => (
             format!("Check request {reference}"),
             "By now the request should be provisioned. Its page says whether it is, and what is missing if not",
         ),
@@ -86,7 +86,7 @@ fn entry(site: &Site, request: &Request) -> String {
         id: stable_id(&reference.to_string(), "0"),
         modified: last_event(request),
         sequence,
-        when: ical::When::At(site.clocks.promised_by(request.submitted_at)),
+        when: ical::When::At(request.facts().promised_by(&site.clocks)),
         summary,
         text: what.into(),
         page: address(site, reference),

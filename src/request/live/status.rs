@@ -296,7 +296,7 @@ impl Status {
             reason,
             submitted_at: iso(request.submitted_at),
             ended_at: ended_at.map(iso),
-            promised_by: iso(clocks.promised_by(request.submitted_at)),
+            promised_by: iso(request.facts().promised_by(clocks)),
             expires_at: ended_at
                 .is_none()
                 .then(|| iso(clocks.expires_at(request.submitted_at))),

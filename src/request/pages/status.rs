@@ -266,11 +266,8 @@ fn view<'a>(site: &'a Site, request: &Request, needed: &[Needed], is_own: bool) 
         }
     };
     let pending = ended.is_none();
-    let promised_by = site.clocks.promised_by(request.submitted_at);
-    let overdue = matches!(
-        standing,
-        Standing::Checking { overdue: true } | Standing::NeedsAction { overdue: true }
-    );
+    let promised_by = request.facts().promised_by(&site.clocks);
+    let waits = standing == Standing::NeedsAction;
     StatusPage {
         shell: site.shell(Section::Status),
         reference: request.reference.to_string(),
@@ -284,10 +281,11 @@ fn view<'a>(site: &'a Site, request: &Request, needed: &[Needed], is_own: bool) 
         gateways: live::live_on(standing, request.gateways),
         submitted: when(request.submitted_at, now),
         elapsed: span(between(request.submitted_at, ended.unwrap_or(now))),
-        promised: pending.then(|| when(promised_by, now)),
+        promised: (pending && !waits).then(|| when(promised_by, now)),
+        waiting: waits.then(|| span(between(request.turn_at, now))),
         limit: pending.then(|| when(site.clocks.expires_at(request.submitted_at), now)),
         ended: ended.map(|at| (wording::ended(standing), when(at, now))),
-        overdue: overdue.then(|| Overdue {
+        overdue: standing.is_overdue().then(|| Overdue {
             text: format!(
                 "This request is {} past its promise.",
                 span(between(promised_by, now))
@@ -362,7 +360,7 @@ fn told_of(site: &Site, request: &Request, standing: Standing) -> Findings {
     };
     let is_over = match standing {
         Standing::Checking { .. }
-        | Standing::NeedsAction { .. }
+        | Standing::NeedsAction
         | Standing::InForce { .. }
         | Standing::MovedAway { all: false }
         | Standing::Rejected(_) => false,
@@ -379,7 +377,7 @@ fn told_of(site: &Site, request: &Request, standing: Standing) -> Findings {
 fn can_check(site: &Site, request: &Request, standing: Standing) -> bool {
     match standing {
         Standing::Checking { .. }
-        | Standing::NeedsAction { .. }
+        | Standing::NeedsAction
         | Standing::InForce { .. }
         | Standing::MovedAway { all: false } => {
             let held = |it: &Finding| it.code == Code::DomainHeld;

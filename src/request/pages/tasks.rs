@@ -53,8 +53,7 @@ impl Tasks {
     ) -> Option<Self> {
         let (mode, proof) = (checks.mode(), checks.proof());
         match standing {
-            Standing::Checking { .. } | Standing::NeedsAction { .. } | Standing::InForce { .. } => {
-            }
+            Standing::Checking { .. } | Standing::NeedsAction | Standing::InForce { .. } => {}
             Standing::MovedAway { .. }
             | Standing::Superseded
             | Standing::Cancelled
@@ -246,7 +245,7 @@ fn ours(seen: Seen, standing: Standing, mode: Mode, proof: ProofMode) -> Vec<Tas
     };
     let (tag, tone, hint) = match standing {
         Standing::InForce { .. } => ("Done", Tone::Good, ""),
-        Standing::NeedsAction { .. } => ("Waits for your side", Tone::Neutral, ""),
+        Standing::NeedsAction => ("Waits for your side", Tone::Neutral, ""),
         Standing::Checking { overdue: true } => ("Overdue", Tone::Action, ""),
         Standing::Checking { overdue: false }
         | Standing::MovedAway { .. }
@@ -377,7 +376,7 @@ mod tests {
                 .collect()
         };
         let checking = |overdue| Standing::Checking { overdue };
-        let needs = Standing::NeedsAction { overdue: true };
+        let needs = Standing::NeedsAction;
         assert_eq!(
             tags(Seen::Nothing, checking(false), Mode::Enforce),
             ["Waiting", "Waiting"]

@@ -274,8 +274,11 @@ pub struct StatusPage<'a> {
     pub submitted: When,
     /// How long it has taken, such as `3 hours`; once ended, how long it took.
     pub elapsed: String,
-    /// The time by which it should be done; `None` once it has ended.
+    /// The time by which it should be done; `None` while it waits for the administrator, and once it
+    /// has ended.
     pub promised: Option<When>,
+    /// How long it has waited for the administrator, such as `6 days`.
+    pub waiting: Option<String>,
     /// When it expires; `None` once it has ended.
     pub limit: Option<When>,
     /// When it ended, with what that time is called, such as `In force since`.

@@ -2,7 +2,7 @@
 -- for each page that has been seen and after every change anywhere. Requests come by reference ($1) or by
 -- number ($2). A session ($3) is looked at as in load.sql.
 SELECT a.place AS "place!", r.id AS "id!",
-       ROW(ROW(r.state, r.reason, r.ended_at), r.kind, r.submitted_at, r.blocked, r.superseded, r.lost, r.holds) AS "facts!: Facts",
+       ROW(ROW(r.state, r.reason, r.ended_at), r.kind, r.submitted_at, r.turn_at, r.blocked, r.superseded, r.lost, r.holds) AS "facts!: Facts",
        r.seq AS "seq!", r.severities AS "severities!: Vec<Severity>", r.due_at, r.checked_at,
        r.gateways AS "gateways!", r.live_on AS "live_on!", r.live_at, pic_now() AS "now!",
        coalesce(x.service_id = r.service_id, false) AS "own!",

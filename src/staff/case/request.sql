@@ -20,7 +20,10 @@ SELECT r.id, r.service_id, w.attempts AS "attempts?", w.lease_until,
               WHERE d.request_id = r.id AND r.state = 'pending'
               ORDER BY o.id LIMIT 100) c) AS "rivals!: Json<Vec<(SipDomain, Reference)>>",
        ARRAY(SELECT o.reference FROM pic_requests_of(r.service_id) o WHERE o.id <> r.id
-             ORDER BY o.id DESC LIMIT 50) AS "others!: Vec<Reference>"
+             ORDER BY o.id DESC LIMIT 50) AS "others!: Vec<Reference>",
+       (SELECT coalesce(jsonb_agg(jsonb_build_array(m.mark, st.name, m.at) ORDER BY m.at), '[]')
+        FROM staff_mark m JOIN staff st ON st.id = m.staff_id
+        WHERE m.request_id = r.id) AS "marks!: Json<Vec<(Mark, Name, DateTime<Utc>)>>"
 FROM request r
 LEFT JOIN work w ON w.request_id = r.id
 WHERE r.reference = $1

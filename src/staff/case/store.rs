@@ -22,7 +22,7 @@ use crate::{
         store::{ByStaff, Submission},
     },
     secret::Secret,
-    staff::{Action, CancelReason, Name, StaffId},
+    staff::{Action, CancelReason, Mark, Name, StaffId},
 };
 
 /// A domain that the request wants and another service has. SQL gives it as a JSON array, in the
@@ -42,6 +42,8 @@ pub struct Holder {
 /// What staff see of a request in addition to what its administrator sees.
 #[derive(Clone, Debug)]
 pub struct Insight {
+    /// The request's id, by which its place in a list is known.
+    pub id: i64,
     /// The id of its service, for a link.
     pub service: i64,
     /// How many of its checks have failed; `None`: it has ended.
@@ -56,6 +58,8 @@ pub struct Insight {
     pub rivals: Vec<(SipDomain, Reference)>,
     /// The service's other requests, newest first.
     pub others: Vec<Reference>,
+    /// What staff have noted, with who did and when.
+    pub marks: Vec<(Mark, Name, DateTime<Utc>)>,
 }
 
 /// Records that `staff` opens the request. `false`: there is none.
@@ -90,6 +94,7 @@ pub async fn insight(pool: &PgPool, reference: Reference) -> Result<Insight, db:
         .fetch_one(pool.retrying())
         .await?;
     Ok(Insight {
+        id: row.id,
         service: row.service_id,
         attempts: row.attempts,
         leased_until: row.lease_until.filter(|_| row.leased),
@@ -97,6 +102,7 @@ pub async fn insight(pool: &PgPool, reference: Reference) -> Result<Insight, db:
         holders: row.holders.0,
         rivals: row.rivals.0,
         others: row.others,
+        marks: row.marks.0,
     })
 }
 
@@ -165,6 +171,30 @@ async fn end(
         why.map(Reason::as_str),
         Actor::Staff.as_str(),
         staff.0
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(done)
+}
+
+/// Sets or removes a mark. `false`: there is no such request.
+///
+/// # Errors
+///
+/// As [`check_again`].
+pub async fn mark(
+    pool: &PgPool,
+    staff: StaffId,
+    reference: Reference,
+    mark: Mark,
+    set: bool,
+) -> Result<bool, db::Error> {
+    let done = sqlx::query_scalar!(
+        r#"SELECT pic_mark($1, $2, $3, $4) AS "done!""#,
+        reference as _,
+        staff.0,
+        mark as _,
+        set,
     )
     .fetch_one(pool)
     .await?;
@@ -298,6 +328,8 @@ pub struct Entry {
     pub service: Option<i64>,
     /// The reason for a refusal or a cancellation.
     pub reason: Option<CancelReason>,
+    /// The mark that was set or removed.
+    pub mark: Option<Mark>,
     /// The database's time when this was read.
     pub now: DateTime<Utc>,
 }
@@ -311,7 +343,8 @@ pub async fn audit(pool: &PgPool, before: i64, most: usize) -> Result<Vec<Entry>
     Ok(sqlx::query_as!(
         Entry,
         r#"SELECT a.id, s.name AS "name: Name", a.at, a.action AS "action: Action", r.reference AS "request?: Reference",
-                  a.service_id AS service, a.reason AS "reason: CancelReason", pic_now() AS "now!"
+                  a.service_id AS service, a.reason AS "reason: CancelReason",
+                  a.mark::text AS "mark: Mark", pic_now() AS "now!"
            FROM staff_audit a JOIN staff s ON s.id = a.staff_id LEFT JOIN request r ON r.id = a.request_id
            WHERE a.id < $1 ORDER BY a.id DESC LIMIT $2"#,
         before,

@@ -13,10 +13,11 @@ WITH RECURSIVE risk AS (
 )
 SELECT (SELECT count(*) FROM (SELECT FROM work ORDER BY request_id LIMIT $2::bigint) n) AS "pending!",
        (SELECT count(*) FROM (
-            SELECT FROM work w JOIN request r ON r.id = w.request_id
+            SELECT w.request_id FROM work w
             WHERE w.request_id <= (SELECT pic_last_request_before(pic_now() - $1::interval))
-              AND r.submitted_at < pic_now() - $1::interval
-            ORDER BY w.request_id LIMIT $2::bigint) n) AS "overdue!",
+            ORDER BY w.request_id LIMIT $2::bigint) w
+        WHERE (SELECT true FROM finding f WHERE f.request_id = w.request_id AND f.severity = 'blocking' LIMIT 1) IS NULL
+          AND (SELECT r.turn_at FROM request_summary r WHERE r.id = w.request_id) < pic_now() - $1::interval) AS "overdue!",
        (SELECT greatest(extract(epoch FROM pic_now() - r.submitted_at), 0)::float8 FROM request r
         WHERE r.id = (SELECT min(request_id) FROM work)) AS oldest,
        (SELECT greatest(extract(epoch FROM pic_now() - min(due_at)), 0)::float8 FROM work) AS lag,

@@ -51,7 +51,10 @@ pub(crate) async fn audit(
         action: words::action(entry.action),
         request: entry.request.map(|it| it.to_string()).unwrap_or_default(),
         service: entry.service,
-        reason: entry.reason.map_or("", words::cancel_reason),
+        reason: match (entry.mark, entry.reason) {
+            (Some(mark), _) => words::mark(mark),
+            (None, reason) => reason.map_or("", words::cancel_reason),
+        },
     });
     page(
         StatusCode::OK,

@@ -1,35 +1,34 @@
 //! The queue page: lists, filters, searches and exports requests.
 
 use std::sync::Arc;
-use std::{collections::VecDeque, fmt::Write as _};
 
 use axum::{
-    body::Body,
     extract::{Query, State, rejection::QueryRejection},
-    http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse as _, Response},
+    http::StatusCode,
+    response::{IntoResponse as _, Redirect, Response},
 };
-use chrono::SecondsFormat;
-use futures_util::stream;
 
 use super::{
     desk,
-    session::Reader,
-    view::{Choices, QueueLine, QueuePage, StateTab, Tab},
+    list::{address, appended},
+    session::{Reader, SignedIn},
+    view::{About, Choices, QueueLine, QueuePage, StateTab, Tab},
+    words::{self, Said},
 };
-use crate::staff::pages::words::{self, Said};
 use crate::{
     agreement::Programme,
     clock::Clocks,
     db::PgPool,
     error::Error,
+    gateway::store as gateways,
     readiness::{Code, Severity},
-    request::{State as Stored, wording},
+    request::{pages::domain_of, summary::store as summary, wording},
     staff::{
-        case::store as desk_store,
+        Deed, Mark, Role,
         queue::{
             self, Age, Filter, StateFilter,
-            store::{self, Counts, Export, MOST_COUNTED, MOST_FOUND, MOST_LOOKED_AT, Row},
+            search::Search,
+            store::{self, Counts, MOST_COUNTED, MOST_FOUND, MOST_LOOKED_AT, MOST_WEIGHED, Row},
         },
     },
     web::{
@@ -42,11 +41,12 @@ use crate::{
 };
 
 /// The query of the address, and the filter it stands for.
-fn read(
+pub(super) fn read(
     query: Result<Query<queue::Query>, QueryRejection>,
+    signed_in: &SignedIn,
 ) -> Result<(queue::Query, Filter), Error> {
     let Query(query) = query.map_err(|_| Error::OtherQuery)?;
-    let filter = Filter::of(&query).map_err(|_| Error::OtherQuery)?;
+    let filter = Filter::of(&query, signed_in.account.id).map_err(|_| Error::OtherQuery)?;
     Ok((query, filter))
 }
 
@@ -57,17 +57,31 @@ pub(crate) async fn queue(
     Reader(signed_in): Reader,
     query: Result<Query<queue::Query>, QueryRejection>,
 ) -> Result<Response, Error> {
-    let (query, filter) = read(query)?;
+    let (query, filter) = read(query, &signed_in)?;
     let (pool, clocks) = (&pool, &site.clocks);
+    let whole = filter.search.as_ref().and_then(Search::whole_reference);
+    if let Some(reference) = whole
+        && summary::find(pool, reference).await?.is_some()
+    {
+        return Ok(Redirect::to(&format!("/staff/requests/{reference}")).into_response());
+    }
     let found = store::page(pool, &filter, clocks.promise).await?;
-    let counts = store::counts(pool, clocks.promise).await?;
+    let counts = store::counts(pool, clocks.promise, signed_in.account.id).await?;
     let taken_for = match &filter.search {
         None => String::new(),
         Some(search) if search.is_nothing() => {
-            "That is neither a number, a reference nor a name. Type an agreement number, the beginning of a reference, a domain or an Access Edge FQDN.".to_owned()
+            "That is neither a number, a reference nor a name. Type an agreement number, a reference, a domain or an Access Edge, or the beginning of one.".to_owned()
         }
         Some(search) => format!("Taken for {}.", search.words().join(", or ")),
     };
+    let mut behind = Vec::new();
+    if filter.ours {
+        let all = gateways::list(pool).await?.into_iter();
+        behind.extend(
+            all.filter(|it| it.silent || it.behind() > 0)
+                .map(|it| it.name),
+        );
+    }
     let next = found.next.map(|last| {
         address(&queue::Query {
             after: last.to_string(),
@@ -85,12 +99,25 @@ pub(crate) async fn queue(
         tabs: tabs(&query, &filter, &counts),
         choices: choices(&query),
         only: vec![
+            ("ours", "Ours to act on", query.ours == "on"),
+            ("mine", "Mine", filter.mine.is_some()),
             ("overdue", "Overdue", filter.overdue),
             ("needs", "Needs the administrator’s action", filter.needs),
             ("risk", "In force and at risk", filter.risk),
         ],
         state: query.state.clone(),
-        lines: found.rows.iter().map(|row| line(row, clocks)).collect(),
+        lines: found
+            .rows
+            .iter()
+            .map(|row| line(row, clocks, &appended(&query)))
+            .collect(),
+        deeds: match signed_in.account.role {
+            Role::Reader => Vec::new(),
+            Role::Agent => Deed::ALL
+                .iter()
+                .map(|it| (it.as_str(), it.words()))
+                .collect(),
+        },
         too_many: found.too_many.then(|| {
             format!(
                 "More than {} match: only so many are looked at. Narrow the search.",
@@ -101,7 +128,8 @@ pub(crate) async fn queue(
             .unfinished
             .then(|| format!("{} were looked at so far.", requests(MOST_LOOKED_AT))),
         next,
-        is_filtered: query != queue::Query::default(),
+        is_first: query == queue::Query::default(),
+        behind,
         first: filter.after.map(|_| {
             address(&queue::Query {
                 after: String::new(),
@@ -120,16 +148,7 @@ fn requests(number: usize) -> String {
     count(number, "request", "requests")
 }
 
-fn address(query: &queue::Query) -> String {
-    match serde_html_form::to_string(query)
-        .unwrap_or_default()
-        .as_str()
-    {
-        "" => "/staff/requests".to_owned(),
-        query => format!("/staff/requests?{query}"),
-    }
-}
-
+/// The address of the same list as a file.
 fn export_address(query: &queue::Query) -> String {
     let all = queue::Query {
         after: String::new(),
@@ -140,33 +159,58 @@ fn export_address(query: &queue::Query) -> String {
 
 /// A tab for each state, with its number of requests.
 fn tabs(query: &queue::Query, filter: &Filter, counts: &Counts) -> Vec<StateTab> {
+    let grouped = |number| count(number, "", "").trim_end().to_owned();
     let tab = |words, number: usize, query: queue::Query, is_here| StateTab {
         words,
         count: if number > MOST_COUNTED {
-            format!("more than {}", count(MOST_COUNTED, "", "").trim_end())
+            format!("more than {}", grouped(MOST_COUNTED))
         } else {
-            count(number, "", "").trim_end().to_owned()
+            grouped(number)
         },
         href: address(&query),
         is_here,
+    };
+    let weighed = |words, number, query, is_here| {
+        let mut tab = tab(words, number, query, is_here);
+        if counts.pending > MOST_WEIGHED {
+            tab.count = format!("at least {}", grouped(number));
+        }
+        tab
     };
     let only = |state: StateFilter| queue::Query {
         state: state.as_str().into(),
         ..queue::Query::default()
     };
-    let here = |state| query.q.is_empty() && filter.state == Some(state) && !filter.overdue;
+    let here = |state| {
+        query.q.is_empty()
+            && filter.state == Some(state)
+            && !filter.overdue
+            && !filter.ours
+            && filter.mine.is_none()
+    };
     let overdue = queue::Query {
         overdue: "on".into(),
         ..queue::Query::default()
     };
+    let mine = queue::Query {
+        mine: "on".into(),
+        ..queue::Query::default()
+    };
     vec![
+        weighed(
+            "Ours to act on",
+            counts.ours,
+            queue::Query::default(),
+            query.q.is_empty() && filter.ours,
+        ),
+        tab("Mine", counts.mine, mine, filter.mine.is_some()),
         tab(
             "In progress",
             counts.pending,
             only(StateFilter::Pending),
             here(StateFilter::Pending),
         ),
-        tab(
+        weighed(
             "Overdue",
             counts.overdue,
             overdue,
@@ -208,17 +252,50 @@ fn choices(query: &queue::Query) -> Choices {
         .iter()
         .filter(|code| code.severity() != Severity::Ok)
         .map(|code| choice(code.as_str(), code.title()));
+    let marks = Mark::ALL
+        .iter()
+        .map(|mark| choice(mark.as_str(), words::mark(*mark)));
     Choices {
         programme: (query.programme.clone(), programmes.to_vec()),
         age: (query.age.clone(), ages.collect()),
         finding: (query.finding.clone(), codes.collect()),
+        mark: (query.mark.clone(), marks.collect()),
     }
 }
 
-fn line(row: &Row, clocks: &Clocks) -> QueueLine {
+impl About {
+    /// The names of a line.
+    fn of(row: &Row) -> Self {
+        let more = |all: i64| {
+            if all > 1 {
+                format!("+{}", all - 1)
+            } else {
+                String::new()
+            }
+        };
+        Self {
+            domain: row.domain.as_ref().map(domain_of),
+            more_domains: more(row.domains),
+            edge: row.edge.as_ref().map_or(String::new(), ToString::to_string),
+            more_edges: more(row.edges),
+        }
+    }
+}
+
+/// A line of the queue; `query` leads on in its list.
+pub(super) fn line(row: &Row, clocks: &Clocks, query: &str) -> QueueLine {
     let said = Said::of(&row.facts, clocks, row.now);
     QueueLine {
         reference: row.reference.to_string(),
+        href: format!("/staff/requests/{}{query}", row.reference),
+        marks: row
+            .marks
+            .iter()
+            .map(|(mark, name)| match mark {
+                Mark::Taken => format!("{} by {name}", words::mark(*mark)),
+                mark => words::mark(*mark).to_owned(),
+            })
+            .collect(),
         state: row.facts.state.as_str(),
         kind: wording::kind(row.facts.kind),
         tag: said.tag,
@@ -231,117 +308,6 @@ fn line(row: &Row, clocks: &Clocks) -> QueueLine {
         worst_code: row.worst.map_or("", Code::as_str),
         programme: words::programme(row.programme),
         number: row.number.to_string(),
-        domains: row.domains,
-    }
-}
-
-/// The first line of the file.
-const HEADINGS: &str = "reference,kind,state,reason,standing,whose_turn,programme,agreement_number,domains,submitted_at,ended_at,worst_finding\r\n";
-
-/// `GET /staff/requests.csv`: all requests of the filter, streamed: a million lines take no more
-/// memory than a few hundred.
-pub(crate) async fn export(
-    State(site): State<Arc<Site>>,
-    State(pool): State<PgPool>,
-    Reader(signed_in): Reader,
-    query: Result<Query<queue::Query>, QueryRejection>,
-) -> Result<Response, Error> {
-    let (_, filter) = read(query)?;
-    let clocks = site.clocks;
-    desk_store::export(&pool, signed_in.account.id).await?;
-    let parts = Export::begin(&pool, filter, clocks.promise).await?;
-    let begun = (pool, parts, VecDeque::from([HEADINGS.to_owned()]));
-    let body = stream::try_unfold(begun, move |(pool, mut parts, mut ready)| async move {
-        if let Some(text) = ready.pop_front() {
-            return Ok(Some((text, (pool, parts, ready))));
-        }
-        // On a database error the connection is cut: half a file must not look complete.
-        let rows = parts.next(&pool).await?;
-        Ok::<_, crate::db::Error>(rows.map(|rows| {
-            let text = rows.iter().map(|row| csv(row, &clocks)).collect();
-            (text, (pool, parts, ready))
-        }))
-    });
-    let headers = [
-        (
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("text/csv; charset=utf-8"),
-        ),
-        (
-            header::CONTENT_DISPOSITION,
-            HeaderValue::from_static("attachment; filename=\"requests.csv\""),
-        ),
-    ];
-    Ok((headers, Body::from_stream(body)).into_response())
-}
-
-fn csv(row: &Row, clocks: &Clocks) -> String {
-    let time = |at: chrono::DateTime<chrono::Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
-    let said = Said::of(&row.facts, clocks, row.now);
-    let (reason, ended) = match row.facts.state {
-        Stored::Pending(_) => ("", String::new()),
-        Stored::Provisioned { at } | Stored::Withdrawn { at } => ("", time(at)),
-        Stored::Rejected { at, reason } => (reason.as_str(), time(at)),
-    };
-    let cells = [
-        row.reference.to_string(),
-        row.facts.kind.as_str().into(),
-        row.facts.state.as_str().into(),
-        reason.into(),
-        said.tag.into(),
-        said.turn.into(),
-        row.programme.as_str().into(),
-        row.number.to_string(),
-        row.domains.to_string(),
-        time(row.facts.submitted_at),
-        ended,
-        row.worst.map_or("", Code::as_str).into(),
-    ];
-    let mut line = String::new();
-    for (place, text) in cells.iter().enumerate() {
-        let comma = if place == 0 { "" } else { "," };
-        // Writing to a String cannot fail.
-        let _ = write!(line, "{comma}{}", cell(text));
-    }
-    line.push_str("\r\n");
-    line
-}
-
-/// A cell that a spreadsheet takes as text: what would begin a formula gets a `'` before it, and
-/// what would end the cell is quoted.
-fn cell(text: &str) -> String {
-    let harmless = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        format!("'{text}")
-    } else {
-        text.to_owned()
-    };
-    if harmless.contains(['"', ',', '\r', '\n']) {
-        format!("\"{}\"", harmless.replace('"', "\"\""))
-    } else {
-        harmless
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_cell_is_a_formula_and_none_ends_early() {
-        for (text, written) in [
-            ("", ""),
-            ("1234567", "1234567"),
-            ("=1+1", "'=1+1"),
-            ("+1", "'+1"),
-            ("-1", "'-1"),
-            ("@SUM(A1)", "'@SUM(A1)"),
-            ("\t=1", "'\t=1"),
-            ("\r=1", "\"'\r=1\""),
-            ("a,b", "\"a,b\""),
-            ("say \"a\"", "\"say \"\"a\"\"\""),
-            ("=\"a\",b", "\"'=\"\"a\"\",b\""),
-        ] {
-            assert_eq!(cell(text), written, "{text:?}");
-        }
+        about: About::of(row),
     }
 }

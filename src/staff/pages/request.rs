@@ -3,16 +3,18 @@
 use axum::{
     extract::{Path, State},
     http::StatusCode,
-    response::{IntoResponse as _, Redirect, Response},
+    response::Response,
 };
-use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use std::sync::Arc;
 
 use super::{
-    desk, map_forbidden,
+    desk,
+    list::{self, FromList},
+    map_forbidden, marks,
     session::{Agent, Reader, SignedIn},
-    view::{Happened, HolderLine, May, RequestPage, Tab},
+    told::{first_domain, happened, times, told},
+    view::{HolderLine, InList, May, RequestPage, Tab},
 };
 use crate::staff::pages::words::{self, Said};
 use crate::{
@@ -21,25 +23,26 @@ use crate::{
     names::EdgeRoutes,
     readiness::{Finding, Severity, wording::Teller},
     request::{
-        Actor, Deployment, Kind, Reason, Standing, State as Stored, live,
+        Reason, Standing, live,
         loader::store::look_up,
         pages::{
             earlier_events,
             findings::{Findings, Group},
-            how_often, routes_of,
+            routes_of,
         },
         reference::Reference,
-        store::{Event, Request},
+        store::Request,
         wording,
     },
     staff::{
-        Name, REFUSALS, Role,
+        REFUSALS, Role,
         case::store::{self, Insight},
+        queue::{Filter, Query},
     },
     web::{
         form::{Fields, NoFields},
         page,
-        parts::{Choice, Field, count},
+        parts::{Choice, Field},
         shell::Section,
         site::Site,
         when::when,
@@ -67,13 +70,24 @@ pub(crate) async fn request(
     State(pool): State<PgPool>,
     Reader(signed_in): Reader,
     Path(reference): Path<String>,
+    FromList(query): FromList,
 ) -> Result<Response, Error> {
     let (request, insight) = looked_at(&pool, &signed_in, &reference).await?;
-    page(StatusCode::OK, &view(&site, &signed_in, &request, &insight))
+    let mut view = view(&site, &signed_in, &request, &insight);
+    view.list = list_of(&site, &pool, &signed_in, &query, &insight).await?;
+    page(StatusCode::OK, &view)
 }
 
-fn back(reference: Reference) -> Response {
-    Redirect::to(&format!("/staff/requests/{reference}")).into_response()
+/// Where the request leads to in the list that it was opened from.
+async fn list_of(
+    site: &Site,
+    pool: &PgPool,
+    signed_in: &SignedIn,
+    query: &Query,
+    insight: &Insight,
+) -> Result<Option<InList>, Error> {
+    let filter = Filter::of(query, signed_in.account.id).map_err(|_| Error::OtherQuery)?;
+    Ok(list::in_list(pool, &site.clocks, query, &filter, insight.id).await?)
 }
 
 /// `POST /staff/requests/{reference}/check-again`.
@@ -82,6 +96,7 @@ pub(crate) async fn check_again(
     State(notifier): State<Notifier>,
     Agent(signed_in): Agent,
     Path(reference): Path<String>,
+    FromList(query): FromList,
     Fields(NoFields {}): Fields<NoFields>,
 ) -> Result<Response, Error> {
     let reference = Reference::parse(&reference).ok_or(Error::NoRequest)?;
@@ -91,7 +106,7 @@ pub(crate) async fn check_again(
     }
     notifier.wake();
     notifier.changed();
-    Ok(back(reference))
+    Ok(list::back(reference, &query))
 }
 
 /// Why nothing was done: the request has ended, or does not exist.
@@ -115,6 +130,7 @@ pub(crate) async fn refuse(
     State(notifier): State<Notifier>,
     Agent(signed_in): Agent,
     Path(reference): Path<String>,
+    FromList(query): FromList,
     Fields(form): Fields<RefuseForm>,
 ) -> Result<Response, Error> {
     let reason = Reason::parse(&form.reason).filter(|reason| REFUSALS.contains(reason));
@@ -129,7 +145,12 @@ pub(crate) async fn refuse(
                 "Tick the box: a refused request cannot be taken up again",
             ));
         }
-        return again(&site, &pool, &signed_in, &reference, &form.reason, &wrong).await;
+        let form = Refused {
+            reason: &form.reason,
+            wrong: &wrong,
+            query: &query,
+        };
+        return again(&site, &pool, &signed_in, &reference, form).await;
     };
     let reference = Reference::parse(&reference).ok_or(Error::NoRequest)?;
     let done = store::refuse(&pool, signed_in.account.id, reference, reason).await;
@@ -137,7 +158,7 @@ pub(crate) async fn refuse(
         return Err(gone(&pool, reference).await?);
     }
     notifier.changed();
-    Ok(back(reference))
+    Ok(list::back(reference, &query))
 }
 
 /// The field of `POST /staff/requests/{reference}/withdraw`.
@@ -154,6 +175,7 @@ pub(crate) async fn withdraw(
     State(notifier): State<Notifier>,
     Agent(signed_in): Agent,
     Path(reference): Path<String>,
+    FromList(query): FromList,
     Fields(form): Fields<WithdrawForm>,
 ) -> Result<Response, Error> {
     if form.confirm != "on" {
@@ -161,7 +183,12 @@ pub(crate) async fn withdraw(
             "confirm-withdraw",
             "Tick the box: a withdrawn request cannot be taken up again",
         )];
-        return again(&site, &pool, &signed_in, &reference, "", &wrong).await;
+        let form = Refused {
+            reason: "",
+            wrong: &wrong,
+            query: &query,
+        };
+        return again(&site, &pool, &signed_in, &reference, form).await;
     }
     let reference = Reference::parse(&reference).ok_or(Error::NoRequest)?;
     let done = store::withdraw(&pool, signed_in.account.id, reference).await;
@@ -169,7 +196,17 @@ pub(crate) async fn withdraw(
         return Err(gone(&pool, reference).await?);
     }
     notifier.changed();
-    Ok(back(reference))
+    Ok(list::back(reference, &query))
+}
+
+/// A form that was refused.
+struct Refused<'a> {
+    /// The reason that was chosen, or empty.
+    reason: &'a str,
+    /// The fields that are wrong, each with its message.
+    wrong: &'a [(&'static str, &'static str)],
+    /// The list that the request was opened from.
+    query: &'a Query,
 }
 
 /// The page again, with what is wrong with the form; 409 if the action is no longer possible.
@@ -178,17 +215,17 @@ async fn again(
     pool: &PgPool,
     signed_in: &SignedIn,
     reference: &str,
-    reason: &str,
-    wrong: &[(&'static str, &'static str)],
+    form: Refused<'_>,
 ) -> Result<Response, Error> {
     let (request, insight) = looked_at(pool, signed_in, reference).await?;
     if request.state.pending().is_none() {
         return Err(Error::Ended);
     }
     let mut view = view(site, signed_in, &request, &insight);
+    view.list = list_of(site, pool, signed_in, form.query, &insight).await?;
     view.shell.error = true;
-    reason.clone_into(&mut view.reason.value);
-    for (field, message) in wrong {
+    form.reason.clone_into(&mut view.reason.value);
+    for (field, message) in form.wrong {
         let at = match *field {
             "reason" => &mut view.reason,
             "confirm" => &mut view.confirm,
@@ -197,7 +234,7 @@ async fn again(
         at.errors.push((*message).into());
     }
     let mut response = page(StatusCode::UNPROCESSABLE_ENTITY, &view)?;
-    let wrong = wrong.iter().map(|(field, message)| FieldProblem {
+    let wrong = form.wrong.iter().map(|(field, message)| FieldProblem {
         field: (*field).into(),
         message: (*message).into(),
     });
@@ -226,9 +263,18 @@ fn view<'a>(
         label: words::reason(reason).into(),
         hint: String::new(),
     });
+    let (marks, to_mark) = marks::lines(insight, now);
     RequestPage {
         shell: site.shell(Section::Staff),
         desk: desk(signed_in, Tab::Requests),
+        list: None,
+        marks,
+        to_mark: if is_agent { to_mark } else { Vec::new() },
+        is_agent,
+        about: first_domain(&request.routes)
+            .unwrap_or_else(|| wording::kind(request.kind).to_owned()),
+        number_label: request.programme.number_label(),
+        number: request.number.to_string(),
         reference: request.reference.to_string(),
         version: live::version(&request.summary(), &site.clocks),
         state: request.state.as_str(),
@@ -279,71 +325,6 @@ fn view<'a>(
     }
 }
 
-/// The facts about a request, each with its name.
-fn told(site: &Site, request: &Request, insight: &Insight) -> Vec<(&'static str, String)> {
-    let mut told = vec![
-        ("Kind", wording::kind(request.kind).to_owned()),
-        ("Programme", request.programme.label().to_owned()),
-        (request.programme.number_label(), request.number.to_string()),
-    ];
-    if let Some(deployment) = request.deployment {
-        let homed = match deployment {
-            Deployment::OnPremises => "All users on-premises",
-            Deployment::Split => "Users both on-premises and online",
-        };
-        told.push(("Users", homed.to_owned()));
-    }
-    let standing = Standing::of(&request.facts(), &site.clocks, request.now);
-    if let Some(on) = live::live_on(standing, request.gateways) {
-        let live = format!("Live on {} of {}", on.live, on.of);
-        told.push(("Gateways", live));
-    }
-    if let Stored::Rejected { reason, .. } = request.state {
-        told.push(("Why", words::reason(reason).to_owned()));
-    }
-    if let Some(attempts) = insight.attempts {
-        told.push((
-            "Failed checks",
-            count(
-                usize::try_from(attempts).unwrap_or_default(),
-                "time",
-                "times",
-            ),
-        ));
-    }
-    told
-}
-
-/// The times of a request, each with its name.
-fn times(
-    site: &Site,
-    request: &Request,
-    insight: &Insight,
-) -> Vec<(&'static str, crate::web::parts::When)> {
-    let (clocks, submitted) = (&site.clocks, request.submitted_at);
-    let mut times = vec![("Submitted", submitted)];
-    match request.state {
-        Stored::Pending(_) => times.extend([
-            ("Promised", clocks.promised_by(submitted)),
-            ("Expires", clocks.expires_at(submitted)),
-        ]),
-        Stored::Provisioned { at } | Stored::Rejected { at, .. } | Stored::Withdrawn { at } => {
-            let standing = Standing::of(&request.facts(), clocks, request.now);
-            times.push((wording::ended(standing), at));
-        }
-    }
-    let more = [
-        ("Checks last ran", request.checked_at),
-        ("Looked at next", request.due_at),
-        ("Being looked at, until", insight.leased_until),
-    ];
-    times.extend(more.into_iter().filter_map(|(name, at)| Some((name, at?))));
-    let said = times
-        .into_iter()
-        .map(|(name, at)| (name, when(at, request.now)));
-    said.collect()
-}
-
 /// Whether a finding matters to the desk.
 fn is_loud(finding: &Finding) -> bool {
     !matches!(finding.severity, Severity::Ok | Severity::Skipped)
@@ -359,26 +340,4 @@ pub(super) fn findings(
     let teller = Teller::new(&site.provider, site.checks.mode(), routes);
     let teller = teller.with_token(token);
     Findings::tell(&teller, findings.iter().filter(|it| is_loud(it))).groups
-}
-
-/// A line of the timeline.
-fn happened(event: &Event, kind: Kind, name: Option<&Name>, now: DateTime<Utc>) -> Happened {
-    let by = match (event.actor, name) {
-        (Actor::Administrator, _) => "By the administrator".to_owned(),
-        (Actor::Staff, Some(name)) => format!("By {name}, support"),
-        (Actor::Staff, None) => "By support".to_owned(),
-        (Actor::Portal, _) => "By the portal".to_owned(),
-    };
-    let about = event
-        .subject
-        .as_ref()
-        .map_or(String::new(), |domain| format!(": {domain}"));
-    Happened {
-        when: when(event.latest(), now),
-        title: event.code.entry(kind).staff_title,
-        text: match how_often(event) {
-            once if once.is_empty() => format!("{by}{about}"),
-            often => format!("{by}{about}.{often}"),
-        },
-    }
 }

@@ -12,6 +12,7 @@ use super::{
     desk, map_forbidden,
     request::findings,
     session::{Agent, Reader, SignedIn},
+    told::first_domain,
     view::{HoldingLine, ServiceLine, ServicePage, Tab},
 };
 use crate::staff::pages::words;
@@ -24,12 +25,13 @@ use crate::{
         Standing,
         pages::routes_of,
         queue::{NotStored, Queue},
+        reference::Reference,
         store::Submitted,
         wording,
     },
     secret::Secret,
     service::{pages::conflict, store as services},
-    staff::{CancelReason, Role, case::store},
+    staff::{CancelReason, Role, StaffId, case::store},
     web::{
         form::Fields,
         page,
@@ -107,14 +109,26 @@ pub(crate) async fn cancel(
             .insert(Problem::form(wrong.collect()));
         return Ok(response);
     };
-    if let Some(error) = conflict(&services::look_up(&pool, service).await?) {
+    let staff = signed_in.account.id;
+    let reference = cancel_service(&pool, &queue, &secret, staff, service, reason).await?;
+    Ok(Redirect::to(&format!("/staff/requests/{reference}")).into_response())
+}
+
+/// Stores a request that cancels the service, and returns its reference.
+pub(super) async fn cancel_service(
+    pool: &PgPool,
+    queue: &Queue,
+    secret: &Secret,
+    staff: StaffId,
+    service: ServiceId,
+    reason: CancelReason,
+) -> Result<Reference, Error> {
+    if let Some(error) = conflict(&services::look_up(pool, service).await?) {
         return Err(error);
     }
-    let cancel = store::cancellation(&secret, signed_in.account.id, service, reason);
+    let cancel = store::cancellation(secret, staff, service, reason);
     match queue.submit(cancel).await {
-        Ok(Submitted::Stored { reference, .. }) => {
-            Ok(Redirect::to(&format!("/staff/requests/{reference}")).into_response())
-        }
+        Ok(Submitted::Stored { reference, .. }) => Ok(reference),
         // Its submission id is new.
         Ok(Submitted::AlreadySent { .. } | Submitted::Pending { .. }) => Err(Error::Pending),
         Err(NotStored::Refused(error)) => map_forbidden(Err(error)),
@@ -142,6 +156,7 @@ async fn view<'a>(
         shell: site.shell(Section::Staff),
         desk: desk(signed_in, Tab::Requests),
         id: id.0,
+        about: first_domain(&service.routes),
         programme: service.programme.label(),
         number_label: service.programme.number_label(),
         number: service.number.to_string(),

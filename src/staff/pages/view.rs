@@ -1,5 +1,13 @@
 //! The structs of the support desk's pages. Plain fields only.
 
+mod queue;
+mod request;
+
+pub use self::{
+    queue::{About, Choices, QueueLine, QueuePage, StateTab},
+    request::{Happened, HolderLine, InList, MarkLine, May, RequestPage},
+};
+
 use askama::Template;
 
 use crate::{
@@ -46,6 +54,21 @@ impl Desk {
         }
         ways.push((Tab::Account, "Your account", "/staff/account"));
         ways
+    }
+
+    /// The keys of the desk, and what each does (`static/source/js/keys.js`).
+    #[expect(clippy::unused_self, reason = "the template calls it")]
+    pub(super) const fn keys(&self) -> [(&'static str, &'static str); 8] {
+        [
+            ("/", "Search"),
+            ("j", "Next line of the list"),
+            ("k", "Line of the list before"),
+            ("Enter", "Open the line"),
+            ("n", "Next request of the list"),
+            ("c", "Check this request again"),
+            ("r", "Refuse this request"),
+            ("?", "Show these keys"),
+        ]
     }
 }
 
@@ -117,219 +140,6 @@ impl AccountPage<'_> {
     }
 }
 
-/// A tab with the requests of one state.
-#[derive(Clone, Debug)]
-pub struct StateTab {
-    /// The state in words.
-    pub words: &'static str,
-    /// How many there are.
-    pub count: String,
-    /// The address of the tab.
-    pub href: String,
-    /// Whether it is the present tab.
-    pub is_here: bool,
-}
-
-/// The filters' lists: for each the chosen value, or empty, and the options.
-#[derive(Clone, Debug)]
-pub struct Choices {
-    /// The options for `programme`.
-    pub programme: (String, Vec<Choice>),
-    /// The options for `age`.
-    pub age: (String, Vec<Choice>),
-    /// The options for `finding`.
-    pub finding: (String, Vec<Choice>),
-}
-
-/// A line of the queue.
-#[derive(Clone, Debug)]
-pub struct QueueLine {
-    /// The request's reference.
-    pub reference: String,
-    /// The stored state.
-    pub state: &'static str,
-    /// What was asked for.
-    pub kind: &'static str,
-    /// The standing in a word or two.
-    pub tag: &'static str,
-    /// The tone of the tag.
-    pub tone: Tone,
-    /// Who must act.
-    pub turn: &'static str,
-    /// How old it is, or how long it took.
-    pub age: String,
-    /// The age compared with promise and limit.
-    pub against: String,
-    /// When it was submitted.
-    pub submitted: When,
-    /// The most severe finding, or empty.
-    pub worst: &'static str,
-    /// Its code, or empty.
-    pub worst_code: &'static str,
-    /// The programme.
-    pub programme: &'static str,
-    /// The agreement number.
-    pub number: String,
-    /// How many SIP domains it wants.
-    pub domains: i64,
-}
-
-/// `GET /staff/requests`.
-#[derive(Clone, Debug, Template)]
-#[template(path = "staff/queue.html")]
-pub struct QueuePage<'a> {
-    /// The frame of the page.
-    pub shell: Shell<'a>,
-    /// The header of the desk.
-    pub desk: Desk,
-    /// `q`: the search box.
-    pub q: Field,
-    /// What the search text was taken for, or empty.
-    pub taken_for: String,
-    /// A tab for each state.
-    pub tabs: Vec<StateTab>,
-    /// The options of the filters.
-    pub choices: Choices,
-    /// The filters that are on or off: `overdue`, `needs`, `risk`.
-    pub only: Vec<(&'static str, &'static str, bool)>,
-    /// The value of `state`, or empty.
-    pub state: String,
-    /// The requests.
-    pub lines: Vec<QueueLine>,
-    /// A message if more requests match than can be shown.
-    pub too_many: Option<String>,
-    /// A message if there may be more further on.
-    pub unfinished: Option<String>,
-    /// The address of the next page.
-    pub next: Option<String>,
-    /// Whether anything is filtered or searched for.
-    pub is_filtered: bool,
-    /// The address of the first page; `None`: this is it.
-    pub first: Option<String>,
-    /// The address of this page.
-    pub here: String,
-    /// The address of the same list as a file.
-    pub export: String,
-    /// The promise, in words.
-    pub promise: String,
-    /// The limit, in words.
-    pub limit: String,
-}
-
-/// A line of the timeline, with the member of the staff who acted.
-#[derive(Clone, Debug)]
-pub struct Happened {
-    /// The time of the event.
-    pub when: When,
-    /// What happened.
-    pub title: &'static str,
-    /// By whom, and about what.
-    pub text: String,
-}
-
-/// A domain that another service holds.
-#[derive(Clone, Debug)]
-pub struct HolderLine {
-    /// The domain.
-    pub domain: String,
-    /// The service that holds it.
-    pub service: i64,
-    /// Its agreement number.
-    pub number: String,
-    /// The time since when it does.
-    pub since: When,
-}
-
-/// What may be done to a request, by its state and the account's role.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct May {
-    /// Whether another check may be queued.
-    pub check: bool,
-    /// Whether it may be refused or withdrawn.
-    pub end: bool,
-}
-
-/// `GET /staff/requests/{reference}`.
-#[derive(Clone, Debug, Template)]
-#[template(path = "staff/request.html")]
-pub struct RequestPage<'a> {
-    /// The frame of the page.
-    pub shell: Shell<'a>,
-    /// The header of the desk.
-    pub desk: Desk,
-    /// The request's reference.
-    pub reference: String,
-    /// The version of what is shown, for the live stream.
-    pub version: String,
-    /// The stored state.
-    pub state: &'static str,
-    /// The standing in a word or two.
-    pub tag: &'static str,
-    /// The tone of the tag.
-    pub tone: Tone,
-    /// Who must act.
-    pub turn: &'static str,
-    /// The age compared with promise and limit.
-    pub age: String,
-    /// Facts, each with its name.
-    pub facts: Vec<(&'static str, String)>,
-    /// Facts that are times.
-    pub times: Vec<(&'static str, When)>,
-    /// The id of its service, for a link.
-    pub service: i64,
-    /// Findings that matter, the most severe first.
-    pub findings: Vec<Group>,
-    /// How many more findings are fine or were skipped.
-    pub quiet: usize,
-    /// Domains that other services hold.
-    pub holders: Vec<HolderLine>,
-    /// Pending requests that want the same: domain and reference.
-    pub rivals: Vec<(String, String)>,
-    /// The routes asked for, by edge.
-    pub routes: Vec<EdgeText>,
-    /// The service's other requests.
-    pub others: Vec<String>,
-    /// The entries, the newest first.
-    pub timeline: Vec<Happened>,
-    /// How many events came before those, in words, or empty.
-    pub earlier: String,
-    /// What may be done to it.
-    pub may: May,
-    /// `reason` of a refusal.
-    pub reason: Field,
-    /// The reasons to choose from.
-    pub reasons: Vec<Choice>,
-    /// `confirm` of a refusal.
-    pub confirm: Field,
-    /// `confirm` of a withdrawal.
-    pub confirm_withdraw: Field,
-}
-
-impl RequestPage<'_> {
-    fn is_nobodys_turn(&self) -> bool {
-        self.turn == "Nobody"
-    }
-
-    fn problems(&self) -> Vec<Problem> {
-        [&self.reason, &self.confirm, &self.confirm_withdraw]
-            .into_iter()
-            .flat_map(Field::problems)
-            .collect()
-    }
-}
-
-impl QueuePage<'_> {
-    /// Whether a filter is set, so that the filters are shown open.
-    fn is_chosen(&self) -> bool {
-        let lists = [
-            &self.choices.programme,
-            &self.choices.age,
-            &self.choices.finding,
-        ];
-        self.only.iter().any(|(_, _, on)| *on) || lists.iter().any(|(chosen, _)| !chosen.is_empty())
-    }
-}
-
 /// The period for which a service held a domain.
 #[derive(Clone, Debug)]
 pub struct HoldingLine {
@@ -374,6 +184,8 @@ pub struct ServicePage<'a> {
     pub desk: Desk,
     /// The id of the service.
     pub id: i64,
+    /// The first domain in force and how many more there are; `None`: nothing is in force.
+    pub about: Option<String>,
     /// The programme's name.
     pub programme: &'static str,
     /// What the programme calls its number.
@@ -426,7 +238,7 @@ pub struct AuditLine {
     pub request: String,
     /// The service it was about.
     pub service: Option<i64>,
-    /// The reason, or empty.
+    /// The reason or the mark, or empty.
     pub reason: &'static str,
 }
 

@@ -6,7 +6,7 @@ use crate::{
     agreement::Programme,
     clock::Clocks,
     request::{Facts, Reason, Standing, State, wording},
-    staff::{Action, CancelReason},
+    staff::{Action, CancelReason, Mark},
     web::{
         parts::Tone,
         when::{between, span},
@@ -35,7 +35,7 @@ impl Said {
         let (tag, tone) = wording::tag(standing, facts.kind);
         let turn = match standing {
             Standing::Checking { .. } => "The portal",
-            Standing::NeedsAction { .. }
+            Standing::NeedsAction
             | Standing::InForce { at_risk: true }
             | Standing::MovedAway { .. } => "The administrator",
             Standing::InForce { at_risk: false }
@@ -46,9 +46,12 @@ impl Said {
         };
         let (age, against) = match facts.state {
             State::Pending(_) => {
-                let promised = clocks.promised_by(facts.submitted_at);
+                let promised = facts.promised_by(clocks);
                 let limit = span(between(now, clocks.expires_at(facts.submitted_at)));
-                let against = if now > promised {
+                let against = if standing == Standing::NeedsAction {
+                    let waits = span(between(facts.turn_at, now));
+                    format!("has waited for {waits}, {limit} to the limit")
+                } else if now > promised {
                     let late = span(between(promised, now));
                     format!("{late} late, {limit} to the limit")
                 } else {
@@ -103,6 +106,25 @@ pub(super) const fn cancel_reason(reason: CancelReason) -> &'static str {
     }
 }
 
+/// What staff note of a request.
+pub(super) const fn mark(mark: Mark) -> &'static str {
+    match mark {
+        Mark::Taken => "Taken",
+        Mark::Called => "Called",
+        Mark::WaitsForLicensing => "Waits for licensing",
+        Mark::Escalated => "Escalated",
+        Mark::Test => "Test",
+    }
+}
+
+/// What a button says that sets the mark.
+pub(super) const fn to_mark(mark: Mark) -> &'static str {
+    match mark {
+        Mark::Taken => "Take it",
+        mark => self::mark(mark),
+    }
+}
+
 /// An action of the audit in words.
 pub(super) const fn action(action: Action) -> &'static str {
     match action {
@@ -115,5 +137,7 @@ pub(super) const fn action(action: Action) -> &'static str {
         Action::Refused => "Refused",
         Action::Withdrew => "Withdrew for the administrator",
         Action::Cancelled => "Cancelled for the owner",
+        Action::Marked => "Marked",
+        Action::Unmarked => "Removed a mark of",
     }
 }

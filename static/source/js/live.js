@@ -9,6 +9,7 @@
 import { Idiomorph } from "idiomorph";
 import { announce } from "./announce.js";
 import { COPY_BUTTONS, copyButtons } from "./copy.js";
+import { localTimes } from "./local.js";
 import { SHOW_BUTTONS, showButtons } from "./show.js";
 
 // When there is no room for a stream, or the page could not be fetched.
@@ -81,6 +82,7 @@ export function livePage() {
     });
     copyButtons();
     showButtons();
+    localTimes();
     document.title = fresh.title;
     if (region.dataset.liveSay !== said) {
       announce(region.dataset.liveSay);

@@ -81,6 +81,8 @@ impl Gallery {
         self.agent = app.post("/staff/sign-in", &fields).await.cookie();
         for (reference, action, fields) in [
             (&held, "check-again", &[][..]),
+            (&held, "mark", &[("set", "taken")]),
+            (&held, "mark", &[("set", "waits-for-licensing")]),
             (
                 &refused,
                 "refuse",
@@ -109,10 +111,15 @@ impl Gallery {
             ("staff-audit", "/staff/audit"),
             ("staff-overview", "/staff"),
             ("staff-queue", "/staff/requests"),
+            ("staff-queue-pending", "/staff/requests?state=pending"),
+            ("staff-queue-marked", "/staff/requests?mark=taken"),
             ("staff-queue-search", "/staff/requests?q=1234567"),
             ("staff-queue-rejected", "/staff/requests?state=rejected"),
             ("staff-queue-empty", "/staff/requests?q=nowhere.example"),
-            ("staff-request", &format!("/staff/requests/{held}")),
+            (
+                "staff-request",
+                &format!("/staff/requests/{held}?state=pending"),
+            ),
             (
                 "staff-request-refused",
                 &format!("/staff/requests/{refused}"),

@@ -162,6 +162,12 @@ async fn whatever_changes_a_request_changes_its_tags() {
     assert_eq!(portal.post(&again, &[]).await.status, StatusCode::SEE_OTHER);
     changed(&mut page, &mut json, "it is looked at at another time").await;
 
+    // The promise is about the portal's turn: as if nothing had held it back.
+    portal
+        .run("DELETE FROM finding; DELETE FROM event WHERE code = 'blocked'")
+        .await;
+    changed(&mut page, &mut json, "it is the portal's turn").await;
+
     // The promise passes within a minute.
     let promised = "DO $$ BEGIN EXECUTE format('CREATE OR REPLACE FUNCTION pic_now() RETURNS timestamptz \
         LANGUAGE sql STABLE PARALLEL SAFE RETURN %L::timestamptz', \

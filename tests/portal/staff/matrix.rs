@@ -49,6 +49,18 @@ const RULES: &[(&str, &str, Rule, Fields)] = &[
     ("GET", "/staff/requests.csv", Reader, &[]),
     ("GET", "/staff/requests/{reference}", Reader, &[]),
     ("GET", "/staff/services/{service}", Reader, &[]),
+    (
+        "POST",
+        "/staff/requests/{reference}/mark",
+        Agent,
+        &[("set", "taken")],
+    ),
+    (
+        "POST",
+        "/staff/requests/bulk",
+        Agent,
+        &[("action", "check-again"), ("request", ""), ("go", "on")],
+    ),
     ("GET", "/staff/audit", Agent, &[]),
     ("GET", "/staff/gateways", Reader, &[]),
     (
@@ -118,6 +130,7 @@ async fn rows(portal: &TestApp) -> String {
         "staff",
         "staff_session",
         "staff_audit",
+        "staff_mark",
     ] {
         let rows = format!(
             "SELECT coalesce(string_agg(t::text, ' ' ORDER BY t::text), '') FROM {table} AS t"
@@ -131,17 +144,25 @@ async fn rows(portal: &TestApp) -> String {
     all
 }
 
+/// Sends a request; a field of the name `request` gets the reference.
 async fn ask(
     portal: &TestApp,
     method: &str,
     path: &str,
-    fields: &[(&str, &str)],
-    cookie: &str,
+    fields: Fields,
+    (reference, cookie): (&str, &str),
 ) -> Answer {
+    let fields: Vec<_> = fields
+        .iter()
+        .map(|&(name, value)| match name {
+            "request" => (name, reference),
+            _ => (name, value),
+        })
+        .collect();
     if method == "GET" {
         portal.get_with(path, cookie).await
     } else {
-        portal.post_with(path, fields, cookie).await
+        portal.post_with(path, &fields, cookie).await
     }
 }
 
@@ -196,7 +217,7 @@ async fn nobody_gets_or_does_what_is_not_theirs() {
         let before = rows(&portal).await;
         for (who, cookie) in strangers {
             let what = format!("{method} {path}, {who}");
-            let answer = ask(&portal, method, &address, fields, cookie).await;
+            let answer = ask(&portal, method, &address, fields, (&pending, cookie)).await;
             assert_eq!(rows(&portal).await, before, "{what}: nothing is changed");
             assert!(!answer.body.contains("contoso.com") && !answer.body.contains("fabrikam.com"));
             if rule != Open {
@@ -209,7 +230,7 @@ async fn nobody_gets_or_does_what_is_not_theirs() {
             }
         }
         if rule == Agent {
-            let answer = ask(&portal, method, &address, fields, &reader).await;
+            let answer = ask(&portal, method, &address, fields, (&pending, &reader)).await;
             let what = format!("{method} {path}, a reader");
             assert_eq!(answer.status, StatusCode::FORBIDDEN, "{what}");
             assert!(!answer.body.contains(&pending), "{what}");
@@ -248,9 +269,10 @@ async fn whoever_may_does() {
             let address = path
                 .replace("{reference}", &pending)
                 .replace("{service}", &service.to_string());
-            let answer = ask(&portal, method, &address, fields, &cookie).await;
+            let answer = ask(&portal, method, &address, fields, (&pending, &cookie)).await;
             let what = format!("{method} {path}, {name}: {}", answer.body);
             let expected = match (method, path) {
+                ("POST", "/staff/requests/bulk") => StatusCode::OK,
                 ("POST", "/staff/account") => StatusCode::UNPROCESSABLE_ENTITY,
                 ("POST", _) => StatusCode::SEE_OTHER,
                 _ => StatusCode::OK,

@@ -97,8 +97,8 @@ async fn the_page_says_it_and_leads_on() {
     for words in [
         ">12</a>",
         "the oldest for 5 days",
-        // Submitted 50, 60, ... 120 hours ago.
-        ">8</a>",
+        // Submitted 50 hours ago; those before it wait for their administrators.
+        ">1</a>",
         "91 provisioned in 14 days; 13 on the busiest.",
         "10 hours",
         "href=\"/staff/requests?finding=srv-missing\"",

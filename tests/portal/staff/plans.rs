@@ -36,6 +36,10 @@ const MANY: &str = "
     SELECT id, 2, ended_at, 'portal', state FROM request WHERE state <> 'pending';
     INSERT INTO route SELECT d.sip_domain, 'sip.' || d.sip_domain, r.service_id, r.id, pic_now()
     FROM request r JOIN request_route d ON d.request_id = r.id WHERE r.state = 'provisioned';
+    INSERT INTO staff (name, role, password, created_at, password_at)
+    SELECT 'anna', 'agent', '$argon2id$v=19$m=8,t=1,p=1$' || repeat('a', 22) || '$' || repeat('b', 43), pic_now(), pic_now();
+    INSERT INTO staff_mark SELECT id, mark, 1, pic_now()
+    FROM request, unnest(ARRAY['taken', 'called', 'test']) AS mark WHERE id % 5 = 0;
     ANALYZE;
 ";
 
@@ -79,6 +83,40 @@ macro_rules! of_desk {
     };
 }
 
+/// The statements of the candidates, each with its values.
+fn candidates() -> Vec<(&'static str, String)> {
+    let store = of_desk!("queue/store/candidates.rs");
+    let mut statements = Vec::new();
+    // The candidates' statements are in the store's source.
+    let candidates: Vec<_> = store
+        .split("sqlx::query_scalar!(")
+        .skip(1)
+        .filter_map(|rest| match rest.trim_start().strip_prefix("r#\"") {
+            Some(raw) => raw.split("\"#").next(),
+            None => rest.split('"').nth(1),
+        })
+        .filter(|sql| sql.contains("LIMIT $"))
+        .collect();
+    assert_eq!(candidates.len(), 8, "every source of candidates");
+    for sql in candidates {
+        let values = match (
+            sql.contains("code = $1"),
+            sql.contains("$1 = 'rejected'"),
+            sql.matches('$').count(),
+        ) {
+            (..) if sql.contains("staff_id = $1") => "1, 9000000, 500",
+            (..) if sql.contains("mark = $1") => "'called', 9000000, 500",
+            (true, _, 4) => "'srv-port', 0, 9000000, 500",
+            (true, _, _) => "'srv-port', 9000000, 500",
+            (_, true, _) => "'rejected', 9000000, 500",
+            (_, _, 3) => "0, 9000000, 500",
+            _ => "9000000, 500",
+        };
+        statements.push((sql, values.to_owned()));
+    }
+    statements
+}
+
 #[tokio::test]
 async fn no_filter_and_no_search_reads_a_whole_table() {
     let portal = TestApp::new().await;
@@ -99,9 +137,11 @@ async fn no_filter_and_no_search_reads_a_whole_table() {
             .await
             .unwrap();
     let rows = |filter: &str| format!("'{window}'::bigint[], {filter}, 51");
-    let store = of_desk!("queue/store.rs");
     let mut statements = vec![
-        (of_desk!("queue/counts.sql"), "'48h', 10001".to_owned()),
+        (
+            of_desk!("queue/counts.sql"),
+            "'48h', 10001, 1, 1000".to_owned(),
+        ),
         (of_desk!("case/request.sql"), reference),
         (of_desk!("case/service.sql"), "300".to_owned()),
         (of_desk!("overview/days.sql"), "14".to_owned()),
@@ -113,46 +153,26 @@ async fn no_filter_and_no_search_reads_a_whole_table() {
         (of_desk!("overview/gauges.sql"), "'48h', 10001".to_owned()),
     ];
     for filter in [
-        "'pending', NULL, NULL, NULL, NULL, false, false",
-        "'pending', '48h', NULL, NULL, NULL, false, false",
-        "'provisioned', NULL, '7d', 'high_volume', NULL, false, true",
-        "NULL, NULL, NULL, NULL, 'srv-port', false, false",
-        "'pending', NULL, NULL, NULL, NULL, true, false",
+        "'pending', NULL, NULL, NULL, NULL, false, false, NULL, NULL, NULL",
+        "'pending', '48h', NULL, NULL, NULL, false, false, NULL, NULL, NULL",
+        "'provisioned', NULL, '7d', 'high_volume', NULL, false, true, NULL, NULL, NULL",
+        "NULL, NULL, NULL, NULL, 'srv-port', false, false, NULL, NULL, NULL",
+        "'pending', NULL, NULL, NULL, NULL, true, false, NULL, NULL, NULL",
+        "'pending', NULL, NULL, NULL, NULL, false, false, '48h', 'called', 1",
     ] {
         statements.push((of_desk!("queue/rows.sql"), rows(filter)));
     }
     for search in [
-        "'1000100', '', '', '', '', 5001",
-        "'', 'PIC-7K3M', 'PIC-7K3M~', '', '', 5001",
-        "'', '', '', reverse('d77.example'), reverse('d77.example') || '/', 5001",
+        "'100010', '100010~', '', '', '', '', 5001",
+        "'', '', 'PIC-7K3M', 'PIC-7K3M~', '', '', 5001",
+        "'', '', '', '', reverse('d77.example'), reverse('d77.example') || '/', 5001",
     ] {
         statements.push((of_desk!("queue/search.sql"), search.to_owned()));
     }
-    // The candidates' statements are in the store's source.
-    let candidates: Vec<_> = store
-        .split("sqlx::query_scalar!(")
-        .skip(1)
-        .filter_map(|rest| match rest.trim_start().strip_prefix("r#\"") {
-            Some(raw) => raw.split("\"#").next(),
-            None => rest.split('"').nth(1),
-        })
-        .filter(|sql| sql.contains("LIMIT $"))
-        .collect();
-    assert_eq!(candidates.len(), 6, "every source of candidates");
-    for sql in candidates {
-        let values = match (
-            sql.contains("code = $1"),
-            sql.contains("$1 = 'rejected'"),
-            sql.matches('$').count(),
-        ) {
-            (true, _, 4) => "'srv-port', 0, 9000000, 500",
-            (true, _, _) => "'srv-port', 9000000, 500",
-            (_, true, _) => "'rejected', 9000000, 500",
-            (_, _, 3) => "0, 9000000, 500",
-            _ => "9000000, 500",
-        };
-        statements.push((sql, values.to_owned()));
+    for piece in ["'d77', 5001, 20000", "'sip', 5001, 20000"] {
+        statements.push((of_desk!("queue/pieces.sql"), piece.to_owned()));
     }
+    statements.extend(candidates());
     for (sql, values) in &statements {
         let plan = plans(&portal, sql, values).await;
         for table in [
@@ -163,6 +183,7 @@ async fn no_filter_and_no_search_reads_a_whole_table() {
             "finding",
             "event",
             "route",
+            "staff_mark",
         ] {
             let whole = plan.lines().find(|line| {
                 line.trim_end().contains("Seq Scan on ")

@@ -15,8 +15,9 @@ SELECT line FROM (
         FROM work JOIN r ON r.id = request_id
     UNION ALL SELECT concat_ws(' ', 'watch', n, again, due_at <= pic_now(), lease_token IS NULL) FROM watch JOIN r ON r.id = request_id
     UNION ALL SELECT concat_ws(' ', 'sessions of', s.n, count(*)) FROM session e JOIN s ON s.id = e.service_id GROUP BY s.n
-    UNION ALL SELECT concat_ws(' ', 'audit', action, r.n, s.n, a.reason)
+    UNION ALL SELECT concat_ws(' ', 'audit', action, r.n, s.n, a.reason, a.mark)
         FROM staff_audit a LEFT JOIN r ON r.id = request_id LEFT JOIN s ON s.id = a.service_id
+    UNION ALL SELECT concat_ws(' ', 'mark', r.n, mark, staff_id) FROM staff_mark JOIN r ON r.id = request_id
     UNION ALL SELECT concat_ws(' ', 'removed', kind, sum(rows)) FROM retention_removed GROUP BY kind
     UNION ALL SELECT concat_ws(' ', 'sweeps under way', count(*)) FROM retention_run WHERE ended_at IS NULL
     UNION ALL SELECT concat_ws(' ', 'contacts', count(*)) FROM legacy_contact

@@ -117,3 +117,19 @@ impl Deed for Cancel {
 async fn a_service_is_cancelled_for_somebody_and_recorded_or_neither() {
     fail_everywhere::<Cancel>().await;
 }
+
+struct Mark;
+
+impl Deed for Mark {
+    const PLACES: i64 = 5;
+    const FIELDS: &[(&str, &str)] = &[("set", "taken")];
+
+    fn path(reference: &str, _: i64) -> String {
+        format!("requests/{reference}/mark")
+    }
+}
+
+#[tokio::test]
+async fn a_mark_is_set_and_recorded_or_neither() {
+    fail_everywhere::<Mark>().await;
+}
