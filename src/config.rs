@@ -5,6 +5,7 @@
 //! that names the variable, the error and an example.
 
 mod about;
+mod sign_in;
 mod values;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -23,7 +24,7 @@ use crate::{
     provisioning::store::Waits,
     readiness::{Mode, ProofMode},
     server::network::Proxies,
-    web::{about::About, origin::Origin},
+    web::{about::About, origin::Origin, sign_in::StaffSignIn},
 };
 
 /// The settings as given, not looked at yet. An empty value counts as unset.
@@ -91,6 +92,9 @@ pub struct Given {
     /// Who runs the portal, and how the network is reached.
     #[command(flatten)]
     pub about: about::AboutGiven,
+    /// How staff sign in.
+    #[command(flatten)]
+    pub sign_in: sign_in::SignInGiven,
     /// Readiness checks of DNS and certificates: `enforce` (a request is provisioned
     /// when its checks pass), `advise` (findings are shown, and it is provisioned in any case),
     /// `off` (no checks)
@@ -213,6 +217,8 @@ pub struct Config {
     pub plain_domains: Vec<SipDomain>,
     /// Who runs the portal, and how the network is reached.
     pub about: About,
+    /// How staff sign in.
+    pub sign_in: StaffSignIn,
     /// How strict the checks are.
     pub checks: Mode,
     /// When ownership of a domain has to be proven; never `always` where checks are off.
@@ -316,6 +322,7 @@ impl Given {
             notice: set(self.notice.as_ref()).map(str::to_owned),
             provider: provider.to_owned(),
             about: self.about.about(provider)?,
+            sign_in: self.sign_in.sign_in()?,
             plain_domains: self.plain_domains()?,
             checks,
             proof: self.proof(checks)?,

@@ -4,11 +4,13 @@ mod account;
 mod audit;
 mod gateways;
 mod live;
+mod oidc;
 mod overview;
 mod queue;
 mod request;
 mod service;
 mod session;
+mod set_up;
 mod sign_in;
 pub mod view;
 mod words;
@@ -18,15 +20,15 @@ pub(crate) use self::{
     audit::audit,
     gateways::gateways,
     live::{queue_stream, request_stream},
+    oidc::{back, leave, log_out},
     overview::overview,
     queue::{export, queue},
     request::{check_again, refuse, request, withdraw},
     service::{cancel, service},
+    set_up::{send_set_up, set_up},
+    sign_in::{send_sign_in, sign_in, sign_out},
 };
 use self::{session::SignedIn, view::Desk};
-pub(crate) use crate::staff::pages::sign_in::{
-    send_set_up, send_sign_in, set_up, sign_in, sign_out,
-};
 use crate::{db, error::Error, staff::Role};
 
 /// The page that staff get after signing in.

@@ -4,6 +4,7 @@ mod accounts;
 mod actions;
 mod live;
 mod matrix;
+mod oidc;
 mod overview;
 mod plans;
 mod races;

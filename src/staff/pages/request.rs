@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::{
     desk, map_forbidden,
-    session::{Agent, Reader, SignedIn},
+    session::{Agent, Proved, Reader, SignedIn},
     view::{Happened, HolderLine, May, RequestPage, Tab},
 };
 use crate::staff::pages::words::{self, Said};
@@ -113,7 +113,7 @@ pub(crate) async fn refuse(
     State(site): State<Arc<Site>>,
     State(pool): State<PgPool>,
     State(notifier): State<Notifier>,
-    Agent(signed_in): Agent,
+    Proved(signed_in): Proved,
     Path(reference): Path<String>,
     Fields(form): Fields<RefuseForm>,
 ) -> Result<Response, Error> {
@@ -152,7 +152,7 @@ pub(crate) async fn withdraw(
     State(site): State<Arc<Site>>,
     State(pool): State<PgPool>,
     State(notifier): State<Notifier>,
-    Agent(signed_in): Agent,
+    Proved(signed_in): Proved,
     Path(reference): Path<String>,
     Fields(form): Fields<WithdrawForm>,
 ) -> Result<Response, Error> {
