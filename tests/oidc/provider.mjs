@@ -20,7 +20,7 @@ const provider = new Provider(issuer, {
     client_id: 'pic-portal',
     client_secret: 'the secret of the portal',
     redirect_uris: ['https://portal.example/staff/sign-in/oidc/callback'],
-    backchannel_logout_uri: `${issuer}/test/logouts`,
+    backchannel_logout_uri: 'https://portal.example/staff/sign-in/oidc/logout',
     backchannel_logout_session_required: true,
   }],
   claims: { openid: ['sub', 'groups', 'name', 'email', 'phone_number', 'staff_number'], acr: null, auth_time: null },
@@ -29,6 +29,11 @@ const provider = new Provider(issuer, {
   cookies: { keys: ['a key of the tests'] },
   pkce: { required: () => true },
   features: { devInteractions: { enabled: false }, backchannelLogout: { enabled: true } },
+  // It asks nobody but for this; the tests hand the token on.
+  async fetch(_, { body }) {
+    logouts.push(body.get('logout_token'))
+    return new Response(null, { status: 204 })
+  },
   interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
   findAccount: (_, id) => ({ accountId: id, claims: () => ({ ...person.claims, sub: id, groups: person.groups }) }),
   async loadExistingGrant(ctx) {
@@ -58,9 +63,6 @@ server.on('request', async (request, response) => {
   } else if (method === 'POST' && url === '/test/person') {
     person = JSON.parse(await body(request))
     response.end('ok')
-  } else if (method === 'POST' && url === '/test/logouts') {
-    logouts.push(new URLSearchParams(await body(request)).get('logout_token'))
-    response.end()
   } else if (url === '/test/logouts') {
     response.end(JSON.stringify(logouts))
   } else {
