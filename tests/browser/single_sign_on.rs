@@ -54,7 +54,7 @@ async fn the_provider_is_asked_at_the_door_after_an_hour_and_before_a_refusal() 
     assert_eq!(page.h1().await, "Support desk");
     assert!(!page.has("#password").await);
     fit(&page, "staff-sign-in-provider-alone").await;
-    page.press("Sign in with your organisation's account").await;
+    page.press("Sign in with your organisation’s account").await;
     arrives(&page, &wanted).await;
 
     page.open("/staff/account").await;

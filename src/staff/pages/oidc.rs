@@ -62,11 +62,11 @@ impl From<Fault> for Error {
         match fault {
             Fault::Away | Fault::Client => told(
                 StatusCode::SERVICE_UNAVAILABLE,
-                "Your organisation's sign-in cannot be reached",
+                "Your organisation’s sign-in cannot be reached",
                 "Try again in a minute. Until it can be asked, nobody is signed in by it.",
             ),
             Fault::Refused | Fault::Invalid => not_signed_in(
-                "What your organisation's sign-in said could not be used, or was used already. Sign in again.",
+                "What your organisation’s sign-in said could not be used, or was used already. Sign in again.",
             ),
         }
     }
@@ -172,7 +172,7 @@ async fn denied(
     }
     if attempt.purpose != Purpose::Confirm {
         return Err(not_signed_in(
-            "Your organisation's sign-in did not let you through. Sign in again.",
+            "Your organisation’s sign-in did not let you through. Sign in again.",
         ));
     }
     // It does not vouch for the person any more without asking, so the session is over.
@@ -205,7 +205,7 @@ async fn enter(
         return Err(told(
             StatusCode::FORBIDDEN,
             "That was not enough",
-            "Your organisation's sign-in did not ask you again, or not as strictly as is needed for this. Nothing was done.",
+            "Your organisation’s sign-in did not ask you again, or not as strictly as is needed for this. Nothing was done.",
         ));
     }
     let next = own_path(&attempt.next).unwrap_or_default();

@@ -85,7 +85,7 @@ impl StepUpPage<'_> {
     /// What is wrong.
     pub const TITLE: &'static str = "Sign in once more to do this";
     /// What to do.
-    pub const DETAIL: &'static str = "It cannot be undone, so your organisation's sign-in has to ask you again first. Nothing was done.";
+    pub const DETAIL: &'static str = "It cannot be undone, so your organisation’s sign-in has to ask you again first. Nothing was done.";
 }
 
 impl SignInPage<'_> {
