@@ -1,13 +1,16 @@
 //! Reads the settings of how staff sign in.
 
+use std::path::PathBuf;
+
 use axum::http::Uri;
 use clap::Args;
 
-use super::{Wrong, duration, set, wrong, yes};
+use super::{Wrong, duration, first_line, set, wrong, yes};
 use crate::web::sign_in::{ClientSecret, Oidc, StaffSignIn};
 
 /// The settings as given, not looked at yet.
 #[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "How staff sign in")]
 pub struct SignInGiven {
     /// Whether staff may sign in by password; `false` needs `PIC_OIDC_ISSUER` [default: true]
     #[arg(long, env = "PIC_STAFF_PASSWORDS", value_name = "BOOL", global = true)]
@@ -28,6 +31,14 @@ pub struct SignInGiven {
         global = true
     )]
     pub oidc_client_secret: Option<String>,
+    /// File with that secret in its first line; instead of `PIC_OIDC_CLIENT_SECRET`
+    #[arg(
+        long,
+        env = "PIC_OIDC_CLIENT_SECRET_FILE",
+        value_name = "FILE",
+        global = true
+    )]
+    pub oidc_client_secret_file: Option<PathBuf>,
     /// Claim with the groups of a person, in the ID token or at the provider's `UserInfo` [default:
     /// groups]
     #[arg(
@@ -87,7 +98,7 @@ impl SignInGiven {
             client_id: needed("PIC_OIDC_CLIENT_ID", &self.oidc_client_id, "pic-portal")?,
             client_secret: ClientSecret(needed(
                 "PIC_OIDC_CLIENT_SECRET",
-                &self.oidc_client_secret,
+                &self.client_secret()?,
                 "what the provider gave out",
             )?),
             groups_claim: text(&self.oidc_groups_claim).unwrap_or_else(|| "groups".into()),
@@ -118,6 +129,19 @@ impl SignInGiven {
             ));
         }
         Ok(oidc)
+    }
+
+    /// The client secret, from the setting or from a file.
+    fn client_secret(&self) -> Result<Option<String>, Wrong> {
+        const FILE: &str = "PIC_OIDC_CLIENT_SECRET_FILE";
+        const EXAMPLE: &str = "/etc/pic-portal/oidc-secret";
+        let in_file = first_line(FILE, self.oidc_client_secret_file.as_ref(), EXAMPLE)?;
+        let given = set(self.oidc_client_secret.as_ref()).map(str::to_owned);
+        if given.is_some() && in_file.is_some() {
+            let fault = "is set, and PIC_OIDC_CLIENT_SECRET too: take one of them back";
+            return Err(wrong(FILE, fault, EXAMPLE));
+        }
+        Ok(given.or(in_file))
     }
 }
 
@@ -180,6 +204,13 @@ pub(super) mod tests {
             "PIC_OIDC_AGENTS"
         );
         assert_eq!(missing(|g| g.oidc_acr = Some("mfa".into())), "PIC_OIDC_ACR");
+        let both = |g: &mut SignInGiven| g.oidc_client_secret_file = Some("Cargo.toml".into());
+        assert_eq!(missing(both), "PIC_OIDC_CLIENT_SECRET_FILE");
+        let mut in_file = given();
+        both(&mut in_file);
+        in_file.oidc_client_secret = None;
+        let oidc = in_file.sign_in().unwrap().oidc.unwrap();
+        assert_eq!(oidc.client_secret.0, "[package]");
         let mut alone = given();
         alone.staff_passwords = Some("false".into());
         assert!(!alone.sign_in().unwrap().passwords);
