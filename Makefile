@@ -66,8 +66,11 @@ tools-run:
 tools-test:
 	@.ci/install test
 
-# axe-core and html-validate, for the tests in the browser; exact versions by the lock file.
-node_modules: static/source/node_modules/.package-lock.json
+# axe-core and html-validate, for the tests in the browser, and the OpenID provider; exact versions by the lock files.
+node_modules: static/source/node_modules/.package-lock.json tests/oidc/node_modules/.package-lock.json
 
 static/source/node_modules/.package-lock.json: static/source/package.json static/source/package-lock.json
 	cd static/source && npm ci --ignore-scripts --no-audit --no-fund
+
+tests/oidc/node_modules/.package-lock.json: tests/oidc/package.json tests/oidc/package-lock.json
+	cd tests/oidc && npm ci --ignore-scripts --no-audit --no-fund

@@ -20,7 +20,7 @@ use crate::{
         queue::{self, Queue},
     },
     secret::Secret,
-    staff::login_throttle::LoginThrottle,
+    staff::{login_throttle::LoginThrottle, oidc::provider::Provider},
     web::{Around, metrics::Meter, site::Site},
 };
 
@@ -40,6 +40,7 @@ struct Inner {
     hub: Hub,
     publication: Publication,
     gate: Arc<LoginThrottle>,
+    provider: Option<Arc<Provider>>,
     around: Around,
     draining: CancellationToken,
     stopping: CancellationToken,
@@ -77,6 +78,7 @@ impl App {
             edition: Edition::of(&site),
             queue: Queue::new(db.pool.clone(), notifier.clone(), limits, runtime),
             gate: Arc::new(LoginThrottle::new(site.throttle.clock.clone())),
+            provider: provider(&site),
             around: Around::new(&site),
             db,
             site,
@@ -164,6 +166,12 @@ impl App {
     }
 }
 
+/// The OpenID provider of the settings, if there is one.
+fn provider(site: &Site) -> Option<Arc<Provider>> {
+    let oidc = site.sign_in.oidc.as_ref()?;
+    Provider::new(oidc, &site.public_url).map(Arc::new)
+}
+
 /// Makes each part of the state available to handlers by its type.
 macro_rules! parts {
     ($($part:ty: $app:ident => $value:expr;)*) => {$(
@@ -187,4 +195,5 @@ parts! {
     Hub: app => app.0.hub.clone();
     Publication: app => app.0.publication.clone();
     Arc<LoginThrottle>: app => Arc::clone(&app.0.gate);
+    Option<Arc<Provider>>: app => app.0.provider.clone();
 }

@@ -10,6 +10,7 @@ mod checks;
 mod database;
 mod door;
 mod log;
+mod sign_in;
 mod times;
 mod values;
 
@@ -18,7 +19,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use clap::Args;
 
 use self::values::{
-    address, database, duration, duration_or_none, per_minute, resolver, set, wrong, yes,
+    address, database, duration, duration_or_none, first_line, per_minute, resolver, set, wrong,
+    yes,
 };
 pub use self::{log::LogFormat, values::Wrong};
 use crate::{
@@ -28,7 +30,7 @@ use crate::{
     provisioning::store::Waits,
     readiness::{Mode, ProofMode},
     server::network::Proxies,
-    web::{about::About, origin::Origin},
+    web::{about::About, origin::Origin, sign_in::StaffSignIn},
 };
 
 /// The settings as given, not looked at yet. An empty value counts as unset.
@@ -43,6 +45,9 @@ pub struct Given {
     /// Who runs the portal, and how the network is reached.
     #[command(flatten)]
     pub about: about::AboutGiven,
+    /// How staff sign in.
+    #[command(flatten)]
+    pub sign_in: sign_in::SignInGiven,
     /// How readiness is checked.
     #[command(flatten)]
     pub checks: checks::ChecksGiven,
@@ -105,6 +110,8 @@ pub struct Config {
     pub plain_domains: Vec<SipDomain>,
     /// Who runs the portal, and how the network is reached.
     pub about: About,
+    /// How staff sign in.
+    pub sign_in: StaffSignIn,
     /// How strict the checks are.
     pub checks: Mode,
     /// When ownership of a domain has to be proven; never `always` where checks are off.
@@ -147,6 +154,7 @@ impl Given {
             notice: set(about.notice.as_ref()).map(str::to_owned),
             provider: provider.to_owned(),
             about: about.about(provider)?,
+            sign_in: self.sign_in.sign_in()?,
             plain_domains: about.plain_domains()?,
             checks,
             proof: self.checks.proof(checks)?,

@@ -18,7 +18,7 @@
 //! | [`request`] | a request: its state machine, form, storage and pages; [`request::live`] reports its changes by stream, JSON, feed, calendar and support bundle |
 //! | [`service`] | the service of an agreement: signing in with its management key, changing it, cancelling it |
 //! | [`readiness`] | the readiness checks of DNS and certificates: facts, judgement, words |
-//! | [`staff`] | the support desk: accounts, the queue, search, acting for an administrator |
+//! | [`staff`] | the support desk: accounts, single sign-on, the queue, search, acting for an administrator |
 //! | [`provisioning`] | the background task: claims due requests, checks them, settles them; checks again what is in force |
 //! | [`gateway`] | publishing the routes in force to the operator's gateways, and what each has loaded |
 //! | [`retention`] | deleting what is no longer needed: the rule, the sweep, `/privacy`, purging an old portal's tables, importing its export |

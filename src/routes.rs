@@ -90,6 +90,11 @@ pub fn table() -> Vec<Route<App>> {
         Route::new(Page, "/staff/sign-in")
             .get(staff::sign_in)
             .post(staff::send_sign_in),
+        Route::new(Page, "/staff/sign-in/oidc").get(staff::leave),
+        Route::new(Page, "/staff/sign-in/oidc/callback").get(staff::back),
+        Route::new(Page, "/staff/sign-in/oidc/logout")
+            .post(staff::log_out)
+            .guarded(),
         Route::new(Page, "/staff/sign-out").post(staff::sign_out),
         Route::new(Page, "/staff/account")
             .get(staff::account)

@@ -13,12 +13,14 @@
 //! | [`queue`] | lists and searches requests |
 //! | [`case`] | shows one request or service, and acts on it |
 //! | [`overview`] | shows the state of the portal as a whole |
+//! | [`oidc`] | signs people in at an OpenID provider |
 //! | [`pages`] | has the pages and forms |
 //!
 //! What staff open and do is kept in the audit for a year (`migrations/0004_staff.sql`).
 
 pub mod case;
 pub mod login_throttle;
+pub mod oidc;
 pub mod overview;
 pub mod pages;
 pub mod password;

@@ -17,6 +17,7 @@ pub mod parts;
 pub mod routes;
 mod same_site;
 pub mod shell;
+pub mod sign_in;
 pub mod site;
 mod tries;
 pub(crate) mod when;

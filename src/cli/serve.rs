@@ -124,6 +124,7 @@ fn site(config: &Config, address: SocketAddr, checks: Checks) -> Site {
         ),
         plain_domains: config.plain_domains.clone(),
         about: config.about.clone(),
+        sign_in: config.sign_in.clone(),
         sweep: config.sweep,
         gateway_silent: config.gateway_silent,
         checks,
@@ -199,7 +200,9 @@ async fn serve_on(
     }
     say(&format!("listening on http://{address}"));
     systemd::tell("READY=1");
-    if let Source::Private(dir) = &config.source {
+    if let Source::Private(dir) = &config.source
+        && config.sign_in.passwords
+    {
         set_up::offer(&app, dir).await;
     }
     tokio::spawn({

@@ -142,6 +142,9 @@ impl Setting {
             ("PIC_PUBLIC_URL", _) if self.given.is_none() => {
                 (format!("http://{}", config.listen), from)
             }
+            ("PIC_OIDC_CLIENT_SECRET", _) if self.given.is_some() => {
+                ("set, and not shown".into(), from)
+            }
             ("PIC_CONSUMER_ACCOUNTS", _) => (config.about.consumer_accounts.to_string(), from),
             _ => (
                 self.given.clone().unwrap_or_else(|| self.default.clone()),

@@ -35,6 +35,11 @@ pub(super) enum Command {
         /// The account
         name: String,
     },
+    /// Let an account sign in again that was disabled
+    Enable {
+        /// The account
+        name: String,
+    },
     /// Set a new password for an account and enable it; ends its sessions
     Reset {
         /// The account
@@ -58,6 +63,7 @@ impl Command {
             }
             Self::List => Task::List,
             Self::Disable { name } => Task::Disable(parse(&name)?),
+            Self::Enable { name } => Task::Enable(parse(&name)?),
             Self::Reset { name } => {
                 let name = parse(&name)?;
                 let password = new_password(&name).await?;
@@ -77,6 +83,7 @@ enum Task {
     Add(Name, Role, Hashed),
     List,
     Disable(Name),
+    Enable(Name),
     Reset(Name, Hashed),
 }
 
@@ -102,8 +109,13 @@ impl Task {
                     let state = listed
                         .disabled_at
                         .map_or_else(String::new, |at| format!(", disabled {}", at.date_naive()));
+                    let way = if listed.at_provider {
+                        ", signs in at the OpenID provider"
+                    } else {
+                        ""
+                    };
                     format!(
-                        "{}  {}, made {}{state}",
+                        "{}  {}, made {}{way}{state}",
                         listed.account.name,
                         listed.account.role.as_str(),
                         listed.created_at.date_naive()
@@ -118,6 +130,12 @@ impl Task {
             Self::Disable(name) => {
                 if store::disable(&db.pool, &name).await? {
                     return Ok(format!("disabled {name}; its sessions are ended"));
+                }
+                Err(none(&name))
+            }
+            Self::Enable(name) => {
+                if store::enable(&db.pool, &name).await? {
+                    return Ok(format!("{name} can sign in again"));
                 }
                 Err(none(&name))
             }

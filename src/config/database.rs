@@ -1,10 +1,10 @@
 //! Reads the settings of the database.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Source, Wrong, database, set, wrong, yes};
+use super::{Source, Wrong, database, first_line, set, wrong, yes};
 use crate::db::{Opening, private};
 
 /// The settings as given, not looked at yet.
@@ -45,12 +45,17 @@ pub struct DatabaseGiven {
 impl DatabaseGiven {
     /// Which database is used.
     pub(super) fn source(&self) -> Result<Source, Wrong> {
+        const FILE: &str = "DATABASE_URL_FILE";
+        const EXAMPLE: &str = "/etc/pic-portal/database-url";
         let url = set(self.database_url.as_ref());
-        match (url, self.url_of_file()?) {
+        match (
+            url,
+            first_line(FILE, self.database_url_file.as_ref(), EXAMPLE)?,
+        ) {
             (Some(_), Some(_)) => Err(wrong(
-                "DATABASE_URL_FILE",
+                FILE,
                 "is set, and DATABASE_URL too: take one of them back",
-                "/etc/pic-portal/database-url",
+                EXAMPLE,
             )),
             (Some(url), None) => database(url).map(Source::Url),
             (None, Some(url)) => database(&url).map(Source::Url),
@@ -60,24 +65,6 @@ impl DatabaseGiven {
                     .filter(|dir| !dir.as_os_str().is_empty())
                     .unwrap_or_else(private::default_dir),
             )),
-        }
-    }
-
-    /// The first line of the file that `DATABASE_URL_FILE` names.
-    fn url_of_file(&self) -> Result<Option<String>, Wrong> {
-        let Some(file) = self.database_url_file.as_ref() else {
-            return Ok(None);
-        };
-        if file.as_os_str().is_empty() {
-            return Ok(None);
-        }
-        let refused =
-            |fault: String| wrong("DATABASE_URL_FILE", fault, "/etc/pic-portal/database-url");
-        let text = fs::read_to_string(file)
-            .map_err(|error| refused(format!("cannot be read ({})", error.kind())))?;
-        match text.lines().next().map(str::trim) {
-            None | Some("") => Err(refused("names a file whose first line is empty".into())),
-            Some(url) => Ok(Some(url.to_owned())),
         }
     }
 

@@ -142,6 +142,40 @@ const WRONG: &[(&str, Set, &[&str])] = &[
         |g, v| g.about.consumer_accounts = v,
         &["yes", "1"],
     ),
+    (
+        "PIC_STAFF_PASSWORDS",
+        |g, v| g.sign_in.staff_passwords = v,
+        &["no", "false"],
+    ),
+    (
+        "PIC_OIDC_ISSUER",
+        |g, v| {
+            g.sign_in = sign_in::tests::given();
+            g.sign_in.oidc_issuer = v;
+        },
+        &[
+            "login.contoso.com",
+            "http://login.contoso.com",
+            "https://login.contoso.com/?tenant=1",
+            "ftp://login.contoso.com",
+        ],
+    ),
+    (
+        "PIC_OIDC_NAME_CLAIM",
+        |g, v| {
+            g.sign_in = sign_in::tests::given();
+            g.sign_in.oidc_name_claim = v;
+        },
+        &["email"],
+    ),
+    (
+        "PIC_OIDC_STEP_UP",
+        |g, v| {
+            g.sign_in = sign_in::tests::given();
+            g.sign_in.oidc_step_up = v;
+        },
+        &["15", "0s"],
+    ),
     ("PIC_CHECKS", |g, v| g.checks.checks = v, &["on", "Enforce"]),
     (
         "PIC_PROOF",

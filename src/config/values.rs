@@ -1,6 +1,6 @@
 //! Reads single values of settings: times, numbers, addresses, the URL of the database.
 
-use std::{net::SocketAddr, str::FromStr as _, time::Duration};
+use std::{fs, net::SocketAddr, path::PathBuf, str::FromStr as _, time::Duration};
 
 use sqlx::postgres::PgConnectOptions;
 
@@ -33,6 +33,28 @@ pub(super) fn wrong(
 /// The value of a setting; an empty one counts as unset.
 pub(super) fn set(value: Option<&String>) -> Option<&str> {
     value.map(|v| v.trim()).filter(|v| !v.is_empty())
+}
+
+/// The first line of the file that a setting names; it holds a secret.
+pub(super) fn first_line(
+    variable: &'static str,
+    file: Option<&PathBuf>,
+    example: &'static str,
+) -> Result<Option<String>, Wrong> {
+    let Some(file) = file.filter(|file| !file.as_os_str().is_empty()) else {
+        return Ok(None);
+    };
+    let text = fs::read_to_string(file).map_err(|error| {
+        let fault = format!("cannot be read ({})", error.kind());
+        wrong(variable, fault, example)
+    })?;
+    match text.lines().next().map(str::trim) {
+        None | Some("") => {
+            let fault = "names a file whose first line is empty";
+            Err(wrong(variable, fault, example))
+        }
+        Some(line) => Ok(Some(line.to_owned())),
+    }
 }
 
 pub(super) fn duration(

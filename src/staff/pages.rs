@@ -8,11 +8,13 @@ mod gateways;
 mod list;
 mod live;
 mod marks;
+mod oidc;
 mod overview;
 mod queue;
 mod request;
 mod service;
 mod session;
+mod set_up;
 mod sign_in;
 mod told;
 pub mod view;
@@ -26,15 +28,15 @@ pub(crate) use self::{
     gateways::gateways,
     live::{queue_stream, request_stream},
     marks::mark,
+    oidc::{back, leave, log_out},
     overview::overview,
     queue::queue,
     request::{check_again, refuse, request, withdraw},
     service::{cancel, service},
+    set_up::{send_set_up, set_up},
+    sign_in::{send_sign_in, sign_in, sign_out},
 };
 use self::{session::SignedIn, view::Desk};
-pub(crate) use crate::staff::pages::sign_in::{
-    send_set_up, send_sign_in, set_up, sign_in, sign_out,
-};
 use crate::{db, error::Error, staff::Role};
 
 /// The page that staff get after signing in.

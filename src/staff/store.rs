@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::{Account, Action, Name, Role, StaffId, password::Hashed};
+use super::{Account, Action, Name, Role, StaffId, oidc, password::Hashed};
 use crate::{
     db::{self, PgPool, interval},
     secret::{STAFF_SESSIONS, SessionToken, SetUpToken},
@@ -25,6 +25,8 @@ pub struct Listed {
     pub created_at: DateTime<Utc>,
     /// The time since when it cannot sign in.
     pub disabled_at: Option<DateTime<Utc>>,
+    /// Whether it signs in at the OpenID provider.
+    pub at_provider: bool,
 }
 
 /// Makes an account. `false`: this name is in use.
@@ -59,7 +61,8 @@ pub async fn add(
 pub async fn list(pool: &PgPool) -> Result<Vec<Listed>, db::Error> {
     Ok(sqlx::query_as!(
         Listed,
-        r#"SELECT ROW(id, name, role) AS "account!: Account", created_at, disabled_at FROM staff ORDER BY name"#
+        r#"SELECT ROW(id, name, role) AS "account!: Account", created_at, disabled_at,
+                  subject IS NOT NULL AS "at_provider!" FROM staff ORDER BY name"#
     )
     .fetch_all(pool.retrying())
     .await?)
@@ -85,8 +88,23 @@ pub async fn disable(pool: &PgPool, name: &Name) -> Result<bool, db::Error> {
     Ok(done.is_some())
 }
 
+/// Lets an account sign in again that was disabled. `false`: there is none of this name.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is unreachable.
+pub async fn enable(pool: &PgPool, name: &Name) -> Result<bool, db::Error> {
+    let done = sqlx::query!(
+        "UPDATE staff SET disabled_at = NULL WHERE name = $1 AND disabled_at IS NOT NULL",
+        name.as_str(),
+    )
+    .execute(pool)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Gives the account another password, enables it, and ends its sessions. `false`: there is no
-/// account of this name.
+/// account of this name with a password.
 ///
 /// # Errors
 ///
@@ -95,7 +113,7 @@ pub async fn reset(pool: &PgPool, name: &Name, password: &Hashed) -> Result<bool
     let done = sqlx::query!(
         "WITH new AS (
              UPDATE staff SET password = $2, password_at = pic_now(), disabled_at = NULL
-             WHERE name = $1 RETURNING id
+             WHERE name = $1 AND subject IS NULL RETURNING id
          ), gone AS (
              DELETE FROM staff_session USING new WHERE staff_id = new.id
          )
@@ -144,7 +162,7 @@ pub async fn change_password(
     Ok(done.is_some())
 }
 
-/// The id and the hashed password of the account, if it is enabled.
+/// The id and the hashed password of the account, if it is enabled and has one.
 ///
 /// # Errors
 ///
@@ -154,7 +172,8 @@ pub async fn password(
     name: Option<&Name>,
 ) -> Result<Option<(StaffId, Hashed)>, db::Error> {
     let row = sqlx::query!(
-        "SELECT id, password FROM staff WHERE name = $1 AND disabled_at IS NULL",
+        r#"SELECT id, password AS "password!" FROM staff
+           WHERE name = $1 AND disabled_at IS NULL AND password IS NOT NULL"#,
         name.map_or("", Name::as_str),
     )
     .fetch_optional(pool.retrying())
@@ -253,8 +272,19 @@ pub async fn sign_in(
     Ok(opened.then_some(token))
 }
 
-/// The account of a session; `None` when the session has ended or never existed, or the account is
-/// disabled. `in_use`: a person uses it, so its idle time begins anew.
+/// How a session is looked up.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// A person uses it, so its idle time begins anew.
+    pub in_use: bool,
+    /// Sessions that were opened by password count too.
+    pub passwords: bool,
+    /// For how long the OpenID provider's word has to hold from now on, where it could be had anew.
+    pub ahead: Duration,
+}
+
+/// The account of a session; `None` when the session has ended or never existed, the OpenID
+/// provider has to confirm it first, or the account is disabled.
 ///
 /// # Errors
 ///
@@ -262,13 +292,16 @@ pub async fn sign_in(
 pub async fn session(
     pool: &PgPool,
     token: &SessionToken,
-    in_use: bool,
+    look: Look,
 ) -> Result<Option<Account>, db::Error> {
     Ok(sqlx::query_scalar!(
         r#"
         WITH live AS (
             SELECT token_hash, staff_id, seen_at FROM staff_session
             WHERE token_hash = $1::bytea AND began_at > pic_now() - $2::interval AND seen_at > pic_now() - $3::interval
+              AND confirmed_until > pic_now()
+              AND (confirmed_until > pic_now() + $5::interval OR confirmed_until >= began_at + $6::interval)
+              AND ($7 OR confirmed_until < 'infinity')
         ), seen AS (
             UPDATE staff_session s SET seen_at = pic_now() FROM live
             WHERE s.token_hash = live.token_hash AND live.seen_at < pic_now() - interval '1 minute' AND $4::bool
@@ -278,7 +311,10 @@ pub async fn session(
         &token.hash(),
         interval(STAFF_SESSIONS.absolute),
         interval(STAFF_SESSIONS.idle),
-        in_use,
+        look.in_use,
+        interval(look.ahead),
+        interval(oidc::LASTS),
+        look.passwords,
     )
     .fetch_optional(pool.retrying())
     .await?)
@@ -294,7 +330,7 @@ pub async fn is_signed_in(pool: &PgPool, token: &SessionToken) -> Result<bool, d
     let live = sqlx::query_scalar!(
         r#"SELECT EXISTS (
                SELECT FROM staff_session JOIN staff ON id = staff_id
-               WHERE token_hash = $1::bytea AND disabled_at IS NULL
+               WHERE token_hash = $1::bytea AND disabled_at IS NULL AND confirmed_until > pic_now()
                  AND began_at > pic_now() - $2::interval AND seen_at > pic_now() - $3::interval) AS "live!""#,
         &token.hash(),
         interval(STAFF_SESSIONS.absolute),
@@ -345,7 +381,7 @@ pub async fn sign_out_everywhere(pool: &PgPool, staff: StaffId) -> Result<(), db
 pub async fn sessions(pool: &PgPool, staff: StaffId) -> Result<i64, db::Error> {
     let count = sqlx::query_scalar!(
         r#"SELECT count(*) AS "count!" FROM staff_session
-           WHERE staff_id = $1 AND began_at > pic_now() - $2::interval AND seen_at > pic_now() - $3::interval"#,
+           WHERE staff_id = $1 AND confirmed_until > pic_now() AND began_at > pic_now() - $2::interval AND seen_at > pic_now() - $3::interval"#,
         staff.0,
         interval(STAFF_SESSIONS.absolute),
         interval(STAFF_SESSIONS.idle),

@@ -9,6 +9,7 @@ use super::{
     limit::Throttle,
     origin::Origin,
     shell::{Section, Shell},
+    sign_in::StaffSignIn,
 };
 use crate::{
     base32,
@@ -36,6 +37,8 @@ pub struct Site {
     pub plain_domains: Vec<SipDomain>,
     /// Who runs the portal, and how the network is reached.
     pub about: About,
+    /// How staff sign in.
+    pub sign_in: StaffSignIn,
     /// How often the retention sweep runs.
     pub sweep: Duration,
     /// A gateway that has not asked for routes for this long is silent.

@@ -21,6 +21,7 @@ use crate::{
     portal_support::{
         app::{Answer, TestApp, submission_id},
         edge::Edge,
+        oidc,
         world::World,
     },
     support::{
@@ -123,6 +124,7 @@ impl Gallery {
         let mut gallery = Self {
             looking: Portal::with(|site| {
                 site.checks = checks;
+                site.sign_in.oidc = Some(oidc::settings("http://127.0.0.1:1"));
                 site.about = About {
                     operator: Some("Northwind Traders".into()),
                     operator_url: Some("https://northwind.example/imprint".into()),

@@ -35,6 +35,10 @@ fn root() -> &'static Path {
 /// The text files at and below `path`, by their path from the top folder.
 fn collect(path: &Path, files: &mut Vec<(PathBuf, String)>) {
     let whole = root().join(path);
+    // Packages of others.
+    if path.ends_with("node_modules") {
+        return;
+    }
     if whole.is_dir() {
         for entry in fs::read_dir(whole).unwrap() {
             collect(&path.join(entry.unwrap().file_name()), files);

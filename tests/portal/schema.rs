@@ -433,6 +433,34 @@ const BREAKS: &[(&str, &str)] = &[
     ),
     ("UPDATE staff SET role = 'owner'", "staff_role"),
     (
+        "INSERT INTO staff (name, role, created_at) VALUES ('ted', 'agent', pic_now())",
+        "staff_password_or_subject",
+    ),
+    (
+        "UPDATE staff SET subject = sha256('2') WHERE name = 'anna'",
+        "staff_password_or_subject",
+    ),
+    (
+        "UPDATE staff SET password_at = NULL WHERE name = 'anna'",
+        "staff_password_when",
+    ),
+    (
+        "INSERT INTO staff (name, role, subject, created_at) VALUES ('ted', 'agent', sha256('1'), pic_now())",
+        "staff_subject",
+    ),
+    (
+        "INSERT INTO staff (name, role, subject, created_at) VALUES ('ted', 'agent', 'short', pic_now())",
+        "digest_length",
+    ),
+    (
+        "INSERT INTO staff_session VALUES (sha256('1'), 1, pic_now(), pic_now(), pic_now() - interval '1 s')",
+        "staff_session_confirmed",
+    ),
+    (
+        "INSERT INTO staff_session VALUES (sha256('1'), 1, pic_now(), pic_now(), 'infinity', 'short')",
+        "digest_length",
+    ),
+    (
         "UPDATE staff SET password_at = created_at - interval '1 s'",
         "staff_password_at",
     ),

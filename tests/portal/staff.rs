@@ -5,6 +5,7 @@ mod actions;
 mod live;
 mod many;
 mod matrix;
+mod oidc;
 mod overview;
 mod plans;
 mod races;

@@ -57,6 +57,9 @@ async fn view<'a>(
         old: Field::new("old"),
         new: Field::new("new"),
         sessions: usize::try_from(sessions).unwrap_or_default(),
+        has_password: store::password(pool, Some(&signed_in.account.name))
+            .await?
+            .is_some(),
         changed: false,
     })
 }

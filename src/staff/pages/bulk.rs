@@ -10,7 +10,7 @@ use super::{
     desk, map_forbidden,
     queue::line,
     service::cancel_service,
-    session::{Agent, own_path},
+    session::{Agent, own_path, step_up},
     view::{Desk, QueueLine, Tab},
     words,
 };
@@ -210,6 +210,12 @@ pub(crate) async fn bulk(
     Fields(form): Fields<BulkForm>,
 ) -> Result<Response, Error> {
     let deed = Deed::parse(&form.action).ok_or(Error::OtherFields)?;
+    let back = own_path(&form.back).unwrap_or(super::QUEUE);
+    if !deed.confirm().is_empty()
+        && let Some(page) = step_up(&site, &pool, &signed_in, back).await?
+    {
+        return Ok(page);
+    }
     let references: Option<Vec<_>> = form
         .request
         .iter()
@@ -278,7 +284,7 @@ pub(crate) async fn bulk(
         is_done,
         lines: show(&rows),
         left_out: show(&left_out),
-        back: own_path(&form.back).unwrap_or(super::QUEUE).to_owned(),
+        back: back.to_owned(),
         button: format!("{} {many}", deed.words()),
         reason,
         reasons,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::{
     desk, map_forbidden,
     request::findings,
-    session::{Agent, Reader, SignedIn},
+    session::{Proved, Reader, SignedIn},
     told::first_domain,
     view::{HoldingLine, ServiceLine, ServicePage, Tab},
 };
@@ -73,7 +73,7 @@ pub(crate) async fn cancel(
     State(pool): State<PgPool>,
     State(queue): State<Queue>,
     State(secret): State<Secret>,
-    Agent(signed_in): Agent,
+    Proved(signed_in): Proved,
     Path(service): Path<String>,
     Fields(form): Fields<CancelForm>,
 ) -> Result<Response, Error> {

@@ -1,20 +1,28 @@
 //! The sessions of staff, and the extractors that check them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{FromRef, FromRequestParts, OptionalFromRequestParts},
-    http::{Method, Uri, request::Parts},
+    http::{Method, StatusCode, Uri, request::Parts},
     response::{IntoResponse as _, Redirect, Response},
 };
 use axum_extra::extract::cookie::CookieJar;
 
+use super::{
+    desk,
+    view::{StepUpPage, Tab},
+};
 use crate::{
     db::PgPool,
-    error::Error,
+    error::{Error, Problem},
     secret::SessionToken,
-    staff::{Account, Role, store},
-    web::{cookie, site::Site},
+    staff::{
+        Account, Role,
+        oidc::{CONFIRMED_AHEAD, store as oidc_store},
+        store::{self, Look},
+    },
+    web::{cookie, page, shell::Section, site::Site},
 };
 
 /// The sign-in page of the staff.
@@ -22,6 +30,8 @@ pub(super) const DOOR: &str = "/staff/sign-in";
 /// A header of requests that an open page makes in the background (`static/source/js/live.js`):
 /// they are no use of the session.
 const POLLED_HEADER: &str = "x-pic-live";
+/// What browsers say of a request for a whole page.
+const NAVIGATE: (&str, &[u8]) = ("sec-fetch-mode", b"navigate");
 /// How long a browser keeps its mark (`staff::login_throttle`).
 const MARK_LASTS: time::Duration = time::Duration::days(90);
 
@@ -62,14 +72,24 @@ where
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Error> {
-        let Some(token) = token_in(
-            &Arc::<Site>::from_ref(state),
-            &CookieJar::from_headers(&parts.headers),
-        ) else {
+        let site = Arc::<Site>::from_ref(state);
+        let jar = CookieJar::from_headers(&parts.headers);
+        let Some(token) = token_in(&site, &jar) else {
             return Ok(None);
         };
-        let in_use = !parts.headers.contains_key(POLLED_HEADER);
-        let account = store::session(&PgPool::from_ref(state), &token, in_use).await?;
+        let mode = parts.headers.get(NAVIGATE.0);
+        let is_page =
+            parts.method == Method::GET && mode.is_some_and(|mode| mode.as_bytes() == NAVIGATE.1);
+        let look = Look {
+            in_use: !parts.headers.contains_key(POLLED_HEADER),
+            passwords: site.sign_in.passwords,
+            ahead: if is_page {
+                CONFIRMED_AHEAD
+            } else {
+                Duration::ZERO
+            },
+        };
+        let account = store::session(&PgPool::from_ref(state), &token, look).await?;
         Ok(account.map(|account| Self { account, token }))
     }
 }
@@ -116,27 +136,90 @@ where
     }
 }
 
-/// The address of the sign-in page that leads back to this page. A form that was posted is not sent
-/// again: what leads back is the page of the request or the service that it stood on.
+/// An agent who has proved to the OpenID provider who they are, as recently as `PIC_OIDC_STEP_UP`
+/// asks for. Others get a page that leads to the provider and back.
+#[derive(Clone, Debug)]
+pub(crate) struct Proved(pub(crate) SignedIn);
+
+impl<S> FromRequestParts<S> for Proved
+where
+    Arc<Site>: FromRef<S>,
+    PgPool: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        let Agent(signed_in) = Agent::from_request_parts(parts, state).await?;
+        let (site, pool) = (Arc::<Site>::from_ref(state), PgPool::from_ref(state));
+        let back = page_of(&parts.method, &parts.uri);
+        match step_up(&site, &pool, &signed_in, &back).await {
+            Ok(None) => Ok(Self(signed_in)),
+            Ok(Some(page)) => Err(page),
+            Err(error) => Err(error.into_response()),
+        }
+    }
+}
+
+/// The page that leads to the OpenID provider, and from there to `back`. None is needed where
+/// `PIC_OIDC_STEP_UP` is not set, or this agent has proved it recently.
+pub(super) async fn step_up(
+    site: &Site,
+    pool: &PgPool,
+    signed_in: &SignedIn,
+    back: &str,
+) -> Result<Option<Response>, Error> {
+    let Some(time) = site.sign_in.oidc.as_ref().and_then(|oidc| oidc.step_up) else {
+        return Ok(None);
+    };
+    if oidc_store::has_proved(pool, &signed_in.token, time).await? {
+        return Ok(None);
+    }
+    let view = StepUpPage {
+        shell: site.shell(Section::Staff),
+        desk: desk(signed_in, Tab::Requests),
+        way: way_to_provider("step-up", back),
+    };
+    let mut response = page(StatusCode::FORBIDDEN, &view)?;
+    let mut problem = Problem::of(StatusCode::FORBIDDEN);
+    problem.title = StepUpPage::TITLE;
+    problem.detail = StepUpPage::DETAIL;
+    response.extensions_mut().insert(problem);
+    Ok(Some(response))
+}
+
+/// The address that leads to the OpenID provider, and back to `next`.
+pub(super) fn way_to_provider(purpose: &str, next: &str) -> String {
+    let query = [("for", purpose), ("next", next)];
+    let given = query.into_iter().filter(|(_, value)| !value.is_empty());
+    let query = serde_html_form::to_string(given.collect::<Vec<_>>()).unwrap_or_default();
+    let mark = if query.is_empty() { "" } else { "?" };
+    format!("{DOOR}/oidc{mark}{query}")
+}
+
+/// The address of the sign-in page that leads back to the page that was asked for; a form that was
+/// posted is not sent again.
 fn way_in(method: &Method, uri: &Uri) -> String {
-    let of_form = || {
+    let next = page_of(method, uri);
+    if next.is_empty() {
+        return DOOR.to_owned();
+    }
+    let query = serde_html_form::to_string([("next", next)]).unwrap_or_default();
+    format!("{DOOR}?{query}")
+}
+
+/// The page of the desk that was asked for, or the page of the request or the service on which the form
+/// stood that was posted; empty if there is none.
+fn page_of(method: &Method, uri: &Uri) -> String {
+    let page = if method.is_safe() {
+        uri.path_and_query().map_or("", |wanted| wanted.as_str())
+    } else {
         let page = uri.path().rsplit_once('/').map_or("", |(page, _)| page);
         let is_there = ["/staff/requests/", "/staff/services/"];
         let is_there = is_there.iter().any(|it| page.starts_with(it));
         if is_there { page } else { "" }
     };
-    let wanted = if method.is_safe() {
-        uri.path_and_query().map_or("", |wanted| wanted.as_str())
-    } else {
-        of_form()
-    };
-    match own_path(wanted) {
-        Some(wanted) => {
-            let query = serde_html_form::to_string([("next", wanted)]).unwrap_or_default();
-            format!("{DOOR}?{query}")
-        }
-        None => DOOR.to_owned(),
-    }
+    own_path(page).unwrap_or_default().to_owned()
 }
 
 /// `next`, if it is a page of the support desk and nothing else: no other host, no other scheme,
@@ -223,5 +306,8 @@ mod tests {
             "/staff/sign-in?next=%2Fstaff%2Frequests%3Fq%3Da%2520b"
         );
         assert_eq!(way_in(&Method::POST, &uri), DOOR);
+        let action: Uri = "/staff/requests/PIC-1/refuse".parse().unwrap();
+        let page = "/staff/sign-in?next=%2Fstaff%2Frequests%2FPIC-1";
+        assert_eq!(way_in(&Method::POST, &action), page);
     }
 }

@@ -1,4 +1,4 @@
-//! Signs staff in and out, and makes the first account.
+//! Signs staff in and out.
 
 use axum::{
     extract::{FromRef, FromRequestParts},
@@ -6,7 +6,7 @@ use axum::{
 };
 use axum::{
     extract::{Query, State, rejection::QueryRejection},
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{AppendHeaders, IntoResponse as _, Redirect, Response},
 };
 use axum_extra::extract::cookie::CookieJar;
@@ -16,16 +16,17 @@ use std::{convert::Infallible, sync::Arc};
 use super::{
     QUEUE,
     session::{self, DOOR, SignedIn, own_path},
-    view::{SetUpPage, SignInPage},
+    view::SignInPage,
 };
 use crate::{
     db::PgPool,
-    error::{Error, FieldProblem, Problem},
-    secret::{Secret, SessionToken, SetUpToken},
+    error::{Error, Problem},
+    secret::{Secret, SessionToken},
     server::network::Network,
     staff::{
         Name, StaffId,
         login_throttle::{self, LoginThrottle, Paid},
+        oidc::store as oidc_store,
         password::{Hashed, Lane, Password},
         store,
     },
@@ -47,6 +48,8 @@ pub(crate) struct Wanted {
 /// `GET /staff/sign-in`: redirects browsers that are signed in already.
 pub(crate) async fn sign_in(
     State(site): State<Arc<Site>>,
+    State(pool): State<PgPool>,
+    jar: CookieJar,
     signed_in: Option<SignedIn>,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Response, Error> {
@@ -55,7 +58,27 @@ pub(crate) async fn sign_in(
     if signed_in.is_some() {
         return Ok(on(next));
     }
+    let token = session::token_in(&site, &jar).filter(|_| site.sign_in.oidc.is_some());
+    if let Some(token) = token
+        && oidc_store::may_go_on(&pool, &token).await?
+    {
+        return confirm_page(&site, next);
+    }
     sign_in_page(&site, "", next, None)
+}
+
+/// The page from which a browser goes on to the provider by itself. A redirect would be refused by
+/// browsers after a form: the policy lets forms lead to this origin alone.
+fn confirm_page(site: &Site, next: &str) -> Result<Response, Error> {
+    let way = session::way_to_provider("confirm", next);
+    let refresh = HeaderValue::try_from(format!("0; url={way}"));
+    let refresh = refresh.map_err(|_| Error::Internal("an address is no header"))?;
+    let mut view = sign_in_view(site, "", next, None);
+    view.goes_on = true;
+    view.provider = Some(way);
+    let mut response = page(StatusCode::OK, &view)?;
+    response.headers_mut().insert(header::REFRESH, refresh);
+    Ok(response)
 }
 
 /// The fields of `POST /staff/sign-in`.
@@ -143,6 +166,9 @@ pub(crate) async fn send_sign_in(
     Fields(form): Fields<SignInForm>,
 ) -> Result<Response, Error> {
     let next = own_path(&form.next).unwrap_or_default();
+    if !door.site.sign_in.passwords {
+        return Err(no_passwords());
+    }
     let name = Name::parse(&form.name).ok();
     let is_known = door.is_known(&jar, name.as_ref()).await?;
     let attempt = Attempt::take(&door, network, name.as_ref(), is_known)?;
@@ -174,12 +200,21 @@ pub(crate) async fn send_sign_in(
     sign_in_page(&door.site, &form.name, next, Some(NOT_OPENED))
 }
 
+/// Whoever posts a password where none is taken.
+fn no_passwords() -> Error {
+    let mut problem = Problem::of(StatusCode::FORBIDDEN);
+    problem.title = "Passwords are not used here";
+    problem.detail = "Staff of this portal sign in with the account of their organisation.";
+    problem.way = Some((DOOR, "Go to where one signs in"));
+    Error::Told(Box::new(problem))
+}
+
 /// The parts of the state that signing in needs.
 pub(crate) struct Door {
-    site: Arc<Site>,
-    pool: PgPool,
-    secret: Secret,
-    gate: Arc<LoginThrottle>,
+    pub(super) site: Arc<Site>,
+    pub(super) pool: PgPool,
+    pub(super) secret: Secret,
+    pub(super) gate: Arc<LoginThrottle>,
 }
 
 impl<S> FromRequestParts<S> for Door
@@ -230,7 +265,7 @@ impl Door {
     }
 
     /// Opens a session and redirects; `None`: the account was changed meanwhile.
-    async fn open(
+    pub(super) async fn open(
         &self,
         staff: StaffId,
         name: &Name,
@@ -256,7 +291,7 @@ impl Door {
 }
 
 /// Redirects to the page that was wanted, or to the queue.
-fn on(next: &str) -> Response {
+pub(super) fn on(next: &str) -> Response {
     Redirect::to(if next.is_empty() { QUEUE } else { next }).into_response()
 }
 
@@ -266,18 +301,7 @@ fn sign_in_page(
     next: &str,
     problem: Option<&'static str>,
 ) -> Result<Response, Error> {
-    let mut shell = site.shell(Section::Staff);
-    shell.error = problem.is_some();
-    let view = SignInPage {
-        shell,
-        name: Field {
-            value: name.into(),
-            errors: problem.iter().map(|text| (*text).into()).collect(),
-            ..Field::new("name")
-        },
-        password: Field::new("password"),
-        next: next.into(),
-    };
+    let view = sign_in_view(site, name, next, problem);
     let Some(message) = problem else {
         return page(StatusCode::OK, &view);
     };
@@ -286,6 +310,30 @@ fn sign_in_page(
         .extensions_mut()
         .insert(Problem::field("name", message));
     Ok(response)
+}
+
+fn sign_in_view<'a>(
+    site: &'a Site,
+    name: &str,
+    next: &str,
+    problem: Option<&'static str>,
+) -> SignInPage<'a> {
+    let mut shell = site.shell(Section::Staff);
+    shell.error = problem.is_some();
+    let provider = site.sign_in.oidc.as_ref();
+    SignInPage {
+        shell,
+        name: Field {
+            value: name.into(),
+            errors: problem.iter().map(|text| (*text).into()).collect(),
+            ..Field::new("name")
+        },
+        password: Field::new("password"),
+        next: next.into(),
+        passwords: site.sign_in.passwords,
+        provider: provider.map(|_| session::way_to_provider("", next)),
+        goes_on: false,
+    }
 }
 
 /// `POST /staff/sign-out`. The mark stays: it belongs to the browser, not to a session.
@@ -303,123 +351,4 @@ pub(crate) async fn sign_out(
         Redirect::to(DOOR),
     )
         .into_response())
-}
-
-/// The query of the set-up link.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Link {
-    token: String,
-}
-
-impl Link {
-    /// The token, if the link is valid.
-    async fn open(&self, pool: &PgPool) -> Result<SetUpToken, Error> {
-        // A request without any token is no guess.
-        let token = SetUpToken::parse(&self.token).ok_or(Error::SetUpOver)?;
-        if store::set_up_is_open(pool, &token).await? {
-            return Ok(token);
-        }
-        Err(Error::SetUpOver)
-    }
-}
-
-/// `GET /staff/set-up?token=`: the form for the first account.
-pub(crate) async fn set_up(
-    State(site): State<Arc<Site>>,
-    State(pool): State<PgPool>,
-    link: Result<Query<Link>, QueryRejection>,
-) -> Result<Response, Error> {
-    let Query(link) = link.map_err(|_| Error::OtherQuery)?;
-    let token = link.open(&pool).await?;
-    set_up_page(&site, &token, "", [None, None])
-}
-
-/// The fields of `POST /staff/set-up`.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct SetUpForm {
-    name: String,
-    password: String,
-}
-
-/// `POST /staff/set-up?token=`: makes the first account, an agent, and signs it in.
-pub(crate) async fn send_set_up(
-    door: Door,
-    Client(network): Client,
-    link: Result<Query<Link>, QueryRejection>,
-    Fields(form): Fields<SetUpForm>,
-) -> Result<Response, Error> {
-    let Query(link) = link.map_err(|_| Error::OtherQuery)?;
-    let token = link.open(&door.pool).await?;
-    let name = match Name::parse(&form.name) {
-        Ok(name) => name,
-        Err(problem) => {
-            return set_up_page(
-                &door.site,
-                &token,
-                &form.name,
-                [Some(problem.to_string()), None],
-            );
-        }
-    };
-    let password = match Password::new(form.password, &name) {
-        Ok(password) => password,
-        Err(problem) => {
-            return set_up_page(
-                &door.site,
-                &token,
-                &form.name,
-                [None, Some(problem.to_string())],
-            );
-        }
-    };
-    let lane = Lane::Of(network);
-    let hashed = door.gate.hasher.hash(password, lane).await?;
-    let staff = store::set_up(&door.pool, &token, &name, &hashed).await?;
-    let staff = staff.ok_or(Error::SetUpOver)?;
-    let opened = door.open(staff, &name, &hashed, "", None).await?;
-    Ok(opened.unwrap_or_else(|| Redirect::to(DOOR).into_response()))
-}
-
-/// The form, with what is wrong with name and password.
-fn set_up_page(
-    site: &Site,
-    token: &SetUpToken,
-    typed: &str,
-    problems: [Option<String>; 2],
-) -> Result<Response, Error> {
-    let wrong: Vec<_> = ["name", "password"]
-        .into_iter()
-        .zip(&problems)
-        .filter_map(|(field, message)| {
-            Some(FieldProblem {
-                field: field.into(),
-                message: message.clone()?,
-            })
-        })
-        .collect();
-    let mut shell = site.shell(Section::Staff);
-    shell.error = !wrong.is_empty();
-    let [name, password] = problems.map(|problem| problem.into_iter().collect());
-    let view = SetUpPage {
-        shell,
-        token: token.reveal(),
-        name: Field {
-            // An address is not shown again, so that it is not in the page's source.
-            value: if typed.contains('@') { "" } else { typed }.into(),
-            errors: name,
-            ..Field::new("name")
-        },
-        password: Field {
-            errors: password,
-            ..Field::new("password")
-        },
-    };
-    if wrong.is_empty() {
-        return page(StatusCode::OK, &view);
-    }
-    let mut response = page(StatusCode::UNPROCESSABLE_ENTITY, &view)?;
-    response.extensions_mut().insert(Problem::form(wrong));
-    Ok(response)
 }

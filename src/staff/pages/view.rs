@@ -84,6 +84,31 @@ pub struct SignInPage<'a> {
     pub password: Field,
     /// `next`: the page to go to afterwards, or empty.
     pub next: String,
+    /// Whether accounts with passwords may sign in.
+    pub passwords: bool,
+    /// The address that leads to the OpenID provider, if there is one.
+    pub provider: Option<String>,
+    /// Whether the browser goes there by itself, to have its session confirmed.
+    pub goes_on: bool,
+}
+
+/// The page of an agent who has to prove who they are first.
+#[derive(Clone, Debug, Template)]
+#[template(path = "staff/step_up.html")]
+pub struct StepUpPage<'a> {
+    /// The frame of the page.
+    pub shell: Shell<'a>,
+    /// The header of the desk.
+    pub desk: Desk,
+    /// The address that leads to the OpenID provider.
+    pub way: String,
+}
+
+impl StepUpPage<'_> {
+    /// What is wrong.
+    pub const TITLE: &'static str = "Sign in once more to do this";
+    /// What to do.
+    pub const DETAIL: &'static str = "It cannot be undone, so your organisation’s sign-in has to ask you again first. Nothing was done.";
 }
 
 impl SignInPage<'_> {
@@ -128,6 +153,8 @@ pub struct AccountPage<'a> {
     pub new: Field,
     /// How many browsers are signed in.
     pub sessions: usize,
+    /// Whether it signs in by password, and not at the OpenID provider.
+    pub has_password: bool,
     /// Whether the password was just changed.
     pub changed: bool,
 }

@@ -135,5 +135,17 @@ impl Gallery {
         self.show_at(At::Desk, "staff-sign-in", 200, Way::Get(path()));
         let wrong = Way::Post(path(), account("anna", "wrong"));
         self.show_at(At::Desk, "staff-sign-in-error", 422, wrong);
+        // A portal with an OpenID provider that does not answer.
+        for (name, status, path) in [
+            ("staff-sign-in-provider", 200, "/staff/sign-in"),
+            ("staff-sign-in-away", 503, "/staff/sign-in/oidc"),
+            (
+                "staff-sign-in-refused",
+                403,
+                "/staff/sign-in/oidc/callback?state=0",
+            ),
+        ] {
+            self.show_at(At::Looking, name, status, Way::Get(path.into()));
+        }
     }
 }

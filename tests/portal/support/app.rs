@@ -29,6 +29,7 @@ use pic_portal::{
         about::About,
         limit::Throttle,
         origin::Origin,
+        sign_in::StaffSignIn,
         site::{Site, StreamLimits},
     },
 };
@@ -293,6 +294,7 @@ impl TestApp {
                 consumer_accounts: true,
                 ..About::default()
             },
+            sign_in: StaffSignIn::default(),
             sweep: Duration::from_hours(1),
             gateway_silent: Duration::from_mins(5),
             checks: Checks::Off,

@@ -6,6 +6,7 @@ pub(crate) mod db;
 pub(crate) mod dns;
 pub(crate) mod edge;
 pub(crate) mod html;
+pub(crate) mod oidc;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod server;

@@ -21,7 +21,8 @@ const TOO_MANY: StatusCode = StatusCode::TOO_MANY_REQUESTS;
 
 /// How many are sent at once, and the limit: `PIC_TRIES=1000` is the long form.
 fn at_once() -> (usize, u32) {
-    std::env::var("PIC_TRIES").map_or((60, 5), |number| (number.parse().unwrap(), 10))
+    let many = std::env::var("PIC_TRIES");
+    (many.map_or(200, |number| number.parse().unwrap()), 10)
 }
 
 fn count(answers: &[Answer], status: StatusCode) -> usize {

@@ -28,12 +28,16 @@ const MARK: &str = "pic_staff_known=7K3M9QTX4HWD2ZRB7K3M9QTX4HWD2ZRB";
 async fn nothing_tells_a_name_that_exists_from_one_that_does_not() {
     let mut seen = Vec::new();
     // Each has a portal of its own, so that the others leave no trace.
-    for name in ["anna", "bert", "nora"] {
+    for name in ["anna", "bert", "cleo", "nora"] {
         let (portal, _) = portal(3).await;
         account(&portal, "anna", Role::Agent).await;
         account(&portal, "bert", Role::Agent).await;
         portal
-            .run("UPDATE staff SET disabled_at = pic_now() WHERE name = 'bert'")
+            .run(
+                "UPDATE staff SET disabled_at = pic_now() WHERE name = 'bert';
+                  INSERT INTO staff (name, role, subject, created_at)
+                  VALUES ('cleo', 'agent', sha256('1'), pic_now())",
+            )
             .await;
         let wrong = [("name", name), ("password", "wrong")];
         let mut answers = Vec::new();
@@ -58,7 +62,8 @@ async fn nothing_tells_a_name_that_exists_from_one_that_does_not() {
     expected.extend([429; 3]);
     assert_eq!(statuses, expected);
     assert_eq!(seen[1], seen[0], "an account that is shut");
-    assert_eq!(seen[2], seen[0], "no account");
+    assert_eq!(seen[2], seen[0], "an account without a password");
+    assert_eq!(seen[3], seen[0], "no account");
 }
 
 /// The same for those refused before the hasher.

@@ -1,0 +1,94 @@
+//! Signing in at an OpenID provider in a real browser.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::{
+    portal_support::oidc::{self, Provider},
+    support::{
+        browser::Browser,
+        page::{Page, Scheme},
+        portal::Portal,
+    },
+};
+
+/// Checks that the open page is accessible and fits into the window.
+async fn fit(page: &Page, name: &str) {
+    for (width, scheme) in [(320, Scheme::Dark), (1280, Scheme::Light)] {
+        page.window(width, 1).await;
+        page.scheme(scheme).await;
+        page.picture(&format!("{name}-{}-{width}", scheme.name()))
+            .await;
+        page.assert_no_sideways_scrolling(name).await;
+        page.assert_well_formed(name).await;
+        assert_eq!(page.axe().await, Vec::<String>::new(), "{name}");
+    }
+}
+
+async fn arrives(page: &Page, path: &str) {
+    let there =
+        format!("return location.pathname === '{path}' && document.readyState === 'complete'");
+    page.until(path, &there).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_provider_is_asked_at_the_door_after_an_hour_and_before_a_refusal() {
+    let provider = Provider::start(&[]).await;
+    let person = json!({"sub": "1", "groups": ["desk-agents"]});
+    provider.person(person).await;
+    let mut settings = oidc::settings(&provider.issuer);
+    settings.step_up = Some(Duration::from_mins(15));
+    let portal = Portal::with(|site| {
+        site.sign_in.oidc = Some(settings);
+        site.sign_in.passwords = false;
+    })
+    .await;
+    let app = &portal.app;
+    let (reference, _) = app.submit(&[("sip.contoso.com", "contoso.com")]).await;
+    let wanted = format!("/staff/requests/{reference}");
+    let browser = Browser::start().await;
+    let page = Page::new(&browser, &portal.origin);
+
+    page.open(&wanted).await;
+    assert_eq!(page.h1().await, "Support desk");
+    assert!(!page.has("#password").await);
+    fit(&page, "staff-sign-in-provider-alone").await;
+    page.press("Sign in with your organisation’s account").await;
+    arrives(&page, &wanted).await;
+
+    page.open("/staff/account").await;
+    fit(&page, "staff-account-provider").await;
+
+    // What cannot be undone: the provider is asked, and the page is there again.
+    page.open(&wanted).await;
+    page.click("details:has([action$=refuse]) summary").await;
+    page.click("label[for=duplicate]").await;
+    page.click("label[for=confirm]").await;
+    page.press("Refuse request").await;
+    assert_eq!(page.h1().await, "Sign in once more to do this");
+    fit(&page, "staff-step-up").await;
+    page.press("Sign in once more").await;
+    arrives(&page, &wanted).await;
+
+    // After an hour the browser goes there by itself, after a form too.
+    let over = "UPDATE staff_session SET confirmed_until = pic_now()";
+    app.run(over).await;
+    page.open("/staff/audit").await;
+    arrives(&page, "/staff/audit").await;
+    page.open(&wanted).await;
+    app.run(over).await;
+    page.press("Check again").await;
+    arrives(&page, &wanted).await;
+    let sessions = "SELECT count(*) FROM staff_session WHERE confirmed_until > pic_now()";
+    assert_eq!(app.number(sessions).await, 1);
+
+    page.click("details:has([action$=refuse]) summary").await;
+    page.click("label[for=duplicate]").await;
+    page.click("label[for=confirm]").await;
+    page.press("Refuse request").await;
+    arrives(&page, &wanted).await;
+    let refused = "SELECT count(*) FROM request WHERE state = 'rejected'";
+    assert_eq!(app.number(refused).await, 1);
+    page.assert_quiet(&[403]).await;
+}
