@@ -5,6 +5,7 @@
 //! that names the variable, the error and an example.
 
 mod about;
+mod probe;
 mod values;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -12,9 +13,12 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use clap::{Args, ValueEnum};
 use sqlx::postgres::PgConnectOptions;
 
-pub use self::values::Wrong;
-use self::values::{
-    address, database, duration, duration_or_none, per_minute, resolver, set, wrong, yes,
+pub use self::{probe::Probe, values::Wrong};
+use self::{
+    probe::named,
+    values::{
+        address, database, duration, duration_or_none, per_minute, resolver, set, wrong, yes,
+    },
 };
 use crate::{
     clock::Clocks,
@@ -113,6 +117,9 @@ pub struct Given {
     /// PEM file of root certificates that checks trust instead of the public ones
     #[arg(long, env = "PIC_CHECK_CA", value_name = "FILE", global = true)]
     pub check_ca: Option<PathBuf>,
+    /// As whom the checks ask by SIP.
+    #[command(flatten)]
+    pub probe: probe::ProbeGiven,
     /// First wait before a request that is held back is checked again; it doubles each time
     /// [default: 30s]
     #[arg(long, env = "PIC_RECHECK_FIRST", value_name = "TIME", global = true)]
@@ -171,6 +178,8 @@ pub struct Checking {
     pub private: bool,
     /// PEM file of roots to trust; `None`: the public ones.
     pub ca: Option<PathBuf>,
+    /// As whom they ask by SIP; `None`: they do not.
+    pub probe: Option<Probe>,
 }
 
 /// Which database is used.
@@ -322,10 +331,8 @@ impl Given {
             checking: Checking {
                 dns: resolver(self.dns.as_ref())?,
                 private: yes("PIC_CHECK_PRIVATE", self.check_private.as_ref())?,
-                ca: self
-                    .check_ca
-                    .clone()
-                    .filter(|file| !file.as_os_str().is_empty()),
+                ca: named(self.check_ca.as_ref()),
+                probe: self.probe.probe(self.about.proxy()?)?,
             },
             clocks,
             waits,

@@ -64,7 +64,7 @@ impl AboutGiven {
         Ok(About {
             operator: set(self.operator.as_ref()).map(str::to_owned),
             operator_url: set(self.operator_url.as_ref()).map(url).transpose()?,
-            proxy: set(self.proxy_fqdn.as_ref()).map(proxy).transpose()?,
+            proxy: self.proxy()?,
             networks: self.networks()?,
             test_contact: self.contact(domain.as_ref())?,
             domain,
@@ -73,6 +73,10 @@ impl AboutGiven {
                 Some(_) => yes("PIC_CONSUMER_ACCOUNTS", self.consumer_accounts.as_ref())?,
             },
         })
+    }
+
+    pub(super) fn proxy(&self) -> Result<Option<Fqdn>, Wrong> {
+        set(self.proxy_fqdn.as_ref()).map(proxy).transpose()
     }
 
     fn domain(&self) -> Result<Option<SipDomain>, Wrong> {

@@ -12,6 +12,7 @@ mod moments;
 mod names;
 mod peers;
 mod releases;
+mod sip;
 
 use std::{net::IpAddr, time::Duration};
 
