@@ -6,6 +6,7 @@ mod cases;
 mod certificates;
 mod constraints;
 mod hostile;
+mod kamailio;
 mod limbo;
 mod matrix;
 mod moments;
