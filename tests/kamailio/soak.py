@@ -109,11 +109,11 @@ class Soak:
     async def calling(self, peer, to, from_):
         began, waiting, i = time.monotonic(), [], 0
         async def one(domain):
-            self.calls += 1
+            self.calls += 1; at = time.strftime("%H:%M:%S ") + from_(domain)
             try:
                 answer = await sip.call(peer(domain), to(domain), from_(domain), hold=0.5)
-                if answer[:2] != ["200 OK", "200 OK"]: self.failed.append((domain, answer[:2]))
-            except Exception as fault: self.failed.append((domain, repr(fault)))
+                if answer[:2] != ["200 OK", "200 OK"]: self.failed.append((at, domain, answer[:2]))
+            except Exception as fault: self.failed.append((at, domain, repr(fault)))
         while not self.over:
             await asyncio.sleep(max(0, began + i / RATE - time.monotonic())); i += 1
             waiting.append(asyncio.create_task(one(f"kept{i % len(KEPT)}.example")))
@@ -154,7 +154,7 @@ class Soak:
         given, wrong = self.receipts()
         check("every receipt was true when it was given", given and not wrong, f"{given} receipts, {len(wrong)} wrong" + (f", e.g. {wrong[0]}" if wrong else ""))
         check("no domain was at an Access Edge that was not in force", self.looks and not self.strangers, f"{self.looks} looks, {len(self.strangers)} strangers" + (f", e.g. {self.strangers[0]}" if self.strangers else ""))
-        check("no call of a kept domain failed", self.calls and not self.failed, f"{self.calls} calls, {len(self.failed)} failed" + (f", e.g. {self.failed[:3]}" if self.failed else ""))
+        check("no call of a kept domain failed", self.calls and not self.failed, f"{self.calls} calls, {len(self.failed)} failed" + (f", the first and the last: {self.failed[0]} {self.failed[-1]}" if self.failed else ""))
 
     async def settled(self, limit):
         """Until the portal knows that all three have loaded its newest publication."""
@@ -170,7 +170,8 @@ async def main():
     try: await soak.run()
     finally:
         for node in reversed(soak.nodes):
-            if BAD: print(f"--- {node.name}\n" + node.logs["agent"].read_text()[-1500:])
+            for name in "agent", "kamailio":
+                if BAD: print(f"--- {node.name}: {name}\n" + node.logs[name].read_text()[-3000:])
             node.close("--keep" in sys.argv)
     return 1 if BAD else 0
 

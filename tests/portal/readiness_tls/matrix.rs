@@ -68,7 +68,7 @@ pub(super) async fn verdict(
 }
 
 /// Why the checks may say otherwise, of an edge with this description; else they must not.
-pub(super) fn otherwise(edge: &str) -> Option<&'static str> {
+fn otherwise(edge: &str) -> Option<&'static str> {
     match edge {
         "the subject alone, beside an address" => {
             Some("RFC 5922, 7.1: the subject counts only without any alternative name")
