@@ -1,6 +1,5 @@
 //! Opens the portal's database for a command, whether a portal is running or not.
 
-use sqlx::postgres::PgConnectOptions;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
@@ -10,7 +9,7 @@ use super::{
 use crate::{
     config::{Config, Source},
     db::{
-        self, Database,
+        self, Database, Servers,
         private::{self, PrivatePostgres, StartError},
     },
 };
@@ -24,20 +23,22 @@ pub(super) struct Reached {
 
 /// How to connect: if a portal runs its private PostgreSQL, that is used too; otherwise it is
 /// started for the command.
-async fn server(source: &Source) -> Result<(PgConnectOptions, Option<PrivatePostgres>), Failure> {
+async fn server(source: &Source) -> Result<(Servers, Option<PrivatePostgres>), Failure> {
     let dir = match source {
-        Source::Url(options) => return Ok((PgConnectOptions::clone(options), None)),
+        Source::Url(servers) => return Ok((servers.clone(), None)),
         Source::Private(dir) => dir.clone(),
     };
     match start_private(dir).await {
         Ok((options, server)) => {
             recovered(&options).await?;
-            Ok((options, Some(server)))
+            Ok((options.into(), Some(server)))
         }
         Err(Failure::Private(StartError::AlreadyRuns { dir, process })) => {
             let running = private::connect_to_running(&dir);
             Ok((
-                running.ok_or(StartError::AlreadyRuns { dir, process })?,
+                running
+                    .ok_or(StartError::AlreadyRuns { dir, process })?
+                    .into(),
                 None,
             ))
         }
@@ -47,8 +48,8 @@ async fn server(source: &Source) -> Result<(PgConnectOptions, Option<PrivatePost
 
 /// Opens the portal's database, and leaves its schema as it is.
 pub(super) async fn database(config: &Config) -> Result<Reached, Failure> {
-    let (options, private) = server(&config.source).await?;
-    match Database::open_migrated(options, &config.opening).await {
+    let (servers, private) = server(&config.source).await?;
+    match Database::open_migrated(servers, &config.opening).await {
         Ok(db) => Ok(Reached { db, private }),
         Err(error) => {
             stop(private).await?;
@@ -67,8 +68,8 @@ impl Reached {
 
 /// The command `migrate`: brings the schema up to date, and nothing else.
 pub(super) async fn migrate(config: &Config) -> Result<(), Failure> {
-    with_database(&config.source, |options| async move {
-        let db = Database::open(options, &config.opening).await?;
+    with_database(&config.source, |servers| async move {
+        let db = Database::open(servers, &config.opening).await?;
         db.pool.close().await;
         say(&format!("the schema is at {} or newer", db::newest()));
         Ok(())
@@ -83,7 +84,7 @@ pub(super) async fn migrate(config: &Config) -> Result<(), Failure> {
 /// Those of `work`, those of opening the database, and [`Failure::Interrupted`].
 pub(super) async fn with_database<F>(
     source: &Source,
-    work: impl FnOnce(PgConnectOptions) -> F,
+    work: impl FnOnce(Servers) -> F,
 ) -> Result<(), Failure>
 where
     F: Future<Output = Result<(), Failure>>,
@@ -92,9 +93,9 @@ where
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,
     );
-    let (options, private) = server(source).await?;
+    let (servers, private) = server(source).await?;
     let done = tokio::select! {
-        done = work(options) => done,
+        done = work(servers) => done,
         _ = terminate.recv() => Err(Failure::Interrupted),
         _ = interrupt.recv() => Err(Failure::Interrupted),
     };

@@ -9,6 +9,7 @@ use crate::names::Fqdn;
 
 /// The settings as given, not looked at yet.
 #[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Readiness checks")]
 pub struct ProbeGiven {
     /// PEM file of the gateways' certificate, with those above it: checks show it to an Access Edge and
     /// then ask by SIP (OPTIONS). It has to name the server of `PIC_PROXY_FQDN` [default: none, and no

@@ -9,6 +9,7 @@ mod check;
 mod checks;
 mod costs;
 mod crash;
+mod doctor;
 mod faults;
 mod front_door;
 mod gateways;

@@ -76,8 +76,8 @@ async fn a_request_is_live_where_its_routes_are_loaded() {
     assert!(all["since"].is_string(), "{all}");
     let bundle = format!("/requests/{reference}/support.txt");
     let bundle = portal.get(&bundle).await.body;
-    let line = "Live on gateways     2 of 2, on all that could be heard since 2";
-    assert!(bundle.contains(line), "{bundle}");
+    let told_of_all = "Live on gateways     2 of 2, on all that could be heard since 2";
+    assert!(bundle.contains(told_of_all), "{bundle}");
     let feed = portal
         .get(&format!("/requests/{reference}/feed.atom"))
         .await;
