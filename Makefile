@@ -11,8 +11,9 @@ help: ## Say what there is
 run: tools-run ## Build the portal and start it on its private PostgreSQL
 	cargo run --locked
 
-test: tools-test node_modules ## Run all tests, those in a real browser too
+test: tools-test node_modules ## Run all tests, those in a real browser and with a real Kamailio too
 	cargo test --locked
+	python3 tests/kamailio/run.py --short
 
 test-one: tools-run ## Run the tests whose path contains T, like T=retention::emptying
 	@test -n "$(T)" || { echo "say which: make test-one T=retention::emptying" >&2; exit 2; }
@@ -37,6 +38,8 @@ soak: tools-test ## Run the long forms of the tests, for an hour or so
 	PIC_BODIES=256 cargo test --locked --test portal crash::bodies -- --nocapture
 	PIC_STARVE=560 cargo test --locked --test portal checks::turns::silent_zones -- --nocapture
 	PIC_SOAK_SECONDS=$${PIC_SOAK_SECONDS:-600} cargo test --locked --test portal crash::memory -- --nocapture
+	cargo test --locked --test portal readiness_tls::kamailio -- --ignored --nocapture
+	python3 tests/kamailio/soak.py $${PIC_CHANGES:-10000}
 
 check: ## What CI checks before the tests: format, lints, documentation, dependencies, queries; no tests
 	.ci/check

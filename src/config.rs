@@ -10,6 +10,7 @@ mod checks;
 mod database;
 mod door;
 mod log;
+mod probe;
 mod sign_in;
 mod times;
 mod values;
@@ -22,7 +23,7 @@ use self::values::{
     address, database, duration, duration_or_none, first_line, per_minute, resolver, set, wrong,
     yes,
 };
-pub use self::{log::LogFormat, values::Wrong};
+pub use self::{log::LogFormat, probe::Probe, values::Wrong};
 use crate::{
     clock::Clocks,
     db::{Opening, Servers},
@@ -68,6 +69,8 @@ pub struct Checking {
     pub private: bool,
     /// PEM file of roots to trust; `None`: the public ones.
     pub ca: Option<PathBuf>,
+    /// As whom they ask by SIP; `None`: they do not.
+    pub probe: Option<Probe>,
 }
 
 /// Which database is used.
@@ -158,7 +161,7 @@ impl Given {
             plain_domains: about.plain_domains()?,
             checks,
             proof: self.checks.proof(checks)?,
-            checking: self.checks.checking()?,
+            checking: self.checks.checking(about.proxy()?)?,
             clocks,
             waits,
             sweep: duration("PIC_SWEEP", times.sweep.as_ref(), "1h")?,

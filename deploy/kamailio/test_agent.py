@@ -1,5 +1,6 @@
 """What the agent believes and what it refuses: python3 -m unittest test_agent"""
 import base64, hashlib, json, os, tempfile, unittest
+import agent
 from agent import File, Refused, believed, differences, whole
 
 NOW, GOOD = "2026-12-01T12:00:00Z", "2026-12-08T12:00:00Z"
@@ -46,5 +47,33 @@ class Agent(unittest.TestCase):
             self.assertEqual(file.read(), (2, "00.2", GOOD))
             file.write([], "00.4", GOOD); file.take_back()
             self.assertEqual(file.read(), (2, "00.2", GOOD))
+
+    def test_a_whole_set_that_differs_little_is_not_loaded_anew(self):
+        class Tables:
+            """What Kamailio would have."""
+            def __init__(self): self.has, self.rows, self.reloads = "", {}, 0
+            def version(self): return self.has
+            def change(self, routes, gone, version):
+                self.rows.update(routes); self.has = version
+                for domain in gone: del self.rows[domain]
+            def reload(self):
+                self.rows, self.has, self.reloads = file.routes(), file.read()[1], self.reloads + 1
+        class Answer:
+            def __init__(self, status, digest=None): self.status, self.digest = status, digest
+            def getheader(self, _): return self.digest
+        def whole_set(serial, names):
+            raw, digest = written(version=f"00.{serial}", expires="2999-12-08T12:00:00Z", count=len(names),
+                                  routes=[{"sip_domain": f"{name}.example", "access_edge": f"sip.{name}.example"} for name in names])
+            return Answer(200, digest), raw
+        with tempfile.TemporaryDirectory() as folder:
+            file, tables = File(os.path.join(folder, "routes.db")), Tables()
+            one = agent.Agent("http://portal", "token", file, tables)
+            answers = [whole_set(1, "abc"), (Answer(410), b""), whole_set(2, "bcd")]
+            one.get = lambda path, **_: answers.pop(0)
+            self.assertTrue(one.turn())
+            self.assertEqual((len(tables.rows), tables.has, tables.reloads), (3, "00.1", 1))
+            one.turn(); one.turn()
+            self.assertEqual((sorted(tables.rows), tables.has, tables.reloads), (["b.example", "c.example", "d.example"], "00.2", 1))
+            self.assertEqual((file.routes(), file.read()[1]), (tables.rows, "00.2"))
 
 if __name__ == "__main__": unittest.main()

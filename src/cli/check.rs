@@ -12,7 +12,7 @@ use crate::{
         dns::Dns,
         engine::{Checker, Checks},
         net::Reach,
-        tls::Tls,
+        tls::{Identity, Part, Tls},
         wording::{Teller, called},
     },
 };
@@ -52,8 +52,39 @@ async fn checker(config: &Config, clock: &Clock) -> Result<Checker, Failure> {
         fault: error.to_string(),
         example: "/etc/pic-portal/roots.pem",
     })?;
+    let tls = match identity(config, clock)? {
+        None => tls,
+        // The files were read: what is wrong now is not in them.
+        Some(identity) => tls.with_identity(identity).map_err(|error| Wrong {
+            variable: "PIC_PROBE_CERTIFICATE",
+            fault: error.to_string(),
+            example: "/etc/pic-portal/gateway.pem",
+        })?,
+    };
     let tls = tls.with_clock(clock.clone());
     Ok(Checker::new(dns, tls, reach, clock.clone()))
+}
+
+/// The gateway that asks Access Edges by SIP, if the settings name one.
+fn identity(config: &Config, clock: &Clock) -> Result<Option<Identity>, Wrong> {
+    let Some(probe) = &config.checking.probe else {
+        return Ok(None);
+    };
+    let read = Identity::read(&probe.name, &probe.certificate, &probe.key);
+    let identity = read.map_err(|(part, fault)| Wrong {
+        variable: match part {
+            Part::Certificate => "PIC_PROBE_CERTIFICATE",
+            Part::Key => "PIC_PROBE_KEY",
+        },
+        fault,
+        example: "/etc/pic-portal/gateway.pem",
+    })?;
+    if !identity.is_valid(clock.now()) {
+        tracing::warn!(
+            "the certificate of PIC_PROBE_CERTIFICATE is not valid now: no SIP is spoken"
+        );
+    }
+    Ok(Some(identity))
 }
 
 /// `pic-portal check DOMAIN [EDGE]`: checks as the portal would, whatever `PIC_CHECKS` says, and

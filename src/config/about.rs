@@ -78,7 +78,7 @@ impl AboutGiven {
         Ok(About {
             operator: set(self.operator.as_ref()).map(str::to_owned),
             operator_url: set(self.operator_url.as_ref()).map(url).transpose()?,
-            proxy: set(self.proxy_fqdn.as_ref()).map(proxy).transpose()?,
+            proxy: self.proxy()?,
             networks: self.networks()?,
             test_contact: self.contact(domain.as_ref())?,
             domain,
@@ -87,6 +87,11 @@ impl AboutGiven {
                 Some(_) => yes("PIC_CONSUMER_ACCOUNTS", self.consumer_accounts.as_ref())?,
             },
         })
+    }
+
+    /// The server that administrators add as a public provider.
+    pub(super) fn proxy(&self) -> Result<Option<Fqdn>, Wrong> {
+        set(self.proxy_fqdn.as_ref()).map(proxy).transpose()
     }
 
     /// Domains whose addresses the address tool leaves as they are.

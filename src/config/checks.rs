@@ -4,8 +4,15 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
 
-use super::{Checking, Source, Wrong, resolver, set, wrong, yes};
-use crate::readiness::{Mode, ProofMode};
+use super::{
+    Checking, Source, Wrong,
+    probe::{ProbeGiven, named},
+    resolver, set, wrong, yes,
+};
+use crate::{
+    names::Fqdn,
+    readiness::{Mode, ProofMode},
+};
 
 /// The settings as given, not looked at yet.
 #[derive(Args, Clone, Debug, Default)]
@@ -33,6 +40,9 @@ pub struct ChecksGiven {
     /// PEM file of root certificates that checks trust instead of the public ones
     #[arg(long, env = "PIC_CHECK_CA", value_name = "FILE", global = true)]
     pub check_ca: Option<PathBuf>,
+    /// As whom the checks ask by SIP.
+    #[command(flatten)]
+    pub probe: ProbeGiven,
 }
 
 impl ChecksGiven {
@@ -67,15 +77,13 @@ impl ChecksGiven {
         }
     }
 
-    /// The resolver and the roots.
-    pub(super) fn checking(&self) -> Result<Checking, Wrong> {
+    /// The resolver, the roots, and who asks by SIP, where the gateways are named `proxy`.
+    pub(super) fn checking(&self, proxy: Option<Fqdn>) -> Result<Checking, Wrong> {
         Ok(Checking {
             dns: resolver(self.dns.as_ref())?,
             private: yes("PIC_CHECK_PRIVATE", self.check_private.as_ref())?,
-            ca: self
-                .check_ca
-                .clone()
-                .filter(|file| !file.as_os_str().is_empty()),
+            ca: named(self.check_ca.as_ref()),
+            probe: self.probe.probe(proxy)?,
         })
     }
 }

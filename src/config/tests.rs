@@ -318,6 +318,30 @@ fn the_url_may_stand_in_a_file() {
 }
 
 #[test]
+fn a_gateway_that_asks_by_sip_has_a_name_a_certificate_and_a_key() {
+    let probe = |certificate: Option<&str>, key: Option<&str>, name: Option<&str>| {
+        let config = given(|g| {
+            g.checks.probe.probe_certificate = certificate.map(Into::into);
+            g.checks.probe.probe_key = key.map(Into::into);
+            g.about.proxy_fqdn = name.map(Into::into);
+        });
+        config.map(|config| config.checking.probe)
+    };
+    let (certificate, key, name) = (Some("gw.pem"), Some("gw.key"), Some("gw.contoso.com"));
+    assert_eq!(probe(None, None, name).unwrap(), None);
+    assert_eq!(probe(Some(""), Some(""), None).unwrap(), None);
+    let whole = probe(certificate, key, name).unwrap().unwrap();
+    assert_eq!(whole.name.as_str(), "gw.contoso.com");
+    for (wrong, variable) in [
+        (probe(certificate, None, name), "PIC_PROBE_CERTIFICATE"),
+        (probe(None, key, name), "PIC_PROBE_KEY"),
+        (probe(certificate, key, None), "PIC_PROBE_CERTIFICATE"),
+    ] {
+        assert_eq!(wrong.unwrap_err().variable, variable);
+    }
+}
+
+#[test]
 fn a_database_is_named_as_libpq_takes_it() {
     let options = |url: &str| servers(url).last().clone();
     for (url, host, port) in [

@@ -64,8 +64,9 @@ impl IntoResponse for Refused {
             Self::Query => Problem::of(StatusCode::BAD_REQUEST),
             Self::Reset => Problem::publication_reset(),
             // Logs the cause.
-            Self::Database(error) => return Error::Database(error).into_response(),
+            Self::Database(error) => Problem::from(Error::Database(error)),
         };
+        let again = problem.retry_after.map(HeaderValue::from);
         let kind = HeaderValue::from_static("application/problem+json");
         let status = problem.status;
         let told = Told {
@@ -79,6 +80,9 @@ impl IntoResponse for Refused {
             serde_json::to_vec(&told).unwrap_or_default(),
         )
             .into_response();
+        if let Some(seconds) = again {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
         if status == StatusCode::UNAUTHORIZED {
             let headers = response.headers_mut();
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -68,11 +68,16 @@ impl Publication {
         self.publish(false).await
     }
 
-    /// `fresh`: whether anything has changed or not. So is the first publication of a process: a database
-    /// that was restored from a backup then has one that is newer than all that gateways know.
+    /// `fresh`: whether anything has changed or not. So is the first publication of a process, and the
+    /// first one after the database was restored beside it: gateways then get one that is newer than all
+    /// that they know.
     async fn publish(&self, fresh: bool) -> Result<Turn, db::Error> {
         let pool = self.0.pool.clone().within(LIMIT);
-        let turn = store::publish(&pool, self.0.silent_after, fresh).await?;
+        let known = self.0.head.borrow().clone();
+        let mut turn = store::publish(&pool, self.0.silent_after, fresh).await?;
+        if is_restored(known.as_ref(), turn.head.as_ref()) {
+            turn = store::publish(&pool, self.0.silent_after, true).await?;
+        }
         self.0.head.send_if_modified(|head| {
             let is_new = *head != turn.head;
             head.clone_from(&turn.head);
@@ -169,4 +174,11 @@ impl Publication {
         *last = Some(Arc::clone(&set));
         Ok(set)
     }
+}
+
+/// Whether the newest publication is earlier than one that was known, or another of the same serial.
+fn is_restored(known: Option<&Version>, newest: Option<&Version>) -> bool {
+    known.zip(newest).is_some_and(|(known, newest)| {
+        newest.serial < known.serial || newest.serial == known.serial && newest != known
+    })
 }

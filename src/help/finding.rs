@@ -30,6 +30,7 @@ pub fn explain(code: Code, provider: &str, mode: Mode, proof: ProofMode) -> Expl
 /// How the portal treats it, where it is not strict.
 const fn strictness(code: Code, mode: Mode, proof: ProofMode) -> &'static str {
     match (mode, code, code.severity()) {
+        (Mode::Advise | Mode::Enforce, code, _) if !code.may_hold_back() => "",
         (_, Code::DomainUnproven | Code::DomainProven, _) => match (mode, proof) {
             (Mode::Off, _) => {
                 "Readiness checks are off at this portal: no domain has to be proven, and the record is not looked up."

@@ -10,6 +10,7 @@ mod certificate;
 mod edge;
 mod reasons;
 mod record;
+mod sip;
 
 pub use self::reasons::{REASONS, Reason};
 use super::Severity;
@@ -64,6 +65,8 @@ pub enum Area {
     Reach,
     /// The certificate of an Access Edge.
     Certificate,
+    /// Whether an Access Edge speaks SIP with the gateways.
+    Sip,
 }
 
 impl Area {
@@ -75,13 +78,14 @@ impl Area {
             Self::Held | Self::Proof => "Proof of the domain not checked",
             Self::Reach => "Access Edge not checked",
             Self::Certificate => "Certificate not checked",
+            Self::Sip => "SIP not checked",
         }
     }
 
     /// Whether its findings are about an Access Edge; the others are about a SIP domain.
     #[must_use]
     pub const fn is_of_edge(self) -> bool {
-        matches!(self, Self::Reach | Self::Certificate)
+        matches!(self, Self::Reach | Self::Certificate | Self::Sip)
     }
 }
 
@@ -243,6 +247,12 @@ codes! {
         CertificateClient = "certificate-client" => certificate::CERTIFICATE_CLIENT,
         /// The edge is neither its subject nor the first of its names.
         CertificateFirstName = "certificate-first-name" => certificate::CERTIFICATE_FIRST_NAME,
+        /// The edge answers the gateways by SIP.
+        Sip = "sip" => sip::SIP,
+        /// It breaks off when it has seen their certificate.
+        SipRefusesCertificate = "sip-refuses-certificate" => sip::SIP_REFUSES_CERTIFICATE,
+        /// It does not answer them by SIP.
+        SipSilent = "sip-silent" => sip::SIP_SILENT,
         /// Nobody answers for the domain: it could not be looked at.
         ResolverUnreachable = "resolver-unreachable" => record::RESOLVER_UNREACHABLE,
     }
@@ -257,6 +267,13 @@ impl Code {
     #[must_use]
     pub const fn severity(self) -> Severity {
         self.entry().severity
+    }
+
+    /// Whether a request may be held back because of it. What an edge says by SIP holds nobody back: it
+    /// answers strangers as it likes until its administrator has allowed the gateways.
+    #[must_use]
+    pub const fn may_hold_back(self) -> bool {
+        !matches!(self.entry().area, Area::Sip)
     }
 
     /// What was found, as a heading without the subject.

@@ -6,6 +6,7 @@
 mod certificate;
 mod pool;
 mod reach;
+mod sip;
 
 pub use self::{certificate::validity, reach::connections};
 
@@ -128,7 +129,11 @@ fn looked_at(
     let name = edge.as_fqdn();
     let sights = reach::Sights::of(facts, shown_as);
     let proven = facts.shown.iter().filter(|it| it.proof != Proof::Failed);
-    let judged = proven.map(|shown| (shown.address, certificate::judge(edge, domains, shown, now)));
+    let judged = proven.map(|shown| {
+        let mut found = certificate::judge(edge, domains, shown, now);
+        found.extend(sip::judge(edge, shown.sip));
+        (shown.address, found)
+    });
     let mut findings = pool::joined(judged);
     if findings.is_empty() {
         let (code, expected) = if sights.dead.is_empty() && !sights.unseen.is_empty() {

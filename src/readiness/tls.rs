@@ -1,9 +1,10 @@
 //! Looks at what an Access Edge shows on port 5061.
 //!
-//! A probe shakes hands as a partner's server would, but shows no certificate of its own. Whatever
-//! certificate comes is let pass, so that it can be told later what is wrong with it, once the peer
-//! has proven that it holds the key. After that proof the peer may do as it likes: with mutual TLS
-//! it resets (`docs/field.md#dns-certificate-transport`).
+//! A probe shakes hands as a partner's server would. It shows no certificate of its own, unless it was
+//! given the gateway's; then it also asks by SIP (`sip`). Whatever certificate comes is let pass, so
+//! that it can be told later what is wrong with it, once the peer has proven that it holds the key.
+//! After that proof the peer may do as it likes: with mutual TLS it resets
+//! (`docs/field.md#dns-certificate-transport`).
 //!
 //! The handshake is OpenSSL's, which speaks what servers of the field speak and newer libraries do
 //! not: TLS 1.0 to 1.3, all suites, all curves. Nothing secret goes over it, so its lowest security
@@ -17,6 +18,7 @@ mod bounded;
 mod leaf;
 mod roots;
 mod signatures;
+mod sip;
 mod trust;
 
 use std::{fmt, net::IpAddr, path::Path, sync::Arc, time::Duration};
@@ -24,7 +26,7 @@ use std::{fmt, net::IpAddr, path::Path, sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use openssl::{
     error::ErrorStack,
-    ssl::{SslContext, SslMethod, SslOptions, SslVerifyMode, SslVersion},
+    ssl::{SslContext, SslContextBuilder, SslMethod, SslOptions, SslVerifyMode, SslVersion},
 };
 use rustls_pki_types::TrustAnchor;
 use tokio::time::Instant;
@@ -34,6 +36,7 @@ pub(super) use self::leaf::{Leaf, SHORTEST_RSA};
 pub use self::{
     attempt::Outcome,
     roots::TlsError,
+    sip::{Identity, Part, Sip},
     trust::{Limit, Trust},
 };
 use super::net::Reach;
@@ -94,6 +97,8 @@ pub struct Shown {
     /// Whether an authority on that way, the root among them, may issue for some names alone (RFC 5280,
     /// 4.2.1.10, Name Constraints). Such a limit binds the subject alternative names and not the subject.
     pub constrained: bool,
+    /// What it made of the gateway's certificate and of OPTIONS; `None`: it was not asked.
+    pub sip: Option<Sip>,
 }
 
 /// Without the certificates: what they say must not reach a log.
@@ -106,6 +111,7 @@ impl fmt::Debug for Shown {
             .field("proof", &self.proof)
             .field("trust", &self.trust)
             .field("constrained", &self.constrained)
+            .field("sip", &self.sip)
             .finish_non_exhaustive()
     }
 }
@@ -192,6 +198,8 @@ impl fmt::Debug for Failure {
 pub struct Tls {
     roots: Arc<[TrustAnchor<'static>]>,
     context: SslContext,
+    /// Who asks by SIP, and how it shakes hands.
+    asker: Option<(Identity, SslContext)>,
     reach: Reach,
     limits: Limits,
     clock: Clock,
@@ -218,10 +226,24 @@ impl Tls {
             roots: ca
                 .map_or_else(|| Ok(roots::public()), roots::of_file)?
                 .into(),
-            context: context()?,
+            context: context()?.build(),
+            asker: None,
             reach,
             limits: Limits::default(),
             clock: Clock::system(),
+        })
+    }
+
+    /// The same, which shows the certificate of `identity` to who asks for one, and then sends OPTIONS.
+    ///
+    /// # Errors
+    /// What is wrong with OpenSSL.
+    pub fn with_identity(self, identity: Identity) -> Result<Self, TlsError> {
+        let mut context = context()?;
+        identity.put_into(&mut context)?;
+        Ok(Self {
+            asker: Some((identity, context.build())),
+            ..self
         })
     }
 
@@ -248,13 +270,16 @@ impl Tls {
     /// certificate of `edge`. Never takes longer than the limits.
     pub async fn probe(&self, edge: &AccessEdge, addresses: &[IpAddr]) -> TlsFacts {
         let deadline = Instant::now() + self.limits.whole;
+        let now = self.clock.now();
+        let asker = self.asker.as_ref().filter(|(it, _)| it.is_valid(now));
         let attempts = chosen(addresses, self.reach).into_iter().map(|address| {
             let attempt = Attempt {
-                context: &self.context,
+                context: asker.map_or(&self.context, |(_, context)| context),
                 roots: &self.roots,
                 edge,
+                asker: asker.map(|(identity, _)| identity),
                 address,
-                now: self.clock.now(),
+                now,
                 connect: self.limits.connect,
                 deadline,
             };
@@ -274,7 +299,7 @@ impl Tls {
 }
 
 /// How hands are shaken: whatever the server speaks, whatever it shows.
-fn context() -> Result<SslContext, ErrorStack> {
+fn context() -> Result<SslContextBuilder, ErrorStack> {
     let mut context = SslContext::builder(SslMethod::tls_client())?;
     context.set_security_level(0);
     context.set_min_proto_version(Some(SslVersion::TLS1))?;
@@ -284,7 +309,7 @@ fn context() -> Result<SslContext, ErrorStack> {
     context.set_options(SslOptions::NO_TICKET);
     context.set_read_ahead(true);
     context.set_verify(SslVerifyMode::NONE);
-    Ok(context.build())
+    Ok(context)
 }
 
 /// The addresses to try: allowed ones, each once, both kinds of IP in turn. Their order does not

@@ -17,6 +17,8 @@ SELECT s.programme AS "programme: Programme", s.number AS "number: AgreementNumb
                                   ORDER BY f.subject, f.code), '[]')
         FROM finding f
         WHERE f.request_id = (SELECT max(r.id) FROM pic_requests_of($1) r WHERE r.state = 'provisioned')
-          AND f.severity IN ('blocking', 'unknown', 'warning')) AS "risks!: Json<Vec<Finding>>"
+          AND f.severity IN ('blocking', 'unknown', 'warning') AND f.code <> 'sip-silent') AS "risks!: Json<Vec<Finding>>",
+       (SELECT ROW(live_on, gateways, live_at) FROM latest WHERE state = 'provisioned' ORDER BY id DESC LIMIT 1)
+           AS "gateways: (i32, i32, Option<DateTime<Utc>>)"
 FROM service s
 WHERE s.id = $1

@@ -221,6 +221,8 @@ fn hub(site: &Site, service: &Service) -> Result<Response, Error> {
             tag: standing.map(|(tag, _)| tag),
             tone: standing.map_or(Tone::Neutral, |(_, tone)| tone),
             activated: EdgeRoutes::domain_count(&service.routes),
+            gateways: (service.gateways.of > 0 && !service.routes.is_empty())
+                .then_some(service.gateways),
             pending: service.pending().map(told),
             asks_proof: site.checks.proof() == ProofMode::Always
                 && service

@@ -12,7 +12,7 @@ use crate::{
     db::{self, PgPool},
     names::{AccessEdge, EdgeRoutes, SipDomain},
     readiness::Finding,
-    request::{Deployment, Facts, State, reference::Reference},
+    request::{Deployment, Facts, State, reference::Reference, summary::OnGateways},
     secret::{ManagementKey, SessionToken},
 };
 
@@ -43,6 +43,8 @@ pub struct Service {
     pub lost: Vec<(SipDomain, DateTime<Utc>)>,
     /// What the last checks found about the routes in force, from warnings up.
     pub risks: Vec<Finding>,
+    /// On how many gateways the routes of the last provisioned request are live.
+    pub gateways: OnGateways,
     /// Where the users are homed, according to the last request.
     pub deployment: Option<Deployment>,
     /// SHA-256 of the secret of its feed and calendar; `None`: there are none.
@@ -93,6 +95,11 @@ pub async fn look_up(pool: &PgPool, id: ServiceId) -> Result<Service, db::Error>
         requests: requests.collect(),
         lost: row.lost,
         risks: row.risks.0,
+        gateways: (row.gateways).map_or_else(OnGateways::default, |(live, of, since)| OnGateways {
+            live,
+            of,
+            since,
+        }),
         deployment: row.deployment,
         watch_hash: row.watch_hash,
         now: row.now,

@@ -3,32 +3,37 @@
 Kamailio runs in a mount namespace of its own, where /etc/resolv.conf is another file: the machine's resolver is never
 touched. Needs root for that. Every process is stopped by its pid.
 """
-import json, os, pathlib, shutil, signal, socket, subprocess, sys, tempfile, threading, time, urllib.request
+import glob, json, os, pathlib, shutil, signal, socket, subprocess, sys, tempfile, threading, time, urllib.parse, urllib.request, uuid
 
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
 DEPLOY = TOP / "deploy" / "kamailio"
 PROGRAM = pathlib.Path(os.environ.get("PIC_PORTAL", TOP / "target" / "debug" / "pic-portal"))
-PORTAL = 18080
+with socket.socket() as free: free.bind(("127.0.0.1", 0)); PORTAL = free.getsockname()[1]
+
+def missing():
+    """What a run needs and this machine lacks."""
+    lacking = [program for program in ("kamailio", "sipp", "dnsmasq", "psql", "gcc", "openssl", "unshare", "setpriv") if not shutil.which(program)]
+    modules = {"kamailio-tls-modules": "tls", "kamailio-lua-modules": "app_lua", "kamailio-sqlite-modules": "db_sqlite"}
+    lacking += [package for package, module in modules.items() if not glob.glob(f"/usr/lib/*/kamailio/modules/{module}.so")]
+    if not lacking and subprocess.run(["unshare", "-m", "true"], stderr=subprocess.DEVNULL).returncode: lacking.append("the right to mount (root)")
+    return lacking
 
 class Database:
     """The portal's database, spoken to by psql: routes change as by settling, and the publisher is woken."""
-    OWNER = """
-        INSERT INTO service (created_at, programme, number, token, key_hash)
-        SELECT pic_now(), 'volume_licensing', '1234567', '0000000000000001', sha256('1') WHERE NOT EXISTS (SELECT FROM service);
-        WITH new AS (
-            INSERT INTO request (service_id, submitted_at, ended_at, reference, kind, deployment, state, submission_hash, content_hash)
-            SELECT 1, pic_now(), pic_now(), 'PIC-0000-0000-0000-0001', 'initiate', 'on_premises', 'provisioned', sha256('1'), sha256('1')
-            WHERE NOT EXISTS (SELECT FROM request) RETURNING id),
-        edge AS (INSERT INTO request_edge SELECT id, 1, 'sip.owner.example' FROM new)
-        INSERT INTO request_route SELECT id, 1, 'owner.example' FROM new;"""
     def __init__(self, data):
         directory = (data / "pgdata" / "postmaster.pid").read_text().splitlines()[4]
         user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
         self.turn = threading.Lock()
         self.psql = subprocess.Popen([*user, "psql", "-qAtX", "-v", "ON_ERROR_STOP=1", "-h", directory, "-U", "portal", "portal"], cwd="/",
                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.ask(self.OWNER)
+        # Routes belong to a service and a request: one that was made as people do.
+        if self.ask("SELECT count(*) FROM service;").strip() == "0":
+            fields = {"programme": "volume_licensing", "number": "1234567", "edge": "sip.owner.example", "domains": "owner.example",
+                      "deployment": "on_premises", "terms": "on", "submission_id": str(uuid.uuid4()), "action": "submit"}
+            urllib.request.urlopen(f"http://127.0.0.1:{PORTAL}/requests/new", urllib.parse.urlencode(fields).encode(), timeout=10).close()
+        while not (owner := self.ask("SELECT service_id || ',' || request_id FROM route LIMIT 1;").strip()): time.sleep(0.01)
+        self.owner = owner
     def ask(self, sql):
         with self.turn:
             self.psql.stdin.write(sql + "\n\\echo .\n"); self.psql.stdin.flush()
@@ -43,9 +48,9 @@ class Database:
         names = ",".join(f"'{d}'" for d in gone) or "NULL"
         self.ask(f"""
             BEGIN;
-            INSERT INTO route AS x SELECT d, e, 1, 1, pic_now() FROM (VALUES {rows}) v (d, e) WHERE d IS NOT NULL
+            INSERT INTO route AS x SELECT d, e, {self.owner}, pic_now() FROM (VALUES {rows}) v (d, e) WHERE d IS NOT NULL
             ON CONFLICT (sip_domain) DO UPDATE SET access_edge = EXCLUDED.access_edge WHERE x.access_edge <> EXCLUDED.access_edge;
-            INSERT INTO route SELECT 'd' || n || '.bulk.example', 'edge' || n % 5000 || '.bulk.example', 1, 1, pic_now() FROM generate_series(1, {fill}) n;
+            INSERT INTO route SELECT 'd' || n || '.bulk.example', 'edge' || n % 5000 || '.bulk.example', {self.owner}, pic_now() FROM generate_series(1, {fill}) n;
             DELETE FROM route WHERE sip_domain IN ({names});
             COMMIT;""")
         at = time.monotonic()
@@ -62,7 +67,7 @@ class Database:
     def restore(self, domain, edge):
         """The database as it comes back from an old backup: another history, in which one route was in force."""
         self.ask(f"""
-            BEGIN; ALTER TABLE route DISABLE TRIGGER USER; DELETE FROM route; INSERT INTO route VALUES ('{domain}', '{edge}', 1, 1, pic_now());
+            BEGIN; ALTER TABLE route DISABLE TRIGGER USER; DELETE FROM route; INSERT INTO route VALUES ('{domain}', '{edge}', {self.owner}, pic_now());
             ALTER TABLE route ENABLE TRIGGER USER; TRUNCATE publication, published, to_publish;
             INSERT INTO publication VALUES (1, pic_epoch(), pic_now() - interval '2 days', 1, 1); INSERT INTO published VALUES ('{domain}', '{edge}', 1); COMMIT;""")
 
@@ -81,16 +86,21 @@ def children(pid):
     return out
 
 class World:
-    def __init__(self):
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="fedgw-")); os.chmod(self.dir, 0o755)
-        self.procs, self.logs = {}, {}
-        subprocess.run([sys.executable, HERE / "certs.py", self.dir / "certs"], check=True, stderr=subprocess.DEVNULL)
-        subprocess.run(["gcc", "-O2", "-Wall", "-shared", "-fPIC", "-o", self.dir / "hostcheck.so", DEPLOY / "hostcheck.c", "-lssl", "-ldl"], check=True)
+    """One gateway, with the portal and the name server; `beside` another world: one more gateway, which shares these."""
+    def __init__(self, address="127.0.0.2", name="gw1", beside=None):
+        self.address, self.name, self.procs, self.logs = address, name, {}, {}
+        if beside:
+            self.dir = beside.dir / name; self.dir.mkdir()
+            for shared in "certs", "hostcheck.so", "tokens": (self.dir / shared).symlink_to(beside.dir / shared)
+        else:
+            self.dir = pathlib.Path(tempfile.mkdtemp(prefix="fedgw-")); os.chmod(self.dir, 0o755)
+            subprocess.run([sys.executable, HERE / "certs.py", self.dir / "certs"], check=True)
+            subprocess.run(["gcc", "-O2", "-Wall", "-shared", "-fPIC", "-o", self.dir / "hostcheck.so", DEPLOY / "hostcheck.c", "-lssl", "-ldl"], check=True)
         for f in "kamailio.cfg", "names.lua": shutil.copy(DEPLOY / f, self.dir)
         tls = (DEPLOY / "tls.cfg").read_text()
         for there, here in ("/etc/kamailio/gateway", "certs/gw"), ("/etc/ssl/certs/ca-certificates.crt", "certs/ca.pem"): tls = tls.replace(there, here)
         (self.dir / "tls.cfg").write_text(tls)
-        site = {"OUTSIDE_NAME": "gw.fed.example", "OUTSIDE_ADDRESS": "127.0.0.2", "INSIDE_ADDRESS": "127.0.0.2", "INSIDE_SERVER": "sip:127.0.0.5:5070",
+        site = {"OUTSIDE_NAME": "gw.fed.example", "OUTSIDE_ADDRESS": address, "INSIDE_ADDRESS": address, "INSIDE_SERVER": "sip:127.0.0.5:5070",
                 "INSIDE_NETWORK": "127.0.0.4/30", "STATE_DIR": self.dir, "RUN_DIR": self.dir, "CONFIG_DIR": self.dir}
         (self.dir / "site.cfg").write_text("".join(f'#!substdef "!{name}!{value}!g"\n' for name, value in site.items()))
         (self.dir / "resolv.conf").write_text("nameserver 127.0.0.53\noptions timeout:1 attempts:2\n")
@@ -110,20 +120,24 @@ class World:
         if "dns" in self.procs: self.procs["dns"].send_signal(signal.SIGHUP); time.sleep(0.1); return
         self.start("dns", ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--listen-address=127.0.0.53",
             "--bind-interfaces", "--local=/#/", f"--addn-hosts={self.dir}/hosts", "--local-ttl=1", "--pid-file=", "--log-facility=-", "--user=root"])
-    def portal(self):
+    def portal(self, gateways=("gw1", "gw2")):
         env = {k: v for k, v in os.environ.items() if not k.startswith("PIC_")} | {"PIC_LISTEN": f"127.0.0.1:{PORTAL}", "PIC_DATA_DIR": str(self.dir / "data"), "PIC_CHECKS": "off", "PIC_GATEWAY_SILENT": "90s"}
         env.pop("DATABASE_URL", None)
         self.start("portal", [PROGRAM], env=env)
         ready = lambda: urllib.request.urlopen(f"http://127.0.0.1:{PORTAL}/readyz", timeout=5).status == 200
         self.wait(ready, "portal", 90)
+        self.connect()
+        if not (self.dir / "tokens").exists():
+            (self.dir / "tokens").mkdir()
+            for name in gateways:
+                added = subprocess.run([PROGRAM, "gateway", "add", name], env=env, check=True, capture_output=True, text=True)
+                (self.dir / "tokens" / name).write_text(added.stdout)
+    def connect(self):
         self.database = Database(self.dir / "data")
-        if not (self.dir / "token").exists():
-            token = lambda name: subprocess.run([PROGRAM, "gateway", "add", name], env=env, check=True, capture_output=True, text=True).stdout
-            (self.dir / "token").write_text(token("gw1")); token("gw2")
     def change(self, *a, **k): return self.database.change(*a, **k)
     def live(self): return self.database.live()
-    def agent(self, **env):
-        self.start("agent", [sys.executable, DEPLOY / "agent.py", f"http://127.0.0.1:{PORTAL}", "token", "routes.db", "gateway.rpc"], env=os.environ | env)
+    def agent(self, program=DEPLOY / "agent.py", **env):
+        self.start("agent", [sys.executable, program, f"http://127.0.0.1:{PORTAL}", f"tokens/{self.name}", "routes.db", "gateway.rpc"], env=os.environ | env)
     def kamailio(self, config="kamailio.cfg", preload=True, shm=256, pkg=64, defs=()):
         if not (self.dir / "routes.db").exists(): subprocess.run([sys.executable, DEPLOY / "agent.py", "--init", "routes.db"], cwd=self.dir, check=True)
         for f in "gateway.rpc", "gateway.ctl": (self.dir / f).unlink(missing_ok=True)

@@ -1,7 +1,9 @@
 //! Checks that gateways get exactly the routes in force, and that it is known which has loaded what.
 
 mod agent;
+mod away;
 mod beside;
+mod cost;
 mod http;
 mod live;
 
@@ -61,7 +63,7 @@ impl Gateway {
     }
 
     /// Notes that it has loaded the newest publication.
-    async fn load(&self, portal: &TestApp) {
+    pub(crate) async fn load(&self, portal: &TestApp) {
         let version = version(&self.whole(portal).await);
         self.changes(portal, &version).await;
     }
@@ -81,6 +83,6 @@ async fn provision(portal: &TestApp, edges: &[(&str, &str)]) -> String {
 }
 
 /// A turn of the publisher.
-async fn publish(portal: &TestApp) -> store::Turn {
+pub(crate) async fn publish(portal: &TestApp) -> store::Turn {
     portal.app.publication().step().await.unwrap()
 }

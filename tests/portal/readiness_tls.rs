@@ -6,12 +6,14 @@ mod cases;
 mod certificates;
 mod constraints;
 mod hostile;
+mod kamailio;
 mod limbo;
 mod matrix;
 mod moments;
 mod names;
 mod peers;
 mod releases;
+mod sip;
 
 use std::{net::IpAddr, time::Duration};
 

@@ -18,7 +18,12 @@ use tokio::{
 };
 use tokio_openssl::SslStream;
 
-use super::{Failure, PORT, Proof, Shown, Suite, Version, bounded::Bounded, trust::trust};
+use super::{
+    Failure, PORT, Proof, Shown, Suite, Version,
+    bounded::Bounded,
+    sip::{Identity, Sip},
+    trust::trust,
+};
 use crate::names::AccessEdge;
 
 /// What an address did instead of showing a certificate.
@@ -64,11 +69,25 @@ enum End {
     Otherwise(Outcome),
 }
 
+impl End {
+    /// What a handshake that came to this end, after the server was shown a certificate, says about SIP.
+    const fn refusal(self) -> Option<Sip> {
+        match self {
+            Self::Otherwise(Outcome::Alert(number)) => Some(Sip::Refused(Some(number))),
+            Self::Otherwise(Outcome::Closed | Outcome::Hung) => Some(Sip::Refused(None)),
+            Self::Otherwise(Outcome::Stalled) => Some(Sip::NoAnswer),
+            _ => None,
+        }
+    }
+}
+
 /// One address and how long it may take.
 pub(super) struct Attempt<'a> {
     pub(super) context: &'a SslContext,
     pub(super) roots: &'a [TrustAnchor<'static>],
     pub(super) edge: &'a AccessEdge,
+    /// Who asks by SIP after the handshake, if anybody; then the context has its certificate.
+    pub(super) asker: Option<&'a Identity>,
     pub(super) address: IpAddr,
     pub(super) now: DateTime<Utc>,
     pub(super) connect: Duration,
@@ -136,8 +155,14 @@ impl Attempt<'_> {
         let mut tls = pin!(ssl.map_err(|_| Outcome::NotFromHere)?);
         let ended = timeout_at(self.deadline, tls.as_mut().connect()).await;
         let read = tls.get_ref().so_far();
+        let asked = tls.get_ref().asked();
+        let mut sip = None;
         let end = match ended {
             Ok(Ok(())) => {
+                if let Some(asker) = self.asker {
+                    let stream = &mut tls.as_mut();
+                    sip = Some(asker.ask(self.edge, stream, asked, self.deadline).await);
+                }
                 // What it makes of the farewell is its own affair.
                 drop(timeout_at(self.deadline, tls.shutdown()).await);
                 End::Done
@@ -146,7 +171,11 @@ impl Attempt<'_> {
             Err(_) if read == 0 => End::Otherwise(Outcome::Silent),
             Err(_) => End::Otherwise(Outcome::Stalled),
         };
-        self.seen(tls.ssl(), tls.get_ref(), end)
+        let seen = self.seen(tls.ssl(), tls.get_ref(), end);
+        seen.map(|shown| Shown {
+            sip: sip.or_else(|| end.refusal().filter(|_| asked && self.asker.is_some())),
+            ..shown
+        })
     }
 
     /// What there is to see after a handshake came to this end.
@@ -181,6 +210,7 @@ impl Attempt<'_> {
             proof,
             trust,
             constrained,
+            sip: None,
         })
     }
 }
@@ -206,6 +236,13 @@ mod number {
     pub(super) const WRONG_SSL_VERSION: i32 = 266;
     pub(super) const WRONG_VERSION_NUMBER: i32 = 267;
     pub(super) const UNEXPECTED_EOF: i32 = 294;
+}
+
+/// The number of the alert that ended a connection, if one did.
+pub(super) fn alert(error: &ssl::Error) -> Option<u8> {
+    let stack = error.ssl_error()?.errors().iter();
+    let mut reasons = stack.filter(|it| it.library_code() == number::IN_SSL);
+    reasons.find_map(|it| u8::try_from(it.reason_code() - number::ALERT).ok())
 }
 
 /// What a failed handshake says about the peer, of which so many bytes were read.

@@ -12,6 +12,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// is a third of it.
 pub(super) const MOST_READ: usize = 128 * 1024;
 
+/// The longest end of a handshake in TLS 1.3 by a client that shows nothing, with an empty certificate.
+const FINISHED: usize = 128;
+
 /// A stream that stops reading when there was enough, or when it is no TLS, and remembers how it began.
 #[derive(Debug)]
 pub(super) struct Bounded<S> {
@@ -19,6 +22,7 @@ pub(super) struct Bounded<S> {
     read: usize,
     head: [u8; 2],
     went_on: bool,
+    asked: bool,
 }
 
 impl<S> Bounded<S> {
@@ -28,6 +32,7 @@ impl<S> Bounded<S> {
             read: 0,
             head: [0; 2],
             went_on: false,
+            asked: false,
         }
     }
 
@@ -42,6 +47,13 @@ impl<S> Bounded<S> {
     /// of ciphers may stand before it (RFC 8446, D.4).
     pub(super) const fn went_on(&self) -> bool {
         self.went_on
+    }
+
+    /// Whether the client, which has a certificate, has shown it, because the server asked for one. In TLS 1.2
+    /// and older its second part begins with a certificate then; in TLS 1.3 that is encrypted, and without a
+    /// certificate there are 80 bytes at most: a change of ciphers and the end of the handshake (RFC 8446, 4.4.4).
+    pub(super) const fn asked(&self) -> bool {
+        self.asked
     }
 
     /// Whether what came, if anything, begins as records of TLS or SSL 3 do: a type from 20 to 24,
@@ -81,10 +93,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Bounded<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.went_on |= matches!(
-            buf,
-            [22, 3, _, _, _, 11 | 16, ..] | [20, 3, _, 0, 1, 1, 23, ..] | [23, 3, ..]
-        );
+        if !self.went_on {
+            let encrypted = matches!(buf, [20, 3, _, 0, 1, 1, 23, ..] | [23, 3, ..]);
+            self.went_on = encrypted || matches!(buf, [22, 3, _, _, _, 11 | 16, ..]);
+            self.asked =
+                encrypted && buf.len() > FINISHED || matches!(buf, [22, 3, _, _, _, 11, ..]);
+        }
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 

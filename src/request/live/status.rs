@@ -150,7 +150,7 @@ impl Asked {
         let of_edge = request.routes.iter().any(is_edge);
         let (host, records) = match finding.code.entry().area {
             Area::Held | Area::Proof => (record_name(name), "TXT"),
-            Area::Reach | Area::Certificate => (name.to_string(), "A AAAA"),
+            Area::Reach | Area::Certificate | Area::Sip => (name.to_string(), "A AAAA"),
             Area::Record if of_edge => (name.to_string(), "A AAAA"),
             Area::Record => (format!("{SRV_PREFIX}.{name}"), "SRV"),
         };

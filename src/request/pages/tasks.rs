@@ -136,7 +136,7 @@ impl<'a> Side<'a> {
     }
 
     fn seen(&self) -> Seen {
-        let unknown = |it: &Finding| it.severity == Severity::Unknown;
+        let unknown = |it: &Finding| it.severity == Severity::Unknown && it.code.may_hold_back();
         match self.checked {
             false => Seen::Nothing,
             true if self.findings.iter().any(unknown) => Seen::Part,

@@ -3,10 +3,13 @@
 use askama::Template;
 
 use crate::{
-    request::pages::{
-        findings::Findings,
-        moved::Moved,
-        view::{EdgeFields, Hidden, deployments},
+    request::{
+        pages::{
+            findings::Findings,
+            moved::Moved,
+            view::{EdgeFields, Hidden, deployments},
+        },
+        summary::OnGateways,
     },
     web::{
         parts::{Choice, EdgeText, Field, Problem, Tone, When},
@@ -84,6 +87,8 @@ pub struct HubPage<'a> {
     pub tone: Tone,
     /// How many domains are in force.
     pub activated: usize,
+    /// On how many gateways its routes are live; `None`: there are no gateways, or no routes.
+    pub gateways: Option<OnGateways>,
     /// The pending request.
     pub pending: Option<Line>,
     /// Whether its new domains have to be proven.

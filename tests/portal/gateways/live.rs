@@ -74,12 +74,42 @@ async fn a_request_is_live_where_its_routes_are_loaded() {
     let all = told(&portal, &reference).await;
     assert_eq!((&all["live"], &all["of"]), (&json!(2), &json!(2)));
     assert!(all["since"].is_string(), "{all}");
+    let bundle = format!("/requests/{reference}/support.txt");
+    let bundle = portal.get(&bundle).await.body;
+    let told_of_all = "Live on gateways     2 of 2, on all that could be heard since 2";
+    assert!(bundle.contains(told_of_all), "{bundle}");
     let feed = portal
         .get(&format!("/requests/{reference}/feed.atom"))
         .await;
     assert!(feed.body.contains("<title>Live</title>"), "{}", feed.body);
     // What was in force before there was a gateway is live too, without an event.
     assert_eq!(shown(&portal, &early).await, "2/2");
+}
+
+#[tokio::test]
+async fn the_hub_says_it_of_what_is_in_force() {
+    let portal = TestApp::new().await;
+    let (reference, key) = portal.submit(ONE).await;
+    portal.work().await;
+    let session = crate::service::sign_in(&portal, &key).await;
+    let hub = async || {
+        let hub = portal.get_with("/service", &session).await;
+        hub.attribute("data-gateways").map(str::to_owned)
+    };
+    let bundle = async || {
+        let path = format!("/requests/{reference}/support.txt");
+        portal.get(&path).await.body
+    };
+    assert_eq!(hub().await, None, "there is no gateway");
+    assert!(!bundle().await.contains("Live on"));
+    let one = Gateway::add(&portal, "gw1").await;
+    Gateway::add(&portal, "gw2").await;
+    assert_eq!(hub().await.as_deref(), Some("0/2"));
+    one.load(&portal).await;
+    assert_eq!(hub().await.as_deref(), Some("1/2"));
+    assert!(bundle().await.contains("Live on gateways     1 of 2\n"));
+    portal.run("DELETE FROM route").await;
+    assert_eq!(hub().await, None, "nothing is in force");
 }
 
 #[tokio::test]

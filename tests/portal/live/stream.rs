@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Instance, ONE, PATIENCE, Stream};
 use crate::{
+    gateways::{Gateway, publish},
     service::sign_in,
     support::{
         app::{Answer, TestApp, WAITS},
@@ -75,6 +76,30 @@ async fn a_stream_begins_with_how_things_stand() {
     );
     let page = portal.get(&format!("/requests/{reference}")).await;
     assert_ne!(page.attribute("data-live-version"), version.as_str());
+}
+
+#[tokio::test]
+async fn a_gateway_that_loads_the_routes_is_news() {
+    let portal = TestApp::new().await;
+    let gateways = [
+        Gateway::add(&portal, "gw1").await,
+        Gateway::add(&portal, "gw2").await,
+    ];
+    let (reference, _) = portal.submit(ONE).await;
+    portal.work().await;
+    publish(&portal).await;
+    let mut stream = Stream::open(&portal.router, &reference, &[]).await;
+    assert_eq!(stream.until_status().await, ["2 status in-force"]);
+    gateways[0].load(&portal).await;
+    assert_eq!(stream.until_status().await, ["2 status in-force"]);
+    gateways[1].load(&portal).await;
+    // What the last one has loaded is news, and so is that all have.
+    assert_eq!(stream.until_status().await, ["2 status in-force"]);
+    publish(&portal).await;
+    assert_eq!(
+        stream.until_status().await,
+        ["3 timeline live", "3 status in-force"]
+    );
 }
 
 #[tokio::test]

@@ -56,6 +56,7 @@ pub(super) fn gravest(tls: &Tls, chain: Vec<Vec<u8>>, host: &str, now: DateTime<
             proof: Proof::Given,
             trust,
             constrained,
+            sip: None,
         }],
         failures: Vec::new(),
     };

@@ -50,6 +50,7 @@ fn judge(chain: Vec<Vec<u8>>, trust: Trust, proven: bool) -> Vec<pic_portal::rea
             proof: if proven { Proof::Given } else { Proof::Failed },
             trust,
             constrained: false,
+            sip: None,
         }],
         failures: Vec::new(),
     };

@@ -5,6 +5,7 @@
 
 use std::{net::IpAddr, pin::pin};
 
+use chrono::{DateTime, Utc};
 use openssl::{
     ssl::{Ssl, SslContext, SslMethod, SslVerifyMode, SslVersion},
     x509::{X509VerifyResult, verify::X509CheckFlags},
@@ -54,10 +55,14 @@ async fn is_content(root: &Authority, address: IpAddr) -> bool {
 }
 
 /// Whether the checks are content with all of `addresses`, and what they say.
-async fn verdict(root: &Authority, addresses: &[IpAddr]) -> (bool, String) {
+pub(super) async fn verdict(
+    root: &Authority,
+    addresses: &[IpAddr],
+    now: DateTime<Utc>,
+) -> (bool, String) {
     let (name, domains) = contoso();
     let facts = tls(root).probe(&name, addresses).await;
-    let found = edge::judge(&name, &domains, addresses, ANYWHERE, Some(&facts), now());
+    let found = edge::judge(&name, &domains, addresses, ANYWHERE, Some(&facts), now);
     let good = |severity| matches!(severity, Severity::Ok | Severity::Warning);
     (found.iter().all(|it| good(it.severity)), told(&found))
 }
@@ -73,16 +78,13 @@ fn otherwise(edge: &str) -> Option<&'static str> {
 }
 
 /// Compares both, of edges that show `issued` in this manner.
-async fn compare(
-    root: &Authority,
-    edges: impl IntoIterator<Item = (String, Issued, Mode)>,
-) -> (usize, usize) {
+async fn compare(root: &Authority, edges: impl IntoIterator<Item = Row>) -> (usize, usize) {
     let (mut good, mut bad) = (0, 0);
     for (what, issued, mode) in edges {
         let edge = Edge::start(issued).await;
         edge.behave(mode);
         let theirs = is_content(root, edge.address()).await;
-        let (ours, said) = verdict(root, &[edge.address()]).await;
+        let (ours, said) = verdict(root, &[edge.address()], now()).await;
         let agrees = ours == theirs;
         let is_excused = otherwise(&what).is_some();
         assert_ne!(agrees, is_excused, "{what}: OpenSSL {theirs}, {said}");
@@ -91,9 +93,11 @@ async fn compare(
     (good, bad)
 }
 
-/// Versions, suites, keys, and whether a certificate is wanted in return.
-#[tokio::test]
-async fn handshakes() {
+/// An edge: a description, what it shows, and how it behaves.
+pub(super) type Row = (String, Issued, Mode);
+
+/// Versions, suites, keys, and whether a certificate is wanted in return, which is refused then.
+pub(super) fn handshakes(root: &Authority) -> Vec<Row> {
     const SUITES: [(&str, &str); 4] = [
         (
             "ECDHE with GCM",
@@ -113,7 +117,6 @@ async fn handshakes() {
         (SslVersion::TLS1_2, SslVersion::TLS1_3),
         (SslVersion::TLS1_3, SslVersion::TLS1_3),
     ];
-    let root = Authority::root();
     let between = root.below(authority("Between"));
     let rsa = include_str!("cases/edge-windows-2012r2/key.pem");
     let keys = [
@@ -148,7 +151,13 @@ async fn handshakes() {
             }
         }
     }
-    let (good, bad) = compare(&root, edges).await;
+    edges
+}
+
+#[tokio::test]
+async fn handshakes_are_judged_as_by_openssl() {
+    let root = Authority::root();
+    let (good, bad) = compare(&root, handshakes(&root)).await;
     assert!(good + bad >= 70 && good > 20 && bad > 20, "{good} {bad}");
 }
 
@@ -158,10 +167,7 @@ fn subject(mut params: CertificateParams, name: &str) -> CertificateParams {
     params
 }
 
-/// A row of the matrix: what is shown, and by which certificates.
-type Row = (&'static str, Issued);
-
-fn chains(root: &Authority, between: &Authority) -> Vec<Row> {
+fn chains(root: &Authority, between: &Authority) -> Vec<(&'static str, Issued)> {
     let dated = |first: i32, last: i32, mut params: CertificateParams| {
         params.not_before = date_time_ymd(first, 1, 1);
         params.not_after = date_time_ymd(last, 1, 1);
@@ -209,7 +215,7 @@ fn chains(root: &Authority, between: &Authority) -> Vec<Row> {
     ]
 }
 
-fn names_and_purposes(between: &Authority) -> Vec<Row> {
+fn names_and_purposes(between: &Authority) -> Vec<(&'static str, Issued)> {
     let good = || server(&NAMES);
     let purposes = |purposes: &[Purpose]| {
         let mut params = good();
@@ -286,13 +292,18 @@ fn names_and_purposes(between: &Authority) -> Vec<Row> {
 }
 
 /// Chains, dates, names and purposes.
-#[tokio::test]
-async fn certificates() {
-    let root = Authority::root();
+pub(super) fn certificates(root: &Authority) -> Vec<Row> {
     let between = root.below(authority("Between"));
-    let rows = [chains(&root, &between), names_and_purposes(&between)].concat();
-    let shown = |(what, issued): Row| (what.to_owned(), issued, Mode::Released(WINDOWS_2019));
-    let (good, bad) = compare(&root, rows.into_iter().map(shown)).await;
+    let rows = [chains(root, &between), names_and_purposes(&between)].concat();
+    let shown =
+        |(what, issued): (&str, Issued)| (what.to_owned(), issued, Mode::Released(WINDOWS_2019));
+    rows.into_iter().map(shown).collect()
+}
+
+#[tokio::test]
+async fn certificates_are_judged_as_by_openssl() {
+    let root = Authority::root();
+    let (good, bad) = compare(&root, certificates(&root)).await;
     assert!(good > 8 && bad > 12, "{good} {bad}");
 }
 
@@ -315,7 +326,7 @@ async fn pools() {
                 is_content(&root, addresses[0]).await,
                 is_content(&root, addresses[1]).await,
             ];
-            let (ours, said) = verdict(&root, &addresses).await;
+            let (ours, said) = verdict(&root, &addresses, now()).await;
             assert_eq!(ours, theirs[0] && theirs[1], "{theirs:?} {said}");
         }
     }

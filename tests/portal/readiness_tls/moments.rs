@@ -32,6 +32,7 @@ fn codes(
             proof: Proof::Given,
             trust: Trust::Root,
             constrained: false,
+            sip: None,
         }],
         failures: Vec::new(),
     };

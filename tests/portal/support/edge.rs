@@ -5,6 +5,7 @@
 
 pub(crate) mod ports;
 pub(crate) mod released;
+pub(crate) mod sip;
 
 use std::{
     io,
@@ -137,6 +138,20 @@ pub(crate) fn file(content: &[u8]) -> NamedTempFile {
 }
 
 impl Issued {
+    /// Its chain and its key in files, as PEM; gone when they are dropped.
+    pub(crate) fn files(&self) -> [NamedTempFile; 2] {
+        let pem = |of: &str, der: &[u8]| {
+            let lines = data_encoding::BASE64.encode(der);
+            format!("-----BEGIN {of}-----\n{lines}\n-----END {of}-----\n")
+        };
+        let chain = self.chain.iter().map(|der| pem("CERTIFICATE", der));
+        let key = pem("PRIVATE KEY", self.key.secret_der());
+        [
+            file(chain.collect::<String>().as_bytes()),
+            file(key.as_bytes()),
+        ]
+    }
+
     /// A chain and its key, as PEM.
     pub(crate) fn of_pem(chain: &[u8], key: &[u8]) -> Self {
         let chain = CertificateDer::pem_slice_iter(chain).map(Result::unwrap);
@@ -167,6 +182,8 @@ pub(crate) enum Mode {
     Mutual(&'static SupportedProtocolVersion),
     /// Completes handshakes as this server does.
     Released(released::Release),
+    /// Completes handshakes, and then behaves like this.
+    Sip(sip::Speaker),
     /// Sends nothing.
     Silent,
     /// Resets at once.
@@ -260,6 +277,7 @@ async fn answer(mut stream: TcpStream, mode: Mode, issued: &Issued) -> io::Resul
         Mode::Only(version) => shake(stream, config(&[version], issued)).await,
         Mode::Mutual(version) => shake(stream, mutual(version, issued)).await,
         Mode::Released(release) => released::shake(stream, release, issued).await,
+        Mode::Sip(speaker) => speaker.serve(stream, issued).await,
         Mode::Silent => wait(stream).await,
         Mode::Reset => stream.set_zero_linger(),
         Mode::Hangup => hear(&mut stream).await.map(drop),
@@ -371,9 +389,18 @@ fn config(versions: &[&'static SupportedProtocolVersion], issued: &Issued) -> Ar
 }
 
 fn mutual(version: &'static SupportedProtocolVersion, issued: &Issued) -> Arc<ServerConfig> {
+    demanding(version, issued, Authority::root().der())
+}
+
+/// Demands a certificate that leads to `root`.
+fn demanding(
+    version: &'static SupportedProtocolVersion,
+    issued: &Issued,
+    root: CertificateDer<'static>,
+) -> Arc<ServerConfig> {
     let provider = Arc::new(ring::default_provider());
     let mut roots = RootCertStore::empty();
-    roots.add(Authority::root().der()).unwrap();
+    roots.add(root).unwrap();
     let clients =
         WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
     let config = ServerConfig::builder_with_provider(provider)

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use pic_portal::{
     clock::Clock,
+    names::Fqdn,
     readiness::{
         ProofMode,
         dns::{Dns, Limits},
         engine::{Checker, Checks},
         net::Reach,
-        tls::{self, Tls},
+        tls::{self, Identity, Tls},
     },
 };
 use rcgen::CertificateParams;
@@ -125,9 +126,23 @@ impl World {
         self.asking(Some(self.internet.port()))
     }
 
+    /// The same, which also asks edges by SIP, in the name of a gateway that they can trust.
+    pub(crate) fn asking_by_sip(&self) -> Checker {
+        let [chain, key] = self.root.issue(&server(&["gw.example"])).files();
+        let name = Fqdn::parse("gw.example").unwrap();
+        let gateway = Identity::read(&name, chain.path(), key.path()).unwrap();
+        self.made(Some(self.internet.port()), |tls| {
+            tls.with_identity(gateway).unwrap()
+        })
+    }
+
     /// A checker that queries the zones' own servers on this port, or without one only the
     /// resolver, as with `PIC_DNS`.
     pub(crate) fn asking(&self, port: Option<u16>) -> Checker {
+        self.made(port, |tls| tls)
+    }
+
+    fn made(&self, port: Option<u16>, change: impl FnOnce(Tls) -> Tls) -> Checker {
         let reach = Reach { private: true };
         let (dns, tls) = self.limits;
         let dns = Dns::asking([self.internet.resolver.address], port, reach, dns);
@@ -135,7 +150,7 @@ impl World {
         let tls = Tls::new(Some(roots.path()), reach)
             .unwrap()
             .with_limits(tls);
-        Checker::new(dns, tls, reach, Clock::system())
+        Checker::new(dns, change(tls), reach, Clock::system())
     }
 
     /// Checks that provision on positive proof only.

@@ -162,6 +162,7 @@ fn shown(trust: Trust, names: Option<(&str, &[SanType])>) -> Shown {
         proof: Proof::Given,
         trust,
         constrained: false,
+        sip: None,
     }
 }
 
