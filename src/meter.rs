@@ -5,7 +5,7 @@
 //! values are constants of this program, never what somebody typed.
 
 use prometheus::{
-    Gauge, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry, TextEncoder,
+    Counter, Gauge, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry, TextEncoder,
     core::{Atomic, Collector, GenericGauge, Number},
 };
 
@@ -59,6 +59,13 @@ pub(crate) fn reading_of(opts: Opts, value: impl Number) -> Box<dyn Collector> {
     let gauge = Gauge::with_opts(opts).expect(SOUND);
     gauge.set(value.into_f64());
     Box::new(gauge)
+}
+
+/// A number that only grows, as it stands at this scrape.
+pub(crate) fn total(name: &str, help: &str, value: f64) -> Box<dyn Collector> {
+    let counter = Counter::new(name, help).expect(SOUND);
+    counter.inc_by(value);
+    Box::new(counter)
 }
 
 /// All of them in Prometheus' text format 0.0.4, by name.

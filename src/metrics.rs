@@ -6,6 +6,7 @@
 //! or a reference.
 
 pub mod endpoint;
+mod process;
 
 use std::{sync::Arc, time::Duration};
 
@@ -127,6 +128,7 @@ impl Metrics {
                 u64::from(pool.most()),
             ),
         ];
+        all.extend(process::collectors());
         all.extend(app.meter().collectors());
         all.extend(app.queue().meter().collectors());
         all.extend(app.gate().hasher.turns().collectors());

@@ -4,12 +4,20 @@
 //! own modules log as `PIC_LOG` says; libraries only warnings and errors, because their traces may
 //! contain data.
 
+mod repeats;
+
 use std::io::{self, IsTerminal as _};
 
 use tracing::Level;
 use tracing_subscriber::{
-    EnvFilter, Layer as _, filter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+    EnvFilter, Layer as _,
+    filter::{self, FilterExt as _},
+    fmt,
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
 };
+
+use self::repeats::Repeats;
 
 use crate::config::LogFormat;
 
@@ -22,6 +30,7 @@ pub fn init(filter: EnvFilter, format: LogFormat) {
     let own_or_grave = filter::filter_fn(|metadata| {
         metadata.target().starts_with("pic_portal") || *metadata.level() <= Level::WARN
     });
+    let repeats = Repeats::default();
     let lines = fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal());
@@ -30,7 +39,10 @@ pub fn init(filter: EnvFilter, format: LogFormat) {
         LogFormat::Json => lines.json().boxed(),
     };
     tracing_subscriber::registry()
-        .with(lines.with_filter(own_or_grave))
+        .with(lines.with_filter(own_or_grave.and(repeats.clone())))
         .with(filter)
         .init();
+    if let Err(error) = repeats.keep_telling() {
+        tracing::warn!(%error, "lines that repeat will not be counted");
+    }
 }

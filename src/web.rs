@@ -12,6 +12,7 @@ pub mod form;
 pub mod guard;
 pub mod limit;
 pub mod metrics;
+mod misled;
 pub mod origin;
 pub mod parts;
 pub mod routes;

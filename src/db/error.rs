@@ -141,7 +141,7 @@ fn of_code(code: &str) -> &'static str {
         "3F000" | "42P01" => " (a schema or table is missing)",
         "42501" => " (the role lacks a right)",
         "42P05" | "26000" => {
-            " (a pooler mixed up prepared statements: PgBouncer must be 1.21 or later)"
+            " (a pooler mixed up prepared statements: PgBouncer must be 1.21 or later, or in session mode)"
         }
         "53100" => " (the server's disk is full)",
         "53200" => " (the server is out of memory)",

@@ -12,7 +12,7 @@
 //! where it comes from by `Sec-Fetch-Site`, older ones and plain HTTP by `Origin`; programs send
 //! neither, and have no person's cookies to misuse.
 
-use super::{origin::Origin, site::Site};
+use super::{misled, origin::Origin, site::Site};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use axum::{
@@ -52,9 +52,12 @@ pub(super) fn admit(site: &Site, request: &Request) -> Result<(), Response> {
         return refused(StatusCode::MISDIRECTED_REQUEST);
     }
     // The request target takes precedence over the header (RFC 9112, 3.2.2).
-    if is_own_form(request, target.or(header.as_ref()), public) {
+    let host = target.or(header.as_ref());
+    misled::look(site, request, host);
+    if is_own_form(request, host, public) {
         Ok(())
     } else {
+        misled::tell_of_host();
         refused(StatusCode::FORBIDDEN)
     }
 }

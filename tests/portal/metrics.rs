@@ -14,6 +14,7 @@ use axum::{
     http::{Method, Request, StatusCode},
 };
 use http_body_util::BodyExt as _;
+use serde_json::Value;
 use tower::ServiceExt as _;
 
 use crate::gateways::Gateway;
@@ -373,6 +374,47 @@ async fn the_process_answers_prometheus_on_an_address_of_its_own() {
     let public = portal.get("/metrics").await.unwrap();
     assert_eq!(public.status, StatusCode::NOT_FOUND);
     portal.stop().await;
+}
+
+/// The expressions of the dashboard, with a time in place of Grafana's variable.
+fn expressions(dashboard: &Value) -> Vec<String> {
+    let panels = dashboard["panels"].as_array().unwrap().iter();
+    panels
+        .flat_map(|panel| panel["targets"].as_array().unwrap())
+        .map(|target| target["expr"].as_str().unwrap())
+        .map(|expression| expression.replace("$__rate_interval", "5m"))
+        .collect()
+}
+
+#[tokio::test]
+async fn the_dashboard_is_about_what_there_is() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let file = std::fs::read_to_string(format!("{root}/deploy/grafana-dashboard.json")).unwrap();
+    let expressions = expressions(&serde_json::from_str(&file).unwrap());
+    // As a rule each is parsed by Prometheus itself.
+    let mut rules = "groups:\n  - name: dashboard\n    rules:\n".to_owned();
+    for (at, expression) in expressions.iter().enumerate() {
+        rules += &format!("      - record: panel{at}\n        expr: '{expression}'\n");
+    }
+    let scratch = scratch();
+    let path = scratch.path().join("rules.yml");
+    std::fs::write(&path, rules).unwrap();
+    promtool(&["check", "rules", path.to_str().unwrap()], "");
+    let watched = Watched::new().await;
+    Gateway::add(&watched.portal, "gw1").await;
+    let text = watched.text().await;
+    let families = families(&text);
+    let ours = |word: &&str| word.starts_with("pic_") || word.starts_with("process_");
+    let words = |text: &str| {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        words.filter(ours).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let named: Vec<_> = expressions.iter().flat_map(|it| words(it)).collect();
+    assert!(named.len() > 20, "{named:?}");
+    for name in named {
+        let family = name.strip_suffix("_bucket").unwrap_or(&name);
+        assert!(families.contains_key(family), "{name}");
+    }
 }
 
 #[tokio::test]

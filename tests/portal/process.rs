@@ -2,8 +2,10 @@
 
 pub(crate) mod checks;
 mod journal;
+mod proxies;
 mod recovery;
 mod schema;
+mod settings;
 mod stopping;
 mod units;
 

@@ -56,3 +56,33 @@ pub(super) fn line(config: &Config) -> Option<Line> {
         Line::ok("backups", says)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{cli::doctor::line::Level, config::Given};
+
+    #[test]
+    fn a_backup_is_told_by_its_age() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut given = Given::default();
+        given.database.data_dir = Some(dir.path().to_owned());
+        let config = given.config().unwrap();
+        let level = |file: Option<&str>| {
+            if let Some(text) = file {
+                fs::write(dir.path().join(FILE), text).unwrap();
+            }
+            line(&config).unwrap().level
+        };
+        assert_eq!(level(None), Level::Warning);
+        let made = |ago: Duration| {
+            let at = (Clock::system().now() - ago).to_rfc3339();
+            format!(r#"{{"at": "{at}", "bytes": 1000000, "version": "0.1.0"}}"#)
+        };
+        assert_eq!(level(Some(&made(Duration::from_hours(1)))), Level::Ok);
+        assert_eq!(level(Some(&made(OLD * 2))), Level::Warning);
+        assert_eq!(level(Some("half a fi")), Level::Warning);
+        given.database.database_url = Some("postgres://db/pic".into());
+        assert_eq!(line(&given.config().unwrap()), None);
+    }
+}
