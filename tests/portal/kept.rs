@@ -445,7 +445,7 @@ async fn the_agreement_number_of_the_first_request_can_be_corrected() {
         ];
         edit(&id, &[(EDGE, "contoso.com")], &more)
     };
-    let send =
+    let answered =
         async |fields: Vec<(&str, &str)>| portal.post_with("/service/edit", &fields, &cookie).await;
     let same = answered(with("1234567", "review")).await;
     assert_eq!(same.status, StatusCode::UNPROCESSABLE_ENTITY);
