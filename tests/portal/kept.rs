@@ -445,15 +445,15 @@ async fn the_agreement_number_of_the_first_request_can_be_corrected() {
         ];
         edit(&id, &[(EDGE, "contoso.com")], &more)
     };
-    let send =
+    let answered =
         async |fields: Vec<(&str, &str)>| portal.post_with("/service/edit", &fields, &cookie).await;
-    let same = send(with("1234567", "review")).await;
+    let same = answered(with("1234567", "review")).await;
     assert_eq!(same.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(same.body.contains("Nothing would change"));
-    let wrong = send(with("a name", "submit")).await;
+    let wrong = answered(with("a name", "submit")).await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(wrong.blames("number"), "{}", wrong.body);
-    let review = send(with("7654321", "review")).await;
+    let review = answered(with("7654321", "review")).await;
     assert!(
         review.body.contains("in place of 1234567"),
         "{}",
@@ -462,7 +462,7 @@ async fn the_agreement_number_of_the_first_request_can_be_corrected() {
     let carried = review.hidden();
     assert!(carried.contains(&("corrected_number".into(), "7654321".into())));
     for _ in 0..2 {
-        let sent = send(with("7654321", "submit")).await;
+        let sent = answered(with("7654321", "submit")).await;
         let page = format!("/requests/{reference}");
         assert_eq!(sent.header("location"), page, "a retry too");
     }
@@ -479,7 +479,7 @@ async fn the_agreement_number_of_the_first_request_can_be_corrected() {
     // Once it is in force, the number is that of the service.
     portal.work().await;
     let update = [(EDGE, "contoso.com new.contoso.com")];
-    let update = send(edit(&id, &update, &[("action", "submit")]))
+    let update = answered(edit(&id, &update, &[("action", "submit")]))
         .await
         .reference();
     let form = portal.get_with("/service/edit", &cookie).await;
@@ -489,7 +489,7 @@ async fn the_agreement_number_of_the_first_request_can_be_corrected() {
         ("corrected_number", "1111111"),
         ("action", "submit"),
     ];
-    let sent = send(edit(&id, &[(EDGE, "contoso.com it.contoso.com")], &more)).await;
+    let sent = answered(edit(&id, &[(EDGE, "contoso.com it.contoso.com")], &more)).await;
     assert_eq!(sent.status, StatusCode::SEE_OTHER);
     assert_eq!(open("7654321").await, StatusCode::SEE_OTHER);
 }

@@ -423,7 +423,7 @@ async fn what_is_yours_is_there() {
         let what = format!("{method} {path}: {}", answer.body);
         match (rule, method, path) {
             (Open | Secret | SignOut | Staff, ..) => {
-                assert_eq!(told(&answer), told(&nobody), "{what}")
+                assert_eq!(told(&answer), told(&nobody), "{what}");
             }
             // Everyone who may see a request may ask for another check.
             (Reference, "POST", "/requests/{reference}/check-again") => {
