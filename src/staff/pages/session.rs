@@ -151,36 +151,41 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
         let Agent(signed_in) = Agent::from_request_parts(parts, state).await?;
-        let site = Arc::<Site>::from_ref(state);
-        let Some(time) = site.sign_in.oidc.as_ref().and_then(|oidc| oidc.step_up) else {
-            return Ok(Self(signed_in));
-        };
-        match oidc_store::has_proved(&PgPool::from_ref(state), &signed_in.token, time).await {
-            Ok(true) => Ok(Self(signed_in)),
-            Ok(false) => Err(step_up_page(&site, &signed_in, &parts.method, &parts.uri)
-                .unwrap_or_else(Error::into_response)),
-            Err(error) => Err(Error::from(error).into_response()),
+        let (site, pool) = (Arc::<Site>::from_ref(state), PgPool::from_ref(state));
+        let back = page_of(&parts.method, &parts.uri);
+        match step_up(&site, &pool, &signed_in, &back).await {
+            Ok(None) => Ok(Self(signed_in)),
+            Ok(Some(page)) => Err(page),
+            Err(error) => Err(error.into_response()),
         }
     }
 }
 
-fn step_up_page(
+/// The page that leads to the OpenID provider, and from there to `back`. None is needed where
+/// `PIC_OIDC_STEP_UP` is not set, or this agent has proved it recently.
+pub(super) async fn step_up(
     site: &Site,
+    pool: &PgPool,
     signed_in: &SignedIn,
-    method: &Method,
-    uri: &Uri,
-) -> Result<Response, Error> {
+    back: &str,
+) -> Result<Option<Response>, Error> {
+    let Some(time) = site.sign_in.oidc.as_ref().and_then(|oidc| oidc.step_up) else {
+        return Ok(None);
+    };
+    if oidc_store::has_proved(pool, &signed_in.token, time).await? {
+        return Ok(None);
+    }
     let view = StepUpPage {
         shell: site.shell(Section::Staff),
         desk: desk(signed_in, Tab::Requests),
-        way: way_to_provider("step-up", &page_of(method, uri)),
+        way: way_to_provider("step-up", back),
     };
     let mut response = page(StatusCode::FORBIDDEN, &view)?;
     let mut problem = Problem::of(StatusCode::FORBIDDEN);
     problem.title = StepUpPage::TITLE;
     problem.detail = StepUpPage::DETAIL;
     response.extensions_mut().insert(problem);
-    Ok(response)
+    Ok(Some(response))
 }
 
 /// The address that leads to the OpenID provider, and back to `next`.
@@ -203,14 +208,16 @@ fn way_in(method: &Method, uri: &Uri) -> String {
     format!("{DOOR}?{query}")
 }
 
-/// The page of the desk that was asked for, or of which the form was that was posted; empty if
-/// there is none.
+/// The page of the desk that was asked for, or the page of the request or the service on which the form
+/// stood that was posted; empty if there is none.
 fn page_of(method: &Method, uri: &Uri) -> String {
     let page = if method.is_safe() {
         uri.path_and_query().map_or("", |wanted| wanted.as_str())
     } else {
-        let action = uri.path().rsplit_once('/');
-        action.map_or("", |(page, _)| page)
+        let page = uri.path().rsplit_once('/').map_or("", |(page, _)| page);
+        let is_there = ["/staff/requests/", "/staff/services/"];
+        let is_there = is_there.iter().any(|it| page.starts_with(it));
+        if is_there { page } else { "" }
     };
     own_path(page).unwrap_or_default().to_owned()
 }
@@ -235,6 +242,28 @@ pub(super) fn own_path(next: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_form_leads_back_to_the_page_that_it_stands_on() {
+        for (posted, page) in [
+            (
+                "/staff/requests/PIC-1/refuse",
+                "%2Fstaff%2Frequests%2FPIC-1",
+            ),
+            ("/staff/services/7/cancel", "%2Fstaff%2Fservices%2F7"),
+        ] {
+            let way = way_in(&Method::POST, &Uri::from_static(posted));
+            assert_eq!(way, format!("{DOOR}?next={page}"));
+        }
+        for none in [
+            "/staff/account",
+            "/staff/requests/..%2F/x/../y",
+            "/staff/sign-out",
+        ] {
+            let way = way_in(&Method::POST, &Uri::from_static(none));
+            assert_eq!(way, DOOR, "{none}");
+        }
+    }
 
     #[test]
     fn the_way_back_is_an_own_page_or_none() {
