@@ -148,6 +148,24 @@ END $$;
 
 COMMENT ON FUNCTION pic_add_gateway(new_name text, new_token bytea, silent_after interval) IS 'registers a gateway, and with the first one publishes all that is in force; false: the name is in use';
 
+CREATE FUNCTION pic_add_staff_session(of_staff bigint, token bytea, absolute_end interval, idle_end interval, most bigint, confirmed timestamp with time zone, at_provider bytea, proved timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    now_at constant timestamptz := pic_now();
+BEGIN
+    DELETE FROM staff_session
+    WHERE staff_id = of_staff AND (began_at <= now_at - absolute_end OR seen_at <= now_at - idle_end);
+    DELETE FROM staff_session WHERE token_hash IN (
+        SELECT s.token_hash FROM staff_session s WHERE s.staff_id = of_staff
+        ORDER BY s.began_at DESC, s.token_hash OFFSET most - 1);
+    INSERT INTO staff_session (token_hash, staff_id, began_at, seen_at, confirmed_until, provider_session, proved_at)
+    VALUES (token, of_staff, now_at, now_at, confirmed, at_provider, proved);
+    INSERT INTO staff_audit (staff_id, at, action) VALUES (of_staff, now_at, 'signed-in');
+END $$;
+
+COMMENT ON FUNCTION pic_add_staff_session(of_staff bigint, token bytea, absolute_end interval, idle_end interval, most bigint, confirmed timestamp with time zone, at_provider bytea, proved timestamp with time zone) IS 'adds a session to an account whose row the caller has locked; ends what is over of its sessions, and the oldest beyond so many';
+
 CREATE FUNCTION pic_append_event(ids bigint[], happened_at timestamp with time zone, by_actor text, what text, about text DEFAULT NULL::text, by_staff bigint DEFAULT NULL::bigint) RETURNS void
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
@@ -252,6 +270,23 @@ BEGIN
 END $$;
 
 COMMENT ON FUNCTION pic_check_again(id bigint, not_within interval) IS 'makes a request due now, pending or in force, and says whether it did: not when it was looked at within the interval, nor when it has ended';
+
+CREATE FUNCTION pic_confirm_provider_session(of_subject bytea, as_role text, token bytea, absolute_end interval, idle_end interval, confirmed_for interval, at_provider bytea, proved_ago interval) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    now_at constant timestamptz := pic_now();
+    of_staff bigint := pic_provider_staff(of_subject, as_role, '{}');
+BEGIN
+    UPDATE staff_session
+    SET confirmed_until = least(now_at + confirmed_for, began_at + absolute_end), seen_at = now_at,
+        provider_session = at_provider, proved_at = coalesce(now_at - proved_ago, proved_at)
+    WHERE token_hash = token AND staff_id = of_staff AND confirmed_until < 'infinity'
+      AND began_at > now_at - absolute_end AND seen_at > now_at - idle_end;
+    RETURN FOUND;
+END $$;
+
+COMMENT ON FUNCTION pic_confirm_provider_session(of_subject bytea, as_role text, token bytea, absolute_end interval, idle_end interval, confirmed_for interval, at_provider bytea, proved_ago interval) IS 'lets a session of this subject go on, and says whether it does';
 
 CREATE FUNCTION pic_correct(of_service bigint, of_reference text, to_number text, to_deployment text, edges text[], domain_edges smallint[], domains text[]) RETURNS boolean
     LANGUAGE plpgsql
@@ -581,6 +616,23 @@ END $$;
 
 COMMENT ON FUNCTION pic_note_sweep(run bigint, lease interval, what text, removed bigint) IS 'renews the turn and adds to what its sweep has removed, in the transaction that removes it; false: the turn is lost, undo';
 
+CREATE FUNCTION pic_open_provider_session(of_subject bytea, as_role text, names text[], token bytea, absolute_end interval, idle_end interval, most bigint, confirmed_for interval, at_provider bytea, proved_ago interval) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    now_at constant timestamptz := pic_now();
+    of_staff bigint := pic_provider_staff(of_subject, as_role, names);
+BEGIN
+    IF of_staff IS NULL THEN
+        RETURN false;
+    END IF;
+    PERFORM pic_add_staff_session(
+        of_staff, token, absolute_end, idle_end, most, now_at + confirmed_for, at_provider, now_at - proved_ago);
+    RETURN true;
+END $$;
+
+COMMENT ON FUNCTION pic_open_provider_session(of_subject bytea, as_role text, names text[], token bytea, absolute_end interval, idle_end interval, most bigint, confirmed_for interval, at_provider bytea, proved_ago interval) IS 'opens a session for the account of this subject, and says whether it may sign in';
+
 CREATE FUNCTION pic_open_session(of_number text, by_key bytea, token bytea, absolute_end interval, idle_end interval, most bigint) RETURNS boolean
     LANGUAGE plpgsql
     AS $$
@@ -609,24 +661,35 @@ COMMENT ON FUNCTION pic_open_session(of_number text, by_key bytea, token bytea, 
 CREATE FUNCTION pic_open_staff_session(of_staff bigint, by_password text, token bytea, absolute_end interval, idle_end interval, most bigint) RETURNS boolean
     LANGUAGE plpgsql
     AS $$
-DECLARE
-    now_at constant timestamptz := pic_now();
 BEGIN
     PERFORM FROM staff WHERE id = of_staff AND password = by_password AND disabled_at IS NULL FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    DELETE FROM staff_session
-    WHERE staff_id = of_staff AND (began_at <= now_at - absolute_end OR seen_at <= now_at - idle_end);
-    DELETE FROM staff_session WHERE token_hash IN (
-        SELECT s.token_hash FROM staff_session s WHERE s.staff_id = of_staff
-        ORDER BY s.began_at DESC, s.token_hash OFFSET most - 1);
-    INSERT INTO staff_session (token_hash, staff_id, began_at, seen_at) VALUES (token, of_staff, now_at, now_at);
-    INSERT INTO staff_audit (staff_id, at, action) VALUES (of_staff, now_at, 'signed-in');
+    PERFORM pic_add_staff_session(of_staff, token, absolute_end, idle_end, most, 'infinity', NULL, NULL);
     RETURN true;
 END $$;
 
-COMMENT ON FUNCTION pic_open_staff_session(of_staff bigint, by_password text, token bytea, absolute_end interval, idle_end interval, most bigint) IS 'opens a session for the account whose password is this hash, and says whether it is, still; ends what is over of its sessions, and the oldest beyond so many';
+COMMENT ON FUNCTION pic_open_staff_session(of_staff bigint, by_password text, token bytea, absolute_end interval, idle_end interval, most bigint) IS 'opens a session for the account whose password is this hash, and says whether it is, still';
+
+CREATE FUNCTION pic_provider_staff(of_subject bytea, as_role text, names text[]) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    found_id bigint;
+    named text;
+BEGIN
+    -- A name that another account has is passed over, and so is a second browser in the same moment.
+    FOREACH named IN ARRAY names LOOP
+        EXIT WHEN EXISTS (SELECT FROM staff WHERE subject = of_subject);
+        INSERT INTO staff (name, role, subject, created_at)
+        VALUES (named, as_role, of_subject, pic_now()) ON CONFLICT DO NOTHING;
+    END LOOP;
+    UPDATE staff SET role = as_role WHERE subject = of_subject AND disabled_at IS NULL RETURNING id INTO found_id;
+    RETURN found_id;
+END $$;
+
+COMMENT ON FUNCTION pic_provider_staff(of_subject bytea, as_role text, names text[]) IS 'the account of this subject with this role, made if there is none, by the first of these names that is free, and locked; null: it is disabled';
 
 CREATE FUNCTION pic_provision(ids bigint[], at timestamp with time zone, all_new boolean, proofs pic_wanted[] DEFAULT '{}'::pic_wanted[]) RETURNS dns_name[]
     LANGUAGE plpgsql
@@ -1757,14 +1820,17 @@ CREATE TABLE staff (
     id bigint NOT NULL,
     name text NOT NULL COLLATE pg_catalog."C",
     role text NOT NULL COLLATE pg_catalog."C",
-    password text NOT NULL COLLATE pg_catalog."C",
+    password text COLLATE pg_catalog."C",
+    subject digest,
     created_at timestamp with time zone NOT NULL,
-    password_at timestamp with time zone NOT NULL,
+    password_at timestamp with time zone,
     disabled_at timestamp with time zone,
     CONSTRAINT staff_disabled_at CHECK ((disabled_at >= created_at)),
     CONSTRAINT staff_name_form CHECK ((name ~ '^[a-z0-9][a-z0-9._-]{1,31}$'::text)),
     CONSTRAINT staff_password CHECK ((password ~ '^\$argon2id\$v=19\$m=[0-9]{1,8},t=[0-9]{1,3},p=[0-9]{1,3}\$[A-Za-z0-9+/]{11,64}\$[A-Za-z0-9+/]{43}$'::text)),
     CONSTRAINT staff_password_at CHECK ((password_at >= created_at)),
+    CONSTRAINT staff_password_or_subject CHECK (((password IS NULL) <> (subject IS NULL))),
+    CONSTRAINT staff_password_when CHECK (((password IS NULL) = (password_at IS NULL))),
     CONSTRAINT staff_role CHECK ((role = ANY (ARRAY['reader'::text, 'agent'::text])))
 );
 
@@ -1772,15 +1838,17 @@ COMMENT ON TABLE staff IS 'accounts of the support desk; staff are not customers
 
 COMMENT ON COLUMN staff.id IS 'internal number; events and the audit name it';
 
-COMMENT ON COLUMN staff.name IS 'what is typed to sign in; no "@" fits, so it is never an e-mail address';
+COMMENT ON COLUMN staff.name IS 'what is typed to sign in, or what the desk shows; no "@" fits, so it is never an e-mail address';
 
-COMMENT ON COLUMN staff.role IS 'reader: may look; agent: may act too';
+COMMENT ON COLUMN staff.role IS 'reader: may look; agent: may act too; of an account of the OpenID provider as its groups said last';
 
-COMMENT ON COLUMN staff.password IS 'argon2id in PHC form';
+COMMENT ON COLUMN staff.password IS 'argon2id in PHC form; null: the account signs in at the OpenID provider';
+
+COMMENT ON COLUMN staff.subject IS 'HMAC-SHA-256 of issuer and subject at the OpenID provider; null: the account signs in by password';
 
 COMMENT ON COLUMN staff.created_at IS 'when the account was made';
 
-COMMENT ON COLUMN staff.password_at IS 'when the password was last set';
+COMMENT ON COLUMN staff.password_at IS 'when the password was last set; null: there is none';
 
 COMMENT ON COLUMN staff.disabled_at IS 'since when nobody can sign in with it; null: somebody can';
 
@@ -1844,6 +1912,10 @@ CREATE TABLE staff_session (
     staff_id bigint NOT NULL,
     began_at timestamp with time zone NOT NULL,
     seen_at timestamp with time zone NOT NULL,
+    confirmed_until timestamp with time zone DEFAULT 'infinity'::timestamp with time zone NOT NULL,
+    provider_session digest,
+    proved_at timestamp with time zone,
+    CONSTRAINT staff_session_confirmed CHECK ((confirmed_until > began_at)),
     CONSTRAINT staff_session_seen CHECK ((seen_at >= began_at))
 )
 WITH (fillfactor='70');
@@ -1857,6 +1929,12 @@ COMMENT ON COLUMN staff_session.staff_id IS 'the account';
 COMMENT ON COLUMN staff_session.began_at IS 'when it began; the absolute end counts from here';
 
 COMMENT ON COLUMN staff_session.seen_at IS 'when it was last used, to the minute; the idle end counts from here';
+
+COMMENT ON COLUMN staff_session.confirmed_until IS 'when the OpenID provider has to confirm it again; infinity: it was opened by password';
+
+COMMENT ON COLUMN staff_session.provider_session IS 'HMAC-SHA-256 of issuer and session at the OpenID provider, which ends it; null: unknown';
+
+COMMENT ON COLUMN staff_session.proved_at IS 'when the person last proved to the OpenID provider who they are, as strictly as is asked for; null: unknown';
 
 CREATE TABLE staff_set_up (
     only_one boolean DEFAULT true NOT NULL,
@@ -2000,6 +2078,9 @@ ALTER TABLE ONLY staff_session
 
 ALTER TABLE ONLY staff_set_up
     ADD CONSTRAINT staff_set_up_pkey PRIMARY KEY (only_one);
+
+ALTER TABLE ONLY staff
+    ADD CONSTRAINT staff_subject UNIQUE (subject);
 
 ALTER TABLE ONLY watch
     ADD CONSTRAINT watch_pkey PRIMARY KEY (request_id);
