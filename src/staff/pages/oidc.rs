@@ -8,7 +8,6 @@ use axum::{
     response::{AppendHeaders, IntoResponse as _, Redirect, Response},
 };
 use axum_extra::extract::cookie::CookieJar;
-use chrono::Utc;
 use serde::Deserialize;
 
 use super::{
@@ -145,7 +144,12 @@ pub(crate) async fn back(
             return Err(too_many.into());
         }
     };
-    let asked = provider.person(back.code, &attempt, &door.secret, Utc::now());
+    let asked = provider.person(
+        back.code,
+        &attempt,
+        &door.secret,
+        door.site.throttle.clock.now(),
+    );
     let person = match asked.await {
         Ok(person) => person,
         Err(fault) => {
@@ -254,7 +258,10 @@ pub(crate) async fn log_out(
     Fields(form): Fields<LogoutForm>,
 ) -> Result<Response, Error> {
     let provider = provider.ok_or(Error::NoPage)?;
-    let logout = match provider.logout(&form.logout_token, Utc::now()).await {
+    let logout = match provider
+        .logout(&form.logout_token, door.site.throttle.clock.now())
+        .await
+    {
         Ok(logout) => logout,
         Err(Fault::Away) => return Err(Fault::Away.into()),
         Err(_) => {
