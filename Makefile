@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: help run test test-one fast pictures soak kamailio check assets sqlx sqlx-check bench bench-all tools-run tools-test
+.PHONY: help run test test-one fast pictures soak newer-postgres kamailio check assets sqlx sqlx-check bench bench-all tools-run tools-test
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,11 @@ soak: tools-test ## Run the long forms of the tests, for an hour or so
 	PIC_BODIES=256 cargo test --locked --test portal crash::bodies -- --nocapture
 	PIC_STARVE=560 cargo test --locked --test portal checks::turns::silent_zones -- --nocapture
 	PIC_SOAK_SECONDS=$${PIC_SOAK_SECONDS:-600} cargo test --locked --test portal crash::memory -- --nocapture
+
+newer-postgres: tools-test ## Run the tests of the database on a newer PostgreSQL too, and move data to it: NEWER=/path/to/its/bin
+	@test -x "$(NEWER)/initdb" || { echo "say where its programs are: make newer-postgres NEWER=/usr/lib/postgresql/18/bin" >&2; exit 2; }
+	PIC_NEWER_POSTGRES=$(NEWER) cargo test --locked --test portal -- backup:: --nocapture
+	PATH=$(NEWER):$$PATH cargo test --locked --test portal
 
 check: ## What CI checks before the tests: format, lints, documentation, dependencies, queries; no tests
 	.ci/check

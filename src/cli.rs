@@ -1,5 +1,6 @@
 //! The commands of the program, and how each is run.
 
+mod backup;
 mod check;
 mod doctor;
 mod gateway;
@@ -56,6 +57,12 @@ enum Command {
     /// Bring the database's schema up to date, and do nothing else; the start of the portal and `import` do it
     /// too, no other command does
     Migrate,
+    Backup(backup::Make),
+    Restore(backup::Restore),
+    Psql(backup::Psql),
+    /// Move the data of the private PostgreSQL to the newest major version that is installed; the old data
+    /// are kept
+    Upgrade,
     /// Run the retention sweep now: delete expired data and search for contact information; exit code 1 when some remains
     Sweep,
     /// Print what is kept for how long, the last sweeps, and the state of the database
@@ -96,6 +103,9 @@ pub enum Failure {
     /// A table cannot be purged.
     #[error(transparent)]
     Purge(#[from] retention::purge::Error),
+    /// A backup cannot be made, or not be restored.
+    #[error(transparent)]
+    Backup(#[from] crate::backup::Error),
     /// An export cannot be imported.
     #[error(transparent)]
     Import(#[from] retention::import::Error),
@@ -158,6 +168,10 @@ impl Cli {
                 runtime()?.block_on(command.run(config))
             }
             Command::Migrate => runtime()?.block_on(reach::migrate(&self.given.config()?)),
+            Command::Backup(make) => runtime()?.block_on(make.run(&self.given.config()?)),
+            Command::Restore(restore) => runtime()?.block_on(restore.run(&self.given.config()?)),
+            Command::Psql(psql) => runtime()?.block_on(psql.run(&self.given.config()?)),
+            Command::Upgrade => runtime()?.block_on(backup::upgrade(&self.given.config()?)),
             Command::Sweep => runtime()?.block_on(sweep::run(self.given.config()?)),
             Command::Doctor(doctor) => runtime()?.block_on(doctor.run(self.given.config()?)),
             Command::Import(import) => {

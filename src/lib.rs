@@ -22,6 +22,7 @@
 //! | [`provisioning`] | the background task: claims due requests, checks them, settles them; checks again what is in force |
 //! | [`gateway`] | publishing the routes in force to the operator's gateways, and what each has loaded |
 //! | [`retention`] | deleting what is no longer needed: the rule, the sweep, `/privacy`, purging an old portal's tables, importing its export |
+//! | [`backup`] | backing a database up into a file, restoring it, moving it to a newer PostgreSQL |
 //! | [`help`], [`topic`] | the help, a page for each topic; the address tool |
 //! | [`db`] | opening and migrating the database, its connections with a limit for each statement, batched queries, errors without values; the private PostgreSQL |
 //! | [`web`] | what every response needs: routes, headers, error pages, page frame, assets, forms, sessions, limits |
@@ -69,6 +70,7 @@
 
 pub mod agreement;
 pub mod app;
+pub mod backup;
 pub mod base32;
 pub mod cli;
 pub mod clock;

@@ -24,7 +24,9 @@ pub(super) struct Reached {
 
 /// How to connect: if a portal runs its private PostgreSQL, that is used too; otherwise it is
 /// started for the command.
-async fn server(source: &Source) -> Result<(PgConnectOptions, Option<PrivatePostgres>), Failure> {
+pub(super) async fn server(
+    source: &Source,
+) -> Result<(PgConnectOptions, Option<PrivatePostgres>), Failure> {
     let dir = match source {
         Source::Url(options) => return Ok((PgConnectOptions::clone(options), None)),
         Source::Private(dir) => dir.clone(),

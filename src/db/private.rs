@@ -12,6 +12,8 @@
 //! | `settings` | has the server's settings |
 //! | `child` | starts and ends processes |
 //! | `orphans` | removes what a killed portal left behind |
+//! | `tools` | finds PostgreSQL's programs to dump, restore and look |
+//! | `upgrade` | puts a cluster of a newer major version in the place of the old one |
 //! | `supervisor` | restarts the server when it dies |
 //! | `error` | says why it did not start, and what to do |
 
@@ -24,6 +26,8 @@ mod options;
 mod orphans;
 mod settings;
 mod supervisor;
+mod tools;
+mod upgrade;
 mod user;
 
 use std::{
@@ -49,6 +53,8 @@ use self::{
 pub use self::{
     error::StartError,
     options::{Durability, MINIMUM_MAJOR, Options, PORTAL_USER},
+    tools::Tools,
+    upgrade::Upgrade,
 };
 
 /// The database in which the portal keeps its tables.

@@ -22,7 +22,7 @@ const FLOORS: &[&[&str]] = &[
     &["session"],
     &["request"],
     &["gateway", "help", "provisioning", "retention", "service"],
-    &["staff"],
+    &["backup", "staff"],
     &["app", "config"],
     &["metrics", "routes", "telemetry"],
     &["cli"],

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod background;
+mod backup;
 mod bounds;
 mod canary;
 mod check;

@@ -16,6 +16,18 @@ pub enum StartError {
         /// The command, in backticks, that installs them on this platform.
         install: String,
     },
+    /// One of PostgreSQL's programs is missing.
+    #[error(
+        "{program} of PostgreSQL {server} or newer was not found on this machine: install it with {install}"
+    )]
+    NoTools {
+        /// The program.
+        program: &'static str,
+        /// The major version of the server that they are for.
+        server: u32,
+        /// The command, in backticks, that installs them on this platform.
+        install: String,
+    },
     /// All binaries found are older than [`MINIMUM_MAJOR`].
     #[error(
         "the newest PostgreSQL found on this machine is version {found}, the portal needs \
@@ -31,8 +43,8 @@ pub enum StartError {
     /// The data belong to a major version that is not installed.
     #[error(
         "{} was made by PostgreSQL {data}, but the newest installed here is {found}: install \
-         version {data} with {install}, or dump the data with {data} and restore them with \
-         {found}", data_dir.display()
+         version {data} with {install}, and then move the data to {found} with `pic-portal upgrade`",
+        data_dir.display()
     )]
     OtherMajor {
         /// The cluster's data directory.
