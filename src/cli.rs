@@ -2,9 +2,11 @@
 
 mod backup;
 mod check;
+mod demo;
 mod doctor;
 mod gateway;
 mod import;
+mod manual;
 mod purge;
 mod reach;
 mod serve;
@@ -14,7 +16,7 @@ mod stopping;
 mod sweep;
 mod systemd;
 
-use std::{env, ffi::OsString};
+use std::{env, ffi::OsString, path::PathBuf};
 
 use clap::{Arg, CommandFactory as _, Parser, Subcommand};
 
@@ -57,6 +59,7 @@ enum Command {
     /// Bring the database's schema up to date, and do nothing else; the start of the portal and `import` do it
     /// too, no other command does
     Migrate,
+    Demo(demo::Demo),
     Backup(backup::Make),
     Restore(backup::Restore),
     Psql(backup::Psql),
@@ -69,6 +72,11 @@ enum Command {
     Doctor(doctor::Doctor),
     Import(import::Import),
     Purge(purge::Purge),
+    /// Write the man page and the completions of bash, zsh and fish, for packages
+    Manual {
+        /// The directory to write them to
+        directory: PathBuf,
+    },
 }
 
 /// Why the program stops, in one line that says what to do.
@@ -106,6 +114,9 @@ pub enum Failure {
     /// A backup cannot be made, or not be restored.
     #[error(transparent)]
     Backup(#[from] crate::backup::Error),
+    /// The demonstration cannot be made.
+    #[error(transparent)]
+    Demo(#[from] crate::demo::past::Error),
     /// An export cannot be imported.
     #[error(transparent)]
     Import(#[from] retention::import::Error),
@@ -151,6 +162,12 @@ impl Cli {
                 let writer_runtime = writer_runtime()?;
                 runtime()?.block_on(serve::serve(config, writer_runtime.handle()))
             }
+            Command::Demo(demo) => {
+                let (filter, format) = self.given.log()?;
+                telemetry::init(filter, format);
+                let writer_runtime = writer_runtime()?;
+                runtime()?.block_on(demo.run(&self.given, writer_runtime.handle()))
+            }
             Command::Check { domain, edge } => {
                 let config = self.given.config()?;
                 runtime()?.block_on(check::check(&config, &domain, edge.as_deref()))
@@ -167,6 +184,7 @@ impl Cli {
                 telemetry::init(filter, format);
                 runtime()?.block_on(command.run(config))
             }
+            Command::Manual { directory } => Ok(manual::write(Self::command(), &directory)?),
             Command::Migrate => runtime()?.block_on(reach::migrate(&self.given.config()?)),
             Command::Backup(make) => runtime()?.block_on(make.run(&self.given.config()?)),
             Command::Restore(restore) => runtime()?.block_on(restore.run(&self.given.config()?)),

@@ -28,6 +28,7 @@
 //! | [`web`] | what every response needs: routes, headers, error pages, page frame, assets, forms, sessions, limits |
 //! | [`app`], [`server`] | what handlers share; the HTTP server |
 //! | [`meter`], [`metrics`] | what Prometheus reads: the counters of the modules, the database's gauges |
+//! | [`demo`] | a demonstration: name server and Access Edges in the process, two weeks of requests |
 //! | [`config`], [`cli`], [`telemetry`], [`clock`], [`error`] | settings, commands, the log, time, errors |
 //!
 //! `templates/` mirrors `src/`. `migrations/` is the schema: requests leave the state pending in
@@ -77,6 +78,7 @@ pub mod clock;
 pub mod column;
 pub mod config;
 pub mod db;
+pub mod demo;
 pub mod error;
 pub mod gateway;
 pub mod help;

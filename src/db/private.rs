@@ -170,6 +170,15 @@ pub fn connect_to_running(dir: &Path) -> Option<PgConnectOptions> {
     ))
 }
 
+/// Whether a portal or a command uses `dir` at this moment.
+#[must_use]
+pub fn is_in_use(dir: &Path) -> bool {
+    matches!(
+        data_dir::DataDir::take(dir),
+        Err(StartError::AlreadyRuns { .. })
+    )
+}
+
 /// Where the private cluster lives unless `PIC_DATA_DIR` says otherwise
 /// (`docs/configuration.md#database`): `/var/lib/pic-portal` for root, whose home the server's own
 /// user could not enter; else `pic-portal` in the user's data directory.

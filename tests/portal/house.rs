@@ -24,6 +24,7 @@ const FLOORS: &[&[&str]] = &[
     &["gateway", "help", "provisioning", "retention", "service"],
     &["backup", "staff"],
     &["app", "config"],
+    &["demo"],
     &["metrics", "routes", "telemetry"],
     &["cli"],
 ];

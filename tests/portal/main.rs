@@ -10,6 +10,7 @@ mod check;
 mod checks;
 mod costs;
 mod crash;
+mod demo;
 mod faults;
 mod front_door;
 mod gateways;
