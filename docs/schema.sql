@@ -10,7 +10,8 @@ CREATE DOMAIN digest AS bytea
 COMMENT ON DOMAIN digest IS 'a SHA-256 digest, 32 bytes';
 
 CREATE DOMAIN dns_name AS text COLLATE pg_catalog."C"
-	CONSTRAINT dns_name_form CHECK ((VALUE ~ '^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'::text))
+	CONSTRAINT dns_name_form CHECK ((VALUE ~ '^([a-z0-9-]+\.)+[a-z0-9-]+$'::text))
+	CONSTRAINT dns_name_labels CHECK (((VALUE !~ '(^|\.)-|-(\.|$)'::text) AND ((octet_length(VALUE) < 66) OR (VALUE !~ '[^.]{64}'::text))))
 	CONSTRAINT dns_name_length CHECK ((octet_length(VALUE) <= 253));
 
 COMMENT ON DOMAIN dns_name IS 'a name of two or more labels in lower case, A-labels for other scripts, no trailing dot';
@@ -1705,10 +1706,12 @@ CREATE TABLE service (
     number text NOT NULL COLLATE pg_catalog."C",
     token text NOT NULL COLLATE pg_catalog."C",
     key_hash digest NOT NULL,
-    CONSTRAINT service_number CHECK ((number ~ '^[A-Z0-9]{1,32}$'::text)),
+    CONSTRAINT service_number CHECK ((number ~ '^[A-Z0-9]+$'::text)),
+    CONSTRAINT service_number_length CHECK ((octet_length(number) <= 32)),
     CONSTRAINT service_number_no_name CHECK (((number ~ '[0-9]'::text) AND (number !~ '[A-Z]{5}'::text))),
     CONSTRAINT service_programme CHECK ((programme = ANY (ARRAY['volume_licensing'::text, 'partner_network'::text, 'service_provider'::text, 'high_volume'::text]))),
-    CONSTRAINT service_token CHECK ((token ~ '^[0-9A-HJKMNP-TV-Z]{16}$'::text))
+    CONSTRAINT service_token CHECK ((token ~ '^[0-9A-HJKMNP-TV-Z]+$'::text)),
+    CONSTRAINT service_token_length CHECK ((octet_length(token) = 16))
 )
 WITH (autovacuum_analyze_threshold='1000', autovacuum_vacuum_threshold='1000');
 

@@ -11,10 +11,13 @@ CREATE FUNCTION pic_now() RETURNS timestamptz
 COMMENT ON FUNCTION pic_now() IS
     'the database''s clock plus an offset that is zero outside tests; declared STABLE so that an index can be searched with it';
 
+-- In two patterns that repeat nothing a given number of times. PostgreSQL works such a count out anew for each
+-- value: '([a-z0-9-]{0,61}[a-z0-9])?' for a label took ten times as long, a third of all the work of a submit.
 CREATE DOMAIN dns_name AS text COLLATE "C"
     CONSTRAINT dns_name_length CHECK (octet_length(value) <= 253)
-    CONSTRAINT dns_name_form CHECK (
-        value ~ '^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$');
+    CONSTRAINT dns_name_form CHECK (value ~ '^([a-z0-9-]+\.)+[a-z0-9-]+$')
+    CONSTRAINT dns_name_labels CHECK (
+        value !~ '(^|\.)-|-(\.|$)' AND (octet_length(value) < 66 OR value !~ '[^.]{64}'));
 COMMENT ON DOMAIN dns_name IS
     'a name of two or more labels in lower case, A-labels for other scripts, no trailing dot';
 

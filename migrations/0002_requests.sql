@@ -12,8 +12,10 @@ CREATE TABLE service (
     created_at timestamptz NOT NULL,
     programme text COLLATE "C" NOT NULL CONSTRAINT service_programme CHECK (
         programme IN ('volume_licensing', 'partner_network', 'service_provider', 'high_volume')),
-    number text COLLATE "C" NOT NULL CONSTRAINT service_number CHECK (number ~ '^[A-Z0-9]{1,32}$'),
-    token text COLLATE "C" NOT NULL CONSTRAINT service_token CHECK (token ~ '^[0-9A-HJKMNP-TV-Z]{16}$'),
+    number text COLLATE "C" NOT NULL CONSTRAINT service_number CHECK (number ~ '^[A-Z0-9]+$')
+        CONSTRAINT service_number_length CHECK (octet_length(number) <= 32),
+    token text COLLATE "C" NOT NULL CONSTRAINT service_token CHECK (token ~ '^[0-9A-HJKMNP-TV-Z]+$')
+        CONSTRAINT service_token_length CHECK (octet_length(token) = 16),
     key_hash digest NOT NULL,
     -- A digit, and at most four letters in a row: no name is stored as an agreement number.
     CONSTRAINT service_number_no_name CHECK (number ~ '[0-9]' AND number !~ '[A-Z]{5}')

@@ -11,14 +11,15 @@ mod purge;
 mod reach;
 mod serve;
 mod set_up;
+mod settings;
 mod staff;
 mod stopping;
 mod sweep;
 mod systemd;
 
-use std::{env, ffi::OsString, path::PathBuf};
+use std::path::PathBuf;
 
-use clap::{Arg, CommandFactory as _, Parser, Subcommand};
+use clap::{FromArgMatches as _, Parser, Subcommand};
 
 use crate::{
     config::{Given, Wrong},
@@ -36,6 +37,9 @@ pub struct Cli {
     command: Option<Command>,
     #[command(flatten)]
     given: Given,
+    /// The settings, with where each comes from.
+    #[arg(skip)]
+    settings: Vec<settings::Setting>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -68,8 +72,11 @@ enum Command {
     Upgrade,
     /// Run the retention sweep now: delete expired data and search for contact information; exit code 1 when some remains
     Sweep,
-    /// Print what is kept for how long, the last sweeps, and the state of the database
+    /// Say what is well and what is not, with what to do, and what is kept for how long; exit code 1
+    /// when something is wrong
     Doctor(doctor::Doctor),
+    /// Print the settings that are in force, and where each comes from; passwords never
+    Config(settings::Show),
     Import(import::Import),
     Purge(purge::Purge),
     /// Write the man page and the completions of bash, zsh and fish, for packages
@@ -108,6 +115,9 @@ pub enum Failure {
     /// A sweep or a check of the database was not successful.
     #[error("{0}")]
     Sweep(String),
+    /// The doctor has found something that is wrong; the first of it.
+    #[error("something is wrong. {0}")]
+    Unwell(String),
     /// A table cannot be purged.
     #[error(transparent)]
     Purge(#[from] retention::purge::Error),
@@ -147,6 +157,16 @@ impl Failure {
 }
 
 impl Cli {
+    /// Reads the command line and the environment. Prints help, or what is wrong with a flag, and
+    /// ends the process then.
+    #[must_use]
+    pub fn read() -> Self {
+        let matches = settings::program().get_matches();
+        let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        cli.settings = settings::given(&matches);
+        cli
+    }
+
     /// Runs the command, and returns when it is done.
     ///
     /// # Errors
@@ -155,15 +175,15 @@ impl Cli {
     pub fn run(self) -> Result<(), Failure> {
         match self.command.unwrap_or(Command::Serve) {
             Command::Serve => {
-                let (filter, format) = self.given.log()?;
+                let (filter, format) = self.given.log.log()?;
                 let config = self.given.config()?;
                 telemetry::init(filter, format);
-                tell_unknown(env::vars_os().map(|(name, _)| name));
+                tell_unknown();
                 let writer_runtime = writer_runtime()?;
                 runtime()?.block_on(serve::serve(config, writer_runtime.handle()))
             }
             Command::Demo(demo) => {
-                let (filter, format) = self.given.log()?;
+                let (filter, format) = self.given.log.log()?;
                 telemetry::init(filter, format);
                 let writer_runtime = writer_runtime()?;
                 runtime()?.block_on(demo.run(&self.given, writer_runtime.handle()))
@@ -173,18 +193,18 @@ impl Cli {
                 runtime()?.block_on(check::check(&config, &domain, edge.as_deref()))
             }
             Command::Staff(command) => {
-                let (filter, format) = self.given.log()?;
+                let (filter, format) = self.given.log.log()?;
                 let config = self.given.config()?;
                 telemetry::init(filter, format);
                 runtime()?.block_on(command.run(config))
             }
             Command::Gateway(command) => {
-                let (filter, format) = self.given.log()?;
+                let (filter, format) = self.given.log.log()?;
                 let config = self.given.config()?;
                 telemetry::init(filter, format);
                 runtime()?.block_on(command.run(config))
             }
-            Command::Manual { directory } => Ok(manual::write(Self::command(), &directory)?),
+            Command::Manual { directory } => Ok(manual::write(settings::program(), &directory)?),
             Command::Migrate => runtime()?.block_on(reach::migrate(&self.given.config()?)),
             Command::Backup(make) => runtime()?.block_on(make.run(&self.given.config()?)),
             Command::Restore(restore) => runtime()?.block_on(restore.run(&self.given.config()?)),
@@ -192,14 +212,18 @@ impl Cli {
             Command::Upgrade => runtime()?.block_on(backup::upgrade(&self.given.config()?)),
             Command::Sweep => runtime()?.block_on(sweep::run(self.given.config()?)),
             Command::Doctor(doctor) => runtime()?.block_on(doctor.run(self.given.config()?)),
+            Command::Config(show) => {
+                show.run(&self.settings, &self.given.config()?);
+                Ok(())
+            }
             Command::Import(import) => {
-                let (filter, format) = self.given.log()?;
+                let (filter, format) = self.given.log.log()?;
                 let config = self.given.config()?;
                 telemetry::init(filter, format);
                 runtime()?.block_on(import.run(&config))
             }
             Command::Purge(purge) => {
-                let (filter, format) = self.given.log()?;
+                let (filter, format) = self.given.log.log()?;
                 let config = self.given.config()?;
                 telemetry::init(filter, format);
                 runtime()?.block_on(purge.run(&config.source))
@@ -208,18 +232,13 @@ impl Cli {
     }
 }
 
-/// Warns of variables that look like settings and are none, such as `PIC_TRUSTED_PROXYS`.
-fn tell_unknown(given: impl Iterator<Item = OsString>) {
-    let program = Cli::command();
-    let known: Vec<_> = program.get_arguments().filter_map(Arg::get_env).collect();
-    for name in given {
-        let is_ours = name.as_encoded_bytes().starts_with(b"PIC_");
-        if is_ours && !known.contains(&name.as_os_str()) {
-            tracing::warn!(
-                variable = %name.display(),
-                "there is no setting of this name, so it is ignored: `pic-portal --help` lists all"
-            );
-        }
+/// Warns of variables that look like settings and are none.
+fn tell_unknown() {
+    for name in settings::unknown() {
+        tracing::warn!(
+            variable = %name.display(),
+            "there is no setting of this name, so it is ignored: `pic-portal --help` lists all"
+        );
     }
 }
 
@@ -239,14 +258,10 @@ fn writer_runtime() -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 /// Prints a line on standard output: programs wait for the address, and read the output of
-/// commands.
-#[expect(
-    clippy::print_stdout,
-    reason = "the contract: the address and what commands say are printed on stdout"
-)]
+/// commands. Where nobody reads it any more, as behind `head`, it is lost, which is no error.
 fn say(line: &str) {
     use std::io::Write as _;
-    println!("{line}");
-    // A reader behind a pipe waits for it; if there is none, that is no error.
-    let _ = std::io::stdout().flush();
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{line}");
+    let _ = out.flush();
 }

@@ -5,19 +5,23 @@ mod error;
 pub mod notify;
 mod pool;
 pub mod private;
+mod servers;
+mod standbys;
 
 use std::{collections::HashMap, time::Duration};
 
 use sqlx::{
-    ConnectOptions as _, Connection as _, PgConnection,
+    Connection as _, PgConnection,
     migrate::{MigrateError, Migrator},
-    postgres::{PgConnectOptions, types::PgInterval},
+    postgres::types::PgInterval,
 };
 use tokio::time::{sleep, timeout};
 
 pub use self::{
     error::{Error, Fault, InvalidRow},
     pool::{Again, Held, PgPool, Transaction, budget},
+    servers::Servers,
+    standbys::{Standbys, standbys},
 };
 use crate::secret::Secret;
 
@@ -61,7 +65,9 @@ pub enum OpenError {
     )]
     Encoding(String),
     /// The server is a standby.
-    #[error("the database is read-only (a standby). Point DATABASE_URL at the primary")]
+    #[error(
+        "the database is read-only (a standby, or default_transaction_read_only is on). Point DATABASE_URL at the primary, or name all servers in it: postgres://pic@db1,db2/pic"
+    )]
     ReadOnly,
     /// A setting of the server could lose acknowledged requests.
     #[error(
@@ -117,8 +123,8 @@ impl Database {
     /// # Errors
     ///
     /// [`OpenError`]; nothing is left half done then.
-    pub async fn open(options: PgConnectOptions, opening: &Opening) -> Result<Self, OpenError> {
-        Self::connect(options, opening, true).await
+    pub async fn open(servers: impl Into<Servers>, opening: &Opening) -> Result<Self, OpenError> {
+        Self::connect(servers.into(), opening, true).await
     }
 
     /// Like [`Database::open`], and leaves the schema as it is.
@@ -127,31 +133,27 @@ impl Database {
     ///
     /// [`OpenError`]; [`OpenError::Behind`] when the schema is older than this version.
     pub async fn open_migrated(
-        options: PgConnectOptions,
+        servers: impl Into<Servers>,
         opening: &Opening,
     ) -> Result<Self, OpenError> {
-        Self::connect(options, opening, false).await
+        Self::connect(servers.into(), opening, false).await
     }
 
     async fn connect(
-        options: PgConnectOptions,
+        servers: Servers,
         opening: &Opening,
         migrates: bool,
     ) -> Result<Self, OpenError> {
-        // sqlx would log each statement. Ours carry no values, but the log would be long and of no
-        // use.
-        let options = options
-            .application_name("pic-portal")
-            .disable_statement_logging();
-        let mut connection = in_time(connect(&options)).await?;
+        let servers = servers.named("pic-portal");
+        let mut connection = in_time(connect(&servers)).await?;
         in_time(fit(&mut connection, opening)).await?;
         match in_time(up_to_date(&mut connection)).await {
             // A role that may not create tables can run the portal then.
             Ok(()) => in_time(async { connection.close().await.map_err(unreachable) }).await?,
-            Err(OpenError::Behind { .. }) if migrates => migrate(&options, connection).await?,
+            Err(OpenError::Behind { .. }) if migrates => migrate(&servers, connection).await?,
             Err(error) => return Err(error),
         }
-        let pool = PgPool::new(options, opening.pool);
+        let pool = PgPool::new(servers, opening.pool);
         let secret = sqlx::query_scalar!("SELECT value FROM secret")
             .fetch_one(pool.retrying())
             .await
@@ -211,8 +213,8 @@ pub async fn room(pool: &PgPool) -> Result<(), Error> {
 }
 
 /// Opens one connection, or says why that is not possible.
-async fn connect(options: &PgConnectOptions) -> Result<PgConnection, OpenError> {
-    options.connect().await.map_err(unreachable)
+async fn connect(servers: &Servers) -> Result<PgConnection, OpenError> {
+    servers.connect().await.map_err(unreachable)
 }
 
 fn unreachable(error: sqlx::Error) -> OpenError {
@@ -300,7 +302,7 @@ async fn up_to_date(connection: &mut PgConnection) -> Result<(), OpenError> {
 /// Applies the missing migrations, one process at a time. The lock is held by an open transaction
 /// on `guard` and retried in a loop, because behind a pooler in transaction mode neither a
 /// session's lock nor waiting for it inside the server works.
-async fn migrate(options: &PgConnectOptions, mut guard: PgConnection) -> Result<(), OpenError> {
+async fn migrate(servers: &Servers, mut guard: PgConnection) -> Result<(), OpenError> {
     const PATIENCE: Duration = Duration::from_mins(2);
     let began = tokio::time::Instant::now();
     let mut transaction = loop {
@@ -322,7 +324,7 @@ async fn migrate(options: &PgConnectOptions, mut guard: PgConnection) -> Result<
         }
         sleep(Duration::from_millis(50)).await;
     };
-    let mut connection = in_time(connect(options)).await?;
+    let mut connection = in_time(connect(servers)).await?;
     let applied = async {
         MIGRATOR
             .run_direct(None, &mut connection, false)

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use pic_portal::cli::Cli;
 use tikv_jemallocator::Jemalloc;
 
@@ -17,7 +16,7 @@ static ALLOCATOR: Jemalloc = Jemalloc;
     reason = "why the portal does not run, in one line, before there is a log"
 )]
 fn main() -> ExitCode {
-    match Cli::parse().run() {
+    match Cli::read().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("pic-portal: {failure}");

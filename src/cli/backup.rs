@@ -19,7 +19,7 @@ use crate::{
     backup::{self, Backup},
     clock::Clock,
     config::{Config, Source},
-    db::private::{self, PORTAL_DATABASE, PrivatePostgres, Tools, Upgrade, ensure_database},
+    db::private::{PORTAL_DATABASE, PrivatePostgres, Tools, Upgrade, ensure_database},
 };
 
 /// Back the database up into a file, without contact rows, and check the file by restoring it into a
@@ -47,15 +47,14 @@ pub(super) struct Psql {
 
 impl Make {
     pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
-        reach::with_database(&config.source, |options| async move {
+        reach::with_database(&config.source, |servers| async move {
+            let options = reach::writable(&servers).await?;
             let at = Clock::system().now();
             let made = backup::back_up(&options, &self.file).await?;
             tell(&self.file, &made);
-            let dir = match &config.source {
-                Source::Private(dir) => dir.clone(),
-                Source::Url(_) => private::default_dir(),
-            };
-            if let Err(error) = backup::note(&dir, at, &made) {
+            if let Source::Private(dir) = &config.source
+                && let Err(error) = backup::note(dir, at, &made)
+            {
                 tracing::debug!(%error, "the backup is not noted for doctor");
             }
             Ok(())
@@ -94,7 +93,8 @@ fn tell(file: &Path, made: &Backup) {
 
 impl Restore {
     pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
-        reach::with_database(&config.source, |options| async move {
+        reach::with_database(&config.source, |servers| async move {
+            let options = reach::writable(&servers).await?;
             backup::restore(&options, &self.file).await?;
             say("restored. Start the portal: it brings the schema up to date, and publishes to gateways anew");
             Ok(())
@@ -106,7 +106,8 @@ impl Restore {
 impl Psql {
     pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
         let tools = Tools::find("psql", 0)?;
-        let (options, started) = server(&config.source).await?;
+        let (servers, started) = server(&config.source).await?;
+        let options = reach::writable(&servers).await?;
         let mut psql = tools.command("psql", &options);
         psql.args(self.arguments);
         let Some(mut server) = started else {

@@ -77,11 +77,9 @@ impl Demo {
 
 /// The address to listen on, which must be a loopback address.
 fn listen(given: &Given) -> Result<SocketAddr, Failure> {
-    let address = Given {
-        listen: given.listen.clone(),
-        ..Given::default()
-    };
-    let address = address.config()?.listen;
+    let mut only = Given::default();
+    only.door.listen.clone_from(&given.door.listen);
+    let address = only.config()?.listen;
     if address.ip().is_loopback() {
         return Ok(address);
     }
@@ -123,20 +121,18 @@ fn clear(dir: &Path) -> Result<(), Failure> {
 
 fn config(given: &Given, world: &World, dir: &Path, roots: &Path) -> Result<Config, Wrong> {
     let set = |text: &str| Some(text.to_owned());
-    Given {
-        listen: given.listen.clone(),
-        data_dir: Some(dir.to_owned()),
-        notice: set(BANNER),
-        provider: set("Demonet"),
-        checks: set("enforce"),
-        dns: Some(world.names.address.to_string()),
-        check_private: set("true"),
-        check_ca: Some(roots.to_owned()),
-        recheck_first: set("5s"),
-        recheck_max: set("1m"),
-        ..Given::default()
-    }
-    .config()
+    let mut demo = Given::default();
+    demo.door.listen.clone_from(&given.door.listen);
+    demo.database.data_dir = Some(dir.to_owned());
+    demo.about.notice = set(BANNER);
+    demo.about.provider = set("Demonet");
+    demo.checks.checks = set("enforce");
+    demo.checks.dns = Some(world.names.address.to_string());
+    demo.checks.check_private = set("true");
+    demo.checks.check_ca = Some(roots.to_owned());
+    demo.times.recheck_first = set("5s");
+    demo.times.recheck_max = set("1m");
+    demo.config()
 }
 
 /// What there is to see, and to type.

@@ -1,28 +1,29 @@
-//! The command `doctor`: prints whether the database is sound and the retention rule is kept.
+//! The command `doctor`: says what is well and what is not, with what to do, and what is kept.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `line` | has a line: what was looked at, how it stands, what to do |
+//! | `settings` | judges the settings |
+//! | `outside` | tries name servers, and port 5061 of other machines |
+//! | `store` | reads from the database what is judged |
+//! | `database` | judges what was read |
+//! | `backup` | reads when the private PostgreSQL was last backed up |
+//! | `details` | prints the rule of what is kept, the last sweeps, and numbers of the database |
+
+mod backup;
+mod database;
+mod details;
+mod line;
+mod outside;
+mod settings;
+mod store;
 
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Failure, reach, say};
-use crate::{
-    config::Config,
-    db::{self, newest},
-    gateway::store::{self as gateways, Gateway},
-    names::Fqdn,
-    readiness::Mode,
-    retention::{
-        KEPT, RULE, Run,
-        health::{self, Health},
-        store,
-        wording::{self, Terms},
-    },
-};
-
-/// Where administrators are to act and cannot know how.
-const NO_PROXY: &str = "  warning: PIC_PROXY_FQDN is not set: the pages tell administrators to ask for the server that they have to add";
-
-/// How many sweeps are printed.
-const RUNS: u32 = 10;
+use self::line::{Level, Line};
+use super::{Failure, reach, say, settings::unknown};
+use crate::config::{Config, Source};
 
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct Doctor {
@@ -32,149 +33,82 @@ pub(super) struct Doctor {
 }
 
 impl Doctor {
-    /// Prints the rule, what is kept, the last sweeps, and the state of the database.
+    /// Looks at everything, prints it, and the verdict last. Changes nothing.
     ///
     /// # Errors
     ///
-    /// [`Failure`] when the database cannot be reached or read, or takes no writes.
+    /// [`Failure::Unwell`] when something is wrong, which is not so for warnings.
     pub(super) async fn run(self, config: Config) -> Result<(), Failure> {
-        let reached = reach::database(&config).await?;
-        let pool = &reached.db.pool;
-        let seen = async {
-            Ok((
-                store::last_runs(pool, RUNS).await?,
-                health::health(pool).await?,
-                gateways::list(pool).await?,
-                db::room(pool).await,
-            ))
-        };
-        let seen: Result<_, db::Error> = seen.await;
-        reached.close().await?;
-        let (runs, health, gateways, room) =
-            seen.map_err(|error| Failure::Sweep(format!("the database cannot be read: {error}")))?;
-        let terms = Terms {
-            sweep: config.sweep,
-            expiry: config.clocks.expiry,
-        };
+        let mut lines = vec![Line::ok(
+            "version",
+            format!("pic-portal {}", env!("CARGO_PKG_VERSION")),
+        )];
+        lines.extend(settings::lines(&config, &unknown()));
+        let mut report = json!({});
+        let mut details = None;
+        let mut edges = Vec::new();
+        match reached(&config).await {
+            Ok(reached) => {
+                let read = store::read(&reached.db.pool, config.clocks.promise).await;
+                reached.close().await?;
+                match read {
+                    Ok(seen) => {
+                        lines.extend(database::lines(&config, &seen));
+                        if self.json {
+                            report = details::machine(&config, &seen);
+                        } else {
+                            details = Some(details::text(&config, &seen));
+                        }
+                        edges = seen.edges;
+                    }
+                    Err(error) => lines.push(Line::wrong(
+                        "database",
+                        format!("it cannot be read: {error}"),
+                        "",
+                    )),
+                }
+            }
+            // The text says what to do.
+            Err(failure) => lines.push(Line::wrong("database", failure.to_string(), "")),
+        }
+        lines.extend(backup::line(&config));
+        lines.extend(outside::lines(&config, edges).await);
         if self.json {
-            let mut report = wording::report(terms, &runs, true);
-            report["database"] = machine(&health, config.opening.pool);
-            report["gateways"] = gateways.iter().map(of_gateway).collect();
-            report["database"]["takes_writes"] = room.is_ok().into();
-            report["settings"] = json!({
-                "checks": config.checks.as_str(),
-                "proof": config.proof.as_str(),
-                "proxy_fqdn": config.about.proxy.as_ref().map(Fqdn::as_str),
-            });
+            report["version"] = env!("CARGO_PKG_VERSION").into();
+            report["verdict"] = line::verdict(&lines).as_str().into();
+            report["lines"] = lines.iter().map(Line::machine).collect::<Value>();
             say(&report.to_string());
         } else {
-            say(&text(terms, &runs, &health, config.opening.pool));
-            if !gateways.is_empty() {
-                say("\nThe gateways");
+            if let Some(details) = details {
+                say(&details);
+                say("");
             }
-            for gateway in &gateways {
-                say(&format!("  {}: {}", gateway.name, gateway.state()));
-            }
-            say(&format!(
-                "\nThe settings, as given to this command\n  readiness checks: {}; proof of ownership: {}",
-                config.checks.as_str(),
-                config.proof.as_str()
-            ));
-            if config.checks == Mode::Enforce && config.about.proxy.is_none() {
-                say(NO_PROXY);
-            }
+            say(&line::text(&lines));
         }
-        room.map_err(|error| {
-            Failure::Sweep(format!(
-                "the database takes nothing new: {error}. Submits are answered 503 until it does"
-            ))
-        })
-    }
-}
-
-fn of_gateway(gateway: &Gateway) -> Value {
-    json!({
-        "name": gateway.name,
-        "silent": gateway.silent,
-        "serial": gateway.serial,
-        "behind": gateway.behind(),
-        "heard_at": gateway.heard_at,
-    })
-}
-
-fn machine(health: &Health, pool: u32) -> Value {
-    json!({
-        "version": health.version,
-        "fsync": health.fsync,
-        "synchronous_commit": health.synchronous_commit,
-        "schema": health.schema,
-        "newest_schema": newest(),
-        "pool": pool,
-        "connections": { "used": health.connections, "most": health.most_connections },
-        "bytes": health.bytes,
-        "legacy_contact": {
-            "bytes": health.legacy_bytes,
-            "unlogged": health.legacy_unlogged,
-            "without_statistics": health.legacy_without_statistics,
-        },
-    })
-}
-
-fn text(terms: Terms, runs: &[Run], health: &Health, pool: u32) -> String {
-    let yes = |is: bool| if is { "yes" } else { "NO" };
-    let mut lines = vec![
-        RULE.to_owned(),
-        String::new(),
-        "What is kept, and how long".into(),
-    ];
-    lines.extend(
-        KEPT.iter()
-            .map(|kept| format!("  {}: {}", kept.what, wording::how_long(kept.until, terms))),
-    );
-    lines.extend([String::new(), "The last sweeps, newest first".into()]);
-    if runs.is_empty() {
-        lines.push("  none yet".into());
-    }
-    for run in runs {
-        let began = run.began_at.format("%Y-%m-%d %H:%M:%S UTC");
-        lines.push(format!(
-            "  {began}, {}: {}",
-            wording::cause(run.cause),
-            wording::outcome(run)
-        ));
-        if !run.removed.is_empty() {
-            lines.push(format!("    removed: {}", wording::removed(run)));
+        let mut wrong = lines.iter().filter(|it| it.level == Level::Wrong);
+        match wrong.next() {
+            None => Ok(()),
+            Some(first) => Err(Failure::Unwell(format!(
+                "{}: {}{}",
+                first.subject,
+                first.says,
+                match wrong.count() {
+                    0 => String::new(),
+                    more => format!(" (and {more} more)"),
+                }
+            ))),
         }
-        lines.extend(
-            run.looked
-                .suspects
-                .iter()
-                .map(|suspect| format!("    looks like contact information: {suspect}")),
-        );
     }
-    lines.extend([
-        String::new(),
-        "The database".into(),
-        format!(
-            "  PostgreSQL {}, {} MB",
-            health.version,
-            health.bytes / 1_000_000
-        ),
-        format!(
-            "  fsync: {}, synchronous_commit: {}",
-            health.fsync, health.synchronous_commit
-        ),
-        format!("  schema: {} of {}", health.schema, newest()),
-        format!(
-            "  connections: {} of {}; this portal's pool: {pool}",
-            health.connections, health.most_connections
-        ),
-        format!(
-            "  legacy_contact: {} bytes; unlogged: {}; without statistics: {}",
-            health.legacy_bytes,
-            yes(health.legacy_unlogged),
-            yes(health.legacy_without_statistics)
-        ),
-    ]);
-    lines.join("\n")
+}
+
+/// Opens the database, and makes none: where the private PostgreSQL has never been started, it is not
+/// started here.
+async fn reached(config: &Config) -> Result<reach::Reached, Failure> {
+    match &config.source {
+        Source::Private(dir) if !dir.join("pgdata").exists() => Err(Failure::Refused(format!(
+            "there is no private PostgreSQL in {} yet. Start the portal, which makes it, or set DATABASE_URL",
+            dir.display()
+        ))),
+        _ => reach::database(config).await,
+    }
 }

@@ -4,12 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
 
 use super::{Failure, reach::with_database, say};
 use crate::{
     config::Config,
-    db::{Database, OpenError},
+    db::{Database, OpenError, Servers},
     retention::import::{Format, Order, Report, Step, import, keys_beside},
 };
 
@@ -45,15 +44,14 @@ impl Import {
     ///
     /// [`Failure`], which says what to do.
     pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
-        with_database(&config.source, |options| self.import(options, config)).await
+        with_database(&config.source, |servers| self.import(servers, config)).await
     }
 
-    async fn import(self, options: PgConnectOptions, config: &Config) -> Result<(), Failure> {
-        let db = Database::open(options.clone(), &config.opening).await?;
+    async fn import(self, servers: Servers, config: &Config) -> Result<(), Failure> {
+        let db = Database::open(servers.clone(), &config.opening).await?;
         db.pool.close().await;
-        let mut connection = options
-            .application_name("pic-portal import")
-            .disable_statement_logging()
+        let mut connection = servers
+            .named("pic-portal import")
             .connect()
             .await
             .map_err(|e| OpenError::Connect(e.into()))?;

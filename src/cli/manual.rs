@@ -12,8 +12,16 @@ pub(super) fn write(mut program: Command, directory: &Path) -> io::Result<()> {
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
         generate_to(shell, &mut program, "pic-portal", directory)?;
     }
-    // One page for all: each command takes all settings, and a page of its own would repeat them.
     let mut page = Vec::new();
-    Man::new(program.flatten_help(true)).render(&mut page)?;
+    Man::new(program.clone()).render(&mut page)?;
+    // One page for all: the commands have none of their own.
+    let mut page = String::from_utf8_lossy(&page).into_owned();
+    for command in program.get_subcommands() {
+        let name = command.get_name();
+        page = page.replace(
+            &format!(r"pic\-portal\-{name}(1)"),
+            &format!(r"pic\-portal {name}"),
+        );
+    }
     fs::write(directory.join("pic-portal.1"), page)
 }

@@ -7,12 +7,11 @@ use std::{
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
 
 use super::{Failure, reach::with_database, say};
 use crate::{
     config::Source,
-    db::OpenError,
+    db::{OpenError, Servers},
     retention::purge::{Elsewhere, Plan, Report, Step, Target, carry_out, survey},
 };
 
@@ -42,13 +41,12 @@ impl Purge {
     ///
     /// [`Failure`], which says what to do.
     pub(super) async fn run(self, source: &Source) -> Result<(), Failure> {
-        with_database(source, |options| self.purge(options)).await
+        with_database(source, |servers| self.purge(servers)).await
     }
 
-    async fn purge(self, options: PgConnectOptions) -> Result<(), Failure> {
-        let mut connection = options
-            .application_name("pic-portal purge")
-            .disable_statement_logging()
+    async fn purge(self, servers: Servers) -> Result<(), Failure> {
+        let mut connection = servers
+            .named("pic-portal purge")
             .connect()
             .await
             .map_err(|e| OpenError::Connect(e.into()))?;

@@ -1,6 +1,6 @@
 //! Opens the portal's database for a command, whether a portal is running or not.
 
-use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection as _, postgres::PgConnectOptions};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
 use crate::{
     config::{Config, Source},
     db::{
-        self, Database,
+        self, Database, OpenError, Servers,
         private::{self, PrivatePostgres, StartError},
     },
 };
@@ -24,22 +24,22 @@ pub(super) struct Reached {
 
 /// How to connect: if a portal runs its private PostgreSQL, that is used too; otherwise it is
 /// started for the command.
-pub(super) async fn server(
-    source: &Source,
-) -> Result<(PgConnectOptions, Option<PrivatePostgres>), Failure> {
+pub(super) async fn server(source: &Source) -> Result<(Servers, Option<PrivatePostgres>), Failure> {
     let dir = match source {
-        Source::Url(options) => return Ok((PgConnectOptions::clone(options), None)),
+        Source::Url(servers) => return Ok((servers.clone(), None)),
         Source::Private(dir) => dir.clone(),
     };
     match start_private(dir).await {
         Ok((options, server)) => {
             recovered(&options).await?;
-            Ok((options, Some(server)))
+            Ok((options.into(), Some(server)))
         }
         Err(Failure::Private(StartError::AlreadyRuns { dir, process })) => {
             let running = private::connect_to_running(&dir);
             Ok((
-                running.ok_or(StartError::AlreadyRuns { dir, process })?,
+                running
+                    .ok_or(StartError::AlreadyRuns { dir, process })?
+                    .into(),
                 None,
             ))
         }
@@ -47,10 +47,18 @@ pub(super) async fn server(
     }
 }
 
+/// The options of the one server that takes writes, for programs that connect by themselves.
+pub(super) async fn writable(servers: &Servers) -> Result<PgConnectOptions, Failure> {
+    let unreachable = |error: sqlx::Error| OpenError::Connect(error.into());
+    let connection = servers.connect().await.map_err(unreachable)?;
+    connection.close().await.map_err(unreachable)?;
+    Ok(servers.last().clone())
+}
+
 /// Opens the portal's database, and leaves its schema as it is.
 pub(super) async fn database(config: &Config) -> Result<Reached, Failure> {
-    let (options, private) = server(&config.source).await?;
-    match Database::open_migrated(options, &config.opening).await {
+    let (servers, private) = server(&config.source).await?;
+    match Database::open_migrated(servers, &config.opening).await {
         Ok(db) => Ok(Reached { db, private }),
         Err(error) => {
             stop(private).await?;
@@ -69,8 +77,8 @@ impl Reached {
 
 /// The command `migrate`: brings the schema up to date, and nothing else.
 pub(super) async fn migrate(config: &Config) -> Result<(), Failure> {
-    with_database(&config.source, |options| async move {
-        let db = Database::open(options, &config.opening).await?;
+    with_database(&config.source, |servers| async move {
+        let db = Database::open(servers, &config.opening).await?;
         db.pool.close().await;
         say(&format!("the schema is at {} or newer", db::newest()));
         Ok(())
@@ -85,7 +93,7 @@ pub(super) async fn migrate(config: &Config) -> Result<(), Failure> {
 /// Those of `work`, those of opening the database, and [`Failure::Interrupted`].
 pub(super) async fn with_database<F>(
     source: &Source,
-    work: impl FnOnce(PgConnectOptions) -> F,
+    work: impl FnOnce(Servers) -> F,
 ) -> Result<(), Failure>
 where
     F: Future<Output = Result<(), Failure>>,
@@ -94,9 +102,9 @@ where
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,
     );
-    let (options, private) = server(source).await?;
+    let (servers, private) = server(source).await?;
     let done = tokio::select! {
-        done = work(options) => done,
+        done = work(servers) => done,
         _ = terminate.recv() => Err(Failure::Interrupted),
         _ = interrupt.recv() => Err(Failure::Interrupted),
     };

@@ -12,7 +12,7 @@ use crate::{
     clock::Clock,
     config::{Config, Source},
     db::{
-        Database, OpenError,
+        self, Database, OpenError, PgPool, Servers,
         notify::Notifier,
         private::{self, PORTAL_DATABASE, PrivatePostgres},
     },
@@ -41,18 +41,18 @@ pub(super) async fn serve(config: Config, writer_runtime: &Handle) -> Result<(),
     // The resolver and the roots in the settings are checked just as early.
     let clock = Clock::told();
     let checks = check::checks(&config, &clock).await?;
-    let (options, private) = match &config.source {
-        Source::Url(options) => (PgConnectOptions::clone(options), None),
+    let (servers, private) = match &config.source {
+        Source::Url(servers) => (servers.clone(), None),
         Source::Private(dir) => {
             let (options, server) = start_private(dir.clone()).await?;
-            (options, Some(server))
+            (Servers::from(options), Some(server))
         }
     };
     let opened = async {
         if private.is_some() {
-            recovered(&options).await?;
+            recovered(servers.last()).await?;
         }
-        Ok(Database::open(options, &config.opening).await?)
+        Ok(Database::open(servers, &config.opening).await?)
     };
     let served = match stopping.draining.run_until_cancelled(opened).await {
         None => Ok(()),
@@ -191,6 +191,7 @@ async fn serve_on(
     // removed.
     sweeper.make_clean().await;
     let sweeper = tokio::spawn(sweeper.run());
+    warn_of_standbys(&pool).await;
     if nix::unistd::geteuid().is_root() {
         tracing::warn!(
             "runs as root, which it does not need: start it as a user of its own, as deploy/pic-portal.service does"
@@ -243,6 +244,18 @@ async fn serve_on(
     }
     pool.close().await;
     outcome
+}
+
+/// Warns where standbys are meant to take over, and would do so without what was acknowledged last.
+async fn warn_of_standbys(pool: &PgPool) {
+    match db::standbys(pool).await {
+        Ok(it) if it.connected > 0 && it.waited_for_none => tracing::warn!(
+            standbys = it.connected,
+            "the database has standbys, and a commit waits for none of them (synchronous_standby_names is empty): requests that were acknowledged last are lost in a fail-over"
+        ),
+        Ok(_) => {}
+        Err(error) => tracing::debug!(%error, "the standbys of the database are not known"),
+    }
 }
 
 /// Answers Prometheus until `stop`, if there is a listener.

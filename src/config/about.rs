@@ -1,4 +1,4 @@
-//! Reads the settings about the operator of the portal and about the network.
+//! Reads the settings of what the pages say about the operator of the portal and about the network.
 
 use axum::http::Uri;
 use clap::Args;
@@ -7,14 +7,28 @@ use ipnet::IpNet;
 use super::{Wrong, set, wrong, yes};
 use crate::{
     help::address::Address,
-    names::{Fqdn, SipDomain},
+    names::{Fqdn, SipDomain, split_names},
     server::network::Proxies,
     web::about::About,
 };
 
 /// The settings as given, not looked at yet.
 #[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Words on the pages")]
 pub struct AboutGiven {
+    /// Name of the network that domains are provisioned for [default: Skype]
+    #[arg(long, env = "PIC_PROVIDER", value_name = "NAME", global = true)]
+    pub provider: Option<String>,
+    /// Where administrators turn when a request is overdue: a text or a URL
+    #[arg(long, env = "PIC_SUPPORT", value_name = "TEXT", global = true)]
+    pub support: Option<String>,
+    /// A notice on every page
+    #[arg(long, env = "PIC_NOTICE", value_name = "TEXT", global = true)]
+    pub notice: Option<String>,
+    /// Domains that the address tool of the help pages leaves plain, with commas between them
+    /// [default: msn.com,outlook.com,live.com,hotmail.com]
+    #[arg(long, env = "PIC_PLAIN_DOMAINS", value_name = "DOMAINS", global = true)]
+    pub plain_domains: Option<String>,
     /// Who runs the portal: the name in the footer and on the start page
     #[arg(long, env = "PIC_OPERATOR", value_name = "NAME", global = true)]
     pub operator: Option<String>,
@@ -73,6 +87,19 @@ impl AboutGiven {
                 Some(_) => yes("PIC_CONSUMER_ACCOUNTS", self.consumer_accounts.as_ref())?,
             },
         })
+    }
+
+    /// Domains whose addresses the address tool leaves as they are.
+    pub(super) fn plain_domains(&self) -> Result<Vec<SipDomain>, Wrong> {
+        const DEFAULT: &str = "msn.com,outlook.com,live.com,hotmail.com";
+        split_names(set(self.plain_domains.as_ref()).unwrap_or(DEFAULT))
+            .map(|name| {
+                SipDomain::parse_any(name).map_err(|error| {
+                    let fault = format!("has a name that is no domain ({})", error.problem());
+                    wrong("PIC_PLAIN_DOMAINS", fault, DEFAULT)
+                })
+            })
+            .collect()
     }
 
     fn domain(&self) -> Result<Option<SipDomain>, Wrong> {

@@ -1,3 +1,7 @@
+use std::fs;
+
+use sqlx::postgres::PgSslMode;
+
 use super::*;
 
 fn given(set: impl FnOnce(&mut Given)) -> Result<Config, Wrong> {
@@ -34,22 +38,29 @@ type Set = fn(&mut Given, Option<String>);
 const WRONG: &[(&str, Set, &[&str])] = &[
     (
         "DATABASE_URL",
-        |g, v| g.database_url = v,
-        &["mysql://x", "postgres", "postgres://h:port/x"],
+        |g, v| g.database.database_url = v,
+        &[
+            "mysql://x",
+            "postgres",
+            "postgres://h:port/x",
+            "postgres://a,b:port/x",
+            "postgres://h/x?passfile=/etc/pgpass",
+            "postgres://h/x?target_session_attrs=standby",
+        ],
     ),
     (
         "PIC_LISTEN",
-        |g, v| g.listen = v,
+        |g, v| g.door.listen = v,
         &["8080", "localhost:8080", "127.0.0.1:99999"],
     ),
     (
         "PIC_METRICS_LISTEN",
-        |g, v| g.metrics_listen = v,
+        |g, v| g.door.metrics_listen = v,
         &["9464", "metrics.contoso.com:9464"],
     ),
     (
         "PIC_PUBLIC_URL",
-        |g, v| g.public_url = v,
+        |g, v| g.door.public_url = v,
         &[
             "contoso.com",
             "ftp://a",
@@ -61,18 +72,22 @@ const WRONG: &[(&str, Set, &[&str])] = &[
     ),
     (
         "PIC_TRUSTED_PROXIES",
-        |g, v| g.trusted_proxies = v,
+        |g, v| g.door.trusted_proxies = v,
         &["proxy.contoso.com", "10.0.0.0/33", "::/0", "10.1.2.3/8"],
     ),
     (
         "PIC_SUBMIT_LIMIT",
-        |g, v| g.submit_limit = v,
+        |g, v| g.door.submit_limit = v,
         &["-1", "many", "10001"],
     ),
-    ("PIC_TRY_LIMIT", |g, v| g.try_limit = v, &["none", "1.5"]),
+    (
+        "PIC_TRY_LIMIT",
+        |g, v| g.door.try_limit = v,
+        &["none", "1.5"],
+    ),
     (
         "PIC_PLAIN_DOMAINS",
-        |g, v| g.plain_domains = v,
+        |g, v| g.about.plain_domains = v,
         &["msn", "ted@msn.com", "msn.com, co.uk", "127.0.0.1"],
     ),
     (
@@ -127,41 +142,57 @@ const WRONG: &[(&str, Set, &[&str])] = &[
         |g, v| g.about.consumer_accounts = v,
         &["yes", "1"],
     ),
-    ("PIC_CHECKS", |g, v| g.checks = v, &["on", "Enforce"]),
-    ("PIC_PROOF", |g, v| g.proof = v, &["never", "Always", "txt"]),
+    ("PIC_CHECKS", |g, v| g.checks.checks = v, &["on", "Enforce"]),
+    (
+        "PIC_PROOF",
+        |g, v| g.checks.proof = v,
+        &["never", "Always", "txt"],
+    ),
     (
         "PIC_DNS",
-        |g, v| g.dns = v,
+        |g, v| g.checks.dns = v,
         &["192.0.2.53", ":53", "dns.test:0"],
     ),
     (
         "PIC_CHECK_PRIVATE",
-        |g, v| g.check_private = v,
+        |g, v| g.checks.check_private = v,
         &["yes", "1"],
     ),
     (
         "PIC_PROMISE",
-        |g, v| g.promise = v,
+        |g, v| g.times.promise = v,
         &["48", "two days", "-1s", "0s", "1000y", "60d"],
     ),
-    ("PIC_DRAIN", |g, v| g.drain = v, &["5", "soon", "-1s"]),
-    ("PIC_EXPIRY", |g, v| g.expiry = v, &["30", "1h"]),
-    ("PIC_RECHECK_FIRST", |g, v| g.recheck_first = v, &["x"]),
-    ("PIC_SWEEP", |g, v| g.sweep = v, &["hourly", "0s", "60"]),
+    ("PIC_DRAIN", |g, v| g.door.drain = v, &["5", "soon", "-1s"]),
+    ("PIC_EXPIRY", |g, v| g.times.expiry = v, &["30", "1h"]),
+    (
+        "PIC_RECHECK_FIRST",
+        |g, v| g.times.recheck_first = v,
+        &["x"],
+    ),
+    (
+        "PIC_SWEEP",
+        |g, v| g.times.sweep = v,
+        &["hourly", "0s", "60"],
+    ),
     (
         "PIC_GATEWAY_SILENT",
-        |g, v| g.gateway_silent = v,
+        |g, v| g.times.gateway_silent = v,
         &["soon", "0s", "60"],
     ),
-    ("PIC_RECHECK_MAX", |g, v| g.recheck_max = v, &["1s", "x"]),
+    (
+        "PIC_RECHECK_MAX",
+        |g, v| g.times.recheck_max = v,
+        &["1s", "x"],
+    ),
     (
         "PIC_DB_POOL",
-        |g, v| g.db_pool = v,
+        |g, v| g.database.db_pool = v,
         &["0", "2", "-1", "many", "1001"],
     ),
     (
         "PIC_ALLOW_UNSAFE_DATABASE",
-        |g, v| g.allow_unsafe_database = v,
+        |g, v| g.database.allow_unsafe_database = v,
         &["yes", "1"],
     ),
 ];
@@ -190,12 +221,71 @@ fn a_wrong_value_names_its_variable_and_an_example_that_is_right() {
     }
 }
 
+fn servers(url: &str) -> Servers {
+    let config = given(|g| g.database.database_url = Some(url.into()));
+    match config.unwrap().source {
+        Source::Url(servers) => servers,
+        Source::Private(_) => panic!("{url}"),
+    }
+}
+
+#[test]
+fn several_servers_may_be_named() {
+    let several = servers(
+        "postgres://pic:s%40cret@db1,db2:5433,[2001:db8::5]/pic?target_session_attrs=read-write&sslmode=require",
+    );
+    let places: Vec<_> = several
+        .each()
+        .iter()
+        .map(|it| (it.get_host(), it.get_port()))
+        .collect();
+    assert_eq!(
+        places,
+        [("db1", 5432), ("db2", 5433), ("2001:db8::5", 5432)]
+    );
+    for one in several.each() {
+        assert_eq!(one.get_database(), Some("pic"));
+        assert!(matches!(one.get_ssl_mode(), PgSslMode::Require));
+    }
+    for told in [several.to_string(), format!("{several:?}")] {
+        assert_eq!(
+            told,
+            "postgres://pic@db1:5432,db2:5433,2001:db8::5:5432/pic"
+        );
+    }
+}
+
+#[test]
+fn the_url_may_stand_in_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("url");
+    let with = |text: &str, url: Option<&str>| {
+        fs::write(&file, text).unwrap();
+        given(|g| {
+            g.database.database_url_file = Some(file.clone());
+            g.database.database_url = url.map(str::to_owned);
+        })
+    };
+    let config = with(" postgres://pic:secret@db1/pic \n", None).unwrap();
+    assert!(matches!(config.source, Source::Url(it) if it.last().get_host() == "db1"));
+    for (text, url) in [
+        ("\n", None),
+        ("mysql://x", None),
+        ("postgres://db1/pic", Some("postgres://db2/pic")),
+    ] {
+        let wrong = with(text, url).unwrap_err();
+        assert!(
+            wrong.variable.starts_with("DATABASE_URL"),
+            "{text}: {wrong}"
+        );
+    }
+    let gone = given(|g| g.database.database_url_file = Some(dir.path().join("gone")));
+    assert_eq!(gone.unwrap_err().variable, "DATABASE_URL_FILE");
+}
+
 #[test]
 fn a_database_is_named_as_libpq_takes_it() {
-    let options = |url: &str| match given(|g| g.database_url = Some(url.into())).unwrap().source {
-        Source::Url(options) => options,
-        Source::Private(_) => panic!("{url}"),
-    };
+    let options = |url: &str| servers(url).last().clone();
     for (url, host, port) in [
         ("postgres://pic@[::1]/pic", "::1", 5432),
         (
@@ -223,7 +313,8 @@ fn a_database_is_named_as_libpq_takes_it() {
 
 #[test]
 fn a_drain_may_be_left_out() {
-    let drain = |text: Option<&str>| given(|g| g.drain = text.map(str::to_owned)).map(|c| c.drain);
+    let drain =
+        |text: Option<&str>| given(|g| g.door.drain = text.map(str::to_owned)).map(|c| c.drain);
     for none in [None, Some("0"), Some("0s")] {
         assert_eq!(drain(none), Ok(Duration::ZERO));
     }
@@ -234,8 +325,8 @@ fn a_drain_may_be_left_out() {
 fn proof_is_always_asked_for_only_where_something_is_looked_up() {
     let with = |checks: Option<&str>, proof: Option<&str>| {
         given(|g| {
-            g.checks = checks.map(str::to_owned);
-            g.proof = proof.map(str::to_owned);
+            g.checks.checks = checks.map(str::to_owned);
+            g.checks.proof = proof.map(str::to_owned);
         })
     };
     let always = |checks| with(checks, Some("always")).map(|config| config.proof);
@@ -253,12 +344,11 @@ fn proof_is_always_asked_for_only_where_something_is_looked_up() {
 #[test]
 fn a_log_setting_is_looked_at_too() {
     let log = |filter: &str, format: &str| {
-        Given {
+        let log = log::LogGiven {
             log: Some(filter.into()),
             log_format: Some(format.into()),
-            ..Given::default()
-        }
-        .log()
+        };
+        log.log()
     };
     assert_eq!(log("debug", "json").unwrap().1, LogFormat::Json);
     assert_eq!(
@@ -279,7 +369,7 @@ fn an_origin_is_kept_without_its_slash() {
 #[test]
 fn the_network_is_told_as_its_settings_say() {
     let config = given(|g| {
-        g.provider = Some("Northwind".into());
+        g.about.provider = Some("Northwind".into());
         g.about.operator = Some(" Northwind Traders ".into());
         g.about.proxy_fqdn = Some("Federation.Northwind.example.".into());
         g.about.provider_domain = Some("northwind.example".into());
@@ -299,7 +389,7 @@ fn the_network_is_told_as_its_settings_say() {
         ("Northwind", Some("true"), true),
     ] {
         let config = given(|g| {
-            g.provider = Some(provider.into());
+            g.about.provider = Some(provider.into());
             g.about.consumer_accounts = accounts.map(str::to_owned);
         });
         assert_eq!(config.unwrap().about.consumer_accounts, told, "{provider}");

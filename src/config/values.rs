@@ -4,7 +4,7 @@ use std::{net::SocketAddr, str::FromStr as _, time::Duration};
 
 use sqlx::postgres::PgConnectOptions;
 
-use crate::web::limit;
+use crate::{db::Servers, web::limit};
 
 /// A wrong setting, in one line that says what to do. Contains no value: some are secrets.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -98,28 +98,91 @@ pub(super) fn duration_or_none(
     }
 }
 
-/// `DATABASE_URL`. The driver passes an IPv6 address on with its brackets, and refuses a user
-/// without a host, as in `postgres://pic@/pic?host=/run/postgresql`; libpq takes both.
-pub(super) fn database(url: &str) -> Result<PgConnectOptions, Wrong> {
-    let refused = |fault: &str| wrong("DATABASE_URL", fault, "postgres://pic@db.contoso.com/pic");
+/// What `DATABASE_URL` may have after its question mark: what the driver knows.
+const PARAMETERS: [&str; 18] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+];
+
+/// `DATABASE_URL`. The driver knows one host; passes an IPv6 address on with its brackets; refuses a
+/// user without a host, as in `postgres://pic@/pic?host=/run/postgresql`; and overlooks what it does
+/// not know after the question mark. libpq takes all of it but the last.
+pub(super) fn database(url: &str) -> Result<Servers, Wrong> {
     let rest = ["postgres://", "postgresql://"]
         .iter()
         .find_map(|scheme| url.strip_prefix(scheme))
-        .ok_or_else(|| refused("does not begin with postgres://"))?;
+        .ok_or_else(|| bad_url("does not begin with postgres://"))?;
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
-    let host = if authority.ends_with('@') {
-        "localhost"
-    } else {
-        ""
+    let path = parameters(path)?;
+    let (login, hosts) = match authority.rsplit_once('@') {
+        Some((login, hosts)) => (format!("{login}@"), hosts),
+        None => (String::new(), authority),
     };
-    let options = PgConnectOptions::from_str(&format!("postgres://{authority}{host}{path}"))
-        .map_err(|_| refused("is not a URL of a PostgreSQL database"))?;
-    let address = options.get_host().strip_prefix('[');
-    Ok(match address.and_then(|host| host.strip_suffix(']')) {
-        Some(address) => options.clone().host(address),
-        None => options,
-    })
+    let one = |host: &str| {
+        // The driver wants one after a user.
+        let host = if host.is_empty() && !login.is_empty() {
+            "localhost"
+        } else {
+            host
+        };
+        let options = PgConnectOptions::from_str(&format!("postgres://{login}{host}{path}"))
+            .map_err(|_| bad_url("is not a URL of a PostgreSQL database"))?;
+        let address = options.get_host().strip_prefix('[');
+        Ok(match address.and_then(|host| host.strip_suffix(']')) {
+            Some(address) => options.clone().host(address),
+            None => options,
+        })
+    };
+    let each: Result<Vec<_>, _> = hosts.split(',').map(one).collect();
+    each.map(Servers::from)
+}
+
+fn bad_url(fault: impl Into<String>) -> Wrong {
+    wrong("DATABASE_URL", fault, "postgres://pic@db.contoso.com/pic")
+}
+
+/// The path of a URL, without the parameters that the portal handles itself.
+fn parameters(path: &str) -> Result<String, Wrong> {
+    let Some((path, query)) = path.split_once('?') else {
+        return Ok(path.to_owned());
+    };
+    let mut kept = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        match name {
+            "target_session_attrs" if !["read-write", "primary", "any"].contains(&value) => {
+                return Err(bad_url(
+                    "has a target_session_attrs other than read-write: the portal stores requests",
+                ));
+            }
+            // Each server has a time limit of the portal's own.
+            "target_session_attrs" | "connect_timeout" => {}
+            _ if PARAMETERS.contains(&name) || name.starts_with("options[") => kept.push(pair),
+            _ => {
+                return Err(bad_url(
+                    "has a parameter after its question mark that the portal does not know; it knows sslmode, sslrootcert, sslcert, sslkey, host, port, dbname, user, password, application_name, options and target_session_attrs",
+                ));
+            }
+        }
+    }
+    Ok(format!("{path}?{}", kept.join("&")))
 }
 
 /// `PIC_DNS`.

@@ -7,6 +7,11 @@ use crate::column::Unreadable;
 /// How the standard library begins the error of a name that does not resolve.
 const NO_SUCH_NAME: &str = "failed to lookup address";
 
+/// Servers answered, and none of them takes writes.
+#[derive(Debug, thiserror::Error)]
+#[error("no server of DATABASE_URL takes writes")]
+pub(super) struct NoneTakesWrites;
+
 /// An invalid row. It names where the row is, and none of the values in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("impossible value in {table}.{column}, row {id:?}")]
@@ -204,6 +209,9 @@ impl From<sqlx::Error> for Error {
                 Self::Unavailable(Fault::Client("the name of the server cannot be resolved"))
             }
             E::Io(io) => Self::Unavailable(Fault::Connection(io.kind())),
+            E::AnyDriverError(error) if error.is::<NoneTakesWrites>() => Self::Unavailable(
+                Fault::Client("no server of DATABASE_URL takes writes (is none the primary?)"),
+            ),
             E::Tls(_) => Self::Unavailable(Fault::Client(
                 "TLS failed (does the server offer it, and are the files of certificates right?)",
             )),

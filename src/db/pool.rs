@@ -25,7 +25,7 @@ mod held;
 mod idle;
 
 use std::{
-    fmt, io,
+    fmt,
     sync::{
         Arc,
         atomic::Ordering::{Acquire, Release},
@@ -36,9 +36,7 @@ use std::{
 use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream, stream::BoxStream};
 use sqlx::{
     Either, Execute, Executor, Postgres, SqlStr,
-    postgres::{
-        PgConnectOptions, PgListener, PgPoolOptions, PgQueryResult, PgRow, PgStatement, PgTypeInfo,
-    },
+    postgres::{PgListener, PgPoolOptions, PgQueryResult, PgRow, PgStatement, PgTypeInfo},
 };
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -47,6 +45,7 @@ use self::{
     ask::Ask,
     idle::{Keep, is_loss},
 };
+use super::servers::{Servers, no_answer};
 
 /// How long a statement of a page may take, including the wait for a connection. A page may need
 /// several statements: see [`budget`].
@@ -75,9 +74,9 @@ impl PgPool {
     /// A pool of at most `most` connections, none of which is open yet. Each of its statements has
     /// the limit of those of a page.
     #[must_use]
-    pub fn new(options: PgConnectOptions, most: u32) -> Self {
+    pub fn new(servers: impl Into<Servers>, most: u32) -> Self {
         Self {
-            keep: Arc::new(Keep::new(options, most)),
+            keep: Arc::new(Keep::new(servers.into(), most)),
             limit: PAGE_LIMIT,
         }
     }
@@ -148,7 +147,7 @@ impl PgPool {
             .test_before_acquire(false)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_lazy_with(self.keep.options().clone());
+            .connect_lazy_with(self.keep.servers().last().clone());
         PgListener::connect_with(&alone).await
     }
 
@@ -305,11 +304,6 @@ impl PgPool {
         }
         .boxed()
     }
-}
-
-/// The error for a server that did not answer in time.
-fn no_answer() -> sqlx::Error {
-    sqlx::Error::Io(io::ErrorKind::TimedOut.into())
 }
 
 impl<'p> Executor<'p> for &'_ PgPool {

@@ -75,6 +75,15 @@ impl fmt::Debug for Dns {
     }
 }
 
+/// Which name servers answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answers {
+    /// Whether the resolver does.
+    pub resolver: Result<(), Trouble>,
+    /// Whether a zone's own server does; `None`: they are not queried.
+    pub authorities: Option<bool>,
+}
+
 /// The answers of all servers that answered, or why none did.
 type Said = Result<Vec<(Option<String>, Reply)>, Trouble>;
 
@@ -166,6 +175,26 @@ impl Dns {
         timeout_at(self.deadline(), look_up)
             .await
             .unwrap_or_else(|_| AddressFacts::unreachable(Trouble::Silent))
+    }
+
+    /// Who answers at all, by names that always exist: the root's own, and that of `com`.
+    pub async fn answers(&self) -> Answers {
+        let resolver = self
+            .resolver(&Name::root(), RecordType::NS, self.deadline())
+            .await;
+        let com = wire::name("com");
+        let of_zone = match (&self.authorities, com) {
+            (Some(authorities), Some(com)) => {
+                let deadline = self.deadline();
+                let own = authorities.look_up(&com, RecordType::SOA, Urgency::Now, deadline);
+                Some(!own.await.replies.is_empty())
+            }
+            _ => None,
+        };
+        Answers {
+            resolver: resolver.map(|_| ()),
+            authorities: of_zone,
+        }
     }
 
     /// Whether the owner of `domain` has published `pic-service=<token>` at `_pic-portal.<domain>`:

@@ -117,7 +117,8 @@ mod tests {
     #[test]
     fn what_spells_everything_out_is_proof() {
         for definition in [
-            r"CHECK ((VALUE ~ '^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'::text))",
+            r"CHECK ((VALUE ~ '^([a-z0-9-]+\.)+[a-z0-9-]+$'::text))",
+            r"CHECK ((VALUE ~ '^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+$'::text))",
             "CHECK ((VALUE ~ '^[ -?A-~]*$'::text))",
             "CHECK ((number ~ '^[A-Z0-9]{1,32}$'::text))",
             "CHECK (((number)::text ~ '^(a|b)[x-]+$'::text))",

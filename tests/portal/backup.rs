@@ -231,7 +231,8 @@ async fn data_move_to_the_newest_version_that_is_installed() {
     let runs = refused(&settings, &["upgrade"]).await;
     assert!(runs.contains("already runs"), "{runs}");
     portal.stop().await;
-    println!("{}", said(&settings, &["upgrade"]).await);
+    let told = said(&settings, &["upgrade"]).await;
+    assert!(told.contains("moved and compared"), "{told}");
     assert_ne!(major(), before);
     let old = format!("pgdata.{}", before.trim());
     assert_eq!(
@@ -239,7 +240,8 @@ async fn data_move_to_the_newest_version_that_is_installed() {
         before
     );
     let portal = Portal::start(&settings, &scratch.path().join("log2")).await;
-    for reference in stored.lock().unwrap().iter() {
+    let stored = stored.lock().unwrap().clone();
+    for reference in &stored {
         let page = portal.get(&format!("/requests/{reference}")).await.unwrap();
         assert_eq!(page.status, StatusCode::OK, "{reference}");
     }

@@ -11,4 +11,5 @@ mod messages;
 mod network;
 mod scene;
 mod server;
+mod servers;
 mod start;

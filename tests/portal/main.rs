@@ -11,6 +11,7 @@ mod checks;
 mod costs;
 mod crash;
 mod demo;
+mod doctor;
 mod faults;
 mod front_door;
 mod gateways;

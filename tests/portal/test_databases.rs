@@ -2,7 +2,7 @@
 
 use pic_portal::db::MIGRATOR;
 use pic_portal::db::PgPool;
-use sqlx::ConnectOptions as _;
+use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
 
 use crate::support::{db::TestDb, eventually};
 
@@ -52,7 +52,7 @@ async fn a_database_goes_with_its_test() {
 #[tokio::test]
 async fn a_url_leads_other_processes_to_the_database() {
     let db = TestDb::fresh(&MIGRATOR).await;
-    let pool = PgPool::new(db.url().parse().unwrap(), 1);
+    let pool = PgPool::new(db.url().parse::<PgConnectOptions>().unwrap(), 1);
     let name: String = sqlx::query_scalar("SELECT current_database()::text")
         .fetch_one(&pool)
         .await

@@ -20,15 +20,15 @@ use std::{
 };
 
 use sqlx::{
-    ConnectOptions as _, Connection as _, Executor as _, PgConnection,
-    postgres::{PgConnectOptions, PgDatabaseError, PgSeverity},
+    Connection as _, Executor as _, PgConnection,
+    postgres::{PgDatabaseError, PgSeverity},
 };
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout, timeout_at},
 };
 
-use super::no_answer;
+use super::{Servers, no_answer};
 
 /// A connection that was idle for longer is checked before it is used.
 const FRESH: Duration = Duration::from_secs(1);
@@ -95,7 +95,7 @@ struct Idle {
 
 /// The connections of one pool, open and idle.
 pub(super) struct Keep {
-    options: PgConnectOptions,
+    servers: Servers,
     most: u32,
     room: Arc<Semaphore>,
     bench: Mutex<Idle>,
@@ -110,9 +110,9 @@ pub(super) struct Keep {
 }
 
 impl Keep {
-    pub(super) fn new(options: PgConnectOptions, most: u32) -> Self {
+    pub(super) fn new(servers: Servers, most: u32) -> Self {
         Self {
-            options,
+            servers,
             most,
             room: Arc::new(Semaphore::new(
                 usize::try_from(most).unwrap_or(Semaphore::MAX_PERMITS),
@@ -126,8 +126,8 @@ impl Keep {
         }
     }
 
-    pub(super) const fn options(&self) -> &PgConnectOptions {
-        &self.options
+    pub(super) const fn servers(&self) -> &Servers {
+        &self.servers
     }
 
     pub(super) const fn most(&self) -> u32 {
@@ -233,7 +233,7 @@ impl Keep {
 
     async fn connect(&self) -> Result<Live, sqlx::Error> {
         let outage = self.bench().outages;
-        let mut connection = self.options.connect().await?;
+        let mut connection = self.servers.connect().await?;
         connection.execute(SETTINGS).await?;
         self.size.fetch_add(1, AcqRel);
         Ok(Live {

@@ -43,8 +43,7 @@ pub enum StartError {
     /// The data belong to a major version that is not installed.
     #[error(
         "{} was made by PostgreSQL {data}, but the newest installed here is {found}: install \
-         version {data} with {install}, and then move the data to {found} with `pic-portal upgrade`",
-        data_dir.display()
+         version {data} with {install}{}", data_dir.display(), and_upgrade(*data, *found)
     )]
     OtherMajor {
         /// The cluster's data directory.
@@ -184,4 +183,13 @@ pub enum StartError {
         /// Why the last attempt to start it failed.
         reason: String,
     },
+}
+
+/// What else to do where the newest version that is installed is newer than the data.
+fn and_upgrade(data: u32, found: u32) -> String {
+    if found > data {
+        format!(", and then move the data to {found} with `pic-portal upgrade`")
+    } else {
+        String::new()
+    }
 }

@@ -64,11 +64,18 @@ impl Scene {
     /// A portal on this database.
     pub(super) async fn on(database: PgConnectOptions, db: Option<TestDb>) -> Self {
         let proxy = Proxy::to(Target::of(&database)).await;
+        Self::at(&proxy.url(&database), proxy, database, db).await
+    }
+
+    /// A portal that is told this URL, which leads to a database in the end.
+    pub(super) async fn at(
+        url: &str,
+        proxy: Proxy,
+        database: PgConnectOptions,
+        db: Option<TestDb>,
+    ) -> Self {
         let scratch = scratch();
-        let settings = [
-            ("DATABASE_URL", &*proxy.url(&database)),
-            ("PIC_ALLOW_UNSAFE_DATABASE", "true"),
-        ];
+        let settings = [("DATABASE_URL", url), ("PIC_ALLOW_UNSAFE_DATABASE", "true")];
         let portal = Portal::start(&settings, &scratch.path().join("log")).await;
         let sent = submit(portal.address, &submission_id(), "known")
             .await

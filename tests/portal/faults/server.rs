@@ -28,13 +28,13 @@ use crate::support::{
 };
 
 /// A durable server of a test's own, which is restarted when it dies.
-struct Server {
+pub(super) struct Server {
     dir: PathBuf,
-    running: PrivatePostgres,
+    pub(super) running: PrivatePostgres,
 }
 
 impl Server {
-    async fn start(dir: PathBuf, settings: &[(&str, &str)]) -> Self {
+    pub(super) async fn start(dir: PathBuf, settings: &[(&str, &str)]) -> Self {
         let mut options = Options::durable(&dir);
         options.settings = settings
             .iter()
@@ -45,7 +45,7 @@ impl Server {
         Self { dir, running }
     }
 
-    async fn database(&self) -> PgConnectOptions {
+    pub(super) async fn database(&self) -> PgConnectOptions {
         let options = self.running.connect_options(PORTAL_DATABASE);
         ensure_database(&options).await.unwrap();
         options
@@ -68,7 +68,7 @@ impl Server {
         .await;
     }
 
-    async fn stop(mut self) {
+    pub(super) async fn stop(mut self) {
         tokio::task::spawn_blocking(move || self.running.stop())
             .await
             .unwrap();
@@ -110,7 +110,7 @@ async fn a_backend_is_killed_and_all_sessions_end() {
 }
 
 /// Runs SQL of this file.
-async fn run(pool: &PgPool, statement: String) {
+pub(super) async fn run(pool: &PgPool, statement: String) {
     sqlx::raw_sql(AssertSqlSafe(statement))
         .execute(pool)
         .await
@@ -269,8 +269,9 @@ async fn its_disk_is_full() {
     let settings = [("DATABASE_URL", &*scene.proxy.url(&scene.database))];
     let doctor = command(&program(), &settings).arg("doctor").output().await;
     let doctor = doctor.unwrap();
-    let said = String::from_utf8(doctor.stderr).unwrap();
+    let said = String::from_utf8([doctor.stdout, doctor.stderr].concat()).unwrap();
     assert!(!doctor.status.success(), "{said}");
+    assert!(said.contains("wrong    database "), "{said}");
     assert!(said.contains("53100 (the server's disk is full)"), "{said}");
     fs::remove_file(ballast).unwrap();
     scene.is_back("a full disk").await;
@@ -280,7 +281,7 @@ async fn its_disk_is_full() {
 }
 
 /// A standby of `primary` in `dir`, which has caught up.
-async fn standby(primary: &Server, dir: PathBuf) -> Server {
+pub(super) async fn standby(primary: &Server, dir: PathBuf) -> Server {
     fs::create_dir(&dir).unwrap();
     let options = primary.running.connect_options(PORTAL_DATABASE);
     let binaries = binaries();
@@ -319,6 +320,35 @@ fn binaries() -> PathBuf {
     found.expect("PostgreSQL's programs, of which the tests use the server already")
 }
 
+/// From now on what is acknowledged is on both servers.
+pub(super) async fn keep_both(primary: &PgPool) {
+    run(
+        primary,
+        "ALTER SYSTEM SET synchronous_standby_names = '*'".into(),
+    )
+    .await;
+    run(primary, "SELECT pg_reload_conf()".into()).await;
+    eventually("the standby keeps up", async || {
+        let synchronous: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'",
+        )
+        .fetch_one(primary)
+        .await
+        .unwrap();
+        (synchronous == 1).then_some(())
+    })
+    .await;
+}
+
+/// Makes a standby the primary.
+pub(super) async fn promote(standby: &PgConnectOptions) {
+    let promoted: bool = sqlx::query_scalar("SELECT pg_promote()")
+        .fetch_one(&PgPool::new(standby.clone(), 1).within(Duration::from_mins(1)))
+        .await
+        .unwrap();
+    assert!(promoted);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_standby_takes_over() {
     let scratch = scratch();
@@ -326,24 +356,7 @@ async fn a_standby_takes_over() {
     let scene = Scene::on(primary.database().await, None).await;
     scene.flows(20).await;
     let standby = standby(&primary, scratch.path().join("two")).await;
-    // From now on what is acknowledged is on both servers.
-    let direct = scene.direct();
-    run(
-        &direct,
-        "ALTER SYSTEM SET synchronous_standby_names = '*'".into(),
-    )
-    .await;
-    run(&direct, "SELECT pg_reload_conf()".into()).await;
-    eventually("the standby keeps up", async || {
-        let synchronous: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'",
-        )
-        .fetch_one(&direct)
-        .await
-        .unwrap();
-        (synchronous == 1).then_some(())
-    })
-    .await;
+    keep_both(&scene.direct()).await;
     scene.flows(20).await;
 
     // The portal is led to the standby before its promotion: it can read, and accepts nothing.
@@ -354,11 +367,7 @@ async fn a_standby_takes_over() {
     scene.proxy.turn(Network::Sound);
     scene.takes_nothing().await;
     primary.stop().await;
-    let promoted: bool = sqlx::query_scalar("SELECT pg_promote()")
-        .fetch_one(&PgPool::new(options.clone(), 1).within(Duration::from_mins(1)))
-        .await
-        .unwrap();
-    assert!(promoted);
+    promote(&options).await;
     let scene = scene.with_database(options);
     scene.is_back("a switch-over").await;
     scene.flows(20).await;
