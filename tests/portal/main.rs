@@ -50,4 +50,5 @@ mod swaps;
 mod test_databases;
 mod tries;
 mod typed;
+mod watch;
 mod words;
