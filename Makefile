@@ -3,13 +3,18 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: help run test test-one fast pictures soak kamailio check assets sqlx sqlx-check bench bench-all tools-run tools-test
+.PHONY: help run demo test test-one fast pictures soak newer-postgres kamailio deb check assets sqlx sqlx-check bench bench-all tools-run tools-test
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: tools-run ## Build the portal and start it on its private PostgreSQL
+	@echo "Try it: request federation for sip.example.com and example.com, with any programme and the number 1234567." >&2
+	@echo "README.md has more to type; \`make demo\` shows a portal that is in use. Ctrl-C stops it, the data stays." >&2
 	cargo run --locked
+
+demo: tools-run ## Build the portal and show it with made-up organisations in every state
+	cargo run --locked -- demo
 
 test: tools-test node_modules ## Run all tests, those in a real browser and with a real Kamailio too
 	cargo test --locked
@@ -40,6 +45,16 @@ soak: tools-test ## Run the long forms of the tests, for an hour or so
 	PIC_SOAK_SECONDS=$${PIC_SOAK_SECONDS:-600} cargo test --locked --test portal crash::memory -- --nocapture
 	cargo test --locked --test portal readiness_tls::kamailio -- --ignored --nocapture
 	python3 tests/kamailio/soak.py $${PIC_CHANGES:-10000}
+
+newer-postgres: tools-test ## Run the tests of the database on a newer PostgreSQL too, and move data to it: NEWER=/path/to/its/bin
+	@test -x "$(NEWER)/initdb" || { echo "say where its programs are: make newer-postgres NEWER=/usr/lib/postgresql/18/bin" >&2; exit 2; }
+	PIC_NEWER_POSTGRES=$(NEWER) cargo test --locked --test portal -- backup:: --nocapture
+	PATH=$(NEWER):$$PATH cargo test --locked --test portal
+
+deb: ## Build a Debian package into target/debian (BINARY=path takes one that is built)
+	[ -n "$${BINARY:-}" ] || cargo build --release --locked --bin pic-portal
+	mkdir -p target/debian
+	deploy/debian/build "$${BINARY:-target/release/pic-portal}" target/debian
 
 check: ## What CI checks before the tests: format, lints, documentation, dependencies, queries; no tests
 	.ci/check

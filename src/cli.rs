@@ -1,9 +1,12 @@
 //! The commands of the program, and how each is run.
 
+mod backup;
 mod check;
+mod demo;
 mod doctor;
 mod gateway;
 mod import;
+mod manual;
 mod purge;
 mod reach;
 mod serve;
@@ -13,6 +16,8 @@ mod staff;
 mod stopping;
 mod sweep;
 mod systemd;
+
+use std::path::PathBuf;
 
 use clap::{FromArgMatches as _, Parser, Subcommand};
 
@@ -58,6 +63,13 @@ enum Command {
     /// Bring the database's schema up to date, and do nothing else; the start of the portal and `import` do it
     /// too, no other command does
     Migrate,
+    Demo(demo::Demo),
+    Backup(backup::Make),
+    Restore(backup::Restore),
+    Psql(backup::Psql),
+    /// Move the data of the private PostgreSQL to the newest major version that is installed; the old data
+    /// are kept
+    Upgrade,
     /// Run the retention sweep now: delete expired data and search for contact information; exit code 1 when some remains
     Sweep,
     /// Say what is well and what is not, with what to do, and what is kept for how long; exit code 1
@@ -67,6 +79,11 @@ enum Command {
     Config(settings::Show),
     Import(import::Import),
     Purge(purge::Purge),
+    /// Write the man page and the completions of bash, zsh and fish, for packages
+    Manual {
+        /// The directory to write them to
+        directory: PathBuf,
+    },
 }
 
 /// Why the program stops, in one line that says what to do.
@@ -104,6 +121,12 @@ pub enum Failure {
     /// A table cannot be purged.
     #[error(transparent)]
     Purge(#[from] retention::purge::Error),
+    /// A backup cannot be made, or not be restored.
+    #[error(transparent)]
+    Backup(#[from] crate::backup::Error),
+    /// The demonstration cannot be made.
+    #[error(transparent)]
+    Demo(#[from] crate::demo::past::Error),
     /// An export cannot be imported.
     #[error(transparent)]
     Import(#[from] retention::import::Error),
@@ -159,6 +182,12 @@ impl Cli {
                 let writer_runtime = writer_runtime()?;
                 runtime()?.block_on(serve::serve(config, writer_runtime.handle()))
             }
+            Command::Demo(demo) => {
+                let (filter, format) = self.given.log.log()?;
+                telemetry::init(filter, format);
+                let writer_runtime = writer_runtime()?;
+                runtime()?.block_on(demo.run(&self.given, writer_runtime.handle()))
+            }
             Command::Check { domain, edge } => {
                 let config = self.given.config()?;
                 runtime()?.block_on(check::check(&config, &domain, edge.as_deref()))
@@ -175,7 +204,12 @@ impl Cli {
                 telemetry::init(filter, format);
                 runtime()?.block_on(command.run(config))
             }
+            Command::Manual { directory } => Ok(manual::write(settings::program(), &directory)?),
             Command::Migrate => runtime()?.block_on(reach::migrate(&self.given.config()?)),
+            Command::Backup(make) => runtime()?.block_on(make.run(&self.given.config()?)),
+            Command::Restore(restore) => runtime()?.block_on(restore.run(&self.given.config()?)),
+            Command::Psql(psql) => runtime()?.block_on(psql.run(&self.given.config()?)),
+            Command::Upgrade => runtime()?.block_on(backup::upgrade(&self.given.config()?)),
             Command::Sweep => runtime()?.block_on(sweep::run(self.given.config()?)),
             Command::Doctor(doctor) => runtime()?.block_on(doctor.run(self.given.config()?)),
             Command::Config(show) => {

@@ -22,11 +22,13 @@
 //! | [`provisioning`] | the background task: claims due requests, checks them, settles them; checks again what is in force |
 //! | [`gateway`] | publishing the routes in force to the operator's gateways, and what each has loaded |
 //! | [`retention`] | deleting what is no longer needed: the rule, the sweep, `/privacy`, purging an old portal's tables, importing its export |
+//! | [`backup`] | backing a database up into a file, restoring it, moving it to a newer PostgreSQL |
 //! | [`help`], [`topic`] | the help, a page for each topic; the address tool |
 //! | [`db`] | opening and migrating the database, its connections with a limit for each statement, batched queries, errors without values; the private PostgreSQL |
 //! | [`web`] | what every response needs: routes, headers, error pages, page frame, assets, forms, sessions, limits |
 //! | [`app`], [`server`] | what handlers share; the HTTP server |
 //! | [`meter`], [`metrics`] | what Prometheus reads: the counters of the modules, the database's gauges |
+//! | [`demo`] | a demonstration: name server and Access Edges in the process, two weeks of requests |
 //! | [`config`], [`cli`], [`telemetry`], [`clock`], [`error`] | settings, commands, the log, time, errors |
 //!
 //! `templates/` mirrors `src/`. `migrations/` is the schema: requests leave the state pending in
@@ -69,12 +71,14 @@
 
 pub mod agreement;
 pub mod app;
+pub mod backup;
 pub mod base32;
 pub mod cli;
 pub mod clock;
 pub mod column;
 pub mod config;
 pub mod db;
+pub mod demo;
 pub mod error;
 pub mod gateway;
 pub mod help;

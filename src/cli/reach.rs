@@ -1,5 +1,6 @@
 //! Opens the portal's database for a command, whether a portal is running or not.
 
+use sqlx::{Connection as _, postgres::PgConnectOptions};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
@@ -9,7 +10,7 @@ use super::{
 use crate::{
     config::{Config, Source},
     db::{
-        self, Database, Servers,
+        self, Database, OpenError, Servers,
         private::{self, PrivatePostgres, StartError},
     },
 };
@@ -23,7 +24,7 @@ pub(super) struct Reached {
 
 /// How to connect: if a portal runs its private PostgreSQL, that is used too; otherwise it is
 /// started for the command.
-async fn server(source: &Source) -> Result<(Servers, Option<PrivatePostgres>), Failure> {
+pub(super) async fn server(source: &Source) -> Result<(Servers, Option<PrivatePostgres>), Failure> {
     let dir = match source {
         Source::Url(servers) => return Ok((servers.clone(), None)),
         Source::Private(dir) => dir.clone(),
@@ -44,6 +45,14 @@ async fn server(source: &Source) -> Result<(Servers, Option<PrivatePostgres>), F
         }
         Err(failure) => Err(failure),
     }
+}
+
+/// The options of the one server that takes writes, for programs that connect by themselves.
+pub(super) async fn writable(servers: &Servers) -> Result<PgConnectOptions, Failure> {
+    let unreachable = |error: sqlx::Error| OpenError::Connect(error.into());
+    let connection = servers.connect().await.map_err(unreachable)?;
+    connection.close().await.map_err(unreachable)?;
+    Ok(servers.last().clone())
 }
 
 /// Opens the portal's database, and leaves its schema as it is.

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The settings that a command shows in its help, by their headings. It takes the others too.
-const SHOWN: [(&str, &[&str]); 11] = [
+const SHOWN: [(&str, &[&str]); 17] = [
     (
         "serve",
         &[
@@ -29,6 +29,12 @@ const SHOWN: [(&str, &[&str]); 11] = [
     ("staff", &["Database", "Log"]),
     ("gateway", &["Database", "Log"]),
     ("migrate", &["Database"]),
+    ("demo", &["Log"]),
+    ("backup", &["Database"]),
+    ("restore", &["Database"]),
+    ("psql", &["Database"]),
+    ("upgrade", &["Database"]),
+    ("manual", &[]),
     ("sweep", &["Database"]),
     ("doctor", &["Database"]),
     ("config", &[]),

@@ -12,6 +12,8 @@
 //! | `settings` | has the server's settings |
 //! | `child` | starts and ends processes |
 //! | `orphans` | removes what a killed portal left behind |
+//! | `tools` | finds PostgreSQL's programs to dump, restore and look |
+//! | `upgrade` | puts a cluster of a newer major version in the place of the old one |
 //! | `supervisor` | restarts the server when it dies |
 //! | `error` | says why it did not start, and what to do |
 
@@ -24,6 +26,8 @@ mod options;
 mod orphans;
 mod settings;
 mod supervisor;
+mod tools;
+mod upgrade;
 mod user;
 
 use std::{
@@ -49,6 +53,8 @@ use self::{
 pub use self::{
     error::StartError,
     options::{Durability, MINIMUM_MAJOR, Options, PORTAL_USER},
+    tools::Tools,
+    upgrade::Upgrade,
 };
 
 /// The database in which the portal keeps its tables.
@@ -162,6 +168,15 @@ pub fn connect_to_running(dir: &Path) -> Option<PgConnectOptions> {
         Path::new(sockets.trim_end()),
         PORTAL_DATABASE,
     ))
+}
+
+/// Whether a portal or a command uses `dir` at this moment.
+#[must_use]
+pub fn is_in_use(dir: &Path) -> bool {
+    matches!(
+        data_dir::DataDir::take(dir),
+        Err(StartError::AlreadyRuns { .. })
+    )
 }
 
 /// Where the private cluster lives unless `PIC_DATA_DIR` says otherwise

@@ -29,7 +29,7 @@ use sqlx::{PgConnection, postgres::types::Oid};
 
 pub use self::{
     elsewhere::Elsewhere,
-    survey::{Refusal, survey},
+    survey::{Refusal, own_tables, survey},
     target::{NotATarget, Target},
 };
 use crate::db;

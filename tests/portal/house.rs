@@ -22,8 +22,9 @@ const FLOORS: &[&[&str]] = &[
     &["session"],
     &["request"],
     &["gateway", "help", "provisioning", "retention", "service"],
-    &["staff"],
+    &["backup", "staff"],
     &["app", "config"],
+    &["demo"],
     &["metrics", "routes", "telemetry"],
     &["cli"],
 ];

@@ -3,12 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod background;
+mod backup;
 mod bounds;
 mod canary;
 mod check;
 mod checks;
 mod costs;
 mod crash;
+mod demo;
 mod doctor;
 mod faults;
 mod front_door;

@@ -33,7 +33,7 @@ pub(crate) async fn sweep(portal: &TestApp) -> Run {
 }
 
 /// Plants `rows` contact rows that contain `mark`.
-async fn plant(pool: &PgPool, mark: &str, rows: i64) {
+pub(crate) async fn plant(pool: &PgPool, mark: &str, rows: i64) {
     sqlx::query(
         "INSERT INTO legacy_contact (email, name, phone, source)
          SELECT $1 || n || '@aviary.example', $1 || ' Canary', '+44 20 7946 ' || n, $1 FROM generate_series(1, $2) AS n",

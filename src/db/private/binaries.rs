@@ -47,7 +47,7 @@ impl Binaries {
         }
         let candidates = match only {
             Some(dir) => BTreeSet::from([dir.to_owned()]),
-            None => candidates(),
+            None => candidates("initdb", "postgres"),
         };
         let installed = candidates.into_iter().filter_map(|dir| {
             let major = major_of(&dir, user)?;
@@ -93,7 +93,7 @@ fn choose(
 }
 
 /// Directories that hold both programs, links resolved.
-fn candidates() -> BTreeSet<PathBuf> {
+pub(super) fn candidates(first: &str, second: &str) -> BTreeSet<PathBuf> {
     let search = env::var_os("PATH").unwrap_or_default();
     let packaged = PLACES.iter().flat_map(|(data_dir, prefix, rest)| {
         let entries = fs::read_dir(data_dir).into_iter().flatten().flatten();
@@ -110,15 +110,18 @@ fn candidates() -> BTreeSet<PathBuf> {
     let found: BTreeSet<PathBuf> = env::split_paths(&search)
         .chain(packaged)
         .filter_map(|dir| {
-            fs::canonicalize(dir.join("initdb"))
+            fs::canonicalize(dir.join(first))
                 .ok()?
                 .parent()
                 .map(Path::to_owned)
         })
-        .filter(|dir| dir.join("postgres").is_file())
+        .filter(|dir| dir.join(second).is_file())
         .collect();
     if found.is_empty() {
-        pg_config().into_iter().collect()
+        pg_config()
+            .into_iter()
+            .filter(|dir| dir.join(first).is_file() && dir.join(second).is_file())
+            .collect()
     } else {
         found
     }
@@ -127,8 +130,7 @@ fn candidates() -> BTreeSet<PathBuf> {
 /// The directory that `pg_config` names.
 fn pg_config() -> Option<PathBuf> {
     let output = Command::new("pg_config").arg("--bindir").output().ok()?;
-    let dir = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim_end());
-    (dir.join("postgres").is_file() && dir.join("initdb").is_file()).then_some(dir)
+    Some(String::from_utf8(output.stdout).ok()?.trim_end().into())
 }
 
 /// The major version of the binaries in `dir`, if there are any and `user` can run them.
@@ -144,7 +146,7 @@ fn major_of(dir: &Path, user: &ServerUser) -> Option<u32> {
 }
 
 /// The major version in `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`, `... 18beta1`.
-fn major_in(version: &str) -> Option<u32> {
+pub(super) fn major_in(version: &str) -> Option<u32> {
     let number = version.split_whitespace().nth(2)?;
     let end = number
         .find(|c: char| !c.is_ascii_digit())
@@ -152,7 +154,7 @@ fn major_in(version: &str) -> Option<u32> {
     number[..end].parse().ok()
 }
 
-fn os_release() -> String {
+pub(super) fn os_release() -> String {
     fs::read_to_string("/etc/os-release")
         .or_else(|_| fs::read_to_string("/usr/lib/os-release"))
         .unwrap_or_default()
@@ -160,7 +162,7 @@ fn os_release() -> String {
 
 /// The command that installs the server, of a certain major version if `major` names one, on the
 /// platform that os-release(5) describes.
-fn install_command(os_release: &str, major: Option<u32>) -> String {
+pub(super) fn install_command(os_release: &str, major: Option<u32>) -> String {
     let value = |key: &str| {
         let line = os_release
             .lines()
@@ -251,8 +253,8 @@ mod tests {
         assert_eq!(
             text(&[15, 17], Some(16)),
             "/data was made by PostgreSQL 16, but the newest installed here is 17: install version \
-             16 with `apt-get install -y postgresql-16`, or dump the data with 16 and restore them \
-             with 17"
+             16 with `apt-get install -y postgresql-16`, and then move the data to 17 with \
+             `pic-portal upgrade`"
         );
     }
 

@@ -179,7 +179,7 @@ impl Cluster {
 }
 
 /// The major version that made the data directory; `None` if there is nothing in it.
-fn major_of(data: &Path) -> Result<Option<u32>, StartError> {
+pub(super) fn major_of(data: &Path) -> Result<Option<u32>, StartError> {
     let version = data.join("PG_VERSION");
     let text = super::unless_missing(fs::read_to_string(&version)).map_err(unwritable(&version))?;
     // Until version 9.6 a major version had two parts.

@@ -16,6 +16,18 @@ pub enum StartError {
         /// The command, in backticks, that installs them on this platform.
         install: String,
     },
+    /// One of PostgreSQL's programs is missing.
+    #[error(
+        "{program} of PostgreSQL {server} or newer was not found on this machine: install it with {install}"
+    )]
+    NoTools {
+        /// The program.
+        program: &'static str,
+        /// The major version of the server that they are for.
+        server: u32,
+        /// The command, in backticks, that installs them on this platform.
+        install: String,
+    },
     /// All binaries found are older than [`MINIMUM_MAJOR`].
     #[error(
         "the newest PostgreSQL found on this machine is version {found}, the portal needs \
@@ -31,8 +43,7 @@ pub enum StartError {
     /// The data belong to a major version that is not installed.
     #[error(
         "{} was made by PostgreSQL {data}, but the newest installed here is {found}: install \
-         version {data} with {install}, or dump the data with {data} and restore them with \
-         {found}", data_dir.display()
+         version {data} with {install}{}", data_dir.display(), and_upgrade(*data, *found)
     )]
     OtherMajor {
         /// The cluster's data directory.
@@ -172,4 +183,13 @@ pub enum StartError {
         /// Why the last attempt to start it failed.
         reason: String,
     },
+}
+
+/// What else to do where the newest version that is installed is newer than the data.
+fn and_upgrade(data: u32, found: u32) -> String {
+    if found > data {
+        format!(", and then move the data to {found} with `pic-portal upgrade`")
+    } else {
+        String::new()
+    }
 }

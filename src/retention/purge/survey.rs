@@ -100,6 +100,12 @@ static OWN_TABLES: LazyLock<Vec<String>> = LazyLock::new(|| {
         .collect()
 });
 
+/// The names of the portal's own tables.
+#[must_use]
+pub fn own_tables() -> &'static [String] {
+    &OWN_TABLES
+}
+
 /// The name of the table that a line of a migration creates.
 fn created_table(line: &str) -> Option<&str> {
     let mut words = line.split([' ', '(']).filter(|word| !word.is_empty());
@@ -194,7 +200,7 @@ async fn find(
         "#,
         target.schema,
         target.table,
-        OWN_TABLES.as_slice(),
+        own_tables(),
     )
     .fetch_optional(connection)
     .await
