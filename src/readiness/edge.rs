@@ -8,7 +8,7 @@ mod pool;
 mod reach;
 mod sip;
 
-pub use self::reach::connections;
+pub use self::{certificate::validity, reach::connections};
 
 use std::net::IpAddr;
 
