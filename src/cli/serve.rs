@@ -132,6 +132,13 @@ fn site(config: &Config, address: SocketAddr, checks: Checks) -> Site {
     }
 }
 
+/// Logs which version starts, and how it checks.
+fn announce(checks: &Checks) {
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "the portal starts");
+    tracing::info!("{}", in_words(checks.mode(), checks.proof()));
+    tracing::info!("{}", proof_in_words(checks.proof()));
+}
+
 /// Runs the web server and the background task on an open database until `stop`.
 async fn serve_on(
     db: Database,
@@ -157,9 +164,7 @@ async fn serve_on(
         queue::Limits::default(),
         Some(writer_runtime.clone()),
     );
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), "the portal starts");
-    tracing::info!("{}", in_words(checks.mode(), checks.proof()));
-    tracing::info!("{}", proof_in_words(checks.proof()));
+    announce(&checks);
     // With checks on, the worker runs on the main runtime and its cores; with checks off it shares
     // the writers' runtime, so that a flood of connections cannot starve it.
     let works_on = match checks.mode() {

@@ -8,7 +8,7 @@ change gives a domain an Access Edge that no domain had before, so that a route 
 """
 import asyncio, json, os, random, signal, subprocess, sys, time
 import sip, witness
-from run import BASE, DNS, KEPT, spread
+from run import BASE, DNS, KEPT
 from world import HERE, World, children
 
 CHANGES = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000

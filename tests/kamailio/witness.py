@@ -14,7 +14,7 @@ def digest(routes): return hashlib.sha256(json.dumps(sorted(routes.items())).enc
 class Witness(agent.Agent):
     def get(self, path, **headers):
         version = self.kamailio.version()
-        if "since=" in path: 
+        if "since=" in path:
             with open("receipts.log", "a") as out: print(json.dumps([time.monotonic(), version, digest(table(self.kamailio))]), file=out)
         return super().get(path, **headers)
 

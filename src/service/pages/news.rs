@@ -223,7 +223,7 @@ impl News {
             Standing::MovedAway { .. } => EventCode::DomainLost,
             Standing::InForce { at_risk: false }
             | Standing::Checking { .. }
-            | Standing::NeedsAction { .. }
+            | Standing::NeedsAction
             | Standing::Superseded
             | Standing::Cancelled
             | Standing::Rejected(_)

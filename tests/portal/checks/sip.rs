@@ -59,9 +59,10 @@ async fn what_an_edge_says_by_sip_holds_nobody_back_and_its_words_are_not_kept()
         assert_eq!(found, line);
         let page = portal.get(&format!("/requests/{reference}")).await;
         assert_eq!(page.attribute("data-state"), Some("provisioned"));
-        let title = match line.starts_with("ok") {
-            true => "Access Edge answers by SIP",
-            false => "Access Edge did not answer by SIP",
+        let title = if line.starts_with("ok") {
+            "Access Edge answers by SIP"
+        } else {
+            "Access Edge did not answer by SIP"
         };
         assert!(page.body.contains(title) && !page.body.contains(MARK));
     }

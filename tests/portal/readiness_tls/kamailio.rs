@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::Utc;
+use pic_portal::clock::Clock;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{net::UdpSocket, time::timeout};
@@ -180,6 +180,7 @@ fn is_stricter(edge: &str) -> bool {
 
 #[tokio::test]
 #[ignore = "takes minutes and needs Kamailio, which deploy/kamailio/README.md names the packages of"]
+#[expect(clippy::print_stdout, reason = "figures for whoever asks for them")]
 async fn a_call_goes_out_to_the_edges_that_the_checks_are_content_with() {
     let root = Authority::root();
     let gateway = Gateway::start(&root).await;
@@ -196,7 +197,7 @@ async fn a_call_goes_out_to_the_edges_that_the_checks_are_content_with() {
         let status = gateway.call(&edge).await;
         // 504: the connection stands, and an edge that speaks no SIP does not answer.
         let theirs = matches!(status, 200 | 504);
-        let (ours, said) = verdict(&root, &[edge.address()], Utc::now()).await;
+        let (ours, said) = verdict(&root, &[edge.address()], Clock::system().now()).await;
         if (ours == theirs) == is_stricter(&what) {
             wrong.push(format!("{what}: Kamailio {status}, {said}"));
         }
