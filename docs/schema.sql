@@ -253,7 +253,7 @@ END $$;
 
 COMMENT ON FUNCTION pic_check_again(id bigint, not_within interval) IS 'makes a request due now, pending or in force, and says whether it did: not when it was looked at within the interval, nor when it has ended';
 
-CREATE FUNCTION pic_correct(of_service bigint, of_reference text, to_deployment text, edges text[], domain_edges smallint[], domains text[]) RETURNS boolean
+CREATE FUNCTION pic_correct(of_service bigint, of_reference text, to_number text, to_deployment text, edges text[], domain_edges smallint[], domains text[]) RETURNS boolean
     LANGUAGE plpgsql
     AS $$
 DECLARE
@@ -268,6 +268,8 @@ BEGIN
         RETURN false;
     END IF;
     UPDATE request SET deployment = to_deployment WHERE id = corrected;
+    UPDATE service SET number = to_number
+    WHERE id = of_service AND number <> to_number AND EXISTS (SELECT FROM request WHERE id = corrected AND kind = 'initiate');
     DELETE FROM finding WHERE request_id = corrected;
     DELETE FROM check_progress WHERE request_id = corrected;
     DELETE FROM request_route WHERE request_id = corrected;
@@ -282,7 +284,7 @@ BEGIN
     RETURN true;
 END $$;
 
-COMMENT ON FUNCTION pic_correct(of_service bigint, of_reference text, to_deployment text, edges text[], domain_edges smallint[], domains text[]) IS 'gives a pending request of the service other routes and has it checked from the beginning, and says whether it did: not when it has ended, nor a cancel';
+COMMENT ON FUNCTION pic_correct(of_service bigint, of_reference text, to_number text, to_deployment text, edges text[], domain_edges smallint[], domains text[]) IS 'gives a pending request of the service, and where it is the first the service a number (null: it stays), other routes and has it checked from the beginning, and says whether it did: not when it has ended, nor a cancel';
 
 CREATE FUNCTION pic_now() RETURNS timestamp with time zone
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -1706,6 +1708,7 @@ CREATE TABLE service (
     number text NOT NULL COLLATE pg_catalog."C",
     token text NOT NULL COLLATE pg_catalog."C",
     key_hash digest NOT NULL,
+    watch_hash digest,
     CONSTRAINT service_number CHECK ((number ~ '^[A-Z0-9]+$'::text)),
     CONSTRAINT service_number_length CHECK ((octet_length(number) <= 32)),
     CONSTRAINT service_number_no_name CHECK (((number ~ '[0-9]'::text) AND (number !~ '[A-Z]{5}'::text))),
@@ -1728,6 +1731,8 @@ COMMENT ON COLUMN service.number IS 'normalised agreement number: identifies, ne
 COMMENT ON COLUMN service.token IS 'public token that a TXT record names to give a domain to this service, 80 random bits in Crockford base32';
 
 COMMENT ON COLUMN service.key_hash IS 'SHA-256 of the management key';
+
+COMMENT ON COLUMN service.watch_hash IS 'SHA-256 of the secret in the address of its feed and calendar; null: there is none';
 
 CREATE TABLE session (
     token_hash digest NOT NULL,
@@ -2041,6 +2046,8 @@ CREATE INDEX route_of_service ON route USING btree (service_id);
 CREATE INDEX service_number_to_mask ON service USING btree (id) WHERE ((number !~ '[0-9]'::text) OR (number ~ '[A-Z]{5}'::text));
 
 CREATE INDEX service_opened_by ON service USING btree (number, substr((key_hash)::bytea, 1, 8));
+
+CREATE UNIQUE INDEX service_watched_by ON service USING btree (watch_hash) WHERE (watch_hash IS NOT NULL);
 
 CREATE INDEX session_of_service ON session USING btree (service_id);
 

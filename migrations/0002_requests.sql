@@ -17,6 +17,7 @@ CREATE TABLE service (
     token text COLLATE "C" NOT NULL CONSTRAINT service_token CHECK (token ~ '^[0-9A-HJKMNP-TV-Z]+$')
         CONSTRAINT service_token_length CHECK (octet_length(token) = 16),
     key_hash digest NOT NULL,
+    watch_hash digest,
     -- A digit, and at most four letters in a row: no name is stored as an agreement number.
     CONSTRAINT service_number_no_name CHECK (number ~ '[0-9]' AND number !~ '[A-Z]{5}')
 ) WITH (autovacuum_analyze_threshold = 1000, autovacuum_vacuum_threshold = 1000);
@@ -27,6 +28,9 @@ COMMENT ON COLUMN service.programme IS 'licensing programme';
 COMMENT ON COLUMN service.number IS 'normalised agreement number: identifies, never authorises; 0: words stood there and were removed by a sweep';
 COMMENT ON COLUMN service.token IS 'public token that a TXT record names to give a domain to this service, 80 random bits in Crockford base32';
 COMMENT ON COLUMN service.key_hash IS 'SHA-256 of the management key';
+COMMENT ON COLUMN service.watch_hash IS 'SHA-256 of the secret in the address of its feed and calendar; null: there is none';
+-- A feed or a calendar is asked for.
+CREATE UNIQUE INDEX service_watched_by ON service (watch_hash) WHERE watch_hash IS NOT NULL;
 -- Signing in: number and key together, so that a number that exists and one that does not cost the same. Of the
 -- key's hash the first 64 bits tell them apart; the whole is compared in the row. The desk's search by number.
 CREATE INDEX service_opened_by ON service (number, substr(key_hash::bytea, 1, 8));

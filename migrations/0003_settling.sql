@@ -210,7 +210,7 @@ COMMENT ON FUNCTION pic_end(bigint[], text, text, text, bigint, timestamptz) IS
 -- In place: the request keeps its reference, its timeline and its place in the queue. A check that is under
 -- way loses its lease, and what it found is dropped.
 CREATE FUNCTION pic_correct(
-    of_service bigint, of_reference text, to_deployment text, edges text[], domain_edges smallint[], domains text[]
+    of_service bigint, of_reference text, to_number text, to_deployment text, edges text[], domain_edges smallint[], domains text[]
 ) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     now_at constant timestamptz := pic_now();
@@ -224,6 +224,8 @@ BEGIN
         RETURN false;
     END IF;
     UPDATE request SET deployment = to_deployment WHERE id = corrected;
+    UPDATE service SET number = to_number
+    WHERE id = of_service AND number <> to_number AND EXISTS (SELECT FROM request WHERE id = corrected AND kind = 'initiate');
     DELETE FROM finding WHERE request_id = corrected;
     DELETE FROM check_progress WHERE request_id = corrected;
     DELETE FROM request_route WHERE request_id = corrected;
@@ -237,8 +239,8 @@ BEGIN
     PERFORM pic_append_event(ARRAY[corrected], now_at, 'administrator', 'corrected');
     RETURN true;
 END $$;
-COMMENT ON FUNCTION pic_correct(bigint, text, text, text[], smallint[], text[]) IS
-    'gives a pending request of the service other routes and has it checked from the beginning, and says whether it did: not when it has ended, nor a cancel';
+COMMENT ON FUNCTION pic_correct(bigint, text, text, text, text[], smallint[], text[]) IS
+    'gives a pending request of the service, and where it is the first the service a number (null: it stays), other routes and has it checked from the beginning, and says whether it did: not when it has ended, nor a cancel';
 
 CREATE FUNCTION pic_check_again(id bigint, not_within interval) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN

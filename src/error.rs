@@ -55,6 +55,9 @@ pub enum Error {
     /// There is no such service.
     #[error("no such service")]
     NoService,
+    /// No service has a feed or a calendar with this secret.
+    #[error("no such feed or calendar")]
+    NoWatch,
     /// Too many passwords wait to be hashed.
     #[error("too many passwords wait to be hashed")]
     Crowded,
@@ -301,15 +304,11 @@ impl From<Error> for Problem {
         match error {
             // A moved address is answered by a redirect before this.
             Error::NoPage | Error::Moved(_) => Self::of(StatusCode::NOT_FOUND),
-            Error::NoRequest => {
-                let mut problem = Self::new(
-                    StatusCode::NOT_FOUND,
-                    "There is no request with this reference",
-                    "A reference looks like PIC-7K3M-9QTX-4HWD-2ZRB. Check each group of four, or look the request up.",
-                );
-                problem.way = Some(("/status", "Look up a request"));
-                problem
-            }
+            Error::NoRequest => Self::not_found(
+                "There is no request with this reference",
+                "A reference looks like PIC-7K3M-9QTX-4HWD-2ZRB. Check each group of four, or look the request up.",
+                ("/status", "Look up a request"),
+            ),
             Error::OtherFields => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "The form has fields that are not asked for",
@@ -360,24 +359,21 @@ impl From<Error> for Problem {
                 problem.way = Some(("/staff/requests", "Back to the requests"));
                 problem
             }
-            Error::SetUpOver => {
-                let mut problem = Self::new(
-                    StatusCode::NOT_FOUND,
-                    "This link is over",
-                    "It makes the first account, once, within an hour of the portal's start. Sign in; or, if there is no account yet, start the portal again for a new link.",
-                );
-                problem.way = Some(("/staff/sign-in", "Sign in to the support desk"));
-                problem
-            }
-            Error::NoService => {
-                let mut problem = Self::new(
-                    StatusCode::NOT_FOUND,
-                    "There is no such service",
-                    "Look for one of its requests, by its agreement number or one of its domains.",
-                );
-                problem.way = Some(("/staff/requests", "Find a request"));
-                problem
-            }
+            Error::SetUpOver => Self::not_found(
+                "This link is over",
+                "It makes the first account, once, within an hour of the portal's start. Sign in; or, if there is no account yet, start the portal again for a new link.",
+                ("/staff/sign-in", "Sign in to the support desk"),
+            ),
+            Error::NoService => Self::not_found(
+                "There is no such service",
+                "Look for one of its requests, by its agreement number or one of its domains.",
+                ("/staff/requests", "Find a request"),
+            ),
+            Error::NoWatch => Self::not_found(
+                "There is no feed or calendar at this address",
+                "The address was withdrawn, or replaced by a new one. Whoever is signed in to the service can make a new one.",
+                ("/service/watch", "Feed and calendar of a service"),
+            ),
             Error::Crowded => {
                 let mut problem = Self::of(StatusCode::SERVICE_UNAVAILABLE);
                 problem.title = "Too many are signing in at this moment";
@@ -399,6 +395,17 @@ impl From<Error> for Problem {
 }
 
 impl Problem {
+    /// That something is not there, with a way on.
+    fn not_found(
+        title: &'static str,
+        detail: &'static str,
+        way: (&'static str, &'static str),
+    ) -> Self {
+        let mut problem = Self::new(StatusCode::NOT_FOUND, title, detail);
+        problem.way = Some(way);
+        problem
+    }
+
     /// Logs the cause once, under an id that is all the client sees of it.
     fn internal(cause: &dyn std::fmt::Display) -> Self {
         let incident = base32::encode(&base32::random::<5>());
@@ -430,7 +437,7 @@ impl IntoResponse for Error {
             return Redirect::permanent(&address).into_response();
         }
         // A client that asks for something that does not exist may be guessing.
-        let failed = matches!(self, Error::NoRequest | Error::SetUpOver);
+        let failed = matches!(self, Error::NoRequest | Error::NoWatch | Error::SetUpOver);
         let mut response = Problem::from(self).into_response();
         if failed {
             response.extensions_mut().insert(FailedTry);

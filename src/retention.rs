@@ -221,7 +221,7 @@ pub const KEPT: &[Kept] = &[
         ),
     ),
     kept(
-        "A service: licensing programme, agreement number, fingerprint of the management key",
+        "A service: licensing programme, agreement number, fingerprints of the management key and of the address of its feed",
         Until::While("as long as one of its requests is kept"),
     ),
     kept(

@@ -76,6 +76,11 @@ pub fn table() -> Vec<Route<App>> {
         Route::new(Page, "/service/key")
             .get(service::key)
             .post(service::send_key),
+        Route::new(Page, "/service/watch")
+            .get(service::watch)
+            .post(service::send_watch),
+        Route::new(Page, "/watch/{secret}/feed.atom").get(service::watch_feed),
+        Route::new(Page, "/watch/{secret}/calendar.ics").get(service::watch_calendar),
         Route::new(Page, "/staff").get(staff::overview),
         Route::new(Page, "/staff/set-up")
             .get(staff::set_up)

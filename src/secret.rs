@@ -105,6 +105,9 @@ pub type SessionToken = Token<20>;
 /// The secret of the link that makes the first staff account: 128 random bits.
 pub type SetUpToken = Token<16>;
 
+/// The secret in the address of a service's feed and calendar: 160 random bits.
+pub type WatchToken = Token<20>;
+
 /// `N` random bytes that are given out once; SQL keeps their hash.
 #[derive(Clone, Copy)]
 pub struct Token<const N: usize>([u8; N]);

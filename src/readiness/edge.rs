@@ -7,7 +7,7 @@ mod certificate;
 mod pool;
 mod reach;
 
-pub use self::reach::connections;
+pub use self::{certificate::validity, reach::connections};
 
 use std::net::IpAddr;
 

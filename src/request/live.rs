@@ -16,8 +16,9 @@
 //! that are to be published.
 
 mod calendar;
-mod feed;
+pub(crate) mod feed;
 mod hub;
+pub(crate) mod ical;
 pub mod status;
 mod stream;
 mod support;
@@ -69,15 +70,15 @@ pub(crate) fn live_on(standing: Standing, gateways: OnGateways) -> Option<OnGate
 }
 
 /// The absolute address of a request's page, as people see it.
-fn address(site: &Site, reference: Reference) -> String {
+pub(crate) fn address(site: &Site, reference: Reference) -> String {
     format!("{}/requests/{reference}", site.public_url.as_str())
 }
 
-/// A UUID for a part of a request: it never changes, does not depend on the portal's address, and
-/// does not reveal the reference. `what` names an event of the timeline, or `0` for the request
-/// itself.
-fn stable_id(request: &Request, what: &str) -> uuid::Uuid {
-    let hash = Sha256::digest(format!("pic-portal live {} {what}", request.reference));
+/// A UUID for a part of a request, or of a service: it never changes, does not depend on the
+/// portal's address, and does not reveal its name, which is the reference or the service's token.
+/// `what` names an event of the timeline or another part, or `0` for all of it.
+pub(crate) fn stable_id(name: &str, what: &str) -> uuid::Uuid {
+    let hash = Sha256::digest(format!("pic-portal live {name} {what}"));
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&hash[..16]);
     uuid::Builder::from_custom_bytes(bytes).into_uuid()

@@ -89,7 +89,7 @@ impl Words {
             ),
             Standing::Cancelled => (
                 "The service is cancelled",
-                "None of its SIP domains is in force any more.".into(),
+                format!("None of its SIP domains is in force any more. On your own servers you can remove {provider} now, with Remove-CsPublicProvider."),
             ),
             Standing::Rejected(reason) => ("This request was rejected", rejected(reason).into()),
             Standing::Withdrawn => (
@@ -112,10 +112,9 @@ pub(crate) fn ways(standing: Standing) -> Vec<Way> {
     };
     match standing {
         Standing::Checking { .. } => vec![way("/help/times", "How long it takes")],
-        Standing::InForce { .. } | Standing::MovedAway { all: false } => vec![way(
-            "/help/after-provisioning",
-            "The commands for your own servers",
-        )],
+        Standing::InForce { .. } | Standing::MovedAway { all: false } => {
+            vec![way("#next-steps", "The commands for your own servers")]
+        }
         Standing::Rejected(reason) => vec![way(
             &format!("/help/reasons/{}", reason.as_str()),
             "What this means and what to do",

@@ -4,6 +4,7 @@ WITH latest AS (
     WHERE id = ANY (ARRAY(SELECT id FROM pic_requests_of($1) ORDER BY id DESC LIMIT 200)) ORDER BY id DESC
 )
 SELECT s.programme AS "programme: Programme", s.number AS "number: AgreementNumber", pic_now() AS "now!",
+       s.watch_hash AS "watch_hash: Vec<u8>",
        (SELECT deployment FROM latest WHERE deployment IS NOT NULL ORDER BY id DESC LIMIT 1) AS "deployment: Deployment",
        ARRAY(SELECT x.access_edge::text FROM route x WHERE x.service_id = s.id ORDER BY x.sip_domain) AS "edges!: Vec<AccessEdge>",
        ARRAY(SELECT x.sip_domain::text FROM route x WHERE x.service_id = s.id ORDER BY x.sip_domain) AS "domains!: Vec<SipDomain>",

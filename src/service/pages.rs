@@ -3,8 +3,10 @@
 mod correct;
 mod edit;
 mod end;
+mod news;
 mod review;
 pub mod view;
+mod watch;
 
 use axum::{
     extract::{Query, State},
@@ -18,6 +20,7 @@ use self::view::{HubPage, Line, SignInPage};
 pub(crate) use self::{
     edit::{edit, send_edit},
     end::{cancel, conflict, key, send_cancel, send_key},
+    watch::{send_watch, watch, watch_calendar, watch_feed},
 };
 use super::store::{self, Listed, Service};
 use crate::{
@@ -183,8 +186,13 @@ pub(crate) async fn sign_out(
     if let Some(signed_in) = signed_in {
         sessions::end(&pool, &signed_in.token).await?;
     }
-    // The cookie of a new key is removed too: the next person at this browser may be another.
-    let cookies = [session::COOKIE.remove(&site, None), end::key_removal(&site)];
+    // The cookies of a new key and of a new address are removed too: the next person at this browser
+    // may be another.
+    let cookies = [
+        session::COOKIE.remove(&site, None),
+        end::key_removal(&site),
+        watch::removal(&site),
+    ];
     Ok((
         AppendHeaders(cookies.map(|cookie| (header::SET_COOKIE, cookie.to_string()))),
         Redirect::to("/service"),
@@ -225,6 +233,7 @@ fn hub(site: &Site, service: &Service) -> Result<Response, Error> {
                 .map(|r| r.reference.to_string())
                 .unwrap_or_default(),
             requests: service.requests.iter().map(told).collect(),
+            is_watched: service.watch_hash.is_some(),
         },
     )
 }

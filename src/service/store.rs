@@ -1,5 +1,7 @@
 //! Reads a service, and replaces its management key.
 
+pub mod watch;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
@@ -43,6 +45,8 @@ pub struct Service {
     pub risks: Vec<Finding>,
     /// Where the users are homed, according to the last request.
     pub deployment: Option<Deployment>,
+    /// SHA-256 of the secret of its feed and calendar; `None`: there are none.
+    pub watch_hash: Option<Vec<u8>>,
     /// The database's time when this was read.
     pub now: DateTime<Utc>,
 }
@@ -90,12 +94,13 @@ pub async fn look_up(pool: &PgPool, id: ServiceId) -> Result<Service, db::Error>
         lost: row.lost,
         risks: row.risks.0,
         deployment: row.deployment,
+        watch_hash: row.watch_hash,
         now: row.now,
     })
 }
 
 /// Gives the pending request `reference` of `service` other routes, in place, and has it checked from
-/// the beginning; `false`: it has ended.
+/// the beginning; `false`: it has ended. `number`: the service's, which its first request corrects.
 ///
 /// # Errors
 ///
@@ -104,6 +109,7 @@ pub async fn correct(
     pool: &PgPool,
     service: ServiceId,
     reference: Reference,
+    number: Option<&AgreementNumber>,
     deployment: Deployment,
     routes: &[EdgeRoutes],
 ) -> Result<bool, db::Error> {
@@ -116,9 +122,10 @@ pub async fn correct(
         }
     }
     let done = sqlx::query_scalar!(
-        r#"SELECT pic_correct($1, $2, $3, $4::text[], $5::smallint[], $6::text[]) AS "done!""#,
+        r#"SELECT pic_correct($1, $2, $3, $4, $5::text[], $6::smallint[], $7::text[]) AS "done!""#,
         service.0,
         reference as _,
+        number as _,
         deployment as _,
         &edges as _,
         &places,

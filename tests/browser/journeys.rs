@@ -96,6 +96,9 @@ async fn the_whole_way(means: Means) {
     page.press("Change SIP domains").await;
     assert_eq!(page.path().await, "/requests/new#domains-1");
     page.press("Continue").await;
+    page.press("Back").await;
+    assert_eq!(value(&page, "#edge-1").await, "sip.contoso.com");
+    page.press("Continue").await;
     page.press("Change answers").await;
     assert_eq!(value(&page, "#edge-2").await, "edge.northwind.example");
     page.press("Continue").await;

@@ -131,7 +131,7 @@ async fn a_key_is_shown_while_it_is_typed_by_keyboard_too() {
     )
     .await;
     assert_eq!(button.text().await.unwrap().lines().next(), Some("Hide"));
-    page.press("Update service").await;
+    page.press("Sign in").await;
     assert_eq!(
         page.eval_text(kind).await,
         "password",

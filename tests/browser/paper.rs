@@ -28,14 +28,16 @@ async fn printed(gallery: &Gallery, page: &Page, name: &str) -> String {
             "const style = css => getComputedStyle(document.querySelector(css));
             const shown = css => [...document.querySelectorAll(css)].filter(e => e.checkVisibility()).length;
             return { paper: style('body').backgroundColor, ink: style('h1').color, text: style('main p').color,
-                buttons: shown('button, .govuk-button, input'), menu: shown('header, footer') }",
+                buttons: shown('button, .govuk-button, input'), menu: shown('header, footer'),
+                hostless: [...document.querySelectorAll('a[href^=\"/\"]')]
+                    .filter(it => getComputedStyle(it, '::after').content.includes('(')).length }",
         )
         .await;
     let clear = "rgba(0, 0, 0, 0)";
     let black = "rgb(0, 0, 0)";
     assert_eq!(
         look,
-        json!({ "paper": clear, "ink": black, "text": black, "buttons": 0, "menu": 0 }),
+        json!({ "paper": clear, "ink": black, "text": black, "buttons": 0, "menu": 0, "hostless": 0 }),
         "{name}"
     );
     page.eval_text("return document.body.innerText").await
@@ -59,6 +61,9 @@ async fn the_receipt_carries_the_key_and_the_status_never_does() {
         receipt.contains(&format!("{}/requests/{reference}", gallery.sound.origin)),
         "{receipt}"
     );
+    for kept in ["1234567", "sip.contoso.com", "contoso.com"] {
+        assert!(receipt.contains(kept), "{kept}: {receipt}");
+    }
     let status = printed(&gallery, &page, "status-pending").await;
     assert!(
         status.contains(&reference) && status.contains("sip.contoso.com"),

@@ -310,13 +310,21 @@ async fn a_domain_is_proven_by_the_record_of_the_receipt() {
     page.press("Continue").await;
     fit(page, true, "journey-proof-answers").await;
     page.press("Submit request").await;
-    let shown = page
-        .eval(
-            "return ['#proof-value', '#proof-names'].map(css => document.querySelector(css).innerText)",
+    let text = page
+        .eval_text("return document.querySelector('[data-proof]').dataset.proof")
+        .await;
+    // Each record as it is entered, field by field, with a button to copy each.
+    let fields = page
+        .eval_text(
+            "return [...document.querySelectorAll('[data-proof] .app-record')].map(record =>
+                [...record.querySelectorAll('[data-copy-text]')].map(it => it.dataset.copyText).join(' ')).join('\\n')",
         )
         .await;
-    let (text, names) = (shown[0].as_str().unwrap(), shown[1].as_str().unwrap());
-    assert_eq!(names, "_pic-portal.contoso.com\n_pic-portal.it.contoso.com");
+    assert_eq!(
+        fields,
+        format!("_pic-portal TXT {text} 300\n_pic-portal.it TXT {text} 300")
+    );
+    let names = "_pic-portal.contoso.com\n_pic-portal.it.contoso.com";
     fit(page, true, "journey-proof-receipt").await;
     page.press("See the status").await;
     story

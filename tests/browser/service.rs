@@ -138,6 +138,18 @@ async fn new_key_and_cancel(portal: &Portal, page: &Page, scripts: bool, key: &s
     assert_ne!(new, key);
 
     page.open("/service").await;
+    page.press("Feed and calendar of this service").await;
+    fit(page, scripts, "service-watch").await;
+    page.press("Make the addresses").await;
+    fit(page, scripts, "service-watch-shown").await;
+    let feed = page.find("#watch-feed").await.text().await.unwrap();
+    let path = feed.split_once("/watch/").unwrap().1;
+    let feed = portal.app.get(&format!("/watch/{path}")).await;
+    assert!(feed.body.contains("Update active"), "{}", feed.body);
+    page.press("Withdraw the addresses").await;
+    assert!(!page.has("#watch-feed").await);
+
+    page.open("/service").await;
     page.press("Cancel the service").await;
     fit(page, scripts, "service-cancel").await;
     page.press("Cancel the service").await;

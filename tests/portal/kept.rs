@@ -294,7 +294,7 @@ async fn a_correction_is_held_to_the_rules_of_a_request_by_sql_too() {
         ),
     ] {
         let refused = sqlx::query(
-            "SELECT pic_correct(1, $1, 'split', $2::text[], $3::smallint[], $4::text[])",
+            "SELECT pic_correct(1, $1, NULL, 'split', $2::text[], $3::smallint[], $4::text[])",
         )
         .bind(&reference)
         .bind(edges)
@@ -308,7 +308,7 @@ async fn a_correction_is_held_to_the_rules_of_a_request_by_sql_too() {
             "{edges} {domains}: {refused}"
         );
     }
-    let other = "SELECT count(*) FROM (SELECT 1 WHERE pic_correct(2, (SELECT reference FROM request), 'split', '{sip.contoso.com}', '{1}', '{a.example}')) n";
+    let other = "SELECT count(*) FROM (SELECT 1 WHERE pic_correct(2, (SELECT reference FROM request), '7', 'split', '{sip.contoso.com}', '{1}', '{a.example}')) n";
     assert_eq!(portal.number(other).await, 0, "of another service");
     assert_eq!(timeline(&portal, &reference).await, ["submitted"]);
 }
@@ -427,4 +427,69 @@ async fn a_split_domain_that_waits_says_what_to_leave_off() {
     portal.work().await;
     let page = portal.get(&format!("/requests/{reference}")).await;
     assert!(!page.body.contains("Leave external communications off"));
+}
+
+#[tokio::test]
+async fn the_agreement_number_of_the_first_request_can_be_corrected() {
+    let portal = TestApp::new().await;
+    let (reference, key) = portal.submit(&[(EDGE, "contoso.com")]).await;
+    let cookie = sign_in(&portal, &key).await;
+    let form = portal.get_with("/service/edit", &cookie).await;
+    assert_eq!(value(&form, "corrected_number").as_deref(), Some("1234567"));
+    let id = submission_id();
+    let with = |number, action| {
+        let more = [
+            ("corrects", reference.as_str()),
+            ("corrected_number", number),
+            ("action", action),
+        ];
+        edit(&id, &[(EDGE, "contoso.com")], &more)
+    };
+    let send =
+        async |fields: Vec<(&str, &str)>| portal.post_with("/service/edit", &fields, &cookie).await;
+    let same = send(with("1234567", "review")).await;
+    assert_eq!(same.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(same.body.contains("Nothing would change"));
+    let wrong = send(with("a name", "submit")).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(wrong.blames("number"), "{}", wrong.body);
+    let review = send(with("7654321", "review")).await;
+    assert!(
+        review.body.contains("in place of 1234567"),
+        "{}",
+        review.body
+    );
+    let carried = review.hidden();
+    assert!(carried.contains(&("corrected_number".into(), "7654321".into())));
+    for _ in 0..2 {
+        let sent = send(with("7654321", "submit")).await;
+        let page = format!("/requests/{reference}");
+        assert_eq!(sent.header("location"), page, "a retry too");
+    }
+    assert_eq!(
+        timeline(&portal, &reference).await,
+        ["submitted", "corrected"]
+    );
+    let open = async |number| {
+        let fields = [("number", number), ("management_key", key.as_str())];
+        portal.post("/service", &fields).await.status
+    };
+    assert_eq!(open("7654321").await, StatusCode::SEE_OTHER);
+    assert_eq!(open("1234567").await, StatusCode::UNPROCESSABLE_ENTITY);
+    // Once it is in force, the number is that of the service.
+    portal.work().await;
+    let update = [(EDGE, "contoso.com new.contoso.com")];
+    let update = send(edit(&id, &update, &[("action", "submit")]))
+        .await
+        .reference();
+    let form = portal.get_with("/service/edit", &cookie).await;
+    assert_eq!(value(&form, "corrected_number"), None);
+    let more = [
+        ("corrects", update.as_str()),
+        ("corrected_number", "1111111"),
+        ("action", "submit"),
+    ];
+    let sent = send(edit(&id, &[(EDGE, "contoso.com it.contoso.com")], &more)).await;
+    assert_eq!(sent.status, StatusCode::SEE_OTHER);
+    assert_eq!(open("7654321").await, StatusCode::SEE_OTHER);
 }

@@ -1,7 +1,7 @@
 //! Checks that all who wait for a request learn of its changes at once, in whatever process they
 //! happen.
 
-mod files;
+pub(crate) mod files;
 mod many;
 mod stream;
 

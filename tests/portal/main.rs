@@ -48,4 +48,5 @@ mod swaps;
 mod test_databases;
 mod tries;
 mod typed;
+mod watch;
 mod words;

@@ -22,6 +22,9 @@ enum Rule {
     /// The reference in the address gives access, and there is nothing without it. A session only
     /// adds something to requests of its own service.
     Reference,
+    /// The secret in the address gives access, and there is nothing without it. A session means nothing
+    /// there.
+    Secret,
     /// Only signed-in clients get anything, about their own service; others are redirected to the
     /// sign-in page.
     Session,
@@ -35,7 +38,7 @@ enum Rule {
     Staff,
 }
 
-use Rule::{HttpServer, Open, Reference, Session, SignInAgain, SignOut, Staff};
+use Rule::{HttpServer, Open, Reference, Secret, Session, SignInAgain, SignOut, Staff};
 
 /// Every route with its rule, in the order in which they are tried.
 const RULES: &[(&str, &str, Rule)] = &[
@@ -69,6 +72,10 @@ const RULES: &[(&str, &str, Rule)] = &[
     ("POST", "/service/cancel", Session),
     ("GET", "/service/key", Session),
     ("POST", "/service/key", Session),
+    ("GET", "/watch/{secret}/feed.atom", Secret),
+    ("GET", "/watch/{secret}/calendar.ics", Secret),
+    ("GET", "/service/watch", Session),
+    ("POST", "/service/watch", Session),
     ("POST", "/service/sign-out", SignOut),
     ("GET", "/privacy", Open),
     ("GET", "/staff", Staff),
@@ -141,6 +148,8 @@ struct Portal {
     locked_out: Vec<Who>,
     own: String,
     other: String,
+    /// The secret of the feed and calendar of the service in question.
+    secret: String,
 }
 
 const MINE: &[(&str, &str)] = &[("sip.contoso.com", "contoso.com kept.contoso.com")];
@@ -192,6 +201,10 @@ impl Portal {
             .post_with("/service/edit", &fields("/service/edit", &id), &own)
             .await
             .reference();
+        let watch = fields("/service/watch", &id);
+        let made = app.post_with("/service/watch", &watch, &own).await.cookie();
+        let (_, secret) = made.split_once('=').unwrap();
+        let secret = secret.to_owned();
         let invented = format!("pic_session={}", pic_portal::base32::encode(&[7; 20]));
         let locked_out = [
             ("nobody", String::new()),
@@ -208,6 +221,7 @@ impl Portal {
             locked_out: locked_out.map(|(name, cookie)| Who { name, cookie }).into(),
             own,
             other,
+            secret,
         }
     }
 
@@ -217,6 +231,7 @@ impl Portal {
         let file = file.trim_start_matches("/static/");
         let address = path
             .replace("{reference}", reference)
+            .replace("{secret}", &self.secret)
             .replace("{name}", file)
             .replace("{topic}", "times")
             .replace("{service}", "1")
@@ -286,6 +301,7 @@ fn fields<'a>(path: &str, id: &'a str) -> Vec<(&'a str, &'a str)> {
             ("action", "submit"),
         ],
         "/service/cancel" => vec![("confirm", "on")],
+        "/service/watch" => vec![("action", "make")],
         _ => Vec::new(),
     }
 }
@@ -341,6 +357,12 @@ async fn what_is_not_yours_looks_like_what_is_not_there() {
                     let nobody = portal.ask(method, path, UNKNOWN, "").await;
                     assert_eq!(told(&unknown), told(&nobody), "{what}");
                 }
+                Secret => {
+                    assert_eq!(answer.status, StatusCode::OK, "{what}");
+                    let unknown = path.replace("{secret}", &pic_portal::base32::encode(&[7; 20]));
+                    let unknown = portal.ask(method, &unknown, "", &who.cookie).await;
+                    assert_eq!(unknown.status, StatusCode::NOT_FOUND, "{what}");
+                }
                 Open | HttpServer | SignOut | Staff => {
                     for secret in secrets {
                         assert!(!answer.body.contains(secret), "{what}: {secret}");
@@ -369,7 +391,7 @@ async fn what_is_not_yours_looks_like_what_is_not_there() {
             .await;
         assert_eq!(mine().await, before, "{what}");
         match rule {
-            Open | SignOut | Staff => assert_eq!(told(&answer), told(&nobody), "{what}"),
+            Open | Secret | SignOut | Staff => assert_eq!(told(&answer), told(&nobody), "{what}"),
             Reference => {
                 assert_eq!(told(&answer), told(&nobody), "{what}");
                 let unknown = portal.ask(method, path, UNKNOWN, &portal.other).await;
@@ -395,7 +417,9 @@ async fn what_is_yours_is_there() {
         let answer = portal.ask(method, path, &portal.pending, &portal.own).await;
         let what = format!("{method} {path}: {}", answer.body);
         match (rule, method, path) {
-            (Open | SignOut | Staff, ..) => assert_eq!(told(&answer), told(&nobody), "{what}"),
+            (Open | Secret | SignOut | Staff, ..) => {
+                assert_eq!(told(&answer), told(&nobody), "{what}")
+            }
             // Everyone who may see a request may ask for another check.
             (Reference, "POST", "/requests/{reference}/check-again") => {
                 let page = format!("/requests/{}?again=", portal.pending);
@@ -408,6 +432,9 @@ async fn what_is_yours_is_there() {
                 assert_eq!(answer.header("location"), page, "{what}");
             }
             (Reference, ..) => assert!(answer.body.contains(&portal.pending), "{what}"),
+            (Session, "POST", "/service/watch") => {
+                assert_eq!(answer.header("location"), "/service/watch", "{what}");
+            }
             (Session, "POST", "/service/key") => {
                 assert_eq!(answer.header("location"), "/service/key", "{what}");
             }

@@ -35,6 +35,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ),
     ("secret.value", "32 random bytes that the database makes"),
     ("service.key_hash", "SHA-256"),
+    ("service.watch_hash", "SHA-256"),
     ("session.token_hash", "SHA-256"),
     ("staff_session.token_hash", "SHA-256"),
     ("staff_set_up.token_hash", "SHA-256"),

@@ -351,7 +351,8 @@ async fn whoever_signs_out_takes_the_new_key_along() {
         .iter()
         .map(|value| value.to_str().unwrap())
         .collect();
-    assert_eq!(set.len(), 2, "{set:?}");
+    assert_eq!(set.len(), 3, "{set:?}");
     assert!(set.iter().all(|cookie| cookie.contains("Max-Age=0")));
     assert!(set[1].starts_with("pic_receipt=;") && set[1].contains("Path=/service/key"));
+    assert!(set[2].starts_with("pic_receipt=;") && set[2].contains("Path=/service/watch"));
 }

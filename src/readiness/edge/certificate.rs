@@ -1,6 +1,6 @@
 //! Judges a certificate, and how it was shown, for an Access Edge and the domains that are routed to it.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
 use super::super::{
     Code, Finding, Severity,
@@ -65,6 +65,7 @@ fn fine(edge: &AccessEdge, shown: &Shown, own: &Leaf) -> Finding {
         shown.version.as_str().to_owned(),
         "leads to a trusted root".to_owned(),
         until(own.not_after),
+        from(own.not_before),
     ];
     let unseen = (shown.proof == Proof::Unseen).then(|| {
         "it broke off before it proved that it holds the key, as servers do that want a certificate in \
@@ -212,14 +213,13 @@ fn soon(own: &Leaf) -> TimeDelta {
 }
 
 fn dates(edge: &AccessEdge, own: &Leaf, now: DateTime<Utc>) -> Option<Finding> {
-    let from = format!("valid from {}", minute(own.not_before));
     // The last second belongs to it, up to the next one (RFC 5280, 4.1.2.5).
     let (code, expected, found) = if own.not_after.timestamp() < now.timestamp() {
         let expected = "a certificate that has not expired";
         (Code::CertificateExpired, expected, until(own.not_after))
     } else if own.not_before > now {
         let expected = "a certificate that is valid already";
-        (Code::CertificateNotYetValid, expected, from)
+        (Code::CertificateNotYetValid, expected, from(own.not_before))
     } else if own.not_after - now < soon(own) {
         let expected = "valid for more than the last third of its time, or for 30 days";
         (Code::CertificateExpiresSoon, expected, until(own.not_after))
@@ -312,10 +312,58 @@ fn names(own: &Leaf) -> impl Iterator<Item = String> {
     each.chain(odd).chain(none)
 }
 
+const UNTIL: &str = "valid until ";
+const FROM: &str = "valid from ";
+const MINUTE: &str = "%Y-%m-%d %H:%M UTC";
+
 fn until(time: DateTime<Utc>) -> String {
-    format!("valid until {}", minute(time))
+    format!("{UNTIL}{}", time.format(MINUTE))
 }
 
-fn minute(time: DateTime<Utc>) -> String {
-    time.format("%Y-%m-%d %H:%M UTC").to_string()
+fn from(time: DateTime<Utc>) -> String {
+    format!("{FROM}{}", time.format(MINUTE))
+}
+
+/// From when and until when a certificate is valid that is fine, to the minute; where a pool has
+/// several, the shortest time that is in all of theirs. `None`: the finding is about something else.
+#[must_use]
+pub fn validity(finding: &Finding) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+    let times = |what: &'static str| {
+        finding.found.iter().filter_map(move |line| {
+            // Before it stands the address of a pool's member.
+            let line = line.as_str().rsplit(": ").next()?;
+            let time = NaiveDateTime::parse_from_str(line.strip_prefix(what)?, MINUTE);
+            Some(time.ok()?.and_utc())
+        })
+    };
+    let is_fine = finding.code == Code::Certificate;
+    is_fine.then_some((times(FROM).max()?, times(UNTIL).min()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::Fqdn;
+
+    #[test]
+    fn the_time_of_a_certificate_is_read_as_it_is_told_and_of_a_pool_the_shortest() {
+        let time = |text| DateTime::parse_from_rfc3339(text).unwrap().to_utc();
+        let edge = Fqdn::parse("sip.contoso.com").unwrap();
+        let of = |code, found: &[String]| validity(&Finding::new(code, &edge, "", found));
+        let (begin, end) = (time("2026-05-01T10:30:00Z"), time("2027-05-01T10:30:00Z"));
+        let one = [until(end), from(begin), "for sip.contoso.com".to_owned()];
+        assert_eq!(of(Code::Certificate, &one), Some((begin, end)));
+        assert_eq!(of(Code::CertificateExpiresSoon, &one), None);
+        let earlier = time("2027-04-01T10:30:00Z");
+        let pool = [
+            format!("192.0.2.1: {}", until(end)),
+            format!("2001:db8::1: {}", until(earlier)),
+            from(begin),
+        ];
+        assert_eq!(of(Code::Certificate, &pool), Some((begin, earlier)));
+        assert_eq!(
+            of(Code::Certificate, &["valid until noon".to_owned()]),
+            None
+        );
+    }
 }

@@ -128,7 +128,7 @@ impl Teller<'_> {
                 line(
                     ORDER,
                     format!(
-                        "Request-CsCertificate -New -Type AccessEdgeExternal -DomainName '{names}' -Output 'C:\\access-edge.req'"
+                        "Request-CsCertificate -New -Type AccessEdgeExternal -DomainName '{names}' -ClientEku $true -Output 'C:\\access-edge.req'"
                     ),
                 )
             }),

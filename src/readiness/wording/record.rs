@@ -46,7 +46,8 @@ impl Record {
     }
 
     /// The TXT record that names the service with this token.
-    pub(super) fn proof(domain: &Fqdn, token: &str) -> Self {
+    #[must_use]
+    pub fn proof(domain: &Fqdn, token: &str) -> Self {
         Self::of(domain, TOKEN_PREFIX, 300, Data::Txt(record_value(token)))
     }
 
@@ -177,4 +178,53 @@ pub fn zone_file(routes: &[EdgeRoutes]) -> String {
         let _ = writeln!(file, "\n; {zone}\n{}", lines.join("\n"));
     }
     file
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// The JSON between quotation marks in the command of this service.
+    fn json_of(record: &Record, service: &str) -> Value {
+        let commands = record.commands();
+        let command = commands.iter().find(|it| it.label.contains(service));
+        let command = &command.unwrap().line;
+        let json = command.split('\'').find(|part| part.starts_with('{'));
+        serde_json::from_str(json.unwrap()).unwrap()
+    }
+
+    #[test]
+    fn commands_carry_the_json_that_the_services_document() {
+        let domain = Fqdn::parse("it.contoso.com").unwrap();
+        let edge = AccessEdge::parse("sip.contoso.com").unwrap();
+        let (srv, txt) = (Record::srv(&domain, &edge), Record::proof(&domain, "TOKEN"));
+        let (srv_name, txt_name) = (
+            "_sipfederationtls._tcp.it.contoso.com",
+            "_pic-portal.it.contoso.com",
+        );
+        let srv_data =
+            json!({ "priority": 0, "weight": 0, "port": 5061, "target": "sip.contoso.com" });
+        assert_eq!(
+            json_of(&srv, "Cloudflare"),
+            json!({ "type": "SRV", "name": srv_name, "ttl": 3600, "data": srv_data })
+        );
+        let token = "\"pic-service=TOKEN\"";
+        assert_eq!(
+            json_of(&txt, "Cloudflare"),
+            json!({ "type": "TXT", "name": txt_name, "ttl": 300, "content": token })
+        );
+        for (record, name, ttl, kind, value) in [
+            (&srv, srv_name, 3600, "SRV", "0 0 5061 sip.contoso.com."),
+            (&txt, txt_name, 300, "TXT", token),
+        ] {
+            let set = json!({
+                "Name": format!("{name}."), "Type": kind, "TTL": ttl,
+                "ResourceRecords": [{ "Value": value }],
+            });
+            let change = json!({ "Action": "UPSERT", "ResourceRecordSet": set });
+            assert_eq!(json_of(record, "Route 53"), json!({ "Changes": [change] }));
+        }
+    }
 }

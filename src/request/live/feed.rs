@@ -1,4 +1,4 @@
-//! The Atom feed of a request.
+//! The Atom feed of a request, and what it shares with that of a service.
 //!
 //! It has an entry for each of the last events of the timeline (RFC 4287), in the words of the
 //! page. The ids never change, so that no feed reader shows an entry as new twice; an event that
@@ -6,42 +6,79 @@
 
 use askama::Template;
 use axum::{extract::OriginalUri, http::HeaderMap, response::Response};
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
-use super::{address, iso, last_event, stable_id};
+use super::{address, last_event, stable_id};
 use crate::{
     error::Error,
     request::{
         Kind,
         pages::{ReferencePath, Requests, earlier_events, timeline_entry},
+        reference::Reference,
         store::Event,
     },
-    web::{conditional, shell::NAME},
+    web::{conditional, shell::NAME, site::Site},
 };
 
-/// The feed of a request.
+/// A feed.
 #[derive(Template)]
 #[template(path = "request/feed.xml")]
-struct Feed {
-    id: uuid::Uuid,
-    /// The portal's name: never a person's.
-    author: &'static str,
-    reference: String,
-    /// Address of the request's page.
-    page: String,
-    updated: String,
+pub(crate) struct Feed {
+    pub(crate) id: Uuid,
+    pub(crate) title: String,
     /// How many events came before those in the feed, in words, or empty.
-    earlier: String,
+    pub(crate) earlier: String,
+    /// Its own address.
+    pub(crate) own: String,
+    /// Address of the page that it is about.
+    pub(crate) page: String,
+    pub(crate) updated: DateTime<Utc>,
     /// The entries, the newest first.
-    entries: Vec<Entry>,
+    pub(crate) entries: Vec<Entry>,
 }
 
-/// An event of the timeline as an entry.
-struct Entry {
-    id: uuid::Uuid,
-    title: String,
-    text: String,
-    published: String,
-    updated: String,
+impl Feed {
+    /// The portal's name: never a person's.
+    const AUTHOR: &'static str = NAME;
+
+    /// The feed for a client that asked like this, at `now`.
+    pub(crate) fn answer(&self, asked: &HeaderMap, now: DateTime<Utc>) -> Result<Response, Error> {
+        let body = self.render()?;
+        let kind = "application/atom+xml; charset=utf-8";
+        Ok(conditional::answer(asked, kind, self.updated, now, body))
+    }
+}
+
+/// An entry of a feed.
+pub(crate) struct Entry {
+    pub(crate) id: Uuid,
+    pub(crate) title: String,
+    pub(crate) text: String,
+    /// Address of the page to go to.
+    pub(crate) page: String,
+    pub(crate) published: DateTime<Utc>,
+    pub(crate) updated: DateTime<Utc>,
+}
+
+impl Entry {
+    /// An event of a request's timeline.
+    pub(crate) fn of(
+        event: &Event,
+        (reference, kind): (Reference, Kind),
+        site: &Site,
+        now: DateTime<Utc>,
+    ) -> Self {
+        let words = timeline_entry(event, kind, &site.provider, now);
+        Self {
+            id: stable_id(&reference.to_string(), &name(event, kind)),
+            title: words.title,
+            text: words.text,
+            page: address(site, reference),
+            published: event.at,
+            updated: event.latest(),
+        }
+    }
 }
 
 /// Names an event permanently. An event that may happen again moves to another place in the
@@ -63,34 +100,17 @@ pub(crate) async fn feed(
     headers: HeaderMap,
 ) -> Result<Response, Error> {
     let request = requests.named(&reference, &uri).await?;
-    let entry = |event: &Event| {
-        let words = timeline_entry(event, request.kind, &requests.site.provider, request.now);
-        Entry {
-            id: stable_id(&request, &name(event, request.kind)),
-            title: words.title,
-            text: words.text,
-            published: iso(event.at),
-            updated: iso(event.latest()),
-        }
-    };
-    let entries = request.events.iter().rev().map(entry).collect();
-    let updated = last_event(&request);
+    let of = (request.reference, request.kind);
+    let entry = |event: &Event| Entry::of(event, of, &requests.site, request.now);
+    let page = address(&requests.site, request.reference);
     let feed = Feed {
-        id: stable_id(&request, "0"),
-        author: NAME,
-        reference: request.reference.to_string(),
-        page: address(&requests.site, request.reference),
-        updated: iso(updated),
+        id: stable_id(&request.reference.to_string(), "0"),
+        title: format!("Request {}", request.reference),
         earlier: earlier_events(&request.events),
-        entries,
+        own: format!("{page}/feed.atom"),
+        page,
+        updated: last_event(&request),
+        entries: request.events.iter().rev().map(entry).collect(),
     };
-    let body = feed.render()?;
-    let kind = "application/atom+xml; charset=utf-8";
-    Ok(conditional::answer(
-        &headers,
-        kind,
-        updated,
-        request.now,
-        body,
-    ))
+    feed.answer(&headers, request.now)
 }

@@ -11,7 +11,7 @@ use crate::{
     readiness::{
         Code, Finding, Mode, ProofMode, Severity,
         owner::{record_name, record_value},
-        wording,
+        wording::{self, Record},
     },
     request::{
         Kind,
@@ -118,11 +118,15 @@ pub struct Records {
     pub value: String,
     /// All of the records as zone lines and commands.
     pub blocks: Vec<Block>,
+    /// All of the records.
+    pub all: Vec<Record>,
 }
 
 impl Records {
     /// The most names that are shown unfolded.
     const OPEN: usize = 10;
+    /// The most records that are shown field by field.
+    const BY_FIELD: usize = 3;
     /// Lines that are longer than this in total, in bytes, may break anywhere, not only between
     /// words.
     const LONG: usize = 1_200;
@@ -150,7 +154,16 @@ impl Records {
             names: names.join("\n"),
             value: record_value(token),
             blocks,
+            all: domains.iter().map(|it| Record::proof(it, token)).collect(),
         })
+    }
+
+    /// The records that are shown field by field, if they are few.
+    fn by_field(&self) -> &[Record] {
+        if self.count > Self::BY_FIELD {
+            return &[];
+        }
+        &self.all
     }
 
     /// Whether the names are folded.

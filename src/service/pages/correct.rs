@@ -1,6 +1,7 @@
 //! What an edit starts from: what is in force, or what the pending request asks for, which it corrects.
 
 use crate::{
+    agreement::AgreementNumber,
     db::PgPool,
     error::Error,
     names::{EdgeRoutes, SipDomain},
@@ -14,6 +15,8 @@ pub(super) struct Basis {
     pub(super) corrects: Option<Reference>,
     pub(super) routes: Vec<EdgeRoutes>,
     pub(super) deployment: Option<Deployment>,
+    /// The agreement number, where it can be corrected: while the first request is pending.
+    pub(super) number: Option<AgreementNumber>,
 }
 
 impl Basis {
@@ -23,6 +26,7 @@ impl Basis {
             corrects: None,
             routes: service.routes.clone(),
             deployment: service.deployment,
+            number: None,
         }
     }
 
@@ -37,6 +41,7 @@ impl Basis {
             corrects: Some(request.reference),
             routes: request.routes,
             deployment: request.deployment,
+            number: (request.kind == Kind::Initiate).then_some(request.number),
         }))
     }
 
@@ -67,6 +72,7 @@ impl Basis {
             form.edge = self.routes.iter().map(|of| of.edge.to_string()).collect();
             form.domains = self.routes.iter().map(|of| lines(&of.domains)).collect();
         }
+        form.number = self.number.as_ref().map_or("", |it| it.as_str()).into();
         form.deployment = self.deployment.map_or("", Deployment::as_str).into();
         form
     }

@@ -1,13 +1,16 @@
 //! The form that changes the routes of a service, or corrects what its pending request asks for.
 
+mod typed;
+
 use axum::{
     extract::State,
     http::{StatusCode, header},
     response::{IntoResponse as _, Redirect, Response},
 };
-use serde::Deserialize;
 use std::sync::Arc;
 
+pub(crate) use self::typed::EditForm;
+use self::typed::{hidden, typed};
 use super::{
     super::{
         change::{Change, changes},
@@ -29,7 +32,7 @@ use crate::{
         pages::{
             fields::{
                 self, PutOff, Resubmit, already_sent, edge_fields, field, form_problem, general,
-                hidden_edges, offers, put_off,
+                offers, put_off,
             },
             findings::preflight,
             flow::{FormFlow, Step},
@@ -47,61 +50,6 @@ use crate::{
 /// What a form is told whose session has ended.
 const SIGNED_OUT: &str =
     "You were signed out. That happens 30 minutes after the last use. What you typed is kept";
-
-/// The fields of `POST /service/edit` (`docs/design.md#contract`): those of a request without
-/// programme, number and terms.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct EditForm {
-    edge: Vec<String>,
-    domains: Vec<String>,
-    deployment: String,
-    submission_id: String,
-    confirm_edge_change: String,
-    /// The pending request that is corrected; empty for an update.
-    corrects: String,
-    action: String,
-    /// With `management_key`: signs in again, where the session has ended.
-    number: String,
-    management_key: String,
-}
-
-impl EditForm {
-    /// Makes a request's form of it, with what the service knows already, so that the same rules
-    /// apply.
-    fn into_request(self, service: Option<&Service>) -> RequestForm {
-        RequestForm {
-            programme: service.map_or("", |it| it.programme.as_str()).into(),
-            number: service.map_or("", |it| it.number.as_str()).into(),
-            edge: self.edge,
-            domains: self.domains,
-            deployment: self.deployment,
-            terms: "on".into(),
-            submission_id: self.submission_id,
-            action: self.action,
-            ..RequestForm::default()
-        }
-    }
-
-    /// Everything that was typed, as hidden fields of the form that signs in again. What was to be
-    /// sent is reviewed first. Empty where there was nothing.
-    fn kept(self) -> Vec<Hidden> {
-        if self.action.is_empty() {
-            return Vec::new();
-        }
-        let action = match self.action.as_str() {
-            "submit" => "review",
-            action => action,
-        };
-        let more = [
-            Hidden::new("action", action),
-            Hidden::new("corrects", &self.corrects),
-        ];
-        let mut kept = typed(&self.into_request(None));
-        kept.extend(more);
-        kept
-    }
-}
 
 /// `GET /service/edit`: the form with the routes in force, or with those that the pending request asks
 /// for.
@@ -193,10 +141,10 @@ async fn press(
         _ => return Err(Error::OtherFields),
     };
     let basis = Basis::of(pool, service, &form.corrects).await?;
-    let mut form = form.into_request(Some(service));
     let Some(basis) = basis else {
-        return ended(site, service, &form);
+        return ended(site, service, &form.into_request(Some(service)));
     };
+    let mut form = form.into_corrected(service, &basis);
     let (checked, sending) = match flow.step(&mut form)? {
         Step::Show(errors) => return show(site, service, &basis, &form, &errors),
         Step::Later(why) => return later(site, &basis, &form, confirmed, why),
@@ -205,7 +153,9 @@ async fn press(
     };
     let wanted = checked.wanted.routes.edges();
     let told = changes(&basis.routes, wanted);
+    let number = Some(&checked.wanted.number).filter(|_| basis.number.is_some());
     let is_same = told.is_empty()
+        && number == basis.number.as_ref()
         && (basis.corrects.is_none() || basis.deployment == Some(checked.wanted.deployment));
     // A retry of what was done already finds nothing to change, and gets the same response.
     if is_same {
@@ -252,7 +202,7 @@ async fn press(
         return submit(pool, flow, service, &basis, &form, submission, confirmed).await;
     };
     let deployment = checked.wanted.deployment;
-    if !store::correct(pool, service.id, reference, deployment, wanted).await? {
+    if !store::correct(pool, service.id, reference, number, deployment, wanted).await? {
         return ended(site, service, &form);
     }
     notifier.wake();
@@ -318,24 +268,6 @@ fn later(
     fields::later(site, again, why)
 }
 
-/// Everything that was typed, as hidden fields.
-fn hidden(basis: &Basis, form: &RequestForm) -> Vec<Hidden> {
-    let mut hidden = typed(form);
-    if basis.corrects.is_some() {
-        hidden.push(Hidden::new("corrects", basis.corrects()));
-    }
-    hidden
-}
-
-fn typed(form: &RequestForm) -> Vec<Hidden> {
-    let mut hidden: Vec<_> = hidden_edges(form).collect();
-    hidden.extend([
-        Hidden::new("deployment", &form.deployment),
-        Hidden::new("submission_id", &form.submission_id),
-    ]);
-    hidden
-}
-
 /// The form with everything that was typed, and its errors.
 fn show(
     site: &Site,
@@ -346,6 +278,8 @@ fn show(
 ) -> Result<Response, Error> {
     let mut view = view(site, service, form, errors);
     view.corrects = basis.corrects();
+    let number = || field(errors, At::Number, &form.number);
+    view.corrected_number = basis.number.is_some().then(number);
     if errors.is_empty() {
         return page(StatusCode::OK, &view);
     }
@@ -387,6 +321,8 @@ fn view<'a>(
         general: general(errors),
         pending: None,
         corrects: String::new(),
+        corrected_number: None,
+        number_label: service.programme.number_label(),
         hidden: Vec::new(),
     }
 }

@@ -198,6 +198,7 @@ async fn key_page(
             shell,
             key,
             number: service.number.to_string(),
+            is_watched: service.watch_hash.is_some(),
             problems: problem.into_iter().collect(),
         },
     )

@@ -64,16 +64,28 @@ pub(super) fn review(
         }
         _ => String::new(),
     };
+    let number = &checked.wanted.number;
+    let number = basis.number.as_ref().filter(|before| *before != number);
+    let number = number.map(|before| ChangeLine {
+        tag: "Corrected",
+        tone: Tone::Action,
+        domain: checked.wanted.number.to_string(),
+        text: format!("is the agreement number, in place of {before}"),
+    });
     let view = ReviewPage {
         shell,
         corrects: basis.corrects(),
-        changes: told.iter().map(in_words).collect(),
+        changes: number
+            .clone()
+            .into_iter()
+            .chain(told.iter().map(in_words))
+            .collect(),
         now: routes_of(&basis.routes),
         after: routes_of(checked.wanted.routes.edges()),
         warnings: checked
             .notes
             .iter()
-            .filter(|note| !matches!(note, Note::Number(_)))
+            .filter(|note| number.is_some() || !matches!(note, Note::Number(_)))
             .filter_map(warning)
             .collect(),
         split: checked.wanted.deployment == Deployment::Split,

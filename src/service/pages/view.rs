@@ -96,6 +96,8 @@ pub struct HubPage<'a> {
     pub risks_of: String,
     /// All requests, newest first.
     pub requests: Vec<Line>,
+    /// Whether it has a feed and a calendar.
+    pub is_watched: bool,
 }
 
 /// `GET /service/edit`, and again whenever the form has to be shown with what was typed.
@@ -120,6 +122,10 @@ pub struct EditPage<'a> {
     pub pending: Option<String>,
     /// The reference of the pending request that is corrected; empty for an update.
     pub corrects: String,
+    /// `corrected_number`, where the first request is corrected.
+    pub corrected_number: Option<Field>,
+    /// What the programme calls its number.
+    pub number_label: &'static str,
     /// What was typed, as hidden fields.
     pub hidden: Vec<Hidden>,
 }
@@ -135,6 +141,7 @@ impl EditPage<'_> {
         self.general
             .iter()
             .cloned()
+            .chain(self.corrected_number.iter().flat_map(Field::problems))
             .chain(of_edges)
             .chain(self.deployment.problems())
             .collect()
@@ -152,7 +159,7 @@ pub struct ChangeLine {
     pub tag: &'static str,
     /// The tone of the tag.
     pub tone: Tone,
-    /// The domain that changes.
+    /// The domain that changes, or the new agreement number.
     pub domain: String,
     /// What happens to the domain.
     pub text: String,
@@ -220,6 +227,21 @@ pub struct KeyPage<'a> {
     pub key: Option<String>,
     /// The number of the agreement.
     pub number: String,
+    /// Whether the service has a feed and a calendar.
+    pub is_watched: bool,
     /// Why no new key was made.
     pub problems: Vec<Problem>,
+}
+
+/// `GET /service/watch`: the feed and the calendar of the service.
+#[derive(Clone, Debug, Template)]
+#[template(path = "service/watch.html")]
+pub struct WatchPage<'a> {
+    /// The frame of the page.
+    pub shell: Shell<'a>,
+    /// The addresses of feed and calendar; `None` before they are made and when they are no longer
+    /// shown.
+    pub addresses: Option<(String, String)>,
+    /// Whether the service has a feed and a calendar.
+    pub is_watched: bool,
 }

@@ -116,16 +116,26 @@ where
     }
 }
 
-/// The address of the sign-in page that leads back to this page; a form that was posted is not sent
-/// again.
+/// The address of the sign-in page that leads back to this page. A form that was posted is not sent
+/// again: what leads back is the page of the request or the service that it stood on.
 fn way_in(method: &Method, uri: &Uri) -> String {
-    let wanted = uri.path_and_query().map_or("", |wanted| wanted.as_str());
+    let of_form = || {
+        let page = uri.path().rsplit_once('/').map_or("", |(page, _)| page);
+        let is_there = ["/staff/requests/", "/staff/services/"];
+        let is_there = is_there.iter().any(|it| page.starts_with(it));
+        if is_there { page } else { "" }
+    };
+    let wanted = if method.is_safe() {
+        uri.path_and_query().map_or("", |wanted| wanted.as_str())
+    } else {
+        of_form()
+    };
     match own_path(wanted) {
-        Some(wanted) if method.is_safe() => {
+        Some(wanted) => {
             let query = serde_html_form::to_string([("next", wanted)]).unwrap_or_default();
             format!("{DOOR}?{query}")
         }
-        _ => DOOR.to_owned(),
+        None => DOOR.to_owned(),
     }
 }
 
@@ -149,6 +159,28 @@ pub(super) fn own_path(next: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_form_leads_back_to_the_page_that_it_stands_on() {
+        for (posted, page) in [
+            (
+                "/staff/requests/PIC-1/refuse",
+                "%2Fstaff%2Frequests%2FPIC-1",
+            ),
+            ("/staff/services/7/cancel", "%2Fstaff%2Fservices%2F7"),
+        ] {
+            let way = way_in(&Method::POST, &Uri::from_static(posted));
+            assert_eq!(way, format!("{DOOR}?next={page}"));
+        }
+        for none in [
+            "/staff/account",
+            "/staff/requests/..%2F/x/../y",
+            "/staff/sign-out",
+        ] {
+            let way = way_in(&Method::POST, &Uri::from_static(none));
+            assert_eq!(way, DOOR, "{none}");
+        }
+    }
 
     #[test]
     fn the_way_back_is_an_own_page_or_none() {

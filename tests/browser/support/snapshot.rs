@@ -28,7 +28,7 @@ use super::{page::Page, repository};
 /// The pages whose structure is compared: each form with and without errors, each standing of a
 /// request, and one page of each other kind. By name: those of the gallery, and those that begin
 /// with `service`, of the journey through a service.
-pub(crate) const PAGES: [&str; 48] = [
+pub(crate) const PAGES: [&str; 49] = [
     "start",
     "form",
     "form-errors",
@@ -60,6 +60,7 @@ pub(crate) const PAGES: [&str; 48] = [
     "service-request-cancelled",
     "service-key",
     "service-key-shown",
+    "service-watch",
     "service-cancel",
     "service-cancel-error",
     "check",

@@ -135,13 +135,14 @@ impl Places<'_> {
             ("submission_id", &id),
             ("confirm_edge_change", "on"),
             ("corrects", ""),
+            ("corrected_number", "1234567"),
             ("number", "1234567"),
             ("management_key", ""),
             ("action", "submit"),
         ];
         let mut offered = edit.clone();
         offered.last_mut().unwrap().1 = "use-these";
-        let forms: [(&str, Fields<'_>); 10] = [
+        let forms: [(&str, Fields<'_>); 11] = [
             (&withdraw, vec![("management_key", "")]),
             (
                 "/service",
@@ -154,6 +155,7 @@ impl Places<'_> {
                 vec![("confirm", "on"), ("submission_id", &id)],
             ),
             ("/service/key", vec![("confirm", "")]),
+            ("/service/watch", vec![("action", "")]),
             ("/help/address", vec![("address", "")]),
             (
                 "/check",
@@ -256,6 +258,8 @@ impl Places<'_> {
             format!("/requests/{typed}/receipt"),
             format!("/requests/{typed}/receipt.txt"),
             format!("/requests/{reference}/{typed}"),
+            format!("/watch/{typed}/feed.atom"),
+            format!("/watch/{typed}/calendar.ics"),
             format!("/requests/{reference}?mail={typed}"),
             format!("/requests/{reference}/receipt?{typed}={typed}"),
             format!("/requests/new?contact_email={typed}"),

@@ -19,13 +19,13 @@ const TWO: &[(&str, &str)] = &[
 const ORIGIN: &str = "https://federation.example";
 
 /// A portal whose clock stands still.
-async fn portal_at(origin: &str) -> TestApp {
+pub(crate) async fn portal_at(origin: &str) -> TestApp {
     let portal = TestApp::at(origin).await;
     clock(&portal, "2025-05-05T14:01:00Z").await;
     portal
 }
 
-async fn clock(portal: &TestApp, at: &str) {
+pub(crate) async fn clock(portal: &TestApp, at: &str) {
     let sql = format!(
         "CREATE OR REPLACE FUNCTION pic_now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
          RETURN '{at}'::timestamptz"
@@ -55,7 +55,7 @@ async fn withdraw(portal: &TestApp, reference: &str, key: &str) {
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
 }
 
-async fn get(portal: &TestApp, path: &str, headers: &[(&str, &str)]) -> Answer {
+pub(crate) async fn get(portal: &TestApp, path: &str, headers: &[(&str, &str)]) -> Answer {
     let mut request = Request::get(path);
     for (name, value) in headers {
         request = request.header(*name, *value);

@@ -59,7 +59,7 @@ async fn of(release: Release, issued: Issued) -> String {
     verdict(&[edge.address()]).await
 }
 
-const UNTIL: &str = "valid until 2036-11-27 05:10 UTC";
+const UNTIL: &str = "valid until 2036-11-27 05:10 UTC; valid from 2026-11-20 05:10 UTC";
 
 fn fine(version: &str) -> String {
     format!(

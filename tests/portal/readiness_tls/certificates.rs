@@ -12,7 +12,7 @@ use crate::support::edge::{Authority, Issued, authority, server};
 pub(super) const NAMES: [&str; 2] = ["sip.contoso.com", "sip.fabrikam.com"];
 
 pub(super) const FINE: &str = "ok certificate | a certificate for sip.contoso.com that leads to a trusted \
-    root | TLS 1.3; leads to a trusted root; valid until 4096-01-01 00:00 UTC; \
+    root | TLS 1.3; leads to a trusted root; valid until 4096-01-01 00:00 UTC; valid from 1975-01-01 00:00 UTC; \
     for sip.contoso.com; for sip.fabrikam.com";
 
 const UNTRUSTED: &str = "blocking certificate-untrusted | a server's certificate, sent with all \

@@ -49,14 +49,19 @@ async fn of_many_keys_at_once_no_more_than_the_limit_are_compared() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_many_references_at_once_no_more_than_the_limit_are_denied() {
+async fn of_many_references_and_secrets_at_once_no_more_than_the_limit_are_denied() {
     let (portal, _) = portal(5).await;
     let (reference, _) = portal.submit(ONE).await;
-    let unknown = "/requests/PIC-0000-0000-0000-0000";
-    let tries = (0..60).map(|_| get(&portal, HERE, unknown));
-    let answers = join_all(tries).await;
-    let with = |status| answers.iter().filter(|it| it.status == status).count();
-    assert_eq!((with(StatusCode::NOT_FOUND), with(TOO_MANY)), (5, 55));
+    let secret = pic_portal::base32::encode(&[7; 20]);
+    for (unknown, network) in [
+        ("/requests/PIC-0000-0000-0000-0000", HERE),
+        (&format!("/watch/{secret}/feed.atom"), ELSEWHERE),
+    ] {
+        let tries = (0..60).map(|_| get(&portal, network, unknown));
+        let answers = join_all(tries).await;
+        let with = |status| answers.iter().filter(|it| it.status == status).count();
+        assert_eq!((with(StatusCode::NOT_FOUND), with(TOO_MANY)), (5, 55));
+    }
     let there = get(&portal, HERE, &format!("/requests/{reference}")).await;
     assert_eq!(
         there.status,
