@@ -141,23 +141,23 @@ mod tests {
         let log = registry().with(lines.with_filter(repeats.clone()));
         tracing::subscriber::with_default(log, || {
             for submits in 1..=5 {
-                tracing::warn!(error = "away", submits, "not stored");
+                tracing::warn!(error = %"away", submits, "not stored");
             }
             assert_eq!(paper.lines(), 1, "the first");
-            tracing::warn!(error = "full", "not stored");
+            tracing::warn!(error = %"full", "not stored");
             tracing::error!(request = 1, "no error is in it");
             tracing::error!(request = 1, "no error is in it");
-            tracing::info!(error = "away", "not grave");
-            tracing::info!(error = "away", "not grave");
+            tracing::info!(error = %"away", "not grave");
+            tracing::info!(error = %"away", "not grave");
             assert_eq!(paper.lines(), 6, "each of them");
             repeats.tell();
             assert_eq!(paper.lines(), 7, "the count");
-            tracing::warn!(error = "away", "not stored");
+            tracing::warn!(error = %"away", "not stored");
             assert_eq!(paper.lines(), 7, "it goes on");
             repeats.tell();
             assert_eq!(paper.lines(), 8, "the count again");
             repeats.tell();
-            tracing::warn!(error = "away", "not stored");
+            tracing::warn!(error = %"away", "not stored");
             assert_eq!(paper.lines(), 9, "it begins anew");
         });
         let text = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();

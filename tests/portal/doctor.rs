@@ -225,7 +225,7 @@ async fn what_the_database_tells_is_judged() {
     advance(db.pool(), Duration::from_mins(24 * 60 + 1)).await;
     let said = doctor(&on(&url)).await;
     said.says("clock", "warning", "differ by 24 hours");
-    said.says("gateways", "wrong", "gw1: SILENT");
+    said.says("gateways", "wrong", "gw1: not heard yet");
     assert_eq!(said.code, 1);
 }
 

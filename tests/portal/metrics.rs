@@ -137,7 +137,8 @@ async fn every_counter_is_there_before_anything_has_happened() {
     let samples = samples(&text);
     for (family, _) in families(&text)
         .into_iter()
-        .filter(|(_, kind)| *kind == "counter")
+        // What this process has used of a processor is never nothing.
+        .filter(|(name, kind)| *kind == "counter" && *name != "process_cpu_seconds_total")
     {
         let of_it: Vec<_> = samples
             .iter()
