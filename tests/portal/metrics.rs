@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
     io::Write as _,
     net::SocketAddr,
     process::{Command, Stdio},
@@ -395,7 +396,11 @@ async fn the_dashboard_is_about_what_there_is() {
     // As a rule each is parsed by Prometheus itself.
     let mut rules = "groups:\n  - name: dashboard\n    rules:\n".to_owned();
     for (at, expression) in expressions.iter().enumerate() {
-        rules += &format!("      - record: panel{at}\n        expr: '{expression}'\n");
+        writeln!(
+            rules,
+            "      - record: panel{at}\n        expr: '{expression}'"
+        )
+        .unwrap();
     }
     let scratch = scratch();
     let path = scratch.path().join("rules.yml");

@@ -79,22 +79,8 @@ impl Gallery {
         assert!(made.unwrap(), "the account is new");
         let fields = [("name", "anna"), ("password", PASSWORD)];
         self.agent = app.post("/staff/sign-in", &fields).await.cookie();
-        for (reference, action, fields) in [
-            (&held, "check-again", &[][..]),
-            (&held, "mark", &[("set", "taken")]),
-            (&held, "mark", &[("set", "waits-for-licensing")]),
-            (
-                &refused,
-                "refuse",
-                &[("reason", "duplicate"), ("confirm", "on")],
-            ),
-            (&withdrawn, "withdraw", &[("confirm", "on")]),
-        ] {
-            let path = format!("/staff/requests/{reference}/{action}");
-            let done = app.post_with(&path, fields, &self.agent).await;
-            let shown = format!("/staff/requests/{reference}");
-            assert!(done.header("location").starts_with(&shown), "{}", done.body);
-        }
+        self.act_on(&held, &refused, &withdrawn).await;
+        let app = &self.desk.app;
         app.work().await;
         app.run("UPDATE work SET due_at = pic_now() + interval '9 hours'")
             .await;
@@ -146,6 +132,27 @@ impl Gallery {
             ),
         ] {
             self.show_at(At::Looking, name, status, Way::Get(path.into()));
+        }
+    }
+
+    /// What an agent did to three requests.
+    async fn act_on(&self, held: &str, refused: &str, withdrawn: &str) {
+        let app = &self.desk.app;
+        for (reference, action, fields) in [
+            (held, "check-again", &[][..]),
+            (held, "mark", &[("set", "taken")]),
+            (held, "mark", &[("set", "waits-for-licensing")]),
+            (
+                refused,
+                "refuse",
+                &[("reason", "duplicate"), ("confirm", "on")],
+            ),
+            (withdrawn, "withdraw", &[("confirm", "on")]),
+        ] {
+            let path = format!("/staff/requests/{reference}/{action}");
+            let done = app.post_with(&path, fields, &self.agent).await;
+            let shown = format!("/staff/requests/{reference}");
+            assert!(done.header("location").starts_with(&shown), "{}", done.body);
         }
     }
 }

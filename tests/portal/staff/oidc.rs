@@ -179,7 +179,7 @@ async fn every_hour_the_groups_are_looked_at_again_and_after_eight_it_is_over() 
     let session = person.session.clone();
     for hour in 1..=8 {
         for _ in 0..3 {
-            portal.advance(20 * MINUTE - Duration::from_secs(1)).await;
+            portal.advance(Duration::from_secs(20 * 60 - 1)).await;
             if hour < 8 {
                 person.is_in(&portal).await;
             }

@@ -1,6 +1,8 @@
 //! Checks that nothing of a person's e-mail address, name or telephone number stays, though the
 //! provider hands them over unasked.
 
+use std::fmt::Write as _;
+
 use axum::http::StatusCode;
 use pic_portal::db::MIGRATOR;
 use serde_json::{Value, json};
@@ -56,7 +58,7 @@ async fn claims_that_were_not_asked_for_are_dropped_at_the_door() {
         for page in ["/staff/account", "/staff/audit", "/staff/requests"] {
             seen += &person.get(&portal, page).await.body;
         }
-        seen += &format!("{:?}", portal.app);
+        write!(seen, "{:?}", portal.app).unwrap();
         assert_eq!(portal.number(SESSIONS).await, 1);
         assert!(seen.contains("sso-"), "the account is there");
         assert_clean(&seen);
