@@ -10,7 +10,7 @@ use nix::sys::{
 
 use crate::meter::{Collectors, reading, total};
 
-/// The ticks of `/proc` in a second, on every Linux (proc_pid_stat(5), sysconf(3)).
+/// The ticks of `/proc` in a second, on every Linux (`proc_pid_stat(5)`, `sysconf(3)`).
 const TICKS: u64 = 100;
 
 /// The numbers of this process.
