@@ -85,7 +85,7 @@ impl World {
         for ((domain, _), shows) in TO_TYPE.iter().zip(shows) {
             self.add(domain, shows).await?;
         }
-        self.unroute(TO_TYPE[1].0);
+        self.withdraw(TO_TYPE[1].0);
         Ok(())
     }
 
@@ -100,18 +100,18 @@ impl World {
         self.names.add_zone(domain);
         self.names
             .set(&format!("sip.{domain}"), &format!("A {address}"));
-        self.route(domain);
+        self.publish(domain);
         Ok(())
     }
 
     /// Publishes the SRV record of `domain`.
-    pub fn route(&self, domain: &str) {
+    pub fn publish(&self, domain: &str) {
         self.names
             .set(&srv(domain), &format!("SRV 0 0 5061 sip.{domain}"));
     }
 
     /// Takes the SRV record of `domain` away.
-    pub fn unroute(&self, domain: &str) {
+    pub fn withdraw(&self, domain: &str) {
         self.names.clear(&srv(domain));
     }
 }

@@ -69,7 +69,7 @@ impl Demo {
         say(&text(listen, &past));
         tokio::spawn(async move {
             sleep(self.mend_after).await;
-            world.route(MENDED);
+            world.publish(MENDED);
         });
         serve::serve(config, writer_runtime).await
     }

@@ -21,6 +21,7 @@ const SHOWN: [(&str, &[&str]); 17] = [
             "Addresses and limits",
             "Words on the pages",
             "Readiness checks",
+            "How staff sign in",
             "Times",
             "Log",
         ],

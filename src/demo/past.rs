@@ -247,7 +247,7 @@ impl Teller<'_> {
             ),
         ] {
             self.world.add(domain, Shows::Right).await?;
-            self.world.unroute(domain);
+            self.world.withdraw(domain);
             self.ask(domain, how).await?;
         }
         Ok(())

@@ -37,6 +37,8 @@ const ALLOWED: &[(&str, &str)] = &[
     ("service.key_hash", "SHA-256"),
     ("service.watch_hash", "SHA-256"),
     ("session.token_hash", "SHA-256"),
+    ("staff.subject", "HMAC"),
+    ("staff_session.provider_session", "HMAC"),
     ("staff_session.token_hash", "SHA-256"),
     ("staff_set_up.token_hash", "SHA-256"),
 ];

@@ -17,7 +17,7 @@ const EDGE: &str = "sip.contoso.com";
 
 /// Makes new addresses as the browser with this session; returns the paths of feed and calendar, as
 /// its page shows them then.
-async fn made(portal: &TestApp, session: &str) -> (String, String) {
+pub(crate) async fn made(portal: &TestApp, session: &str) -> (String, String) {
     let answer = portal.post_with(PAGE, &[("action", "make")], session).await;
     assert_eq!(answer.header("location"), PAGE, "{}", answer.body);
     let cookies = format!("{session}; {}", answer.cookie());
@@ -28,7 +28,8 @@ async fn made(portal: &TestApp, session: &str) -> (String, String) {
             .split_once(&format!("id=\"watch-{file}\">"))
             .unwrap();
         let (address, _) = rest.split_once('<').unwrap();
-        address.strip_prefix(ORIGIN).unwrap().to_owned()
+        let (_, path) = address.split_once("/watch/").unwrap();
+        format!("/watch/{path}")
     };
     (address("feed"), address("calendar"))
 }

@@ -33,6 +33,8 @@ async fn table() -> (TestApp, Table, String) {
     portal.work().await;
     let fields = [("number", "1234567"), ("management_key", key.as_str())];
     let cookie = portal.post("/service", &fields).await.cookie();
+    let (feed, _) = crate::watch::made(&portal, &cookie).await;
+    let secret = feed.split('/').nth(2).unwrap();
     let staff = crate::staff::signed_in(&portal, "anna", Role::Agent).await;
     let cookie = format!("{cookie}; {staff}");
     let file = assets::url("app.css").strip_prefix("/static/").unwrap();
@@ -44,6 +46,7 @@ async fn table() -> (TestApp, Table, String) {
             .replace("{topic}", "edges-and-domains")
             .replace("{reason}", "expired")
             .replace("{service}", "1")
+            .replace("{secret}", secret)
             .replace("{code}", "domain-held");
         assert!(!path.contains('{'), "teach this test about {path}");
         (route, path)
@@ -209,8 +212,10 @@ async fn a_slash_too_many_leads_to_the_page() {
             continue;
         }
         let answer = portal.get(&format!("{path}/?q=a%20b")).await;
-        let is_page = matches!(route.kind(), Kind::Open | Kind::Page);
-        if is_page && route.methods().contains(&Method::GET) {
+        let is_page = matches!(route.kind(), Kind::Open | Kind::Page)
+            && route.methods().contains(&Method::GET);
+        // With a slash behind it, `bulk` stands where a request's reference does.
+        if is_page || path == "/staff/requests/bulk" {
             assert_eq!(answer.status, StatusCode::PERMANENT_REDIRECT, "{path}");
             assert_eq!(answer.header("location"), format!("{path}?q=a%20b"));
         } else {
