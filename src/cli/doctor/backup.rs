@@ -41,7 +41,7 @@ pub(super) fn line(config: &Config) -> Option<Line> {
         return Some(Line::warning(
             "backups",
             "none is known",
-            "make one: docs/operating.md, Back up and restore",
+            "make one: `pic-portal backup FILE`",
         ));
     };
     let age = between(backup.at, Clock::system().now());
@@ -51,7 +51,11 @@ pub(super) fn line(config: &Config) -> Option<Line> {
         backup.bytes / 1_000_000
     );
     Some(if age > OLD {
-        Line::warning("backups", says, "make one, and let it be made every day")
+        Line::warning(
+            "backups",
+            says,
+            "make one with `pic-portal backup FILE`, and let it be made every day",
+        )
     } else {
         Line::ok("backups", says)
     })

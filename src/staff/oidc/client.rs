@@ -1,8 +1,8 @@
 //! The HTTP client that asks the OpenID provider.
 //!
 //! TLS by rustls with the roots of the system, so that a company's own authority counts
-//! (`SSL_CERT_FILE` names others). It follows no redirects, reads no more than [`LONGEST`], and
-//! gives up after [`PATIENCE`].
+//! (`SSL_CERT_FILE` names others). It follows no redirects, reads no more than `LONGEST`, and
+//! gives up after `PATIENCE`.
 
 use std::time::Duration;
 

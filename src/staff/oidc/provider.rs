@@ -2,7 +2,7 @@
 //!
 //! Its discovery document and keys are kept for an hour, and fetched anew when a token is signed by
 //! a key that is not among them, at most once a minute. Where the provider gives no answer, it is
-//! not asked again for [`RETRY`]: nobody waits behind the others.
+//! not asked again for `RETRY`: nobody waits behind the others.
 
 use std::{
     sync::Arc,
