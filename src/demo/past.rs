@@ -66,7 +66,7 @@ pub struct Past {
     /// The requests worth a look.
     pub shown: Vec<Shown>,
     /// Number and management key of a service in force.
-    pub service: (&'static str, String),
+    pub service: (String, String),
     /// Names and passwords of the accounts of the support desk.
     pub accounts: Vec<(&'static str, String)>,
 }
@@ -110,10 +110,10 @@ pub async fn tell(
         minutes: 0,
         shown: Vec::new(),
     };
-    let key = teller.tell().await?;
+    let service = teller.tell().await?;
     let past = Past {
         shown: teller.shown,
-        service: ("1234567", key),
+        service,
         accounts,
     };
     Ok((teller.world, past))
@@ -135,8 +135,8 @@ const fn days(days: i64) -> i64 {
 }
 
 impl Teller<'_> {
-    /// Tells all of it, day by day, and returns the management key of the first service in force.
-    async fn tell(&mut self) -> Result<String, Error> {
+    /// Tells all of it, day by day, and returns number and management key of the first service in force.
+    async fn tell(&mut self) -> Result<(String, String), Error> {
         self.on(
             31,
             "fourthcoffee.com",
@@ -144,11 +144,12 @@ impl Teller<'_> {
             "rejected: its time was up",
         )
         .await?;
+        let number = self.number.to_string();
         let key = self.on(14, "contoso.com", Shows::Right, "in force").await?;
         self.first_week().await?;
         self.second_week().await?;
         self.today().await?;
-        Ok(key)
+        Ok((number, key))
     }
 
     async fn first_week(&mut self) -> Result<(), Error> {

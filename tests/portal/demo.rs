@@ -47,6 +47,7 @@ async fn a_demonstration_shows_every_state() {
     let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
     let mut paths = BTreeMap::new();
     let mut passwords = Vec::new();
+    let mut service = None;
     let address = loop {
         let line = lines.next_line().await.unwrap().expect("it gets ready");
         if let Some(address) = line.strip_prefix("listening on http://") {
@@ -57,6 +58,10 @@ async fn a_demonstration_shows_every_state() {
         {
             let (domain, _) = about.split_once(':').unwrap();
             paths.insert(domain.to_owned(), path.to_owned());
+        }
+        if let Some((_, told)) = line.split_once(": agreement number ") {
+            let (number, key) = told.split_once(", management key ").unwrap();
+            service = Some((number.to_owned(), key.to_owned()));
         }
         if let Some((name, password)) = line.trim().split_once(", password ") {
             passwords.push((name.to_owned(), password.to_owned()));
@@ -80,6 +85,10 @@ async fn a_demonstration_shows_every_state() {
         let answer = post(address, "/staff/sign-in", &fields).await.unwrap();
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{name}");
     }
+    let (number, key) = service.expect("number and key are printed");
+    let fields = [("number", &*number), ("management_key", &*key)];
+    let answer = post(address, "/service", &fields).await.unwrap();
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
     let id = submission_id();
     let fields = request(&id, &[("sip.alpineskihouse.com", "alpineskihouse.com")]);
     let reference = post(address, "/requests/new", &fields).await.unwrap();
