@@ -2,7 +2,10 @@
 
 use axum::http::StatusCode;
 
-use crate::support::app::{Answer, TestApp, submission_id};
+use crate::support::{
+    app::{Answer, TestApp, submission_id},
+    world::World,
+};
 
 const BEFORE: &[(&str, &str)] = &[
     ("sip.contoso.com", "contoso.com it.contoso.com"),
@@ -328,4 +331,22 @@ async fn a_wrong_number_and_a_wrong_key_get_the_same_answer() {
     assert_led_away(&out);
     assert_led_away(&portal.get_with("/service/edit", &cookie).await);
     assert_eq!(portal.number("SELECT count(*) FROM session").await, 0);
+}
+
+#[tokio::test]
+async fn who_moves_domains_to_another_edge_is_told_in_which_order() {
+    let world = World::start().await;
+    let _edge = world.ready("contoso.com").await;
+    let checks = world.enforce();
+    let portal = TestApp::with(|site| site.checks = checks).await;
+    let (_, key) = portal.submit(&[("sip.contoso.com", "contoso.com")]).await;
+    assert_eq!(portal.work().await.provisioned, 1);
+    let cookie = sign_in(&portal, &key).await;
+    let after = [("edge.contoso.com", "contoso.com")];
+    let id = submission_id();
+    let fields = edit(&id, &after, &[("action", "review")]);
+    let review = portal.post_with("/service/edit", &fields, &cookie).await;
+    let order = "get the new server and its certificate ready, send the changes, publish the new SRV \
+                 record, then remove the old one";
+    assert!(review.body.contains(order), "{}", review.body);
 }
