@@ -3,8 +3,8 @@
 //!
 //! The server that took writes last is tried first. As soon as it fails, or after [`HEAD_START`] without
 //! an answer, all others are tried at the same time, each within [`EACH`] ([`SILENT`] if it did not
-//! answer last time), and the first that takes writes is used. So neither a server that is gone nor one that is silent delays the others, and a
-//! standby is used as soon as it is promoted.
+//! answer last time), and the first that takes writes is used. So neither a server that is gone nor one
+//! that is silent delays the others, and a standby is used as soon as it is promoted.
 
 use std::{
     fmt, io,

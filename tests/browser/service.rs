@@ -4,24 +4,14 @@ use crate::{
     portal_support::eventually,
     support::{
         browser::Browser,
-        page::{Page, Scheme},
+        page::{Page, WINDOWS},
         portal::Portal,
     },
 };
 
 /// Checks that the open page is accessible and fits into the window.
 pub(crate) async fn fit(page: &Page, scripts: bool, name: &str) {
-    for (width, scheme) in [(320, Scheme::Dark), (1280, Scheme::Light)] {
-        page.window(width, 1).await;
-        page.scheme(scheme).await;
-        page.picture(&format!("{name}-{}-{width}", scheme.name()))
-            .await;
-        page.assert_no_sideways_scrolling(name).await;
-        // Without scripts there are no timers, which axe needs.
-        if scripts {
-            assert_eq!(page.axe().await, Vec::<String>::new(), "{name}");
-        }
-    }
+    page.assert_fits(&WINDOWS, scripts, name).await;
     if scripts {
         page.assert_snapshots(name).await;
     }

@@ -8,23 +8,10 @@ use crate::{
     portal_support::oidc::{self, Provider},
     support::{
         browser::Browser,
-        page::{Page, Scheme},
+        page::{Page, WINDOWS},
         portal::Portal,
     },
 };
-
-/// Checks that the open page is accessible and fits into the window.
-async fn fit(page: &Page, name: &str) {
-    for (width, scheme) in [(320, Scheme::Dark), (1280, Scheme::Light)] {
-        page.window(width, 1).await;
-        page.scheme(scheme).await;
-        page.picture(&format!("{name}-{}-{width}", scheme.name()))
-            .await;
-        page.assert_no_sideways_scrolling(name).await;
-        page.assert_well_formed(name).await;
-        assert_eq!(page.axe().await, Vec::<String>::new(), "{name}");
-    }
-}
 
 async fn arrives(page: &Page, path: &str) {
     let there =
@@ -53,12 +40,17 @@ async fn the_provider_is_asked_at_the_door_after_an_hour_and_before_a_refusal() 
     page.open(&wanted).await;
     assert_eq!(page.h1().await, "Support desk");
     assert!(!page.has("#password").await);
-    fit(&page, "staff-sign-in-provider-alone").await;
+    page.assert_fits(&WINDOWS, true, "staff-sign-in-provider-alone")
+        .await;
+    page.assert_well_formed("staff-sign-in-provider-alone")
+        .await;
     page.press("Sign in with your organisation’s account").await;
     arrives(&page, &wanted).await;
 
     page.open("/staff/account").await;
-    fit(&page, "staff-account-provider").await;
+    page.assert_fits(&WINDOWS, true, "staff-account-provider")
+        .await;
+    page.assert_well_formed("staff-account-provider").await;
 
     // What cannot be undone: the provider is asked, and the page is there again.
     page.open(&wanted).await;
@@ -67,7 +59,8 @@ async fn the_provider_is_asked_at_the_door_after_an_hour_and_before_a_refusal() 
     page.click("label[for=confirm]").await;
     page.press("Refuse request").await;
     assert_eq!(page.h1().await, "Sign in once more to do this");
-    fit(&page, "staff-step-up").await;
+    page.assert_fits(&WINDOWS, true, "staff-step-up").await;
+    page.assert_well_formed("staff-step-up").await;
     page.press("Sign in once more").await;
     arrives(&page, &wanted).await;
 

@@ -6,25 +6,10 @@ use crate::{
     portal_support::eventually,
     support::{
         browser::Browser,
-        page::{Page, Scheme},
+        page::{Page, WINDOWS},
         portal::Portal,
     },
 };
-
-/// Checks that the open page is accessible and fits into the window.
-async fn fit(page: &Page, scripts: bool, name: &str) {
-    for (width, scheme) in [(320, Scheme::Dark), (1280, Scheme::Light)] {
-        page.window(width, 1).await;
-        page.scheme(scheme).await;
-        page.picture(&format!("{name}-{}-{width}", scheme.name()))
-            .await;
-        page.assert_no_sideways_scrolling(name).await;
-        // Without scripts there are no timers, which axe needs.
-        if scripts {
-            assert_eq!(page.axe().await, Vec::<String>::new(), "{name}");
-        }
-    }
-}
 
 async fn words(page: &Page) -> String {
     page.find("main").await.text().await.unwrap()
@@ -51,25 +36,27 @@ async fn the_whole_way(scripts: bool) {
 
     page.open(&format!("/staff/set-up?token={}", link.reveal()))
         .await;
-    fit(&page, scripts, "staff-set-up").await;
+    page.assert_fits(&WINDOWS, scripts, "staff-set-up").await;
     page.fill("#name", "anna@contoso.com").await;
     page.fill("#password", PASSWORD).await;
     page.press("Make the account").await;
     assert_eq!(page.status().await, 422);
-    fit(&page, scripts, "staff-set-up-error").await;
+    page.assert_fits(&WINDOWS, scripts, "staff-set-up-error")
+        .await;
     page.fill("#name", "anna").await;
     page.fill("#password", PASSWORD).await;
     page.press("Make the account").await;
     assert_eq!(page.h1().await, "Requests");
-    fit(&page, scripts, "staff-queue").await;
+    page.assert_fits(&WINDOWS, scripts, "staff-queue").await;
     page.press("Sign out").await;
     assert_eq!(page.h1().await, "Support desk");
-    fit(&page, scripts, "staff-sign-in").await;
+    page.assert_fits(&WINDOWS, scripts, "staff-sign-in").await;
     page.fill("#name", "anna").await;
     page.fill("#password", "wrong").await;
     page.press("Sign in").await;
     assert_eq!(page.status().await, 422);
-    fit(&page, scripts, "staff-sign-in-error").await;
+    page.assert_fits(&WINDOWS, scripts, "staff-sign-in-error")
+        .await;
     page.fill("#password", PASSWORD).await;
     page.press("Sign in").await;
 
@@ -80,29 +67,30 @@ async fn the_whole_way(scripts: bool) {
         told.contains("Taken for the domain or Access Edge fabrikam.com"),
         "{told}"
     );
-    fit(&page, scripts, "staff-search").await;
+    page.assert_fits(&WINDOWS, scripts, "staff-search").await;
     page.leave(async || page.click("tbody th a").await).await;
     let told = words(&page).await;
     for expected in ["The administrator has to act", "service 1", "Failed checks"] {
         assert!(told.contains(expected), "{expected} is not among {told}");
     }
-    fit(&page, scripts, "staff-request").await;
+    page.assert_fits(&WINDOWS, scripts, "staff-request").await;
     page.press("Check again").await;
     assert!(words(&page).await.contains("Another check was asked for"));
     page.press("The service").await;
     page.open("/staff/services/1").await;
-    fit(&page, scripts, "staff-service").await;
+    page.assert_fits(&WINDOWS, scripts, "staff-service").await;
 
     page.open(&format!("/staff/requests/{held}")).await;
     page.click("details:has([action$=refuse]) summary").await;
     page.click("label[for=duplicate]").await;
     page.press("Refuse request").await;
     assert_eq!(page.status().await, 422);
-    fit(&page, scripts, "staff-refuse-error").await;
+    page.assert_fits(&WINDOWS, scripts, "staff-refuse-error")
+        .await;
     page.click("label[for=confirm]").await;
     page.press("Refuse request").await;
     assert!(words(&page).await.contains("Nobody has to act"));
-    fit(&page, scripts, "staff-refused").await;
+    page.assert_fits(&WINDOWS, scripts, "staff-refused").await;
     app.worker().show_once().await.unwrap();
     page.open("/staff").await;
     assert!(words(&page).await.contains("At work"));
@@ -112,14 +100,15 @@ async fn the_whole_way(scripts: bool) {
             .contains("1 provisioned in 14 days; 1 on the busiest.")
     );
     page.click("details:has(time) summary").await;
-    fit(&page, scripts, "staff-overview").await;
+    page.assert_fits(&WINDOWS, scripts, "staff-overview").await;
     page.open("/staff/audit").await;
     assert!(words(&page).await.contains("Refused"));
-    fit(&page, scripts, "staff-audit").await;
+    page.assert_fits(&WINDOWS, scripts, "staff-audit").await;
     page.open("/staff/account").await;
-    fit(&page, scripts, "staff-account").await;
+    page.assert_fits(&WINDOWS, scripts, "staff-account").await;
     page.open("/staff/requests?state=withdrawn").await;
-    fit(&page, scripts, "staff-queue-empty").await;
+    page.assert_fits(&WINDOWS, scripts, "staff-queue-empty")
+        .await;
     page.open(&format!("/requests/{held}")).await;
     assert!(
         words(&page)

@@ -51,6 +51,9 @@ impl Scheme {
     }
 }
 
+/// A telephone in the dark, and a desk in the light.
+pub(crate) const WINDOWS: [(u32, Scheme); 2] = [(320, Scheme::Dark), (1280, Scheme::Light)];
+
 impl Page {
     pub(crate) fn new(browser: &Browser, origin: &str) -> Self {
         Self {
@@ -243,6 +246,22 @@ impl Page {
             .await
             .as_u64()
             .unwrap()
+    }
+
+    /// Takes pictures of the open page in windows of these widths and colours, and checks that it fits
+    /// into each and is accessible.
+    pub(crate) async fn assert_fits(&self, windows: &[(u32, Scheme)], scripts: bool, name: &str) {
+        for (width, scheme) in windows {
+            self.window(*width, 1).await;
+            self.scheme(*scheme).await;
+            self.picture(&format!("{name}-{}-{width}", scheme.name()))
+                .await;
+            self.assert_no_sideways_scrolling(name).await;
+            // Without scripts there are no timers, which axe needs.
+            if scripts {
+                assert_eq!(self.axe().await, Vec::<String>::new(), "{name}");
+            }
+        }
     }
 
     /// Checks that nothing is wider than the window.

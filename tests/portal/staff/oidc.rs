@@ -317,6 +317,25 @@ async fn to_refuse_one_has_to_prove_again_who_one_is() {
     let mut person = signed_in(&portal, &provider).await;
     let answer = portal.post_with(&refuse, &fields, &person.cookies()).await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    // Many at once are no way around it, not even to see what would be done.
+    for (action, wanted) in [
+        ("refuse", StatusCode::FORBIDDEN),
+        ("withdraw", StatusCode::FORBIDDEN),
+        ("cancel", StatusCode::FORBIDDEN),
+        ("take", StatusCode::OK),
+    ] {
+        let many = [
+            ("request", &*reference),
+            ("action", action),
+            ("reason", "policy"),
+            ("confirm", "on"),
+            ("go", "on"),
+        ];
+        let path = "/staff/requests/bulk";
+        let answer = portal.post_with(path, &many, &person.cookies()).await;
+        assert_eq!(answer.status, wanted, "{action}: {}", answer.body);
+    }
+    assert_eq!(portal.state(&reference).await, "pending");
     let links = answer.elements().into_iter();
     let mut links = links.filter_map(|it| it.get("href").map(str::to_owned));
     let way = links.find(|href| href.starts_with(DOOR)).expect("a button");
