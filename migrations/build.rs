@@ -1,4 +1,4 @@
-//! Builds the portal anew when a migration is added, and tells it by `PIC_BUILD` which build it is:
+//! Builds the portal anew when a migration is added, and tells it by `PORTAL_BUILD` which build it is:
 //! the same for the same sources, so that what browsers have of one process is known to another.
 
 use std::{
@@ -33,7 +33,8 @@ fn main() {
         let contents = fs::read(&file).expect("a source can be read");
         (file, contents).hash(&mut build);
     }
-    println!("cargo::rustc-env=PIC_BUILD={:016x}", build.finish());
+    // Cargo hands it on to what it runs: a name with `PIC_` would be warned of as an unknown setting.
+    println!("cargo::rustc-env=PORTAL_BUILD={:016x}", build.finish());
 }
 
 /// The files at and below `path`.

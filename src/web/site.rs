@@ -65,7 +65,7 @@ impl Site {
             ..
         } = self;
         let (mode, proof) = (checks.mode(), checks.proof());
-        let build = env!("PIC_BUILD");
+        let build = env!("PORTAL_BUILD");
         let shown = format!(
             "{build} {public_url:?} {provider:?} {support:?} {notice:?} {clocks:?} {mode:?} {proof:?} {about:?}"
         );
