@@ -186,17 +186,19 @@ BEGIN
     END IF;
     -- Two that append to one timeline go one after the other.
     PERFORM FROM request WHERE id = ANY (ids) ORDER BY id FOR NO KEY UPDATE;
-    IF what NOT IN ('provisioned', 'rejected', 'withdrawn', 'superseded') THEN
+    IF what NOT IN ('rejected', 'withdrawn', 'superseded') THEN
         WITH before AS MATERIALIZED (
-            SELECT i.id, l.seq, (SELECT max(e.seq) FROM event e WHERE e.request_id = i.id) AS last
-            FROM unnest(ids) AS i (id)
+            SELECT r.id, l.seq,
+                   greatest((SELECT max(e.seq) FROM event e WHERE e.request_id = r.id), r.provisioned_seq) AS last
+            FROM request r
             CROSS JOIN LATERAL (
                 SELECT n.seq
-                FROM (SELECT e.* FROM event e WHERE e.request_id = i.id ORDER BY e.seq DESC LIMIT 100) n
+                FROM (SELECT e.* FROM event e WHERE e.request_id = r.id ORDER BY e.seq DESC LIMIT 100) n
                 WHERE n.code = what AND n.actor = by_actor AND n.at > happened_at - interval '24 hours'
                   AND n.subject IS NOT DISTINCT FROM about AND n.staff_id IS NOT DISTINCT FROM by_staff
                 ORDER BY n.seq DESC LIMIT 1
             ) l
+            WHERE r.id = ANY (ids)
         ),
         moved AS (
             UPDATE event e SET seq = b.last + 1, times = e.times + 1, last_at = greatest(happened_at, e.at, e.last_at)
@@ -206,9 +208,9 @@ BEGIN
         SELECT coalesce(array_agg(request_id), '{}') INTO counted FROM moved;
     END IF;
     INSERT INTO event (request_id, seq, at, actor, code, subject, staff_id)
-    SELECT i, 1 + coalesce((SELECT max(e.seq) FROM event e WHERE e.request_id = i), 1),
+    SELECT r.id, 1 + greatest((SELECT max(e.seq) FROM event e WHERE e.request_id = r.id), r.provisioned_seq, 1),
            happened_at, by_actor, what, about, by_staff
-    FROM unnest(ids) AS i WHERE i <> ALL (counted) ORDER BY i;
+    FROM request r WHERE r.id = ANY (ids) AND r.id <> ALL (counted) ORDER BY r.id;
 END $$;
 
 COMMENT ON FUNCTION pic_append_event(ids bigint[], happened_at timestamp with time zone, by_actor text, what text, about text, by_staff bigint) IS 'appends one event to the timeline of each request, or counts it in the entry that tells the same';
@@ -348,6 +350,14 @@ BEGIN
     IF cardinality(ended) = 0 THEN
         RETURN ended;
     END IF;
+    IF how = 'provisioned' THEN
+        -- As in pic_append_event: whoever appends to one of the timelines goes first.
+        PERFORM FROM request WHERE id = ANY (ended) ORDER BY id FOR NO KEY UPDATE;
+        UPDATE request r SET state = how, ended_at = pic_end.at, provisioned_seq =
+            1 + greatest((SELECT max(e.seq) FROM event e WHERE e.request_id = r.id), 1)
+        WHERE r.id = ANY (ended);
+        RETURN ended;
+    END IF;
     PERFORM pic_append_event(ended, pic_end.at, by_actor, how, NULL, by_staff);
     UPDATE request SET state = how, reason = why, ended_at = pic_end.at WHERE id = ANY (ended);
     IF how = 'withdrawn' THEN
@@ -361,7 +371,7 @@ BEGIN
     RETURN ended;
 END $$;
 
-COMMENT ON FUNCTION pic_end(ids bigint[], how text, why text, by_actor text, by_staff bigint, at timestamp with time zone) IS 'ends those of the given requests that are pending, as provisioned, rejected (for a reason; their findings stay) or withdrawn, with an event by that actor, of the staff with an entry in the audit; tells which: the others had ended before';
+COMMENT ON FUNCTION pic_end(ids bigint[], how text, why text, by_actor text, by_staff bigint, at timestamp with time zone) IS 'ends those of the given requests that are pending, as provisioned, rejected (for a reason; their findings stay) or withdrawn, with an event by that actor, the provisioned with its place in the timeline; of the staff with an entry in the audit; tells which: the others had ended before';
 
 CREATE FUNCTION pic_epoch() RETURNS text
     LANGUAGE sql
@@ -910,11 +920,14 @@ CREATE TABLE request (
     state text DEFAULT 'pending'::text NOT NULL COLLATE pg_catalog."C",
     reason text COLLATE pg_catalog."C",
     content_hash half_digest NOT NULL,
+    provisioned_seq integer,
     CONSTRAINT request_cancel_deploys_nothing CHECK (((kind = 'cancel'::text) = (deployment IS NULL))),
     CONSTRAINT request_deployment CHECK ((deployment = ANY (ARRAY['on_premises'::text, 'split'::text]))),
     CONSTRAINT request_ended CHECK (((state = 'pending'::text) = (ended_at IS NULL))),
     CONSTRAINT request_kind CHECK ((kind = ANY (ARRAY['initiate'::text, 'update'::text, 'cancel'::text]))),
     CONSTRAINT request_makes_service CHECK (((kind = 'initiate'::text) = (id = service_id))),
+    CONSTRAINT request_provisioned CHECK (((state = 'provisioned'::text) = (provisioned_seq IS NOT NULL))),
+    CONSTRAINT request_provisioned_seq CHECK ((provisioned_seq > 1)),
     CONSTRAINT request_reason CHECK ((reason = ANY (ARRAY['expired'::text, 'not-eligible'::text, 'duplicate'::text, 'wrong-information'::text, 'policy'::text]))),
     CONSTRAINT request_reference_form CHECK ((reference ~ '^PIC(-[0-9A-HJKMNP-TV-Z]{4}){4}$'::text)),
     CONSTRAINT request_rejected CHECK (((state = 'rejected'::text) = (reason IS NOT NULL))),
@@ -943,6 +956,8 @@ COMMENT ON COLUMN request.state IS 'pending, and then provisioned, rejected or w
 COMMENT ON COLUMN request.reason IS 'why it was rejected; null otherwise';
 
 COMMENT ON COLUMN request.content_hash IS 'the first half of the SHA-256 of what was submitted, to tell a retry from another request under the same submission id';
+
+COMMENT ON COLUMN request.provisioned_seq IS 'place in its timeline of being provisioned; null: it is not';
 
 CREATE FUNCTION pic_requests_of(service bigint) RETURNS SETOF request
     LANGUAGE sql STABLE
@@ -1326,7 +1341,7 @@ CREATE TABLE event (
     CONSTRAINT event_actor CHECK ((actor = ANY (ARRAY['administrator'::text, 'staff'::text, 'portal'::text]))),
     CONSTRAINT event_again CHECK (((times > 1) = (last_at IS NOT NULL))),
     CONSTRAINT event_by_staff CHECK (((staff_id IS NULL) OR (actor = 'staff'::text))),
-    CONSTRAINT event_code CHECK ((code = ANY (ARRAY['submitted'::text, 'held'::text, 'blocked'::text, 'provisioned'::text, 'rejected'::text, 'withdrawn'::text, 'domain-gained'::text, 'domain-lost'::text, 'key-replaced'::text, 'at-risk'::text, 'recovered'::text, 'check-asked'::text, 'superseded'::text, 'corrected'::text, 'live'::text]))),
+    CONSTRAINT event_code CHECK ((code = ANY (ARRAY['submitted'::text, 'held'::text, 'blocked'::text, 'rejected'::text, 'withdrawn'::text, 'domain-gained'::text, 'domain-lost'::text, 'key-replaced'::text, 'at-risk'::text, 'recovered'::text, 'check-asked'::text, 'superseded'::text, 'corrected'::text, 'live'::text]))),
     CONSTRAINT event_first CHECK (((seq = 1) = (code = 'submitted'::text))),
     CONSTRAINT event_in_order CHECK ((last_at >= at)),
     CONSTRAINT event_seq CHECK ((seq > 0)),
@@ -1335,7 +1350,7 @@ CREATE TABLE event (
 )
 WITH (autovacuum_vacuum_insert_scale_factor='0.05');
 
-COMMENT ON TABLE event IS 'what happened to a request; append-only, but for counting what happens again; the view timeline has the submission by an administrator too, which has no row here';
+COMMENT ON TABLE event IS 'what happened to a request; append-only, but for counting what happens again; the view timeline has the submission by an administrator and the provisioning too, which have no row here';
 
 COMMENT ON COLUMN event.request_id IS 'the request';
 
@@ -1647,9 +1662,9 @@ CREATE VIEW request_summary AS
            FROM route x
           WHERE (x.service_id = r.service_id)
          LIMIT 1) IS NOT NULL) AS holds,
-    ( SELECT COALESCE(max(e.seq), 1) AS "coalesce"
+    GREATEST(( SELECT max(e.seq) AS max
            FROM event e
-          WHERE (e.request_id = r.id)) AS seq,
+          WHERE (e.request_id = r.id)), r.provisioned_seq, 1) AS seq,
     ARRAY( SELECT f.severity
            FROM finding f
           WHERE (f.request_id = r.id)) AS severities,
@@ -2043,9 +2058,21 @@ UNION ALL
    FROM request r
   WHERE (NOT (EXISTS ( SELECT
            FROM event e
-          WHERE ((e.request_id = r.id) AND (e.seq = 1)))));
+          WHERE ((e.request_id = r.id) AND (e.seq = 1)))))
+UNION ALL
+ SELECT r.id AS request_id,
+    r.provisioned_seq AS seq,
+    r.ended_at AS at,
+    ('portal' COLLATE "C") AS actor,
+    ('provisioned' COLLATE "C") AS code,
+    (NULL::text)::dns_name AS subject,
+    NULL::bigint AS staff_id,
+    1 AS times,
+    NULL::timestamp with time zone AS last_at
+   FROM request r
+  WHERE (r.state = 'provisioned'::text);
 
-COMMENT ON VIEW timeline IS 'the timelines of requests: the events, and before them the submission';
+COMMENT ON VIEW timeline IS 'the timelines of requests: the events, the submission and the provisioning';
 
 COMMENT ON COLUMN timeline.request_id IS 'as in event';
 

@@ -67,10 +67,12 @@ CREATE TABLE request (
     reason text COLLATE "C" CONSTRAINT request_reason CHECK (
         reason IN ('expired', 'not-eligible', 'duplicate', 'wrong-information', 'policy')),
     content_hash half_digest NOT NULL,
+    provisioned_seq integer CONSTRAINT request_provisioned_seq CHECK (provisioned_seq > 1),
     CONSTRAINT request_makes_service CHECK ((kind = 'initiate') = (id = service_id)),
     CONSTRAINT request_cancel_deploys_nothing CHECK ((kind = 'cancel') = (deployment IS NULL)),
     CONSTRAINT request_ended CHECK ((state = 'pending') = (ended_at IS NULL)),
-    CONSTRAINT request_rejected CHECK ((state = 'rejected') = (reason IS NOT NULL))
+    CONSTRAINT request_rejected CHECK ((state = 'rejected') = (reason IS NOT NULL)),
+    CONSTRAINT request_provisioned CHECK ((state = 'provisioned') = (provisioned_seq IS NOT NULL))
 ) WITH (
     autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
     autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02,
@@ -86,6 +88,7 @@ COMMENT ON COLUMN request.deployment IS 'on_premises, or split: users of a domai
 COMMENT ON COLUMN request.state IS 'pending, and then provisioned, rejected or withdrawn for good';
 COMMENT ON COLUMN request.reason IS 'why it was rejected; null otherwise';
 COMMENT ON COLUMN request.content_hash IS 'the first half of the SHA-256 of what was submitted, to tell a retry from another request under the same submission id';
+COMMENT ON COLUMN request.provisioned_seq IS 'place in its timeline of being provisioned; null: it is not';
 -- A service has one pending request at a time. An initiate is the first of its service, and pending before any
 -- other can be sent: `request_is_whole` looks at it.
 CREATE UNIQUE INDEX request_one_pending ON request (service_id) WHERE state = 'pending' AND kind <> 'initiate';
@@ -158,7 +161,7 @@ CREATE TABLE event (
     at timestamptz NOT NULL,
     actor text COLLATE "C" NOT NULL CONSTRAINT event_actor CHECK (actor IN ('administrator', 'staff', 'portal')),
     code text COLLATE "C" NOT NULL CONSTRAINT event_code CHECK (code IN (
-        'submitted', 'held', 'blocked', 'provisioned', 'rejected', 'withdrawn', 'domain-gained', 'domain-lost',
+        'submitted', 'held', 'blocked', 'rejected', 'withdrawn', 'domain-gained', 'domain-lost',
         'key-replaced', 'at-risk', 'recovered', 'check-asked', 'superseded', 'corrected', 'live')),
     subject dns_name,
     staff_id bigint,
@@ -171,7 +174,7 @@ CREATE TABLE event (
     CONSTRAINT event_again CHECK ((times > 1) = (last_at IS NOT NULL)),
     CONSTRAINT event_in_order CHECK (last_at >= at)
 ) WITH (autovacuum_vacuum_insert_scale_factor = 0.05);
-COMMENT ON TABLE event IS 'what happened to a request; append-only, but for counting what happens again; the view timeline has the submission by an administrator too, which has no row here';
+COMMENT ON TABLE event IS 'what happened to a request; append-only, but for counting what happens again; the view timeline has the submission by an administrator and the provisioning too, which have no row here';
 COMMENT ON COLUMN event.request_id IS 'the request';
 COMMENT ON COLUMN event.seq IS 'place in the request''s timeline, from 1, in order of when it happened last; the largest is how often anything has happened, the sum of `times`';
 COMMENT ON COLUMN event.at IS 'when it happened, the first time where it happened several times';
@@ -184,16 +187,21 @@ COMMENT ON COLUMN event.last_at IS 'when it happened last; null where it happene
 -- Which domains a request has lost is asked by its page, whatever else its timeline holds.
 CREATE INDEX event_lost ON event (request_id, subject) WHERE code = 'domain-lost';
 
--- Most requests are submitted by administrators, and their rows tell when: another row for each would cost as
--- much as three index entries.
+-- Most requests are submitted by administrators and provisioned by the portal, and their rows tell when: another
+-- row for each would cost as much as three index entries.
 CREATE VIEW timeline AS
 SELECT request_id, seq, at, actor, code, subject, staff_id, times, last_at FROM event
 UNION ALL
 SELECT r.id, 1, r.submitted_at, 'administrator' COLLATE "C", 'submitted' COLLATE "C", NULL::dns_name, NULL::bigint, 1,
        NULL::timestamptz
 FROM request r
-WHERE NOT EXISTS (SELECT FROM event e WHERE e.request_id = r.id AND e.seq = 1);
-COMMENT ON VIEW timeline IS 'the timelines of requests: the events, and before them the submission';
+WHERE NOT EXISTS (SELECT FROM event e WHERE e.request_id = r.id AND e.seq = 1)
+UNION ALL
+SELECT r.id, r.provisioned_seq, r.ended_at, 'portal' COLLATE "C", 'provisioned' COLLATE "C", NULL::dns_name,
+       NULL::bigint, 1, NULL::timestamptz
+FROM request r
+WHERE r.state = 'provisioned';
+COMMENT ON VIEW timeline IS 'the timelines of requests: the events, the submission and the provisioning';
 COMMENT ON COLUMN timeline.request_id IS 'as in event';
 COMMENT ON COLUMN timeline.seq IS 'as in event';
 COMMENT ON COLUMN timeline.at IS 'as in event';
@@ -373,17 +381,19 @@ BEGIN
     END IF;
     -- Two that append to one timeline go one after the other.
     PERFORM FROM request WHERE id = ANY (ids) ORDER BY id FOR NO KEY UPDATE;
-    IF what NOT IN ('provisioned', 'rejected', 'withdrawn', 'superseded') THEN
+    IF what NOT IN ('rejected', 'withdrawn', 'superseded') THEN
         WITH before AS MATERIALIZED (
-            SELECT i.id, l.seq, (SELECT max(e.seq) FROM event e WHERE e.request_id = i.id) AS last
-            FROM unnest(ids) AS i (id)
+            SELECT r.id, l.seq,
+                   greatest((SELECT max(e.seq) FROM event e WHERE e.request_id = r.id), r.provisioned_seq) AS last
+            FROM request r
             CROSS JOIN LATERAL (
                 SELECT n.seq
-                FROM (SELECT e.* FROM event e WHERE e.request_id = i.id ORDER BY e.seq DESC LIMIT 100) n
+                FROM (SELECT e.* FROM event e WHERE e.request_id = r.id ORDER BY e.seq DESC LIMIT 100) n
                 WHERE n.code = what AND n.actor = by_actor AND n.at > happened_at - interval '24 hours'
                   AND n.subject IS NOT DISTINCT FROM about AND n.staff_id IS NOT DISTINCT FROM by_staff
                 ORDER BY n.seq DESC LIMIT 1
             ) l
+            WHERE r.id = ANY (ids)
         ),
         moved AS (
             UPDATE event e SET seq = b.last + 1, times = e.times + 1, last_at = greatest(happened_at, e.at, e.last_at)
@@ -393,9 +403,9 @@ BEGIN
         SELECT coalesce(array_agg(request_id), '{}') INTO counted FROM moved;
     END IF;
     INSERT INTO event (request_id, seq, at, actor, code, subject, staff_id)
-    SELECT i, 1 + coalesce((SELECT max(e.seq) FROM event e WHERE e.request_id = i), 1),
+    SELECT r.id, 1 + greatest((SELECT max(e.seq) FROM event e WHERE e.request_id = r.id), r.provisioned_seq, 1),
            happened_at, by_actor, what, about, by_staff
-    FROM unnest(ids) AS i WHERE i <> ALL (counted) ORDER BY i;
+    FROM request r WHERE r.id = ANY (ids) AND r.id <> ALL (counted) ORDER BY r.id;
 END $$;
 COMMENT ON FUNCTION pic_append_event(bigint[], timestamptz, text, text, text, bigint) IS
     'appends one event to the timeline of each request, or counts it in the entry that tells the same';

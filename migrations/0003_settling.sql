@@ -195,6 +195,14 @@ BEGIN
     IF cardinality(ended) = 0 THEN
         RETURN ended;
     END IF;
+    IF how = 'provisioned' THEN
+        -- As in pic_append_event: whoever appends to one of the timelines goes first.
+        PERFORM FROM request WHERE id = ANY (ended) ORDER BY id FOR NO KEY UPDATE;
+        UPDATE request r SET state = how, ended_at = pic_end.at, provisioned_seq =
+            1 + greatest((SELECT max(e.seq) FROM event e WHERE e.request_id = r.id), 1)
+        WHERE r.id = ANY (ended);
+        RETURN ended;
+    END IF;
     PERFORM pic_append_event(ended, pic_end.at, by_actor, how, NULL, by_staff);
     UPDATE request SET state = how, reason = why, ended_at = pic_end.at WHERE id = ANY (ended);
     IF how = 'withdrawn' THEN
@@ -208,7 +216,7 @@ BEGIN
     RETURN ended;
 END $$;
 COMMENT ON FUNCTION pic_end(bigint[], text, text, text, bigint, timestamptz) IS
-    'ends those of the given requests that are pending, as provisioned, rejected (for a reason; their findings stay) or withdrawn, with an event by that actor, of the staff with an entry in the audit; tells which: the others had ended before';
+    'ends those of the given requests that are pending, as provisioned, rejected (for a reason; their findings stay) or withdrawn, with an event by that actor, the provisioned with its place in the timeline; of the staff with an entry in the audit; tells which: the others had ended before';
 
 -- In place: the request keeps its reference, its timeline and its place in the queue. A check that is under
 -- way loses its lease, and what it found is dropped.

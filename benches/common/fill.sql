@@ -13,12 +13,12 @@ SELECT n, pic_now() - interval '400 days' * (1 - n::float8 / $ALL),
 FROM generate_series($FROM, $TO) AS n;
 -- next
 INSERT INTO request (id, service_id, submitted_at, ended_at, reference, kind, deployment, state, reason,
-                     content_hash)
+                     content_hash, provisioned_seq)
 OVERRIDING SYSTEM VALUE
 SELECT n, n, at, CASE WHEN state <> 'pending' THEN at + interval '1 second' END,
        'PIC' || regexp_replace(upper(left(md5(n::text), 16)), '(.{4})', '-\1', 'g'),
        'initiate', 'on_premises', state, CASE state WHEN 'rejected' THEN 'policy' END,
-       substr(sha256(n::text::bytea), 1, 16)
+       substr(sha256(n::text::bytea), 1, 16), CASE state WHEN 'provisioned' THEN 2 END
 FROM (SELECT n, pic_now() - interval '400 days' * (1 - n::float8 / $ALL) AS at,
              CASE WHEN n > $ALL * 0.925 AND n % 3 > 0 THEN 'pending'
                   WHEN n % 100 < 6 THEN 'rejected' WHEN n % 100 < 10 THEN 'withdrawn'
@@ -30,7 +30,7 @@ SELECT n, 1, place, 'sip.d' || n || '.city' || n % 1000 || '.land.example', p ||
 FROM generate_series($FROM, $TO) AS n, (VALUES ('', 1), ('it.', 2)) AS v (p, place);
 -- next
 INSERT INTO event (request_id, seq, at, actor, code)
-SELECT id, 2, ended_at, 'portal', state FROM request WHERE id BETWEEN $FROM AND $TO AND state <> 'pending';
+SELECT id, 2, ended_at, 'portal', state FROM request WHERE id BETWEEN $FROM AND $TO AND state IN ('rejected', 'withdrawn');
 -- next
 INSERT INTO work (request_id, due_at) SELECT id, pic_now() FROM request WHERE id BETWEEN $FROM AND $TO AND state = 'pending';
 -- next

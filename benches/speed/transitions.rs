@@ -23,12 +23,9 @@ const BEST: &str = "
             SELECT request_id FROM work WHERE due_at <= pic_now() ORDER BY due_at LIMIT BATCH FOR UPDATE SKIP LOCKED)
         RETURNING request_id
     ), moved AS (
-        UPDATE request r SET state = 'provisioned', ended_at = pic_now()
+        UPDATE request r SET state = 'provisioned', ended_at = pic_now(), provisioned_seq = 2
         FROM claimed c WHERE r.id = c.request_id AND r.state = 'pending'
         RETURNING r.id, r.service_id, r.ended_at
-    ), told AS (
-        INSERT INTO event (request_id, seq, at, actor, code)
-        SELECT id, 2, ended_at, 'portal', 'provisioned' FROM moved
     ), in_force AS (
         INSERT INTO route (sip_domain, access_edge, service_id, request_id, since)
         SELECT d.sip_domain, d.access_edge, m.service_id, m.id, m.ended_at
@@ -50,10 +47,11 @@ async fn run(pool: &PgPool, sql: String) {
         .expect("it runs");
 }
 
-/// Checks that everything was done: state, event, routes, and no work left.
+/// Checks that everything was done: state, entry in the timeline, routes, and no work left.
 async fn assert_settled(pool: &PgPool, requests: usize) {
     let done: Vec<i64> = sqlx::query_scalar(
-        "SELECT ARRAY[(SELECT count(*) FROM request WHERE state = 'provisioned'), (SELECT count(*) FROM event),
+        "SELECT ARRAY[(SELECT count(*) FROM request WHERE state = 'provisioned'),
+                      (SELECT count(*) FROM request WHERE provisioned_seq = 2),
                       (SELECT count(*) FROM route) / 2, (SELECT count(*) FROM work)]",
     )
     .fetch_one(pool)

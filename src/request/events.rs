@@ -5,7 +5,8 @@ use super::Kind;
 use crate::text_enum::text_enum;
 
 text_enum! {
-    /// What an entry of the timeline records. The database has the same list (`event_code`).
+    /// What an entry of the timeline records. The database has the same list (`event_code`) but for
+    /// `provisioned`, which the row of the request tells.
     EventCode {
         /// The request was stored.
         Submitted = "submitted",

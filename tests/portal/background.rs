@@ -41,7 +41,7 @@ async fn settle(pool: &PgPool, claim: &Claim, conflicts: &AtomicUsize) -> Settle
 
 /// Requests that do not have exactly one event `provisioned`.
 const NOT_ONCE: &str = "SELECT count(*) FROM request r WHERE 1 <> (
-    SELECT count(*) FROM event WHERE request_id = r.id AND code = 'provisioned')";
+    SELECT count(*) FROM timeline WHERE request_id = r.id AND code = 'provisioned')";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn workers_that_race_share_the_work_without_a_double() {
@@ -129,7 +129,7 @@ async fn a_settlement_that_is_late_for_some_settles_the_others() {
         .unwrap();
     assert_eq!(done.provisioned, 3);
     let others = "SELECT count(*) FROM request WHERE state <> 'provisioned' AND NOT EXISTS (
-        SELECT FROM event WHERE request_id = id AND code = 'provisioned')";
+        SELECT FROM timeline WHERE request_id = id AND code = 'provisioned')";
     assert_eq!(portal.number(others).await, 7);
     assert_eq!(portal.number("SELECT count(*) FROM route").await, 3);
 }

@@ -269,7 +269,7 @@ async fn what_was_acknowledged_before_a_crash_is_there_once_and_done_in_the_end(
     })
     .await;
     let not_once = "SELECT count(*) FROM request r WHERE 1 <> (
-        SELECT count(*) FROM event WHERE request_id = r.id AND code = 'provisioned')";
+        SELECT count(*) FROM timeline WHERE request_id = r.id AND code = 'provisioned')";
     assert_eq!(count(&pool, not_once).await, 0);
     assert_eq!(count(&pool, "SELECT count(*) FROM route").await, total);
     pool.close().await;

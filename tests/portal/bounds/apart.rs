@@ -7,15 +7,15 @@ use crate::support::{
     world::World,
 };
 
-/// Request 2 can have no event of the kind that a settlement writes.
+/// Request 2 can be neither provisioned nor told to be at risk.
 const POISON: &str = "CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        IF NEW.request_id = 2 AND NEW.code IN ('provisioned', 'at-risk') THEN
-            RAISE EXCEPTION 'no' USING ERRCODE = 'numeric_value_out_of_range';
-        END IF;
-        RETURN NEW;
+        RAISE EXCEPTION 'no' USING ERRCODE = 'numeric_value_out_of_range';
     END $$;
-    CREATE TRIGGER poison BEFORE INSERT ON event FOR EACH ROW EXECUTE FUNCTION poison()";
-const CURE: &str = "DROP TRIGGER poison ON event";
+    CREATE TRIGGER poison BEFORE UPDATE ON request FOR EACH ROW
+        WHEN (NEW.id = 2 AND NEW.state = 'provisioned') EXECUTE FUNCTION poison();
+    CREATE TRIGGER poison BEFORE INSERT ON event FOR EACH ROW
+        WHEN (NEW.request_id = 2 AND NEW.code = 'at-risk') EXECUTE FUNCTION poison()";
+const CURE: &str = "DROP FUNCTION poison CASCADE";
 
 /// How often request 2 was postponed; also checks that it is not leased, and waits.
 async fn put_off(portal: &TestApp) -> i64 {

@@ -251,7 +251,7 @@ async fn a_clock_that_jumps_by_years_changes_nothing_that_counts() {
         assert_sane(db.pool()).await;
         assert_consistent(db.pool(), &format!("{years} years")).await;
     }
-    let once = "SELECT count(*) FROM event WHERE code = 'provisioned'";
+    let once = "SELECT count(*) FROM timeline WHERE code = 'provisioned'";
     let once: i64 = sqlx::query_scalar(once).fetch_one(db.pool()).await.unwrap();
     assert!((9..=10).contains(&once), "{once}");
     odd.stop().await;

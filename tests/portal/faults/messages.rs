@@ -229,9 +229,6 @@ async fn a_settling_that_is_not_heard_of_happened_once() {
             count("SELECT count(*) FROM request WHERE state <> 'provisioned'").await,
             0
         );
-        let events =
-            "SELECT count(*) - count(DISTINCT request_id) FROM event WHERE code = 'provisioned'";
-        assert_eq!(count(events).await, 0);
         let routes = "SELECT count(*) - (SELECT count(*) FROM request) FROM route";
         assert_eq!(count(routes).await, 0);
     }

@@ -14,13 +14,14 @@ const MANY: &str = "
     ANALYZE service;
     WITH new AS (
         INSERT INTO request (id, service_id, submitted_at, ended_at, reference, kind, deployment, state, reason,
-                             content_hash)
+                             content_hash, provisioned_seq)
         OVERRIDING SYSTEM VALUE
         SELECT s.id, s.id, s.created_at, CASE WHEN s.id % 3 > 0 THEN pic_now() END,
                'PIC' || regexp_replace(upper(left(md5(s.id::text), 16)), '(.{4})', '-\\1', 'g'), 'initiate', 'on_premises',
                CASE WHEN s.id % 3 = 0 THEN 'pending' WHEN s.id % 50 = 1 THEN 'rejected' WHEN s.id % 50 = 2 THEN 'withdrawn'
                     ELSE 'provisioned' END,
-               CASE WHEN s.id % 3 > 0 AND s.id % 50 = 1 THEN 'policy' END, substr(sha256(s.id::text::bytea), 1, 16)
+               CASE WHEN s.id % 3 > 0 AND s.id % 50 = 1 THEN 'policy' END, substr(sha256(s.id::text::bytea), 1, 16),
+               CASE WHEN s.id % 3 > 0 AND s.id % 50 NOT IN (1, 2) THEN 2 END
         FROM service s ORDER BY s.id RETURNING id, service_id, state
     ), route AS (
         INSERT INTO request_route SELECT id, 1, place, 'sip.d' || id || '.example', p || 'd' || id || '.example'
@@ -33,7 +34,7 @@ const MANY: &str = "
         FROM new, (VALUES ('srv-port', 'blocking'), ('srv-suffix', 'warning'), ('certificate', 'ok')) AS f (code, severity)
         WHERE id % 20 = 0;
     INSERT INTO event (request_id, seq, at, actor, code)
-    SELECT id, 2, ended_at, 'portal', state FROM request WHERE state <> 'pending';
+    SELECT id, 2, ended_at, 'portal', state FROM request WHERE state IN ('rejected', 'withdrawn');
     INSERT INTO route SELECT d.sip_domain, 'sip.' || d.sip_domain, r.service_id, r.id, pic_now()
     FROM request r JOIN request_route d ON d.request_id = r.id WHERE r.state = 'provisioned';
     INSERT INTO staff (name, role, password, created_at, password_at)

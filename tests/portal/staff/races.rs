@@ -49,12 +49,12 @@ async fn a_refusal_and_a_settlement_of_one_request_end_it_once() {
     for (what, sql, expected) in [
         (
             "final events",
-            "SELECT count(*) FROM event WHERE code IN ('provisioned', 'rejected', 'withdrawn')",
+            "SELECT count(*) FROM timeline WHERE code IN ('provisioned', 'rejected', 'withdrawn')",
             MANY,
         ),
         (
             "requests with one final event",
-            "SELECT count(*) FROM request r WHERE 1 = (SELECT count(*) FROM event e
+            "SELECT count(*) FROM request r WHERE 1 = (SELECT count(*) FROM timeline e
              WHERE e.request_id = r.id AND e.code = r.state)",
             MANY,
         ),
