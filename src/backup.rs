@@ -92,6 +92,9 @@ async fn dump_and_check(
     let (dumped, contents) = tokio::join!(run(dump), moment.contents());
     dumped?;
     let contents = contents?;
+    if contents.is_empty() {
+        return Err(Error::NoPortal);
+    }
     out.sync_all().map_err(unreadable)?;
     let bytes = out.metadata().map_err(unreadable)?.len();
     Ok(Backup {

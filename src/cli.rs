@@ -105,8 +105,10 @@ pub enum Failure {
     #[error("{0}")]
     Refused(String),
     /// The portal cannot listen on the address.
-    #[error("cannot listen on {address}: {}. Stop what uses it, or choose another with PIC_LISTEN (port 0 picks a free one)", fault.kind())]
+    #[error("cannot listen on {address}: {}. Stop what uses it, or choose another with {variable} (port 0 picks a free one)", fault.kind())]
     Listen {
+        /// The setting that names it.
+        variable: &'static str,
         /// The address.
         address: std::net::SocketAddr,
         /// The error of the operating system.
@@ -173,9 +175,10 @@ impl Cli {
     ///
     /// [`Failure`], one line for standard error.
     pub fn run(self) -> Result<(), Failure> {
+        // Of every command, so that `doctor` and `config` find what the portal would not start with.
+        let (filter, format) = self.given.log.log()?;
         match self.command.unwrap_or(Command::Serve) {
             Command::Serve => {
-                let (filter, format) = self.given.log.log()?;
                 let config = self.given.config()?;
                 telemetry::init(filter, format);
                 tell_unknown();
@@ -183,7 +186,6 @@ impl Cli {
                 runtime()?.block_on(serve::serve(config, writer_runtime.handle()))
             }
             Command::Demo(demo) => {
-                let (filter, format) = self.given.log.log()?;
                 telemetry::init(filter, format);
                 let writer_runtime = writer_runtime()?;
                 runtime()?.block_on(demo.run(&self.given, writer_runtime.handle()))
@@ -193,13 +195,11 @@ impl Cli {
                 runtime()?.block_on(check::check(&config, &domain, edge.as_deref()))
             }
             Command::Staff(command) => {
-                let (filter, format) = self.given.log.log()?;
                 let config = self.given.config()?;
                 telemetry::init(filter, format);
                 runtime()?.block_on(command.run(config))
             }
             Command::Gateway(command) => {
-                let (filter, format) = self.given.log.log()?;
                 let config = self.given.config()?;
                 telemetry::init(filter, format);
                 runtime()?.block_on(command.run(config))
@@ -217,13 +217,11 @@ impl Cli {
                 Ok(())
             }
             Command::Import(import) => {
-                let (filter, format) = self.given.log.log()?;
                 let config = self.given.config()?;
                 telemetry::init(filter, format);
                 runtime()?.block_on(import.run(&config))
             }
             Command::Purge(purge) => {
-                let (filter, format) = self.given.log.log()?;
                 let config = self.given.config()?;
                 telemetry::init(filter, format);
                 runtime()?.block_on(purge.run(&config.source))

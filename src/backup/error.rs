@@ -40,6 +40,11 @@ pub enum Error {
         "the backup was restored for a check, and table {0} is not what the database holds: the backup was thrown away"
     )]
     Differs(String),
+    /// The database has none of the portal's tables.
+    #[error(
+        "the portal's tables are not in this database, so there is nothing to back up. Is DATABASE_URL or PIC_DATA_DIR right?"
+    )]
+    NoPortal,
     /// The database is not empty.
     #[error(
         "the database is not empty (table {0} is in it), and a restore replaces nothing. Make an empty one (CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0) and name it by DATABASE_URL; for the private PostgreSQL stop the portal, and name a new directory by PIC_DATA_DIR or move `pgdata` out of it"

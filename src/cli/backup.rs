@@ -47,6 +47,7 @@ pub(super) struct Psql {
 
 impl Make {
     pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
+        reach::existing(&config.source)?;
         reach::with_database(&config.source, |servers| async move {
             let options = reach::writable(&servers).await?;
             let at = Clock::system().now();
@@ -105,6 +106,7 @@ impl Restore {
 
 impl Psql {
     pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
+        reach::existing(&config.source)?;
         let tools = Tools::find("psql", 0)?;
         let (servers, started) = server(&config.source).await?;
         let options = reach::writable(&servers).await?;

@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 use self::line::{Level, Line};
 use super::{Failure, reach, say, settings::unknown};
-use crate::config::{Config, Source};
+use crate::config::Config;
 
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct Doctor {
@@ -47,7 +47,7 @@ impl Doctor {
         let mut report = json!({});
         let mut details = None;
         let mut edges = Vec::new();
-        match reached(&config).await {
+        match reach::database(&config).await {
             Ok(reached) => {
                 let read = store::read(&reached.db.pool, config.clocks.promise).await;
                 reached.close().await?;
@@ -98,17 +98,5 @@ impl Doctor {
                 }
             ))),
         }
-    }
-}
-
-/// Opens the database, and makes none: where the private PostgreSQL has never been started, it is not
-/// started here.
-async fn reached(config: &Config) -> Result<reach::Reached, Failure> {
-    match &config.source {
-        Source::Private(dir) if !dir.join("pgdata").exists() => Err(Failure::Refused(format!(
-            "there is no private PostgreSQL in {} yet. Start the portal, which makes it, or set DATABASE_URL",
-            dir.display()
-        ))),
-        _ => reach::database(config).await,
     }
 }

@@ -1,7 +1,12 @@
 //! Opens the portal's database for a command, whether a portal is running or not.
 
+use std::time::Duration;
+
 use sqlx::{Connection as _, postgres::PgConnectOptions};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::timeout,
+};
 
 use super::{
     Failure, say,
@@ -14,6 +19,9 @@ use crate::{
         private::{self, PrivatePostgres, StartError},
     },
 };
+
+/// How long a server may take to answer a command.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// An open database for one command.
 pub(super) struct Reached {
@@ -47,16 +55,36 @@ pub(super) async fn server(source: &Source) -> Result<(Servers, Option<PrivatePo
     }
 }
 
+/// Refuses a private PostgreSQL that was never started, for commands that need a database that is
+/// there: under a wrong `PIC_DATA_DIR` they would make an empty one, and find nothing wrong with it.
+///
+/// # Errors
+///
+/// [`Failure::Refused`], with what to do.
+pub(super) fn existing(source: &Source) -> Result<(), Failure> {
+    match source {
+        Source::Private(dir) if !dir.join("pgdata").exists() => Err(Failure::Refused(format!(
+            "there is no private PostgreSQL in {} yet. Start the portal, which makes it, or name the right directory by PIC_DATA_DIR, or a database by DATABASE_URL",
+            dir.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// The options of the one server that takes writes, for programs that connect by themselves.
 pub(super) async fn writable(servers: &Servers) -> Result<PgConnectOptions, Failure> {
     let unreachable = |error: sqlx::Error| OpenError::Connect(error.into());
-    let connection = servers.connect().await.map_err(unreachable)?;
+    let connection = timeout(ANSWER, servers.connect()).await;
+    let connection = connection
+        .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
+        .map_err(unreachable)?;
     connection.close().await.map_err(unreachable)?;
     Ok(servers.last().clone())
 }
 
-/// Opens the portal's database, and leaves its schema as it is.
+/// Opens the portal's database, makes none, and leaves its schema as it is.
 pub(super) async fn database(config: &Config) -> Result<Reached, Failure> {
+    existing(&config.source)?;
     let (servers, private) = server(&config.source).await?;
     match Database::open_migrated(servers, &config.opening).await {
         Ok(db) => Ok(Reached { db, private }),

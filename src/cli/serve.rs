@@ -36,8 +36,11 @@ pub(super) async fn serve(config: Config, writer_runtime: &Handle) -> Result<(),
     // Before anything is started, so that a signal during the start stops it cleanly too.
     let stopping = Stopping::on_signals(config.drain)?;
     // The address first: if it is in use, nothing else has been started yet.
-    let listener = listen_at(config.listen)?;
-    let metrics = config.metrics_listen.map(listen_at).transpose()?;
+    let listener = listen_at("PIC_LISTEN", config.listen)?;
+    let metrics = config
+        .metrics_listen
+        .map(|address| listen_at("PIC_METRICS_LISTEN", address))
+        .transpose()?;
     // The resolver and the roots in the settings are checked just as early.
     let clock = Clock::told();
     let checks = check::checks(&config, &clock).await?;
@@ -79,8 +82,12 @@ pub(super) async fn serve(config: Config, writer_runtime: &Handle) -> Result<(),
     served
 }
 
-fn listen_at(address: SocketAddr) -> Result<TcpListener, Failure> {
-    server::listen(address).map_err(|fault| Failure::Listen { address, fault })
+fn listen_at(variable: &'static str, address: SocketAddr) -> Result<TcpListener, Failure> {
+    server::listen(address).map_err(|fault| Failure::Listen {
+        variable,
+        address,
+        fault,
+    })
 }
 
 /// Starts the private PostgreSQL in `dir`, and creates the portal's database in it if it is new.

@@ -90,9 +90,9 @@ enum Task {
 impl Task {
     /// Runs it; returns what to print.
     async fn run(self, db: &Database) -> Result<String, Failure> {
-        let none = |name: &Name| {
+        let none = |what: &str| {
             Failure::Refused(format!(
-                "there is no account {name} that could be used: `pic-portal staff list` shows what there is"
+                "there is no {what}: `pic-portal staff list` shows what there is"
             ))
         };
         match self {
@@ -131,19 +131,21 @@ impl Task {
                 if store::disable(&db.pool, &name).await? {
                     return Ok(format!("disabled {name}; its sessions are ended"));
                 }
-                Err(none(&name))
+                Err(none(&format!(
+                    "account {name} that is not disabled already"
+                )))
             }
             Self::Enable(name) => {
                 if store::enable(&db.pool, &name).await? {
                     return Ok(format!("{name} can sign in again"));
                 }
-                Err(none(&name))
+                Err(none(&format!("account {name} that is disabled")))
             }
             Self::Reset(name, password) => {
                 if store::reset(&db.pool, &name, &password).await? {
                     return Ok(format!("{name} has a new password; its sessions are ended"));
                 }
-                Err(none(&name))
+                Err(none(&format!("account {name} with a password")))
             }
         }
     }

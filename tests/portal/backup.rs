@@ -185,6 +185,10 @@ async fn a_database_of_the_operator_is_backed_up_and_restored_alike() {
         .await
         .unwrap();
 
+    let nothing = home.path().join("nothing");
+    let told = refused(&of(&empty_url), &["backup", nothing.to_str().unwrap()]).await;
+    assert!(told.contains("tables are not in this database"), "{told}");
+    assert!(!nothing.exists());
     let broken = home.path().join("broken");
     let bytes = fs::read(file).unwrap();
     fs::write(&broken, &bytes[..bytes.len() - 100]).unwrap();
@@ -192,6 +196,29 @@ async fn a_database_of_the_operator_is_backed_up_and_restored_alike() {
     assert!(told.contains("pg_restore failed"), "{told}");
     said(&of(&empty_url), &["restore", file]).await;
     assert_eq!(said(&of(&empty_url), &at(secret)).await, kept);
+}
+
+#[tokio::test]
+async fn no_command_makes_a_private_postgresql_that_it_finds_nothing_in() {
+    let scratch = scratch();
+    let nowhere = scratch.path().join("nowhere");
+    let file = scratch.path().join("backup");
+    let settings = [("PIC_DATA_DIR", nowhere.to_str().unwrap())];
+    for command in [
+        &["backup", file.to_str().unwrap()][..],
+        &["psql", "--", "-c", "SELECT 1"],
+        &["staff", "list"],
+        &["gateway", "list"],
+        &["sweep"],
+        &["doctor"],
+    ] {
+        let told = refused(&settings, command).await;
+        assert!(
+            told.contains("there is no private PostgreSQL in"),
+            "{command:?}: {told}"
+        );
+    }
+    assert!(!nowhere.exists() && !file.exists());
 }
 
 /// Where a newer PostgreSQL than the one in use is for this test: `PIC_NEWER_POSTGRES`.

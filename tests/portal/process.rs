@@ -392,6 +392,10 @@ async fn a_wrong_setting_is_named_with_an_example_and_without_its_value() {
         );
         assert!(said.contains(&format!("Example: {variable}=")), "{said}");
         assert!(!said.contains("hunter2"), "{said}");
+        for looking in ["config", "doctor"] {
+            let mut looking_at = command(&program(), &[(variable, value)]);
+            assert_eq!(refusal(looking_at.arg(looking), 78).await, said);
+        }
     }
 }
 
@@ -403,7 +407,18 @@ async fn a_taken_address_is_told_before_anything_is_started() {
     let address = taken.local_addr().unwrap().to_string();
     let mut settings = private(&dir).to_vec();
     settings.push(("PIC_LISTEN", &address));
-    refused(&settings, &["cannot listen on", &address, "PIC_LISTEN"]).await;
+    refused(
+        &settings,
+        &["cannot listen on", &address, "with PIC_LISTEN"],
+    )
+    .await;
+    settings.pop();
+    settings.push(("PIC_METRICS_LISTEN", &address));
+    refused(
+        &settings,
+        &["cannot listen on", &address, "with PIC_METRICS_LISTEN"],
+    )
+    .await;
     assert!(!dir.exists(), "nothing is half-made");
 }
 
