@@ -74,6 +74,17 @@ pub fn page(status: StatusCode, page: &impl Template) -> Result<Response, Error>
     Ok((status, [(header::CONTENT_TYPE, HTML)], rendered(page)?).into_response())
 }
 
+/// A page that shows a problem, which programs are told instead.
+///
+/// # Errors
+///
+/// [`Error::Render`] when the template fails.
+pub fn page_with(problem: Problem, view: &impl Template) -> Result<Response, Error> {
+    let mut response = page(problem.status, view)?;
+    response.extensions_mut().insert(problem);
+    Ok(response)
+}
+
 /// A text file with a status.
 ///
 /// # Errors

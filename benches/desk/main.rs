@@ -14,7 +14,7 @@
     reason = "a benchmark prints its figures"
 )]
 
-#[path = "../common/fill.rs"]
+#[path = "../growth/fill.rs"]
 mod fill;
 mod reads;
 #[path = "../common/server.rs"]

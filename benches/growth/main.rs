@@ -16,7 +16,6 @@
     reason = "a benchmark prints its figures"
 )]
 
-#[path = "../common/fill.rs"]
 mod fill;
 mod jobs;
 mod queue;

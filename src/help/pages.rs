@@ -16,13 +16,13 @@ use super::{
 };
 use crate::{
     agreement::Programme,
-    error::{Error, FieldProblem, Problem},
+    error::{Error, Problem},
     names::SipDomain,
     readiness::{Code, Severity},
     request::{MAX_DOMAINS, MAX_EDGES, Reason},
     web::{
         form::Fields,
-        page,
+        page, page_with,
         parts::Field,
         shell::{Section, Shell},
         site::Site,
@@ -189,15 +189,7 @@ pub(crate) async fn write_address(
             let message = problem.message();
             view.shell.error = true;
             view.address.errors.push(message.clone());
-            let mut response = page(StatusCode::UNPROCESSABLE_ENTITY, &view)?;
-            let at_fault = FieldProblem {
-                field: "address".into(),
-                message,
-            };
-            response
-                .extensions_mut()
-                .insert(Problem::form(vec![at_fault]));
-            Ok(response)
+            page_with(Problem::field("address", &message), &view)
         }
     }
 }

@@ -8,23 +8,19 @@
 //! then goes to the end of the queue, and what was found is kept ([`store::progress`]). What was slow
 //! has few places of its own, so that it keeps nothing from anybody else, however much of it waits.
 
+mod look;
 mod places;
 pub mod store;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use tokio::{
-    task::{self, JoinSet},
-    time::Instant,
-};
+use tokio::task::{self, JoinSet};
 
 pub use self::places::Places;
 use self::{
+    look::{Looked, look},
     places::AtHand,
-    store::{
-        jobs::{self, Job},
-        progress::{self, SoFar, Turn},
-    },
+    store::{jobs, progress},
 };
 use super::{
     apart::Batch,
@@ -32,20 +28,14 @@ use super::{
 };
 use crate::{
     db::{self, PgPool},
-    names::SipDomain,
     readiness::{
-        Code, Finding, Mode, ProofMode, bound,
-        engine::{Checker, Checks, Hours, Lane, Name, proves},
-        owner,
+        Mode, ProofMode, bound,
+        engine::{Checker, Checks},
     },
 };
 
 /// How long a claim lasts unless it is renewed.
 pub(super) const LEASE: Duration = Duration::from_secs(30);
-/// No name is begun after so much of a turn.
-const TURN: Duration = Duration::from_secs(5);
-/// What a turn has begun is waited for so long: a look-up has limits of its own, which are shorter.
-const TURN_END: Duration = Duration::from_secs(25);
 /// Where checks only advise, a request that has waited so long waits for no more turns.
 const ADVICE_BUDGET: Duration = Duration::from_secs(15);
 /// The most requests of one claim.
@@ -64,17 +54,6 @@ pub(super) struct Desk {
     places: Places,
     looking: JoinSet<Looked>,
     at_hand: AtHand,
-}
-
-/// What the look at one request came to.
-#[derive(Debug)]
-struct Looked {
-    job: Job,
-    /// How many of its names are done now.
-    names_done: usize,
-    is_slow: bool,
-    findings: Vec<Finding>,
-    proven: Vec<SipDomain>,
 }
 
 /// A look that is done.
@@ -279,134 +258,4 @@ fn portions(looked: Vec<Looked>) -> Vec<Vec<Looked>> {
         }
     }
     portions
-}
-
-impl Looked {
-    /// Whether its check needs another turn. Where it `is_waited_for` it comes to its end; else one
-    /// that is slow, or has taken long, ends with what was found by then.
-    fn goes_on(&self, is_waited_for: bool) -> bool {
-        let is_done = self.job.is_expired || self.names_done >= self.job.name_count();
-        let may_end = !is_waited_for && (self.is_slow || self.job.is_urgent);
-        !is_done && !may_end
-    }
-
-    fn turn(mut self) -> Turn {
-        bound(&mut self.findings);
-        Turn {
-            request: self.job.request,
-            names_done: (self.job.names_done, self.names_done),
-            is_slow: self.is_slow,
-            findings: self.findings,
-            proven: self.proven,
-        }
-    }
-
-    /// Adds what the turns before found.
-    fn goes_on_from(&mut self, before: SoFar) {
-        self.findings.extend(before.findings);
-        self.proven.extend(before.proven);
-    }
-
-    /// Whether everything of the request is fine, apart from what is said of its owner.
-    fn proves(&self) -> bool {
-        let of_checks: Vec<_> = self
-            .findings
-            .iter()
-            .filter(|finding| !matches!(finding.code, Code::DomainHeld | Code::DomainUnproven))
-            .cloned()
-            .collect();
-        proves(&of_checks, self.job.edges.len(), self.job.domain_count)
-    }
-
-    /// Whether an owner did not speak for the service, or was not asked yet. A domain that is held
-    /// holds the request back when it is settled, unless it is free by then; that is not enough where
-    /// every domain has to be proven.
-    fn lacks_proof(&self) -> bool {
-        let unproven = |it: &Finding| matches!(it.code, Code::DomainHeld | Code::DomainUnproven);
-        self.names_done < self.job.name_count() || self.findings.iter().any(unproven)
-    }
-}
-
-/// What one look-up came to: findings, and the domain if its owner has spoken for the service.
-type Outcome = Result<(Vec<Finding>, Option<SipDomain>), db::Error>;
-
-/// One turn of a request's check. What has expired is not looked at: its last findings stay.
-async fn look(checker: Checker, pool: PgPool, place: Place, proof: ProofMode, job: Job) -> Looked {
-    let lane = job.lane;
-    let now = Instant::now();
-    let hours = Hours {
-        begin: now + TURN,
-        end: now + TURN_END,
-    };
-    let names = if job.is_expired {
-        Vec::new()
-    } else {
-        job.names()
-    };
-    let (checker, pool, job) = (&checker, &pool, job);
-    let of = &job;
-    let paced = checker
-        .paced(lane, names, hours, |name, slot| async move {
-            match name {
-                Name::Edge(edge) => {
-                    let shown = checker.shown(&edge, lane).await;
-                    let domains = if of.is_whole() {
-                        of.domains_at(&edge)
-                    } else {
-                        jobs::domains_at(pool, of.request, &edge, place.is_in_force()).await?
-                    };
-                    Ok((checker.edge(&edge, &domains, &shown), None))
-                }
-                Name::Domain(domain, edge) => {
-                    let found = checker.domain(&domain, &edge, slot);
-                    let Some(is_held) = of.asks_owner(&domain, proof) else {
-                        return Ok((found.await, None));
-                    };
-                    let said = checker.owner_says(&domain, &of.token);
-                    let (mut findings, said) = tokio::join!(found, said);
-                    let told = owner::judge(&domain, &of.token, &said, is_held);
-                    let is_proven = told.code == Code::DomainProven;
-                    if !is_proven || proof == ProofMode::Always {
-                        findings.push(told);
-                    }
-                    Ok((findings, is_proven.then_some(domain)))
-                }
-            }
-        })
-        .await;
-    let is_slow = match paced.begun {
-        0 => lane == Lane::Slow,
-        begun => paced.slow * 2 >= begun && paced.slow > 0,
-    };
-    let mut looked = Looked {
-        names_done: job.names_done,
-        is_slow,
-        findings: Vec::new(),
-        proven: Vec::new(),
-        job,
-    };
-    looked.takes(paced.done);
-    looked
-}
-
-impl Looked {
-    /// Takes what came of the names up to the first that is not done: the others are in the next
-    /// turn.
-    fn takes(&mut self, done: Vec<(usize, Outcome)>) {
-        let mut done: BTreeMap<_, _> = done.into_iter().collect();
-        for place in 0.. {
-            match done.remove(&place) {
-                Some(Ok((findings, proven))) => {
-                    self.findings.extend(findings);
-                    self.proven.extend(proven);
-                    self.names_done += 1;
-                }
-                Some(Err(error)) => {
-                    tracing::debug!(%error, "the check goes on in the next turn");
-                    break;
-                }
-                None => break,
-            }
-        }
-    }
 }

@@ -7,11 +7,12 @@
 //! `pace` decides how the names of one request or page take turns.
 
 mod alone;
+mod checks;
 mod pace;
+mod report;
 mod slots;
 
 use std::{
-    collections::BTreeSet,
     fmt,
     net::IpAddr,
     num::NonZeroU32,
@@ -28,11 +29,13 @@ use tokio::time::{Instant, timeout};
 
 use self::slots::{Slot, Slots};
 pub use self::{
+    checks::Checks,
     pace::{Hours, Name, Paced},
+    report::{Report, proves},
     slots::{AT_A_TIME, Lane},
 };
 use super::{
-    Code, Finding, Mode, ProofMode, Severity, bound,
+    Finding, Severity, bound,
     dns::{AddressFacts, Addresses, Dns, SrvFacts, TokenFacts, Trouble},
     domain, edge,
     meter::{CheckKind, Meter},
@@ -61,86 +64,6 @@ const TOO_SILENT: u32 = 5;
 /// How long a check waits for an edge whose addresses are over their limit; then its certificate
 /// counts as not checked.
 const ADDRESS_WAIT: Duration = Duration::from_secs(10);
-
-/// The findings for a set of routes.
-#[derive(Clone, Debug, Default)]
-pub struct Report {
-    /// One or more for every edge and every domain that was checked, the most severe first, with as
-    /// much evidence as one request may have.
-    pub findings: Vec<Finding>,
-    /// Edges and domains that were not checked within the time budget.
-    pub unfinished: usize,
-}
-
-impl Report {
-    /// Whether every edge and every domain of `routes` was checked and is fine, and nothing is
-    /// blocking or unknown: the positive proof that `enforce` requires.
-    #[must_use]
-    pub fn proves(&self, routes: &[EdgeRoutes]) -> bool {
-        let domains = EdgeRoutes::domain_count(routes);
-        self.unfinished == 0 && proves(&self.findings, routes.len(), domains)
-    }
-}
-
-/// Whether these findings say that so many edges and domains are fine, and that nothing that may hold a
-/// request back is blocking or unknown.
-#[must_use]
-pub fn proves(findings: &[Finding], edges: usize, domains: usize) -> bool {
-    let fine = |code| {
-        let fine = findings
-            .iter()
-            .filter(|f| f.severity == Severity::Ok && f.code == code);
-        fine.map(|f| &f.subject).collect::<BTreeSet<_>>().len()
-    };
-    let good = |f: &Finding| {
-        !f.code.may_hold_back() || matches!(f.severity, Severity::Ok | Severity::Warning)
-    };
-    findings.iter().all(good) && fine(Code::Certificate) == edges && fine(Code::Srv) == domains
-}
-
-/// How strict the checks are, what runs them, and when ownership has to be proven: where checks are
-/// off it cannot be.
-#[derive(Clone, Debug, Default)]
-pub enum Checks {
-    /// Nothing is checked.
-    #[default]
-    Off,
-    /// Findings are shown; requests are provisioned all the same, except with a domain that has to
-    /// be proven.
-    Advise(Checker, ProofMode),
-    /// Requests are provisioned only on positive proof.
-    Enforce(Checker, ProofMode),
-}
-
-impl Checks {
-    /// How strict the checks are.
-    #[must_use]
-    pub const fn mode(&self) -> Mode {
-        match self {
-            Self::Off => Mode::Off,
-            Self::Advise(..) => Mode::Advise,
-            Self::Enforce(..) => Mode::Enforce,
-        }
-    }
-
-    /// What runs the checks; `None`: they are off.
-    #[must_use]
-    pub const fn checker(&self) -> Option<&Checker> {
-        match self {
-            Self::Off => None,
-            Self::Advise(checker, _) | Self::Enforce(checker, _) => Some(checker),
-        }
-    }
-
-    /// When ownership of a domain has to be proven.
-    #[must_use]
-    pub const fn proof(&self) -> ProofMode {
-        match self {
-            Self::Off => ProofMode::Held,
-            Self::Advise(_, proof) | Self::Enforce(_, proof) => *proof,
-        }
-    }
-}
 
 /// The readiness checks. Cheap to clone; clones share limits and what they know of edges.
 #[derive(Clone)]
@@ -415,35 +338,6 @@ fn zone(name: &Fqdn) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn finding(code: Code, name: &str) -> Finding {
-        Finding::new(code, &Fqdn::parse(name).unwrap(), "", [""])
-    }
-
-    #[test]
-    fn everything_that_was_asked_for_has_to_be_proven() {
-        let routes = [EdgeRoutes {
-            edge: AccessEdge::parse("sip.contoso.com").unwrap(),
-            domains: vec![SipDomain::parse("contoso.com").unwrap()],
-        }];
-        let report = |findings: &[Finding], unfinished| Report {
-            findings: findings.to_vec(),
-            unfinished,
-        };
-        let srv = finding(Code::Srv, "contoso.com");
-        let certificate = finding(Code::Certificate, "sip.contoso.com");
-        let both = [srv.clone(), certificate.clone()];
-        let with = |code| [&both[..], &[finding(code, "contoso.com")]].concat();
-        assert!(report(&both, 0).proves(&routes));
-        assert!(report(&with(Code::SrvSuffix), 0).proves(&routes));
-        assert!(!report(&both, 1).proves(&routes), "not done");
-        assert!(!report(&[srv], 0).proves(&routes), "no certificate");
-        assert!(!report(&[certificate], 0).proves(&routes), "no record");
-        assert!(!report(&[], 0).proves(&routes), "nothing");
-        assert!(!report(&with(Code::ResolverUnreachable), 0).proves(&routes));
-        assert!(!report(&with(Code::SrvTarget), 0).proves(&routes));
-        assert!(report(&[], 0).proves(&[]), "a cancel wants nothing");
-    }
 
     #[test]
     fn names_of_one_owner_are_one_zone() {

@@ -45,7 +45,7 @@ use crate::{
     web::{
         client::Client,
         form::{Fields, NoFields},
-        page,
+        page, page_with,
         parts::{Field, Tone},
         shell::Section,
         site::Site,
@@ -166,10 +166,7 @@ fn sign_in_page(
     let Some(message) = problem else {
         return page(StatusCode::OK, &view);
     };
-    let mut response = page(StatusCode::UNPROCESSABLE_ENTITY, &view)?;
-    response
-        .extensions_mut()
-        .insert(Problem::field("number", message));
+    let mut response = page_with(Problem::field("number", message), &view)?;
     if problem == Some(NOT_OPENED) {
         response.extensions_mut().insert(FailedTry);
     }

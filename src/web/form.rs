@@ -47,13 +47,12 @@ fn fault(error: &axum::Error) -> Problem {
 pub(super) fn without_room(no_room: NoRoom) -> Problem {
     match no_room.0 {
         Over::All => Problem::of(StatusCode::SERVICE_UNAVAILABLE),
-        Over::Network => {
-            let mut problem = Problem::of(StatusCode::TOO_MANY_REQUESTS);
-            problem.title = "Your network sends too much at once";
-            problem.detail = "Wait until what it sends now is answered, then try again. Of this form nothing was stored.";
-            problem.retry_after = Some(Problem::BUSY_FOR);
-            problem
-        }
+        Over::Network => Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "Your network sends too much at once",
+            "Wait until what it sends now is answered, then try again. Of this form nothing was stored.",
+        )
+        .again_after(Problem::BUSY_FOR),
     }
 }
 

@@ -1,22 +1,17 @@
 //! Support staff at work on 240 requests of every state, in a real browser.
 
 use fantoccini::key::Key;
-use pic_portal::staff::{
-    Name, Role,
-    password::{Hasher, Lane, Password},
-    store,
-};
+use pic_portal::staff::Role;
 
 use crate::{
     keyboard::Hands,
+    portal_support::desk::{PASSWORD, account},
     support::{
         browser::Browser,
         page::{Page, Scheme},
         portal::Portal,
     },
 };
-
-const PASSWORD: &str = "four words nobody says";
 
 /// Of 240 requests 40 are refused, 40 withdrawn, 60 provisioned, 4 of these at risk; of the others 40
 /// wait for their administrators, 20 could not be checked, 10 have been held for long, 30 wait.
@@ -46,14 +41,8 @@ async fn desk(scripts: bool) -> (Portal, Browser, Page) {
     app.run(EVERY_STATE).await;
     app.work().await;
     app.run(FINDINGS).await;
-    let name = Name::parse("anna").unwrap();
-    let hashed = Hasher::default()
-        .hash(Password::typed(PASSWORD), Lane::Known)
-        .await;
-    let made = store::add(app.pool(), &name, Role::Agent, &hashed.unwrap()).await;
-    assert!(made.unwrap(), "the account is new");
-    let browser = Browser::start().await;
-    let page = Page::new(&browser, &portal.origin);
+    account(app, "anna", Role::Agent).await;
+    let (browser, page) = portal.browser().await;
     page.scripts(scripts).await;
     page.cdp(
         "Emulation.setTimezoneOverride",
@@ -71,10 +60,6 @@ const WIDE_TOO: [(u32, Scheme); 4] = [
     (1920, Scheme::Dark),
     (1920, Scheme::Light),
 ];
-
-async fn words(page: &Page) -> String {
-    page.find("main").await.text().await.unwrap()
-}
 
 async fn focused(page: &Page, what: &str, css: &str) {
     let there = format!("return document.activeElement.matches({css:?})");
@@ -118,15 +103,15 @@ async fn a_day_with_the_keyboard_alone() {
     hands.assert_focus_can_be_seen().await;
     hands.write("j").await;
     hands.go_on_with(Key::Enter).await;
-    assert!(words(&page).await.contains("The portal has to act"));
+    assert!(page.words().await.contains("The portal has to act"));
     let second = page.path().await;
     page.leave(async || hands.write("n").await).await;
     assert_ne!(page.path().await, second);
     assert!(page.has("a[rel=prev]").await, "{}", page.path().await);
     page.leave(async || hands.write("c").await).await;
-    assert!(words(&page).await.contains("Another check was asked for"));
+    assert!(page.words().await.contains("Another check was asked for"));
     assert!(page.has("a[rel=next]").await, "still in the list");
-    let here = words(&page).await;
+    let here = page.words().await;
     assert!(here.contains(" here)"), "the local time is there: {here}");
 
     hands.write("r").await;
@@ -135,14 +120,14 @@ async fn a_day_with_the_keyboard_alone() {
     hands.tab_to("#confirm").await;
     hands.press(Key::Space).await;
     hands.go_on_with(Key::Enter).await;
-    assert!(words(&page).await.contains("Nobody has to act"));
+    assert!(page.words().await.contains("Nobody has to act"));
 
     // From any page to the search, by a piece of a name with forty domains.
     page.leave(async || hands.write("/").await).await;
     focused(&page, "the search has the cursor", "#q").await;
     hands.write("alpine").await;
     hands.go_on_with(Key::Enter).await;
-    let found = words(&page).await;
+    let found = page.words().await;
     assert!(found.contains("m0.alpineski.example +39"), "{found}");
     hands.write("j").await;
     hands.go_on_with(Key::Enter).await;
@@ -178,7 +163,7 @@ async fn many_at_once(scripts: bool) {
         .await;
     page.press("Take it").await;
     page.press("Waits for licensing").await;
-    let told = words(&page).await;
+    let told = page.words().await;
     assert!(
         told.contains("Taken by anna") && told.contains("Waits for licensing by anna"),
         "{told}"
@@ -186,7 +171,7 @@ async fn many_at_once(scripts: bool) {
     page.assert_fits(&WIDE_TOO, scripts, "desk-marked").await;
     page.press("The list").await;
     page.press("Mine 1").await;
-    assert!(words(&page).await.contains("Taken by anna"));
+    assert!(page.words().await.contains("Taken by anna"));
     page.assert_fits(&WIDE_TOO, scripts, "desk-mine").await;
     page.open("/staff/requests?state=pending").await;
     for line in 1..=3 {

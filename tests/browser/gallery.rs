@@ -120,8 +120,7 @@ impl Gallery {
             site.notice = Some("Maintenance on Sunday from 02:00 to 04:00 UTC.".into());
         })
         .await;
-        let world = World::start().await;
-        let edge = world.ready("contoso.com").await;
+        let (world, edge) = World::with("contoso.com").await;
         let checks = world.advise();
         let mut gallery = Self {
             looking: Portal::with(|site| {

@@ -388,8 +388,7 @@ async fn nothing_that_could_run_gets_as_far_as_the_answers() {
 #[tokio::test]
 async fn the_policy_finds_nothing_to_refuse() {
     let portal = Portal::start().await;
-    let browser = Browser::start().await;
-    let page = Page::new(&browser, &portal.origin);
+    let (_browser, page) = portal.browser().await;
     let payloads = payloads();
     page.open("/requests/new").await;
     for at in (0..payloads.len()).step_by(41) {
@@ -418,8 +417,7 @@ async fn a_form_of_another_site_is_refused() {
         .app
         .submit(&[("sip.contoso.com", "contoso.com")])
         .await;
-    let browser = Browser::start().await;
-    let page = Page::new(&browser, &portal.origin);
+    let (_browser, page) = portal.browser().await;
     for host in ["127.0.0.1", "127.0.0.2"] {
         let elsewhere = foreign(host).await;
         let withdraw = format!("/requests/{reference}/withdraw");
@@ -454,8 +452,7 @@ async fn no_other_site_can_frame_a_page() {
         .app
         .submit(&[("sip.contoso.com", "contoso.com")])
         .await;
-    let browser = Browser::start().await;
-    let page = Page::new(&browser, &portal.origin);
+    let (_browser, page) = portal.browser().await;
     for host in ["127.0.0.1", "127.0.0.2"] {
         page.go(&foreign(host).await).await;
         for path in [

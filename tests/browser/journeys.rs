@@ -6,7 +6,6 @@ use serde_json::json;
 use crate::{
     portal_support::{app::TestApp, eventually},
     support::{
-        browser::Browser,
         page::{Page, Scheme},
         portal::Portal,
     },
@@ -31,8 +30,7 @@ impl Means {
 /// From the start page to routes in force, with a mistake on the way.
 async fn the_whole_way(means: Means) {
     let portal = Portal::start().await;
-    let browser = Browser::start().await;
-    let page = Page::new(&browser, &portal.origin);
+    let (_browser, page) = portal.browser().await;
     means.give_to(&page).await;
 
     page.open("/").await;
@@ -60,10 +58,7 @@ async fn the_whole_way(means: Means) {
     );
     page.fill("#edge-2", "edge.northwind.example").await;
     page.fill("#domains-2", "https://NORTHWIND.example/").await;
-    page.click("label[for=on_premises], label[for=deployment]")
-        .await;
-    page.click("label[for=licences]").await;
-    page.click("label[for=may_act]").await;
+    page.declare().await;
     page.press("Continue").await;
 
     assert_eq!(page.status().await, 422);
@@ -83,7 +78,7 @@ async fn the_whole_way(means: Means) {
     page.press("Continue").await;
 
     assert_eq!(page.h1().await, "Check your answers");
-    let answers = page.find("main").await.text().await.unwrap();
+    let answers = page.words().await;
     for shown in [
         "1234567",
         "sip.contoso.com",
@@ -258,8 +253,7 @@ async fn the_whole_way_at_twice_the_size() {
 #[tokio::test]
 async fn the_key_that_was_copied_withdraws_the_request() {
     let portal = Portal::start().await;
-    let browser = Browser::start().await;
-    let page = Page::new(&browser, &portal.origin);
+    let (_browser, page) = portal.browser().await;
     answers(&page).await;
     page.press("Submit request").await;
     page.click("[data-copy='#management-key']").await;
@@ -304,8 +298,7 @@ async fn a_request_is_found_by_its_reference_and_a_domain_by_its_name() {
         .app
         .submit(&[("sip.contoso.com", "contoso.com")])
         .await;
-    let browser = Browser::start().await;
-    let page = Page::new(&browser, &portal.origin);
+    let (_browser, page) = portal.browser().await;
 
     page.open("/").await;
     page.fill("#q", &reference.to_lowercase().replace('-', " "))
@@ -334,13 +327,7 @@ async fn a_request_is_found_by_its_reference_and_a_domain_by_its_name() {
 /// Fills in the form and goes on to the answers.
 async fn answers(page: &Page) {
     page.open("/requests/new").await;
-    page.click("label[for=programme]").await;
-    page.fill("#number", "1234567").await;
-    page.fill("#edge-1", "sip.contoso.com").await;
-    page.fill("#domains-1", "contoso.com").await;
-    page.click("label[for=deployment]").await;
-    page.click("label[for=licences]").await;
-    page.click("label[for=may_act]").await;
+    page.fill_in("sip.contoso.com", "contoso.com").await;
     page.press("Continue").await;
     assert_eq!(page.h1().await, "Check your answers");
 }
@@ -380,8 +367,7 @@ async fn press_twice(page: &Page) {
 
 async fn a_double_click_sends_once(scripts: bool) {
     let portal = Portal::start().await;
-    let browser = Browser::start().await;
-    let page = Page::new(&browser, &portal.origin);
+    let (_browser, page) = portal.browser().await;
     page.scripts(scripts).await;
     answers(&page).await;
     press_twice(&page).await;
@@ -402,26 +388,20 @@ async fn a_double_click_without_javascript_sends_one_request() {
 #[tokio::test]
 async fn the_receipt_can_be_loaded_again_and_going_back_sends_nothing_new() {
     let portal = Portal::start().await;
-    let browser = Browser::start().await;
-    let page = Page::new(&browser, &portal.origin);
+    let (_browser, page) = portal.browser().await;
     answers(&page).await;
     page.press("Submit request").await;
     let receipt = page.path().await;
-    let key = page
-        .find("[data-management-key]")
-        .await
-        .text()
-        .await
-        .unwrap();
-    page.client.refresh().await.unwrap();
-    assert_eq!(
+    let shown = async || {
         page.find("[data-management-key]")
             .await
             .text()
             .await
-            .unwrap(),
-        key
-    );
+            .unwrap()
+    };
+    let key = shown().await;
+    page.client.refresh().await.unwrap();
+    assert_eq!(shown().await, key);
 
     // Back to the answers. They are not stored, so the browser asks whether to send the form again:
     // the person does, and submits once more. It is the same receipt, with the same key.
@@ -432,14 +412,7 @@ async fn the_receipt_can_be_loaded_again_and_going_back_sends_nothing_new() {
     assert_eq!(page.h1().await, "Check your answers");
     page.press("Submit request").await;
     assert_eq!(page.path().await, receipt);
-    assert_eq!(
-        page.find("[data-management-key]")
-            .await
-            .text()
-            .await
-            .unwrap(),
-        key
-    );
+    assert_eq!(shown().await, key);
     assert_eq!(requests(&portal.app).await, 1);
     page.assert_quiet(&[]).await;
 }
@@ -448,8 +421,7 @@ async fn the_receipt_can_be_loaded_again_and_going_back_sends_nothing_new() {
 #[tokio::test]
 async fn the_key_stays_in_the_browser_that_sent_the_request() {
     let portal = Portal::start().await;
-    let browser = Browser::start().await;
-    let page = Page::new(&browser, &portal.origin);
+    let (_browser, page) = portal.browser().await;
     answers(&page).await;
     page.press("Submit request").await;
     let receipt = page.path().await;

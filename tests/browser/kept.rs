@@ -2,7 +2,7 @@
 
 use crate::{
     portal_support::app::TestApp,
-    support::{browser::Browser, page::Page, portal::Portal},
+    support::{page::Page, portal::Portal},
 };
 
 /// A script's words for: the heading of the page is this.
@@ -61,16 +61,12 @@ async fn signed_in(portal: &TestApp, page: &Page) {
 
 async fn through_every_form(scripts: bool) {
     let portal = Portal::start().await;
-    let browser = Browser::start().await;
-    let page = Page::new(&browser, &portal.origin);
+    let (_browser, page) = portal.browser().await;
     page.scripts(scripts).await;
 
     page.open("/requests/new").await;
     page.click("label[for=programme]").await;
-    page.click("label[for=on_premises], label[for=deployment]")
-        .await;
-    page.click("label[for=licences]").await;
-    page.click("label[for=may_act]").await;
+    page.declare().await;
     let typed = [
         ("#number", "7654321"),
         ("#edge-1", "sip.fabrikam.com"),
@@ -117,8 +113,7 @@ async fn back_and_forward_restore_every_form_without_javascript() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_is_shown_while_it_is_typed_by_keyboard_too() {
     let portal = Portal::start().await;
-    let browser = Browser::start().await;
-    let page = Page::new(&browser, &portal.origin);
+    let (_browser, page) = portal.browser().await;
     page.open("/service").await;
     page.fill("#management_key", "0000-1111").await;
     let kind = "return document.querySelector('#management_key').type";
@@ -150,8 +145,7 @@ async fn check_again_answers_and_keeps_the_cursor() {
         .await;
     portal.app.work().await;
     portal.app.advance(std::time::Duration::from_mins(2)).await;
-    let browser = Browser::start().await;
-    let page = Page::new(&browser, &portal.origin);
+    let (_browser, page) = portal.browser().await;
     page.open(&format!("/requests/{reference}")).await;
     page.press("Check again").await;
     page.until(

@@ -5,9 +5,12 @@ use fantoccini::{
     key::Key,
 };
 
-use pic_portal::staff::store;
+use pic_portal::staff::Role;
 
-use crate::support::{browser::Browser, page::Page, portal::Portal};
+use crate::{
+    portal_support::desk::{PASSWORD, account},
+    support::{page::Page, portal::Portal},
+};
 
 /// Uses the keyboard only: Tab, Space, Enter and letters.
 pub(crate) struct Hands<'a>(pub(crate) &'a Page);
@@ -80,8 +83,7 @@ impl Hands<'_> {
 #[tokio::test]
 async fn the_whole_way_with_the_keyboard_alone() {
     let portal = Portal::start().await;
-    let browser = Browser::start().await;
-    let page = Page::new(&browser, &portal.origin);
+    let (_browser, page) = portal.browser().await;
     let hands = Hands(&page);
     page.open("/").await;
 
@@ -191,8 +193,7 @@ async fn the_whole_way_with_the_keyboard_alone() {
 #[tokio::test]
 async fn the_stops_of_the_form_are_in_order() {
     let portal = Portal::start().await;
-    let browser = Browser::start().await;
-    let page = Page::new(&browser, &portal.origin);
+    let (_browser, page) = portal.browser().await;
     let hands = Hands(&page);
     page.open("/requests/new").await;
     let mut heights = Vec::new();
@@ -215,16 +216,11 @@ async fn the_stops_of_the_form_are_in_order() {
 /// Sign in, search, read, refuse with a reason: all that an agent does while on the telephone.
 #[tokio::test]
 async fn a_request_is_found_and_refused_with_the_keyboard_alone() {
-    const PASSWORD: &str = "four words nobody says";
     let portal = Portal::start().await;
     let app = &portal.app;
-    let link = store::new_set_up(app.pool()).await.unwrap().unwrap();
-    let made = format!("/staff/set-up?token={}", link.reveal());
-    app.post(&made, &[("name", "anna"), ("password", PASSWORD)])
-        .await;
+    account(app, "anna", Role::Agent).await;
     let (reference, _) = app.submit(&[("sip.contoso.com", "contoso.com")]).await;
-    let browser = Browser::start().await;
-    let page = Page::new(&browser, &portal.origin);
+    let (_browser, page) = portal.browser().await;
     let hands = Hands(&page);
     page.open("/staff/sign-in").await;
     hands.tab_to("#name").await;
@@ -254,8 +250,7 @@ async fn a_request_is_found_and_refused_with_the_keyboard_alone() {
 #[tokio::test]
 async fn an_error_in_a_pasted_list_leads_to_its_line() {
     let portal = Portal::start().await;
-    let browser = Browser::start().await;
-    let page = Page::new(&browser, &portal.origin);
+    let (_browser, page) = portal.browser().await;
     page.open("/requests/new").await;
     page.fill("#domains-1", "contoso.com\nmy_firm.com\nfabrikam.com")
         .await;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     portal_support::{app::submission_id, eventually},
-    support::{browser::Browser, page::Page, portal::Portal},
+    support::portal::Portal,
 };
 
 /// Domains that another service holds: more than are shown at once.
@@ -92,8 +92,7 @@ impl Held {
 #[tokio::test]
 async fn what_happens_elsewhere_appears_and_disturbs_nobody() {
     let held = Held::new().await;
-    let browser = Browser::start().await;
-    let page = Page::new(&browser, &held.portal.origin);
+    let (_browser, page) = held.portal.browser().await;
     page.window(600, 1).await;
     page.open(&held.path()).await;
     held.streams(1).await;
@@ -170,8 +169,7 @@ async fn what_happens_elsewhere_appears_and_disturbs_nobody() {
 #[tokio::test]
 async fn a_page_that_nobody_sees_keeps_no_stream() {
     let held = Held::new().await;
-    let browser = Browser::start().await;
-    let page = Page::new(&browser, &held.portal.origin);
+    let (_browser, page) = held.portal.browser().await;
     page.open(&held.path()).await;
     held.streams(1).await;
     page.eval("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
@@ -195,8 +193,7 @@ async fn a_page_that_nobody_sees_keeps_no_stream() {
 #[tokio::test]
 async fn without_scripts_the_link_gives_the_same() {
     let held = Held::new().await;
-    let browser = Browser::start().await;
-    let page = Page::new(&browser, &held.portal.origin);
+    let (_browser, page) = held.portal.browser().await;
     page.scripts(false).await;
     page.open(&held.path()).await;
     assert!(page.has("[data-state=pending]").await);
@@ -212,8 +209,7 @@ async fn without_scripts_the_link_gives_the_same() {
 #[tokio::test]
 async fn the_support_bundle_can_be_copied() {
     let held = Held::new().await;
-    let browser = Browser::start().await;
-    let page = Page::new(&browser, &held.portal.origin);
+    let (_browser, page) = held.portal.browser().await;
     page.open(&held.path()).await;
     for name in ["clipboard-read", "clipboard-write"] {
         let permission = json!({ "permission": { "name": name }, "setting": "granted" });

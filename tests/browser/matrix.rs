@@ -3,7 +3,6 @@
 use crate::{
     gallery::{Exhibit, Gallery},
     support::{
-        browser::Browser,
         page::{Page, Scheme},
         snapshot::{PAGES, SHELLS},
     },
@@ -33,8 +32,7 @@ fn is_in(part: &[&str], name: &str) -> bool {
 /// Checks the exhibits of one part of the gallery in one browser session.
 async fn look_at(part: &[&str]) {
     let gallery = Gallery::open().await;
-    let browser = Browser::start().await;
-    let page = Page::new(&browser, &gallery.sound.origin);
+    let (_browser, page) = gallery.sound.browser().await;
     for exhibit in &gallery.exhibits {
         let parts = PARTS
             .iter()

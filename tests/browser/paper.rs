@@ -4,10 +4,7 @@ use serde_json::json;
 
 use crate::{
     gallery::Gallery,
-    support::{
-        browser::Browser,
-        page::{Page, Scheme},
-    },
+    support::page::{Page, Scheme},
 };
 
 /// Prints a page of the gallery from a dark screen; returns the words on the paper.
@@ -46,8 +43,7 @@ async fn printed(gallery: &Gallery, page: &Page, name: &str) -> String {
 #[tokio::test]
 async fn the_receipt_carries_the_key_and_the_status_never_does() {
     let gallery = Gallery::open().await;
-    let browser = Browser::start().await;
-    let page = Page::new(&browser, &gallery.sound.origin);
+    let (_browser, page) = gallery.sound.browser().await;
     let receipt = printed(&gallery, &page, "receipt").await;
     let key = page
         .eval_text("return document.querySelector('[data-management-key]').textContent")

@@ -37,8 +37,7 @@ impl Story {
         let checks = how(&world);
         let portal = Portal::with(|site| site.checks = checks).await;
         portal.run_worker();
-        let browser = Browser::start().await;
-        let page = Page::new(&browser, &portal.origin);
+        let (browser, page) = portal.browser().await;
         Self {
             world,
             _edge: edge,
@@ -90,10 +89,6 @@ impl Story {
         })
         .await;
     }
-
-    async fn words(&self) -> String {
-        self.page.find("main").await.text().await.unwrap()
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -104,14 +99,7 @@ async fn what_is_mended_turns_the_open_page() {
     world.unroute("it.contoso.com");
 
     page.open("/requests/new").await;
-    page.click("label[for=programme]").await;
-    page.fill("#number", "1234567").await;
-    page.fill("#edge-1", "sip.contoso.com").await;
-    page.fill("#domains-1", DOMAINS).await;
-    page.click("label[for=on_premises], label[for=deployment]")
-        .await;
-    page.click("label[for=licences]").await;
-    page.click("label[for=may_act]").await;
+    page.fill_in("sip.contoso.com", DOMAINS).await;
     page.press("Continue").await;
     // Advice, before anything is sent.
     assert!(page.has("[data-finding=srv-missing]").await);
@@ -122,11 +110,7 @@ async fn what_is_mended_turns_the_open_page() {
         .shows("pending", &["srv-missing", "srv-missing"])
         .await;
     let line = "_sipfederationtls._tcp.contoso.com. 3600 IN SRV 0 0 5061 sip.contoso.com.";
-    assert!(
-        story.words().await.contains(line),
-        "{}",
-        story.words().await
-    );
+    assert!(page.words().await.contains(line), "{}", page.words().await);
     fit(page, true, "journey-missing").await;
 
     // One of the two is fixed, and the button pressed.
@@ -224,8 +208,7 @@ async fn a_domain_alone_is_checked_from_the_start_page_and_requested() {
     page.fill("#domains", "contoso.com").await;
     page.press("Check the domain").await;
     assert!(
-        story
-            .words()
+        page.words()
             .await
             .contains("1 SIP domain at sip.contoso.com")
     );
@@ -262,7 +245,7 @@ async fn a_held_domain_moves_by_its_zone_while_people_look() {
     story.shows("pending", &["domain-held"]).await;
     fit(page, true, "journey-held").await;
     // The line on the page can be copied into the zone.
-    let words = story.words().await;
+    let words = page.words().await;
     let (_, rest) = words
         .split_once("pic-service=")
         .expect("the record is shown");
@@ -277,7 +260,7 @@ async fn a_held_domain_moves_by_its_zone_while_people_look() {
     assert_eq!(page.eval("return window.kept").await, json!(true));
     fit(page, true, "journey-gained").await;
     page.open(&holder).await;
-    let words = story.words().await;
+    let words = page.words().await;
     assert!(
         words.contains("This SIP domain moved away\ncontoso.com, "),
         "{words}"
@@ -296,16 +279,9 @@ async fn a_domain_is_proven_by_the_record_of_the_receipt() {
     let story = Story::begin(|world| Checks::Enforce(world.checker(), ProofMode::Always)).await;
     let page = &story.page;
     page.open("/requests/new").await;
-    let words = story.words().await;
+    let words = page.words().await;
     assert!(words.contains("You will publish a TXT record"), "{words}");
-    page.click("label[for=programme]").await;
-    page.fill("#number", "1234567").await;
-    page.fill("#edge-1", "sip.contoso.com").await;
-    page.fill("#domains-1", DOMAINS).await;
-    page.click("label[for=on_premises], label[for=deployment]")
-        .await;
-    page.click("label[for=licences]").await;
-    page.click("label[for=may_act]").await;
+    page.fill_in("sip.contoso.com", DOMAINS).await;
     fit(page, true, "journey-proof-form").await;
     page.press("Continue").await;
     fit(page, true, "journey-proof-answers").await;
@@ -338,7 +314,7 @@ async fn a_domain_is_proven_by_the_record_of_the_receipt() {
     story.later(AFTER_A_LOOK).await;
     page.press("Check again").await;
     story.shows("provisioned", &[]).await;
-    let words = story.words().await;
+    let words = page.words().await;
     assert!(words.contains("you can remove it"), "{words}");
     fit(page, true, "journey-proof-provisioned").await;
     page.assert_quiet(&[]).await;
@@ -360,9 +336,9 @@ async fn trouble_with_what_is_in_force_is_told_and_nothing_is_taken_away() {
     story.shows("provisioned", &["srv-missing"]).await;
     assert_eq!(page.eval("return window.kept").await, json!(true));
     assert!(
-        story.words().await.contains("At risk"),
+        page.words().await.contains("At risk"),
         "{}",
-        story.words().await
+        page.words().await
     );
     fit(page, true, "journey-at-risk").await;
 
@@ -371,7 +347,7 @@ async fn trouble_with_what_is_in_force_is_told_and_nothing_is_taken_away() {
     page.fill("#management_key", &key).await;
     page.leave(async || page.click("main form button[type=submit]").await)
         .await;
-    let words = story.words().await;
+    let words = page.words().await;
     assert!(words.contains("At risk"), "{words}");
     assert!(page.has("[data-finding=srv-missing]").await);
     fit(page, true, "journey-hub-at-risk").await;
@@ -384,6 +360,6 @@ async fn trouble_with_what_is_in_force_is_told_and_nothing_is_taken_away() {
     story.later(Duration::from_hours(24)).await;
     page.open(&path).await;
     story.shows("provisioned", &[]).await;
-    assert!(!story.words().await.contains("At risk:"));
+    assert!(!page.words().await.contains("At risk:"));
     page.assert_quiet(&[]).await;
 }

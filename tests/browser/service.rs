@@ -3,7 +3,6 @@
 use crate::{
     portal_support::eventually,
     support::{
-        browser::Browser,
         page::{Page, WINDOWS},
         portal::Portal,
     },
@@ -33,8 +32,7 @@ async fn the_whole_way(scripts: bool) {
         .submit(&[("sip.contoso.com", "contoso.com it.contoso.com")])
         .await;
     portal.app.work().await;
-    let browser = Browser::start().await;
-    let page = Page::new(&browser, &portal.origin);
+    let (_browser, page) = portal.browser().await;
     page.scripts(scripts).await;
 
     page.open("/service").await;
@@ -74,7 +72,7 @@ async fn the_whole_way(scripts: bool) {
     fit(&page, scripts, "service-edit-two-edges").await;
     page.press("Continue").await;
     assert_eq!(page.h1().await, "Check your changes");
-    let words = page.find("main").await.text().await.unwrap();
+    let words = page.words().await;
     for told in [
         "3 changes",
         "moves from sip.contoso.com to edge.contoso.com",
@@ -103,7 +101,7 @@ async fn the_whole_way(scripts: bool) {
     page.open(&format!("/requests/{reference}")).await;
     fit(&page, scripts, "service-request-superseded").await;
     page.open("/service").await;
-    let words = page.find("main").await.text().await.unwrap();
+    let words = page.words().await;
     assert!(
         words.contains("4 SIP domains") && words.contains("edge.contoso.com"),
         "{words}"
@@ -188,8 +186,7 @@ async fn nothing_is_lost(scripts: bool) {
     let moving = "SELECT pic_provision(ARRAY[2], pic_now(), false, ARRAY[ROW(2, 'contoso.com')::pic_wanted]);
         SELECT pic_end(ARRAY[2], 'provisioned', NULL, 'portal')";
     portal.app.run(moving).await;
-    let browser = Browser::start().await;
-    let page = Page::new(&browser, &portal.origin);
+    let (_browser, page) = portal.browser().await;
     page.scripts(scripts).await;
     page.open(&format!("/requests/{reference}")).await;
     fit(&page, scripts, "service-request-moved").await;
@@ -217,7 +214,7 @@ async fn nothing_is_lost(scripts: bool) {
     fit(&page, scripts, "service-correct-review").await;
     page.press("Correct the request").await;
     assert_eq!(page.path().await, reference, "the same request");
-    let words = page.find("main").await.text().await.unwrap();
+    let words = page.words().await;
     assert!(
         words.contains("Corrected") && words.contains("sip.contoso.com"),
         "{words}"

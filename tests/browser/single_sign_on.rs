@@ -7,7 +7,6 @@ use serde_json::json;
 use crate::{
     portal_support::oidc::{self, Provider},
     support::{
-        browser::Browser,
         page::{Page, WINDOWS},
         portal::Portal,
     },
@@ -34,8 +33,7 @@ async fn the_provider_is_asked_at_the_door_after_an_hour_and_before_a_refusal() 
     let app = &portal.app;
     let (reference, _) = app.submit(&[("sip.contoso.com", "contoso.com")]).await;
     let wanted = format!("/staff/requests/{reference}");
-    let browser = Browser::start().await;
-    let page = Page::new(&browser, &portal.origin);
+    let (_browser, page) = portal.browser().await;
 
     page.open(&wanted).await;
     assert_eq!(page.h1().await, "Support desk");

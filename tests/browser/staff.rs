@@ -4,16 +4,8 @@ use pic_portal::staff::store;
 
 use crate::{
     portal_support::eventually,
-    support::{
-        browser::Browser,
-        page::{Page, WINDOWS},
-        portal::Portal,
-    },
+    support::{page::WINDOWS, portal::Portal},
 };
-
-async fn words(page: &Page) -> String {
-    page.find("main").await.text().await.unwrap()
-}
 
 /// The set-up link, find by domain, read the finding, check again, refuse; the administrator sees
 /// it.
@@ -30,8 +22,7 @@ async fn the_whole_way(scripts: bool) {
     app.work().await;
     app.store(70).await;
     let link = store::new_set_up(app.pool()).await.unwrap().unwrap();
-    let browser = Browser::start().await;
-    let page = Page::new(&browser, &portal.origin);
+    let (_browser, page) = portal.browser().await;
     page.scripts(scripts).await;
 
     page.open(&format!("/staff/set-up?token={}", link.reveal()))
@@ -62,20 +53,20 @@ async fn the_whole_way(scripts: bool) {
 
     page.fill("#q", "fabrikam.com").await;
     page.press("Search").await;
-    let told = words(&page).await;
+    let told = page.words().await;
     assert!(
         told.contains("Taken for the domain or Access Edge fabrikam.com"),
         "{told}"
     );
     page.assert_fits(&WINDOWS, scripts, "staff-search").await;
     page.leave(async || page.click("tbody th a").await).await;
-    let told = words(&page).await;
+    let told = page.words().await;
     for expected in ["The administrator has to act", "service 1", "Failed checks"] {
         assert!(told.contains(expected), "{expected} is not among {told}");
     }
     page.assert_fits(&WINDOWS, scripts, "staff-request").await;
     page.press("Check again").await;
-    assert!(words(&page).await.contains("Another check was asked for"));
+    assert!(page.words().await.contains("Another check was asked for"));
     page.press("The service").await;
     page.open("/staff/services/1").await;
     page.assert_fits(&WINDOWS, scripts, "staff-service").await;
@@ -89,20 +80,20 @@ async fn the_whole_way(scripts: bool) {
         .await;
     page.click("label[for=confirm]").await;
     page.press("Refuse request").await;
-    assert!(words(&page).await.contains("Nobody has to act"));
+    assert!(page.words().await.contains("Nobody has to act"));
     page.assert_fits(&WINDOWS, scripts, "staff-refused").await;
     app.worker().show_once().await.unwrap();
     page.open("/staff").await;
-    assert!(words(&page).await.contains("At work"));
+    assert!(page.words().await.contains("At work"));
     assert!(
-        words(&page)
+        page.words()
             .await
             .contains("1 provisioned in 14 days; 1 on the busiest.")
     );
     page.click("details:has(time) summary").await;
     page.assert_fits(&WINDOWS, scripts, "staff-overview").await;
     page.open("/staff/audit").await;
-    assert!(words(&page).await.contains("Refused"));
+    assert!(page.words().await.contains("Refused"));
     page.assert_fits(&WINDOWS, scripts, "staff-audit").await;
     page.open("/staff/account").await;
     page.assert_fits(&WINDOWS, scripts, "staff-account").await;
@@ -111,7 +102,7 @@ async fn the_whole_way(scripts: bool) {
         .await;
     page.open(&format!("/requests/{held}")).await;
     assert!(
-        words(&page)
+        page.words()
             .await
             .contains("The same routes were asked for by another request")
     );
@@ -136,8 +127,7 @@ async fn the_desk_follows_what_changes() {
     let app = &portal.app;
     let link = store::new_set_up(app.pool()).await.unwrap().unwrap();
     let (reference, key) = app.submit(&[("sip.contoso.com", "contoso.com")]).await;
-    let browser = Browser::start().await;
-    let page = Page::new(&browser, &portal.origin);
+    let (_browser, page) = portal.browser().await;
     page.open(&format!("/staff/set-up?token={}", link.reveal()))
         .await;
     page.fill("#name", "anna").await;

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::{
     app::{TestApp, WAITS},
-    eventually,
+    eventually, sql,
 };
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -333,14 +333,9 @@ async fn comes_second(sql: &'static str) -> Result<Settled, db::Error> {
     // The first is being settled by somebody who has not committed yet.
     let first = claim(portal.pool(), 1).await;
     let mut transaction = portal.db().pool().begin().await.unwrap();
-    let settled = sqlx::query_scalar::<_, i32>(
-        "SELECT provisioned FROM work w, pic_settle(
+    let settled = sql::one::< i32>(&mut *transaction, "SELECT provisioned FROM work w, pic_settle(
              ARRAY[w.request_id], w.lease_token, NULL, NULL, ROW('30 days', '30 s', '1 h', '1 day')::pic_waits, '[]')
-         WHERE w.lease_token IS NOT NULL",
-    )
-    .fetch_one(&mut *transaction)
-    .await
-    .unwrap();
+         WHERE w.lease_token IS NOT NULL").await;
     assert_eq!((first.len(), settled), (1, 1));
     let claimed = claim(portal.pool(), 1).await;
     let pool = portal.pool().clone();
@@ -459,10 +454,7 @@ async fn a_worker_that_is_stopped_leaves_the_queue_to_others() {
     let portal = TestApp::new().await;
     portal.store(1_200).await;
     let mut first_batch = portal.db().pool().begin().await.unwrap();
-    sqlx::raw_sql("LOCK TABLE route IN SHARE MODE")
-        .execute(&mut *first_batch)
-        .await
-        .unwrap();
+    sql::run(&mut *first_batch, "LOCK TABLE route IN SHARE MODE").await;
     let stop = CancellationToken::new();
     let running = tokio::spawn(portal.worker().run(stop.clone()));
     portal.blocked(1).await;

@@ -20,10 +20,12 @@ use crate::{
     retention::{plant, tool},
     support::{
         app::{EMPTY, request, submission_id},
+        assert_says,
         db::TestDb,
         eventually,
         process::{Portal, command, exchange, post, program, scratch},
         server::running_server,
+        sql,
     },
 };
 
@@ -100,7 +102,7 @@ async fn a_backup_under_load_comes_back_elsewhere_without_contacts() {
     let token = token.split_whitespace().last().unwrap();
     plant(&pool, "planted", 100).await;
     let older = "CREATE TABLE customer (email text); INSERT INTO customer VALUES ('planted@aviary.example')";
-    sqlx::raw_sql(older).execute(&pool).await.unwrap();
+    sql::run(&pool, older).await;
 
     let stop = CancellationToken::new();
     let (mut clients, stored) = load(&portal, &stop);
@@ -117,8 +119,8 @@ async fn a_backup_under_load_comes_back_elsewhere_without_contacts() {
     }
     let after = stored.lock().unwrap().len();
     assert!(after > before.len(), "it was loaded meanwhile");
-    assert!(told.contains("checked: it was restored"), "{told}");
-    assert!(told.contains("table \"public\".\"customer\""), "{told}");
+    assert_says(&told, "checked: it was restored");
+    assert_says(&told, "table \"public\".\"customer\"");
     let mode = fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let note = fs::read(Path::new(here[0].1).join("backup.json")).unwrap();
@@ -135,9 +137,9 @@ async fn a_backup_under_load_comes_back_elsewhere_without_contacts() {
     let (status, published) = gateway(&portal, token, "/gateway/routes").await;
     assert_eq!(status, StatusCode::OK);
     let again = refused(&here, &["backup", &file]).await;
-    assert!(again.contains("No file is overwritten"), "{again}");
+    assert_says(&again, "No file is overwritten");
     let full = refused(&here, &["restore", &file]).await;
-    assert!(full.contains("the database is not empty"), "{full}");
+    assert_says(&full, "the database is not empty");
     pool.close().await;
     portal.stop().await;
 
@@ -180,10 +182,7 @@ async fn a_database_of_the_operator_is_backed_up_and_restored_alike() {
     let secret = "SELECT encode(value, 'hex') FROM secret";
     let at = |url| ["psql", "--", "-Atc", url];
     let kept = said(&of(&full_url), &at(secret)).await;
-    sqlx::raw_sql("DROP TABLE _sqlx_migrations")
-        .execute(empty.pool())
-        .await
-        .unwrap();
+    sql::run(empty.pool(), "DROP TABLE _sqlx_migrations").await;
 
     let nothing = home.path().join("nothing");
     let told = refused(&of(&empty_url), &["backup", nothing.to_str().unwrap()]).await;
@@ -193,7 +192,7 @@ async fn a_database_of_the_operator_is_backed_up_and_restored_alike() {
     let bytes = fs::read(file).unwrap();
     fs::write(&broken, &bytes[..bytes.len() - 100]).unwrap();
     let told = refused(&of(&empty_url), &["restore", broken.to_str().unwrap()]).await;
-    assert!(told.contains("pg_restore failed"), "{told}");
+    assert_says(&told, "pg_restore failed");
     said(&of(&empty_url), &["restore", file]).await;
     assert_eq!(said(&of(&empty_url), &at(secret)).await, kept);
 }
@@ -245,10 +244,10 @@ async fn data_move_to_the_newest_version_that_is_installed() {
     let major = || fs::read_to_string(dir.join("pgdata/PG_VERSION")).unwrap();
     let before = major();
     let runs = refused(&settings, &["restore", "/nowhere"]).await;
-    assert!(runs.contains("cannot use /nowhere"), "{runs}");
+    assert_says(&runs, "cannot use /nowhere");
     let Some(newer) = newer() else {
         let told = said(&settings, &["upgrade"]).await;
-        assert!(told.contains("nothing to do"), "{told}");
+        assert_says(&told, "nothing to do");
         portal.stop().await;
         assert_eq!(major(), before);
         return;
@@ -256,10 +255,10 @@ async fn data_move_to_the_newest_version_that_is_installed() {
     let search = env::join_paths([newer, "/usr/bin".into()]).unwrap();
     let settings = [settings[0], ("PATH", search.to_str().unwrap())];
     let runs = refused(&settings, &["upgrade"]).await;
-    assert!(runs.contains("already runs"), "{runs}");
+    assert_says(&runs, "already runs");
     portal.stop().await;
     let told = said(&settings, &["upgrade"]).await;
-    assert!(told.contains("moved and compared"), "{told}");
+    assert_says(&told, "moved and compared");
     assert_ne!(major(), before);
     let old = format!("pgdata.{}", before.trim());
     assert_eq!(

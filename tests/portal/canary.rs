@@ -26,9 +26,10 @@ use crate::{
     retention::tool,
     support::{
         app::{Answer, everything, request, submission_id},
-        eventually,
+        assert_says, eventually,
         process::{Portal, command, exchange, program, scratch},
         server::running_server,
+        sql,
     },
 };
 
@@ -161,13 +162,12 @@ async fn into_legacy_contact(pool: &PgPool, canary: &Canary) {
         .await
         .unwrap();
     undone.rollback().await.unwrap();
-    sqlx::raw_sql(
+    sql::run(
+        pool,
         "UPDATE legacy_contact SET email = upper(email) WHERE ctid < '(10,0)';
          DELETE FROM legacy_contact WHERE ctid < '(5,0)'; ANALYZE",
     )
-    .execute(pool)
-    .await
-    .unwrap();
+    .await;
 }
 
 /// Writes everything that PostgreSQL has in memory to disk, including unlogged tables.
@@ -176,10 +176,7 @@ async fn flush(pool: &PgPool) {
         .execute(&pool.clone().within(Duration::from_mins(2)))
         .await
         .unwrap();
-    sqlx::raw_sql("DROP DATABASE flush")
-        .execute(pool)
-        .await
-        .unwrap();
+    sql::run(pool, "DROP DATABASE flush").await;
 }
 
 /// Submits a valid request.
@@ -191,20 +188,14 @@ async fn submitted(portal: &Portal) -> Answer {
 
 /// Sends requests in which the database refuses a statement.
 async fn refused_halfway(canary: &Canary, portal: &Portal, pool: &PgPool) {
-    sqlx::raw_sql("ALTER TABLE route RENAME TO gone")
-        .execute(pool)
-        .await
-        .unwrap();
+    sql::run(pool, "ALTER TABLE route RENAME TO gone").await;
     let headers = [
         ("user-agent", canary.forms[0].as_str()),
         ("referer", &canary.forms[0]),
     ];
     let asked = exchange(portal.address, "GET", "/status?q=contoso.com", &headers, "").await;
     assert_eq!(asked.unwrap().status, StatusCode::INTERNAL_SERVER_ERROR);
-    sqlx::raw_sql("ALTER TABLE gone RENAME TO route; ANALYZE")
-        .execute(pool)
-        .await
-        .unwrap();
+    sql::run(pool, "ALTER TABLE gone RENAME TO route; ANALYZE").await;
 }
 
 /// Searches everything that is stored, with everything running.
@@ -225,17 +216,13 @@ async fn assert_nowhere(canary: &Canary, pool: &PgPool, dir: &Path, scratch: &Pa
         dump.contains(KNOWN) && !canary.is_in(&dump),
         "the dump holds it"
     );
-    let running: String = sqlx::query_scalar(
+    let running: String = sql::one(
+        pool,
         "SELECT string_agg(query, ';') FROM pg_stat_activity WHERE pid <> pg_backend_pid()",
     )
-    .fetch_one(pool)
-    .await
-    .unwrap();
+    .await;
     assert!(!canary.is_in(&running), "a statement holds it");
-    let requests: i64 = sqlx::query_scalar("SELECT count(*) FROM request")
-        .fetch_one(pool)
-        .await
-        .unwrap();
+    let requests: i64 = sql::one(pool, "SELECT count(*) FROM request").await;
     // Two by the form, one from the export.
     assert_eq!(requests, 3);
 }
@@ -258,7 +245,7 @@ async fn what_is_typed_or_lands_anywhere_is_nowhere_one_sweep_later() {
     let pending = submitted(&portal).await.reference();
     eventually("one is in force, one is held", async || {
         let held = "SELECT count(*) FROM finding";
-        let held: i64 = sqlx::query_scalar(held).fetch_one(&pool).await.unwrap();
+        let held: i64 = sql::one(&pool, held).await;
         (held == 1).then_some(())
     })
     .await;
@@ -328,13 +315,11 @@ async fn what_is_typed_or_lands_anywhere_is_nowhere_one_sweep_later() {
     }
     pool.close().await;
     let said = portal.log();
-    assert!(
-        said.contains("internal error") && said.contains("settled"),
-        "{said}"
-    );
+    assert_says(&said, "internal error");
+    assert_says(&said, "settled");
     assert!(!canary.is_in(&said), "the portal's log holds it: {said}");
     let said = fs::read_to_string(dir.join("postgres.log")).unwrap();
-    assert!(said.contains("ready to accept connections"), "{said}");
+    assert_says(&said, "ready to accept connections");
     assert!(!canary.is_in(&said), "the server's log holds it: {said}");
     portal.stop().await;
     for mark in canary.written() {

@@ -7,7 +7,7 @@ use chrono::DateTime;
 use pic_portal::{clock::Clock, server::network::Proxies, web::limit::Throttle};
 
 use crate::support::{
-    app::{Answer, TestApp, escaped, everything, request, submission_id},
+    app::{TestApp, escaped, everything, request, submission_id},
     edge::Edge,
     world::World,
 };
@@ -18,11 +18,7 @@ async fn where_checks_are_off_nothing_is_asked_and_nothing_is_looked_up() {
     for path in ["/check", "/check?domains=contoso.com&edge=sip.contoso.com"] {
         let page = portal.get(path).await;
         assert_eq!(page.status, StatusCode::OK);
-        assert!(
-            page.body.contains("Readiness checks are off"),
-            "{}",
-            page.body
-        );
+        page.shows("Readiness checks are off");
         assert!(
             !page.body.contains("<textarea"),
             "there is nothing to fill in"
@@ -31,7 +27,7 @@ async fn where_checks_are_off_nothing_is_asked_and_nothing_is_looked_up() {
     let names = [("domains", "contoso.com"), ("edge", "sip.contoso.com")];
     let page = portal.post("/check", &names).await;
     assert_eq!(page.status, StatusCode::OK);
-    assert!(page.body.contains("Readiness checks are off"));
+    page.shows("Readiness checks are off");
     assert_eq!(page.attribute("data-finding"), None);
     for path in ["/", "/help", "/help/dns-and-certificate"] {
         let page = portal.get(path).await;
@@ -51,7 +47,7 @@ async fn fields_that_are_not_asked_for_are_refused_and_what_is_typed_is_kept_now
     ];
     let page = portal.post("/check", &more).await;
     assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(!page.body.contains("canary-check"));
+    page.hides("canary-check");
     let names = [
         ("domains", "canary-check.example"),
         ("edge", "sip.canary-check.example"),
@@ -67,24 +63,9 @@ async fn fields_that_are_not_asked_for_are_refused_and_what_is_typed_is_kept_now
 /// A world in which `contoso.com` is ready and nothing else exists; its edge, and a portal that
 /// checks it.
 async fn looking() -> (World, Edge, TestApp) {
-    let world = World::start().await;
-    let edge = world.ready("contoso.com").await;
-    let checks = world.enforce();
-    let portal = TestApp::with(|site| site.checks = checks).await;
+    let (world, edge) = World::with("contoso.com").await;
+    let portal = TestApp::checking(world.enforce()).await;
     (world, edge, portal)
-}
-
-/// Codes and severities in the order of the page.
-fn shown(page: &Answer) -> Vec<(&str, &str)> {
-    page.body
-        .split("data-finding=\"")
-        .skip(1)
-        .map(|rest| {
-            let (code, rest) = rest.split_once('"').unwrap();
-            let severity = rest.strip_prefix(" data-severity=\"").unwrap();
-            (code, severity.split_once('"').unwrap().0)
-        })
-        .collect()
 }
 
 #[tokio::test]
@@ -97,9 +78,9 @@ async fn names_are_looked_up_when_the_button_is_pressed_and_not_before() {
     let link = "/check?domains=contoso.com,it.contoso.com&edge=sip.contoso.com";
     let page = portal.get(link).await;
     assert_eq!(page.status, StatusCode::OK);
-    assert!(page.body.contains("contoso.com,it.contoso.com</textarea>"));
-    assert!(page.body.contains("value=\"sip.contoso.com\""));
-    assert_eq!(shown(&page), []);
+    page.shows("contoso.com,it.contoso.com</textarea>");
+    page.shows("value=\"sip.contoso.com\"");
+    assert_eq!(page.findings(), []);
     assert_eq!(edge.connections(), 0);
 
     let before = everything(portal.pool()).await;
@@ -110,7 +91,7 @@ async fn names_are_looked_up_when_the_button_is_pressed_and_not_before() {
     let page = portal.post("/check", &names).await;
     assert_eq!(page.status, StatusCode::OK);
     assert_eq!(
-        shown(&page),
+        page.findings(),
         [
             ("srv-missing", "blocking"),
             ("certificate-domain-san", "warning"),
@@ -120,14 +101,8 @@ async fn names_are_looked_up_when_the_button_is_pressed_and_not_before() {
         "{}",
         page.body
     );
-    assert!(
-        page.body
-            .contains(&escaped(&format!("http://portal.test{link}")))
-    );
-    assert!(
-        page.body
-            .contains("Contoso.COM, it.contoso.com contoso.com</textarea>")
-    );
+    page.shows(&escaped(&format!("http://portal.test{link}")));
+    page.shows("Contoso.COM, it.contoso.com contoso.com</textarea>");
     assert_eq!(
         everything(portal.pool()).await,
         before,
@@ -143,12 +118,8 @@ async fn names_are_looked_up_when_the_button_is_pressed_and_not_before() {
         .collect();
     let form = portal.post("/requests/new", &fields).await;
     assert_eq!(form.status, StatusCode::OK);
-    assert!(
-        form.body.contains("contoso.com\nit.contoso.com</textarea>"),
-        "{}",
-        form.body
-    );
-    assert!(form.body.contains("value=\"sip.contoso.com\""));
+    form.shows("contoso.com\nit.contoso.com</textarea>");
+    form.shows("value=\"sip.contoso.com\"");
 }
 
 #[tokio::test]
@@ -157,14 +128,14 @@ async fn a_domain_alone_is_checked_at_the_edge_that_its_record_names() {
     world.route("it.contoso.com", "sip.contoso.com");
     let page = portal.post("/check", &[("domains", "contoso.com")]).await;
     assert_eq!(page.status, StatusCode::OK);
-    assert_eq!(shown(&page), [("srv", "ok"), ("certificate", "ok")]);
-    assert!(page.body.contains(">sip.contoso.com</span>"));
+    assert_eq!(page.findings(), [("srv", "ok"), ("certificate", "ok")]);
+    page.shows(">sip.contoso.com</span>");
     assert!(edge.connections() > 0, "it was looked at");
 
     // Two at one edge, and two that nothing is known of.
     let domains = "contoso.com it.contoso.com, nowhere.contoso.com lost.example";
     let page = portal.post("/check", &[("domains", domains)]).await;
-    let found = shown(&page);
+    let found = page.findings();
     assert_eq!(
         found.iter().filter(|it| it.0 == "srv-missing").count(),
         2,
@@ -193,18 +164,14 @@ async fn a_domain_alone_is_checked_at_the_edge_that_its_record_names() {
             ("domains", "nowhere.contoso.com\nlost.example"),
         ]
     );
-    assert!(
-        page.body.contains(
-            "/check?domains=contoso.com,it.contoso.com,nowhere.contoso.com,lost.example<"
-        )
-    );
+    page.shows("/check?domains=contoso.com,it.contoso.com,nowhere.contoso.com,lost.example<");
 
     // A record that leads to the online service names no edge of anybody.
     world.route("online.contoso.com", "sipfed.online.lync.com");
     let page = portal
         .post("/check", &[("domains", "online.contoso.com")])
         .await;
-    assert_eq!(shown(&page), [("homed-online", "blocking")]);
+    assert_eq!(page.findings(), [("homed-online", "blocking")]);
 }
 
 #[tokio::test]
@@ -214,11 +181,7 @@ async fn the_records_of_many_domains_are_one_file() {
     let many = domains.join("\n");
     let fields = [("domains", many.as_str()), ("edge", "sip.contoso.com")];
     let page = portal.post("/check", &fields).await;
-    assert!(
-        page.body.contains("with 40 records for sip.contoso.com"),
-        "{}",
-        page.body
-    );
+    page.shows("with 40 records for sip.contoso.com");
     let mut sent: Vec<_> = page.hidden().into_iter().take(2).collect();
     sent.push(("action".into(), "zone-file".into()));
     let sent: Vec<_> = sent.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
@@ -253,7 +216,7 @@ async fn what_is_wrong_is_said_by_the_field_and_nothing_is_looked_up() {
             .post("/check", &[("domains", domains), ("edge", edge)])
             .await;
         assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY, "{domains}");
-        assert!(page.body.contains("<title>Error: "));
+        page.shows("<title>Error: ");
         for id in ["domains-1", "edge-1"] {
             assert_eq!(
                 page.blames(id),
@@ -261,16 +224,15 @@ async fn what_is_wrong_is_said_by_the_field_and_nothing_is_looked_up() {
                 "{domains} {edge} {id}"
             );
         }
-        assert!(page.body.contains(&format!("{domains}</textarea>")));
-        assert!(page.body.contains(&format!("value=\"{edge}\"")));
+        page.shows(&format!("{domains}</textarea>"));
+        page.shows(&format!("value=\"{edge}\""));
     }
     assert_eq!(sip.connections(), 0);
 }
 
 #[tokio::test]
 async fn ten_a_minute_are_looked_up_for_a_network_and_the_form_waits() {
-    let world = World::start().await;
-    let _edge = world.ready("contoso.com").await;
+    let (world, _edge) = World::with("contoso.com").await;
     let clock = Clock::mock(DateTime::UNIX_EPOCH);
     let checks = world.advise();
     let portal = TestApp::with(|site| {
@@ -285,8 +247,8 @@ async fn ten_a_minute_are_looked_up_for_a_network_and_the_form_waits() {
     let refused = portal.post("/check", &names).await;
     assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(refused.header("retry-after"), "60");
-    assert_eq!(shown(&refused), []);
-    assert!(refused.body.contains("contoso.com</textarea>"));
+    assert_eq!(refused.findings(), []);
+    refused.shows("contoso.com</textarea>");
     // The check of the answers counts too; over the limit the review goes on without it.
     let id = submission_id();
     let mut fields = request(&id, &[("sip.contoso.com", "contoso.com")]);
@@ -294,12 +256,16 @@ async fn ten_a_minute_are_looked_up_for_a_network_and_the_form_waits() {
     fields.push(("action", "review"));
     let answers = portal.post("/requests/new", &fields).await;
     assert_eq!(answers.status, StatusCode::OK);
-    assert_eq!(shown(&answers), []);
-    assert!(answers.body.contains("Not checked now"));
+    assert_eq!(answers.findings(), []);
+    answers.shows("Not checked now");
     clock.advance(Duration::from_mins(1));
     let answers = portal.post("/requests/new", &fields).await;
-    assert!(shown(&answers).contains(&("srv", "ok")), "{}", answers.body);
-    assert!(answers.body.contains("Submit request"));
+    assert!(
+        answers.findings().contains(&("srv", "ok")),
+        "{}",
+        answers.body
+    );
+    answers.shows("Submit request");
     assert_eq!(portal.post("/check", &names).await.status, StatusCode::OK);
 }
 

@@ -12,7 +12,7 @@ mod looks;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use crate::support::app::TestApp;
+use crate::support::{app::TestApp, sql};
 
 /// The cost of one statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,20 +26,13 @@ struct Cost {
 const SUBMIT: &str = include_str!("../../src/request/submit.sql");
 const LOOK_UP: &str = include_str!("../../src/request/load.sql");
 
-async fn run(connection: &mut PgConnection, sql: String) {
-    sqlx::raw_sql(AssertSqlSafe(sql))
-        .execute(connection)
-        .await
-        .unwrap();
-}
-
 /// Makes a function of a statement, so that its triggers are counted too; it keeps its plan, as a
 /// prepared statement does.
 async fn function(connection: &mut PgConnection, name: &str, parameters: &str, sql: &str) {
     let body = sql.trim_end().trim_end_matches(';');
-    run(
+    sql::run(
         connection,
-        format!(
+        &format!(
             "CREATE FUNCTION {name}({parameters}) RETURNS bigint LANGUAGE plpgsql
              SET plan_cache_mode = force_generic_plan AS $test$
              #variable_conflict use_column
@@ -177,22 +170,21 @@ async fn a_submit_writes_so_much_and_no_more() {
 async fn a_submit_costs_the_same_long_after_the_rows_were_counted() {
     let portal = TestApp::new().await;
     let mut connection = with_submit(&portal).await;
-    let by_itself: i64 = sqlx::query_scalar(
+    let by_itself: i64 = sql::one(
+        &mut connection,
         "SELECT count(*) FROM pg_class WHERE relname IN ('service', 'request')
          AND reloptions @> '{autovacuum_analyze_threshold=1000,autovacuum_vacuum_threshold=1000}'",
     )
-    .fetch_one(&mut connection)
-    .await
-    .unwrap();
+    .await;
     assert_eq!(by_itself, 2, "they are counted by themselves from then on");
     for slice in 0..2 {
         let values = submissions(1_000 + 500 * slice, 500);
-        run(&mut connection, format!("SELECT submit({values})")).await;
+        sql::run(&mut connection, &format!("SELECT submit({values})")).await;
     }
-    run(&mut connection, "ANALYZE".into()).await;
+    sql::run(&mut connection, "ANALYZE").await;
     for n in 1..8 {
         for values in [submissions(n, 1), submissions(5_000 + 64 * n, 64)] {
-            run(&mut connection, format!("SELECT submit({values})")).await;
+            sql::run(&mut connection, &format!("SELECT submit({values})")).await;
         }
     }
     // In another session, so that nothing here is planned again.
@@ -201,7 +193,7 @@ async fn a_submit_costs_the_same_long_after_the_rows_were_counted() {
         .unwrap();
     for slice in 0..10 {
         let values = submissions(10_000 + 500 * slice, 500);
-        run(&mut other, format!("SELECT submit({values})")).await;
+        sql::run(&mut other, &format!("SELECT submit({values})")).await;
     }
     let one = least(&mut connection, 20, |n| {
         format!("SELECT submit({})", submissions(100 + n, 1))
@@ -221,14 +213,14 @@ async fn no_statistics_lead_the_look_at_a_whole_submit_through_a_table() {
     let portal = TestApp::new().await;
     let mut connection = with_submit(&portal).await;
     let values = submissions(1, 3);
-    run(
+    sql::run(
         &mut connection,
-        format!("SELECT submit({values}); ANALYZE; BEGIN"),
+        &format!("SELECT submit({values}); ANALYZE; BEGIN"),
     )
     .await;
     for n in 10..20 {
         let values = submissions(n, 1);
-        run(&mut connection, format!("SELECT submit({values})")).await;
+        sql::run(&mut connection, &format!("SELECT submit({values})")).await;
     }
     // No foreign key refers to this one, so nothing else reads it.
     let looks: (i64, i64) = sqlx::query_as(
@@ -244,9 +236,9 @@ async fn no_statistics_lead_the_look_at_a_whole_submit_through_a_table() {
 async fn a_look_up_reads_so_many_pages_and_writes_nothing() {
     let portal = TestApp::new().await;
     let mut connection = with_submit(&portal).await;
-    run(
+    sql::run(
         &mut connection,
-        format!("SELECT submit({}); ANALYZE", submissions(1, 500)),
+        &format!("SELECT submit({}); ANALYZE", submissions(1, 500)),
     )
     .await;
     function(
@@ -256,10 +248,11 @@ async fn a_look_up_reads_so_many_pages_and_writes_nothing() {
         LOOK_UP,
     )
     .await;
-    let reference: String = sqlx::query_scalar("SELECT reference FROM request WHERE id = 250")
-        .fetch_one(&mut connection)
-        .await
-        .unwrap();
+    let reference: String = sql::one(
+        &mut connection,
+        "SELECT reference FROM request WHERE id = 250",
+    )
+    .await;
     let call =
         format!("SELECT look_up(ARRAY['{reference}'], ARRAY[NULL::bytea], '1 hour', '1 day')");
     let found: i64 = sqlx::query_scalar(AssertSqlSafe(call.clone()))
@@ -279,7 +272,7 @@ async fn a_transition_writes_so_much_and_no_more() {
     let mut costs = Vec::new();
     for batch in 0..6 {
         let values = submissions(1 + 500 * batch, 500);
-        run(&mut connection, format!("SELECT submit({values})")).await;
+        sql::run(&mut connection, &format!("SELECT submit({values})")).await;
         let cost = cost(
             &mut connection,
             "SELECT * FROM pic_settle(NULL, NULL, 500, NULL, ROW('30 days', '30 s', '1 h', '1 day')::pic_waits, '[]')",

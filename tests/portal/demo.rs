@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use crate::support::{
     app::{request, submission_id},
-    eventually,
+    assert_says, eventually,
     process::{command, exchange, post, program, scratch},
 };
 
@@ -103,7 +103,7 @@ async fn a_demonstration_shows_every_state() {
     let mut other = command(&program(), &[]);
     let refused = other.arg("demo").arg("--dir").arg(&dir).output().await;
     let refused = String::from_utf8(refused.unwrap().stderr).unwrap();
-    assert!(refused.contains("in use by another"), "{refused}");
+    assert_says(&refused, "in use by another");
     demo.kill().await.unwrap();
 }
 
@@ -121,6 +121,6 @@ async fn a_demonstration_is_for_this_machine_and_its_own_directory() {
     let ordinary = ordinary.output().await.unwrap();
     assert_eq!(ordinary.status.code(), Some(1));
     let told = String::from_utf8(ordinary.stderr).unwrap();
-    assert!(told.contains("no demonstration made it"), "{told}");
+    assert_says(&told, "no demonstration made it");
     assert!(kept.exists());
 }

@@ -24,7 +24,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::support::app::TestApp;
+use crate::support::{app::TestApp, assert_says};
 
 /// Headers that every response has.
 const EVERYWHERE: [&str; 9] = [
@@ -150,7 +150,7 @@ fn assert_has_face(answer: &str) {
     for name in EVERYWHERE {
         assert_ne!(header(answer, name), "", "{name} in {answer}");
     }
-    assert!(answer.contains("<h1"), "{answer}");
+    assert_says(&answer, "<h1");
 }
 
 /// Limits that are short enough for tests.

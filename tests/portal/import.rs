@@ -17,7 +17,8 @@ use crate::{
     service::sign_in,
     support::{
         app::{TestApp, everything, submission_id},
-        process::{command, program, scratch},
+        assert_says,
+        process::{command, program, refused, said, scratch, succeeded},
     },
 };
 
@@ -126,28 +127,10 @@ impl Place {
     }
 }
 
-fn said(output: &Output) -> (String, String) {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    (text(&output.stdout), text(&output.stderr))
-}
-
-fn succeeded(output: &Output) -> String {
-    let (stdout, stderr) = said(output);
-    assert!(output.status.success(), "{stdout}{stderr}");
-    stdout
-}
-
-fn refused(output: &Output) -> String {
-    let (stdout, stderr) = said(output);
-    assert_eq!(output.status.code(), Some(1), "{stdout}{stderr}");
-    stderr
-}
-
 async fn routes(portal: &TestApp) -> Vec<(String, String)> {
-    sqlx::query_as("SELECT sip_domain::text, access_edge::text FROM route ORDER BY sip_domain")
-        .fetch_all(portal.pool())
+    portal
+        .rows("SELECT sip_domain::text, access_edge::text FROM route ORDER BY sip_domain")
         .await
-        .unwrap()
 }
 
 /// The rows of a keys file: programme, number, reference, key.
@@ -182,11 +165,8 @@ async fn assert_has_come_over(place: &Place, keys: &[Vec<String>]) {
     assert_eq!(portal.state(&other[2]).await, "pending");
     let cookie = sign_in(portal, &one[3]).await;
     let hub = portal.get_with("/service", &cookie).await;
-    assert!(
-        hub.body.contains("3 SIP domains") && hub.body.contains("fabrikam.com"),
-        "{}",
-        hub.body
-    );
+    hub.shows("3 SIP domains");
+    hub.shows("fabrikam.com");
     // A key opens its own service only.
     let fields = [("number", "1234567"), ("management_key", other[3].as_str())];
     let answer = portal.post("/service", &fields).await;
@@ -256,25 +236,22 @@ async fn objects_one_after_the_other_and_other_delimiters_do_too() {
 {"program": "MPN", "partner id": "2", "edge": "sip.b.example", "domain": "b.example"}
 "#;
     let report = place.right("old.jsonl", lines).await;
-    assert!(
-        report.contains("2 requests brought over that are pending"),
-        "{report}"
-    );
+    assert_says(&report, "2 requests brought over that are pending");
     let lines = "\u{feff}Program;HQ partner ID;Edge;Domains;E-mail\nMPN;3;sip.c.example;c.example, d.example;MARK\n";
     let report = place.right("semicolons.csv", lines).await;
-    assert!(report.contains("These have 2 SIP domains"), "{report}");
+    assert_says(&report, "These have 2 SIP domains");
     let lines = lines
         .replace(';', "\t")
         .replace("c.", "e.")
         .replace("d.", "f.")
         .replace('3', "4");
     let report = place.right("tabs.csv", &lines).await;
-    assert!(report.contains("These have 2 SIP domains"), "{report}");
+    assert_says(&report, "These have 2 SIP domains");
     assert_eq!(place.portal.work().await.provisioned, 4);
     // Lines of one agreement are one request where they have no request number.
     let lines = "Program,Number,Edge,Domain\nMPN,9,sip.g.example,g.example\nHVS,8,sip.h.example,h.example\nMPN,9,sip.g.example,i.example\n";
     let report = place.right("agreements.csv", lines).await;
-    assert!(report.contains("2 requests brought over"), "{report}");
+    assert_says(&report, "2 requests brought over");
     assert_eq!(keys(&place.keys("agreements.csv")).len(), 2);
 }
 
@@ -291,11 +268,8 @@ async fn a_second_run_changes_nothing() {
     // Under the old file name, under another, and after requests have gone on.
     for name in ["old.csv", "again.csv"] {
         let report = place.right(name, CSV).await;
-        assert!(
-            report.contains("2 requests had been imported before")
-                && report.contains("0 services brought over"),
-            "{report}"
-        );
+        assert_says(&report, "2 requests had been imported before");
+        assert_says(&report, "0 services brought over");
         assert!(!report.contains("The management keys are in"), "{report}");
     }
     assert!(!place.keys("again.csv").exists());
@@ -308,24 +282,21 @@ async fn a_second_run_changes_nothing() {
     // A longer file of the same kind: only new requests are imported.
     let more = format!("{CSV}20,MPN,5,sip.new.example,new.example,,Activated,,,,,,\r\n");
     let report = place.right("more.csv", &more).await;
-    assert!(
-        report.contains("1 service brought over") && report.contains("2 requests had been"),
-        "{report}"
-    );
+    assert_says(&report, "1 service brought over");
+    assert_says(&report, "2 requests had been");
     assert_eq!(keys(&place.keys("more.csv")).len(), 1);
 }
 
 /// Every row of the tables that an import writes to.
 async fn contents(portal: &TestApp) -> Vec<String> {
-    sqlx::query_scalar(
-        "SELECT s::text FROM service s UNION ALL SELECT r::text FROM request r
+    portal
+        .all(
+            "SELECT s::text FROM service s UNION ALL SELECT r::text FROM request r
          UNION ALL SELECT d::text FROM request_route d
          UNION ALL SELECT x::text FROM route x UNION ALL SELECT v::text FROM event v
          UNION ALL SELECT w::text FROM work w ORDER BY 1",
-    )
-    .fetch_all(portal.pool())
-    .await
-    .unwrap()
+        )
+        .await
 }
 
 #[tokio::test]
@@ -340,11 +311,8 @@ async fn a_dry_run_stores_nothing_and_writes_nothing() {
             .import(&place.file("old.csv", CSV), &["--dry-run"])
             .await,
     );
-    assert!(
-        report.contains("1 service would be brought over")
-            && report.contains("Nothing was changed"),
-        "{report}"
-    );
+    assert_says(&report, "1 service would be brought over");
+    assert_says(&report, "Nothing was changed");
     assert_eq!(place.portal.number("SELECT count(*) FROM service").await, 0);
     assert_eq!(
         place
@@ -362,10 +330,8 @@ async fn a_keys_file_that_is_there_is_never_written_to() {
     let file = place.file("old.csv", CSV);
     fs::write(place.keys("old.csv"), "somebody's").unwrap();
     let fault = refused(&place.import(&file, &[]).await);
-    assert!(
-        fault.contains("old.csv.keys.csv") && fault.contains("--keys"),
-        "{fault}"
-    );
+    assert_says(&fault, "old.csv.keys.csv");
+    assert_says(&fault, "--keys");
     assert_eq!(
         fs::read_to_string(place.keys("old.csv")).unwrap(),
         "somebody's"
@@ -472,17 +438,16 @@ async fn what_is_wrong_is_told_by_line_and_nothing_comes_in() {
         format!("{HEADERS}{}", (0..count).map(line).collect::<String>())
     };
     let fault = place.wrong("edges.csv", &edges(11)).await;
-    assert!(
-        fault.contains("line 12, column access edge: is the request's eleventh"),
-        "{fault}"
+    assert_says(
+        &fault,
+        "line 12, column access edge: is the request's eleventh",
     );
     let domains: Vec<_> = (0..1_001).map(|n| format!("d{n}.example")).collect();
     let lines = format!("{HEADERS}1,MPN,1,sip.x.example,{},,,,\n", domains.join(" "));
     let fault = place.wrong("domains.csv", &lines).await;
-    assert!(
-        fault
-            .contains("line 2, column sip domain: the request that begins here has more than 1000"),
-        "{fault}"
+    assert_says(
+        &fault,
+        "line 2, column sip domain: the request that begins here has more than 1000",
     );
     // A hundred errors are printed, the others counted.
     let lines = format!(
@@ -490,10 +455,8 @@ async fn what_is_wrong_is_told_by_line_and_nothing_comes_in() {
         "1,MPN,,sip.a.example,a.example,,,,\n".repeat(150)
     );
     let fault = place.wrong("many.csv", &lines).await;
-    assert!(
-        fault.contains("line 101, column number") && fault.contains("... and 50 more"),
-        "{fault}"
-    );
+    assert_says(&fault, "line 101, column number");
+    assert_says(&fault, "... and 50 more");
     assert!(!fault.contains("line 102"), "{fault}");
     place.right("ten.csv", &edges(10)).await;
 }
@@ -559,10 +522,7 @@ async fn files_that_are_no_export_are_refused() {
     }
     let quote = format!("{HEADERS}\"{}", "MARK,\n".repeat(400_000));
     let fault = place.wrong("quote.csv", &quote).await;
-    assert!(
-        fault.contains("line 2: goes on for more than a megabyte"),
-        "{fault}"
-    );
+    assert_says(&fault, "line 2: goes on for more than a megabyte");
     let gone = place
         .import(&place.scratch.path().join("gone.csv"), &[])
         .await;
@@ -579,10 +539,13 @@ async fn what_others_hold_does_not_come_in() {
     assert_eq!(place.portal.work().await.provisioned, 1);
     let before = routes(&place.portal).await;
     let fault = place.wrong("old.csv", CSV).await;
-    assert!(
-        fault.contains("line 2, column sip domain: is in force under another service")
-            && fault.contains("line 4, column sip domain: is in force under another service"),
-        "{fault}"
+    assert_says(
+        &fault,
+        "line 2, column sip domain: is in force under another service",
+    );
+    assert_says(
+        &fault,
+        "line 4, column sip domain: is in force under another service",
     );
     assert_eq!(routes(&place.portal).await, before);
     // And a request that was imported before must not differ now.
@@ -591,9 +554,9 @@ async fn what_others_hold_does_not_come_in() {
     let fault = place
         .wrong("other.csv", &file.replace("a.example", "b.example"))
         .await;
-    assert!(
-        fault.contains("line 2: the request that begins here was imported before"),
-        "{fault}"
+    assert_says(
+        &fault,
+        "line 2: the request that begins here was imported before",
     );
 }
 
@@ -616,8 +579,8 @@ async fn the_portal_goes_on_while_a_file_comes_in() {
         submitted
     });
     let report = succeeded(&output);
-    assert!(report.contains("6000 services brought over"), "{report}");
-    assert!(report.contains("6000 values, email."), "{report}");
+    assert_says(&report, "6000 services brought over");
+    assert_says(&report, "6000 values, email.");
     assert!(submitted > 5, "they ran side by side");
     assert_eq!(routes(portal).await.len(), 6_000 + submitted);
     assert_eq!(keys(&place.keys("big.csv")).len(), 6_000);

@@ -24,11 +24,9 @@ async fn a_request_is_stored_as_pending_and_then_provisioned() {
 
     assert_eq!(portal.work().await.provisioned, 1);
     assert_eq!(portal.state(&reference).await, "provisioned");
-    let routes: Vec<(String, String)> =
-        sqlx::query_as("SELECT sip_domain::text, access_edge::text FROM route ORDER BY sip_domain")
-            .fetch_all(portal.pool())
-            .await
-            .unwrap();
+    let routes: Vec<(String, String)> = portal
+        .rows("SELECT sip_domain::text, access_edge::text FROM route ORDER BY sip_domain")
+        .await;
     let routes: Vec<_> = routes
         .iter()
         .map(|(d, e)| (d.as_str(), e.as_str()))
@@ -113,7 +111,7 @@ async fn the_same_submission_shows_its_key_for_a_day() {
     assert!(late.set_cookies().is_empty(), "{:?}", late.set_cookies());
     let receipt = portal.get(late.header("location")).await;
     assert_eq!(receipt.attribute("data-management-key"), None);
-    assert!(receipt.body.contains("for 24 hours after that"));
+    receipt.shows("for 24 hours after that");
     assert_eq!(portal.number("SELECT count(*) FROM request").await, 1);
 }
 
@@ -124,11 +122,7 @@ async fn a_submission_id_that_is_no_random_one_is_refused_by_its_name() {
         let fields = request(id, TWO_EDGES);
         let refused = portal.post("/requests/new", &fields).await;
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
-        assert!(
-            refused.body.contains("not a random UUID"),
-            "{}",
-            refused.body
-        );
+        refused.shows("not a random UUID");
         // The page has a new one, so that the next submit works.
         let (_, new) = &refused.hidden()[0];
         let sent = portal.post("/requests/new", &request(new, TWO_EDGES)).await;

@@ -16,7 +16,10 @@ use proptest::{
 
 use crate::{
     service::{edit, sign_in},
-    support::app::{TestApp, WAITS, request, submission_id},
+    support::{
+        app::{TestApp, WAITS, request, submission_id},
+        sql,
+    },
 };
 
 const DOMAINS: [&str; 4] = ["a.com", "b.com", "c.com", "d.com"];
@@ -393,14 +396,13 @@ impl Run {
 
     async fn compare(&self) {
         let pool = self.portal.pool();
-        let routes: Vec<(String, String, String)> = sqlx::query_as(
+        let routes: Vec<(String, String, String)> = sql::rows(
+            pool,
             "SELECT x.sip_domain::text, x.access_edge::text, r.reference
              FROM route x JOIN request r ON r.id = x.request_id AND r.service_id = x.service_id
              ORDER BY x.sip_domain",
         )
-        .fetch_all(pool)
-        .await
-        .unwrap();
+        .await;
         let expected: Vec<_> = self
             .model
             .routes
@@ -411,14 +413,9 @@ impl Run {
             })
             .collect();
         assert_eq!(routes, expected, "routes in force");
-        let requests: Vec<(String, String, i64, Vec<String>)> = sqlx::query_as(
-            "SELECT r.reference, r.state, (SELECT coalesce(sum(times), 0) FROM timeline WHERE request_id = r.id)::bigint,
+        let requests: Vec<(String, String, i64, Vec<String>)> = sql::rows(pool, "SELECT r.reference, r.state, (SELECT coalesce(sum(times), 0) FROM timeline WHERE request_id = r.id)::bigint,
                     ARRAY(SELECT subject::text FROM finding WHERE request_id = r.id ORDER BY 1)
-             FROM request r ORDER BY r.id",
-        )
-        .fetch_all(pool)
-        .await
-        .unwrap();
+             FROM request r ORDER BY r.id").await;
         let expected: Vec<_> = self
             .references
             .iter()

@@ -22,14 +22,13 @@ use pic_portal::{
         store::{Submission, Submitted},
     },
 };
-use sqlx::AssertSqlSafe;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::{
     service::sign_in,
     support::{
         app::{Answer, TestApp, request, submission_id},
-        eventually,
+        eventually, sql,
     },
 };
 
@@ -57,29 +56,22 @@ async fn hold(pool: &PgPool) -> Transaction {
          END $$;
          CREATE TRIGGER hold BEFORE INSERT ON request FOR EACH STATEMENT EXECUTE FUNCTION hold();"
     );
-    sqlx::raw_sql(AssertSqlSafe(sql))
-        .execute(pool)
-        .await
-        .unwrap();
+    sql::run(pool, &sql).await;
     let mut holder = pool.begin().await.unwrap();
     let lock = format!("SELECT pg_advisory_xact_lock({HOLD})");
-    sqlx::query(AssertSqlSafe(lock))
-        .execute(&mut *holder)
-        .await
-        .unwrap();
+    sql::run(&mut *holder, &lock).await;
     holder
 }
 
 /// Waits until this many statements wait for the end of [`hold`].
 async fn held(pool: &PgPool, statements: i64) {
     eventually("the writers wait for the lock", async || {
-        let waiting: i64 = sqlx::query_scalar(
+        let waiting: i64 = sql::one(
+            pool,
             "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'
              AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
         )
-        .fetch_one(pool)
-        .await
-        .unwrap();
+        .await;
         (waiting == statements).then_some(())
     })
     .await;
@@ -228,10 +220,7 @@ async fn a_batch_has_its_most_in_number_and_in_rows() {
     assert_eq!(all(posts).await.len(), 19);
     let sizes = "SELECT string_agg(n::text, ' ' ORDER BY n) FROM (
         SELECT count(*) AS n FROM request GROUP BY xmin::text) s";
-    let sizes: String = sqlx::query_scalar(sizes)
-        .fetch_one(portal.pool())
-        .await
-        .unwrap();
+    let sizes: String = portal.one(sizes).await;
     assert_eq!(sizes, "1 1 1 3 3 6 6");
 }
 
@@ -372,10 +361,11 @@ async fn nobody_is_forgotten_when_a_writer_goes() {
 fn assert_put_off(answer: &Answer, id: &str, domain: &str) {
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer.header("retry-after"), "10");
-    assert!(answer.body.contains("in 10 seconds"), "{}", answer.body);
-    assert!(answer.body.contains("not be stored twice"));
-    assert!(answer.body.contains(domain) && answer.body.contains("sip.contoso.net"));
-    assert!(answer.body.contains("value=\"1234567\""));
+    answer.shows("in 10 seconds");
+    answer.shows("not be stored twice");
+    answer.shows(domain);
+    answer.shows("sip.contoso.net");
+    answer.shows("value=\"1234567\"");
     let hidden = answer.hidden();
     assert!(
         hidden.contains(&("submission_id".to_owned(), id.to_owned())),
@@ -442,7 +432,7 @@ async fn who_finds_the_line_full_is_told_at_once_and_loses_nothing() {
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(refused.header("retry-after"), "10");
     assert_eq!(refused.header("content-type"), "application/problem+json");
-    assert!(refused.body.contains("\"status\":503"), "{}", refused.body);
+    refused.shows("\"status\":503");
     let meter = busy.portal.app.queue().meter();
     assert_eq!(meter.put_offs(Why::Full), 2);
 
@@ -476,7 +466,7 @@ async fn a_cancel_that_finds_the_line_full_is_sent_again_from_the_page_it_gets()
     let refused = refused.await;
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(refused.header("retry-after"), "10");
-    assert!(!refused.body.contains("Change answers"), "{}", refused.body);
+    refused.hides("Change answers");
     let hidden = refused.hidden();
     let again: Vec<_> = hidden.iter().map(|(n, v)| (&n[..], &v[..])).collect();
     assert_eq!(again, fields);
@@ -544,10 +534,7 @@ async fn who_waits_is_told_in_time_and_finds_the_request_on_the_next_try() {
         (portal.number(REQUESTS).await == 1).then_some(())
     })
     .await;
-    let stored: String = sqlx::query_scalar("SELECT reference FROM request")
-        .fetch_one(portal.pool())
-        .await
-        .unwrap();
+    let stored: String = portal.one("SELECT reference FROM request").await;
     // However slow this machine is, it succeeds in the end.
     let again = eventually("the next try is answered", async || {
         let again = post(&portal, &id, "d1.example").await.unwrap();

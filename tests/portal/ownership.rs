@@ -7,11 +7,13 @@ use axum::{
     http::{Method, Request, StatusCode, header},
 };
 use pic_portal::{app::App, web::routes::Route};
-use sqlx::AssertSqlSafe;
 
 use crate::{
     service::sign_in,
-    support::app::{Answer, TestApp, submission_id},
+    support::{
+        app::{Answer, TestApp, submission_id},
+        sql,
+    },
 };
 
 /// What a session changes at a route.
@@ -173,7 +175,7 @@ impl Portal {
         let idle = loop {
             app.advance(29 * MINUTE).await;
             let hub = app.get_with("/service", &old).await;
-            assert!(hub.body.contains("kept.contoso.com"), "{}", hub.body);
+            hub.shows("kept.contoso.com");
             let age =
                 "SELECT extract(epoch FROM pic_now() - min(began_at))::bigint / 60 FROM session";
             if app.number(age).await > 430 {
@@ -191,7 +193,7 @@ impl Portal {
         app.advance(29 * MINUTE).await;
         for live in [&own, &other] {
             let hub = app.get_with("/service", live).await;
-            assert!(hub.body.contains("Sign out"), "{}", hub.body);
+            hub.shows("Sign out");
         }
         let rows = "SELECT count(*) FROM session";
         assert_eq!(app.number(rows).await, 4, "what has ended is still there");
@@ -199,7 +201,7 @@ impl Portal {
         let now = "DO $$ BEGIN EXECUTE format(
             'CREATE OR REPLACE FUNCTION pic_now() RETURNS timestamptz LANGUAGE sql STABLE RETURN %L::timestamptz',
             pic_now()); END $$";
-        sqlx::raw_sql(now).execute(app.pool()).await.unwrap();
+        sql::run(app.pool(), now).await;
 
         let id = submission_id();
         let update = app
@@ -276,10 +278,7 @@ impl Portal {
             let rows = format!(
                 "SELECT coalesce(string_agg(t::text, ' ' ORDER BY t::text), '') FROM {table} AS t"
             );
-            let rows: String = sqlx::query_scalar(AssertSqlSafe(rows))
-                .fetch_one(self.app.pool())
-                .await
-                .unwrap();
+            let rows: String = sql::one(self.app.pool(), &rows).await;
             all.extend([table, ": ", &rows, "\n"]);
         }
         all
@@ -384,12 +383,7 @@ async fn what_is_not_yours_looks_like_what_is_not_there() {
             SELECT e::text FROM timeline e JOIN request r ON r.id = e.request_id AND service_id = 1 UNION ALL
             SELECT w::text FROM work w JOIN request r ON r.id = w.request_id AND service_id = 1 UNION ALL
             SELECT n::text FROM session n WHERE service_id = 1) AS mine (t)";
-        let mine = async || -> String {
-            sqlx::query_scalar(of_mine)
-                .fetch_one(portal.app.pool())
-                .await
-                .unwrap()
-        };
+        let mine = async || -> String { sql::one(portal.app.pool(), of_mine).await };
         let before = mine().await;
         let answer = portal
             .ask(method, path, &portal.pending, &portal.other)

@@ -22,8 +22,9 @@ use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 use crate::support::{
-    eventually,
+    assert_says, eventually,
     server::{lock_file, running_server},
+    sql,
 };
 
 /// A scratch directory that the server's user can enter, also when the tests run as root.
@@ -101,15 +102,9 @@ async fn portal_database(server: &PrivatePostgres) -> PgConnection {
 /// Inserts a row; returns how many there are.
 async fn add_row(connection: &mut PgConnection) -> i64 {
     let table = "CREATE TABLE IF NOT EXISTS kept (at timestamptz DEFAULT now())";
-    sqlx::query(table).execute(&mut *connection).await.unwrap();
-    sqlx::query("INSERT INTO kept DEFAULT VALUES")
-        .execute(&mut *connection)
-        .await
-        .unwrap();
-    sqlx::query_scalar("SELECT count(*) FROM kept")
-        .fetch_one(connection)
-        .await
-        .unwrap()
+    sql::run(&mut *connection, table).await;
+    sql::run(&mut *connection, "INSERT INTO kept DEFAULT VALUES").await;
+    sql::one(connection, "SELECT count(*) FROM kept").await
 }
 
 fn postmaster(dir: &Path) -> Pid {
@@ -179,13 +174,12 @@ async fn data_last_from_start_to_start() {
         let server = start(Options::durable(&dir)).await.unwrap();
         let mut connection = portal_database(&server).await;
         assert_eq!(add_row(&mut connection).await, rows);
-        let settings: Vec<String> = sqlx::query_scalar(
+        let settings: Vec<String> = sql::all(
+            &mut connection,
             "SELECT setting FROM pg_settings
              WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit')",
         )
-        .fetch_all(&mut connection)
-        .await
-        .unwrap();
+        .await;
         assert_eq!(settings, ["on", "on", "on"]);
         let sockets = server.connect_options("").get_socket().unwrap().clone();
         stop(server).await;
@@ -305,22 +299,19 @@ async fn data_that_do_not_fit_are_left_alone() {
     fs::create_dir(&data).unwrap();
     fs::write(data.join("something"), "else").unwrap();
     let text = refusal(options()).await;
-    assert!(
-        text.contains("is not empty and holds no PostgreSQL data"),
-        "{text}"
-    );
+    assert_says(&text, "is not empty and holds no PostgreSQL data");
     fs::write(data.join("PG_VERSION"), "99\n").unwrap();
     let text = refusal(options()).await;
-    assert!(
-        text.contains("was made by PostgreSQL 99, but the newest installed here is"),
-        "{text}"
+    assert_says(
+        &text,
+        "was made by PostgreSQL 99, but the newest installed here is",
     );
-    assert!(text.contains("install version 99 with"), "{text}");
+    assert_says(&text, "install version 99 with");
     for (version, major) in [("14\n", 14), ("9.6\n", 9)] {
         fs::write(data.join("PG_VERSION"), version).unwrap();
         let text = refusal(options()).await;
         let expected = format!("was made by PostgreSQL {major}, the portal needs 15 or newer");
-        assert!(text.contains(&expected), "{text}");
+        assert_says(&text, &expected);
     }
     assert_eq!(fs::read_to_string(data.join("something")).unwrap(), "else");
 }
@@ -354,9 +345,9 @@ async fn a_server_that_ends_at_once_says_why() {
         text.starts_with("PostgreSQL ended at its start (exit status: 1)"),
         "{text}"
     );
-    assert!(
-        text.contains("unrecognized configuration parameter \"no_such_setting\""),
-        "{text}"
+    assert_says(
+        &text,
+        "unrecognized configuration parameter \"no_such_setting\"",
     );
     assert_eq!(text.lines().count(), 1, "{text}");
 }
@@ -394,11 +385,8 @@ async fn a_directory_that_cannot_be_written_to_is_refused() {
             text.starts_with(&format!("test-postgres: cannot use {}", dir.display())),
             "{text}"
         );
-        assert!(text.contains("(Permission denied (os error 13))"), "{text}");
-        assert!(
-            text.contains("or set PIC_DATA_DIR to a directory"),
-            "{text}"
-        );
+        assert_says(&text, "(Permission denied (os error 13))");
+        assert_says(&text, "or set PIC_DATA_DIR to a directory");
         assert_eq!(text.lines().count(), 1, "{text}");
     }
 }
@@ -424,12 +412,9 @@ async fn a_directory_closed_to_the_servers_user_is_refused() {
     let closed = scratch();
     fs::set_permissions(closed.path(), fs::Permissions::from_mode(0o700)).unwrap();
     let text = refusal(Options::durable(closed.path().join("data"))).await;
-    assert!(
-        text.contains(&format!(
-            "cannot enter {}: let it in",
-            closed.path().display()
-        )),
-        "{text}"
+    assert_says(
+        &text,
+        &format!("cannot enter {}: let it in", closed.path().display()),
     );
     assert_eq!(fs::read_dir(closed.path()).unwrap().count(), 0);
 }
@@ -468,7 +453,7 @@ async fn nothing_typed_reaches_the_servers_log() {
     let secret = "canary-5f0c3a@example.org";
     let table =
         "CREATE TABLE typed (id int PRIMARY KEY, word text UNIQUE CHECK (length(word) > 5))";
-    sqlx::query(table).execute(&mut connection).await.unwrap();
+    sql::run(&mut connection, table).await;
     let insert = "INSERT INTO typed VALUES ($1, $2)";
     for (id, fails) in [(1, false), (1, true), (2, true)] {
         let done = sqlx::query(insert)
@@ -505,6 +490,6 @@ async fn nothing_typed_reaches_the_servers_log() {
     );
     stop(server).await;
     let log = fs::read_to_string(scratch.path().join("postgres.log")).unwrap();
-    assert!(log.contains("was terminated by signal 9"), "{log}");
+    assert_says(&log, "was terminated by signal 9");
     assert!(!log.contains("canary"), "{log}");
 }

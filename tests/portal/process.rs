@@ -28,7 +28,7 @@ use nix::{
     unistd::{User, geteuid},
 };
 use pic_portal::db::{MIGRATOR, PgPool, private::PORTAL_DATABASE};
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use sqlx::{Connection as _, PgConnection};
 use tokio::{
     process::Command,
     task::JoinSet,
@@ -37,20 +37,13 @@ use tokio::{
 
 use crate::support::{
     app::{EMPTY, advance, request, submission_id},
+    assert_says,
     db::TestDb,
     eventually,
-    process::{Connection, Portal, command, post, program, scratch},
+    process::{Connection, Portal, command, on, post, program, scratch},
     server::running_server,
+    sql,
 };
-
-/// Settings for a portal on a test's database.
-fn on(url: &str) -> [(&str, &str); 2] {
-    [("DATABASE_URL", url), ("PIC_ALLOW_UNSAFE_DATABASE", "true")]
-}
-
-async fn count(pool: &PgPool, sql: &'static str) -> i64 {
-    sqlx::query_scalar(sql).fetch_one(pool).await.unwrap()
-}
 
 /// The body of a valid submission.
 fn body(id: &str) -> String {
@@ -72,7 +65,7 @@ async fn a_signal_stops_it_and_cuts_no_request_off() {
         // It would wait for the same lock.
         let swept = "SELECT count(*) FROM retention_run WHERE ended_at IS NOT NULL";
         eventually("the first sweep is done", async || {
-            (count(db.pool(), swept).await > 0).then_some(())
+            (sql::number(db.pool(), swept).await > 0).then_some(())
         })
         .await;
 
@@ -100,10 +93,7 @@ async fn a_signal_stops_it_and_cuts_no_request_off() {
         assert_eq!(go_on.status, StatusCode::CONTINUE, "it is being read");
         halfway.send(begun).await.unwrap();
         let mut locks = db.pool().begin().await.unwrap();
-        sqlx::raw_sql("LOCK TABLE request IN ACCESS EXCLUSIVE MODE")
-            .execute(&mut *locks)
-            .await
-            .unwrap();
+        sql::run(&mut *locks, "LOCK TABLE request IN ACCESS EXCLUSIVE MODE").await;
         let mut waiting = Connection::to(portal.address).await.unwrap();
         let form = body(&submission_id());
         waiting
@@ -111,7 +101,7 @@ async fn a_signal_stops_it_and_cuts_no_request_off() {
             .await
             .unwrap();
         eventually("the submit waits for the database", async || {
-            (count(db.pool(), WAITING).await == 1).then_some(())
+            (sql::number(db.pool(), WAITING).await == 1).then_some(())
         })
         .await;
 
@@ -143,10 +133,13 @@ async fn a_signal_stops_it_and_cuts_no_request_off() {
                     .unwrap();
             assert_eq!(found, 1, "what was acknowledged is there");
         }
-        assert_eq!(count(db.pool(), "SELECT count(*) FROM request").await, 2);
+        assert_eq!(
+            sql::number(db.pool(), "SELECT count(*) FROM request").await,
+            2
+        );
         let claimed = "SELECT count(*) FROM work WHERE lease_token IS NOT NULL";
         assert_eq!(
-            count(db.pool(), claimed).await,
+            sql::number(db.pool(), claimed).await,
             0,
             "nothing is left claimed"
         );
@@ -244,7 +237,7 @@ async fn what_was_acknowledged_before_a_crash_is_there_once_and_done_in_the_end(
     let pool = PgPool::new(server, 10);
     let known = begun.values().flatten().count();
     assert!(known >= 120);
-    let kept = count(&pool, "SELECT count(*) FROM request").await;
+    let kept = sql::number(&pool, "SELECT count(*) FROM request").await;
     assert!(usize::try_from(kept).unwrap() >= known);
     for ((id, domain), reference) in &begun {
         let edge = format!("sip.{domain}");
@@ -258,20 +251,26 @@ async fn what_was_acknowledged_before_a_crash_is_there_once_and_done_in_the_end(
         }
     }
     let total: i64 = begun.len().try_into().unwrap();
-    assert_eq!(count(&pool, "SELECT count(*) FROM request").await, total);
+    assert_eq!(
+        sql::number(&pool, "SELECT count(*) FROM request").await,
+        total
+    );
     // What the killed ones had claimed is free once their leases have expired.
     advance(&pool, Duration::from_mins(1)).await;
     eventually("everything is provisioned", async || {
         let wake = "SELECT pg_notify('pic_work', '')";
-        sqlx::query(wake).execute(&pool).await.unwrap();
+        sql::run(&pool, wake).await;
         let open = "SELECT count(*) FROM request WHERE state <> 'provisioned'";
-        (count(&pool, open).await == 0).then_some(())
+        (sql::number(&pool, open).await == 0).then_some(())
     })
     .await;
     let not_once = "SELECT count(*) FROM request r WHERE 1 <> (
         SELECT count(*) FROM timeline WHERE request_id = r.id AND code = 'provisioned')";
-    assert_eq!(count(&pool, not_once).await, 0);
-    assert_eq!(count(&pool, "SELECT count(*) FROM route").await, total);
+    assert_eq!(sql::number(&pool, not_once).await, 0);
+    assert_eq!(
+        sql::number(&pool, "SELECT count(*) FROM route").await,
+        total
+    );
     pool.close().await;
     portal.stop().await;
 }
@@ -300,13 +299,16 @@ async fn instances_that_start_at_once_migrate_once_and_share_the_work() {
         Portal::start(&settings, three),
     )
     .into();
-    let applied = count(
+    let applied = sql::number(
         db.pool(),
         "SELECT count(*) FROM _sqlx_migrations WHERE success",
     )
     .await;
     assert_eq!(usize::try_from(applied).unwrap(), MIGRATOR.iter().count());
-    assert_eq!(count(db.pool(), "SELECT count(*) FROM secret").await, 1);
+    assert_eq!(
+        sql::number(db.pool(), "SELECT count(*) FROM secret").await,
+        1
+    );
 
     let addresses = [0, 1, 2].map(|n| portals[n].address);
     let clients: JoinSet<()> = (0..60)
@@ -324,7 +326,7 @@ async fn instances_that_start_at_once_migrate_once_and_share_the_work() {
     clients.join_all().await;
     eventually("everything is provisioned", async || {
         let open = "SELECT count(*) FROM request WHERE state = 'pending'";
-        (count(db.pool(), open).await == 0).then_some(())
+        (sql::number(db.pool(), open).await == 0).then_some(())
     })
     .await;
     for portal in portals {
@@ -332,7 +334,10 @@ async fn instances_that_start_at_once_migrate_once_and_share_the_work() {
     }
     let done = logs.map(|log| provisioned(&fs::read_to_string(log).unwrap()));
     assert_eq!(done.iter().sum::<usize>(), 60, "{done:?}");
-    assert_eq!(count(db.pool(), "SELECT count(*) FROM route").await, 60);
+    assert_eq!(
+        sql::number(db.pool(), "SELECT count(*) FROM route").await,
+        60
+    );
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -390,7 +395,7 @@ async fn a_wrong_setting_is_named_with_an_example_and_without_its_value() {
             said.starts_with(&format!("pic-portal: {variable}: ")),
             "{said}"
         );
-        assert!(said.contains(&format!("Example: {variable}=")), "{said}");
+        assert_says(&said, &format!("Example: {variable}="));
         assert!(!said.contains("hunter2"), "{said}");
         for looking in ["config", "doctor"] {
             let mut looking_at = command(&program(), &[(variable, value)]);
@@ -451,17 +456,11 @@ async fn a_database_that_will_not_do_is_told_and_left_alone() {
     let db = TestDb::fresh(&EMPTY).await;
     let set = async |setting: &str| {
         let sql = format!("ALTER DATABASE {} SET {setting}", db.name());
-        sqlx::raw_sql(AssertSqlSafe(sql))
-            .execute(db.pool())
-            .await
-            .unwrap();
+        sql::run(db.pool(), &sql).await;
     };
     let url = db.url();
     // The tests may use a durable server, on which only the other setting can be off.
-    let fsync: String = sqlx::query_scalar("SHOW fsync")
-        .fetch_one(db.pool())
-        .await
-        .unwrap();
+    let fsync: String = sql::one(db.pool(), "SHOW fsync").await;
     set("synchronous_commit = off").await;
     let off = if fsync == "off" {
         "fsync"
@@ -480,18 +479,16 @@ async fn a_database_that_will_not_do_is_told_and_left_alone() {
     let mut connection = PgConnection::connect_with(&db.options().database("postgres"))
         .await
         .unwrap();
-    sqlx::raw_sql(AssertSqlSafe(make))
-        .execute(&mut connection)
-        .await
-        .unwrap();
+    sql::run(&mut connection, &make).await;
     let url = db.url().replace(db.name(), &ascii);
     refused(&on(&url), &["SQL_ASCII", "UTF8"]).await;
     let drop = format!("DROP DATABASE {ascii}");
-    sqlx::raw_sql(AssertSqlSafe(drop))
-        .execute(&mut connection)
-        .await
-        .unwrap();
-    assert_eq!(count(db.pool(), TABLES).await, 0, "nothing is half-made");
+    sql::run(&mut connection, &drop).await;
+    assert_eq!(
+        sql::number(db.pool(), TABLES).await,
+        0,
+        "nothing is half-made"
+    );
 }
 
 #[tokio::test]

@@ -8,11 +8,13 @@ use pic_portal::db::{
     private::{Options, PORTAL_DATABASE, PrivatePostgres, ensure_database},
 };
 use pic_portal::db::{PgPool, Transaction};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection};
+use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::support::{
     app::{TestApp, submission_id},
-    process::{command, program, scratch},
+    assert_says,
+    process::{command, program, refused, said, scratch, succeeded},
+    sql,
 };
 
 /// How many rows of contacts are planted.
@@ -49,17 +51,6 @@ fn old(mark: &str, rows: i64) -> String {
     OLD.replace("MARK", mark).replace("ROWS", &rows.to_string())
 }
 
-async fn run(connection: &mut PgConnection, sql: &str) {
-    sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
-        .execute(connection)
-        .await
-        .unwrap();
-}
-
-async fn count(connection: &mut PgConnection, sql: &'static str) -> i64 {
-    sqlx::query_scalar(sql).fetch_one(connection).await.unwrap()
-}
-
 /// Runs `pic-portal purge` on the database at `url`.
 async fn purge(url: &str, arguments: &[&str]) -> Output {
     command(&program(), &[("DATABASE_URL", url), ("PIC_LOG", "trace")])
@@ -68,23 +59,6 @@ async fn purge(url: &str, arguments: &[&str]) -> Output {
         .output()
         .await
         .unwrap()
-}
-
-fn said(output: &Output) -> (String, String) {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    (text(&output.stdout), text(&output.stderr))
-}
-
-fn succeeded(output: &Output) -> String {
-    let (stdout, stderr) = said(output);
-    assert!(output.status.success(), "{stdout}{stderr}");
-    stdout
-}
-
-fn refused(output: &Output) -> String {
-    let (stdout, stderr) = said(output);
-    assert_eq!(output.status.code(), Some(1), "{stdout}{stderr}");
-    stderr
 }
 
 /// The files below `dir` that contain `mark`.
@@ -127,14 +101,11 @@ async fn no_byte_of_ten_thousand_contacts_is_left_in_the_data_directory() {
     };
     Database::open(options.clone(), &opening).await.unwrap();
     let mut connection = options.connect().await.unwrap();
-    run(&mut connection, &old(&mark, PLANTED)).await;
-    run(&mut connection, "CHECKPOINT").await;
+    sql::run(&mut connection, &old(&mark, PLANTED)).await;
+    sql::run(&mut connection, "CHECKPOINT").await;
     let before = files_with(&dir, &mark);
     let statistics = "SELECT pg_relation_filepath('pg_statistic')";
-    let statistics: String = sqlx::query_scalar(statistics)
-        .fetch_one(&mut connection)
-        .await
-        .unwrap();
+    let statistics: String = sql::one(&mut connection, statistics).await;
     for place in ["/base/", "/pg_wal/", &statistics] {
         assert!(
             before.iter().any(|file| file.contains(place)),
@@ -155,16 +126,16 @@ async fn no_byte_of_ten_thousand_contacts_is_left_in_the_data_directory() {
     assert!(!said(&output).1.contains(&mark), "{}", said(&output).1);
     let kept = "SELECT count(*) FROM old.request WHERE domain = 'd' || id || '.example'
                 AND num_nulls(contact_name, \"Contact E-Mail\", notes) = 3";
-    assert_eq!(count(&mut connection, kept).await, PLANTED);
+    assert_eq!(sql::number(&mut connection, kept).await, PLANTED);
     let after = files_with(&dir, &mark);
     assert!(after.is_empty(), "while the server runs: {after:?}");
 
     // A whole table is purged in the same way.
-    run(&mut connection, "DROP SCHEMA old CASCADE").await;
-    run(&mut connection, &old(&mark, PLANTED)).await;
+    sql::run(&mut connection, "DROP SCHEMA old CASCADE").await;
+    sql::run(&mut connection, &old(&mark, PLANTED)).await;
     assert!(!files_with(&dir, &mark).is_empty());
     let report = succeeded(&purge(url.as_str(), &["old.request", "--yes"]).await);
-    assert!(report.contains("10000 rows removed, 0 remain"), "{report}");
+    assert_says(&report, "10000 rows removed, 0 remain");
     let after = files_with(&dir, &mark);
     assert!(after.is_empty(), "while the server runs: {after:?}");
     connection.close().await.unwrap();
@@ -179,7 +150,7 @@ async fn no_byte_of_ten_thousand_contacts_is_left_in_the_data_directory() {
 async fn nothing_is_changed_without_a_yes() {
     let portal = TestApp::new().await;
     let mut connection = portal.db().options().connect().await.unwrap();
-    run(&mut connection, &old("mark", 100)).await;
+    sql::run(&mut connection, &old("mark", 100)).await;
     let url = portal.db().url();
     let plan = succeeded(&purge(&url, &[COLUMNS, "--dry-run"]).await);
     for told in [
@@ -194,47 +165,39 @@ async fn nothing_is_changed_without_a_yes() {
         assert!(plan.contains(told), "{told}: {plan}");
     }
     let plan = succeeded(&purge(&url, &["old.request", "--dry-run"]).await);
-    assert!(plan.contains("all 100 rows will be removed"), "{plan}");
+    assert_says(&plan, "all 100 rows will be removed");
     // There is no terminal to ask at.
     let fault = refused(&purge(&url, &[COLUMNS]).await);
-    assert!(fault.contains("no terminal to ask on"), "{fault}");
+    assert_says(&fault, "no terminal to ask on");
     let filled = "SELECT count(*) FROM old.request WHERE contact_name IS NOT NULL";
-    assert_eq!(count(&mut connection, filled).await, 100);
+    assert_eq!(sql::number(&mut connection, filled).await, 100);
 
     succeeded(&purge(&url, &["old.request(contact_name)", "--yes"]).await);
-    assert_eq!(count(&mut connection, filled).await, 0);
+    assert_eq!(sql::number(&mut connection, filled).await, 0);
     let others = "SELECT count(*) FROM old.request WHERE \"Contact E-Mail\" IS NOT NULL";
-    assert_eq!(count(&mut connection, others).await, 100);
+    assert_eq!(sql::number(&mut connection, others).await, 100);
     // Again: there is nothing left to do, and it succeeds all the same.
     let report = succeeded(&purge(&url, &["old.request(contact_name)", "--yes"]).await);
-    assert!(
-        report.contains("0 rows emptied, 0 with a value remain"),
-        "{report}"
-    );
+    assert_says(&report, "0 rows emptied, 0 with a value remain");
 }
 
 #[tokio::test]
 async fn names_are_quoted_by_the_server() {
     let portal = TestApp::new().await;
     let mut connection = portal.db().options().connect().await.unwrap();
-    run(
-        &mut connection,
-        r#"CREATE SCHEMA "O'ld "" %s $1";
+    sql::run(&mut connection, r#"CREATE SCHEMA "O'ld "" %s $1";
            CREATE TABLE "O'ld "" %s $1"."Con.tact(%I)" (id int, "e-mail""; DROP TABLE route; --" text, "select" text);
            INSERT INTO "O'ld "" %s $1"."Con.tact(%I)" VALUES (1, 'x', 'y'), (2, NULL, NULL)"#,
     )
     .await;
     let target = r#""O'ld "" %s $1"."Con.tact(%I)"("e-mail""; DROP TABLE route; --","select")"#;
     let report = succeeded(&purge(&portal.db().url(), &[target, "--yes"]).await);
-    assert!(
-        report.contains("1 rows emptied, 0 with a value remain"),
-        "{report}"
-    );
+    assert_says(&report, "1 rows emptied, 0 with a value remain");
     let left = r#"SELECT count(*) FROM "O'ld "" %s $1"."Con.tact(%I)"
                   WHERE id IS NOT NULL AND "e-mail""; DROP TABLE route; --" IS NULL AND "select" IS NULL"#;
-    assert_eq!(count(&mut connection, left).await, 2);
+    assert_eq!(sql::number(&mut connection, left).await, 2);
     assert_eq!(
-        count(&mut connection, "SELECT count(*) FROM route").await,
+        sql::number(&mut connection, "SELECT count(*) FROM route").await,
         0
     );
 }
@@ -270,9 +233,7 @@ const REFUSED: &[(&str, &str)] = &[
 async fn what_must_not_or_cannot_be_emptied_is_refused() {
     let portal = TestApp::new().await;
     let mut connection = portal.db().options().connect().await.unwrap();
-    run(
-        &mut connection,
-        "CREATE SCHEMA old; SET search_path = old;
+    sql::run(&mut connection, "CREATE SCHEMA old; SET search_path = old;
          CREATE DOMAIN present AS text NOT NULL;
          CREATE TABLE person (id int PRIMARY KEY, mail text UNIQUE, phone text NOT NULL, fax present,
                               upper_mail text GENERATED ALWAYS AS (upper(mail)) STORED);
@@ -300,12 +261,7 @@ async fn what_must_not_or_cannot_be_emptied_is_refused() {
         assert!(stderr.contains(part), "{target}: {stderr}");
         assert!(!(stdout + &stderr).contains("secret-value"), "{target}");
     }
-    for table in sqlx::query_scalar::<_, String>(
-        "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'",
-    )
-    .fetch_all(portal.pool())
-    .await
-    .unwrap()
+    for table in portal.all::< String>("SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'").await
     {
         let fault = refused(&purge(&portal.db().url(), &[&table, "--yes"]).await);
         assert!(fault.contains("the portal's own"), "{table}: {fault}");
@@ -327,7 +283,7 @@ async fn submits(portal: &TestApp, count: usize) {
 async fn submits_go_on_while_a_table_is_purged() {
     let portal = TestApp::new().await;
     let mut connection = portal.db().options().connect().await.unwrap();
-    run(&mut connection, &old("mark", 20_000)).await;
+    sql::run(&mut connection, &old("mark", 20_000)).await;
     let url = portal.db().url();
     let purged = tokio::spawn(async move { purge(&url, &[COLUMNS, "--yes"]).await });
     let mut stored = 0;
@@ -336,10 +292,7 @@ async fn submits_go_on_while_a_table_is_purged() {
         stored += 10;
     }
     let report = succeeded(&purged.await.unwrap());
-    assert!(
-        report.contains("20000 rows emptied, 0 with a value remain"),
-        "{report}"
-    );
+    assert_says(&report, "20000 rows emptied, 0 with a value remain");
     assert_eq!(portal.number("SELECT count(*) FROM request").await, stored);
     assert!(stored > 10, "they ran side by side: {stored}");
 }
@@ -347,12 +300,11 @@ async fn submits_go_on_while_a_table_is_purged() {
 /// Another session's transaction, which sees the rows as they are now.
 async fn looking(pool: &PgPool) -> Transaction {
     let mut transaction = pool.begin().await.unwrap();
-    sqlx::raw_sql(
+    sql::run(
+        &mut *transaction,
         "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT FROM old.request LIMIT 1",
     )
-    .execute(&mut *transaction)
-    .await
-    .unwrap();
+    .await;
     transaction
 }
 
@@ -360,37 +312,26 @@ async fn looking(pool: &PgPool) -> Transaction {
 async fn others_in_the_way_are_waited_for_and_named_and_the_next_run_finishes() {
     let portal = TestApp::new().await;
     let mut connection = portal.db().options().connect().await.unwrap();
-    run(&mut connection, &old("mark", 200)).await;
+    sql::run(&mut connection, &old("mark", 200)).await;
     let url = portal.db().url();
     let arguments = [COLUMNS, "--yes", "--wait", "1s"];
 
     // A running dump: a rewrite now would keep the old rows for it.
     let dump = looking(portal.pool()).await;
     let fault = refused(&purge(&url, &arguments).await);
-    assert!(
-        fault.contains("may still read the old rows") && fault.contains("process "),
-        "{fault}"
-    );
+    assert_says(&fault, "may still read the old rows");
+    assert_says(&fault, "process ");
     let filled = "SELECT count(*) FROM old.request WHERE contact_name IS NOT NULL";
-    assert_eq!(count(&mut connection, filled).await, 0);
+    assert_eq!(sql::number(&mut connection, filled).await, 0);
     dump.rollback().await.unwrap();
 
     // Another session that has locked the table.
     let mut holder = portal.pool().begin().await.unwrap();
-    sqlx::raw_sql("LOCK TABLE old.request IN SHARE MODE")
-        .execute(&mut *holder)
-        .await
-        .unwrap();
+    sql::run(&mut *holder, "LOCK TABLE old.request IN SHARE MODE").await;
     let fault = refused(&purge(&url, &["old.request", "--yes", "--wait", "1s"]).await);
-    assert!(
-        fault.contains("others have held old.request for 1 s"),
-        "{fault}"
-    );
+    assert_says(&fault, "others have held old.request for 1 s");
     holder.rollback().await.unwrap();
 
     let report = succeeded(&purge(&url, &arguments).await);
-    assert!(
-        report.contains("0 rows emptied, 0 with a value remain"),
-        "{report}"
-    );
+    assert_says(&report, "0 rows emptied, 0 with a value remain");
 }

@@ -16,7 +16,7 @@ use pic_portal::db::PgPool;
 use pic_portal::retention::{Cause, Run, sweep::Sweeper};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::app::TestApp;
+use crate::support::{app::TestApp, sql};
 
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -47,14 +47,7 @@ pub(crate) async fn plant(pool: &PgPool, mark: &str, rows: i64) {
 
 /// The size of `legacy_contact` on disk, in bytes.
 async fn bytes(pool: &PgPool) -> i64 {
-    sqlx::query_scalar("SELECT pg_total_relation_size('legacy_contact') - pg_indexes_size(reltoastrelid) FROM pg_class WHERE oid = 'legacy_contact'::regclass")
-        .fetch_one(pool)
-        .await
-        .unwrap()
-}
-
-async fn count(pool: &PgPool, sql: &'static str) -> i64 {
-    sqlx::query_scalar(sql).fetch_one(pool).await.unwrap()
+    sql::one(pool, "SELECT pg_total_relation_size('legacy_contact') - pg_indexes_size(reltoastrelid) FROM pg_class WHERE oid = 'legacy_contact'::regclass").await
 }
 
 /// A program that comes with PostgreSQL; `None` where only the server is installed.

@@ -9,7 +9,7 @@ use pic_portal::{
     retention::{is_contact_like, proof},
 };
 
-use crate::support::db::TestDb;
+use crate::support::{db::TestDb, sql};
 
 /// Columns without such a constraint, or with such a name, and why that is right.
 const ALLOWED: &[(&str, &str)] = &[
@@ -61,8 +61,7 @@ const PLAIN: &[&str] = &[
 
 /// Columns as `table.column`, with their type and all their checks.
 async fn columns(pool: &PgPool) -> Vec<(String, String, Vec<String>)> {
-    sqlx::query_as(
-        "SELECT c.table_name || '.' || c.column_name,
+    sql::rows(pool, "SELECT c.table_name || '.' || c.column_name,
                 CASE WHEN c.data_type = 'ARRAY' THEN 'array of ' || c.udt_name ELSE c.data_type END,
                 ARRAY(SELECT pg_get_constraintdef(k.oid) FROM pg_constraint k
                       WHERE k.contype = 'c' AND k.convalidated AND (
@@ -72,11 +71,7 @@ async fn columns(pool: &PgPool) -> Vec<(String, String, Vec<String>)> {
                           OR (k.conrelid = (c.table_schema || '.' || c.table_name)::regclass
                               AND k.conkey = ARRAY[c.ordinal_position::int2])))
          FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name)
-         WHERE c.table_schema = current_schema() AND t.table_type = 'BASE TABLE' ORDER BY 1",
-    )
-    .fetch_all(pool)
-    .await
-    .unwrap()
+         WHERE c.table_schema = current_schema() AND t.table_type = 'BASE TABLE' ORDER BY 1").await
 }
 
 /// Columns that can hold text, or whose name suggests contact information, and that are not on the
@@ -133,10 +128,7 @@ async fn a_column_added_carelessly_is_caught() {
         "text CHECK (a ~ '[a-z]+')",
         "text CHECK (length(a) < 40)",
     ];
-    sqlx::raw_sql("CREATE DOMAIN dns_name_or_more AS text")
-        .execute(db.pool())
-        .await
-        .unwrap();
+    sql::run(db.pool(), "CREATE DOMAIN dns_name_or_more AS text").await;
     for kind in careless {
         let sql = format!("ALTER TABLE service ADD COLUMN a {kind}");
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
@@ -144,10 +136,7 @@ async fn a_column_added_carelessly_is_caught() {
             .await
             .unwrap();
         assert_eq!(open_columns(db.pool()).await, ["service.a"], "{kind}");
-        sqlx::raw_sql("ALTER TABLE service DROP COLUMN a")
-            .execute(db.pool())
-            .await
-            .unwrap();
+        sql::run(db.pool(), "ALTER TABLE service DROP COLUMN a").await;
     }
     for name in [
         "contact_email",
@@ -170,20 +159,19 @@ async fn a_column_added_carelessly_is_caught() {
             .unwrap();
     }
     let right = "ALTER TABLE service ADD COLUMN a text CHECK (a IN ('b', 'c')), ADD COLUMN d evidence[], ADD COLUMN e dns_name";
-    sqlx::raw_sql(right).execute(db.pool()).await.unwrap();
+    sql::run(db.pool(), right).await;
     assert!(open_columns(db.pool()).await.is_empty());
 }
 
 #[tokio::test]
 async fn what_is_taken_for_proof_lets_no_address_through() {
     let db = TestDb::fresh(&MIGRATOR).await;
-    let checks: Vec<String> = sqlx::query_scalar(
+    let checks: Vec<String> = sql::all(
+        db.pool(),
         "SELECT pg_get_constraintdef(oid) FROM pg_constraint
          WHERE contype = 'c' AND connamespace = current_schema()::regnamespace",
     )
-    .fetch_all(db.pool())
-    .await
-    .unwrap();
+    .await;
     let proofs: Vec<_> = checks
         .iter()
         .filter(|check| proof::excludes_at(check))
@@ -233,8 +221,7 @@ async fn what_is_taken_for_proof_lets_no_address_through() {
 #[tokio::test]
 async fn the_table_for_an_older_systems_contacts_leaves_no_traces() {
     let db = TestDb::fresh(&MIGRATOR).await;
-    let faults: Vec<String> = sqlx::query_scalar(
-        "SELECT 'logged' FROM pg_class WHERE oid = 'legacy_contact'::regclass AND relpersistence <> 'u'
+    let faults: Vec<String> = sql::all(db.pool(), "SELECT 'logged' FROM pg_class WHERE oid = 'legacy_contact'::regclass AND relpersistence <> 'u'
          UNION ALL SELECT 'statistics of ' || attname FROM pg_attribute
              WHERE attrelid = 'legacy_contact'::regclass AND attnum > 0 AND attstattarget IS DISTINCT FROM 0
          UNION ALL SELECT 'compressed: ' || attname FROM pg_attribute
@@ -247,10 +234,6 @@ async fn the_table_for_an_older_systems_contacts_leaves_no_traces() {
          UNION ALL SELECT 'trigger ' || tgname FROM pg_trigger WHERE tgrelid = 'legacy_contact'::regclass
          UNION ALL SELECT 'autovacuum' FROM pg_class WHERE oid = 'legacy_contact'::regclass
              AND NOT 'autovacuum_enabled=false' = ANY (coalesce(reloptions, '{}'))
-         UNION ALL SELECT 'published' FROM pg_publication WHERE puballtables",
-    )
-    .fetch_all(db.pool())
-    .await
-    .unwrap();
+         UNION ALL SELECT 'published' FROM pg_publication WHERE puballtables").await;
     assert!(faults.is_empty(), "{faults:?}");
 }

@@ -48,10 +48,9 @@ pub(crate) fn edit<'a>(
 }
 
 async fn routes(portal: &TestApp) -> Vec<(String, String)> {
-    sqlx::query_as("SELECT sip_domain::text, access_edge::text FROM route ORDER BY sip_domain")
-        .fetch_all(portal.pool())
+    portal
+        .rows("SELECT sip_domain::text, access_edge::text FROM route ORDER BY sip_domain")
         .await
-        .unwrap()
 }
 
 fn assert_led_away(answer: &Answer) {
@@ -66,11 +65,8 @@ async fn an_update_is_reviewed_sent_and_swapped_in_at_once() {
     let portal = TestApp::new().await;
     let (_, cookie) = service(&portal).await;
     let hub = portal.get_with("/service", &cookie).await;
-    assert!(
-        hub.body.contains("3 SIP domains") && hub.body.contains("fabrikam.com"),
-        "{}",
-        hub.body
-    );
+    hub.shows("3 SIP domains");
+    hub.shows("fabrikam.com");
     let form = portal.get_with("/service/edit", &cookie).await;
     assert!(
         form.body.contains("contoso.com\nit.contoso.com"),
@@ -107,11 +103,7 @@ async fn an_update_is_reviewed_sent_and_swapped_in_at_once() {
         )
         .await;
     assert_eq!(unconfirmed.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(
-        unconfirmed.body.contains("#confirm_edge_change"),
-        "{}",
-        unconfirmed.body
-    );
+    unconfirmed.shows("#confirm_edge_change");
 
     let sending = edit(
         &id,
@@ -155,7 +147,7 @@ async fn an_update_is_reviewed_sent_and_swapped_in_at_once() {
         )
         .await;
     assert_eq!(same.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(same.body.contains("Nothing would change"), "{}", same.body);
+    same.shows("Nothing would change");
     assert_eq!(portal.number("SELECT count(*) FROM request").await, 2);
 }
 
@@ -180,11 +172,7 @@ async fn a_pending_update_is_withdrawn_by_its_session_and_leaves_everything_as_i
     let page = portal
         .get_with(&format!("/requests/{reference}"), &cookie)
         .await;
-    assert!(
-        page.body.contains("You are signed in to this service"),
-        "{}",
-        page.body
-    );
+    page.shows("You are signed in to this service");
     let done = portal.post_with(&path, &[], &cookie).await;
     assert_eq!(done.status, StatusCode::SEE_OTHER);
     assert_eq!(portal.state(&reference).await, "withdrawn");
@@ -237,7 +225,7 @@ async fn a_cancel_empties_the_service_and_an_update_fills_it_again() {
     let portal = TestApp::new().await;
     let (_, cookie) = service(&portal).await;
     let page = portal.get_with("/service/cancel", &cookie).await;
-    assert!(page.body.contains("3 SIP domains stop"), "{}", page.body);
+    page.shows("3 SIP domains stop");
     let unconfirmed = portal.post_with("/service/cancel", &[], &cookie).await;
     assert_eq!(unconfirmed.status, StatusCode::UNPROCESSABLE_ENTITY);
     let reference = portal
@@ -252,11 +240,7 @@ async fn a_cancel_empties_the_service_and_an_update_fills_it_again() {
     assert_eq!(portal.work().await.provisioned, 1);
     assert_eq!(routes(&portal).await, []);
     let status = portal.get(&format!("/requests/{reference}")).await;
-    assert!(
-        status.body.contains("The service is cancelled"),
-        "{}",
-        status.body
-    );
+    status.shows("The service is cancelled");
     let empty = portal
         .post_with("/service/cancel", &[("confirm", "on")], &cookie)
         .await;
@@ -335,10 +319,8 @@ async fn a_wrong_number_and_a_wrong_key_get_the_same_answer() {
 
 #[tokio::test]
 async fn who_moves_domains_to_another_edge_is_told_in_which_order() {
-    let world = World::start().await;
-    let _edge = world.ready("contoso.com").await;
-    let checks = world.enforce();
-    let portal = TestApp::with(|site| site.checks = checks).await;
+    let (world, _edge) = World::with("contoso.com").await;
+    let portal = TestApp::checking(world.enforce()).await;
     let (_, key) = portal.submit(&[("sip.contoso.com", "contoso.com")]).await;
     assert_eq!(portal.work().await.provisioned, 1);
     let cookie = sign_in(&portal, &key).await;
@@ -348,5 +330,5 @@ async fn who_moves_domains_to_another_edge_is_told_in_which_order() {
     let review = portal.post_with("/service/edit", &fields, &cookie).await;
     let order = "get the new server and its certificate ready, send the changes, publish the new SRV \
                  record, then remove the old one";
-    assert!(review.body.contains(order), "{}", review.body);
+    review.shows(order);
 }

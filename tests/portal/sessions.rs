@@ -3,9 +3,11 @@
 use std::{fmt::Write as _, time::Duration};
 
 use axum::http::StatusCode;
-use sqlx::AssertSqlSafe;
 
-use crate::{service::sign_in, support::app::TestApp};
+use crate::{
+    service::sign_in,
+    support::{app::TestApp, sql},
+};
 
 const MINUTE: Duration = Duration::from_mins(1);
 const ROUTES: &[(&str, &str)] = &[("sip.contoso.com", "contoso.com")];
@@ -29,20 +31,16 @@ async fn alive(portal: &TestApp, cookie: &str) -> bool {
 
 /// Every row of every table as text.
 async fn everything(portal: &TestApp) -> String {
-    let tables: Vec<String> = sqlx::query_scalar(
-        "SELECT oid::regclass::text FROM pg_class
+    let tables: Vec<String> = portal
+        .all(
+            "SELECT oid::regclass::text FROM pg_class
          WHERE relkind IN ('r', 'm') AND relnamespace = 'public'::regnamespace",
-    )
-    .fetch_all(portal.pool())
-    .await
-    .unwrap();
+        )
+        .await;
     let mut all = String::new();
     for table in tables {
         let rows = format!("SELECT coalesce(string_agg(t::text, E'\n'), '') FROM {table} AS t");
-        let rows: String = sqlx::query_scalar(AssertSqlSafe(rows))
-            .fetch_one(portal.pool())
-            .await
-            .unwrap();
+        let rows: String = portal.one(&rows).await;
         let _ = writeln!(all, "{table}:\n{rows}");
     }
     all
@@ -266,12 +264,11 @@ async fn nobody_slips_in_by_a_key_that_is_being_replaced() {
     let key = service(&portal).await;
     let cookie = sign_in(&portal, &key).await;
     let mut transaction = portal.db().pool().begin().await.unwrap();
-    let replaced: bool = sqlx::query_scalar(
+    let replaced: bool = sql::one(
+        &mut *transaction,
         "SELECT pic_replace_key(service_id, sha256('new'), token_hash) FROM session",
     )
-    .fetch_one(&mut *transaction)
-    .await
-    .unwrap();
+    .await;
     assert!(replaced);
     let fields = [("number", "1234567"), ("management_key", key.as_str())];
     let (answer, ()) = tokio::join!(portal.post("/service", &fields), async {

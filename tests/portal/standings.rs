@@ -63,7 +63,7 @@ impl Told {
             assert!(page.body.contains(&tag), "{name}: {word}: {}", page.body);
         }
         let title = format!("<title>{word}</title>");
-        assert!(self.feed.body.contains(&title), "{}", self.feed.body);
+        self.feed.shows(&title);
     }
 }
 
@@ -107,7 +107,7 @@ async fn a_domain_that_moved_away_is_told_first_with_what_to_do() {
         let (before, _) = page.body.split_once("data-moved").unwrap();
         assert!(!before.contains("<h2 class=\"govuk-heading-m\">"), "first");
     }
-    assert!(told.page.body.contains("app-line--action"));
+    told.page.shows("app-line--action");
     assert!(
         told.page.body.contains("next-steps"),
         "new.contoso.com is in force"
@@ -117,7 +117,7 @@ async fn a_domain_that_moved_away_is_told_first_with_what_to_do() {
     let calendar = portal
         .get(&format!("/requests/{update}/calendar.ics"))
         .await;
-    assert!(calendar.body.contains("SUMMARY:Domain moved away"));
+    calendar.shows("SUMMARY:Domain moved away");
 
     portal.advance(Duration::from_mins(2)).await;
     let (taker, _) = portal.submit(&[("sip.new.com", "new.contoso.com")]).await;
@@ -126,13 +126,10 @@ async fn a_domain_that_moved_away_is_told_first_with_what_to_do() {
     told.all_say("Domain moved away");
     for page in [&told.page, &told.hub] {
         assert!(page.body.contains("app-line--bad"), "nothing is left");
-        assert!(!page.body.contains("routes are in force"), "{}", page.body);
+        page.hides("routes are in force");
     }
-    assert!(
-        told.page
-            .body
-            .contains("None of your SIP domains is in force any more")
-    );
+    told.page
+        .shows("None of your SIP domains is in force any more");
     for gone in ["next-steps", "Your side", "/check-again", "In force since"] {
         assert!(!told.page.body.contains(gone), "{gone}");
     }
@@ -153,7 +150,7 @@ async fn a_domain_that_moved_away_is_told_first_with_what_to_do() {
         .all_say("Update active");
     let page = portal.get(&format!("/requests/{update}")).await;
     assert_eq!(moved(&page), None);
-    assert!(page.body.contains("Superseded"));
+    page.shows("Superseded");
 }
 
 #[tokio::test]
@@ -165,8 +162,8 @@ async fn an_update_and_a_cancel_are_told_as_what_they_are() {
     let cookie = sign_in(&portal, &key).await;
     let told = Told::of(&portal, &first, &cookie, &desk).await;
     told.all_say("Provisioned");
-    assert!(told.page.body.contains("<dt>In force since</dt>"));
-    assert!(!told.page.body.contains("<dt>Ended</dt>"));
+    told.page.shows("<dt>In force since</dt>");
+    told.page.hides("<dt>Ended</dt>");
 
     let id = submission_id();
     let fields = edit(
@@ -179,10 +176,10 @@ async fn an_update_and_a_cancel_are_told_as_what_they_are() {
         .await
         .reference();
     let receipt = portal.get(&format!("/requests/{update}/receipt")).await;
-    assert!(
-        receipt.body.contains("Update received") && receipt.body.contains("the update is active")
-    );
-    assert!(receipt.body.contains("it.contoso.com") && receipt.body.contains("1234567"));
+    receipt.shows("Update received");
+    receipt.shows("the update is active");
+    receipt.shows("it.contoso.com");
+    receipt.shows("1234567");
     portal.work().await;
     Told::of(&portal, &update, &cookie, &desk)
         .await
@@ -190,7 +187,7 @@ async fn an_update_and_a_cancel_are_told_as_what_they_are() {
 
     // The first request leads on, and its followers are told.
     let old = portal.get(&format!("/requests/{first}")).await;
-    assert!(old.body.contains("A later request has replaced this one"));
+    old.shows("A later request has replaced this one");
     let links = old.elements();
     for way in ["/service", "/status"] {
         let leads = |it: &&crate::support::html::Element| {
@@ -199,11 +196,7 @@ async fn an_update_and_a_cancel_are_told_as_what_they_are() {
         assert!(links.iter().any(|it| leads(&it)), "{way}");
     }
     let feed = portal.get(&format!("/requests/{first}/feed.atom")).await;
-    assert!(
-        feed.body.contains("<title>Superseded</title>"),
-        "{}",
-        feed.body
-    );
+    feed.shows("<title>Superseded</title>");
     assert_eq!(
         portal
             .number("SELECT count(*) FROM event WHERE code = 'superseded'")
@@ -217,7 +210,7 @@ async fn an_update_and_a_cancel_are_told_as_what_they_are() {
         .await
         .reference();
     let receipt = portal.get(&format!("/requests/{cancel}/receipt")).await;
-    assert!(receipt.body.contains("Cancellation received"));
+    receipt.shows("Cancellation received");
     for untrue in [
         "DNS records",
         "your request is provisioned",
@@ -226,20 +219,13 @@ async fn an_update_and_a_cancel_are_told_as_what_they_are() {
         assert!(!receipt.body.contains(untrue), "{untrue}: {}", receipt.body);
     }
     let text = portal.get(&format!("/requests/{cancel}/receipt.txt")).await;
-    assert!(text.body.contains("1234567") && text.body.contains("go out of force"));
+    text.shows("1234567");
+    text.shows("go out of force");
     portal.work().await;
     let told = Told::of(&portal, &cancel, &cookie, &desk).await;
     told.all_say("Service cancelled");
-    assert!(
-        !told.feed.body.contains("came into force"),
-        "{}",
-        told.feed.body
-    );
-    assert!(
-        !told.page.body.contains("came into force"),
-        "{}",
-        told.page.body
-    );
+    told.feed.hides("came into force");
+    told.page.hides("came into force");
     assert_eq!(
         portal
             .number("SELECT count(*) FROM event WHERE code = 'superseded'")
@@ -259,5 +245,5 @@ async fn what_waits_for_the_administrator_says_so_everywhere() {
     assert_eq!(portal.work().await.held, 1);
     let told = Told::of(&portal, &held, &cookie, &desk).await;
     told.all_say("Needs action");
-    assert!(told.hub.body.contains("It is waiting for you"));
+    told.hub.shows("It is waiting for you");
 }

@@ -167,7 +167,8 @@ async fn a_slice_is_answered_in_its_order() {
     assert!([known_1, known_2].iter().all(|r| *r == reference));
     assert!(of_a != of_b && of_b != reference && of_a != reference);
     let page = portal.get(&format!("/requests/{of_a}")).await;
-    assert!(page.body.contains("sip.contoso.com") && !page.body.contains("sip.fabrikam.com"));
+    page.shows("sip.contoso.com");
+    page.hides("sip.fabrikam.com");
     assert_eq!(portal.number("SELECT count(*) FROM request").await, 3);
     assert_eq!(submit(&[]).await.unwrap(), []);
 }

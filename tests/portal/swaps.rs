@@ -21,7 +21,10 @@ use tokio::{task::JoinHandle, time::timeout};
 
 use crate::{
     service::{edit, sign_in},
-    support::app::{Answer, TestApp, WAITS, submission_id},
+    support::{
+        app::{Answer, TestApp, WAITS, submission_id},
+        sql,
+    },
 };
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -48,10 +51,9 @@ async fn send(portal: &TestApp, cookie: &str, edges: &[(&str, &str)]) -> Answer 
 
 /// The routes in force as `domain edge`.
 async fn in_force(portal: &TestApp) -> Vec<String> {
-    sqlx::query_scalar("SELECT sip_domain || ' ' || access_edge FROM route ORDER BY sip_domain")
-        .fetch_all(portal.pool())
+    portal
+        .all("SELECT sip_domain || ' ' || access_edge FROM route ORDER BY sip_domain")
         .await
-        .unwrap()
 }
 
 /// The internal id of a request.
@@ -65,26 +67,19 @@ async fn id_of(portal: &TestApp, reference: &str) -> i64 {
 
 /// The timeline of a request as `code` or `code domain`.
 async fn timeline(portal: &TestApp, reference: &str) -> Vec<String> {
-    sqlx::query_scalar(
-        "SELECT concat_ws(' ', e.code, e.subject) FROM timeline e JOIN request r ON r.id = e.request_id
-         WHERE r.reference = $1 ORDER BY e.seq",
-    )
-    .bind(reference)
-    .fetch_all(portal.pool())
-    .await
-    .unwrap()
+    portal.of_request(reference, "SELECT concat_ws(' ', e.code, e.subject) FROM timeline e JOIN request r ON r.id = e.request_id
+         WHERE r.reference = $1 ORDER BY e.seq").await
 }
 
 /// The domains that block a request.
 async fn held_by(portal: &TestApp, reference: &str) -> Vec<String> {
-    sqlx::query_scalar(
-        "SELECT f.subject::text FROM finding f JOIN request r ON r.id = f.request_id
+    portal
+        .of_request(
+            reference,
+            "SELECT f.subject::text FROM finding f JOIN request r ON r.id = f.request_id
          WHERE r.reference = $1 AND f.code = 'domain-held' ORDER BY 1",
-    )
-    .bind(reference)
-    .fetch_all(portal.pool())
-    .await
-    .unwrap()
+        )
+        .await
 }
 
 pub(crate) async fn claim(portal: &TestApp, most: u32) -> Claim {
@@ -143,12 +138,11 @@ impl Reader {
             let mut seen: Vec<Vec<String>> = Vec::new();
             loop {
                 let last = stopped.load(Ordering::Acquire);
-                let routes: Vec<String> = sqlx::query_scalar(
+                let routes: Vec<String> = sql::all(
+                    &mut connection,
                     "SELECT sip_domain || ' ' || access_edge FROM route ORDER BY sip_domain",
                 )
-                .fetch_all(&mut connection)
-                .await
-                .unwrap();
+                .await;
                 if seen.last() != Some(&routes) {
                     seen.push(routes);
                 }
@@ -189,12 +183,8 @@ async fn of_two_browsers_that_edit_one_service_one_is_refused_and_keeps_what_was
             StatusCode::SEE_OTHER => {}
             StatusCode::CONFLICT => {
                 let field = format!("{domains}</textarea>");
-                assert!(answer.body.contains(&field), "{}", answer.body);
-                assert!(
-                    answer.body.contains(&format!("value=\"{edge}\"")),
-                    "{}",
-                    answer.body
-                );
+                answer.shows(&field);
+                answer.shows(&format!("value=\"{edge}\""));
                 let way = "SELECT count(*) FROM request WHERE state = 'pending'";
                 assert_eq!(portal.number(way).await, 1);
                 refused.push(answer);
@@ -203,11 +193,9 @@ async fn of_two_browsers_that_edit_one_service_one_is_refused_and_keeps_what_was
         }
     }
     assert_eq!(refused.len(), 1);
-    let pending: String =
-        sqlx::query_scalar("SELECT reference FROM request WHERE state = 'pending'")
-            .fetch_one(portal.pool())
-            .await
-            .unwrap();
+    let pending: String = portal
+        .one("SELECT reference FROM request WHERE state = 'pending'")
+        .await;
     assert!(
         refused[0]
             .body
@@ -359,14 +347,13 @@ async fn a_release_wakes_who_is_being_told_at_that_very_moment_to_wait() {
     // Another transaction, not yet committed, is settling the new request as blocked.
     assert_eq!(claim(&portal, 1).await.len(), 1);
     let mut transaction = portal.db().pool().begin().await.unwrap();
-    let held: i32 = sqlx::query_scalar(
+    let held: i32 = sql::one(
+        &mut *transaction,
         "SELECT held FROM work w, pic_settle(ARRAY[w.request_id], w.lease_token, NULL, NULL,
              ROW('30 days', '30 s', '1 h', '1 day')::pic_waits, '[]')
          WHERE w.lease_token IS NOT NULL",
     )
-    .fetch_one(&mut *transaction)
-    .await
-    .unwrap();
+    .await;
     assert_eq!(held, 1);
     portal
         .post_with("/service/cancel", &[("confirm", "on")], &cookie)
@@ -390,13 +377,12 @@ async fn a_request_is_withdrawn_although_it_is_being_told_to_wait() {
     let (late, key) = portal.submit(&[("sip.fabrikam.com", "contoso.com")]).await;
     assert_eq!(claim(&portal, 1).await.len(), 1);
     let mut transaction = portal.db().pool().begin().await.unwrap();
-    sqlx::query(
+    sql::run(
+        &mut *transaction,
         "SELECT FROM work w, pic_settle(ARRAY[w.request_id], w.lease_token, NULL, NULL,
              ROW('30 days', '30 s', '1 h', '1 day')::pic_waits, '[]')",
     )
-    .execute(&mut *transaction)
-    .await
-    .unwrap();
+    .await;
     let path = format!("/requests/{late}/withdraw");
     let fields = [("management_key", key.as_str())];
     let (done, ()) = tokio::join!(portal.post(&path, &fields), async {
@@ -419,12 +405,7 @@ async fn an_update_that_comes_to_nothing_leaves_the_routes_as_they_were() {
     portal.work().await;
     service(&portal, &[("sip.fabrikam.com", "fabrikam.com")]).await;
     let all = "SELECT md5(string_agg(x::text, ' ' ORDER BY sip_domain)) FROM route x";
-    let rows = async || -> String {
-        sqlx::query_scalar(all)
-            .fetch_one(portal.pool())
-            .await
-            .unwrap()
-    };
+    let rows = async || -> String { portal.one(all).await };
     let before = rows().await;
     let mut states = Vec::new();
     for end in ["expired", "withdrawn", "rejected"] {
@@ -450,14 +431,13 @@ async fn an_update_that_comes_to_nothing_leaves_the_routes_as_they_were() {
             }
             // As staff do it.
             _ => {
-                sqlx::raw_sql(
-                    "DELETE FROM work;
+                portal
+                    .run(
+                        "DELETE FROM work;
                      UPDATE request SET state = 'rejected', reason = 'policy', ended_at = pic_now()
                      WHERE state = 'pending'",
-                )
-                .execute(portal.pool())
-                .await
-                .unwrap();
+                    )
+                    .await;
             }
         }
         portal.advance(DAY).await;
@@ -506,7 +486,7 @@ async fn a_proven_domain_changes_hands_in_place() {
         ["submitted", "provisioned", "domain-lost contoso.com"]
     );
     let page = portal.get(&format!("/requests/{holder}")).await;
-    assert!(page.body.contains("Domain moved away"), "{}", page.body);
+    page.shows("Domain moved away");
     // And back again: the owner of the zone has changed the record again.
     portal.advance(Duration::from_mins(2)).await;
     assert_eq!(

@@ -4,22 +4,16 @@ use pic_portal::db::MIGRATOR;
 use pic_portal::db::PgPool;
 use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
 
-use crate::support::{db::TestDb, eventually};
+use crate::support::{db::TestDb, eventually, sql};
 
 async fn count(pool: &PgPool) -> i64 {
-    sqlx::query_scalar("SELECT count(*) FROM secret")
-        .fetch_one(pool)
-        .await
-        .unwrap()
+    sql::one(pool, "SELECT count(*) FROM secret").await
 }
 
 #[tokio::test]
 async fn databases_cloned_in_parallel_are_independent() {
     let (one, two) = tokio::join!(TestDb::fresh(&MIGRATOR), TestDb::fresh(&MIGRATOR));
-    sqlx::query("DELETE FROM secret")
-        .execute(one.pool())
-        .await
-        .unwrap();
+    sql::run(one.pool(), "DELETE FROM secret").await;
     assert_ne!(one.name(), two.name());
     assert_eq!((count(one.pool()).await, count(two.pool()).await), (0, 1));
 }
@@ -53,10 +47,7 @@ async fn a_database_goes_with_its_test() {
 async fn a_url_leads_other_processes_to_the_database() {
     let db = TestDb::fresh(&MIGRATOR).await;
     let pool = PgPool::new(db.url().parse::<PgConnectOptions>().unwrap(), 1);
-    let name: String = sqlx::query_scalar("SELECT current_database()::text")
-        .fetch_one(&pool)
-        .await
-        .unwrap();
+    let name: String = sql::one(&pool, "SELECT current_database()::text").await;
     assert_eq!(name, db.name());
 }
 

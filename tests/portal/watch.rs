@@ -7,7 +7,10 @@ use icalendar::{Calendar, CalendarComponent, Component as _};
 use crate::{
     live::files::{clock, portal_at},
     service::{edit, sign_in},
-    support::app::{Answer, TestApp, submission_id},
+    support::{
+        app::{Answer, TestApp, submission_id},
+        assert_says,
+    },
     swaps::settle_with,
 };
 
@@ -78,7 +81,7 @@ async fn the_address_alone_opens_them_until_it_is_replaced_or_withdrawn() {
         assert_eq!(answer.header("cache-control"), "private, no-cache");
         assert_eq!(answer.header("x-robots-tag"), "noindex");
         assert_eq!(answer.header("referrer-policy"), "same-origin");
-        assert!(answer.body.contains("contoso.com"), "{}", answer.body);
+        answer.shows("contoso.com");
         assert!(!answer.body.contains("1234567"), "no agreement number");
     }
     let secret = feed.split('/').nth(2).unwrap();
@@ -86,9 +89,9 @@ async fn the_address_alone_opens_them_until_it_is_replaced_or_withdrawn() {
     assert!(!stored.contains(secret), "a hash of it alone is stored");
     let page = portal.get_with(PAGE, &session).await;
     assert!(!page.body.contains(secret), "it is shown once");
-    assert!(page.body.contains("Make new addresses"));
+    page.shows("Make new addresses");
     let hub = portal.get_with("/service", &session).await;
-    assert!(hub.body.contains("href=\"/service/watch\""));
+    hub.shows("href=\"/service/watch\"");
 
     let gone = async |path: &str| portal.get(path).await.status == StatusCode::NOT_FOUND;
     let (new, _) = made(&portal, &session).await;
@@ -161,10 +164,7 @@ async fn they_go_on_through_an_update_and_tell_what_is_wrong_as_long_as_it_is() 
     assert_eq!(days(&portal, &calendar).await, [&at_risk, each_year]);
     let of_request = format!("/requests/{update}/calendar.ics");
     let of_request = portal.get(&of_request).await.body;
-    assert!(
-        of_request.contains("SUMMARY:At risk: request"),
-        "{of_request}"
-    );
+    assert_says(&of_request, "SUMMARY:At risk: request");
     portal.run("DELETE FROM finding").await;
     assert_eq!(days(&portal, &calendar).await, [each_year]);
 
@@ -200,8 +200,7 @@ async fn the_end_of_a_certificate_is_told_three_times_and_a_year_once() {
              VALUES (1, 'certificate', '{EDGE}', 'ok', pic_now(), '{{valid until {until},valid from {from}}}')
              ON CONFLICT (request_id, code, subject) DO UPDATE SET found = EXCLUDED.found"
         );
-        let sql = sqlx::AssertSqlSafe(sql);
-        sqlx::raw_sql(sql).execute(portal.pool()).await.unwrap();
+        portal.run(&sql).await;
     };
     let ids = async || {
         let body = portal.get(&feed).await.body;

@@ -26,19 +26,6 @@ pub(crate) async fn found(portal: &TestApp, reference: &str, findings: &[Found<'
     }
 }
 
-/// Codes and severities in the order of the page.
-fn shown(page: &Answer) -> Vec<(&str, &str)> {
-    page.body
-        .split("data-finding=\"")
-        .skip(1)
-        .map(|rest| {
-            let (code, rest) = rest.split_once('"').unwrap();
-            let severity = rest.strip_prefix(" data-severity=\"").unwrap();
-            (code, severity.split_once('"').unwrap().0)
-        })
-        .collect()
-}
-
 async fn page_of(portal: &TestApp, reference: &str) -> Answer {
     let page = portal.get(&format!("/requests/{reference}")).await;
     assert_eq!(page.status, StatusCode::OK, "{}", page.body);
@@ -74,13 +61,13 @@ async fn forty_domains_with_three_faults_are_three_cards_with_all_lines() {
 
     let page = page_of(&portal, &reference).await;
     assert_eq!(page.body.matches("<article").count(), 3);
-    let told = shown(&page);
+    let told = page.findings();
     assert_eq!(told.len(), 41);
     assert_eq!(told[0], ("srv-missing", "blocking"));
     assert_eq!(told[20], ("srv-port", "blocking"));
     assert_eq!(told[30], ("srv-suffix", "warning"));
     assert_eq!(told[40], ("certificate", "ok"));
-    assert!(page.body.contains("30 problems to fix, 10 warnings."));
+    page.shows("30 problems to fix, 10 warnings.");
     for name in &names {
         assert!(page.body.contains(&format!(">{name}</span>")), "{name}");
     }
@@ -89,7 +76,8 @@ async fn forty_domains_with_three_faults_are_three_cards_with_all_lines() {
         let line = format!("_sipfederationtls._tcp.{name}. 3600 IN SRV 0 0 5061 sip.contoso.com.");
         assert_eq!(page.body.contains(&line), *code != "srv-suffix", "{line}");
     }
-    assert!(page.body.contains("port 5060") && page.body.contains("what should be there"));
+    page.shows("port 5060");
+    page.shows("what should be there");
 }
 
 #[tokio::test]
@@ -99,24 +87,18 @@ async fn a_domain_that_is_held_shows_its_record_while_that_helps() {
     portal.work().await;
     let (reference, _) = portal.submit(&[("sip.contoso.com", "contoso.com")]).await;
     portal.work().await;
-    let token: String = sqlx::query_scalar(
-        "SELECT s.token FROM service s JOIN request r ON r.service_id = s.id WHERE r.reference = $1",
-    )
-    .bind(&reference)
-    .fetch_one(portal.pool())
-    .await
-    .unwrap();
+    let token = portal.token(&reference).await;
     let line = format!("_pic-portal.contoso.com. 300 IN TXT \"pic-service={token}\"");
     let again = format!("action=\"/requests/{reference}/check-again\"");
 
     let page = page_of(&portal, &reference).await;
-    assert_eq!(shown(&page), [("domain-held", "blocking")]);
-    assert!(page.body.contains(&escaped(&line)), "{}", page.body);
+    assert_eq!(page.findings(), [("domain-held", "blocking")]);
+    page.shows(&escaped(&line));
     assert!(
         page.body.contains("is not looked up"),
         "checks are off here"
     );
-    assert!(page.body.contains("1 SIP domain to be released or proved"));
+    page.shows("1 SIP domain to be released or proved");
     assert!(page.body.contains(&again), "the holder may have let go");
 
     portal.advance(Duration::from_hours(31 * 24)).await;
@@ -124,12 +106,13 @@ async fn a_domain_that_is_held_shows_its_record_while_that_helps() {
     let page = page_of(&portal, &reference).await;
     assert_eq!(page.attribute("data-state"), Some("rejected"));
     assert_eq!(
-        shown(&page),
+        page.findings(),
         [("domain-held", "blocking")],
         "its last findings"
     );
     assert!(!page.body.contains(&token), "it helps no more");
-    assert!(!page.body.contains(&again) && !page.body.contains("Your side"));
+    page.hides(&again);
+    page.hides("Your side");
 }
 
 #[tokio::test]
@@ -141,17 +124,10 @@ async fn what_is_in_force_is_at_risk_and_nothing_is_taken_away() {
     portal.work().await;
     let cookie = sign_in(&portal, &key).await;
     let page = page_of(&portal, &reference).await;
-    assert!(
-        page.body.contains("Your routes are in force<"),
-        "{}",
-        page.body
-    );
-    assert!(
-        page.body
-            .contains("Test-NetConnection -ComputerName 'sip.contoso.com'")
-    );
+    page.shows("Your routes are in force<");
+    page.shows("Test-NetConnection -ComputerName 'sip.contoso.com'");
     let hub = portal.get_with("/service", &cookie).await;
-    assert_eq!(shown(&hub), []);
+    assert_eq!(hub.findings(), []);
 
     // A warning is no risk.
     let warning = ("srv-suffix", "warning", "it.contoso.com", "sip.contoso.com");
@@ -163,8 +139,9 @@ async fn what_is_in_force_is_at_risk_and_nothing_is_taken_away() {
     .await;
     assert!(!page_of(&portal, &reference).await.body.contains("At risk"));
     let hub = portal.get_with("/service", &cookie).await;
-    assert_eq!(shown(&hub), [("srv-suffix", "warning")]);
-    assert!(!hub.body.contains("At risk") && hub.body.contains("Warnings"));
+    assert_eq!(hub.findings(), [("srv-suffix", "warning")]);
+    hub.hides("At risk");
+    hub.shows("Warnings");
 
     let unknown = (
         "resolver-unreachable",
@@ -185,11 +162,11 @@ async fn what_is_in_force_is_at_risk_and_nothing_is_taken_away() {
         assert_eq!(page.attribute("data-state"), Some("provisioned"));
         assert_eq!(page.body.contains("At risk"), risk);
         assert_eq!(page.body.contains("Nothing is taken away"), risk);
-        assert!(page.body.contains("id=\"next-steps\""));
+        page.shows("id=\"next-steps\"");
         let hub = portal.get_with("/service", &cookie).await;
-        assert_eq!(shown(&hub).len(), count);
+        assert_eq!(hub.findings().len(), count);
         assert_eq!(hub.body.contains("At risk"), risk, "{}", hub.body);
-        assert!(hub.body.contains(&format!("/requests/{reference}")));
+        hub.shows(&format!("/requests/{reference}"));
     }
 
     // What has been replaced is no risk any more.
@@ -197,7 +174,8 @@ async fn what_is_in_force_is_at_risk_and_nothing_is_taken_away() {
     portal.post_with("/service/cancel", &fields, &cookie).await;
     portal.work().await;
     let hub = portal.get_with("/service", &cookie).await;
-    assert_eq!(shown(&hub), []);
+    assert_eq!(hub.findings(), []);
     let page = page_of(&portal, &reference).await;
-    assert!(!page.body.contains("At risk") && page.body.contains("Superseded"));
+    page.hides("At risk");
+    page.shows("Superseded");
 }

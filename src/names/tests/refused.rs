@@ -3,13 +3,14 @@
 use super::*;
 
 /// Checks a table of texts that both roles refuse with the same error, and perhaps different
-/// suggestions.
-fn refused(rows: &[(&str, P, Option<&str>, Option<&str>)]) {
+/// suggestions; empty: none.
+fn refused(rows: &[(&str, P, &str, &str)]) {
     for &(typed, problem, for_edge, for_sip) in rows {
         for (role, suggestion) in [(Edge, for_edge), (Sip, for_sip)] {
             let error = parse(role, typed).expect_err(typed);
             assert_eq!(error.problem(), problem, "{role:?} {typed:?}");
-            assert_eq!(error.suggestion(), suggestion, "{role:?} {typed:?}");
+            let suggested = error.suggestion().unwrap_or_default();
+            assert_eq!(suggested, suggestion, "{role:?} {typed:?}");
         }
     }
 }
@@ -21,49 +22,34 @@ fn label(length: usize) -> String {
 #[test]
 fn an_address_is_refused_for_the_domain_in_it() {
     refused(&[
-        ("user@contoso.com", P::Address, None, Some("contoso.com")),
-        (
-            "sip:user@contoso.com",
-            P::Address,
-            None,
-            Some("contoso.com"),
-        ),
+        ("user@contoso.com", P::Address, "", "contoso.com"),
+        ("sip:user@contoso.com", P::Address, "", "contoso.com"),
         (
             "sip:user@it.contoso.com:5061",
             P::Address,
-            Some("it.contoso.com"),
-            Some("it.contoso.com"),
+            "it.contoso.com",
+            "it.contoso.com",
         ),
-        (
-            "mailto:User@Contoso.com",
-            P::Address,
-            None,
-            Some("contoso.com"),
-        ),
-        (
-            "A User <user@contoso.com>",
-            P::Address,
-            None,
-            Some("contoso.com"),
-        ),
-        ("user＠contoso.com", P::Address, None, Some("contoso.com")),
-        ("user@münchen.de", P::Address, None, Some("münchen.de")),
+        ("mailto:User@Contoso.com", P::Address, "", "contoso.com"),
+        ("A User <user@contoso.com>", P::Address, "", "contoso.com"),
+        ("user＠contoso.com", P::Address, "", "contoso.com"),
+        ("user@münchen.de", P::Address, "", "münchen.de"),
         (
             "user@tcp.contoso.com",
             P::Address,
-            Some("tcp.contoso.com"),
-            Some("tcp.contoso.com"),
+            "tcp.contoso.com",
+            "tcp.contoso.com",
         ),
-        ("user@contoso", P::Address, None, None),
-        ("user@192.0.2.1", P::Address, None, None),
-        ("@@contoso.com", P::AtSign, None, Some("contoso.com")),
-        ("@", P::Empty, None, None),
+        ("user@contoso", P::Address, "", ""),
+        ("user@192.0.2.1", P::Address, "", ""),
+        ("@@contoso.com", P::AtSign, "", "contoso.com"),
+        ("@", P::Empty, "", ""),
     ]);
 }
 
 #[test]
 fn what_surrounds_a_name_is_refused_for_the_name() {
-    let name = Some("sip.contoso.com");
+    let name = "sip.contoso.com";
     refused(&[
         ("sip.contoso.com:443", P::Port, name, name),
         ("https://sip.contoso.com:443/", P::Port, name, name),
@@ -84,30 +70,25 @@ fn what_surrounds_a_name_is_refused_for_the_name() {
         ("FQDN:sip.contoso.com", P::Label, name, name),
         ("Server = sip.contoso.com", P::Label, name, name),
         ("(sip.contoso.com)", P::ForbiddenCharacter, name, name),
-        (
-            "https://contoso.com/meet",
-            P::WebAddress,
-            None,
-            Some("contoso.com"),
-        ),
+        ("https://contoso.com/meet", P::WebAddress, "", "contoso.com"),
         // Rewritten by a mail program: the link inside, or nothing.
         (
             "https://eur01.safelinks.protection.outlook.com/?url=http%3A%2F%2Fcontoso.com%2F",
             P::WebAddress,
-            None,
-            Some("contoso.com"),
+            "",
+            "contoso.com",
         ),
         (
             "https://urldefense.com/v3/__https://contoso.com/__",
             P::WebAddress,
-            None,
-            Some("contoso.com"),
+            "",
+            "contoso.com",
         ),
         (
             "https://eur01.safelinks.protection.outlook.com/?x=1",
             P::WebAddress,
-            None,
-            None,
+            "",
+            "",
         ),
     ]);
 }
@@ -132,59 +113,59 @@ fn ip_addresses_are_refused_in_every_dress() {
         "fe80::1%eth0",
         "::ffff:192.0.2.1",
     ] {
-        refused(&[(typed, P::IpAddress, None, None)]);
+        refused(&[(typed, P::IpAddress, "", "")]);
         assert_eq!(Fqdn::parse(typed).expect_err(typed).problem(), P::IpAddress);
     }
 }
 
 #[test]
 fn names_of_dns_records_are_refused_for_the_domain_below() {
-    let domain = Some("contoso.com");
+    let domain = "contoso.com";
     refused(&[
         (
             "_sipfederationtls._tcp.contoso.com",
             P::RecordName,
-            None,
+            "",
             domain,
         ),
         (
             "_SipFederationTls._TCP.Contoso.com.",
             P::RecordName,
-            None,
+            "",
             domain,
         ),
         (
             "_sipfederationtls_tcp.contoso.com",
             P::RecordName,
-            None,
+            "",
             domain,
         ),
         (
             "_sipfederationtls.tcp.contoso.com",
             P::RecordName,
-            None,
+            "",
             domain,
         ),
-        ("_sip._tls.contoso.com", P::RecordName, None, domain),
+        ("_sip._tls.contoso.com", P::RecordName, "", domain),
         (
             "_pic-portal.it.contoso.com",
             P::RecordName,
-            Some("it.contoso.com"),
-            Some("it.contoso.com"),
+            "it.contoso.com",
+            "it.contoso.com",
         ),
         (
             "_sipfederationtls._tcp.contoso.com. 3600 IN SRV 0 0 5061 sip.contoso.com.",
             P::RecordName,
-            Some("sip.contoso.com"),
+            "sip.contoso.com",
             domain,
         ),
-        ("my_server.contoso.com", P::Underscore, None, None),
+        ("my_server.contoso.com", P::Underscore, "", ""),
     ]);
 }
 
 #[test]
 fn several_names_and_spaces_are_told_apart() {
-    let name = Some("sip.contoso.com");
+    let name = "sip.contoso.com";
     refused(&[
         ("sip.contoso.com sip.fabrikam.com", P::Several, name, name),
         ("sip.contoso.com,sip.fabrikam.com", P::Several, name, name),
@@ -196,79 +177,74 @@ fn several_names_and_spaces_are_told_apart() {
         ),
         ("sip.contoso.com\nsip.fabrikam.com", P::Several, name, name),
         ("sip.contoso.com. sip.fabrikam.com.", P::Several, name, name),
-        (
-            "contoso.com fabrikam.com",
-            P::Several,
-            None,
-            Some("contoso.com"),
-        ),
+        ("contoso.com fabrikam.com", P::Several, "", "contoso.com"),
         (
             "contoso.com sip.contoso.com",
             P::Several,
             name,
-            Some("contoso.com"),
+            "contoso.com",
         ),
         ("sip. contoso.com", P::Space, name, name),
         ("sip .contoso . com", P::Space, name, name),
         ("server sip.contoso.com", P::Space, name, name),
-        ("A Person", P::Space, None, None),
+        ("A Person", P::Space, "", ""),
     ]);
 }
 
 #[test]
 fn wildcards_dots_hyphens_and_dashes() {
-    let name = Some("sip.contoso.com");
+    let name = "sip.contoso.com";
     refused(&[
-        ("*.contoso.com", P::Wildcard, None, Some("contoso.com")),
+        ("*.contoso.com", P::Wildcard, "", "contoso.com"),
         (
             "*.it.contoso.com",
             P::Wildcard,
-            Some("it.contoso.com"),
-            Some("it.contoso.com"),
+            "it.contoso.com",
+            "it.contoso.com",
         ),
-        ("s*p.contoso.com", P::Wildcard, None, None),
+        ("s*p.contoso.com", P::Wildcard, "", ""),
         ("sip..contoso.com", P::EmptyLabel, name, name),
         (".sip.contoso.com", P::EmptyLabel, name, name),
         ("sip.contoso.com..", P::EmptyLabel, name, name),
-        ("..", P::EmptyLabel, None, None),
+        ("..", P::EmptyLabel, "", ""),
         ("-sip.contoso.com", P::Hyphen, name, name),
         ("sip.contoso.com-", P::Hyphen, name, name),
-        ("sip.-contoso.com", P::Hyphen, None, None),
-        ("sip.contoso-.com", P::Hyphen, None, None),
-        ("si--p.contoso.com", P::ReservedHyphens, None, None),
+        ("sip.-contoso.com", P::Hyphen, "", ""),
+        ("sip.contoso-.com", P::Hyphen, "", ""),
+        ("si--p.contoso.com", P::ReservedHyphens, "", ""),
         (
             "sip–edge.contoso.com",
             P::Dash,
-            Some("sip-edge.contoso.com"),
-            Some("sip-edge.contoso.com"),
+            "sip-edge.contoso.com",
+            "sip-edge.contoso.com",
         ),
         (
             "sip\u{2011}1.contoso.com",
             P::Dash,
-            Some("sip-1.contoso.com"),
-            Some("sip-1.contoso.com"),
+            "sip-1.contoso.com",
+            "sip-1.contoso.com",
         ),
     ]);
 }
 
 #[test]
 fn characters_that_no_name_has() {
-    let name = Some("sip.contoso.com");
+    let name = "sip.contoso.com";
     refused(&[
         ("sip\0.contoso.com", P::Invisible, name, name),
         ("sip.con\u{7}toso.com", P::Invisible, name, name),
         ("sip.con\u{202e}toso.com", P::Invisible, name, name),
-        ("sip.contoso.com!", P::ForbiddenCharacter, None, None),
-        ("sip.con$toso.com", P::ForbiddenCharacter, None, None),
-        ("contoso\\user", P::ForbiddenCharacter, None, None),
-        ("sip.❤.com", P::ForbiddenCharacter, None, None),
-        ("sip.xn--qei.com", P::ForbiddenCharacter, None, None),
-        ("sip.℀.com", P::ForbiddenCharacter, None, None),
-        ("sip.xn--a.com", P::InvalidIdn, None, None),
-        ("sip.xn--.com", P::InvalidIdn, None, None),
-        ("sip.a\u{5d0}.com", P::InvalidIdn, None, None),
-        ("sip.\u{301}a.com", P::InvalidIdn, None, None),
-        ("sip.\u{fffd}.com", P::InvalidIdn, None, None),
+        ("sip.contoso.com!", P::ForbiddenCharacter, "", ""),
+        ("sip.con$toso.com", P::ForbiddenCharacter, "", ""),
+        ("contoso\\user", P::ForbiddenCharacter, "", ""),
+        ("sip.❤.com", P::ForbiddenCharacter, "", ""),
+        ("sip.xn--qei.com", P::ForbiddenCharacter, "", ""),
+        ("sip.℀.com", P::ForbiddenCharacter, "", ""),
+        ("sip.xn--a.com", P::InvalidIdn, "", ""),
+        ("sip.xn--.com", P::InvalidIdn, "", ""),
+        ("sip.a\u{5d0}.com", P::InvalidIdn, "", ""),
+        ("sip.\u{301}a.com", P::InvalidIdn, "", ""),
+        ("sip.\u{fffd}.com", P::InvalidIdn, "", ""),
     ]);
 }
 
@@ -279,15 +255,15 @@ fn lengths_are_bounded_at_label_name_and_text() {
     refused(&[(
         &format!("{}.contoso.com", label(64)),
         P::LabelTooLong,
-        None,
-        None,
+        "",
+        "",
     )]);
     // 62 letters, one of them beyond ASCII, take more than 63 octets as an A-label.
     refused(&[(
         &format!("{}ü.contoso.com", label(61)),
         P::LabelTooLong,
-        None,
-        None,
+        "",
+        "",
     )]);
 
     let three = [label(63), label(63), label(63)].join(".");
@@ -297,32 +273,27 @@ fn lengths_are_bounded_at_label_name_and_text() {
         parse(Sip, &format!("{longest}.")).as_deref(),
         Ok(longest.as_str())
     );
-    refused(&[(
-        &format!("{three}.{}.com", label(58)),
-        P::TooLong,
-        None,
-        None,
-    )]);
+    refused(&[(&format!("{three}.{}.com", label(58)), P::TooLong, "", "")]);
 
     let spaces = " ".repeat(1_000 - "a.contoso.com".len());
     assert!(parse(Sip, &format!("a.contoso.com{spaces}")).is_ok());
-    refused(&[(&format!("a.contoso.com{spaces} "), P::TooLong, None, None)]);
+    refused(&[(&format!("a.contoso.com{spaces} "), P::TooLong, "", "")]);
 }
 
 #[test]
 fn a_name_needs_a_dot() {
     refused(&[
-        ("", P::Empty, None, None),
-        (" \t\u{200b}\n", P::Empty, None, None),
-        (".", P::Empty, None, None),
-        ("https://", P::Empty, None, None),
-        ("contoso", P::NoDot, None, None),
-        ("Contoso.", P::NoDot, None, None),
-        ("münchen", P::NoDot, None, None),
-        ("com", P::NoDot, None, None),
-        ("COM", P::NoDot, None, None),
-        ("香港", P::NoDot, None, None),
-        ("1234567", P::NoDot, None, None),
+        ("", P::Empty, "", ""),
+        (" \t\u{200b}\n", P::Empty, "", ""),
+        (".", P::Empty, "", ""),
+        ("https://", P::Empty, "", ""),
+        ("contoso", P::NoDot, "", ""),
+        ("Contoso.", P::NoDot, "", ""),
+        ("münchen", P::NoDot, "", ""),
+        ("com", P::NoDot, "", ""),
+        ("COM", P::NoDot, "", ""),
+        ("香港", P::NoDot, "", ""),
+        ("1234567", P::NoDot, "", ""),
     ]);
 }
 
@@ -336,7 +307,7 @@ fn bare_public_suffixes_are_refused_but_not_those_of_companies() {
         "xn--55qx5d.cn",
         "anything.ck",
     ] {
-        refused(&[(typed, P::PublicSuffix, None, None)]);
+        refused(&[(typed, P::PublicSuffix, "", "")]);
         assert!(Fqdn::parse(typed).is_ok(), "a name all the same: {typed}");
     }
     for company in ["github.io", "azurewebsites.net", "s3.amazonaws.com"] {
@@ -371,7 +342,7 @@ fn names_that_nobody_can_have_federated_are_refused_in_both_roles() {
         ("1.2.0.192.in-addr.arpa", P::NeverPublic("arpa")),
     ];
     for (typed, problem) in rows {
-        refused(&[(typed, problem, None, None)]);
+        refused(&[(typed, problem, "", "")]);
         assert!(Fqdn::parse(typed).is_ok(), "a name all the same: {typed}");
         assert!(
             SipDomain::parse_any(typed).is_ok(),

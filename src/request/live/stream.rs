@@ -121,23 +121,22 @@ fn last_event_id(headers: &HeaderMap) -> Option<u32> {
 
 impl From<Full> for Error {
     fn from(full: Full) -> Self {
-        let mut problem = match full {
-            Full::Share(who) => {
-                let mut problem = Problem::of(StatusCode::TOO_MANY_REQUESTS);
-                problem.title = match who {
-                    Who::Network(_) => "Too many live pages are open in your network",
-                    Who::Staff(_) => "Too many live pages are open with your account",
-                };
-                problem
-            }
-            Full::All => {
-                let mut problem = Problem::of(StatusCode::SERVICE_UNAVAILABLE);
-                problem.title = "There is no room for another live page";
-                problem
-            }
+        let (status, title) = match full {
+            Full::Share(Who::Network(_)) => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many live pages are open in your network",
+            ),
+            Full::Share(Who::Staff(_)) => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many live pages are open with your account",
+            ),
+            Full::All => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "There is no room for another live page",
+            ),
         };
-        problem.detail = "The page itself shows the same: load it again now and then.";
-        problem.retry_after = Some(NO_ROOM);
+        let detail = "The page itself shows the same: load it again now and then.";
+        let problem = Problem::new(status, title, detail).again_after(NO_ROOM);
         Self::Told(Box::new(problem))
     }
 }

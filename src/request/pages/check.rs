@@ -32,7 +32,7 @@ use crate::{
     web::{
         client::Client,
         form::Fields,
-        page,
+        page, page_with,
         parts::{Field, Problem, count},
         shell::{Section, Shell},
         site::Site,
@@ -318,7 +318,5 @@ fn show(site: &Site, form: &CheckForm, errors: &[FieldError]) -> Result<Response
     if errors.is_empty() {
         return page(StatusCode::OK, &view);
     }
-    let mut response = page(StatusCode::UNPROCESSABLE_ENTITY, &view)?;
-    response.extensions_mut().insert(form_problem(errors));
-    Ok(response)
+    page_with(form_problem(errors), &view)
 }

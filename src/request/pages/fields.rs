@@ -7,14 +7,14 @@ use axum::{
 
 use super::view::{AlreadySentPage, EdgeFields, Hidden, LaterPage};
 use crate::{
-    error::{Error, FieldProblem, Problem, TooMany},
+    error::{Error, Problem, TooMany},
     names::SipDomain,
     request::{
         form::{self, FieldError, Note, RequestForm, Typed},
         queue::NotStored,
     },
     web::{
-        page,
+        page, page_with,
         parts::{Field, Problem as Line, count},
         shell::Section,
         site::Site,
@@ -104,11 +104,7 @@ pub(crate) fn general(errors: &[FieldError]) -> Vec<Line> {
 
 /// The same errors for programs.
 pub(crate) fn form_problem(errors: &[FieldError]) -> Problem {
-    let by_field = |e: &FieldError| FieldProblem {
-        field: id_of(e.field),
-        message: e.message.clone(),
-    };
-    Problem::form(errors.iter().map(by_field).collect())
+    Problem::form(errors.iter().map(|e| (id_of(e.field), &e.message)))
 }
 
 /// What is unusual but may be right, as a sentence; `None` for what was only normalised.
@@ -157,15 +153,11 @@ pub(crate) fn warning(note: &Note) -> Option<String> {
 /// 409: other content was sent under this submission id. The page does not say which request that
 /// was: the id, which is in pages and in the logs of programs, must not lead to it.
 pub(crate) fn already_sent(site: &Site, section: Section) -> Result<Response, Error> {
-    let mut response = page(
-        StatusCode::CONFLICT,
-        &AlreadySentPage {
-            shell: site.shell(section),
-            of_service: section == Section::Service,
-        },
-    )?;
-    response.extensions_mut().insert(Problem::already_sent());
-    Ok(response)
+    let view = AlreadySentPage {
+        shell: site.shell(section),
+        of_service: section == Section::Service,
+    };
+    page_with(Problem::already_sent(), &view)
 }
 
 /// Why a form is not accepted now, and is shown to be sent again.

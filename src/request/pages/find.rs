@@ -14,10 +14,10 @@ use super::{
 };
 use crate::{
     db::PgPool,
-    error::{Error, FieldProblem, Problem},
+    error::{Error, Problem},
     names::{Role, SipDomain},
     request::{reference::Reference, store},
-    web::{page, parts::Field, shell::Section, site::Site},
+    web::{page, page_with, parts::Field, shell::Section, site::Site},
 };
 
 /// The query of `GET /status`.
@@ -65,14 +65,7 @@ pub(crate) async fn find(
             };
             view.shell.error = true;
             view.q.errors.push(message.clone());
-            let mut response = page(StatusCode::UNPROCESSABLE_ENTITY, &view)?;
-            response
-                .extensions_mut()
-                .insert(Problem::form(vec![FieldProblem {
-                    field: "q".into(),
-                    message,
-                }]));
-            Ok(response)
+            page_with(Problem::field("q", &message), &view)
         }
     }
 }

@@ -41,7 +41,8 @@ pub struct Findings {
 pub struct Group {
     /// The code, such as `srv-missing`.
     pub code: &'static str,
-    severity: Severity,
+    /// What it means for the request.
+    pub(crate) severity: Severity,
     /// What was found.
     pub title: &'static str,
     /// Why it matters and what to do.
@@ -172,13 +173,9 @@ impl Group {
         files
     }
 
-    const fn called(&self) -> &'static str {
+    /// What it means for the request.
+    pub(crate) const fn called(&self) -> &'static str {
         called(self.severity)
-    }
-
-    /// What it means for the request, as programs read it.
-    pub(crate) const fn severity(&self) -> &'static str {
-        self.severity.as_str()
     }
 
     /// The only name that it is about, or how many there are.
@@ -198,7 +195,7 @@ impl Group {
     }
 
     /// Whose lines they are, where they are folded.
-    fn lines_of(&self) -> String {
+    pub(crate) fn lines_of(&self) -> String {
         match (self.subjects.len(), self.without_lines) {
             (1, _) => "The lines to copy".to_owned(),
             (all, 0) => format!("The lines for all {}", count(all, "name", "names")),

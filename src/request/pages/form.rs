@@ -33,7 +33,7 @@ use crate::{
     secret::Secret,
     web::{
         form::Fields,
-        page,
+        page, page_with,
         parts::{Choice, EdgeText},
         shell::Section,
         site::Site,
@@ -145,9 +145,7 @@ fn show(site: &Site, form: &RequestForm, errors: &[FieldError]) -> Result<Respon
     if errors.is_empty() {
         return page(StatusCode::OK, &view);
     }
-    let mut response = page(StatusCode::UNPROCESSABLE_ENTITY, &view)?;
-    response.extensions_mut().insert(form_problem(errors));
-    Ok(response)
+    page_with(form_problem(errors), &view)
 }
 
 /// The form with everything that was typed, and its errors.

@@ -1,5 +1,7 @@
 //! The status page: how a request stands, what happens next, and who must act.
 
+mod content;
+
 use axum::{
     extract::{OriginalUri, Query, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
@@ -7,44 +9,25 @@ use axum::{
 };
 use serde::Deserialize;
 
+use self::content::view;
 use super::{
-    again::{again, asked},
-    findings::Findings,
     load::{ReferencePath, Requests, parse_reference},
-    moved::{Moved, has_moved},
-    proof::{self, Needed},
-    routes_of,
+    proof,
     tag::{Edition, Face},
-    tasks::Tasks,
-    timeline::{earlier_events, timeline_entry},
-    view::{Overdue, StatusPage, Steps},
 };
 use crate::{
     db::{PgPool, notify::Notifier},
     error::{Error, FailedTry, Problem},
-    readiness::{Code, Finding, Mode, ProofMode, wording::Teller},
     request::{
-        Deployment, EventCode, Kind, Standing, State as Stored, live,
+        live,
         loader::{Lookup, Visitor},
         store::{self, Request},
         summary::Summary,
-        wording::{self, Words},
     },
     secret::ManagementKey,
     session::{self, SignedIn, store as sessions},
-    web::{
-        conditional,
-        form::Fields,
-        page,
-        shell::Section,
-        site::Site,
-        when::{between, span, when},
-    },
+    web::{conditional, form::Fields, page, page_with},
 };
-
-/// The text for what happens next, while a record has to be published that the checks have not
-/// looked up.
-const PUBLISH: &str = "Publish the TXT record below, if you have not yet. As soon as it is there and the checks pass, the routes come into force.";
 
 /// `GET /requests/{reference}`: the page, or JSON for clients that prefer it, or a `304`.
 ///
@@ -212,18 +195,13 @@ async fn show(
         // Digits, or `early`: else there is no note.
         view.address = format!("{}?again={again}", view.address);
     }
-    let mut code = StatusCode::OK;
-    if let Some(message) = wrong_key {
-        code = StatusCode::UNPROCESSABLE_ENTITY;
+    let mut response = if let Some(message) = wrong_key {
         view.shell.error = true;
         view.withdraw_errors.push(message.into());
-    }
-    let mut response = page(code, &view)?;
-    if let Some(message) = wrong_key {
-        response
-            .extensions_mut()
-            .insert(Problem::field("management_key", message));
-    }
+        page_with(Problem::field("management_key", message), &view)?
+    } else {
+        page(StatusCode::OK, &view)?
+    };
     response.headers_mut().insert(
         HeaderName::from_static("x-robots-tag"),
         HeaderValue::from_static("noindex"),
@@ -243,163 +221,4 @@ fn note(request: &Request, again: &str) -> &'static str {
         Ok(_) => "A check was asked for. Its result is shown here in a moment.",
         Err(_) => "",
     }
-}
-
-fn view<'a>(site: &'a Site, request: &Request, needed: &[Needed], is_own: bool) -> StatusPage<'a> {
-    let now = request.now;
-    let standing = Standing::of(&request.facts(), &site.clocks, now);
-    let (tag, tone) = wording::tag(standing, request.kind);
-    let mut words = Words::of(
-        standing,
-        request.deployment == Some(Deployment::Split),
-        &site.provider,
-    );
-    let proof = proof_section(site, request, standing, needed);
-    if let (proof::Section::Publish(_), Standing::Checking { .. }) = (&proof, standing) {
-        words.lead = PUBLISH.into();
-    }
-    let can_check = can_check(site, request, standing);
-    let ended = match request.state {
-        Stored::Pending(_) => None,
-        Stored::Provisioned { at } | Stored::Rejected { at, .. } | Stored::Withdrawn { at } => {
-            Some(at)
-        }
-    };
-    let pending = ended.is_none();
-    let promised_by = request.facts().promised_by(&site.clocks);
-    let waits = standing == Standing::NeedsAction;
-    StatusPage {
-        shell: site.shell(Section::Status),
-        reference: request.reference.to_string(),
-        state: request.state.as_str().into(),
-        tag: tag.into(),
-        tone,
-        headline: words.headline,
-        lead: words.lead,
-        ways: wording::ways(standing),
-        moved: Moved::of(&request.lost, now).filter(|_| !request.superseded),
-        gateways: live::live_on(standing, request.gateways),
-        submitted: when(request.submitted_at, now),
-        elapsed: span(between(request.submitted_at, ended.unwrap_or(now))),
-        promised: (pending && !waits).then(|| when(promised_by, now)),
-        waiting: waits.then(|| span(between(request.turn_at, now))),
-        limit: pending.then(|| when(site.clocks.expires_at(request.submitted_at), now)),
-        ended: ended.map(|at| (wording::ended(standing), when(at, now))),
-        overdue: standing.is_overdue().then(|| Overdue {
-            text: format!(
-                "This request is {} past its promise.",
-                span(between(promised_by, now))
-            ),
-            support: site.support.clone().unwrap_or_default(),
-        }),
-        tasks: Tasks::of(request, standing, &site.checks, needed.len()),
-        checked: request.checked_at.map(|at| when(at, now)),
-        next: request
-            .due_at
-            .filter(|at| *at > now && can_check)
-            .map(|at| when(at, now)),
-        can_check,
-        findings: told_of(site, request, standing),
-        proof,
-        steps: steps(site, request, standing),
-        asked: asked(request, is_own),
-        routes: routes_of(&request.routes),
-        timeline: request
-            .events
-            .iter()
-            .rev()
-            .map(|event| timeline_entry(event, request.kind, &site.provider, now))
-            .collect(),
-        earlier: earlier_events(&request.events),
-        version: live::version(&request.summary(), &site.clocks),
-        warning: if pending && request.deployment == Some(Deployment::Split) {
-            "Leave external communications off online until this request is provisioned."
-        } else {
-            ""
-        },
-        note: "",
-        address: format!("/requests/{}", request.reference),
-        correct: match request.kind {
-            Kind::Initiate | Kind::Update if pending && is_own => "/service/edit",
-            Kind::Initiate | Kind::Update if pending => "/service?then=edit",
-            Kind::Initiate | Kind::Update | Kind::Cancel => "",
-        },
-        again: again(request),
-        can_withdraw: pending,
-        is_own,
-        withdraw_errors: Vec::new(),
-    }
-}
-
-/// What the page says about the records that prove its domains, in addition to the findings.
-fn proof_section(
-    site: &Site,
-    request: &Request,
-    standing: Standing,
-    needed: &[Needed],
-) -> proof::Section {
-    let is_always = site.checks.proof() == ProofMode::Always;
-    let gained = |event: &store::Event| event.code == EventCode::DomainGained;
-    if standing.is_in_force() && (is_always || request.events.iter().any(gained)) {
-        return proof::Section::NotNeeded;
-    }
-    // Where only held domains have to be proven, the finding shows the record.
-    let records = is_always.then(|| proof::not_looked_up(request, needed));
-    records
-        .flatten()
-        .map_or(proof::Section::Silent, proof::Section::Publish)
-}
-
-/// The findings of a request in words: those that matter still. The record that proves a domain is
-/// shown as long as it helps this request.
-fn told_of(site: &Site, request: &Request, standing: Standing) -> Findings {
-    let teller = Teller::new(&site.provider, site.checks.mode(), &request.routes);
-    let teller = match request.state.pending() {
-        Some(_) => teller.with_token(&request.token),
-        None => teller,
-    };
-    let is_over = match standing {
-        Standing::Checking { .. }
-        | Standing::NeedsAction
-        | Standing::InForce { .. }
-        | Standing::MovedAway { all: false }
-        | Standing::Rejected(_) => false,
-        Standing::MovedAway { all: true }
-        | Standing::Superseded
-        | Standing::Cancelled
-        | Standing::Withdrawn => true,
-    };
-    let matters = |it: &&Finding| !is_over && !has_moved(&request.lost, it);
-    Findings::tell(&teller, request.findings.iter().filter(matters))
-}
-
-/// Whether *Check again* helps: the request waits or is in force, and checks are on.
-fn can_check(site: &Site, request: &Request, standing: Standing) -> bool {
-    match standing {
-        Standing::Checking { .. }
-        | Standing::NeedsAction
-        | Standing::InForce { .. }
-        | Standing::MovedAway { all: false } => {
-            let held = |it: &Finding| it.code == Code::DomainHeld;
-            site.checks.mode() != Mode::Off || request.findings.iter().any(held)
-        }
-        Standing::MovedAway { all: true }
-        | Standing::Superseded
-        | Standing::Cancelled
-        | Standing::Rejected(_)
-        | Standing::Withdrawn => false,
-    }
-}
-
-/// What is left to do on the administrator's own servers once the routes are in force.
-fn steps(site: &Site, request: &Request, standing: Standing) -> Option<Steps> {
-    standing.is_in_force().then(|| Steps {
-        identity: format!("'{}'", site.provider.replace('\'', "''")),
-        edges: request
-            .routes
-            .iter()
-            .map(|of| of.edge.to_string())
-            .collect(),
-        split: request.deployment == Some(Deployment::Split),
-    })
 }

@@ -44,7 +44,7 @@ use crate::{
     },
     secret::Secret,
     session::{self, SignedIn, store as sessions},
-    web::{form::Fields, page, shell::Section, site::Site},
+    web::{form::Fields, page, page_with, shell::Section, site::Site},
 };
 
 /// What a form is told whose session has ended.
@@ -284,9 +284,7 @@ fn show(
         return page(StatusCode::OK, &view);
     }
     view.shell.error = true;
-    let mut response = page(StatusCode::UNPROCESSABLE_ENTITY, &view)?;
-    response.extensions_mut().insert(form_problem(errors));
-    Ok(response)
+    page_with(form_problem(errors), &view)
 }
 
 /// 409: the service has a pending request, and can have only one. Everything typed stays.
@@ -300,9 +298,7 @@ fn conflict(site: &Site, service: &Service, form: &RequestForm) -> Result<Respon
         }
         view.pending = Some(reference);
     }
-    let mut response = page(StatusCode::CONFLICT, &view)?;
-    response.extensions_mut().insert(Problem::pending());
-    Ok(response)
+    page_with(Problem::pending(), &view)
 }
 
 fn view<'a>(

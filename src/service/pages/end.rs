@@ -33,7 +33,7 @@ use crate::{
     web::{
         client::Client,
         form::Fields,
-        page,
+        page, page_with,
         parts::{Field, Problem as Line, count},
         shell::Section,
         site::Site,
@@ -150,11 +150,7 @@ fn cancel_page(
     let Some(message) = unconfirmed else {
         return page(StatusCode::OK, &view);
     };
-    let mut response = page(StatusCode::UNPROCESSABLE_ENTITY, &view)?;
-    response
-        .extensions_mut()
-        .insert(Problem::field("confirm", message));
-    Ok(response)
+    page_with(Problem::field("confirm", message), &view)
 }
 
 /// The page where a new key is made and, for fifteen minutes, shown.

@@ -16,7 +16,7 @@ use crate::{
         pages::{fields::warning, findings::Findings, routes_of, view::Hidden},
     },
     web::{
-        page,
+        page, page_with,
         parts::{Field, Tone, count},
         shell::Section,
         site::Site,
@@ -97,11 +97,7 @@ pub(super) fn review(
     if !unconfirmed {
         return page(StatusCode::OK, &view);
     }
-    let mut response = page(StatusCode::UNPROCESSABLE_ENTITY, &view)?;
-    response
-        .extensions_mut()
-        .insert(Problem::field("confirm_edge_change", message));
-    Ok(response)
+    page_with(Problem::field("confirm_edge_change", message), &view)
 }
 
 /// A change in words.

@@ -22,7 +22,7 @@ use crate::{
         password::{Lane, Password},
         store,
     },
-    web::{form::Fields, page, parts::Field, shell::Section, site::Site},
+    web::{form::Fields, page, page_with, parts::Field, shell::Section, site::Site},
 };
 
 /// The query after a change.
@@ -137,11 +137,7 @@ async fn refuse(
         &mut view.new
     };
     at.errors.push(message.to_owned());
-    let mut response = page(StatusCode::UNPROCESSABLE_ENTITY, &view)?;
-    response
-        .extensions_mut()
-        .insert(Problem::field(field, message));
-    Ok(response)
+    page_with(Problem::field(field, message), &view)
 }
 
 /// `POST /staff/account/sign-out`: ends every session of the account, including this one.

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     agreement::ServiceId,
     db::{PgPool, notify::Notifier},
-    error::{Error, FieldProblem, Problem},
+    error::{Error, Problem},
     request::{Reason, Standing, State as Stored, queue::Queue, reference::Reference},
     secret::Secret,
     staff::{
@@ -27,7 +27,7 @@ use crate::{
     },
     web::{
         form::Fields,
-        page,
+        page, page_with,
         parts::{Choice, Field, count},
         shell::{Section, Shell},
         site::Site,
@@ -294,13 +294,5 @@ pub(crate) async fn bulk(
     if wrong.is_empty() {
         return page(StatusCode::OK, &view);
     }
-    let mut response = page(StatusCode::UNPROCESSABLE_ENTITY, &view)?;
-    let wrong = wrong.into_iter().map(|(field, message)| FieldProblem {
-        field: field.into(),
-        message: message.into(),
-    });
-    response
-        .extensions_mut()
-        .insert(Problem::form(wrong.collect()));
-    Ok(response)
+    page_with(Problem::form(wrong), &view)
 }

@@ -19,7 +19,7 @@ use super::{
 use crate::staff::pages::words::{self, Said};
 use crate::{
     db::{PgPool, notify::Notifier},
-    error::{Error, FieldProblem, Problem},
+    error::{Error, Problem},
     names::EdgeRoutes,
     readiness::{Finding, Severity, wording::Teller},
     request::{
@@ -41,7 +41,7 @@ use crate::{
     },
     web::{
         form::{Fields, NoFields},
-        page,
+        page, page_with,
         parts::{Choice, Field},
         shell::Section,
         site::Site,
@@ -233,15 +233,7 @@ async fn again(
         };
         at.errors.push((*message).into());
     }
-    let mut response = page(StatusCode::UNPROCESSABLE_ENTITY, &view)?;
-    let wrong = form.wrong.iter().map(|(field, message)| FieldProblem {
-        field: (*field).into(),
-        message: (*message).into(),
-    });
-    response
-        .extensions_mut()
-        .insert(Problem::form(wrong.collect()));
-    Ok(response)
+    page_with(Problem::form(form.wrong.iter().copied()), &view)
 }
 
 fn view<'a>(

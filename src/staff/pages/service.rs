@@ -19,7 +19,7 @@ use crate::staff::pages::words;
 use crate::{
     agreement::ServiceId,
     db::PgPool,
-    error::{Error, FieldProblem, Problem},
+    error::{Error, Problem},
     names::EdgeRoutes,
     request::{
         Standing,
@@ -34,7 +34,7 @@ use crate::{
     staff::{CancelReason, Role, StaffId, case::store},
     web::{
         form::Fields,
-        page,
+        page, page_with,
         parts::{Choice, Field},
         shell::Section,
         site::Site,
@@ -99,15 +99,7 @@ pub(crate) async fn cancel(
                 Error::Pending
             });
         }
-        let mut response = page(StatusCode::UNPROCESSABLE_ENTITY, &view)?;
-        let wrong = wrong.into_iter().map(|(field, message)| FieldProblem {
-            field: field.into(),
-            message: message.into(),
-        });
-        response
-            .extensions_mut()
-            .insert(Problem::form(wrong.collect()));
-        return Ok(response);
+        return page_with(Problem::form(wrong), &view);
     };
     let staff = signed_in.account.id;
     let reference = cancel_service(&pool, &queue, &secret, staff, service, reason).await?;

@@ -22,7 +22,7 @@ use crate::{
         oidc::{CONFIRMED_AHEAD, store as oidc_store},
         store::{self, Look},
     },
-    web::{cookie, page, shell::Section, site::Site},
+    web::{cookie, page_with, shell::Section, site::Site},
 };
 
 /// The sign-in page of the staff.
@@ -180,12 +180,9 @@ pub(super) async fn step_up(
         desk: desk(signed_in, Tab::Requests),
         way: way_to_provider("step-up", back),
     };
-    let mut response = page(StatusCode::FORBIDDEN, &view)?;
-    let mut problem = Problem::of(StatusCode::FORBIDDEN);
-    problem.title = StepUpPage::TITLE;
-    problem.detail = StepUpPage::DETAIL;
-    response.extensions_mut().insert(problem);
-    Ok(Some(response))
+    let (title, detail) = (StepUpPage::TITLE, StepUpPage::DETAIL);
+    let problem = Problem::new(StatusCode::FORBIDDEN, title, detail);
+    page_with(problem, &view).map(Some)
 }
 
 /// The address that leads to the OpenID provider, and back to `next`.

@@ -12,14 +12,16 @@ use serde::Deserialize;
 use super::{session::DOOR, sign_in::Door, view::SetUpPage};
 use crate::{
     db::PgPool,
-    error::{Error, FieldProblem, Problem},
+    error::{Error, Problem},
     secret::SetUpToken,
     staff::{
         Name,
         password::{Lane, Password},
         store,
     },
-    web::{client::Client, form::Fields, page, parts::Field, shell::Section, site::Site},
+    web::{
+        client::Client, form::Fields, page, page_with, parts::Field, shell::Section, site::Site,
+    },
 };
 
 /// The query of the set-up link.
@@ -109,12 +111,7 @@ fn set_up_page(
     let wrong: Vec<_> = ["name", "password"]
         .into_iter()
         .zip(&problems)
-        .filter_map(|(field, message)| {
-            Some(FieldProblem {
-                field: field.into(),
-                message: message.clone()?,
-            })
-        })
+        .filter_map(|(field, message)| Some((field, message.clone()?)))
         .collect();
     let mut shell = site.shell(Section::Staff);
     shell.error = !wrong.is_empty();
@@ -136,7 +133,5 @@ fn set_up_page(
     if wrong.is_empty() {
         return page(StatusCode::OK, &view);
     }
-    let mut response = page(StatusCode::UNPROCESSABLE_ENTITY, &view)?;
-    response.extensions_mut().insert(Problem::form(wrong));
-    Ok(response)
+    page_with(Problem::form(wrong), &view)
 }

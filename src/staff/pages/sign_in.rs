@@ -31,7 +31,8 @@ use crate::{
         store,
     },
     web::{
-        client::Client, form::Fields, limit::Taken, page, parts::Field, shell::Section, site::Site,
+        client::Client, form::Fields, limit::Taken, page, page_with, parts::Field, shell::Section,
+        site::Site,
     },
 };
 
@@ -202,11 +203,12 @@ pub(crate) async fn send_sign_in(
 
 /// Whoever posts a password where none is taken.
 fn no_passwords() -> Error {
-    let mut problem = Problem::of(StatusCode::FORBIDDEN);
-    problem.title = "Passwords are not used here";
-    problem.detail = "Staff of this portal sign in with the account of their organisation.";
-    problem.way = Some((DOOR, "Go to where one signs in"));
-    Error::Told(Box::new(problem))
+    let problem = Problem::new(
+        StatusCode::FORBIDDEN,
+        "Passwords are not used here",
+        "Staff of this portal sign in with the account of their organisation.",
+    );
+    Error::Told(Box::new(problem.with_way(DOOR, "Go to where one signs in")))
 }
 
 /// The parts of the state that signing in needs.
@@ -305,11 +307,7 @@ fn sign_in_page(
     let Some(message) = problem else {
         return page(StatusCode::OK, &view);
     };
-    let mut response = page(StatusCode::UNPROCESSABLE_ENTITY, &view)?;
-    response
-        .extensions_mut()
-        .insert(Problem::field("name", message));
-    Ok(response)
+    page_with(Problem::field("name", message), &view)
 }
 
 fn sign_in_view<'a>(

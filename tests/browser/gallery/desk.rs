@@ -4,17 +4,13 @@ use std::time::Duration;
 
 use pic_portal::{
     retention::{Cause, sweep::Sweeper},
-    staff::{
-        Name, Role,
-        password::{Hasher, Lane, Password},
-        store,
-    },
+    staff::{Role, store},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{At, Gallery, HOUR, RISK, Way, store_findings};
+use crate::portal_support::desk::signed_in;
 
-const PASSWORD: &str = "four words nobody says";
 const DAY: Duration = Duration::from_secs(24 * HOUR);
 
 /// Requests provisioned on each day of the fortnight before the last three days.
@@ -71,14 +67,7 @@ impl Gallery {
         )
         .await;
 
-        let name = Name::parse("anna").unwrap();
-        let hashed = Hasher::default()
-            .hash(Password::typed(PASSWORD), Lane::Known)
-            .await;
-        let made = store::add(app.pool(), &name, Role::Agent, &hashed.unwrap()).await;
-        assert!(made.unwrap(), "the account is new");
-        let fields = [("name", "anna"), ("password", PASSWORD)];
-        self.agent = app.post("/staff/sign-in", &fields).await.cookie();
+        self.agent = signed_in(app, "anna", Role::Agent).await;
         self.act_on(&held, &refused, &withdrawn).await;
         let app = &self.desk.app;
         app.work().await;

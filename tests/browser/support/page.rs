@@ -199,6 +199,28 @@ impl Page {
             .is_empty()
     }
 
+    /// Fills in the form of a request, with both declarations, and leaves it open.
+    pub(crate) async fn fill_in(&self, edge: &str, domains: &str) {
+        self.click("label[for=programme]").await;
+        self.fill("#number", "1234567").await;
+        self.fill("#edge-1", edge).await;
+        self.fill("#domains-1", domains).await;
+        self.declare().await;
+    }
+
+    /// Answers where the users are homed, and ticks both declarations.
+    pub(crate) async fn declare(&self) {
+        self.click("label[for=on_premises], label[for=deployment]")
+            .await;
+        self.click("label[for=licences]").await;
+        self.click("label[for=may_act]").await;
+    }
+
+    /// The text of the main part of the page.
+    pub(crate) async fn words(&self) -> String {
+        self.find("main").await.text().await.unwrap()
+    }
+
     /// Empties a field and types into it.
     pub(crate) async fn fill(&self, css: &str, text: &str) {
         let field = self.find(css).await;

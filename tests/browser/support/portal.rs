@@ -10,6 +10,7 @@ use pic_portal::{
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::{browser::Browser, page::Page};
 use crate::portal_support::app::TestApp;
 
 /// The real router behind the real accept loop, on a database of its own. Ends with the test.
@@ -45,6 +46,13 @@ impl Portal {
             _stopped: stop.clone().drop_guard(),
             stop,
         }
+    }
+
+    /// A browser of its own, and its page at this portal.
+    pub(crate) async fn browser(&self) -> (Browser, Page) {
+        let browser = Browser::start().await;
+        let page = Page::new(&browser, &self.origin);
+        (browser, page)
     }
 
     /// Runs the background task with the portal's checks, woken by submits, until the test ends.

@@ -29,8 +29,7 @@ async fn put_off(portal: &TestApp) -> i64 {
 
 /// A portal with valid zones and edges for three requests.
 async fn three(world: &World, edges: &mut Vec<crate::support::edge::Edge>) -> TestApp {
-    let checks = world.enforce();
-    let portal = TestApp::with(|site| site.checks = checks).await;
+    let portal = TestApp::checking(world.enforce()).await;
     for name in ["a", "b", "c"] {
         let domain = format!("{name}.example");
         edges.push(world.ready(&domain).await);

@@ -51,11 +51,9 @@ fn answer(world: &World, dice: &mut Dice, domains: &[String]) -> Vec<Vec<String>
 
 /// The version of each stored row.
 async fn versions(portal: &TestApp) -> BTreeMap<(String, String), i64> {
-    let rows: Vec<(String, String, i64)> =
-        sqlx::query_as("SELECT code, subject::text, xmin::text::bigint FROM finding")
-            .fetch_all(portal.pool())
-            .await
-            .unwrap();
+    let rows: Vec<(String, String, i64)> = portal
+        .rows("SELECT code, subject::text, xmin::text::bigint FROM finding")
+        .await;
     rows.into_iter()
         .map(|(code, subject, version)| ((code, subject), version))
         .collect()
@@ -83,8 +81,7 @@ async fn zones_that_answer_with_a_lot_fill_neither_the_database_nor_a_page() {
     }
     let first = answer(&world, &mut dice, &domains);
     let _edge = world.edge("sip.contoso.com", &[]).await;
-    let checks = world.enforce();
-    let portal = TestApp::with(|site| site.checks = checks).await;
+    let portal = TestApp::checking(world.enforce()).await;
     let desk = signed_in(&portal, "anna", Role::Agent).await;
     let (all, id) = (domains.join(" "), submission_id());
     let edges = [("sip.contoso.com", all.as_str())];

@@ -11,6 +11,7 @@ use crate::{
     staff::signed_in,
     support::{
         app::{TestApp, WAITS},
+        assert_says,
         world::World,
     },
 };
@@ -32,21 +33,17 @@ const REFUSING: &str = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsq
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_timeline_keeps_a_domain_from_the_owner_of_its_zone() {
-    let world = World::start().await;
-    let _edge = world.ready("contoso.com").await;
-    let checks = world.enforce();
-    let portal = TestApp::with(|site| site.checks = checks).await;
+    let (world, _edge) = World::with("contoso.com").await;
+    let portal = TestApp::checking(world.enforce()).await;
     portal.submit(ONE).await;
     assert_eq!(portal.work().await.provisioned, 1);
     for hostile in [FULL, AT_ITS_END, REFUSING] {
         portal.run(hostile).await;
         let (owner, _) = portal.submit(ONE).await;
         assert_eq!(portal.work().await.held, 1);
-        let token: String =
-            sqlx::query_scalar("SELECT token FROM service ORDER BY id DESC LIMIT 1")
-                .fetch_one(portal.pool())
-                .await
-                .unwrap();
+        let token: String = portal
+            .one("SELECT token FROM service ORDER BY id DESC LIMIT 1")
+            .await;
         world.speak_for("contoso.com", &token);
         portal.advance(WAITS.first).await;
         assert_eq!(portal.work().await.provisioned, 1, "{hostile}");
@@ -104,20 +101,17 @@ async fn what_is_done_to_a_request_is_done_however_long_its_timeline_is() {
     assert_eq!(own.status, StatusCode::SEE_OTHER);
     portal.advance(WAITS.expiry).await;
     assert_eq!(portal.work().await.expired, 1);
-    let states: Vec<String> = sqlx::query_scalar("SELECT state FROM request ORDER BY id OFFSET 1")
-        .fetch_all(portal.pool())
-        .await
-        .unwrap();
+    let states: Vec<String> = portal
+        .all("SELECT state FROM request ORDER BY id OFFSET 1")
+        .await;
     assert_eq!(states, ["rejected", "withdrawn", "withdrawn", "rejected"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_zone_that_comes_and_goes_adds_a_row_of_each_kind_and_the_last_one_is_true() {
     const ROUNDS: u32 = 5;
-    let world = World::start().await;
-    let _edge = world.ready("contoso.com").await;
-    let checks = world.enforce();
-    let portal = TestApp::with(|site| site.checks = checks).await;
+    let (world, _edge) = World::with("contoso.com").await;
+    let portal = TestApp::checking(world.enforce()).await;
     let (reference, _) = portal.submit(ONE).await;
     assert_eq!(portal.work().await.provisioned, 1);
     let path = format!("/requests/{reference}/check-again");
@@ -135,12 +129,9 @@ async fn a_zone_that_comes_and_goes_adds_a_row_of_each_kind_and_the_last_one_is_
         check().await;
     }
     let told = async || {
-        sqlx::query_scalar::<_, String>(
-            "SELECT string_agg(concat_ws(' ', seq, code, times), ', ' ORDER BY seq) FROM timeline",
+        portal.one::<String>("SELECT string_agg(concat_ws(' ', seq, code, times), ', ' ORDER BY seq) FROM timeline",
         )
-        .fetch_one(portal.pool())
         .await
-        .unwrap()
     };
     let day = "1 submitted 1, 2 provisioned 1, 10 recovered 4, 11 at-risk 5";
     assert_eq!(told().await, day);
@@ -149,7 +140,7 @@ async fn a_zone_that_comes_and_goes_adds_a_row_of_each_kind_and_the_last_one_is_
     assert!(at_risk.is_some() && at_risk < recovered, "the last first");
     let bundle = format!("/requests/{reference}/support.txt");
     let bundle = portal.get(&bundle).await.body;
-    assert!(bundle.contains("at-risk, 5 times, last at "), "{bundle}");
+    assert_says(&bundle, "at-risk, 5 times, last at ");
     // The next day gets an entry of its own.
     portal.advance(Duration::from_hours(25)).await;
     world.route("contoso.com", "sip.contoso.com");

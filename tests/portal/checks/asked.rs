@@ -21,7 +21,7 @@ async fn programs_are_told_what_was_asked_and_when_to_come_back() {
     let pool = [one.address(), two.address()].map(|address| format!("A {address}"));
     let pool = pool.each_ref().map(String::as_str);
     world.internet.set("sip.contoso.com", &pool);
-    let portal = TestApp::with(|site| site.checks = world.enforce()).await;
+    let portal = TestApp::checking(world.enforce()).await;
     let (reference, _) = portal.submit(&[("sip.contoso.com", "contoso.com")]).await;
     assert_eq!(portal.work().await.waiting, 1);
     let get = async |accept: &str, tag: &str| {

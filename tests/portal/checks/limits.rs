@@ -11,8 +11,7 @@ const BUDGET: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_zone_is_asked_for_a_few_names_a_second() {
-    let world = World::start().await;
-    let _edge = world.ready("contoso.com").await;
+    let (world, _edge) = World::with("contoso.com").await;
     let domains: Vec<_> = (0..160)
         .map(|n| SipDomain::parse(&format!("d{n}.contoso.com")).unwrap())
         .collect();
@@ -28,8 +27,7 @@ async fn one_zone_is_asked_for_a_few_names_a_second() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_address_is_connected_to_a_few_times_a_second() {
-    let world = World::start().await;
-    let edge = world.ready("contoso.com").await;
+    let (world, edge) = World::with("contoso.com").await;
     let address = format!("A {}", edge.address());
     let routes: Vec<_> = (0..20)
         .map(|n| {

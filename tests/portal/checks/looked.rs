@@ -2,10 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pic_portal::{
-    provisioning::store::Settled,
-    readiness::engine::{Checks, SHARED_FOR},
-};
+use pic_portal::{provisioning::store::Settled, readiness::engine::SHARED_FOR};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -19,37 +16,21 @@ use crate::support::{
 
 const ONE: &[(&str, &str)] = &[("sip.contoso.com", "contoso.com")];
 
-async fn portal(checks: Checks) -> TestApp {
-    TestApp::with(|site| site.checks = checks).await
-}
-
 /// Every finding as `severity code subject`, in order.
 async fn findings(portal: &TestApp, reference: &str) -> Vec<String> {
-    sqlx::query_scalar(
-        "SELECT concat_ws(' ', f.severity, f.code, f.subject) FROM finding f
+    portal
+        .of_request(
+            reference,
+            "SELECT concat_ws(' ', f.severity, f.code, f.subject) FROM finding f
          JOIN request r ON r.id = f.request_id WHERE r.reference = $1 ORDER BY f.subject, f.code",
-    )
-    .bind(reference)
-    .fetch_all(portal.pool())
-    .await
-    .unwrap()
-}
-
-async fn token(portal: &TestApp, reference: &str) -> String {
-    sqlx::query_scalar(
-        "SELECT token FROM service s JOIN request r ON r.service_id = s.id WHERE reference = $1",
-    )
-    .bind(reference)
-    .fetch_one(portal.pool())
-    .await
-    .unwrap()
+        )
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_ready_is_provisioned_and_what_it_shows_is_kept() {
-    let world = World::start().await;
-    let _edge = world.ready("contoso.com").await;
-    let portal = portal(world.enforce()).await;
+    let (world, _edge) = World::with("contoso.com").await;
+    let portal = TestApp::checking(world.enforce()).await;
     let (reference, _) = portal.submit(ONE).await;
     assert_eq!(portal.work().await.provisioned, 1);
     assert_eq!(portal.state(&reference).await, "provisioned");
@@ -61,10 +42,9 @@ async fn what_is_ready_is_provisioned_and_what_it_shows_is_kept() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mend_is_seen_when_the_wait_is_over() {
-    let world = World::start().await;
-    let _edge = world.ready("contoso.com").await;
+    let (world, _edge) = World::with("contoso.com").await;
     world.unroute("contoso.com");
-    let portal = portal(world.enforce()).await;
+    let portal = TestApp::checking(world.enforce()).await;
     let (reference, _) = portal.submit(ONE).await;
     assert_eq!(portal.work().await.waiting, 1);
     let missing = [
@@ -85,10 +65,9 @@ async fn a_mend_is_seen_when_the_wait_is_over() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mend_is_seen_sooner_by_who_asks_for_another_look() {
-    let world = World::start().await;
-    let _edge = world.ready("contoso.com").await;
+    let (world, _edge) = World::with("contoso.com").await;
     world.unroute("contoso.com");
-    let portal = portal(world.enforce()).await;
+    let portal = TestApp::checking(world.enforce()).await;
     let (reference, _) = portal.submit(ONE).await;
     portal.work().await;
     world.route("contoso.com", "sip.contoso.com");
@@ -112,7 +91,7 @@ async fn a_dead_resolver_is_no_proof_and_no_blame() {
     let world = World::start().await.impatient();
     let _edge = world.ready("contoso.com").await;
     world.internet.resolver.behave(Manner::Silent);
-    let portal = portal(world.enforce()).await;
+    let portal = TestApp::checking(world.enforce()).await;
     let (reference, _) = portal.submit(ONE).await;
     assert_eq!(portal.work().await.waiting, 1);
     assert_eq!(
@@ -138,7 +117,7 @@ async fn a_dead_resolver_is_no_proof_and_no_blame() {
 async fn where_checks_advise_everything_is_provisioned_and_told() {
     let world = World::start().await;
     world.zone("contoso.com");
-    let portal = portal(world.advise()).await;
+    let portal = TestApp::checking(world.advise()).await;
     let (reference, _) = portal.submit(ONE).await;
     assert_eq!(portal.work().await.provisioned, 1);
     assert_eq!(
@@ -154,14 +133,13 @@ async fn where_checks_advise_everything_is_provisioned_and_told() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_held_domain_moves_when_its_owner_speaks_for_the_service() {
     for enforce in [true, false] {
-        let world = World::start().await;
-        let _edge = world.ready("contoso.com").await;
+        let (world, _edge) = World::with("contoso.com").await;
         let checks = if enforce {
             world.enforce()
         } else {
             world.advise()
         };
-        let portal = portal(checks).await;
+        let portal = TestApp::checking(checks).await;
         let (holder, _) = portal.submit(ONE).await;
         assert_eq!(portal.work().await.provisioned, 1);
         let (heir, _) = portal.submit(ONE).await;
@@ -172,10 +150,10 @@ async fn a_held_domain_moves_when_its_owner_speaks_for_the_service() {
             "{held:?}"
         );
         // The holder's token is public too, and of no use to the other.
-        world.speak_for("contoso.com", &token(&portal, &holder).await);
+        world.speak_for("contoso.com", &portal.token(&holder).await);
         portal.advance(WAITS.first).await;
         assert_eq!(portal.work().await.held, 1);
-        world.speak_for("contoso.com", &token(&portal, &heir).await);
+        world.speak_for("contoso.com", &portal.token(&heir).await);
         portal.advance(WAITS.longest).await;
         let settled = portal.work().await;
         let found = findings(&portal, &heir).await;
@@ -193,7 +171,7 @@ async fn many_requests_for_one_edge_connect_to_it_once() {
     let world = World::start().await;
     world.zone("contoso.com");
     let edge = world.edge("sip.contoso.com", &["contoso.com"]).await;
-    let portal = portal(world.enforce()).await;
+    let portal = TestApp::checking(world.enforce()).await;
     for n in 0..20 {
         let domain = format!("d{n}.contoso.com");
         world.route(&domain, "sip.contoso.com");
@@ -213,11 +191,10 @@ async fn many_requests_for_one_edge_connect_to_it_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_waits_for_a_slow_neighbour() {
-    let world = World::start().await;
-    let _edge = world.ready("contoso.com").await;
+    let (world, _edge) = World::with("contoso.com").await;
     let slow = world.ready("fabrikam.com").await;
     slow.behave(Mode::Silent);
-    let portal = portal(world.enforce()).await;
+    let portal = TestApp::checking(world.enforce()).await;
     let slow = portal
         .store_one(&[("sip.fabrikam.com", "fabrikam.com")])
         .await;
@@ -244,7 +221,7 @@ async fn whoever_looks_for_long_keeps_what_is_looked_at() {
     let world = World::start().await.patient();
     let edge = world.ready("contoso.com").await;
     edge.behave(Mode::Silent);
-    let portal = portal(world.enforce()).await;
+    let portal = TestApp::checking(world.enforce()).await;
     portal.store_one(ONE).await;
     let stop = CancellationToken::new();
     let worker = tokio::spawn(portal.own_worker().run(stop.clone()));
@@ -266,10 +243,9 @@ async fn whoever_looks_for_long_keeps_what_is_looked_at() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_limit_ends_it_without_another_look() {
-    let world = World::start().await;
-    let edge = world.ready("contoso.com").await;
+    let (world, edge) = World::with("contoso.com").await;
     world.unroute("contoso.com");
-    let portal = portal(world.enforce()).await;
+    let portal = TestApp::checking(world.enforce()).await;
     let (reference, _) = portal.submit(ONE).await;
     assert_eq!(portal.work().await.waiting, 1);
     let last = findings(&portal, &reference).await;
@@ -311,8 +287,7 @@ async fn what_was_put_in_force_without_checks_is_watched_once_there_are_some() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_of_hundreds_of_domains_starves_no_other() {
-    let world = World::start().await;
-    let _edge = world.ready("contoso.com").await;
+    let (world, _edge) = World::with("contoso.com").await;
     world.zone("fabrikam.com");
     let _large = world.edge("sip.fabrikam.com", &["fabrikam.com"]).await;
     // More lookups than one zone may get at once.
@@ -320,7 +295,7 @@ async fn a_request_of_hundreds_of_domains_starves_no_other() {
     for domain in &domains {
         world.route(domain, "sip.fabrikam.com");
     }
-    let portal = portal(world.enforce()).await;
+    let portal = TestApp::checking(world.enforce()).await;
     let large = portal
         .store_one(&[("sip.fabrikam.com", &domains.join(" "))])
         .await;
@@ -348,9 +323,8 @@ async fn a_request_of_hundreds_of_domains_starves_no_other() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_in_force_is_looked_at_every_day_and_stays() {
-    let world = World::start().await;
-    let edge = world.ready("contoso.com").await;
-    let portal = portal(world.enforce()).await;
+    let (world, edge) = World::with("contoso.com").await;
+    let portal = TestApp::checking(world.enforce()).await;
     let (reference, _) = portal.submit(ONE).await;
     assert_eq!(portal.work().await.provisioned, 1);
     world.unroute("contoso.com");

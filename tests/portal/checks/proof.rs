@@ -11,6 +11,7 @@ use crate::{
     service::sign_in,
     support::{
         app::{TestApp, WAITS, escaped, request, submission_id},
+        assert_says,
         dns::Manner,
         world::World,
     },
@@ -30,31 +31,16 @@ fn always(world: &World, mode: Mode) -> Checks {
     }
 }
 
-async fn portal(checks: Checks) -> TestApp {
-    TestApp::with(|site| site.checks = checks).await
-}
-
 /// The findings about the proof of its domains, as `severity code subject`.
 async fn proofs(portal: &TestApp, reference: &str) -> Vec<String> {
-    sqlx::query_scalar(
-        "SELECT concat_ws(' ', f.severity, f.code, f.subject) FROM finding f
+    portal
+        .of_request(
+            reference,
+            "SELECT concat_ws(' ', f.severity, f.code, f.subject) FROM finding f
          JOIN request r ON r.id = f.request_id
          WHERE r.reference = $1 AND f.code LIKE 'domain-%' ORDER BY f.subject, f.code",
-    )
-    .bind(reference)
-    .fetch_all(portal.pool())
-    .await
-    .unwrap()
-}
-
-async fn token(portal: &TestApp, reference: &str) -> String {
-    sqlx::query_scalar(
-        "SELECT token FROM service s JOIN request r ON r.service_id = s.id WHERE reference = $1",
-    )
-    .bind(reference)
-    .fetch_one(portal.pool())
-    .await
-    .unwrap()
+        )
+        .await
 }
 
 /// Presses *Check again*, and runs the background task.
@@ -103,9 +89,8 @@ const ROUTES: &str = "SELECT count(*) FROM route";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_provisioned_before_the_owner_has_named_the_service() {
     for mode in [Mode::Enforce, Mode::Advise] {
-        let world = World::start().await;
-        let _edge = world.ready("contoso.com").await;
-        let portal = portal(always(&world, mode)).await;
+        let (world, _edge) = World::with("contoso.com").await;
+        let portal = TestApp::checking(always(&world, mode)).await;
         let (reference, _) = portal.submit(ONE).await;
         let settled = portal.work().await;
         assert_eq!((settled.waiting, settled.provisioned), (1, 0), "{mode:?}");
@@ -114,13 +99,13 @@ async fn nothing_is_provisioned_before_the_owner_has_named_the_service() {
         assert_eq!(check_again(&portal, &reference).await.waiting, 1);
         assert_eq!(portal.number(ROUTES).await, 0);
 
-        world.speak_for("contoso.com", &token(&portal, &reference).await);
+        world.speak_for("contoso.com", &portal.token(&reference).await);
         assert_eq!(check_again(&portal, &reference).await.provisioned, 1);
         let proven = ["ok domain-proven contoso.com"];
         assert_eq!(proofs(&portal, &reference).await, proven, "{mode:?}");
         assert_eq!(portal.state(&reference).await, "provisioned");
         let page = portal.get(&format!("/requests/{reference}")).await;
-        assert!(page.body.contains(NOT_NEEDED), "{}", page.body);
+        page.shows(NOT_NEEDED);
     }
 }
 
@@ -128,9 +113,9 @@ async fn nothing_is_provisioned_before_the_owner_has_named_the_service() {
 async fn where_checks_advise_the_proof_alone_is_needed() {
     let world = World::start().await;
     world.zone("contoso.com");
-    let portal = portal(always(&world, Mode::Advise)).await;
+    let portal = TestApp::checking(always(&world, Mode::Advise)).await;
     let (reference, _) = portal.submit(ONE).await;
-    world.speak_for("contoso.com", &token(&portal, &reference).await);
+    world.speak_for("contoso.com", &portal.token(&reference).await);
     assert_eq!(portal.work().await.provisioned, 1);
     let blocking = "SELECT count(*) FROM finding WHERE severity = 'blocking'";
     assert_eq!(portal.number(blocking).await, 2, "record and edge are told");
@@ -138,13 +123,12 @@ async fn where_checks_advise_the_proof_alone_is_needed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_asks_for_a_strangers_domain_never_gets_it() {
-    let world = World::start().await;
-    let _edge = world.ready("contoso.com").await;
-    let portal = portal(always(&world, Mode::Enforce)).await;
+    let (world, _edge) = World::with("contoso.com").await;
+    let portal = TestApp::checking(always(&world, Mode::Enforce)).await;
     let (squatter, _) = portal.submit(ONE).await;
     let (owner, _) = portal.submit(ONE).await;
     assert_eq!(portal.work().await.waiting, 2);
-    world.speak_for("contoso.com", &token(&portal, &owner).await);
+    world.speak_for("contoso.com", &portal.token(&owner).await);
     portal.advance(WAITS.longest).await;
     let settled = portal.work().await;
     // Whichever is settled first: the other one lacks the proof, or finds a domain that is held.
@@ -169,17 +153,17 @@ async fn an_update_proves_what_it_adds_and_a_cancel_nothing() {
     for name in names {
         world.route(name, "sip.contoso.com");
     }
-    let portal = portal(always(&world, Mode::Enforce)).await;
+    let portal = TestApp::checking(always(&world, Mode::Enforce)).await;
     // It came into force before proof was required.
     let (reference, key) = portal.submit(ONE).await;
     let before = portal.worker().with_checks(world.enforce());
     assert_eq!(before.drain().await.unwrap().provisioned, 1);
-    let token = token(&portal, &reference).await;
+    let token = portal.token(&reference).await;
     let cookie = sign_in(&portal, &key).await;
 
     let more = update(&portal, &cookie, "contoso.com it.contoso.com").await;
     let receipt = portal.get(&format!("/requests/{more}/receipt")).await.body;
-    assert!(receipt.contains("_pic-portal.it.contoso.com"), "{receipt}");
+    assert_says(&receipt, "_pic-portal.it.contoso.com");
     assert!(!receipt.contains("_pic-portal.contoso.com"), "{receipt}");
     assert_eq!(portal.work().await.waiting, 1);
     let unproven = ["blocking domain-unproven it.contoso.com"];
@@ -209,9 +193,8 @@ async fn an_update_proves_what_it_adds_and_a_cancel_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_domain_that_its_holder_lets_go_has_to_be_proven_all_the_same() {
-    let world = World::start().await;
-    let _edge = world.ready("contoso.com").await;
-    let portal = portal(always(&world, Mode::Enforce)).await;
+    let (world, _edge) = World::with("contoso.com").await;
+    let portal = TestApp::checking(always(&world, Mode::Enforce)).await;
     let (_, key) = portal.submit(ONE).await;
     let before = portal.worker().with_checks(world.enforce());
     assert_eq!(before.drain().await.unwrap().provisioned, 1);
@@ -225,17 +208,16 @@ async fn a_domain_that_its_holder_lets_go_has_to_be_proven_all_the_same() {
     assert_eq!((settled.provisioned, settled.waiting), (1, 1));
     let unproven = ["blocking domain-unproven contoso.com"];
     assert_eq!(proofs(&portal, &heir).await, unproven);
-    world.speak_for("contoso.com", &token(&portal, &heir).await);
+    world.speak_for("contoso.com", &portal.token(&heir).await);
     assert_eq!(check_again(&portal, &heir).await.provisioned, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_services_token_proves_nothing_even_beside_the_own() {
-    let world = World::start().await;
-    let _edge = world.ready("contoso.com").await;
-    let portal = portal(always(&world, Mode::Advise)).await;
+    let (world, _edge) = World::with("contoso.com").await;
+    let portal = TestApp::checking(always(&world, Mode::Advise)).await;
     let (reference, _) = portal.submit(ONE).await;
-    let own = format!("TXT pic-service={}", token(&portal, &reference).await);
+    let own = format!("TXT pic-service={}", portal.token(&reference).await);
     let other = "TXT pic-service=0000000000000000";
     for (records, found) in [
         (vec![other], "another service&#39;s token"),
@@ -260,9 +242,9 @@ async fn another_services_token_proves_nothing_even_beside_the_own() {
 async fn a_zone_that_does_not_answer_is_unknown_and_provisions_nothing() {
     let world = World::start().await.impatient();
     let _edge = world.ready("contoso.com").await;
-    let portal = portal(always(&world, Mode::Advise)).await;
+    let portal = TestApp::checking(always(&world, Mode::Advise)).await;
     let (reference, _) = portal.submit(ONE).await;
-    world.speak_for("contoso.com", &token(&portal, &reference).await);
+    world.speak_for("contoso.com", &portal.token(&reference).await);
     let servers = [&world.internet.resolver, &world.internet.authorities[0]];
     for server in servers {
         server.behave(Manner::Silent);
@@ -275,7 +257,7 @@ async fn a_zone_that_does_not_answer_is_unknown_and_provisions_nothing() {
     assert_eq!(told["proof"]["records"][0]["proven"], Value::Null);
     let page = portal.get(&format!("/requests/{reference}")).await.body;
     let title = "The proof of the domain could not be looked up";
-    assert!(page.contains(title), "{page}");
+    assert_says(&page, title);
     for server in servers {
         server.behave(Manner::Honest);
     }
@@ -284,14 +266,13 @@ async fn a_zone_that_does_not_answer_is_unknown_and_provisions_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_page_on_the_way_says_what_will_be_asked_for() {
-    let world = World::start().await;
-    let _edge = world.ready("contoso.com").await;
+    let (world, _edge) = World::with("contoso.com").await;
     for mode in [Mode::Enforce, Mode::Advise] {
-        let held = portal(match mode {
+        let held = TestApp::checking(match mode {
             Mode::Enforce => world.enforce(),
             _ => world.advise(),
         });
-        let (held, asking) = (held.await, portal(always(&world, mode)).await);
+        let (held, asking) = (held.await, TestApp::checking(always(&world, mode)).await);
         let id = submission_id();
         let mut review = request(&id, ONE);
         review.retain(|(name, _)| *name != "action");
@@ -316,7 +297,7 @@ async fn every_page_on_the_way_says_what_will_be_asked_for() {
             let (reference, _) = portal.submit(ONE).await;
             let line = format!(
                 "_pic-portal.contoso.com. 300 IN TXT \"pic-service={}\"",
-                token(portal, &reference).await
+                portal.token(&reference).await
             );
             // The receipt shows it before anything was checked, and so does the request's page.
             for path in ["", "/receipt", "/receipt.txt"] {
@@ -350,9 +331,8 @@ async fn every_page_on_the_way_says_what_will_be_asked_for() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_record_is_looked_up_where_nobody_is_asked_for_one() {
-    let world = World::start().await;
-    let _edge = world.ready("contoso.com").await;
-    let portal = portal(world.enforce()).await;
+    let (world, _edge) = World::with("contoso.com").await;
+    let portal = TestApp::checking(world.enforce()).await;
     let (reference, _) = portal.submit(ONE).await;
     assert_eq!(portal.work().await.provisioned, 1);
     assert_eq!(proofs(&portal, &reference).await, [""; 0]);
@@ -363,9 +343,9 @@ async fn no_record_is_looked_up_where_nobody_is_asked_for_one() {
     let (heir, _) = portal.submit(ONE).await;
     assert_eq!(portal.work().await.held, 1);
     let told = json_of(&portal, &heir).await;
-    let text = format!("pic-service={}", token(&portal, &heir).await);
+    let text = format!("pic-service={}", portal.token(&heir).await);
     assert_eq!(told["proof"]["records"][0]["text"], text);
-    world.speak_for("contoso.com", &token(&portal, &heir).await);
+    world.speak_for("contoso.com", &portal.token(&heir).await);
     assert_eq!(check_again(&portal, &heir).await.provisioned, 1);
     assert_eq!(proofs(&portal, &heir).await, [""; 0]);
     for (reference, says) in [(&heir, true), (&reference, false)] {
@@ -377,18 +357,18 @@ async fn no_record_is_looked_up_where_nobody_is_asked_for_one() {
 #[tokio::test]
 async fn a_receipt_of_many_domains_folds_their_names() {
     let world = World::start().await;
-    let portal = portal(always(&world, Mode::Enforce)).await;
+    let portal = TestApp::checking(always(&world, Mode::Enforce)).await;
     let names: Vec<_> = (0..11).map(|n| format!("d{n}.contoso.com")).collect();
     let (reference, _) = portal
         .submit(&[("sip.contoso.com", &names.join(" "))])
         .await;
     let receipt = portal.get(&format!("/requests/{reference}/receipt")).await;
     let folded = "The names of the 11 records";
-    assert!(receipt.body.contains(folded), "{}", receipt.body);
+    receipt.shows(folded);
     let text = format!("/requests/{reference}/receipt.txt");
     let text = portal.get(&text).await.body;
     for name in names {
         let line = format!("  _pic-portal.{name}. 300 IN TXT \"pic-service=");
-        assert!(text.contains(&line), "{text}");
+        assert_says(&text, &line);
     }
 }

@@ -14,7 +14,6 @@ use pic_portal::{
         checking::{Places, store::jobs::TurnSize},
         worker::Worker,
     },
-    readiness::engine::Checks,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -34,10 +33,6 @@ const SHORT: TurnSize = TurnSize { first: 4, later: 8 };
 
 fn number(name: &str, otherwise: usize) -> usize {
     env::var(name).map_or(otherwise, |text| text.parse().unwrap())
-}
-
-async fn portal(checks: Checks) -> TestApp {
-    TestApp::with(|site| site.checks = checks).await
 }
 
 fn worker(portal: &TestApp, places: Places) -> Worker {
@@ -90,10 +85,9 @@ async fn silent_zones_keep_nothing_from_an_honest_request_that_comes_last() {
         };
         (12, 40, places)
     };
-    let world = World::start().await;
-    let _edge = world.ready("contoso.com").await;
+    let (world, _edge) = World::with("contoso.com").await;
     world.internet.resolver.behave(Manner::SilentFor(SILENT));
-    let portal = portal(world.enforce()).await;
+    let portal = TestApp::checking(world.enforce()).await;
     let before = resident();
     store_silent(&portal, requests, domains).await;
     let honest = portal.store_one(ONE).await;
@@ -173,9 +167,8 @@ fn asked(world: &World, names: &[String]) -> Vec<usize> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_request_is_done_in_several_turns_and_each_name_once() {
-    let world = World::start().await;
-    let _edge = world.ready("contoso.com").await;
-    let portal = portal(world.enforce()).await;
+    let (world, _edge) = World::with("contoso.com").await;
+    let portal = TestApp::checking(world.enforce()).await;
     let (reference, names) = large(&world, &portal, 19).await;
     let places = Places {
         turn: SHORT,
@@ -203,9 +196,8 @@ async fn a_large_request_is_done_in_several_turns_and_each_name_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_found_is_kept_when_the_process_ends_in_the_middle() {
-    let world = World::start().await;
-    let _edge = world.ready("contoso.com").await;
-    let portal = portal(world.enforce()).await;
+    let (world, _edge) = World::with("contoso.com").await;
+    let portal = TestApp::checking(world.enforce()).await;
     let (reference, names) = large(&world, &portal, 19).await;
     world.unroute(&names[0]);
     let places = Places {
@@ -243,9 +235,8 @@ async fn what_was_found_is_kept_when_the_process_ends_in_the_middle() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_check_that_began_long_ago_begins_anew() {
-    let world = World::start().await;
-    let _edge = world.ready("contoso.com").await;
-    let portal = portal(world.enforce()).await;
+    let (world, _edge) = World::with("contoso.com").await;
+    let portal = TestApp::checking(world.enforce()).await;
     let (_, names) = large(&world, &portal, 6).await;
     portal
         .run(
@@ -262,7 +253,7 @@ async fn where_checks_advise_what_is_slow_waits_for_one_turn() {
     let world = World::start().await;
     world.zone("contoso.com");
     world.internet.resolver.behave(Manner::SilentFor(SILENT));
-    let portal = portal(world.advise()).await;
+    let portal = TestApp::checking(world.advise()).await;
     store_silent(&portal, 1, 40).await;
     let places = Places {
         turn: SHORT,
@@ -279,10 +270,9 @@ async fn where_checks_advise_what_is_slow_waits_for_one_turn() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_zone_that_is_silent_is_found_out_once_for_all_its_names() {
-    let world = World::start().await;
-    let _edge = world.ready("contoso.com").await;
+    let (world, _edge) = World::with("contoso.com").await;
     world.internet.resolver.behave(Manner::SilentFor(SILENT));
-    let portal = portal(world.enforce()).await;
+    let portal = TestApp::checking(world.enforce()).await;
     let names: Vec<_> = (0..60).map(|n| format!("d{n}.{SILENT}")).collect();
     portal
         .store_one(&[("sip.contoso.com", &names.join(" "))])

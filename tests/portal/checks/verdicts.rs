@@ -70,10 +70,9 @@ async fn found(portal: &TestApp, reference: &str) -> Vec<Finding> {
 }
 
 async fn events(portal: &TestApp) -> String {
-    sqlx::query_scalar("SELECT string_agg(code, ' ' ORDER BY request_id, seq) FROM timeline")
-        .fetch_one(portal.pool())
+    portal
+        .one("SELECT string_agg(code, ' ' ORDER BY request_id, seq) FROM timeline")
         .await
-        .unwrap()
 }
 
 /// Makes everything due.

@@ -8,7 +8,10 @@ use pic_portal::{
 };
 use sqlx::AssertSqlSafe;
 
-use crate::support::app::{TestApp, WAITS};
+use crate::support::{
+    app::{TestApp, WAITS},
+    sql,
+};
 
 const LEASE: Duration = Duration::from_secs(30);
 
@@ -24,10 +27,7 @@ const STANDING: &str = "
     ORDER BY 1";
 
 async fn standing(portal: &TestApp) -> Vec<String> {
-    sqlx::query_scalar(STANDING)
-        .fetch_all(portal.pool())
-        .await
-        .unwrap()
+    portal.all(STANDING).await
 }
 
 /// A few of everything that can be due at once.
@@ -180,12 +180,7 @@ async fn what_somebody_writes_to_a_timeline_in_the_same_moment_keeps_its_place()
     )
     .await;
     assert_eq!(settled.provisioned, 3);
-    let told: Vec<String> = sqlx::query_scalar(
-        "SELECT request_id || ': ' || string_agg(seq || ' ' || code, ', ' ORDER BY seq) FROM timeline GROUP BY request_id ORDER BY 1",
-    )
-    .fetch_all(portal.pool())
-    .await
-    .unwrap();
+    let told: Vec<String> = portal.all("SELECT request_id || ': ' || string_agg(seq || ' ' || code, ', ' ORDER BY seq) FROM timeline GROUP BY request_id ORDER BY 1").await;
     assert_eq!(
         told,
         [
@@ -203,10 +198,11 @@ async fn a_batch_that_is_cut_off_leaves_everything_as_it_was() {
     let before = standing(&portal).await;
     let mut transaction = portal.db().pool().begin().await.unwrap();
     // The last request of the batch: all others are done by then.
-    sqlx::raw_sql("SELECT FROM request WHERE id = 50 FOR UPDATE")
-        .execute(&mut *transaction)
-        .await
-        .unwrap();
+    sql::run(
+        &mut *transaction,
+        "SELECT FROM request WHERE id = 50 FOR UPDATE",
+    )
+    .await;
     let worker = portal.worker();
     let step = tokio::spawn(async move { worker.step().await });
     portal.blocked(1).await;
@@ -239,10 +235,11 @@ async fn pages(portal: &TestApp, since: &str) -> u64 {
 async fn an_old_snapshot_does_not_make_looks_slower() {
     let portal = TestApp::new().await;
     let mut snapshot = portal.db().pool().begin().await.unwrap();
-    sqlx::raw_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM work")
-        .execute(&mut *snapshot)
-        .await
-        .unwrap();
+    sql::run(
+        &mut *snapshot,
+        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM work",
+    )
+    .await;
     portal.store(200).await;
     portal.work().await;
     let few = pages(&portal, "NULL").await;

@@ -7,9 +7,11 @@ use pic_portal::{
     db::PgPool,
     provisioning::{checking::store as checking, store},
 };
-use sqlx::AssertSqlSafe;
 
-use crate::support::app::{TestApp, WAITS};
+use crate::support::{
+    app::{TestApp, WAITS},
+    sql,
+};
 
 const LEASE: Duration = Duration::from_secs(30);
 const MANY: usize = 700;
@@ -21,10 +23,7 @@ fn alone(portal: &TestApp) -> PgPool {
 
 /// How many rows of `table` were updated so far, and how many of these by HOT updates.
 async fn updates(pool: &PgPool, table: &str) -> (i64, i64) {
-    sqlx::raw_sql("SELECT pg_stat_force_next_flush()")
-        .execute(pool)
-        .await
-        .unwrap();
+    sql::run(pool, "SELECT pg_stat_force_next_flush()").await;
     sqlx::query_as("SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = $1")
         .bind(table)
         .fetch_one(pool)
@@ -38,13 +37,6 @@ async fn counted(pool: &PgPool, table: &str, job: impl AsyncFnOnce()) -> (i64, i
     job().await;
     let after = updates(pool, table).await;
     (after.0 - before.0, after.1 - before.1)
-}
-
-async fn run(pool: &PgPool, sql: &str) {
-    sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
-        .execute(pool)
-        .await
-        .unwrap();
 }
 
 #[tokio::test]
@@ -71,13 +63,13 @@ async fn claims_renewals_and_releases_are_hot_however_often() {
         for _ in 0..6 {
             // Old versions are pruned when their page is next read, or later if another database of
             // the server is busy: this removes them now.
-            run(&pool, "VACUUM work").await;
+            sql::run(&pool, "VACUUM work").await;
             checking::renew(&pool, &claims, LEASE).await.unwrap();
         }
     })
     .await;
     assert_eq!(renewed, (6 * all, 6 * all), "renewals");
-    run(&pool, "VACUUM work").await;
+    sql::run(&pool, "VACUUM work").await;
     let released = counted(&pool, "work", async || {
         checking::release(&pool, &claims).await.unwrap();
     })
@@ -85,7 +77,7 @@ async fn claims_renewals_and_releases_are_hot_however_often() {
     assert_eq!(released, (all, all), "releases");
     // A request that is checked at another time has another entry in the index of due times.
     let moved = counted(&pool, "work", async || {
-        run(&pool, "UPDATE work SET due_at = due_at + interval '1 s'").await;
+        sql::run(&pool, "UPDATE work SET due_at = due_at + interval '1 s'").await;
     })
     .await;
     assert_eq!(moved, (all, 0), "the count is sharp");
@@ -97,18 +89,16 @@ async fn a_claim_on_what_is_in_force_is_hot_too() {
     portal.store(MANY).await;
     portal.work().await;
     let pool = alone(&portal);
-    run(
-        &pool,
-        "INSERT INTO watch (request_id, due_at, checked_at) SELECT id, pic_now(), pic_now() FROM request",
+    sql::run(&pool, "INSERT INTO watch (request_id, due_at, checked_at) SELECT id, pic_now(), pic_now() FROM request",
     )
     .await;
     // Due times are spread over the day, as in reality: neighbours are not due together.
-    run(
+    sql::run(
         &pool,
         "UPDATE watch SET due_at = pic_now() - (request_id * 7919 % 43200) * interval '1 s'",
     )
     .await;
-    run(&pool, "VACUUM watch").await;
+    sql::run(&pool, "VACUUM watch").await;
     let mut claims = Vec::new();
     let claimed = counted(&pool, "watch", async || {
         claims.push(

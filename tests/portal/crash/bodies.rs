@@ -10,7 +10,7 @@ use super::{
     setting,
 };
 use crate::{
-    front_door::bodies::{upload, uploader},
+    front_door::bodies::{http_2, upload},
     support::{
         db::TestDb,
         eventually,
@@ -41,7 +41,7 @@ async fn flood(portal: &Portal, client: Client) {
     let body = Bytes::from(format!("domains={}", "x".repeat(BODY)));
     let mut streams = JoinSet::new();
     for number in 0..connections {
-        let sender = uploader(TcpStream::connect(portal.address).await.unwrap()).await;
+        let sender = http_2(TcpStream::connect(portal.address).await.unwrap()).await;
         for _ in 0..STREAMS {
             let mut sender = sender.clone();
             let request = upload("/requests/new", &client(number), body.clone());

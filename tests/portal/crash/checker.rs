@@ -9,6 +9,7 @@ use crate::{
     support::{
         app::{TestApp, submission_id},
         consistency::{RULES, assert_consistent, broken},
+        sql,
     },
 };
 
@@ -87,10 +88,7 @@ async fn every_rule_is_broken_by_what_breaks_it() {
             .execute(&mut *transaction)
             .await
             .unwrap_or_else(|error| panic!("{breaking}: {error}"));
-        let found: Vec<(String, String)> = sqlx::query_as(RULES)
-            .fetch_all(&mut *transaction)
-            .await
-            .unwrap();
+        let found: Vec<(String, String)> = sql::rows(&mut *transaction, RULES).await;
         assert!(
             found.iter().any(|(broken, _)| broken == rule),
             "{rule}: {breaking}: {found:?}"

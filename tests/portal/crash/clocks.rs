@@ -23,6 +23,7 @@ use crate::{
         edge::server,
         eventually,
         process::{Connection, Portal, exchange, scratch},
+        sql,
         world::World,
     },
 };
@@ -140,7 +141,7 @@ async fn assert_sane(pool: &PgPool) {
         UNION ALL SELECT began_at FROM retention_run UNION ALL SELECT lease_until FROM retention_run
         UNION ALL SELECT due_at FROM watch UNION ALL SELECT until FROM staff_set_up) t
         WHERE at NOT BETWEEN pic_now() - interval '1 hour' AND pic_now() + interval '25 hours'";
-    let odd: i64 = sqlx::query_scalar(odd).fetch_one(pool).await.unwrap();
+    let odd: i64 = sql::one(pool, odd).await;
     assert_eq!(odd, 0, "times that are off");
 }
 
@@ -216,11 +217,7 @@ async fn a_clock_that_jumps_by_years_changes_nothing_that_counts() {
             // Programs and people get the same answers from every portal.
             let json = [("accept", "application/json")];
             let (one, other) = (get(at, &path, &json).await, get(&well, &path, &json).await);
-            assert!(
-                one.body.contains("\"state\":\"provisioned\""),
-                "{}",
-                one.body
-            );
+            one.shows("\"state\":\"provisioned\"");
             assert_eq!(one.body, other.body);
             let html = get(&odd, &path, &[]).await;
             for year in [years - 1, years, years + 1].map(|y| Clock::system().now().year() + y) {
@@ -230,7 +227,7 @@ async fn a_clock_that_jumps_by_years_changes_nothing_that_counts() {
         }
         // Sessions are still live, and the limit of attempts has neither gained nor lost a decade.
         let hub = get(&odd, "/service", &[("cookie", &session)]).await;
-        assert!(hub.body.contains("first.example"), "{}", hub.body);
+        hub.shows("first.example");
         let again = odd.post("/service", &wrong).await.unwrap();
         if again.status == StatusCode::TOO_MANY_REQUESTS {
             assert!(wait(&again) <= 60, "{}", wait(&again));
@@ -252,7 +249,7 @@ async fn a_clock_that_jumps_by_years_changes_nothing_that_counts() {
         assert_consistent(db.pool(), &format!("{years} years")).await;
     }
     let once = "SELECT count(*) FROM timeline WHERE code = 'provisioned'";
-    let once: i64 = sqlx::query_scalar(once).fetch_one(db.pool()).await.unwrap();
+    let once: i64 = sql::one(db.pool(), once).await;
     assert!((9..=10).contains(&once), "{once}");
     odd.stop().await;
     well.stop().await;
@@ -296,13 +293,8 @@ async fn a_certificate_has_not_expired_because_a_portal_believes_so() {
         submit(&portal, "good.example").await;
         submit(&portal, "old.example").await;
         let found = eventually("both were looked at", async || {
-            let found: Vec<String> = sqlx::query_scalar(
-                "SELECT concat_ws(' ', r.state, f.code) FROM finding f JOIN request r ON r.id = f.request_id
-                 WHERE f.code LIKE 'certificate%' ORDER BY 1",
-            )
-            .fetch_all(db.pool())
-            .await
-            .unwrap();
+            let found: Vec<String> = sql::all(db.pool(), "SELECT concat_ws(' ', r.state, f.code) FROM finding f JOIN request r ON r.id = f.request_id
+                 WHERE f.code LIKE 'certificate%' ORDER BY 1").await;
             (found.len() >= 2).then_some(found)
         })
         .await;

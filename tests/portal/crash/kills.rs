@@ -37,6 +37,7 @@ use crate::support::{
     db::TestDb,
     eventually,
     process::{Portal, scratch},
+    sql,
 };
 
 /// How many clients submit at the same time.
@@ -110,25 +111,21 @@ async fn assert_kept(pool: &PgPool, log: &Log, after: &str) {
     advance(pool, Duration::from_mins(2)).await;
     eventually("all that was due is done", async || {
         let wake = "SELECT pg_notify('pic_work', '')";
-        sqlx::query(wake).execute(pool).await.unwrap();
+        sql::run(pool, wake).await;
         (unfinished(pool).await == 0).then_some(())
     })
     .await;
     assert_consistent(pool, after).await;
 
-    let stored: Vec<Row> = sqlx::query_as(
+    let stored: Vec<Row> = sql::rows(
+        pool,
         "SELECT r.reference, r.kind, r.state, s.key_hash,
                 ARRAY(SELECT d.sip_domain || ' ' || d.access_edge FROM request_route d
                       WHERE d.request_id = r.id ORDER BY d.sip_domain)
          FROM request r JOIN service s ON s.id = r.service_id",
     )
-    .fetch_all(pool)
-    .await
-    .unwrap();
-    let secret: Vec<u8> = sqlx::query_scalar("SELECT value FROM secret")
-        .fetch_one(pool)
-        .await
-        .unwrap();
+    .await;
+    let secret: Vec<u8> = sql::one(pool, "SELECT value FROM secret").await;
     let secret = Secret::from_bytes(&secret).unwrap();
     let by_name: HashMap<_, _> = stored.iter().map(|row| (row.0.as_str(), row)).collect();
     let mut told = HashSet::new();
@@ -259,10 +256,7 @@ async fn a_database_that_is_killed_loses_doubles_and_halves_nothing() {
     let pool = pool(server.options());
     let url = server.options().to_url_lossy().into();
     let mut portals = Portals::start(url, false, scratch.path()).await;
-    let fsync: String = sqlx::query_scalar("SELECT current_setting('fsync')")
-        .fetch_one(&pool)
-        .await
-        .unwrap();
+    let fsync: String = sql::one(&pool, "SELECT current_setting('fsync')").await;
     assert_eq!(fsync, "on");
     let (log, stop) = (Log::new(), Arc::new(AtomicBool::new(false)));
     let load = clients(CLIENTS, &mut dice, &portals.addresses, &log, &stop);

@@ -252,12 +252,7 @@ impl Client {
         let edges = fields(&routes);
         let fields = request(&id, &pairs(&edges));
         let sent = self.ask("POST", "/requests/new", &fields, "").await;
-        let reference = sent.reference();
-        self.log.write(Told::Stored {
-            submission: id.clone(),
-            reference: reference.clone(),
-            routes: routes.clone(),
-        });
+        let reference = self.stored(id.clone(), &sent, &routes);
         if self.dice.chance(15) {
             let again = self.ask("POST", "/requests/new", &fields, "").await;
             assert_eq!(again.reference(), reference, "it is the same submission");
@@ -323,19 +318,24 @@ impl Client {
         let answer = self.ask("POST", "/service/edit", &fields, &cookie).await;
         match answer.status {
             StatusCode::SEE_OTHER => {
-                let reference = answer.reference();
-                self.log.write(Told::Stored {
-                    submission: id,
-                    reference: reference.clone(),
-                    routes: routes.clone(),
-                });
-                let service = &mut self.services[place];
-                (service.last, service.routes) = (reference, routes);
+                self.services[place].last = self.stored(id, &answer, &routes);
+                self.services[place].routes = routes;
             }
             // Another request is pending.
             StatusCode::CONFLICT => {}
             status => panic!("edit: {status} {}", answer.body),
         }
+    }
+
+    /// Notes that these routes were asked for; returns the reference.
+    fn stored(&mut self, submission: String, answer: &Answer, routes: &Routes) -> String {
+        let reference = answer.reference();
+        self.log.write(Told::Stored {
+            submission,
+            reference: reference.clone(),
+            routes: routes.clone(),
+        });
+        reference
     }
 
     async fn cancel(&mut self, place: usize) {
@@ -345,13 +345,7 @@ impl Client {
         let answer = self.ask("POST", "/service/cancel", &confirm, &cookie).await;
         match answer.status {
             StatusCode::SEE_OTHER => {
-                let reference = answer.reference();
-                self.log.write(Told::Stored {
-                    submission: id,
-                    reference: reference.clone(),
-                    routes: Routes::new(),
-                });
-                self.services[place].last = reference;
+                self.services[place].last = self.stored(id, &answer, &Routes::new());
             }
             // Another request is pending, or nothing is in force.
             StatusCode::CONFLICT => {}

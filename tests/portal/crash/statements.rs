@@ -28,6 +28,7 @@ use crate::support::{
     consistency::assert_consistent,
     eventually,
     proxy::{Fate, Proxy},
+    sql,
 };
 
 /// A way to fail.
@@ -229,10 +230,7 @@ impl Struck {
             Fault::Write(code) => (code, Fate::Pass),
             Fault::Way(fate) => ("", fate),
         };
-        sqlx::query("SELECT setval('fault.firings', 1, false)")
-            .execute(pool)
-            .await
-            .unwrap();
+        sql::run(pool, "SELECT setval('fault.firings', 1, false)").await;
         sqlx::query("INSERT INTO fault.armed VALUES ($1, $2, $3)")
             .bind(if code.is_empty() { i64::MAX } else { at })
             .bind(code)
@@ -260,7 +258,7 @@ impl Struck {
         eventually("the failed transaction is undone", async || {
             let under_way = "SELECT count(*) FROM pg_stat_activity
                 WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_xid IS NOT NULL";
-            let under_way: i64 = sqlx::query_scalar(under_way).fetch_one(pool).await.unwrap();
+            let under_way: i64 = sql::one(pool, under_way).await;
             (under_way == 0).then_some(())
         })
         .await;

@@ -8,6 +8,7 @@ use crate::support::{
     app::{TestApp, request, submission_id},
     eventually,
     proxy::{Fate, Proxy},
+    sql,
 };
 
 const ONE: &[(&str, &str)] = &[("sip.contoso.example", "contoso.example")];
@@ -222,9 +223,7 @@ async fn a_settling_that_is_not_heard_of_happened_once() {
         portal.advance(Duration::from_mins(1)).await;
         worker.drain().await.unwrap();
         let pool = portal.db().pool();
-        let count = async |sql: &'static str| -> i64 {
-            sqlx::query_scalar(sql).fetch_one(pool).await.unwrap()
-        };
+        let count = async |sql: &'static str| -> i64 { sql::one(pool, sql).await };
         assert_eq!(
             count("SELECT count(*) FROM request WHERE state <> 'provisioned'").await,
             0
@@ -251,7 +250,7 @@ async fn nobody_meets_the_connections_that_ended_with_a_restart() {
     let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
          WHERE datname = current_database() AND pid <> pg_backend_pid()";
     eventually("every session has ended", async || {
-        let there: i64 = sqlx::query_scalar(end).fetch_one(direct).await.unwrap();
+        let there: i64 = sql::one(direct, end).await;
         (there == 0).then_some(())
     })
     .await;

@@ -24,8 +24,9 @@ use crate::support::{
     app::{Answer, advance, request, submission_id},
     db::TestDb,
     eventually,
-    process::{Portal, exchange, post, scratch},
+    process::{Portal, exchange, on, post, scratch},
     proxy::{Proxy, Target},
+    sql,
 };
 
 /// Every response comes within this time, whatever the database does.
@@ -75,8 +76,7 @@ impl Scene {
         db: Option<TestDb>,
     ) -> Self {
         let scratch = scratch();
-        let settings = [("DATABASE_URL", url), ("PIC_ALLOW_UNSAFE_DATABASE", "true")];
-        let portal = Portal::start(&settings, &scratch.path().join("log")).await;
+        let portal = Portal::start(&on(url), &scratch.path().join("log")).await;
         let sent = submit(portal.address, &submission_id(), "known")
             .await
             .reference();
@@ -130,13 +130,9 @@ impl Scene {
             let wait: u32 = answer.header("retry-after").parse().unwrap();
             assert!(wait > 0);
         }
-        assert!(
-            page.body.contains("The portal cannot answer just now"),
-            "{}",
-            page.body
-        );
+        page.shows("The portal cannot answer just now");
         // The form as it was filled in, to be sent again.
-        assert!(sent.body.contains(&id), "{}", sent.body);
+        sent.shows(&id);
         assert_eq!(json.header("content-type"), "application/problem+json");
         assert_eq!(ready.body, "not ready\n");
         self.stands().await;
@@ -233,13 +229,10 @@ impl Scene {
         assert!(told.longest < LIMIT, "{:?}", told.longest);
         let direct = PgPool::new(self.database.clone(), 5);
         let count = async |sql: &'static str| {
-            let count: i64 = sqlx::query_scalar(sql).fetch_one(&direct).await.unwrap();
+            let count: i64 = sql::one(&direct, sql).await;
             count
         };
-        let stored: Vec<String> = sqlx::query_scalar("SELECT reference FROM request")
-            .fetch_all(&direct)
-            .await
-            .unwrap();
+        let stored: Vec<String> = sql::all(&direct, "SELECT reference FROM request").await;
         let stored: HashSet<_> = stored.into_iter().collect();
         for sent in &told.sent {
             assert!(stored.contains(&sent.reference), "{}", sent.reference);

@@ -15,16 +15,18 @@ use pic_portal::db::{
     MIGRATOR, PgPool,
     private::{Options, PORTAL_DATABASE, PrivatePostgres, ensure_database},
 };
-use sqlx::{AssertSqlSafe, postgres::PgConnectOptions};
+use sqlx::postgres::PgConnectOptions;
 use tempfile::TempDir;
 
 use super::scene::{Scene, rounds, tell};
 use crate::support::{
+    assert_says,
     db::TestDb,
     eventually,
     process::{command, program, scratch},
     proxy::{Network, Target},
     server::running_server,
+    sql,
 };
 
 /// A durable server of a test's own, which is restarted when it dies.
@@ -109,14 +111,6 @@ async fn a_backend_is_killed_and_all_sessions_end() {
     survives(Signal::SIGQUIT).await;
 }
 
-/// Runs SQL of this file.
-pub(super) async fn run(pool: &PgPool, statement: String) {
-    sqlx::raw_sql(AssertSqlSafe(statement))
-        .execute(pool)
-        .await
-        .unwrap();
-}
-
 /// Ends the sessions of `role` on this database, or all except our own.
 async fn end_sessions(pool: &PgPool, role: &str) {
     let end = format!(
@@ -124,7 +118,7 @@ async fn end_sessions(pool: &PgPool, role: &str) {
          WHERE datname = current_database() AND pid <> pg_backend_pid()
          AND usename = '{role}' AND application_name = 'pic-portal'"
     );
-    run(pool, end).await;
+    sql::run(pool, &end).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -138,15 +132,15 @@ async fn it_only_reads() {
     let scene = Scene::on(db.options(), Some(db)).await;
     for _ in 0..rounds() {
         scene.flows(20).await;
-        run(
+        sql::run(
             &pool,
-            format!("ALTER DATABASE {name} SET default_transaction_read_only = on"),
+            &format!("ALTER DATABASE {name} SET default_transaction_read_only = on"),
         )
         .await;
         end_sessions(&pool, &role).await;
         scene.takes_nothing().await;
         // The present sessions stay as they are: the portal has to open new ones.
-        run(&pool, format!(
+        sql::run(&pool, &format!(
             "SET default_transaction_read_only = off; ALTER DATABASE {name} RESET default_transaction_read_only"
         ))
         .await;
@@ -156,56 +150,55 @@ async fn it_only_reads() {
     scene.ends_whole().await;
 }
 
+/// A role that may do what the owner of the database may, because a superuser is never refused; and
+/// a connection that is not the portal's.
+async fn role_of(db: &TestDb) -> (String, PgPool) {
+    let role = format!("app_{}", db.name());
+    let owner = db.options().get_username().to_owned();
+    let pool = PgPool::new(db.options().application_name("test"), 1);
+    sql::run(&pool, &format!("CREATE ROLE {role} LOGIN IN ROLE {owner}")).await;
+    (role, pool)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_has_no_room_for_connections() {
     let db = TestDb::fresh(&MIGRATOR).await;
-    let (role, owner) = (
-        format!("app_{}", db.name()),
-        db.options().get_username().to_owned(),
-    );
-    let pool = PgPool::new(db.options().application_name("test"), 1);
-    // A superuser is never refused.
-    run(&pool, format!("CREATE ROLE {role} LOGIN IN ROLE {owner}")).await;
+    let (role, pool) = role_of(&db).await;
     let scene = Scene::on(db.options().username(&role), None).await;
     for _ in 0..rounds() {
         scene.flows(20).await;
-        run(&pool, format!("ALTER ROLE {role} CONNECTION LIMIT 0")).await;
+        sql::run(&pool, &format!("ALTER ROLE {role} CONNECTION LIMIT 0")).await;
         end_sessions(&pool, &role).await;
         scene.is_away().await;
-        run(&pool, format!("ALTER ROLE {role} CONNECTION LIMIT -1")).await;
+        sql::run(&pool, &format!("ALTER ROLE {role} CONNECTION LIMIT -1")).await;
         scene.is_back("no room").await;
 
         // Some connections are enough: the two writers of submits keep theirs, everything else
         // waits for the two that are left.
-        run(&pool, format!("ALTER ROLE {role} CONNECTION LIMIT 4")).await;
+        sql::run(&pool, &format!("ALTER ROLE {role} CONNECTION LIMIT 4")).await;
         end_sessions(&pool, &role).await;
         scene.is_back("little room").await;
         scene.flows(50).await;
         scene.refuses_nobody(50).await;
-        run(&pool, format!("ALTER ROLE {role} CONNECTION LIMIT -1")).await;
+        sql::run(&pool, &format!("ALTER ROLE {role} CONNECTION LIMIT -1")).await;
     }
     scene.ends_whole().await;
-    run(&pool, format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+    sql::run(&pool, &format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn its_role_may_not_log_in_any_more() {
     let db = TestDb::fresh(&MIGRATOR).await;
-    let (role, owner) = (
-        format!("app_{}", db.name()),
-        db.options().get_username().to_owned(),
-    );
-    let pool = PgPool::new(db.options().application_name("test"), 1);
-    run(&pool, format!("CREATE ROLE {role} LOGIN IN ROLE {owner}")).await;
+    let (role, pool) = role_of(&db).await;
     let scene = Scene::on(db.options().username(&role), None).await;
     scene.flows(20).await;
-    run(&pool, format!("ALTER ROLE {role} NOLOGIN")).await;
+    sql::run(&pool, &format!("ALTER ROLE {role} NOLOGIN")).await;
     end_sessions(&pool, &role).await;
     scene.is_away().await;
-    run(&pool, format!("ALTER ROLE {role} LOGIN")).await;
+    sql::run(&pool, &format!("ALTER ROLE {role} LOGIN")).await;
     scene.is_back("a login that was refused").await;
     scene.ends_whole().await;
-    run(&pool, format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+    sql::run(&pool, &format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
 }
 
 /// A file system for a server, so small that it fills up.
@@ -271,8 +264,8 @@ async fn its_disk_is_full() {
     let doctor = doctor.unwrap();
     let said = String::from_utf8([doctor.stdout, doctor.stderr].concat()).unwrap();
     assert!(!doctor.status.success(), "{said}");
-    assert!(said.contains("wrong    database "), "{said}");
-    assert!(said.contains("53100 (the server's disk is full)"), "{said}");
+    assert_says(&said, "wrong    database ");
+    assert_says(&said, "53100 (the server's disk is full)");
     fs::remove_file(ballast).unwrap();
     scene.is_back("a full disk").await;
     scene.flows(20).await;
@@ -322,19 +315,18 @@ fn binaries() -> PathBuf {
 
 /// From now on what is acknowledged is on both servers.
 pub(super) async fn keep_both(primary: &PgPool) {
-    run(
+    sql::run(
         primary,
         "ALTER SYSTEM SET synchronous_standby_names = '*'".into(),
     )
     .await;
-    run(primary, "SELECT pg_reload_conf()".into()).await;
+    sql::run(primary, "SELECT pg_reload_conf()").await;
     eventually("the standby keeps up", async || {
-        let synchronous: i64 = sqlx::query_scalar(
+        let synchronous: i64 = sql::one(
+            primary,
             "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'",
         )
-        .fetch_one(primary)
-        .await
-        .unwrap();
+        .await;
         (synchronous == 1).then_some(())
     })
     .await;

@@ -5,11 +5,13 @@ use sqlx::postgres::PgConnectOptions;
 
 use super::{
     scene::Scene,
-    server::{Server, keep_both, promote, run, standby},
+    server::{Server, keep_both, promote, standby},
 };
 use crate::support::{
+    assert_says,
     process::{command, program, scratch},
     proxy::{Network, Proxy, Target},
+    sql,
 };
 
 /// How a URL names the server.
@@ -35,14 +37,11 @@ async fn a_standby_that_the_url_names_takes_over() {
     let scene = Scene::at(&url, silent, first, None).await;
     scene.flows(20).await;
     let log = scene.portal.log();
-    assert!(log.contains("synchronous_standby_names is empty"), "{log}");
+    assert_says(&log, "synchronous_standby_names is empty");
     let doctor = command(&program(), &[("DATABASE_URL", &url)]);
     let said = { doctor }.arg("doctor").output().await.unwrap().stdout;
     let said = String::from_utf8(said).unwrap();
-    assert!(
-        said.contains("warning  standbys        connected: 1"),
-        "{said}"
-    );
+    assert_says(&said, "warning  standbys        connected: 1");
 
     keep_both(&scene.direct()).await;
     scene.flows(20).await;
@@ -56,15 +55,15 @@ async fn a_standby_that_the_url_names_takes_over() {
     // A server that takes writes no longer, as one that was demoted, counts as lost.
     let direct = scene.direct();
     let only_read = "ALTER SYSTEM SET default_transaction_read_only = on";
-    run(&direct, only_read.into()).await;
-    run(&direct, "SELECT pg_reload_conf()".into()).await;
+    sql::run(&direct, only_read).await;
+    sql::run(&direct, "SELECT pg_reload_conf()").await;
     scene.is_refused().await;
     scene.is_away().await;
     let again = "SET default_transaction_read_only = off";
     let reset = "ALTER SYSTEM RESET default_transaction_read_only";
     let mut connection = direct.acquire().await.unwrap();
     for sql in [again, reset, "SELECT pg_reload_conf()"] {
-        sqlx::raw_sql(sql).execute(&mut *connection).await.unwrap();
+        sql::run(&mut *connection, sql).await;
     }
     scene.is_back("a server that takes writes again").await;
     scene.flows(20).await;

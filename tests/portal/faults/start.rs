@@ -6,7 +6,7 @@ use tokio::time::timeout;
 
 use crate::support::{
     db::TestDb,
-    process::{command, program},
+    process::{command, on, program},
     proxy::{Network, Proxy, Target},
 };
 
@@ -21,11 +21,7 @@ async fn a_start_without_the_database_ends_with_the_reason() {
         (Network::Slow(Duration::from_secs(20)), "timed out"),
     ] {
         proxy.turn(network);
-        let settings = [
-            ("DATABASE_URL", &*url),
-            ("PIC_ALLOW_UNSAFE_DATABASE", "true"),
-        ];
-        let ended = command(&program(), &settings)
+        let ended = command(&program(), &on(&url))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .output();

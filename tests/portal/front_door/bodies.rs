@@ -3,12 +3,16 @@
 
 use std::{
     convert::Infallible,
+    error::Error,
     pin::Pin,
     task::{Context, Poll},
 };
 
 use axum::http::{Method, Request, StatusCode};
-use hyper::body::{Bytes, Frame};
+use hyper::{
+    body::{Body, Bytes, Frame},
+    client::conn::http2::SendRequest,
+};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use pic_portal::{
     clock::Clock,
@@ -46,9 +50,11 @@ impl hyper::body::Body for Withheld {
     }
 }
 
-pub(crate) type Uploader = hyper::client::conn::http2::SendRequest<Withheld>;
-
-pub(crate) async fn uploader(stream: TcpStream) -> Uploader {
+/// A client over HTTP/2 without TLS.
+pub(crate) async fn http_2<B>(stream: TcpStream) -> SendRequest<B>
+where
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static,
+{
     let io = TokioIo::new(stream);
     let (sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io)
         .await
@@ -165,7 +171,7 @@ async fn a_proxy_is_counted_by_the_clients_that_it_names() {
     let proxies = Proxies::parse("127.0.0.1").unwrap();
     let throttle = Throttle::new(0, 0, proxies, &Clock::system());
     let open = Open::with_throttle(narrow(), throttle).await;
-    let client = uploader(open.connect().await).await;
+    let client = http_2(open.connect().await).await;
     let send = |from: &str, begin: String| {
         let mut client = client.clone();
         let request = upload("/requests/new", from, begin);
@@ -197,7 +203,7 @@ async fn few_bodies_come_at_a_time_on_one_http_2_connection() {
         ..Limits::default()
     })
     .await;
-    let client = uploader(open.connect_from(2).await).await;
+    let client = http_2(open.connect_from(2).await).await;
     let send = |begin: String| {
         let mut client = client.clone();
         async move {
@@ -224,7 +230,7 @@ async fn few_bodies_come_at_a_time_on_one_http_2_connection() {
 #[tokio::test]
 async fn what_will_be_refused_is_not_waited_for() {
     let open = Open::with(Limits::default()).await;
-    let client = uploader(open.connect().await).await;
+    let client = http_2(open.connect().await).await;
     for route in pic_portal::routes::table() {
         let path = route
             .path()

@@ -15,7 +15,10 @@ use pic_portal::{
 };
 
 use super::{Open, assert_has_face, status};
-use crate::support::app::{Answer, TestApp};
+use crate::support::{
+    app::{Answer, TestApp},
+    assert_says,
+};
 
 /// A portal with the public address `origin`, behind proxies at 10.0.0.0/8.
 async fn at(origin: Origin) -> TestApp {
@@ -68,7 +71,7 @@ async fn a_name_that_another_can_own_is_not_answered_where_that_opens_what_is_cl
     ] {
         let answer = get(portal, peer, "/", host).await;
         assert_eq!(answer.status, expected, "{host} from {peer}");
-        assert!(answer.body.contains("<h1"));
+        answer.shows("<h1");
         // Probes reveal nothing, and may use any name.
         let alive = get(portal, peer, "/livez", host).await;
         let expected = if expected == 400 { 400 } else { 200 };
@@ -92,7 +95,7 @@ async fn a_host_that_is_none_is_refused_on_the_wire() {
     }
     // HTTP/1.0 need not have one.
     let answer = open.tell("GET /livez HTTP/1.0\r\n\r\n").await;
-    assert!(answer.contains(" 200 "), "{answer}");
+    assert_says(&answer, " 200 ");
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Open, assert_has_face, header, one_answer, rest, short, status};
+use super::{Open, assert_has_face, bodies::http_2, header, one_answer, rest, short, status};
 use crate::support::eventually;
 
 /// Slow clients of each kind. `PIC_SLOW=300` is the long form.
@@ -240,15 +240,6 @@ async fn a_client_that_asks_first_is_told_to_go_on() {
 }
 
 type Http2 = hyper::client::conn::http2::SendRequest<Empty<Bytes>>;
-
-async fn http_2(stream: TcpStream) -> Http2 {
-    let io = TokioIo::new(stream);
-    let (sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io)
-        .await
-        .unwrap();
-    tokio::spawn(connection);
-    sender
-}
 
 async fn ask_2(client: &mut Http2, path: &str, field: &str) -> Option<(StatusCode, usize)> {
     let request = Request::get(format!("http://portal.test{path}"))

@@ -1,21 +1,17 @@
 //! Checks that clients that are being served do not notice a stop.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    process::{Command, Stdio},
-    time::Duration,
-};
+use std::time::Duration;
 
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use nix::sys::signal::Signal;
 use pic_portal::server::Limits;
-use sqlx::ConnectOptions as _;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream, task::JoinSet};
 
 use super::{Open, header, one_answer, rest, status};
-use crate::support::{app::TestApp, eventually};
+use crate::support::{
+    app::TestApp,
+    assert_says, eventually,
+    process::{Portal, on, scratch},
+};
 
 const ALIVE: &[u8] = b"GET /livez HTTP/1.1\r\nhost: portal.test\r\n\r\n";
 /// A form whose last byte is missing.
@@ -112,23 +108,9 @@ async fn under_load_no_request_that_was_sent_goes_unanswered() {
 #[tokio::test]
 async fn a_portal_told_to_stop_says_at_once_that_it_is_not_ready() {
     let portal = TestApp::new().await;
-    let mut child = Command::new(env!("CARGO_BIN_EXE_pic-portal"))
-        .env_clear()
-        .env(
-            "DATABASE_URL",
-            portal.db().options().to_url_lossy().as_str(),
-        )
-        .env("PIC_LISTEN", "127.0.0.1:0")
-        .env("PIC_ALLOW_UNSAFE_DATABASE", "true")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    let address = line.trim().strip_prefix("listening on http://").unwrap();
+    let dir = scratch();
+    let mut process = Portal::start(&on(&portal.db().url()), &dir.path().join("log")).await;
+    let address = process.address;
     let connect = async || TcpStream::connect(address).await.unwrap();
     let ready = async || {
         let mut stream = connect().await;
@@ -139,44 +121,26 @@ async fn a_portal_told_to_stop_says_at_once_that_it_is_not_ready() {
     let mut busy = connect().await;
     busy.write_all(ALMOST).await.unwrap();
     assert_eq!(ready().await, 200);
-    let pid = Pid::from_raw(child.id().try_into().unwrap());
-    kill(pid, Signal::SIGTERM).unwrap();
+    process.signal(Signal::SIGTERM);
     eventually("it says so", async || (ready().await == 503).then_some(())).await;
     busy.write_all(b"e").await.unwrap();
     assert_eq!(status(&rest(&mut busy).await), 200);
-    let ended = tokio::task::spawn_blocking(move || child.wait()).await;
-    assert!(ended.unwrap().unwrap().success());
+    assert!(process.ended().await.success());
 }
 
 #[tokio::test]
 async fn a_line_of_the_log_tells_of_a_request_and_nothing_of_what_was_sent() {
     let portal = TestApp::new().await;
-    let log = tempfile::NamedTempFile::new().unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_pic-portal"))
-        .env_clear()
-        .env(
-            "DATABASE_URL",
-            portal.db().options().to_url_lossy().as_str(),
-        )
-        .env("PIC_LISTEN", "127.0.0.1:0")
-        .env("PIC_ALLOW_UNSAFE_DATABASE", "true")
-        .env("PIC_LOG", "debug")
-        .stdout(Stdio::piped())
-        .stderr(log.reopen().unwrap())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    let address = line.trim().strip_prefix("listening on http://").unwrap();
+    let (dir, url) = (scratch(), portal.db().url());
+    let settings = [&on(&url)[..], &[("PIC_LOG", "debug")]].concat();
+    let process = Portal::start(&settings, &dir.path().join("log")).await;
     let (mut ids, mut clients) = (Vec::new(), Vec::new());
     for head in [
         "GET /requests/canary?canary=1",
         "GET /canary",
         "CANARY /status",
     ] {
-        let mut stream = TcpStream::connect(address).await.unwrap();
+        let mut stream = TcpStream::connect(process.address).await.unwrap();
         let ask = format!(
             "{head} HTTP/1.1\r\nhost: canary\r\nx-request-id: canary\r\nconnection: close\r\n\r\n"
         );
@@ -184,9 +148,8 @@ async fn a_line_of_the_log_tells_of_a_request_and_nothing_of_what_was_sent() {
         clients.push(stream.local_addr().unwrap());
         ids.push(header(&rest(&mut stream).await, "x-request-id").to_owned());
     }
-    child.kill().unwrap();
-    child.wait().unwrap();
-    let said = std::fs::read_to_string(log.path()).unwrap();
+    process.stop().await;
+    let said = std::fs::read_to_string(dir.path().join("log")).unwrap();
     for (id, told) in ids.iter().zip([
         "method=\"GET\" route=\"/requests/{reference}\" status=404",
         "method=\"GET\" route=\"none\" status=404",
@@ -194,7 +157,7 @@ async fn a_line_of_the_log_tells_of_a_request_and_nothing_of_what_was_sent() {
     ]) {
         let line = said.lines().find(|line| line.contains(id.as_str()));
         let line = line.unwrap_or_else(|| panic!("no line for {id} in {said}"));
-        assert!(line.contains(told), "{line}");
+        assert_says(&line, told);
     }
     assert!(!said.to_lowercase().contains("canary"), "{said}");
     for client in clients {

@@ -3,6 +3,7 @@
 use std::{fmt::Write as _, fs, path::Path};
 
 use super::{Place, keys, refused, routes, said, succeeded};
+use crate::support::{assert_says, sql};
 
 const ROWS: &str = "\
 Programme,Agreement Number,Access Edge FQDN,SIP Domain,Status,Submitted
@@ -35,10 +36,7 @@ impl Place {
     /// Checks that both services of `ROWS` came over, and forgets them.
     async fn assert_both(&self, what: &str, file: &str) {
         let services = "SELECT string_agg(number, ' ' ORDER BY number) FROM service";
-        let numbers: String = sqlx::query_scalar(services)
-            .fetch_one(self.portal.pool())
-            .await
-            .unwrap();
+        let numbers: String = sql::one(self.portal.pool(), services).await;
         assert_eq!(numbers, "1234567 7654321", "{what}");
         let edges = [
             ("contoso.com", "sip.contoso.com"),
@@ -68,29 +66,20 @@ async fn cases_from_the_field_come_over() {
         place.assert_both(case, &case.replace('/', "-")).await;
     }
     let report = succeeded(&place.case("import-json-wrapped/old.json").await);
-    assert!(
-        report.contains("1 service brought over with its routes in force."),
-        "{report}"
-    );
-    assert!(report.contains("These have 1 SIP domain."), "{report}");
+    assert_says(&report, "1 service brought over with its routes in force.");
+    assert_says(&report, "These have 1 SIP domain.");
     place
         .portal
         .run("TRUNCATE service, request, route CASCADE")
         .await;
     let report = succeeded(&place.case("import-proxyfqdn/CsAllowedDomains.csv").await);
-    assert!(
-        report.contains("1 request brought over that is pending"),
-        "{report}"
-    );
-    assert!(
-        report.contains("Dropped at the door: 1 value, comment."),
-        "{report}"
-    );
+    assert_says(&report, "1 request brought over that is pending");
+    assert_says(&report, "Dropped at the door: 1 value, comment.");
     let output = place.case("import-spreadsheet-numbers/rounded.csv").await;
     let fault = refused(&output);
-    assert!(
-        fault.contains("line 2, column number: was rounded by a spreadsheet"),
-        "{fault}"
+    assert_says(
+        &fault,
+        "line 2, column number: was rounded by a spreadsheet",
     );
     assert!(
         !fault.contains("line 3") && !said(&output).0.contains("1234567"),
@@ -155,7 +144,7 @@ async fn every_encoding_line_end_and_delimiter_is_read() {
         .map(|b| if b == 1 { 0xfc } else { b })
         .collect();
     let report = succeeded(&place.import(&place.bytes("old.csv", &latin), &[]).await);
-    assert!(report.contains("2 values, contact."), "{report}");
+    assert_says(&report, "2 values, contact.");
 }
 
 #[tokio::test]
@@ -189,11 +178,8 @@ async fn every_form_of_json_is_read() {
         for bytes in [text.clone().into_bytes(), utf_16(&text, u16::to_le_bytes)] {
             let output = place.import(&place.bytes("old.json", &bytes), &[]).await;
             let report = succeeded(&output);
-            assert!(
-                report.contains("2 services brought over")
-                    && report.contains("2 values, contacts."),
-                "{report}"
-            );
+            assert_says(&report, "2 services brought over");
+            assert_says(&report, "2 values, contacts.");
             place.assert_both(&text, "old.json").await;
             fs::remove_file(place.keys("old.json")).unwrap();
         }

@@ -5,7 +5,7 @@ use crate::{
     service::sign_in,
     support::{
         app::{TestApp, request},
-        eventually,
+        assert_says, eventually, sql,
     },
 };
 use pic_portal::{
@@ -33,10 +33,9 @@ fn submission(secret: &Secret, label: &[u8], what: &str) -> SubmissionId {
 }
 
 async fn hashes(portal: &TestApp) -> Vec<Vec<u8>> {
-    sqlx::query_scalar("SELECT key_hash FROM service ORDER BY number")
-        .fetch_all(portal.pool())
+    portal
+        .all("SELECT key_hash FROM service ORDER BY number")
         .await
-        .unwrap()
 }
 
 #[tokio::test]
@@ -48,10 +47,7 @@ async fn what_sql_holds_computes_no_key_of_an_imported_service() {
     let hashes = hashes(portal).await;
     assert_eq!(hashes.len(), 2);
 
-    let stored: Vec<u8> = sqlx::query_scalar("SELECT value FROM secret")
-        .fetch_one(portal.pool())
-        .await
-        .unwrap();
+    let stored: Vec<u8> = portal.one("SELECT value FROM secret").await;
     let secret = Secret::from_bytes(&stored).unwrap();
     let ids = [
         submission(&secret, b"pic-portal import by id\0", "17"),
@@ -118,7 +114,7 @@ async fn the_keys_are_in_the_file_before_the_services_are_stored() {
         .await;
     let mut holder = portal.pool().acquire().await.unwrap();
     let lock = "SELECT pg_advisory_lock(16)";
-    sqlx::query(lock).execute(&mut *holder).await.unwrap();
+    sql::run(&mut *holder, lock).await;
     tokio::join!(place.right("ids.csv", BY_ID), async {
         eventually("the commit waits", async || {
             let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
@@ -129,7 +125,7 @@ async fn the_keys_are_in_the_file_before_the_services_are_stored() {
         assert_eq!(portal.number("SELECT count(*) FROM service").await, 0);
         assert_eq!(keys(&place.keys("ids.csv")).len(), 1);
         let unlock = "SELECT pg_advisory_unlock(16)";
-        sqlx::query(unlock).execute(&mut *holder).await.unwrap();
+        sql::run(&mut *holder, unlock).await;
     });
     assert_eq!(portal.number("SELECT count(*) FROM service").await, 1);
 }
@@ -141,9 +137,9 @@ async fn what_was_imported_before_keeps_its_key_which_is_not_written_again() {
     let first = hashes(&place.portal).await;
     let more = format!("{BY_ID}18,MPN,5,sip.new.example,new.example,Activated\n");
     let report = place.right("more.csv", &more).await;
-    assert!(
-        report.contains("It keeps its management key, which is not written again"),
-        "{report}"
+    assert_says(
+        &report,
+        "It keeps its management key, which is not written again",
     );
     let rows = keys(&place.keys("more.csv"));
     assert_eq!((rows.len(), rows[0][1].as_str()), (1, "5"));
@@ -153,5 +149,5 @@ async fn what_was_imported_before_keeps_its_key_which_is_not_written_again() {
     let help = String::from_utf8(help.stdout)
         .unwrap()
         .replace(char::is_whitespace, " ");
-    assert!(help.contains("keeps its keys"), "{help}");
+    assert_says(&help, "keeps its keys");
 }

@@ -1,6 +1,7 @@
 //! Checks that names and telephone numbers are refused in the column of agreement numbers.
 
 use super::{Place, refused, succeeded};
+use crate::support::assert_says;
 
 const HEADERS: &str = "programme,number,edge,domain,state\n";
 
@@ -35,7 +36,7 @@ async fn digits_come_over_once_they_were_checked() {
     let line = "HVS,4255550100,sip.a.example,a.example,Activated\n";
     let file = place.file("old.csv", &format!("{HEADERS}{line}"));
     let fault = refused(&place.import(&file, &[]).await);
-    assert!(fault.contains("add --numbers-checked"), "{fault}");
+    assert_says(&fault, "add --numbers-checked");
     succeeded(&place.import(&file, &["--numbers-checked"]).await);
     let stored = "SELECT count(*) FROM service WHERE number = '4255550100'";
     assert_eq!(place.portal.number(stored).await, 1);

@@ -10,7 +10,10 @@ use icalendar::{Calendar, CalendarComponent, CalendarDateTime, Component as _, D
 use serde_json::{Value, json};
 
 use super::ONE;
-use crate::support::app::{Answer, TestApp};
+use crate::support::{
+    app::{Answer, TestApp},
+    assert_says,
+};
 
 const TWO: &[(&str, &str)] = &[
     ("sip.fabrikam.com", "fabrikam.com b\u{fc}cher.example"),
@@ -234,7 +237,8 @@ async fn a_feed_reader_sees_each_event_once() {
     // The words are those of the page.
     let status = portal.get(&format!("/requests/{reference}")).await;
     for (title, text, _) in &told {
-        assert!(status.body.contains(title) && status.body.contains(text));
+        status.shows(title);
+        status.shows(text);
     }
     let ids: Vec<_> = feed.entries.iter().map(|entry| entry.id.clone()).collect();
     let old: Vec<_> = before
@@ -475,12 +479,9 @@ Contact details are not asked for, and not kept.
 async fn keys_and_tokens_are_in_none_of_it() {
     let portal = portal_at(ORIGIN).await;
     let (reference, key) = held(&portal).await;
-    let secrets: Vec<String> = sqlx::query_scalar(
-        "SELECT token FROM service UNION ALL SELECT encode(key_hash, 'hex') FROM service",
-    )
-    .fetch_all(portal.pool())
-    .await
-    .unwrap();
+    let secrets: Vec<String> = portal
+        .all("SELECT token FROM service UNION ALL SELECT encode(key_hash, 'hex') FROM service")
+        .await;
     assert_eq!(secrets.len(), 4);
     let page = format!("/requests/{reference}");
     let json = get(&portal, &page, &[("accept", "application/json")]).await;
@@ -489,7 +490,7 @@ async fn keys_and_tokens_are_in_none_of_it() {
         bodies.push(portal.get(&format!("{page}/{file}")).await.body);
     }
     for body in bodies {
-        assert!(body.contains(&reference), "{body}");
+        assert_says(&body, &reference);
         for secret in secrets.iter().chain([&key, &key.replace('-', "")]) {
             assert!(!body.contains(secret.as_str()), "{body}");
         }

@@ -209,12 +209,10 @@ async fn what_one_process_does_is_on_the_streams_of_another() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_checks_of_one_process_find_is_on_the_streams_of_another() {
-    let world = World::start().await;
-    let _edge = world.ready("contoso.com").await;
+    let (world, _edge) = World::with("contoso.com").await;
     world.route("it.contoso.com", "sip.contoso.com");
     world.unroute("contoso.com");
-    let checks = world.enforce();
-    let portal = TestApp::with(|site| site.checks = checks).await;
+    let portal = TestApp::checking(world.enforce()).await;
     let both = "contoso.com it.contoso.com";
     let (reference, _) = portal.submit(&[("sip.contoso.com", both)]).await;
     assert_eq!(portal.work().await.waiting, 1);

@@ -13,7 +13,6 @@ use pic_portal::{
     db::MIGRATOR,
     request::queue::{Limits, meter::Why},
 };
-use sqlx::AssertSqlSafe;
 
 use super::{Busy, REQUESTS, all, assert_put_off, assert_whole, hold, patient, post};
 use crate::support::{
@@ -100,10 +99,7 @@ async fn failing(portal: &TestApp, faults: i32, code: &str) {
          END $$;
          CREATE TRIGGER fail AFTER INSERT ON request FOR EACH STATEMENT EXECUTE FUNCTION fail();"
     );
-    sqlx::raw_sql(AssertSqlSafe(sql))
-        .execute(portal.pool())
-        .await
-        .unwrap();
+    portal.run(&sql).await;
 }
 
 const TRIES: &str = "SELECT last_value FROM faults";

@@ -12,7 +12,8 @@ use crate::support::{
     app::{request, submission_id},
     db::TestDb,
     eventually,
-    process::{Connection, Portal, scratch},
+    process::{Connection, Portal, on, scratch},
+    sql,
 };
 
 /// Text that must not be in a log.
@@ -21,11 +22,7 @@ const CONNECTIONS: usize = 512;
 
 async fn start(db: &TestDb, dir: &tempfile::TempDir) -> Portal {
     let url = db.url();
-    let settings = [
-        ("DATABASE_URL", url.as_str()),
-        ("PIC_ALLOW_UNSAFE_DATABASE", "true"),
-        ("PIC_LOG", "trace"),
-    ];
+    let settings = [&on(&url)[..], &[("PIC_LOG", "trace")]].concat();
     Portal::start(&settings, &dir.path().join("log")).await
 }
 
@@ -39,10 +36,6 @@ async fn ask(connection: &mut Connection, body: &str) {
         .ask("POST", "/requests/new", &[kind], body)
         .await
         .unwrap();
-}
-
-async fn number(db: &TestDb, sql: &'static str) -> i64 {
-    sqlx::query_scalar(sql).fetch_one(db.pool()).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -75,20 +68,20 @@ async fn of_512_connections_that_submit_at_once_each_is_stored_once() {
     let references: HashSet<_> = clients.join_all().await.into_iter().collect();
     assert_eq!(references.len(), CONNECTIONS);
     let all = i64::try_from(CONNECTIONS).unwrap();
-    assert_eq!(number(&db, REQUESTS).await, all);
+    assert_eq!(sql::number(db.pool(), REQUESTS).await, all);
     let submitted = "SELECT count(*) FROM timeline WHERE code = 'submitted'";
-    assert_eq!(number(&db, submitted).await, all);
+    assert_eq!(sql::number(db.pool(), submitted).await, all);
     let twice = "SELECT count(*) FROM (SELECT FROM timeline WHERE code = 'submitted'
                  GROUP BY request_id HAVING count(*) > 1) e";
-    assert_eq!(number(&db, twice).await, 0);
-    let mut stored: Vec<String> = sqlx::query_scalar("SELECT reference FROM request")
-        .fetch_all(db.pool())
-        .await
-        .unwrap();
+    assert_eq!(sql::number(db.pool(), twice).await, 0);
+    let mut stored: Vec<String> = sql::all(db.pool(), "SELECT reference FROM request").await;
     stored.retain(|reference| !references.contains(reference));
     assert!(stored.is_empty(), "what is stored was acknowledged");
     let transactions = "SELECT count(DISTINCT xmin::text) FROM request_route";
-    assert!(number(&db, transactions).await < all / 2, "stored together");
+    assert!(
+        sql::number(db.pool(), transactions).await < all / 2,
+        "stored together"
+    );
     let log = portal.log();
     portal.stop().await;
     assert!(!log.contains(TYPED), "nothing that was typed is logged");
@@ -127,7 +120,10 @@ async fn a_stop_stores_and_answers_what_waits() {
     }
     assert!(portal.ended().await.success(), "{}", portal.log());
     assert_eq!(references.len(), 20);
-    assert_eq!(number(&db, REQUESTS).await, 20);
-    assert!(number(&db, TRANSACTIONS).await <= 4, "stored together");
+    assert_eq!(sql::number(db.pool(), REQUESTS).await, 20);
+    assert!(
+        sql::number(db.pool(), TRANSACTIONS).await <= 4,
+        "stored together"
+    );
     assert!(!portal.log().contains(TYPED));
 }

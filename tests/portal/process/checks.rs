@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use super::{on, private, refusal};
 use crate::support::{
     app::{request, submission_id},
+    assert_says,
     db::TestDb,
     edge::{Edge, Mode},
     eventually,
@@ -56,8 +57,7 @@ fn printed(output: &Output, edge: &Edge) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_says_what_is_there_and_whether_it_proves_enough() {
-    let world = World::start().await;
-    let edge = world.ready("contoso.com").await;
+    let (world, edge) = World::with("contoso.com").await;
     let eyes = Eyes::on(&world);
     let good = check(&eyes.settings(), "Contoso.com.", "SIP.contoso.com").await;
     assert_eq!(printed(&good, &edge), include_str!("ready.txt"));
@@ -154,8 +154,8 @@ async fn a_portal_provisions_what_is_ready_and_the_rest_when_it_is() {
     world.route("fabrikam.com", "sip.fabrikam.com");
     becomes(&unready, "provisioned srv").await;
     let log = portal.log();
-    assert!(log.contains("readiness checks enforce"), "{log}");
-    assert!(log.contains("(PIC_PROOF=held)"), "{log}");
+    assert_says(&log, "readiness checks enforce");
+    assert_says(&log, "(PIC_PROOF=held)");
     for secret in ["contoso", "fabrikam", "127.", "NXDOMAIN"] {
         // It prints the address it listens on to standard output.
         assert!(!log.contains(secret), "{secret}: {log}");
@@ -204,8 +204,8 @@ async fn that_every_domain_has_to_be_proven_is_said_at_the_start() {
     let portal = Portal::start(&[&on(&url)[..], &settings].concat(), &log).await;
     let said = portal.log();
     portal.stop().await;
-    assert!(said.contains("(PIC_PROOF=always)"), "{said}");
-    assert!(said.contains("once its domains are proven"), "{said}");
+    assert_says(&said, "(PIC_PROOF=always)");
+    assert_says(&said, "once its domains are proven");
     // Where checks are off nothing could be proven.
     let off = [("PIC_CHECKS", "off"), ("PIC_PROOF", "always")];
     let settings = [&on(&url)[..], &off].concat();
@@ -235,7 +235,7 @@ async fn a_resolver_or_roots_that_cannot_be_used_stop_the_start_by_name() {
             said.starts_with(&format!("pic-portal: {variable}: ")),
             "{said}"
         );
-        assert!(said.contains(&format!("Example: {variable}=")), "{said}");
+        assert_says(&said, &format!("Example: {variable}="));
         assert!(!said.contains("hunter2"), "{said}");
         assert!(!data.exists(), "nothing was started: {variable}={value}");
         let mut check = command(&program(), &[(variable, value)]);

@@ -3,14 +3,14 @@
 use std::{fs, path::Path};
 
 use pic_portal::db::MIGRATOR;
-use sqlx::AssertSqlSafe;
 
-use super::{count, on, refused};
+use super::{on, refused};
 use crate::support::{
     app::{EMPTY, request, submission_id},
     db::TestDb,
     eventually,
     process::{Portal, command, program, scratch},
+    sql,
 };
 
 /// Runs a command; returns its exit code and all that it says.
@@ -33,17 +33,14 @@ async fn commands_that_look_leave_the_schema_alone() {
     let db = TestDb::fresh(&EMPTY).await;
     let url = db.url();
     let settings = on(&url);
-    sqlx::raw_sql("DROP TABLE IF EXISTS _sqlx_migrations")
-        .execute(db.pool())
-        .await
-        .unwrap();
+    sql::run(db.pool(), "DROP TABLE IF EXISTS _sqlx_migrations").await;
     let looks = [&["doctor"][..], &["sweep"], &["staff", "list"]];
     for words in looks {
         let (code, said) = told(&settings, words).await;
         assert_eq!(code, Some(1), "{words:?}: {said}");
         let told = said.contains("schema is at 0") && said.contains("pic-portal migrate");
         assert!(told, "{words:?}: {said}");
-        assert_eq!(count(db.pool(), TABLES).await, 0, "{words:?}");
+        assert_eq!(sql::number(db.pool(), TABLES).await, 0, "{words:?}");
     }
     let (code, said) = told(&settings, &["migrate"]).await;
     assert!(
@@ -57,7 +54,7 @@ async fn commands_that_look_leave_the_schema_alone() {
     // A schema of the version before this one.
     let newest =
         "DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)";
-    sqlx::raw_sql(newest).execute(db.pool()).await.unwrap();
+    sql::run(db.pool(), newest).await;
     let before = MIGRATOR.iter().map(|it| it.version).max().unwrap() - 1;
     let (code, said) = told(&settings, &["doctor"]).await;
     let told = said.contains(&format!("schema is at {before}"));
@@ -82,10 +79,7 @@ async fn a_role_that_may_not_create_tables_runs_a_migrated_portal() {
     let owner = db.options().get_username().to_owned();
     let role = format!("app_{}", db.name());
     let run = async |sql: String| {
-        sqlx::raw_sql(AssertSqlSafe(sql))
-            .execute(db.pool())
-            .await
-            .unwrap();
+        sql::run(db.pool(), &sql).await;
     };
     run(format!("CREATE ROLE {role} LOGIN; {}", grants(&role))).await;
     let url = db
@@ -104,7 +98,7 @@ async fn a_role_that_may_not_create_tables_runs_a_migrated_portal() {
         .reference();
     eventually("it is provisioned", async || {
         let open = "SELECT count(*) FROM request WHERE state <> 'provisioned'";
-        (count(db.pool(), open).await == 0).then_some(())
+        (sql::number(db.pool(), open).await == 0).then_some(())
     })
     .await;
     assert!(!portal.log().contains("42501"), "{}", portal.log());

@@ -12,7 +12,7 @@ use pic_portal::{
 use super::{
     ANYWHERE, RIGHT, SRV, assert_shown, contoso, found, found_for, fqdn, judge, resolved, shown,
 };
-use crate::support::dns::Internet;
+use crate::support::{assert_says, dns::Internet};
 
 const EXPECTED: &str = "expected _sipfederationtls._tcp.contoso.com. SRV 0 0 5061 sip.contoso.com.";
 
@@ -69,7 +69,7 @@ async fn the_record_of_the_online_service_beside_the_right_one() {
     let online = "SRV 0 0 5061 sipfed.online.lync.com";
     let (codes, text) = words(&[RIGHT, online]).await;
     assert_eq!(codes, ["homed-online"]);
-    assert!(text.contains("remove the wrong one"), "{text}");
+    assert_says(&text, "remove the wrong one");
     // It is not used where another one has a lower number.
     let (codes, _) = words(&[RIGHT, "SRV 1 0 5061 sipfed.online.lync.com"]).await;
     assert_eq!(codes, ["srv"]);
@@ -118,7 +118,7 @@ async fn a_wrong_record_beside_the_right_one_is_told() {
             ),
         );
         let (_, text) = words(&[RIGHT, record]).await;
-        assert!(text.contains("remove the wrong one"), "{text}");
+        assert_says(&text, "remove the wrong one");
         assert!(!text.contains("none of them"), "{text}");
     }
 }
@@ -165,32 +165,26 @@ async fn a_target_without_its_last_dot() {
         let record = format!("SRV 0 0 5061 {target}");
         let (codes, text) = words(&[&record]).await;
         assert_eq!(codes, [code], "{target}");
-        assert!(text.contains("dot"), "{text}");
+        assert_says(&text, "dot");
         assert!(!text.contains("request the Access Edge"), "{text}");
         let internet = Internet::start(0).await;
         internet.add("contoso.com", 60);
         internet.set(SRV, &[&record]);
         let told = found(&resolved(&internet).await).await;
         let note = format!("target {target} (it looks like {meant} without");
-        assert!(told.contains(&note), "{told}");
+        assert_says(&told, &note);
     }
     // The zone may be that of the domain above.
     let internet = Internet::start(0).await;
     internet.add("contoso.com", 60);
     internet.set(SRV, &["SRV 0 0 5061 sip.it.contoso.com.contoso.com"]);
     let told = found_for(&resolved(&internet).await, "sip.it.contoso.com").await;
-    assert!(
-        told.contains("it looks like sip.it.contoso.com without"),
-        "{told}"
-    );
+    assert_says(&told, "it looks like sip.it.contoso.com without");
     // Names that are long, and nothing more.
     for target in ["sip.eu.contoso.com", "sip.com.contoso.com", "xcontoso.com"] {
         let (codes, text) = words(&[&format!("SRV 0 0 5061 {target}")]).await;
         assert_eq!(codes, ["srv-target"]);
-        assert!(
-            text.contains("request the Access Edge that the record names"),
-            "{text}"
-        );
+        assert_says(&text, "request the Access Edge that the record names");
     }
 }
 
@@ -317,8 +311,5 @@ async fn an_edge_that_is_an_alias() {
     online.set("edge.contoso.com", &[] as &[&str]);
     let told = told(dns.addresses(&fqdn("sip.contoso.com")).await);
     assert!(told.starts_with("edge-no-address (blocking)"), "{told}");
-    assert!(
-        told.contains("an alias (CNAME) of edge.contoso.com"),
-        "{told}"
-    );
+    assert_says(&told, "an alias (CNAME) of edge.contoso.com");
 }

@@ -13,6 +13,7 @@ use pic_portal::readiness::{
 use rustls::version::{TLS12, TLS13};
 
 use super::{ANYWHERE, contoso, hasty, judged, now, tls, told};
+use crate::support::assert_says;
 use crate::support::edge::{
     Authority, Edge, Issued, Mode, file,
     ports::{closed, full},
@@ -51,7 +52,7 @@ async fn both_versions_that_are_safe() {
         let facts = probed(tls, Mode::Only(version)).await;
         let said = judged(&[IpAddr::from([127, 0, 0, 1])], &facts);
         assert!(said.starts_with("ok certificate | "), "{said}");
-        assert!(said.contains(told), "{said}");
+        assert_says(&said, told);
         assert_eq!(facts.shown[0].version, seen);
     }
 }
@@ -256,7 +257,7 @@ async fn what_cannot_be_looked_at_from_here_is_not_held_against_it() {
     };
     let said = judged(&[v4], &facts);
     let now = "not looked at: this portal cannot connect to it now, which says nothing about it";
-    assert!(said.contains(now), "{said}");
+    assert_says(&said, now);
     // Beside one that is fine it changes nothing; beside one that is dead it is no excuse.
     let good = Edge::start(root.issue(&server(&NAMES))).await;
     let mut facts = tls(&root).probe(&contoso().0, &[good.address()]).await;

@@ -14,6 +14,7 @@ use pic_portal::{
 use rustls::version::{TLS12, TLS13};
 
 use super::{ANYWHERE, contoso, judged, tls, verdict};
+use crate::support::assert_says;
 use crate::support::edge::{
     Authority, Edge, Issued, Mode, file,
     released::WINDOWS_2012_R2,
@@ -91,7 +92,7 @@ async fn every_answer_says_that_sip_gets_through() {
                     "CSeq: 1 OPTIONS\r\n",
                     "Content-Length: 0\r\n\r\n",
                 ] {
-                    assert!(asked.contains(header), "{asked}");
+                    assert_says(&asked, header);
                 }
             }
         }

@@ -129,7 +129,7 @@ async fn whoever_has_a_constant_page_is_told_so() {
     let noticed = TestApp::with(|site| site.notice = Some("Closed on Sunday".into())).await;
     let page = get(&noticed, "/", &other).await;
     assert_eq!(page.status, StatusCode::OK);
-    assert!(page.body.contains("Closed on Sunday"));
+    page.shows("Closed on Sunday");
     // A missing page is not cached.
     for path in ["/help/nothing", "/help/reasons/none", "/help/findings/none"] {
         for _ in 0..2 {

@@ -14,15 +14,17 @@ use pic_portal::db::{
     private::{PORTAL_DATABASE, PORTAL_USER},
 };
 
-use super::{bytes, count, plant, tool};
+use super::{bytes, plant, tool};
 use crate::{
     canary::files,
     support::{
         app::{EMPTY, everything, request, submission_id},
+        assert_says,
         db::TestDb,
         eventually,
-        process::{Portal, exchange, scratch},
+        process::{Portal, exchange, on, scratch},
         server::running_server,
+        sql,
     },
 };
 
@@ -71,10 +73,7 @@ async fn contacts_in_a_dump_are_gone_before_the_first_answer() {
     );
 
     // Restores into a completely empty database.
-    sqlx::raw_sql("DROP TABLE _sqlx_migrations")
-        .execute(after.pool())
-        .await
-        .unwrap();
+    sql::run(after.pool(), "DROP TABLE _sqlx_migrations").await;
     let file = scratch.path().join("dump.sql");
     fs::write(&file, dump).unwrap();
     let url = after.url();
@@ -96,32 +95,30 @@ async fn contacts_in_a_dump_are_gone_before_the_first_answer() {
         String::from_utf8_lossy(&restored.stderr)
     );
     assert_eq!(
-        count(after.pool(), "SELECT count(*) FROM legacy_contact").await,
+        sql::number(after.pool(), "SELECT count(*) FROM legacy_contact").await,
         100
     );
 
     // Another session reads the table while the portal starts: it answers no request until that
     // ends.
     let mut reader = after.pool().begin().await.unwrap();
-    sqlx::raw_sql("LOCK TABLE legacy_contact IN ACCESS SHARE MODE")
-        .execute(&mut *reader)
-        .await
-        .unwrap();
-    let settings = [
-        ("DATABASE_URL", url.as_str()),
-        ("PIC_ALLOW_UNSAFE_DATABASE", "true"),
-    ];
+    sql::run(
+        &mut *reader,
+        "LOCK TABLE legacy_contact IN ACCESS SHARE MODE",
+    )
+    .await;
+    let settings = on(&url);
     let log = scratch.path().join("log");
     let mut starting = Box::pin(Portal::start(&settings, &log));
     tokio::select! {
         _ = &mut starting => panic!("it answers although contacts are there"),
         () = eventually("the failure is recorded", async || {
             let failed = "SELECT count(*) FROM retention_run WHERE cause = 'start' AND fault = 'locked'";
-            (count(after.pool(), failed).await > 1).then_some(())
+            (sql::number(after.pool(), failed).await > 1).then_some(())
         }) => {}
     }
     assert_eq!(
-        count(after.pool(), "SELECT count(*) FROM legacy_contact").await,
+        sql::number(after.pool(), "SELECT count(*) FROM legacy_contact").await,
         100
     );
     reader.rollback().await.unwrap();
@@ -129,18 +126,11 @@ async fn contacts_in_a_dump_are_gone_before_the_first_answer() {
     assert_eq!(bytes(after.pool()).await, 0, "before anything was asked");
     assert!(!everything(after.pool()).await.contains("dumped"));
     let page = portal.get("/privacy").await.unwrap();
-    assert!(
-        page.body.contains("100 contact rows of an older system"),
-        "{}",
-        page.body
-    );
-    assert!(
-        page.body
-            .contains("something, such as a backup, was reading")
-    );
+    page.shows("100 contact rows of an older system");
+    page.shows("something, such as a backup, was reading");
     let log = portal.log();
     let refused = "the portal does not listen before that";
-    assert!(log.contains(refused), "{log}");
+    assert_says(&log, refused);
     portal.stop().await;
 }
 
@@ -217,7 +207,7 @@ async fn a_base_backup_holds_no_contacts_and_starts_clean() {
     let page = exchange(portal.address, "GET", &path, &[], "")
         .await
         .unwrap();
-    assert!(page.body.contains("in-the-backup.example"), "{}", page.body);
+    page.shows("in-the-backup.example");
     portal.stop().await;
     assert!(files(&copy, "backedup").is_empty());
 }

@@ -4,10 +4,10 @@ use axum::http::StatusCode;
 use pic_portal::retention::{Cause, Fault, Kind, Outcome, sweep::Sweeper};
 use tokio_util::sync::CancellationToken;
 
-use super::{HOUR, bytes, count, plant, sweep, sweeper};
+use super::{HOUR, bytes, plant, sweep, sweeper};
 use crate::support::{
     app::{TestApp, everything},
-    eventually,
+    eventually, sql,
 };
 
 #[tokio::test]
@@ -44,10 +44,11 @@ async fn rows_that_were_deleted_or_never_committed_leave_bytes_that_go_too() {
     assert_eq!(bytes(portal.pool()).await, 0);
 
     let mut other = portal.db().pool().begin().await.unwrap();
-    sqlx::query("INSERT INTO legacy_contact (email) VALUES ('never@aviary.example')")
-        .execute(&mut *other)
-        .await
-        .unwrap();
+    sql::run(
+        &mut *other,
+        "INSERT INTO legacy_contact (email) VALUES ('never@aviary.example')",
+    )
+    .await;
     other.rollback().await.unwrap();
     assert!(bytes(portal.pool()).await > 0);
     assert!(sweep(&portal).await.is_clean());
@@ -58,10 +59,8 @@ async fn rows_that_were_deleted_or_never_committed_leave_bytes_that_go_too() {
 async fn an_empty_table_disturbs_nobody() {
     let portal = TestApp::new().await;
     let mut reader = portal.db().pool().begin().await.unwrap();
-    let nothing: Vec<Option<String>> = sqlx::query_scalar("SELECT email FROM legacy_contact")
-        .fetch_all(&mut *reader)
-        .await
-        .unwrap();
+    let nothing: Vec<Option<String>> =
+        sql::all(&mut *reader, "SELECT email FROM legacy_contact").await;
     assert!(nothing.is_empty());
     assert!(sweep(&portal).await.is_clean());
     reader.rollback().await.unwrap();
@@ -73,10 +72,7 @@ async fn a_reader_in_the_way_is_seen_and_the_sweep_tried_again() {
     plant(portal.pool(), "read", 7).await;
     // The lock that `pg_dump` holds until it is done.
     let mut dump = portal.db().pool().begin().await.unwrap();
-    sqlx::raw_sql("LOCK TABLE legacy_contact IN ACCESS SHARE MODE")
-        .execute(&mut *dump)
-        .await
-        .unwrap();
+    sql::run(&mut *dump, "LOCK TABLE legacy_contact IN ACCESS SHARE MODE").await;
     let stop = CancellationToken::new();
     let sweeper = Sweeper::new(portal.pool().clone(), HOUR, stop.clone());
     let meter = sweeper.meter().clone();
@@ -89,14 +85,9 @@ async fn a_reader_in_the_way_is_seen_and_the_sweep_tried_again() {
     assert_eq!(meter.sweeps(Outcome::Clean), 0);
     let page = portal.get("/privacy").await;
     assert_eq!(page.status, StatusCode::OK);
-    assert!(
-        page.body
-            .contains("something, such as a backup, was reading"),
-        "{}",
-        page.body
-    );
+    page.shows("something, such as a backup, was reading");
     assert_eq!(
-        count(portal.db().pool(), "SELECT count(*) FROM legacy_contact").await,
+        sql::number(portal.db().pool(), "SELECT count(*) FROM legacy_contact").await,
         7,
         "nothing half-done"
     );
@@ -117,7 +108,7 @@ async fn a_reader_in_the_way_is_seen_and_the_sweep_tried_again() {
     task.await.unwrap();
     assert_eq!(bytes(portal.pool()).await, 0);
     let retried = "SELECT count(*) FROM retention_run WHERE cause = 'retry' AND outcome = 'clean'";
-    assert_eq!(count(portal.pool(), retried).await, 1);
+    assert_eq!(portal.number(retried).await, 1);
 }
 
 #[tokio::test]
@@ -132,10 +123,7 @@ async fn a_reader_in_the_way_keeps_nothing_else_from_being_done() {
         )
         .await;
     let mut dump = portal.db().pool().begin().await.unwrap();
-    sqlx::raw_sql("LOCK TABLE legacy_contact IN ACCESS SHARE MODE")
-        .execute(&mut *dump)
-        .await
-        .unwrap();
+    sql::run(&mut *dump, "LOCK TABLE legacy_contact IN ACCESS SHARE MODE").await;
     let run = sweep(&portal).await;
     dump.rollback().await.unwrap();
     assert_eq!(

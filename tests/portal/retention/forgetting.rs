@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use pic_portal::retention::{KEPT, Kind, Until};
 
-use super::{DAY, HOUR, count, sweep};
+use super::{DAY, HOUR, sweep};
 use crate::{
     service::sign_in,
     support::app::{TestApp, submission_id},
@@ -35,10 +35,7 @@ async fn withdrawn_and_rejected_requests_go_after_ninety_days_and_no_others() {
     portal.work().await;
     let (held, _) = portal.submit(A).await;
     portal.work().await;
-    assert_eq!(
-        count(portal.pool(), "SELECT count(*) FROM finding").await,
-        1
-    );
+    assert_eq!(portal.number("SELECT count(*) FROM finding").await, 1);
     // The request expires: rejected, with its findings.
     portal.advance(30 * DAY).await;
     assert_eq!(portal.work().await.expired, 1);
@@ -55,7 +52,7 @@ async fn withdrawn_and_rejected_requests_go_after_ninety_days_and_no_others() {
     for reference in [&in_force, &held, &withdrawn, &pending] {
         assert_eq!(status(&portal, reference).await, StatusCode::OK);
     }
-    let before = count(portal.pool(), ROWS).await;
+    let before = portal.number(ROWS).await;
     portal.advance(HOUR).await;
     let run = sweep(&portal).await;
     assert_eq!(
@@ -71,14 +68,11 @@ async fn withdrawn_and_rejected_requests_go_after_ninety_days_and_no_others() {
     ] {
         assert_eq!(status(&portal, reference).await, expected);
     }
-    assert!(count(portal.pool(), ROWS).await < before);
-    assert_eq!(
-        count(portal.pool(), "SELECT count(*) FROM service").await,
-        2
-    );
-    assert_eq!(count(portal.pool(), "SELECT count(*) FROM route").await, 1);
+    assert!(portal.number(ROWS).await < before);
+    assert_eq!(portal.number("SELECT count(*) FROM service").await, 2);
+    assert_eq!(portal.number("SELECT count(*) FROM route").await, 1);
     let orphans = "SELECT count(*) FROM request_route e WHERE NOT EXISTS (SELECT FROM request WHERE id = e.request_id)";
-    assert_eq!(count(portal.pool(), orphans).await, 0);
+    assert_eq!(portal.number(orphans).await, 0);
     // The remaining requests are still settled.
     portal.run("UPDATE work SET due_at = pic_now()").await;
     assert_eq!(
@@ -116,7 +110,7 @@ async fn an_update_that_was_taken_back_goes_and_its_service_stays() {
     assert_eq!(status(&portal, &in_force).await, StatusCode::OK);
     // Its key still opens it, and its domain is in force.
     sign_in(&portal, &key).await;
-    assert_eq!(count(portal.pool(), "SELECT count(*) FROM route").await, 1);
+    assert_eq!(portal.number("SELECT count(*) FROM route").await, 1);
 }
 
 #[tokio::test]
@@ -158,10 +152,7 @@ async fn a_service_that_somebody_is_busy_with_has_time_until_the_next_sweep() {
         (run.removed(Kind::Requests), run.removed(Kind::Sessions)),
         (1, 1)
     );
-    assert_eq!(
-        count(portal.pool(), "SELECT count(*) FROM service").await,
-        0
-    );
+    assert_eq!(portal.number("SELECT count(*) FROM service").await, 0);
 }
 
 #[tokio::test]
@@ -178,10 +169,7 @@ async fn many_go_in_batches_that_add_up() {
         (run.removed(Kind::Requests), run.removed(Kind::Services)),
         (330, 330)
     );
-    assert_eq!(
-        count(portal.pool(), "SELECT count(*) FROM request").await,
-        20
-    );
+    assert_eq!(portal.number("SELECT count(*) FROM request").await, 20);
 }
 
 #[tokio::test]
@@ -198,10 +186,7 @@ async fn sessions_that_are_over_go_and_others_stay() {
         .await;
     let run = sweep(&portal).await;
     assert_eq!(run.removed(Kind::Sessions), 3);
-    assert_eq!(
-        count(portal.pool(), "SELECT count(*) FROM session").await,
-        2
-    );
+    assert_eq!(portal.number("SELECT count(*) FROM session").await, 2);
     assert_eq!(
         portal.get_with("/service", &cookie).await.status,
         StatusCode::OK
@@ -233,10 +218,7 @@ async fn the_support_desks_sessions_end_and_its_audit_goes_after_a_year() {
     let run = sweep(&portal).await;
     assert_eq!(run.removed(Kind::StaffSessions), 2);
     assert_eq!(run.removed(Kind::StaffAudit), 5);
-    assert_eq!(
-        count(portal.pool(), "SELECT count(*) FROM staff_audit").await,
-        5
-    );
+    assert_eq!(portal.number("SELECT count(*) FROM staff_audit").await, 5);
 }
 
 #[tokio::test]
@@ -248,10 +230,7 @@ async fn records_of_sweeps_go_too() {
     portal.advance(2 * DAY).await;
     let run = sweep(&portal).await;
     assert_eq!(run.removed(Kind::Runs), 1);
-    assert_eq!(
-        count(portal.pool(), "SELECT count(*) FROM retention_run").await,
-        2
-    );
+    assert_eq!(portal.number("SELECT count(*) FROM retention_run").await, 2);
 }
 
 #[test]

@@ -3,8 +3,11 @@
 
 use pic_portal::retention::Outcome;
 
-use super::{DAY, count, sweep};
-use crate::support::app::{TestApp, everything};
+use super::{DAY, sweep};
+use crate::support::{
+    app::{TestApp, everything},
+    assert_says, sql,
+};
 
 #[tokio::test]
 async fn the_portals_own_schema_is_proven_but_for_next_to_nothing() {
@@ -73,10 +76,7 @@ async fn what_an_operator_brought_along_is_told_by_column_and_number() {
         "{told}"
     );
     let page = portal.get("/privacy").await.body;
-    assert!(
-        page.contains("8 values remain that look like contact information"),
-        "{page}"
-    );
+    assert_says(&page, "8 values remain that look like contact information");
     assert!(
         !page.contains("Old requests"),
         "names of columns are the operator's"
@@ -95,7 +95,7 @@ async fn a_table_of_many_blocks_is_looked_through_to_the_last_row() {
              INSERT INTO old VALUES (0, 'last@aviary.example')",
         )
         .await;
-    let blocks = count(portal.pool(), "SELECT pg_relation_size('old') / 8192").await;
+    let blocks = portal.number("SELECT pg_relation_size('old') / 8192").await;
     assert!(blocks > 2 * 1_024, "{blocks}");
     let run = sweep(&portal).await;
     assert_eq!(
@@ -134,10 +134,7 @@ async fn what_may_not_be_read_is_told_and_what_is_locked_is_not_called_clean() {
         )
         .await;
     let mut other = portal.db().pool().begin().await.unwrap();
-    sqlx::raw_sql("DROP TABLE old")
-        .execute(&mut *other)
-        .await
-        .unwrap();
+    sql::run(&mut *other, "DROP TABLE old").await;
     // The table is dropped after it was listed.
     let swept = tokio::spawn({
         let sweeper = super::sweeper(portal.pool());

@@ -3,8 +3,11 @@
 use pic_portal::retention::{Kind, Outcome};
 use sqlx::AssertSqlSafe;
 
-use super::{count, sweep};
-use crate::{service::sign_in, support::app::TestApp};
+use super::sweep;
+use crate::{
+    service::sign_in,
+    support::{app::TestApp, assert_says, sql},
+};
 
 /// Puts `number` into the newest service, as an earlier version could.
 async fn plant(portal: &TestApp, number: &str) {
@@ -34,7 +37,7 @@ async fn a_name_stored_as_an_agreement_number_is_replaced_and_counted() {
     assert_eq!(run.removed(Kind::Numbers), 3);
     assert_eq!(run.outcome, Some(Outcome::Clean));
     let masked = "SELECT count(*) FROM service WHERE number = '0'";
-    assert_eq!(count(portal.pool(), masked).await, 3);
+    assert_eq!(portal.number(masked).await, 3);
     // A number stays, and a second sweep finds nothing.
     sign_in(&portal, &kept).await;
     assert_eq!(sweep(&portal).await.removed(Kind::Numbers), 0);
@@ -43,12 +46,9 @@ async fn a_name_stored_as_an_agreement_number_is_replaced_and_counted() {
     let answer = portal.post("/service", &fields).await;
     assert!(answer.status.is_redirection(), "{}", answer.status);
     let hub = portal.get_with("/service", &answer.cookie()).await;
-    assert!(hub.body.contains("d0.example"), "{}", hub.body);
+    hub.shows("d0.example");
     let said = portal.get("/privacy").await.body;
-    assert!(
-        said.contains("3 words in place of agreement numbers"),
-        "{said}"
-    );
+    assert_says(&said, "3 words in place of agreement numbers");
 }
 
 /// Names are found without reading all the other numbers.
@@ -57,16 +57,12 @@ async fn they_are_found_by_an_index() {
     let portal = TestApp::new().await;
     portal.store(50).await;
     let mut connection = portal.pool().acquire().await.unwrap();
-    sqlx::raw_sql("ANALYZE service; SET enable_seqscan = off")
-        .execute(&mut *connection)
-        .await
-        .unwrap();
-    let plan: Vec<String> = sqlx::query_scalar(
-        "EXPLAIN SELECT id FROM service WHERE number !~ '[0-9]' OR number ~ '[A-Z]{5}' ORDER BY id LIMIT 5",
+    sql::run(
+        &mut *connection,
+        "ANALYZE service; SET enable_seqscan = off",
     )
-    .fetch_all(&mut *connection)
-    .await
-    .unwrap();
+    .await;
+    let plan: Vec<String> = sql::all(&mut *connection, "EXPLAIN SELECT id FROM service WHERE number !~ '[0-9]' OR number ~ '[A-Z]{5}' ORDER BY id LIMIT 5").await;
     let plan = plan.join("\n");
-    assert!(plan.contains("service_number_to_mask"), "{plan}");
+    assert_says(&plan, "service_number_to_mask");
 }

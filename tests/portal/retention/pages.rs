@@ -10,7 +10,8 @@ use serde_json::Value;
 use super::{plant, sweep};
 use crate::support::{
     app::{TestApp, escaped},
-    process::{command, program},
+    assert_says,
+    process::{command, on, program},
 };
 
 async fn json(portal: &TestApp) -> Value {
@@ -27,8 +28,8 @@ async fn the_page_says_the_rule_what_is_kept_and_the_last_sweeps() {
     let portal = TestApp::new().await;
     let page = portal.get("/privacy").await;
     assert_eq!(page.status, StatusCode::OK);
-    assert!(page.body.contains(RULE));
-    assert!(page.body.contains("None has been recorded yet"));
+    page.shows(RULE);
+    page.shows("None has been recorded yet");
     for kept in KEPT {
         assert!(page.body.contains(&escaped(kept.what)), "{}", kept.what);
     }
@@ -101,7 +102,7 @@ async fn every_page_leads_to_it_and_the_help_agrees() {
         .split("</main>")
         .next()
         .unwrap();
-    assert!(main.contains("href=\"/privacy\""), "{main}");
+    assert_says(&main, "href=\"/privacy\"");
     for words in ["90 days", "30 minutes", "8 hours"] {
         assert!(main.contains(words), "{words}");
     }
@@ -110,11 +111,7 @@ async fn every_page_leads_to_it_and_the_help_agrees() {
 /// What a command prints on standard output, and whether it succeeded.
 async fn told(portal: &TestApp, arguments: &[&str]) -> (bool, String) {
     let url = portal.db().url();
-    let settings = [
-        ("DATABASE_URL", url.as_str()),
-        ("PIC_ALLOW_UNSAFE_DATABASE", "true"),
-    ];
-    let output = command(&program(), &settings)
+    let output = command(&program(), &on(&url))
         .args(arguments)
         .output()
         .await
@@ -130,10 +127,7 @@ async fn a_sweep_by_hand_says_what_it_did_and_fails_when_something_remains() {
     plant(portal.pool(), "byhand", 12).await;
     let (clean, said) = told(&portal, &["sweep"]).await;
     assert!(clean, "{said}");
-    assert!(
-        said.contains("removed: 12 contact rows of an older system"),
-        "{said}"
-    );
+    assert_says(&said, "removed: 12 contact rows of an older system");
     assert!(
         said.contains("nothing remains") && !said.contains("byhand"),
         "{said}"
@@ -146,10 +140,7 @@ async fn a_sweep_by_hand_says_what_it_did_and_fails_when_something_remains() {
         !clean && said.contains("looks like contact information: old.note: 1"),
         "{said}"
     );
-    assert!(
-        said.contains("pic-portal: the sweep is not clean"),
-        "{said}"
-    );
+    assert_says(&said, "pic-portal: the sweep is not clean");
     assert!(!said.contains("aviary"), "{said}");
 }
 
@@ -175,7 +166,7 @@ async fn the_doctor_prints_the_rule_the_sweeps_and_the_database() {
         assert!(said.contains(words), "{words}: {said}");
     }
     for kept in KEPT {
-        assert!(said.contains(kept.what), "{said}");
+        assert_says(&said, kept.what);
     }
     let (well, said) = told(&portal, &["doctor", "--json"]).await;
     assert!(well, "{said}");
@@ -195,8 +186,5 @@ async fn the_doctor_prints_the_rule_the_sweeps_and_the_database() {
         .run("ALTER TABLE legacy_contact SET LOGGED, ALTER email SET STATISTICS 100")
         .await;
     let (_, said) = told(&portal, &["doctor"]).await;
-    assert!(
-        said.contains("unlogged: NO; without statistics: NO"),
-        "{said}"
-    );
+    assert_says(&said, "unlogged: NO; without statistics: NO");
 }

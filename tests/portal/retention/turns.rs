@@ -14,11 +14,12 @@ use pic_portal::{
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use super::{DAY, HOUR, count, plant, sweep, sweeper};
+use super::{DAY, HOUR, plant, sweep, sweeper};
 use crate::support::{
     app::{TestApp, advance},
     eventually,
-    process::{command, program},
+    process::{command, on, program},
+    sql,
 };
 
 /// Runs that overlap: there must be none.
@@ -47,13 +48,11 @@ async fn many_instances_take_turns_and_remove_everything_once() {
         (1_000, 200)
     );
     assert!(runs.iter().all(|run| run.outcome == Some(Outcome::Clean)));
-    assert_eq!(count(portal.pool(), OVERLAPS).await, 0);
+    assert_eq!(portal.number(OVERLAPS).await, 0);
     assert_eq!(
-        count(
-            portal.pool(),
-            "SELECT count(DISTINCT instance) FROM retention_run"
-        )
-        .await,
+        portal
+            .number("SELECT count(DISTINCT instance) FROM retention_run")
+            .await,
         5
     );
 }
@@ -117,7 +116,7 @@ async fn while_one_ends<T: Send + 'static>(
     eventually("it waits for the end", async || {
         let waiting =
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'transactionid'";
-        (count(pool, waiting).await == 1).then_some(())
+        (sql::number(pool, waiting).await == 1).then_some(())
     })
     .await;
     end_now().await;
@@ -133,7 +132,7 @@ async fn a_turn_begins_when_it_is_taken() {
     let next = async move { Turn::take(&pool, Uuid::new_v4(), Cause::Schedule, None).await };
     let next = while_one_ends(portal.pool(), Outcome::Unfinished, next).await;
     assert!(next.unwrap().is_some());
-    assert_eq!(count(portal.pool(), OVERLAPS).await, 0);
+    assert_eq!(portal.number(OVERLAPS).await, 0);
 }
 
 /// A process that has seen that a sweep is needed, and then waits for one to end, does not repeat
@@ -185,7 +184,7 @@ async fn a_turn_that_ran_out_removes_nothing_more() {
         Err(Halt::TurnLost)
     ));
     assert_eq!(
-        count(portal.pool(), "SELECT count(*) FROM legacy_contact").await,
+        portal.number("SELECT count(*) FROM legacy_contact").await,
         2,
         "undone"
     );
@@ -208,20 +207,13 @@ async fn what_a_killed_sweep_leaves_the_next_one_finishes() {
     plant(portal.pool(), "killed", 40).await;
     // It is held between two steps: contacts are gone, requests are not.
     let mut locks = portal.db().pool().begin().await.unwrap();
-    sqlx::raw_sql("LOCK TABLE work IN ACCESS EXCLUSIVE MODE")
-        .execute(&mut *locks)
-        .await
-        .unwrap();
+    sql::run(&mut *locks, "LOCK TABLE work IN ACCESS EXCLUSIVE MODE").await;
     let url = portal.db().url();
-    let settings = [
-        ("DATABASE_URL", url.as_str()),
-        ("PIC_ALLOW_UNSAFE_DATABASE", "true"),
-    ];
-    let mut child = command(&program(), &settings).arg("sweep").spawn().unwrap();
+    let mut child = command(&program(), &on(&url)).arg("sweep").spawn().unwrap();
     eventually("it is in the middle", async || {
         let waiting = "SELECT count(*) FROM pg_stat_activity
                        WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'SELECT requests%'";
-        (count(portal.db().pool(), waiting).await == 1).then_some(())
+        (sql::number(portal.db().pool(), waiting).await == 1).then_some(())
     })
     .await;
     let id = nix::unistd::Pid::from_raw(child.id().unwrap().cast_signed());
@@ -232,15 +224,12 @@ async fn what_a_killed_sweep_leaves_the_next_one_finishes() {
     eventually("its connection is gone", async || {
         let there = "SELECT count(*) FROM pg_stat_activity
                      WHERE datname = current_database() AND query LIKE 'SELECT requests%'";
-        (count(portal.db().pool(), there).await == 0).then_some(())
+        (sql::number(portal.db().pool(), there).await == 0).then_some(())
     })
     .await;
+    assert_eq!(portal.number("SELECT count(*) FROM request").await, 30);
     assert_eq!(
-        count(portal.pool(), "SELECT count(*) FROM request").await,
-        30
-    );
-    assert_eq!(
-        count(portal.pool(), "SELECT count(*) FROM legacy_contact").await,
+        portal.number("SELECT count(*) FROM legacy_contact").await,
         0
     );
 

@@ -3,7 +3,7 @@
 use pic_portal::db::MIGRATOR;
 use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
 
-use crate::support::db::TestDb;
+use crate::support::{db::TestDb, sql};
 
 /// RFC 1123, section 2.1, in lower case, with two labels at least: labels of 1 to 63 letters, digits and
 /// hyphens, none of them first or last.
@@ -36,7 +36,8 @@ fn typed() -> impl Strategy<Value = String> {
 #[tokio::test]
 async fn sql_takes_the_names_of_hosts_and_no_others() {
     let db = TestDb::fresh(&MIGRATOR).await;
-    sqlx::raw_sql(
+    sql::run(
+        db.pool(),
         "CREATE FUNCTION takes(typed text) RETURNS boolean LANGUAGE plpgsql AS $$
          BEGIN
              PERFORM typed::dns_name;
@@ -45,9 +46,7 @@ async fn sql_takes_the_names_of_hosts_and_no_others() {
              RETURN false;
          END $$",
     )
-    .execute(db.pool())
-    .await
-    .unwrap();
+    .await;
     let mut runner = TestRunner::deterministic();
     let mut names: Vec<String> = (0..20_000)
         .map(|_| typed().new_tree(&mut runner).unwrap().current())

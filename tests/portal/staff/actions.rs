@@ -10,14 +10,11 @@ const ROUTES: &[(&str, &str)] = &[("sip.contoso.com", "contoso.com")];
 
 /// The audit, oldest first: account, action, the request's kind or the service, reason.
 async fn audit(portal: &TestApp) -> Vec<String> {
-    sqlx::query_scalar(
-        "SELECT concat_ws(' ', s.name, a.action, r.kind, a.service_id, a.reason) FROM staff_audit a
+    portal.all("SELECT concat_ws(' ', s.name, a.action, r.kind, a.service_id, a.reason) FROM staff_audit a
          JOIN staff s ON s.id = a.staff_id LEFT JOIN request r ON r.id = a.request_id
          WHERE action <> 'signed-in' ORDER BY a.id",
     )
-    .fetch_all(portal.pool())
     .await
-    .unwrap()
 }
 
 #[tokio::test]
@@ -64,17 +61,10 @@ async fn a_refusal_has_a_reason_and_is_seen_by_the_administrator() {
     );
     let again = portal.post_with(&refuse, &fields, &agent).await;
     assert_eq!(again.status, StatusCode::CONFLICT, "once");
-    assert!(
-        again.body.contains("href=\"/staff/requests\""),
-        "{}",
-        again.body
-    );
+    again.shows("href=\"/staff/requests\"");
     let seen = portal.get(&format!("/requests/{reference}")).await;
-    assert!(
-        seen.body.contains("Rejected") && seen.body.contains("By support"),
-        "{}",
-        seen.body
-    );
+    seen.shows("Rejected");
+    seen.shows("By support");
     assert!(
         !seen.body.contains("anna"),
         "who it was is for the desk alone"
@@ -82,7 +72,7 @@ async fn a_refusal_has_a_reason_and_is_seen_by_the_administrator() {
     let desk = portal
         .get_with(&format!("/staff/requests/{reference}"), &agent)
         .await;
-    assert!(desk.body.contains("By anna, support"), "{}", desk.body);
+    desk.shows("By anna, support");
     assert_eq!(portal.work().await.provisioned, 0);
     let noted = audit(&portal).await;
     assert_eq!(noted.last().unwrap(), "anna looked initiate");
@@ -91,12 +81,7 @@ async fn a_refusal_has_a_reason_and_is_seen_by_the_administrator() {
         1,
         "{noted:?}"
     );
-    let by: String = sqlx::query_scalar(
-        "SELECT string_agg(concat_ws(' ', code, actor, name), ', ' ORDER BY seq) FROM timeline LEFT JOIN staff ON id = staff_id",
-    )
-    .fetch_one(portal.pool())
-    .await
-    .unwrap();
+    let by: String = portal.one("SELECT string_agg(concat_ws(' ', code, actor, name), ', ' ORDER BY seq) FROM timeline LEFT JOIN staff ON id = staff_id").await;
     assert_eq!(by, "submitted administrator, rejected staff anna");
 }
 
@@ -113,11 +98,8 @@ async fn a_check_is_asked_for_and_a_request_taken_back() {
     let page = portal
         .get_with(&format!("/staff/requests/{held}"), &agent)
         .await;
-    assert!(
-        page.body.contains("service 1") && page.body.contains("data-finding=\"domain-held\""),
-        "{}",
-        page.body
-    );
+    page.shows("service 1");
+    page.shows("data-finding=\"domain-held\"");
     // Several lines have the same name.
     portal
         .run("UPDATE finding SET found = '{first line,second line}'")
@@ -126,7 +108,8 @@ async fn a_check_is_asked_for_and_a_request_taken_back() {
         .get_with(&format!("/staff/requests/{held}"), &agent)
         .await;
     assert_eq!(page.body.matches("<dt>Found</dt>").count(), 1);
-    assert!(page.body.contains("first line") && page.body.contains("second line"));
+    page.shows("first line");
+    page.shows("second line");
     let check = format!("/staff/requests/{held}/check-again");
     assert_eq!(
         portal.post_with(&check, &[], &agent).await.status,
@@ -190,7 +173,7 @@ async fn a_service_is_cancelled_for_its_owner_and_its_history_told() {
     let twice = portal.post_with(cancel, &fields, &agent).await;
     assert_eq!(twice.status, StatusCode::CONFLICT, "one at a time");
     assert!(!twice.body.contains("\"/service\">See"), "back to the desk");
-    assert!(twice.body.contains("href=\"/staff/requests\""));
+    twice.shows("href=\"/staff/requests\"");
     portal.work().await;
     assert_eq!(portal.number("SELECT count(*) FROM route").await, 0);
     let nothing = portal.post_with(cancel, &fields, &agent).await;
@@ -198,7 +181,7 @@ async fn a_service_is_cancelled_for_its_owner_and_its_history_told() {
     portal.submit(ROUTES).await;
     portal.work().await;
     let page = portal.get_with("/staff/services/1", &agent).await;
-    assert!(page.body.contains("Nothing is in force"), "{}", page.body);
+    page.shows("Nothing is in force");
     assert!(
         page.body.contains("Service 3</a>"),
         "who has the domain now: {}",

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tower::ServiceExt as _;
 
 use super::signed_in;
-use crate::support::app::TestApp;
+use crate::support::{app::TestApp, assert_says};
 
 const ONE: &[(&str, &str)] = &[("sip.contoso.com", "contoso.com")];
 const QUEUE: &str = "/staff/requests/stream";
@@ -120,10 +120,8 @@ async fn a_request_is_followed_at_the_desk_until_the_session_ends() {
         let mut stream = Stream::open(&portal, &path, &reader).await;
         let mut queue = Stream::open(&portal, QUEUE, &reader).await;
         let first = stream.block().await.unwrap();
-        assert!(
-            first.contains("event: status") && first.contains("\"pending\""),
-            "{first}"
-        );
+        assert_says(&first, "event: status");
+        assert_says(&first, "\"pending\"");
         portal.work().await;
         portal.app.notifier().changed();
         let mut told = String::new();

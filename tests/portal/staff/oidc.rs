@@ -117,7 +117,7 @@ async fn groups_decide_who_gets_in_and_what_they_may() {
         let mut person = Person::default();
         let answer = person.there_and_back(&portal, &provider, DOOR).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{groups}");
-        assert!(answer.body.contains("in no group"), "{}", answer.body);
+        answer.shows("in no group");
         assert!(!person.is_in(&portal).await);
     }
     assert_eq!(portal.number("SELECT count(*) FROM staff").await, 2);
@@ -168,8 +168,8 @@ async fn claims_at_user_info_count_too() {
     .await;
     let mut person = signed_in(&portal, &provider).await;
     let page = person.get(&portal, "/staff/account").await;
-    assert!(page.body.contains("Signed in as a-17"), "{}", page.body);
-    assert!(!page.body.contains("Change your password"));
+    page.shows("Signed in as a-17");
+    page.hides("Change your password");
 }
 
 #[tokio::test]
@@ -345,7 +345,7 @@ async fn to_refuse_one_has_to_prove_again_who_one_is() {
     let back = person.at_provider.go(&provider, &address).await;
     let weak = person.get(&portal, &back).await;
     assert_eq!(weak.status, StatusCode::FORBIDDEN, "a password alone");
-    assert!(weak.body.contains("That was not enough"), "{}", weak.body);
+    weak.shows("That was not enough");
 
     person.at_provider = Browser::default();
     provider

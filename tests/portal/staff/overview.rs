@@ -86,7 +86,7 @@ async fn the_page_says_it_and_leads_on() {
     let empty = portal.get_with("/staff", &reader).await;
     assert_eq!(empty.status, StatusCode::OK, "{}", empty.body);
     assert!(empty.body.contains("nothing is provisioned"), "no instance");
-    assert!(empty.body.contains("None has run yet"));
+    empty.shows("None has run yet");
     assert!(!empty.body.contains("<rect"), "no bars of nothing");
     portal.run(POPULATION).await;
     let stop = CancellationToken::new();

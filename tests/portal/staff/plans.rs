@@ -2,7 +2,7 @@
 
 use sqlx::AssertSqlSafe;
 
-use crate::support::app::TestApp;
+use crate::support::{app::TestApp, assert_says, sql};
 
 /// Twenty thousand services with a request each, a third of them pending, some with findings.
 const MANY: &str = "
@@ -50,10 +50,7 @@ async fn plans(portal: &TestApp, sql: &str, values: &str) -> String {
     let mut connection = portal.pool().acquire().await.unwrap();
     for mode in ["force_custom_plan", "force_generic_plan"] {
         let run = async |connection: &mut sqlx::PgConnection, sql: String| {
-            sqlx::raw_sql(AssertSqlSafe(sql))
-                .execute(connection)
-                .await
-                .unwrap();
+            sql::run(connection, &sql).await;
         };
         run(
             &mut connection,
@@ -132,11 +129,9 @@ async fn no_filter_and_no_search_reads_a_whole_table() {
         .fetch_one(portal.pool())
         .await
         .unwrap();
-    let reference: String =
-        sqlx::query_scalar("SELECT quote_literal(reference) FROM request WHERE id = 300")
-            .fetch_one(portal.pool())
-            .await
-            .unwrap();
+    let reference: String = portal
+        .one("SELECT quote_literal(reference) FROM request WHERE id = 300")
+        .await;
     let rows = |filter: &str| format!("'{window}'::bigint[], {filter}, 51");
     let mut statements = vec![
         (
@@ -200,5 +195,5 @@ async fn no_filter_and_no_search_reads_a_whole_table() {
         "''",
     )
     .await;
-    assert!(plan.contains("Seq Scan on request "), "{plan}");
+    assert_says(&plan, "Seq Scan on request ");
 }

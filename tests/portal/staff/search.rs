@@ -205,20 +205,15 @@ async fn the_queue_is_paged_filtered_and_taken_along_whole() {
     let portal = TestApp::new().await;
     let agent = signed_in(&portal, "anna", Role::Agent).await;
     let empty = portal.get_with("/staff/requests", &agent).await;
-    assert!(
-        empty.body.contains("Nothing is ours to act on"),
-        "{}",
-        empty.body
-    );
+    empty.shows("Nothing is ours to act on");
     portal.store(120).await;
     portal.advance(std::time::Duration::from_hours(49)).await;
     portal.store(3).await;
     // 49 hours are longer than a session lasts.
     let agent = super::sign_in(&portal, "anna").await;
-    let all: Vec<String> = sqlx::query_scalar("SELECT reference FROM request ORDER BY id")
-        .fetch_all(portal.pool())
-        .await
-        .unwrap();
+    let all: Vec<String> = portal
+        .all("SELECT reference FROM request ORDER BY id")
+        .await;
     for (query, expected) in [
         ("", &all[..]),
         ("?state=pending", &all[..]),
@@ -260,10 +255,9 @@ async fn each_filter_shows_its_own_and_no_others() {
     let portal = TestApp::new().await;
     let agent = signed_in(&portal, "anna", Role::Agent).await;
     portal.store(123).await;
-    let all: Vec<String> = sqlx::query_scalar("SELECT reference FROM request ORDER BY id")
-        .fetch_all(portal.pool())
-        .await
-        .unwrap();
+    let all: Vec<String> = portal
+        .all("SELECT reference FROM request ORDER BY id")
+        .await;
     portal.work().await;
     let done = portal
         .get_with("/staff/requests?state=provisioned", &agent)
@@ -279,10 +273,7 @@ async fn each_filter_shows_its_own_and_no_others() {
         "{}",
         done.body
     );
-    let taken: String = sqlx::query_scalar("SELECT min(sip_domain) FROM route")
-        .fetch_one(portal.pool())
-        .await
-        .unwrap();
+    let taken: String = portal.one("SELECT min(sip_domain) FROM route").await;
     let held = portal.store_one(&[("sip.other.example", &taken)]).await;
     portal.work().await;
     for query in [

@@ -33,7 +33,11 @@ use pic_portal::{
         site::{Site, StreamLimits},
     },
 };
-use sqlx::{AssertSqlSafe, migrate::Migrator, postgres::PgConnectOptions};
+use sqlx::{
+    AssertSqlSafe, FromRow,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgRow},
+};
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
@@ -41,6 +45,7 @@ use super::{
     db::TestDb,
     html::{self, Element},
     proxy::{Proxy, Target},
+    sql,
 };
 
 /// The settings of a portal under test: the defaults of the contract.
@@ -70,40 +75,33 @@ pub(crate) struct TestApp {
 
 /// Moves the clock of a database forwards, for every process that works on it.
 pub(crate) async fn advance(pool: &PgPool, by: Duration) {
-    let ahead: f64 =
-        sqlx::query_scalar("SELECT extract(epoch FROM pic_now() - clock_timestamp())::float8")
-            .fetch_one(pool)
-            .await
-            .unwrap();
+    let ahead: f64 = sql::one(
+        pool,
+        "SELECT extract(epoch FROM pic_now() - clock_timestamp())::float8",
+    )
+    .await;
     let ahead = ahead.round() + by.as_secs_f64();
     let sql = format!(
         "CREATE OR REPLACE FUNCTION pic_now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE \
          RETURN clock_timestamp() + interval '{ahead} seconds'"
     );
-    sqlx::raw_sql(AssertSqlSafe(sql))
-        .execute(pool)
-        .await
-        .unwrap();
+    sql::run(pool, &sql).await;
 }
 
 /// Every row of every table as text, including what PostgreSQL keeps about columns; to search for
 /// what must be in none.
 pub(crate) async fn everything(pool: &PgPool) -> String {
-    let tables: Vec<String> = sqlx::query_scalar(
+    let tables: Vec<String> = sql::all(
+        pool,
         "SELECT oid::regclass::text FROM pg_class WHERE relkind IN ('r', 'm') AND
              (relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
               OR relname = 'pg_statistic')",
     )
-    .fetch_all(pool)
-    .await
-    .unwrap();
+    .await;
     let mut all = String::new();
     for table in tables {
         let rows = format!("SELECT coalesce(string_agg(t::text, E'\n'), '') FROM {table} AS t");
-        let rows: String = sqlx::query_scalar(AssertSqlSafe(rows))
-            .fetch_one(pool)
-            .await
-            .unwrap();
+        let rows: String = sql::one(pool, &rows).await;
         let _ = writeln!(all, "{table}:\n{rows}");
     }
     all
@@ -130,6 +128,18 @@ impl Answer {
         set.iter().map(|value| value.to_str().unwrap()).collect()
     }
 
+    /// Asserts that the body has `text` in it.
+    #[track_caller]
+    pub(crate) fn shows(&self, text: &str) {
+        assert!(self.body.contains(text), "no {text:?} in {}", self.body);
+    }
+
+    /// Asserts that the body does not have `text` in it.
+    #[track_caller]
+    pub(crate) fn hides(&self, text: &str) {
+        assert!(!self.body.contains(text), "{text:?} in {}", self.body);
+    }
+
     /// The elements of the page, in order.
     pub(crate) fn elements(&self) -> Vec<Element> {
         html::elements(&self.body)
@@ -153,6 +163,18 @@ impl Answer {
         let elements = self.elements().into_iter();
         let mut headed = elements.skip_while(|it| !it.has_class("govuk-error-summary"));
         headed.any(|it| it.name == "a" && it.get("href") == Some(&link))
+    }
+
+    /// The codes and severities of the findings, in the order of the page.
+    pub(crate) fn findings(&self) -> Vec<(&str, &str)> {
+        let parts = self.body.split("data-finding=\"").skip(1);
+        parts
+            .map(|rest| {
+                let (code, rest) = rest.split_once('"').unwrap();
+                let severity = rest.strip_prefix(" data-severity=\"").unwrap();
+                (code, severity.split_once('"').unwrap().0)
+            })
+            .collect()
     }
 
     /// The value of the first attribute `name` in the page.
@@ -252,6 +274,11 @@ impl TestApp {
         Box::pin(Self::on(db, options, change, queue::Limits::default())).await
     }
 
+    /// A portal that checks like this.
+    pub(crate) async fn checking(checks: Checks) -> Self {
+        Self::with(|site| site.checks = checks).await
+    }
+
     /// A portal with these limits for its queue.
     pub(crate) async fn with_queue(limits: queue::Limits) -> Self {
         let db = TestDb::fresh(&MIGRATOR).await;
@@ -344,11 +371,47 @@ impl TestApp {
     }
 
     /// An integer from the database.
-    pub(crate) async fn number(&self, sql: &'static str) -> i64 {
-        sqlx::query_scalar(sql)
-            .fetch_one(self.pool())
-            .await
-            .unwrap()
+    pub(crate) async fn number(&self, sql: &str) -> i64 {
+        sql::number(self.pool(), sql).await
+    }
+
+    /// A value from the database.
+    pub(crate) async fn one<T: Send + Unpin>(&self, sql: &str) -> T
+    where
+        (T,): for<'r> FromRow<'r, PgRow>,
+    {
+        sql::one(self.pool(), sql).await
+    }
+
+    /// A column from the database.
+    pub(crate) async fn all<T: Send + Unpin>(&self, sql: &str) -> Vec<T>
+    where
+        (T,): for<'r> FromRow<'r, PgRow>,
+    {
+        sql::all(self.pool(), sql).await
+    }
+
+    /// Rows from the database.
+    pub(crate) async fn rows<T>(&self, sql: &str) -> Vec<T>
+    where
+        T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        sql::rows(self.pool(), sql).await
+    }
+
+    /// A column of a query about the request with this reference, which is `$1` in it.
+    pub(crate) async fn of_request<T: Send + Unpin>(&self, reference: &str, sql: &str) -> Vec<T>
+    where
+        (T,): for<'r> FromRow<'r, PgRow>,
+    {
+        let query = sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).bind(reference);
+        query.fetch_all(self.pool()).await.unwrap()
+    }
+
+    /// The token of the request's service.
+    pub(crate) async fn token(&self, reference: &str) -> String {
+        let sql = "SELECT token FROM service s JOIN request r ON r.service_id = s.id WHERE reference = $1";
+        self.of_request(reference, sql).await.remove(0)
     }
 
     /// Waits until this many connections to the database wait for a lock.
@@ -482,8 +545,8 @@ impl TestApp {
     }
 
     /// Runs SQL statements of a test.
-    pub(crate) async fn run(&self, sql: &'static str) {
-        sqlx::raw_sql(sql).execute(self.pool()).await.unwrap();
+    pub(crate) async fn run(&self, sql: &str) {
+        sql::run(self.pool(), sql).await;
     }
 
     /// The state on the status page.

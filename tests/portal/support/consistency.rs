@@ -6,16 +6,15 @@
 use pic_portal::db::PgPool;
 use sqlx::{postgres::PgRow, prelude::*};
 
+use super::sql;
+
 /// A statement that returns a row for each broken rule, with its place.
 pub(crate) const RULES: &str = include_str!("consistency.sql");
 
 /// The rules that are broken, each with its place; empty when all is well. The database may have
 /// been killed since the pool was last used.
 pub(crate) async fn broken(pool: &PgPool) -> Vec<(String, String)> {
-    sqlx::query_as(RULES)
-        .fetch_all(pool.retrying())
-        .await
-        .unwrap()
+    sql::rows(pool.retrying(), RULES).await
 }
 
 /// Asserts that no rule is broken; `after` says what was done.
@@ -55,14 +54,9 @@ async fn timeline(pool: &PgPool, id: i64) -> String {
 /// Pending requests that are not blocked by anything: neither by a domain in force under another
 /// service, nor by a check.
 pub(crate) async fn unfinished(pool: &PgPool) -> i64 {
-    sqlx::query_scalar(
-        "SELECT count(*) FROM work w JOIN request r ON r.id = w.request_id
+    sql::one(pool, "SELECT count(*) FROM work w JOIN request r ON r.id = w.request_id
          WHERE NOT EXISTS (SELECT FROM request_route d JOIN route x ON x.sip_domain = d.sip_domain
                            WHERE d.request_id = r.id AND x.service_id <> r.service_id)
            AND NOT EXISTS (SELECT FROM finding f WHERE f.request_id = r.id AND f.severity IN ('blocking', 'unknown')
-                           AND f.code <> 'domain-held')",
-    )
-    .fetch_one(pool)
-    .await
-    .unwrap()
+                           AND f.code <> 'domain-held')").await
 }

@@ -3,6 +3,7 @@
 pub(crate) mod app;
 pub(crate) mod consistency;
 pub(crate) mod db;
+pub(crate) mod desk;
 pub(crate) mod dns;
 pub(crate) mod edge;
 pub(crate) mod html;
@@ -10,6 +11,7 @@ pub(crate) mod oidc;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod server;
+pub(crate) mod sql;
 pub(crate) mod world;
 
 use std::time::{Duration, Instant};
@@ -30,4 +32,11 @@ pub(crate) async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -
         );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// Asserts that a text has `part` in it.
+#[track_caller]
+pub(crate) fn assert_says(text: &(impl AsRef<str> + ?Sized), part: &str) {
+    let text = text.as_ref();
+    assert!(text.contains(part), "no {part:?} in {text}");
 }

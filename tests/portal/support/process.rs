@@ -8,7 +8,7 @@ use std::{
     net::SocketAddr,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::{ExitStatus, Stdio},
+    process::{ExitStatus, Output, Stdio},
     time::Duration,
 };
 
@@ -55,9 +55,34 @@ pub(crate) fn command(program: &Path, settings: &[(&str, &str)]) -> Command {
     command
 }
 
+/// Settings for a portal on a test's database.
+pub(crate) fn on(url: &str) -> [(&str, &str); 2] {
+    [("DATABASE_URL", url), ("PIC_ALLOW_UNSAFE_DATABASE", "true")]
+}
+
 /// The path of the portal's program.
 pub(crate) fn program() -> PathBuf {
     env!("CARGO_BIN_EXE_pic-portal").into()
+}
+
+/// What a command said: to its output, and about what went wrong.
+pub(crate) fn said(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+/// What a command put out that has done its work.
+pub(crate) fn succeeded(output: &Output) -> String {
+    let (stdout, stderr) = said(output);
+    assert!(output.status.success(), "{stdout}{stderr}");
+    stdout
+}
+
+/// Why a command has refused.
+pub(crate) fn refused(output: &Output) -> String {
+    let (stdout, stderr) = said(output);
+    assert_eq!(output.status.code(), Some(1), "{stdout}{stderr}");
+    stderr
 }
 
 /// A portal that accepts requests; killed at the end of the test at the latest.

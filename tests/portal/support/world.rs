@@ -67,6 +67,13 @@ impl World {
         self
     }
 
+    /// A world in which `domain` is ready, and its edge.
+    pub(crate) async fn with(domain: &str) -> (Self, Edge) {
+        let world = Self::start().await;
+        let edge = world.ready(domain).await;
+        (world, edge)
+    }
+
     /// Adds the zone of `domain`, without a record for federation.
     pub(crate) fn zone(&self, domain: &str) {
         self.internet.add(domain, 60);

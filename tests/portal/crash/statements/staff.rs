@@ -14,8 +14,8 @@ const AGENT: &str = "anna";
 trait Deed {
     const PLACES: i64;
 
-    /// The address below `/staff`.
-    fn path(reference: &str, service: i64) -> String;
+    /// The address below `/staff`, with `REFERENCE` for the request or `SERVICE` for the service.
+    const PATH: &str;
 
     /// The fields of its form.
     const FIELDS: &[(&str, &str)];
@@ -37,7 +37,9 @@ impl<D: Deed> Operation for Done<D> {
         let (held, _) = portal.submit(&[("sip.b.example", "a.example")]).await;
         portal.work().await;
         Self {
-            path: format!("/staff/{}", D::path(&held, service)),
+            path: format!("/staff/{}", D::PATH)
+                .replace("REFERENCE", &held)
+                .replace("SERVICE", &service.to_string()),
             cookie: sign_in(portal, AGENT).await,
             deed: std::marker::PhantomData,
         }
@@ -58,11 +60,8 @@ struct Refuse;
 
 impl Deed for Refuse {
     const PLACES: i64 = 10;
+    const PATH: &str = "requests/REFERENCE/refuse";
     const FIELDS: &[(&str, &str)] = &[("reason", "policy"), ("confirm", "on")];
-
-    fn path(reference: &str, _: i64) -> String {
-        format!("requests/{reference}/refuse")
-    }
 }
 
 #[tokio::test]
@@ -74,11 +73,8 @@ struct Withdraw;
 
 impl Deed for Withdraw {
     const PLACES: i64 = 11;
+    const PATH: &str = "requests/REFERENCE/withdraw";
     const FIELDS: &[(&str, &str)] = &[("confirm", "on")];
-
-    fn path(reference: &str, _: i64) -> String {
-        format!("requests/{reference}/withdraw")
-    }
 }
 
 #[tokio::test]
@@ -90,11 +86,8 @@ struct CheckAgain;
 
 impl Deed for CheckAgain {
     const PLACES: i64 = 8;
+    const PATH: &str = "requests/REFERENCE/check-again";
     const FIELDS: &[(&str, &str)] = &[];
-
-    fn path(reference: &str, _: i64) -> String {
-        format!("requests/{reference}/check-again")
-    }
 }
 
 #[tokio::test]
@@ -106,11 +99,8 @@ struct Cancel;
 
 impl Deed for Cancel {
     const PLACES: i64 = 10;
+    const PATH: &str = "services/SERVICE/cancel";
     const FIELDS: &[(&str, &str)] = &[("reason", "owner-asked"), ("confirm", "on")];
-
-    fn path(_: &str, service: i64) -> String {
-        format!("services/{service}/cancel")
-    }
 }
 
 #[tokio::test]
@@ -122,11 +112,8 @@ struct Mark;
 
 impl Deed for Mark {
     const PLACES: i64 = 5;
+    const PATH: &str = "requests/REFERENCE/mark";
     const FIELDS: &[(&str, &str)] = &[("set", "taken")];
-
-    fn path(reference: &str, _: i64) -> String {
-        format!("requests/{reference}/mark")
-    }
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ async fn a_callback_counts_once_and_only_in_the_browser_that_began_it() {
     ] {
         let answer = portal.get_with(address, attempt).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{address}");
-        assert!(answer.body.contains("You were not signed in"));
+        answer.shows("You were not signed in");
     }
     assert_eq!(portal.number(SESSIONS).await, 0);
     let answer = person.get(&portal, &back).await;
@@ -61,7 +61,7 @@ async fn whom_the_provider_refuses_is_told_so() {
     let mut person = Person::default();
     let answer = person.there_and_back(&portal, &provider, DOOR).await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
-    assert!(answer.body.contains("did not let you through"));
+    answer.shows("did not let you through");
 }
 
 #[tokio::test]
@@ -73,7 +73,7 @@ async fn a_disabled_account_stays_out_whatever_its_groups() {
     for way in [DOOR.to_owned(), format!("{DOOR}?for=confirm")] {
         let answer = person.there_and_back(&portal, &provider, &way).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN);
-        assert!(answer.body.contains("disabled"), "{}", answer.body);
+        answer.shows("disabled");
     }
     assert!(!person.is_in(&portal).await);
 }
@@ -88,7 +88,7 @@ async fn while_the_provider_is_away_nobody_gets_in_by_it_and_passwords_go_on() {
     provider.kill().await;
     let answer = late.get(&portal, &back).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(answer.body.contains("cannot be reached"), "{}", answer.body);
+    answer.shows("cannot be reached");
     assert!(person.is_in(&portal).await, "until the hour is over");
     portal
         .run("UPDATE staff_session SET confirmed_until = pic_now() WHERE began_at < pic_now()")
@@ -119,7 +119,7 @@ async fn passwords_can_be_turned_off() {
     .await;
     account(&portal, "anna", Role::Agent).await;
     let page = portal.get("/staff/sign-in").await;
-    assert!(!page.body.contains("name=\"password\""));
+    page.hides("name=\"password\"");
     let fields = [("name", "anna"), ("password", PASSWORD)];
     let refused = portal.post("/staff/sign-in", &fields).await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
