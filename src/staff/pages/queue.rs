@@ -82,6 +82,7 @@ pub(crate) async fn queue(
                 .map(|it| it.name),
         );
     }
+    let tabs = tabs(&query, &filter, &counts);
     let next = found.next.map(|last| {
         address(&queue::Query {
             after: last.to_string(),
@@ -96,7 +97,9 @@ pub(crate) async fn queue(
             ..Field::new("q")
         },
         taken_for,
-        tabs: tabs(&query, &filter, &counts),
+        filters_open: are_open(&query, &tabs),
+        tabs,
+        everywhere: everywhere(&query),
         choices: choices(&query),
         only: vec![
             ("ours", "Ours to act on", query.ours == "on"),
@@ -142,6 +145,28 @@ pub(crate) async fn queue(
         limit: span(clocks.expiry),
     };
     page(StatusCode::OK, &view)
+}
+
+/// Whether something is filtered that no tab says: then the filters are shown open.
+fn are_open(query: &queue::Query, tabs: &[StateTab]) -> bool {
+    let first = queue::Query {
+        after: String::new(),
+        ..query.clone()
+    };
+    let searched = queue::Query {
+        q: query.q.clone(),
+        ..queue::Query::default()
+    };
+    first != searched && !tabs.iter().any(|tab| tab.href == address(&first))
+}
+
+/// The address of the same search without any filter; `None`: it has none.
+fn everywhere(query: &queue::Query) -> Option<String> {
+    let all = queue::Query {
+        q: query.q.clone(),
+        ..queue::Query::default()
+    };
+    (!query.q.is_empty() && *query != all).then(|| address(&all))
 }
 
 fn requests(number: usize) -> String {

@@ -322,3 +322,31 @@ async fn each_filter_shows_its_own_and_no_others() {
         assert_eq!(page.status, StatusCode::BAD_REQUEST, "{query}");
     }
 }
+
+/// A search that a filter confines says so, and leads out of it.
+#[tokio::test]
+async fn a_search_within_a_tab_shows_the_filter_and_the_way_out() {
+    let portal = TestApp::new().await;
+    let agent = signed_in(&portal, "anna", Role::Reader).await;
+    portal
+        .store_one(&[("sip.contoso.com", "contoso.com")])
+        .await;
+    let everywhere = "href=\"/staff/requests?q=contoso\">Search in all requests";
+    for (query, is_open, leads_out) in [
+        ("", false, false),
+        ("state=rejected", false, false),
+        ("overdue=on", false, false),
+        ("q=contoso", false, false),
+        ("q=contoso&state=pending", true, false),
+        ("q=contoso&state=rejected", true, true),
+        ("state=rejected&programme=high_volume", true, false),
+    ] {
+        let page = portal
+            .get_with(&format!("/staff/requests?{query}"), &agent)
+            .await;
+        let mut elements = page.elements().into_iter();
+        let filters = elements.find(|it| it.name == "details").unwrap();
+        assert_eq!(filters.get("open").is_some(), is_open, "{query}");
+        assert_eq!(page.body.contains(everywhere), leads_out, "{query}");
+    }
+}

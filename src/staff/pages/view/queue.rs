@@ -98,6 +98,8 @@ pub struct QueuePage<'a> {
     pub taken_for: String,
     /// A tab for each state.
     pub tabs: Vec<StateTab>,
+    /// Whether the filters are shown open.
+    pub filters_open: bool,
     /// The options of the filters.
     pub choices: Choices,
     /// The filters that are on or off: `ours`, `overdue`, `needs`, `risk`.
@@ -116,6 +118,8 @@ pub struct QueuePage<'a> {
     pub next: Option<String>,
     /// Whether nothing is filtered or searched for: what is the desk's to act on.
     pub is_first: bool,
+    /// The address of the same search in all requests; `None`: nothing else is filtered.
+    pub everywhere: Option<String>,
     /// The gateways that have not loaded the newest routes, where that is shown.
     pub behind: Vec<String>,
     /// The address of the first page; `None`: this is it.
@@ -128,17 +132,4 @@ pub struct QueuePage<'a> {
     pub promise: String,
     /// The limit, in words.
     pub limit: String,
-}
-
-impl QueuePage<'_> {
-    /// Whether a filter is set, so that the filters are shown open.
-    fn is_chosen(&self) -> bool {
-        let lists = [
-            &self.choices.programme,
-            &self.choices.age,
-            &self.choices.finding,
-            &self.choices.mark,
-        ];
-        self.only.iter().any(|(_, _, on)| *on) || lists.iter().any(|(chosen, _)| !chosen.is_empty())
-    }
 }
