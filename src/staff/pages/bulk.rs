@@ -1,6 +1,6 @@
 //! Acts on several requests of a list: shows what will be done, and does it once that is confirmed.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use askama::Template;
 use axum::{extract::State, http::StatusCode, response::Response};
@@ -254,15 +254,15 @@ pub(crate) async fn bulk(
             secret: &secret,
             staff: signed_in.account.id,
         };
-        let mut done = Vec::new();
-        for row in rows {
-            if hands.act(deed, &row, &form.reason).await? {
-                done.push(row);
-            } else {
-                left_out.push(row);
+        let mut done = HashSet::new();
+        for row in &rows {
+            if hands.act(deed, row, &form.reason).await? {
+                done.insert(row.id);
             }
         }
-        rows = done;
+        // As they are now.
+        let after = lines(&pool, &references, clocks.promise).await?;
+        (rows, left_out) = after.into_iter().partition(|row| done.contains(&row.id));
         if deed == Deed::CheckAgain {
             notifier.wake();
         }

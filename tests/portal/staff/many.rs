@@ -238,6 +238,15 @@ async fn several_are_acted_on_once_it_was_shown_and_each_is_recorded() {
         .post_with(BULK, &chosen("refuse", &all[..3], &sure), &agent)
         .await;
     assert!(page.body.contains("Refused: 2 requests"), "{}", page.body);
+    let lines = page.elements().into_iter();
+    let states: Vec<_> = lines
+        .filter_map(|it| it.get("data-state").map(str::to_owned))
+        .collect();
+    assert_eq!(
+        states,
+        ["rejected", "rejected", "provisioned"],
+        "as they are now"
+    );
     assert!(page.body.contains("href=\"/staff/requests?state=pending\""));
     assert_eq!(state(1).await, "rejected");
     assert_eq!(state(2).await, "rejected");
