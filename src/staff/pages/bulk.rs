@@ -190,7 +190,7 @@ impl Hands<'_> {
                     cancel_service(pool, self.queue, self.secret, staff, service, reason).await;
                 return match done {
                     Ok(_) => Ok(true),
-                    Err(Error::NothingInForce | Error::Pending) => Ok(false),
+                    Err(Error::NothingInForce | Error::Pending | Error::NoService) => Ok(false),
                     Err(error) => Err(error),
                 };
             }

@@ -212,6 +212,9 @@ async fn a_service_is_cancelled_for_its_owner_and_its_history_told() {
         portal.get_with("/staff/services/x", &agent).await.status,
         StatusCode::NOT_FOUND
     );
+    let nowhere = "/staff/services/9/cancel";
+    let none = portal.post_with(nowhere, &fields, &agent).await;
+    assert_eq!(none.status, StatusCode::NOT_FOUND, "{}", none.body);
     let noted = audit(&portal).await;
     assert!(
         noted.contains(&"anna cancelled cancel 1 owner-asked".to_owned()),
