@@ -272,3 +272,32 @@ async fn an_agent_who_was_made_a_reader_meanwhile_does_nothing() {
     assert!(error.breaks("staff_may"), "{error}");
     assert_eq!(portal.state(&reference).await, "pending");
 }
+
+/// Of what is not checked any more nobody says when it was: the time since when a finding stands is
+/// not the time of the last check.
+#[tokio::test]
+async fn when_the_checks_last_ran_is_not_made_up_once_a_request_has_ended() {
+    let portal = TestApp::new().await;
+    portal.submit(ROUTES).await;
+    portal.work().await;
+    let (held, _) = portal.submit(ROUTES).await;
+    portal.work().await;
+    let agent = signed_in(&portal, "anna", Role::Agent).await;
+    let (desk, public) = (
+        format!("/staff/requests/{held}"),
+        format!("/requests/{held}"),
+    );
+    let told = async || {
+        let desk = portal.get_with(&desk, &agent).await.body;
+        let public = portal.get(&public).await.body;
+        [desk, public].map(|page| page.contains("Checks last ran"))
+    };
+    assert_eq!(told().await, [true, true]);
+    let fields = [("reason", "policy"), ("confirm", "on")];
+    let refuse = format!("{desk}/refuse");
+    portal.post_with(&refuse, &fields, &agent).await;
+    assert_eq!(portal.state(&held).await, "rejected");
+    let findings = "SELECT count(*) FROM finding WHERE request_id = 2";
+    assert!(portal.number(findings).await > 0, "what was found is kept");
+    assert_eq!(told().await, [false, false]);
+}
