@@ -52,6 +52,14 @@ pub(super) fn address(query: &Query) -> String {
     }
 }
 
+/// The query of the page of the same list that begins after this request; `None`: its first page.
+pub(super) fn beginning_after(query: &Query, after: Option<i64>) -> Query {
+    Query {
+        after: after.map_or(String::new(), |after| after.to_string()),
+        ..query.clone()
+    }
+}
+
 /// The query of a list, as the addresses of its requests have it: never empty.
 pub(super) fn appended(query: &Query) -> String {
     let mut query = query.clone();
@@ -88,10 +96,18 @@ pub(super) async fn in_list(
     let leads_to =
         |row: &Row, query: &Query| format!("/staff/requests/{}{}", row.reference, appended(query));
     let previous = page.rows.iter().rev();
-    let previous = previous
+    let mut previous = previous
         .filter(|row| row.id != request && !comes_after(row))
         .map(|row| leads_to(row, query))
         .next();
+    if previous.is_none()
+        && let Some(before) = store::before(pool, filter, clocks.promise).await?
+    {
+        // The last one of the page before.
+        let query = beginning_after(query, before.after);
+        let nearest = before.nearest.filter(|row| row.id != request);
+        previous = nearest.map(|row| leads_to(&row, &query));
+    }
     let mut next = page
         .rows
         .iter()
@@ -99,8 +115,7 @@ pub(super) async fn in_list(
         .map(|row| leads_to(row, query));
     if let (None, Some(last)) = (&next, page.next) {
         // The first one of the next page.
-        let mut query = query.clone();
-        query.after = last.to_string();
+        let query = beginning_after(query, Some(last));
         let mut filter = filter.clone();
         filter.after = Some(last);
         let page = store::page(pool, &filter, clocks.promise).await?;

@@ -10,7 +10,7 @@ use axum::{
 
 use super::{
     desk,
-    list::{address, appended},
+    list::{address, appended, beginning_after},
     session::{Reader, SignedIn},
     view::{About, Choices, QueueLine, QueuePage, StateTab, Tab},
     words::{self, Said},
@@ -83,12 +83,10 @@ pub(crate) async fn queue(
         );
     }
     let tabs = tabs(&query, &filter, &counts);
-    let next = found.next.map(|last| {
-        address(&queue::Query {
-            after: last.to_string(),
-            ..query.clone()
-        })
-    });
+    let page_after = |after| address(&beginning_after(&query, after));
+    let before = store::before(pool, &filter, clocks.promise).await?;
+    let previous = before.map(|before| page_after(before.after));
+    let first = filter.after.map(|_| page_after(None));
     let view = QueuePage {
         shell: site.shell(Section::Staff),
         desk: desk(&signed_in, Tab::Requests),
@@ -130,15 +128,11 @@ pub(crate) async fn queue(
         unfinished: found
             .unfinished
             .then(|| format!("{} were looked at so far.", requests(MOST_LOOKED_AT))),
-        next,
+        next: found.next.map(|last| page_after(Some(last))),
+        first: first.filter(|first| previous.as_ref() != Some(first)),
+        previous,
         is_first: query == queue::Query::default(),
         behind,
-        first: filter.after.map(|_| {
-            address(&queue::Query {
-                after: String::new(),
-                ..query.clone()
-            })
-        }),
         here: address(&query),
         export: export_address(&query),
         promise: span(clocks.promise),
@@ -149,10 +143,7 @@ pub(crate) async fn queue(
 
 /// Whether something is filtered that no tab says: then the filters are shown open.
 fn are_open(query: &queue::Query, tabs: &[StateTab]) -> bool {
-    let first = queue::Query {
-        after: String::new(),
-        ..query.clone()
-    };
+    let first = beginning_after(query, None);
     let searched = queue::Query {
         q: query.q.clone(),
         ..queue::Query::default()
@@ -175,10 +166,7 @@ fn requests(number: usize) -> String {
 
 /// The address of the same list as a file.
 fn export_address(query: &queue::Query) -> String {
-    let all = queue::Query {
-        after: String::new(),
-        ..query.clone()
-    };
+    let all = beginning_after(query, None);
     address(&all).replacen("/staff/requests", "/staff/requests.csv", 1)
 }
 

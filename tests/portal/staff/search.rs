@@ -9,7 +9,7 @@ use proptest::{
 };
 
 use super::signed_in;
-use crate::support::app::TestApp;
+use crate::support::app::{Answer, TestApp};
 
 /// What is stored: an edge and its domains, in DNS form.
 const STORED: &[(&str, &str)] = &[
@@ -200,6 +200,32 @@ async fn a_piece_of_a_name_finds_it_and_a_whole_reference_opens_it() {
     assert_eq!(find(&portal, &agent, "fabr").await, [first]);
 }
 
+/// Where the link of a page with this text leads.
+fn leads(page: &Answer, text: &str) -> Option<String> {
+    let mut links = page.elements().into_iter();
+    let link = links.find(|it| it.name == "a" && it.text == text)?;
+    link.get("href").map(str::to_owned)
+}
+
+/// From the last page of a list its pages lead back to the first, and show the same.
+async fn assert_back(portal: &TestApp, cookie: &str, last: String, all: &[String]) {
+    let (mut path, mut seen, mut pages) = (last, Vec::new(), 0);
+    loop {
+        let page = portal.get_with(&path, cookie).await;
+        seen.splice(0..0, shown(&page.body));
+        let previous = leads(&page, "Previous page");
+        let first = leads(&page, "First page");
+        assert_eq!(first.is_some(), pages == 0 && all.len() > 100, "{path}");
+        match previous {
+            Some(previous) => path = previous,
+            None => break,
+        }
+        pages += 1;
+    }
+    assert!(!path.contains("after="), "the first page: {path}");
+    assert_eq!(seen, all, "each once");
+}
+
 #[tokio::test]
 async fn the_queue_is_paged_filtered_and_taken_along_whole() {
     let portal = TestApp::new().await;
@@ -231,16 +257,13 @@ async fn the_queue_is_paged_filtered_and_taken_along_whole() {
             let page = portal.get_with(&path, &agent).await;
             assert_eq!(page.status, StatusCode::OK);
             seen.extend(shown(&page.body));
-            let Some((before, _)) = page.body.split_once("\">Next page") else {
-                break;
-            };
-            path = before
-                .rsplit_once("href=\"")
-                .unwrap()
-                .1
-                .replace("&#38;", "&");
+            match leads(&page, "Next page") {
+                Some(next) => path = next,
+                None => break,
+            }
         }
         assert_eq!(seen, expected, "{query}: oldest first, each once");
+        assert_back(&portal, &agent, path, &seen).await;
         let file = portal
             .get_with(&format!("/staff/requests.csv{query}"), &agent)
             .await;
@@ -279,6 +302,26 @@ async fn each_filter_shows_its_own_and_no_others() {
         "{}",
         done.body
     );
+    // Each of the other sources of a list leads back too, newest first.
+    portal
+        .run("INSERT INTO staff_mark SELECT r.id, m, s.id, pic_now() FROM request r, staff s, unnest(ARRAY['taken', 'called']) AS m")
+        .await;
+    portal
+        .run("INSERT INTO finding (request_id, code, subject, severity, at) SELECT id, 'srv-port', 'a.example', 'blocking', pic_now() FROM request")
+        .await;
+    let newest: Vec<String> = all.iter().rev().cloned().collect();
+    for query in [
+        "state=provisioned",
+        "mine=on",
+        "mark=called",
+        "finding=srv-port",
+        "risk=on",
+        "q=1234567",
+    ] {
+        let last = format!("/staff/requests?{query}&after=24");
+        assert_back(&portal, &agent, last, &newest).await;
+    }
+    portal.run("DELETE FROM finding").await;
     let taken: String = sqlx::query_scalar("SELECT min(sip_domain) FROM route")
         .fetch_one(portal.pool())
         .await

@@ -122,7 +122,9 @@ pub struct QueuePage<'a> {
     pub everywhere: Option<String>,
     /// The gateways that have not loaded the newest routes, where that is shown.
     pub behind: Vec<String>,
-    /// The address of the first page; `None`: this is it.
+    /// The address of the page before; `None`: there is none.
+    pub previous: Option<String>,
+    /// The address of the first page; `None`: this is it, or the one before is.
     pub first: Option<String>,
     /// The address of this page.
     pub here: String,
