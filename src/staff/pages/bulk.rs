@@ -147,6 +147,8 @@ struct BulkPage<'a> {
     /// The text of the button.
     button: String,
     reason: Field,
+    /// What is said below the question for the reason, or empty.
+    reason_hint: &'static str,
     reasons: Vec<Choice>,
     confirm: Field,
     /// The text beside the box, or empty.
@@ -287,6 +289,10 @@ pub(crate) async fn bulk(
         back: back.to_owned(),
         button: format!("{} {many}", deed.words()),
         reason,
+        reason_hint: match deed {
+            Deed::Refuse => "It is shown to the administrator of each.",
+            _ => "",
+        },
         reasons,
         confirm,
         confirm_text: deed.confirm(),

@@ -237,6 +237,14 @@ async fn several_are_acted_on_once_it_was_shown_and_each_is_recorded() {
         assert_eq!(state(1).await, "pending");
     }
     assert_eq!(audit(&portal).await, nothing);
+    // Of a refusal the administrator sees why, of a cancelled service the desk alone.
+    for (action, of, is_told) in [("refuse", 1..2, true), ("cancel", 0..1, false)] {
+        let page = portal
+            .post_with(BULK, &chosen(action, &all[of], &[]), &agent)
+            .await;
+        let told = page.body.contains("shown to the administrator");
+        assert_eq!(told, is_told, "{action}");
+    }
 
     let sure = [("go", "on"), ("confirm", "on"), ("reason", "duplicate")];
     let page = portal
