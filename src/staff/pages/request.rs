@@ -13,7 +13,7 @@ use super::{
     list::{self, FromList},
     map_forbidden, marks,
     session::{Agent, Proved, Reader, SignedIn},
-    told::{first_domain, happened, times, told},
+    told::{and_more, happened, times, told},
     view::{HolderLine, InList, May, RequestPage, Tab},
 };
 use crate::staff::pages::words::{self, Said};
@@ -51,6 +51,7 @@ use crate::{
 
 /// Loads the request that an address names, and records that it was opened.
 async fn looked_at(
+    site: &Site,
     pool: &PgPool,
     signed_in: &SignedIn,
     reference: &str,
@@ -61,7 +62,8 @@ async fn looked_at(
     }
     let request = look_up(pool, reference).await?;
     let request = request.ok_or(Error::NoRequest)?;
-    Ok((request, store::insight(pool, reference).await?))
+    let insight = store::insight(pool, reference, site.clocks.promise).await?;
+    Ok((request, insight))
 }
 
 /// `GET /staff/requests/{reference}`.
@@ -72,7 +74,7 @@ pub(crate) async fn request(
     Path(reference): Path<String>,
     FromList(query): FromList,
 ) -> Result<Response, Error> {
-    let (request, insight) = looked_at(&pool, &signed_in, &reference).await?;
+    let (request, insight) = looked_at(&site, &pool, &signed_in, &reference).await?;
     let mut view = view(&site, &signed_in, &request, &insight);
     view.list = list_of(&site, &pool, &signed_in, &query, &insight).await?;
     page(StatusCode::OK, &view)
@@ -217,7 +219,7 @@ async fn again(
     reference: &str,
     form: Refused<'_>,
 ) -> Result<Response, Error> {
-    let (request, insight) = looked_at(pool, signed_in, reference).await?;
+    let (request, insight) = looked_at(site, pool, signed_in, reference).await?;
     if request.state.pending().is_none() {
         return Err(Error::Ended);
     }
@@ -271,8 +273,10 @@ fn view<'a>(
         marks,
         to_mark: if is_agent { to_mark } else { Vec::new() },
         is_agent,
-        about: first_domain(&request.routes)
-            .unwrap_or_else(|| wording::kind(request.kind).to_owned()),
+        about: match &insight.domain {
+            Some(first) => and_more(first, insight.domains - 1),
+            None => wording::kind(request.kind).to_owned(),
+        },
         number_label: request.programme.number_label(),
         number: request.number.to_string(),
         reference: request.reference.to_string(),
@@ -282,7 +286,7 @@ fn view<'a>(
         tone: said.tone,
         turn: said.turn,
         age: format!("{}, {}", said.age, said.against),
-        facts: told(site, request, insight),
+        facts: told(site, request),
         times: times(site, request, insight),
         service: insight.service,
         findings,

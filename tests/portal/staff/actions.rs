@@ -189,6 +189,11 @@ async fn a_service_is_cancelled_for_its_owner_and_its_history_told() {
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.body);
     let twice = portal.post_with(cancel, &fields, &agent).await;
     assert_eq!(twice.status, StatusCode::CONFLICT, "one at a time");
+    let cancel_of = done.header("location");
+    let page = portal.get_with(cancel_of, &agent).await;
+    let title = page.elements().into_iter().find(|it| it.name == "title");
+    let title = title.unwrap().text;
+    assert!(title.starts_with("contoso.com: "), "{title}");
     assert!(!twice.body.contains("\"/service\">See"), "back to the desk");
     assert!(twice.body.contains("href=\"/staff/requests\""));
     portal.work().await;

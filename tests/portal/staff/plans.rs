@@ -142,7 +142,7 @@ async fn no_filter_and_no_search_reads_a_whole_table() {
             of_desk!("queue/counts.sql"),
             "'48h', 10001, 1, 1000".to_owned(),
         ),
-        (of_desk!("case/request.sql"), reference),
+        (of_desk!("case/request.sql"), format!("{reference}, '48h'")),
         (of_desk!("case/service.sql"), "300".to_owned()),
         (of_desk!("overview/days.sql"), "14".to_owned()),
         (of_desk!("overview/median.sql"), "14, 10000".to_owned()),
