@@ -314,6 +314,7 @@ pub(super) fn line(row: &Row, clocks: &Clocks, query: &str) -> QueueLine {
         tag: said.tag,
         tone: said.tone,
         turn: said.turn,
+        held_long: row.held_long,
         age: said.age,
         against: said.against,
         submitted: when(row.facts.submitted_at, row.now),

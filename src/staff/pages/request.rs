@@ -45,7 +45,7 @@ use crate::{
         parts::{Choice, Field},
         shell::Section,
         site::Site,
-        when::when,
+        when::{span, when},
     },
 };
 
@@ -285,6 +285,11 @@ fn view<'a>(
         tag: said.tag,
         tone: said.tone,
         turn: said.turn,
+        held_long: if insight.held_long {
+            span(site.clocks.promise)
+        } else {
+            String::new()
+        },
         age: format!("{}, {}", said.age, said.against),
         facts: told(site, request),
         times: times(site, request, insight),

@@ -66,6 +66,8 @@ pub struct Row {
     pub edges: i64,
     /// What staff have noted, and who did.
     pub marks: Json<Vec<(Mark, Name)>>,
+    /// Whether it has been held by another service's domain for longer than the promise.
+    pub held_long: bool,
     /// The gravest of its findings, those that are fine or were skipped left out.
     pub worst: Option<Code>,
     /// The database's time when this was read.
@@ -200,6 +202,7 @@ async fn rows(
         filter.mark as _,
         filter.mine.map(|staff| staff.0),
         i64::try_from(most).unwrap_or(i64::MAX),
+        interval(promise),
     )
     .fetch_all(pool.retrying())
     .await?)

@@ -366,6 +366,11 @@ async fn the_first_page_is_what_waits_for_the_desk() {
         "{}",
         page.body
     );
+    // Both say why it is the desk's too.
+    let why = "held by another service’s domain for more than 48 hours";
+    let held_page = format!("/staff/requests/{held}");
+    assert!(portal.get_with(&held_page, &desk).await.body.contains(why));
+    assert_eq!(page.body.matches(why).count(), 1, "{}", page.body);
     // A reader has nothing to act with.
     assert!(!page.body.contains("name=\"request\"") && !page.body.contains("/bulk"));
     let of_reader = portal

@@ -136,7 +136,7 @@ async fn no_filter_and_no_search_reads_a_whole_table() {
             .fetch_one(portal.pool())
             .await
             .unwrap();
-    let rows = |filter: &str| format!("'{window}'::bigint[], {filter}, 51");
+    let rows = |filter: &str| format!("'{window}'::bigint[], {filter}, 51, '48h'");
     let mut statements = vec![
         (
             of_desk!("queue/counts.sql"),

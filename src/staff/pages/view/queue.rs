@@ -53,6 +53,8 @@ pub struct QueueLine {
     pub tone: Tone,
     /// Who must act.
     pub turn: &'static str,
+    /// Whether it is the desk's too, because it has been held for longer than the promise.
+    pub held_long: bool,
     /// How old it is, or how long it took.
     pub age: String,
     /// The age compared with promise and limit.

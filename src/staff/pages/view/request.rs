@@ -104,6 +104,8 @@ pub struct RequestPage<'a> {
     pub tone: Tone,
     /// Who must act.
     pub turn: &'static str,
+    /// The promise in words, if it has been held for longer, so that it is the desk's too; or empty.
+    pub held_long: String,
     /// The age compared with promise and limit.
     pub age: String,
     /// Facts, each with its name.
