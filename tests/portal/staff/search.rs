@@ -296,6 +296,7 @@ async fn each_filter_shows_its_own_and_no_others() {
         [all[122].clone(), all[121].clone()],
         "newest first"
     );
+    assert!(done.body.contains(">until provisioned<"), "{}", done.body);
     let mut counts = done.elements().into_iter();
     assert!(
         counts.any(|it| it.has_class("app-tabs__count") && it.text == "123"),
