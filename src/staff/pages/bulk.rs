@@ -156,6 +156,11 @@ struct BulkPage<'a> {
 }
 
 impl BulkPage<'_> {
+    /// The query of the list, so that whoever has to sign in first comes back to it.
+    fn query(&self) -> &str {
+        self.back.find('?').map_or("", |at| &self.back[at..])
+    }
+
     fn problems(&self) -> Vec<crate::web::parts::Problem> {
         let fields = [&self.reason, &self.confirm].into_iter();
         fields.flat_map(Field::problems).collect()

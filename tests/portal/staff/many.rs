@@ -269,6 +269,30 @@ async fn several_are_acted_on_once_it_was_shown_and_each_is_recorded() {
         .await;
     assert!(again.body.contains("Refused: 0 requests"), "{}", again.body);
 
+    // Whoever has to sign in first comes back to the list.
+    let list = portal
+        .get_with("/staff/requests?state=pending", &agent)
+        .await;
+    let preview = portal
+        .post_with(BULK, &chosen("take", &all[3..], &[]), &agent)
+        .await;
+    for page in [list, preview] {
+        let mut forms = page.elements().into_iter();
+        let of_many = forms.find_map(|it| {
+            let action = it.get("action")?;
+            action.starts_with(BULK).then(|| action.to_owned())
+        });
+        let of_many = of_many.unwrap();
+        assert_eq!(of_many, format!("{BULK}?state=pending"));
+        let ended = portal
+            .post_with(&of_many, &chosen("take", &all[3..], &[]), "")
+            .await;
+        assert_eq!(
+            ended.header("location"),
+            "/staff/sign-in?next=%2Fstaff%2Frequests%3Fstate%3Dpending"
+        );
+    }
+
     for (action, of, more, noted) in [
         ("take", 3..5, &[("go", "on")][..], "anna marked taken"),
         ("give-back", 3..5, &[("go", "on")], "anna unmarked taken"),

@@ -137,3 +137,10 @@ pub struct QueuePage<'a> {
     /// The limit, in words.
     pub limit: String,
 }
+
+impl QueuePage<'_> {
+    /// The query of this page, so that whoever has to sign in first comes back to it.
+    fn query(&self) -> &str {
+        self.here.find('?').map_or("", |at| &self.here[at..])
+    }
+}
