@@ -144,6 +144,8 @@ struct BulkPage<'a> {
     left_out: Vec<QueueLine>,
     /// The address of the list.
     back: String,
+    /// How many of them others have taken, if they are taken over; or empty.
+    taken_over: String,
     /// The text of the button.
     button: String,
     reason: Field,
@@ -276,6 +278,12 @@ pub(crate) async fn bulk(
         notifier.changed();
     }
 
+    let me = &signed_in.account.name;
+    let is_anothers = |row: &&Row| {
+        let mut marks = row.marks.iter();
+        marks.any(|(mark, by)| *mark == Mark::Taken && by != me)
+    };
+    let taken_over = rows.iter().filter(is_anothers).count();
     let many = count(rows.len(), "request", "requests");
     let mut shell = site.shell(Section::Staff);
     shell.error = !wrong.is_empty();
@@ -292,6 +300,13 @@ pub(crate) async fn bulk(
         lines: show(&rows),
         left_out: show(&left_out),
         back: back.to_owned(),
+        taken_over: match taken_over {
+            1.. if deed == Deed::Take => format!(
+                "{} taken by others: you take over.",
+                count(taken_over, "request is", "requests are")
+            ),
+            _ => String::new(),
+        },
         button: format!("{} {many}", deed.words()),
         reason,
         reason_hint: match deed {

@@ -265,7 +265,7 @@ fn view<'a>(
         label: words::reason(reason).into(),
         hint: String::new(),
     });
-    let (marks, to_mark) = marks::lines(insight, now);
+    let (marks, to_mark) = marks::lines(insight, &signed_in.account.name, now);
     RequestPage {
         shell: site.shell(Section::Staff),
         desk: desk(signed_in, Tab::Requests),

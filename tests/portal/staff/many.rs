@@ -112,6 +112,19 @@ async fn a_mark_is_set_once_recorded_and_found() {
         page.body
             .contains("<strong>Waits for licensing</strong> by anna")
     );
+    // Another's is taken over, knowingly; one's own is not.
+    let several = chosen("take", std::slice::from_ref(&reference), &[]);
+    for (cookie, is_anothers) in [(&anna, true), (&bert, false)] {
+        let page = portal
+            .get_with(&format!("/staff/requests/{reference}"), cookie)
+            .await;
+        assert_eq!(page.body.contains("Take it over"), is_anothers);
+        let preview = portal.post_with(BULK, &several, cookie).await;
+        let told = &preview.body;
+        assert!(told.contains("Taken by bert"), "{told}");
+        let warned = told.contains("1 request is taken by others: you take over.");
+        assert_eq!(warned, is_anothers, "{told}");
+    }
     // A mark is the desk's alone.
     let seen = portal.get(&format!("/requests/{reference}")).await;
     assert!(!seen.body.contains("icensing</strong>") && !seen.body.contains("anna"));
