@@ -33,12 +33,17 @@ impl<S: Sync> FromRequestParts<S> for FromList {
 
 /// Leads back to the page of a request after an action, in the same list.
 pub(super) fn back(reference: Reference, query: &Query) -> Response {
+    Redirect::to(&of_request(reference, query)).into_response()
+}
+
+/// The address of a request, in the list that it was opened from.
+pub(super) fn of_request(reference: Reference, query: &Query) -> String {
     let query = if *query == Query::default() {
         String::new()
     } else {
         appended(query)
     };
-    Redirect::to(&format!("/staff/requests/{reference}{query}")).into_response()
+    format!("/staff/requests/{reference}{query}")
 }
 
 /// The address of the list with this query.

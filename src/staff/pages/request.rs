@@ -1,9 +1,9 @@
 //! The desk's page of a request, with the actions of agents.
 
 use axum::{
-    extract::{Path, State},
+    extract::{Path, Query as InAddress, State, rejection::QueryRejection},
     http::StatusCode,
-    response::Response,
+    response::{IntoResponse as _, Redirect, Response},
 };
 use serde::Deserialize;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ use crate::{
         pages::{
             earlier_events,
             findings::{Findings, Group},
-            routes_of,
+            note, routes_of,
         },
         reference::Reference,
         store::Request,
@@ -66,6 +66,14 @@ async fn looked_at(
     Ok((request, insight))
 }
 
+/// The part of the query that is not the list's.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct After {
+    /// Set by *Check again*: when the checks had last run, in seconds.
+    again: String,
+}
+
 /// `GET /staff/requests/{reference}`.
 pub(crate) async fn request(
     State(site): State<Arc<Site>>,
@@ -73,10 +81,19 @@ pub(crate) async fn request(
     Reader(signed_in): Reader,
     Path(reference): Path<String>,
     FromList(query): FromList,
+    after: Result<InAddress<After>, QueryRejection>,
 ) -> Result<Response, Error> {
+    let InAddress(After { again }) = after.map_err(|_| Error::OtherQuery)?;
     let (request, insight) = looked_at(&site, &pool, &signed_in, &reference).await?;
     let mut view = view(&site, &signed_in, &request, &insight);
     view.list = list_of(&site, &pool, &signed_in, &query, &insight).await?;
+    view.note = note(&request, &again);
+    view.address = list::of_request(request.reference, &query);
+    if !view.note.is_empty() {
+        // Digits: else there is no note.
+        let mark = if view.address.contains('?') { '&' } else { '?' };
+        view.address = format!("{}{mark}again={again}", view.address);
+    }
     page(StatusCode::OK, &view)
 }
 
@@ -102,13 +119,17 @@ pub(crate) async fn check_again(
     Fields(NoFields {}): Fields<NoFields>,
 ) -> Result<Response, Error> {
     let reference = Reference::parse(&reference).ok_or(Error::NoRequest)?;
+    let request = look_up(&pool, reference).await?.ok_or(Error::NoRequest)?;
     let done = store::check_again(&pool, signed_in.account.id, reference).await;
     if !map_forbidden(done)? {
         return Err(gone(&pool, reference).await?);
     }
     notifier.wake();
     notifier.changed();
-    Ok(list::back(reference, &query))
+    let page = list::of_request(reference, &query);
+    let mark = if page.contains('?') { '&' } else { '?' };
+    let before = request.checked_at.map_or(0, |at| at.timestamp());
+    Ok(Redirect::to(&format!("{page}{mark}again={before}#checks")).into_response())
 }
 
 /// Why nothing was done: the request has ended, or does not exist.
@@ -270,6 +291,8 @@ fn view<'a>(
         shell: site.shell(Section::Staff),
         desk: desk(signed_in, Tab::Requests),
         list: None,
+        address: String::new(),
+        note: "",
         marks,
         to_mark: if is_agent { to_mark } else { Vec::new() },
         is_agent,

@@ -128,11 +128,22 @@ async fn a_check_is_asked_for_and_a_request_taken_back() {
     assert_eq!(page.body.matches("<dt>Found</dt>").count(), 1);
     assert!(page.body.contains("first line") && page.body.contains("second line"));
     let check = format!("/staff/requests/{held}/check-again");
-    assert_eq!(
-        portal.post_with(&check, &[], &agent).await.status,
-        StatusCode::SEE_OTHER
-    );
+    let asked = portal
+        .post_with(&format!("{check}?needs=on"), &[], &agent)
+        .await;
+    assert_eq!(asked.status, StatusCode::SEE_OTHER);
     assert_eq!(portal.number(due).await, 1);
+    // The page says what became of it, and stays in the list.
+    let (path, part) = asked.header("location").split_once('#').unwrap();
+    let start = format!("/staff/requests/{held}?needs=on&again=");
+    assert!(path.starts_with(&start) && part == "checks", "{path}");
+    let told = portal.get_with(path, &agent).await.body;
+    assert!(told.contains("A check was asked for"), "{told}");
+    portal
+        .run("UPDATE work SET checked_at = checked_at + interval '1 minute'")
+        .await;
+    let told = portal.get_with(path, &agent).await.body;
+    assert!(told.contains("Checked just now"), "{told}");
     let withdraw = format!("/staff/requests/{held}/withdraw");
     let unsure = portal.post_with(&withdraw, &[], &agent).await;
     assert!(unsure.blames("confirm-withdraw"), "{}", unsure.body);
