@@ -70,7 +70,7 @@ pub(crate) async fn queue(
     let taken_for = match &filter.search {
         None => String::new(),
         Some(search) if search.is_nothing() => {
-            "That is neither a number, a reference nor a name. Type an agreement number, a reference, a domain or an Access Edge, or the beginning of one.".to_owned()
+            "That is neither a number, a reference nor a name. Type an agreement number, a reference, a domain or an Access Edge; or the beginning of a number, of a reference or of a part of a name.".to_owned()
         }
         Some(search) => format!("Taken for {}.", search.words().join(", or ")),
     };
