@@ -179,7 +179,11 @@ fn facts(counted: &Gauges, seen: &Overview, promise: Duration) -> Vec<Fact> {
         Fact {
             name: "In force and at risk",
             value: so_far(counted.at_risk, MOST),
-            more: "services".into(),
+            more: if counted.at_risk == 1 {
+                "service".into()
+            } else {
+                "services".into()
+            },
             href: "/staff/requests?risk=on",
             tone: action_if(counted.at_risk > 0),
         },

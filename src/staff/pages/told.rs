@@ -79,8 +79,8 @@ pub(super) fn times(
     }
     let more = [
         ("Checks last ran", request.checked_at),
-        ("Looked at next", request.due_at),
-        ("Being looked at, until", insight.leased_until),
+        ("Checks run next", request.due_at),
+        ("Being checked, until", insight.leased_until),
     ];
     times.extend(more.into_iter().filter_map(|(name, at)| Some((name, at?))));
     let said = times

@@ -277,6 +277,11 @@ async fn several_are_acted_on_once_it_was_shown_and_each_is_recorded() {
     assert_eq!(state(1).await, "rejected");
     assert_eq!(state(2).await, "rejected");
     assert_eq!(audit(&portal).await, ["anna refused duplicate"; 2]);
+    let page = portal.get_with("/staff/audit", &agent).await.body;
+    assert!(
+        page.contains("Another request asks for the same") && !page.contains("takes its place"),
+        "{page}"
+    );
     let again = portal
         .post_with(BULK, &chosen("refuse", &all[..3], &sure), &agent)
         .await;
