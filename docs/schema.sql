@@ -1669,9 +1669,7 @@ CREATE VIEW request_summary AS
            FROM finding f
           WHERE (f.request_id = r.id)) AS severities,
     COALESCE(w.due_at, h.due_at) AS due_at,
-    COALESCE(w.checked_at, h.checked_at, ( SELECT max(f.at) AS max
-           FROM finding f
-          WHERE (f.request_id = r.id))) AS checked_at,
+    COALESCE(w.checked_at, h.checked_at) AS checked_at,
     ( SELECT (count(*))::integer AS count
            FROM gateway g) AS gateways,
     ( SELECT (count(*))::integer AS count
@@ -1722,7 +1720,7 @@ COMMENT ON COLUMN request_summary.severities IS 'how grave each of its findings 
 
 COMMENT ON COLUMN request_summary.due_at IS 'when it is looked at next; NULL: it is not';
 
-COMMENT ON COLUMN request_summary.checked_at IS 'when its checks last ran; NULL: not yet';
+COMMENT ON COLUMN request_summary.checked_at IS 'when its checks last ran; NULL: not yet, or it is not checked any more';
 
 COMMENT ON COLUMN request_summary.gateways IS 'how many gateways there are';
 

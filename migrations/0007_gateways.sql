@@ -279,7 +279,7 @@ SELECT r.id, r.service_id, r.reference, r.kind, r.deployment, r.state, r.reason,
        greatest((SELECT max(e.seq) FROM event e WHERE e.request_id = r.id), r.provisioned_seq, 1) AS seq,
        ARRAY(SELECT f.severity FROM finding f WHERE f.request_id = r.id) AS severities,
        coalesce(w.due_at, h.due_at) AS due_at,
-       coalesce(w.checked_at, h.checked_at, (SELECT max(f.at) FROM finding f WHERE f.request_id = r.id)) AS checked_at,
+       coalesce(w.checked_at, h.checked_at) AS checked_at,
        (SELECT count(*)::int FROM gateway g) AS gateways,
        (SELECT count(*)::int FROM gateway g WHERE NOT g.silent AND g.serial >= coalesce(
            (SELECT l.serial FROM request_live l WHERE l.request_id = r.id), 0)) AS live_on,
@@ -305,7 +305,7 @@ COMMENT ON COLUMN request_summary.holds IS 'whether its service has anything in 
 COMMENT ON COLUMN request_summary.seq IS 'place of the last entry in its timeline';
 COMMENT ON COLUMN request_summary.severities IS 'how grave each of its findings is';
 COMMENT ON COLUMN request_summary.due_at IS 'when it is looked at next; NULL: it is not';
-COMMENT ON COLUMN request_summary.checked_at IS 'when its checks last ran; NULL: not yet';
+COMMENT ON COLUMN request_summary.checked_at IS 'when its checks last ran; NULL: not yet, or it is not checked any more';
 COMMENT ON COLUMN request_summary.gateways IS 'how many gateways there are';
 COMMENT ON COLUMN request_summary.live_on IS 'how many of them can be heard, and have loaded all its routes, once they are in force';
 COMMENT ON COLUMN request_summary.live_at IS 'as in request_live';

@@ -328,7 +328,7 @@ impl NumberProblem {
                 "That is too long. Enter an agreement number of at most {MAX_NUMBER} letters and \
                  digits"
             ),
-            Self::EmailAddress => "That looks like an e-mail address. We do not ask for contact \
+            Self::EmailAddress => "That looks like an email address. We do not ask for contact \
                  details. Enter only the agreement number"
                 .to_owned(),
             Self::Contact => {

@@ -182,7 +182,9 @@ pub(crate) async fn measure(db: &Database, requests: i64) {
             .await
             .expect("an answer")
             .expect("a request");
-        desk::insight(pool, reference).await.expect("insight");
+        desk::insight(pool, reference, PROMISE)
+            .await
+            .expect("insight");
         1
     })
     .await;

@@ -110,7 +110,7 @@ fn problems_say_what_to_type() {
     assert_eq!(message(""), "Enter the agreement number");
     assert_eq!(
         message("user@contoso.com"),
-        "That looks like an e-mail address. We do not ask for contact details. \
+        "That looks like an email address. We do not ask for contact details. \
          Enter only the agreement number"
     );
     assert_eq!(

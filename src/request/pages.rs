@@ -31,7 +31,7 @@ pub(crate) use self::{
     form::{form, send_form},
     load::{ReferencePath, Requests, parse_reference},
     receipt::{receipt, receipt_text},
-    status::{status, withdraw},
+    status::{note, status, withdraw},
     tag::Edition,
     timeline::{earlier_events, how_often, timeline_entry},
 };

@@ -53,7 +53,7 @@ pub struct Request {
     pub holds: bool,
     /// What the last checks found, by subject.
     pub findings: Vec<Finding>,
-    /// When the checks last ran; `None`: not yet.
+    /// When the checks last ran; `None`: not yet, or it is not checked any more.
     pub checked_at: Option<DateTime<Utc>>,
     /// When it is checked next; `None` once it has ended and is not in force.
     pub due_at: Option<DateTime<Utc>>,

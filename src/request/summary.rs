@@ -64,7 +64,7 @@ pub struct Summary {
     pub seq: u32,
     /// How many findings it has, by severity.
     pub findings: Counts,
-    /// When its checks last ran; `None`: not yet.
+    /// When its checks last ran; `None`: not yet, or it is not checked any more.
     pub checked_at: Option<DateTime<Utc>>,
     /// When it is checked next; `None` once it has ended and is not in force.
     pub due_at: Option<DateTime<Utc>>,

@@ -70,15 +70,28 @@ impl Service {
     }
 }
 
-/// The service with this id.
+/// The service with this id, of which a session or another row says that it exists.
 ///
 /// # Errors
 ///
 /// [`db::Error`] when the database is unreachable, the service does not exist, or a row is invalid.
 pub async fn look_up(pool: &PgPool, id: ServiceId) -> Result<Service, db::Error> {
+    let found = find(pool, id).await?;
+    found.ok_or_else(|| sqlx::Error::RowNotFound.into())
+}
+
+/// The service with this id, if there is one.
+///
+/// # Errors
+///
+/// [`db::Error`] when the database is unreachable or a row is invalid.
+pub async fn find(pool: &PgPool, id: ServiceId) -> Result<Option<Service>, db::Error> {
     let row = sqlx::query_file!("src/service/look_up.sql", id.0)
-        .fetch_one(pool.retrying())
+        .fetch_optional(pool.retrying())
         .await?;
+    let Some(row) = row else {
+        return Ok(None);
+    };
     let mut routes: BTreeMap<AccessEdge, Vec<SipDomain>> = BTreeMap::new();
     for (edge, domain) in row.edges.into_iter().zip(row.domains) {
         routes.entry(edge).or_default().push(domain);
@@ -87,7 +100,7 @@ pub async fn look_up(pool: &PgPool, id: ServiceId) -> Result<Service, db::Error>
     let routes = routes.map(|(edge, domains)| EdgeRoutes { edge, domains });
     let requests = row.requests.into_iter();
     let requests = requests.map(|(reference, facts)| Listed { reference, facts });
-    Ok(Service {
+    Ok(Some(Service {
         id,
         programme: row.programme,
         number: row.number,
@@ -103,7 +116,7 @@ pub async fn look_up(pool: &PgPool, id: ServiceId) -> Result<Service, db::Error>
         deployment: row.deployment,
         watch_hash: row.watch_hash,
         now: row.now,
-    })
+    }))
 }
 
 /// Gives the pending request `reference` of `service` other routes, in place, and has it checked from

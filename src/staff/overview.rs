@@ -13,7 +13,7 @@ use crate::readiness::Code;
 
 /// Days in the overview, including today.
 pub const DAYS: i32 = 14;
-/// Requests with one finding are counted up to this number.
+/// So many of the requests with one finding are looked at, the newest.
 pub const MOST_FOUND: i64 = 1_001;
 /// The median is that of the latest requests, this many at most.
 pub const MOST_TIMED: i64 = 10_000;
@@ -30,9 +30,9 @@ pub struct Overview {
     pub median: Option<Duration>,
     /// The number of requests in the median, [`MOST_TIMED`] at most.
     pub timed: i64,
-    /// How many requests, pending or in force, have each finding; [`MOST_FOUND`] at most. The most
-    /// frequent first.
-    pub findings: Vec<(Code, i64)>,
+    /// How many requests, pending or in force, have each finding, the most frequent first; and
+    /// whether there may be more, because [`MOST_FOUND`] were looked at.
+    pub findings: Vec<(Code, i64, bool)>,
     /// The processes on the database, the latest started first.
     pub instances: Vec<Instance>,
     /// The database's time.

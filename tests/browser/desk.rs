@@ -5,7 +5,10 @@ use pic_portal::staff::Role;
 
 use crate::{
     keyboard::Hands,
-    portal_support::desk::{PASSWORD, account},
+    portal_support::{
+        desk::{PASSWORD, account},
+        eventually,
+    },
     support::{
         browser::Browser,
         page::{Page, Scheme},
@@ -206,4 +209,48 @@ async fn many_are_dealt_with_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_are_dealt_with_at_once_without_javascript() {
     many_at_once(false).await;
+}
+
+/// The list moves up while lines are ticked and one has the focus: both stay with their requests.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_ticked_stays_so_while_the_list_moves() {
+    let (portal, _browser, page) = desk(true).await;
+    let app = &portal.app;
+    page.fill("#name", "anna").await;
+    page.fill("#password", PASSWORD).await;
+    page.press("Sign in").await;
+    page.open("/staff/requests?state=pending").await;
+    eventually("the list is followed", async || {
+        (app.app.live().streams() == 1).then_some(())
+    })
+    .await;
+    for line in [2, 4] {
+        page.click(&format!("tbody tr:nth-child({line}) .app-tick input"))
+            .await;
+    }
+    page.eval("document.querySelector('tbody tr:nth-child(3) th a').focus()")
+        .await;
+    let meant = "return [[...document.querySelectorAll('tbody tr')]
+            .filter(line => line.querySelector('.app-tick input').checked)
+            .map(line => [line.querySelector('.app-tick input').value, line.querySelector('th').innerText]),
+        document.activeElement.closest('tr')?.querySelector('.app-table__reference').textContent]";
+    let before = page.eval(meant).await;
+    let first = "return document.querySelector('tbody .app-table__reference').textContent";
+    let first = page.eval_text(first).await;
+
+    let fields = [("name", "anna"), ("password", PASSWORD)];
+    let elsewhere = app.post("/staff/sign-in", &fields).await.cookie();
+    let fields = [("reason", "policy"), ("confirm", "on")];
+    let refuse = format!("/staff/requests/{first}/refuse");
+    let done = app.post_with(&refuse, &fields, &elsewhere).await;
+    assert_eq!(done.status, 303, "{}", done.body);
+    let gone = format!("return !document.querySelector('tbody').textContent.includes('{first}')");
+    page.until("the first line has left the list", &gone).await;
+    assert_eq!(page.eval(meant).await, before);
+
+    page.press("Refuse…").await;
+    let listed = "return [...document.querySelectorAll('#chosen ~ tbody .app-table__reference')].map(it => it.textContent)";
+    let ticked = before[0].as_array().unwrap().iter().map(|it| &it[0]);
+    assert_eq!(page.eval(listed).await, ticked.cloned().collect::<Vec<_>>());
+    page.assert_quiet(&[]).await;
 }

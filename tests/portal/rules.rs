@@ -516,7 +516,7 @@ async fn programs_are_told_in_json() {
         problem["errors"][0]["message"]
             .as_str()
             .unwrap()
-            .contains("e-mail address")
+            .contains("email address")
     );
 
     let mut fields = request(&id, ONE);

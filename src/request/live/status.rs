@@ -57,7 +57,7 @@ pub struct Status {
     pub promised_by: String,
     /// When it is rejected as expired; `null` once it has ended.
     pub expires_at: Option<String>,
-    /// When its checks last ran; `null`: not yet, or checks are off.
+    /// When its checks last ran; `null`: not yet, checks are off, or it is no longer checked.
     pub checked_at: Option<String>,
     /// When it is checked next; `null` once it is no longer checked.
     pub due_at: Option<String>,

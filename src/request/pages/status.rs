@@ -210,7 +210,7 @@ async fn show(
 }
 
 /// What became of *Check again*, by what it put into the address.
-fn note(request: &Request, again: &str) -> &'static str {
+pub(crate) fn note(request: &Request, again: &str) -> &'static str {
     let before = again.parse::<i64>();
     let last = request.checked_at.map_or(0, |at| at.timestamp());
     match before {

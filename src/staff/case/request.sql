@@ -1,6 +1,10 @@
 -- What the desk sees of one request beyond what its administrator sees, in one round trip.
-SELECT r.id, r.service_id, w.attempts AS "attempts?", w.lease_until,
+SELECT r.id, r.service_id, w.lease_until,
        coalesce(w.lease_until > pic_now(), false) AS "leased!",
+       (SELECT d.sip_domain FROM request_route d WHERE d.request_id = n.about ORDER BY d.edge, d.place LIMIT 1) AS "domain?: SipDomain",
+       (SELECT count(*) FROM request_route d WHERE d.request_id = n.about) AS "domains!",
+       r.state = 'pending' AND EXISTS (
+           SELECT FROM finding f WHERE f.request_id = r.id AND f.code = 'domain-held' AND f.at < pic_now() - $2::interval) AS "held_long!",
        (SELECT coalesce(jsonb_agg(jsonb_build_array(e.seq, st.name)), '[]')
         FROM (SELECT seq, staff_id FROM event WHERE request_id = r.id ORDER BY seq DESC LIMIT 100) e
         JOIN staff st ON st.id = e.staff_id) AS "event_staff!: Json<Vec<(u32, Name)>>",
@@ -26,4 +30,10 @@ SELECT r.id, r.service_id, w.attempts AS "attempts?", w.lease_until,
         WHERE m.request_id = r.id) AS "marks!: Json<Vec<(Mark, Name, DateTime<Utc>)>>"
 FROM request r
 LEFT JOIN work w ON w.request_id = r.id
+-- A cancel has no names of its own: it is about those of the request that was provisioned before it.
+CROSS JOIN LATERAL (
+    SELECT CASE r.kind WHEN 'cancel' THEN coalesce((
+        SELECT max(o.id) FROM pic_requests_of(r.service_id) o
+        WHERE o.id < r.id AND o.kind <> 'cancel' AND o.state = 'provisioned'), r.id) ELSE r.id END AS about
+) n
 WHERE r.reference = $1

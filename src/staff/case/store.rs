@@ -5,7 +5,7 @@
 //! account that acts: `pic_end`, `pic_check_again` under the same lock as settling, and the
 //! statement that stores what is submitted.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -13,7 +13,7 @@ use sqlx::types::Json;
 
 use crate::{
     agreement::{AgreementNumber, ServiceId},
-    db::{self, PgPool},
+    db::{self, PgPool, interval},
     names::SipDomain,
     readiness::Finding,
     request::{
@@ -46,8 +46,12 @@ pub struct Insight {
     pub id: i64,
     /// The id of its service, for a link.
     pub service: i64,
-    /// How many of its checks have failed; `None`: it has ended.
-    pub attempts: Option<i16>,
+    /// The first SIP domain that it is about; `None`: nothing is known any more.
+    pub domain: Option<SipDomain>,
+    /// How many SIP domains it is about.
+    pub domains: i64,
+    /// Whether it has been held by another service's domain for longer than the promise.
+    pub held_long: bool,
     /// The background task has leased it until then.
     pub leased_until: Option<DateTime<Utc>>,
     /// The member of the staff behind entries of the timeline, by the entry's number.
@@ -84,19 +88,29 @@ pub async fn look_at_request(
     Ok(noted.rows_affected() == 1)
 }
 
-/// What staff see of an existing request.
+/// What staff see of an existing request; `promise` decides whether it has been held for long.
 ///
 /// # Errors
 ///
 /// [`db::Error`] when the database is unreachable, the request is gone, or a row is invalid.
-pub async fn insight(pool: &PgPool, reference: Reference) -> Result<Insight, db::Error> {
-    let row = sqlx::query_file!("src/staff/case/request.sql", reference as _)
-        .fetch_one(pool.retrying())
-        .await?;
+pub async fn insight(
+    pool: &PgPool,
+    reference: Reference,
+    promise: Duration,
+) -> Result<Insight, db::Error> {
+    let row = sqlx::query_file!(
+        "src/staff/case/request.sql",
+        reference as _,
+        interval(promise)
+    )
+    .fetch_one(pool.retrying())
+    .await?;
     Ok(Insight {
         id: row.id,
         service: row.service_id,
-        attempts: row.attempts,
+        domain: row.domain,
+        domains: row.domains,
+        held_long: row.held_long,
         leased_until: row.lease_until.filter(|_| row.leased),
         event_staff: row.event_staff.0.into_iter().collect(),
         holders: row.holders.0,

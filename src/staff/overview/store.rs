@@ -41,7 +41,9 @@ pub async fn overview(pool: &PgPool) -> Result<Overview, db::Error> {
     let now = sqlx::query_scalar!(r#"SELECT pic_now() AS "now!""#)
         .fetch_one(pool.retrying())
         .await?;
-    let findings = found.into_iter().map(|row| (row.code, row.requests));
+    let findings = found
+        .into_iter()
+        .map(|row| (row.code, row.requests, row.cut));
     Ok(Overview {
         days: days
             .into_iter()

@@ -17,7 +17,8 @@ use crate::staff::pages::words;
 use crate::{
     db::PgPool,
     error::Error,
-    staff::case::store,
+    request::Reason,
+    staff::{Action, case::store},
     web::{page, shell::Section, site::Site, when::when},
 };
 
@@ -51,9 +52,13 @@ pub(crate) async fn audit(
         action: words::action(entry.action),
         request: entry.request.map(|it| it.to_string()).unwrap_or_default(),
         service: entry.service,
-        reason: match (entry.mark, entry.reason) {
-            (Some(mark), _) => words::mark(mark),
-            (None, reason) => reason.map_or("", words::cancel_reason),
+        reason: match (entry.mark, entry.reason, entry.action) {
+            (Some(mark), ..) => words::mark(mark),
+            // In the words of the form.
+            (None, Some(why), Action::Refused) => {
+                Reason::parse(why.as_str()).map_or("", words::reason)
+            }
+            (None, why, _) => why.map_or("", words::cancel_reason),
         },
     });
     page(

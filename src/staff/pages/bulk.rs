@@ -1,6 +1,6 @@
 //! Acts on several requests of a list: shows what will be done, and does it once that is confirmed.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use askama::Template;
 use axum::{extract::State, http::StatusCode, response::Response};
@@ -144,9 +144,13 @@ struct BulkPage<'a> {
     left_out: Vec<QueueLine>,
     /// The address of the list.
     back: String,
+    /// How many of them others have taken, if they are taken over; or empty.
+    taken_over: String,
     /// The text of the button.
     button: String,
     reason: Field,
+    /// What is said below the question for the reason, or empty.
+    reason_hint: &'static str,
     reasons: Vec<Choice>,
     confirm: Field,
     /// The text beside the box, or empty.
@@ -154,6 +158,11 @@ struct BulkPage<'a> {
 }
 
 impl BulkPage<'_> {
+    /// The query of the list, so that whoever has to sign in first comes back to it.
+    fn query(&self) -> &str {
+        self.back.find('?').map_or("", |at| &self.back[at..])
+    }
+
     fn problems(&self) -> Vec<crate::web::parts::Problem> {
         let fields = [&self.reason, &self.confirm].into_iter();
         fields.flat_map(Field::problems).collect()
@@ -190,7 +199,7 @@ impl Hands<'_> {
                     cancel_service(pool, self.queue, self.secret, staff, service, reason).await;
                 return match done {
                     Ok(_) => Ok(true),
-                    Err(Error::NothingInForce | Error::Pending) => Ok(false),
+                    Err(Error::NothingInForce | Error::Pending | Error::NoService) => Ok(false),
                     Err(error) => Err(error),
                 };
             }
@@ -254,21 +263,27 @@ pub(crate) async fn bulk(
             secret: &secret,
             staff: signed_in.account.id,
         };
-        let mut done = Vec::new();
-        for row in rows {
-            if hands.act(deed, &row, &form.reason).await? {
-                done.push(row);
-            } else {
-                left_out.push(row);
+        let mut done = HashSet::new();
+        for row in &rows {
+            if hands.act(deed, row, &form.reason).await? {
+                done.insert(row.id);
             }
         }
-        rows = done;
+        // As they are now.
+        let after = lines(&pool, &references, clocks.promise).await?;
+        (rows, left_out) = after.into_iter().partition(|row| done.contains(&row.id));
         if deed == Deed::CheckAgain {
             notifier.wake();
         }
         notifier.changed();
     }
 
+    let me = &signed_in.account.name;
+    let is_anothers = |row: &&Row| {
+        let mut marks = row.marks.iter();
+        marks.any(|(mark, by)| *mark == Mark::Taken && by != me)
+    };
+    let taken_over = rows.iter().filter(is_anothers).count();
     let many = count(rows.len(), "request", "requests");
     let mut shell = site.shell(Section::Staff);
     shell.error = !wrong.is_empty();
@@ -285,8 +300,19 @@ pub(crate) async fn bulk(
         lines: show(&rows),
         left_out: show(&left_out),
         back: back.to_owned(),
+        taken_over: match taken_over {
+            1.. if deed == Deed::Take => format!(
+                "{} taken by others: you take over.",
+                count(taken_over, "request is", "requests are")
+            ),
+            _ => String::new(),
+        },
         button: format!("{} {many}", deed.words()),
         reason,
+        reason_hint: match deed {
+            Deed::Refuse => "It is shown to the administrator of each.",
+            _ => "",
+        },
         reasons,
         confirm,
         confirm_text: deed.confirm(),

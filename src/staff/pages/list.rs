@@ -33,12 +33,17 @@ impl<S: Sync> FromRequestParts<S> for FromList {
 
 /// Leads back to the page of a request after an action, in the same list.
 pub(super) fn back(reference: Reference, query: &Query) -> Response {
+    Redirect::to(&of_request(reference, query)).into_response()
+}
+
+/// The address of a request, in the list that it was opened from.
+pub(super) fn of_request(reference: Reference, query: &Query) -> String {
     let query = if *query == Query::default() {
         String::new()
     } else {
         appended(query)
     };
-    Redirect::to(&format!("/staff/requests/{reference}{query}")).into_response()
+    format!("/staff/requests/{reference}{query}")
 }
 
 /// The address of the list with this query.
@@ -49,6 +54,14 @@ pub(super) fn address(query: &Query) -> String {
     {
         "" => "/staff/requests".to_owned(),
         query => format!("/staff/requests?{query}"),
+    }
+}
+
+/// The query of the page of the same list that begins after this request; `None`: its first page.
+pub(super) fn beginning_after(query: &Query, after: Option<i64>) -> Query {
+    Query {
+        after: after.map_or(String::new(), |after| after.to_string()),
+        ..query.clone()
     }
 }
 
@@ -88,10 +101,18 @@ pub(super) async fn in_list(
     let leads_to =
         |row: &Row, query: &Query| format!("/staff/requests/{}{}", row.reference, appended(query));
     let previous = page.rows.iter().rev();
-    let previous = previous
+    let mut previous = previous
         .filter(|row| row.id != request && !comes_after(row))
         .map(|row| leads_to(row, query))
         .next();
+    if previous.is_none()
+        && let Some(before) = store::before(pool, filter, clocks.promise).await?
+    {
+        // The last one of the page before.
+        let query = beginning_after(query, before.after);
+        let nearest = before.nearest.filter(|row| row.id != request);
+        previous = nearest.map(|row| leads_to(&row, &query));
+    }
     let mut next = page
         .rows
         .iter()
@@ -99,8 +120,7 @@ pub(super) async fn in_list(
         .map(|row| leads_to(row, query));
     if let (None, Some(last)) = (&next, page.next) {
         // The first one of the next page.
-        let mut query = query.clone();
-        query.after = last.to_string();
+        let query = beginning_after(query, Some(last));
         let mut filter = filter.clone();
         filter.after = Some(last);
         let page = store::page(pool, &filter, clocks.promise).await?;

@@ -19,7 +19,7 @@ use crate::{
     error::Error,
     request::reference::Reference,
     staff::{
-        Mark,
+        Mark, Name,
         case::store::{self, Insight},
     },
     web::{form::Fields, when::when},
@@ -54,9 +54,11 @@ pub(crate) async fn mark(
     Ok(list::back(reference, &query))
 }
 
-/// The marks of a request, and those that it does not have.
+/// The marks of a request, and those that `asks` may set: those that it does not have, and to take what
+/// another has taken.
 pub(super) fn lines(
     insight: &Insight,
+    asks: &Name,
     now: DateTime<Utc>,
 ) -> (Vec<MarkLine>, Vec<(&'static str, &'static str)>) {
     let there = insight.marks.iter().map(|(mark, by, at)| MarkLine {
@@ -65,9 +67,14 @@ pub(super) fn lines(
         by: by.to_string(),
         when: when(*at, now),
     });
-    let others = Mark::ALL
-        .iter()
-        .filter(|mark| !insight.marks.iter().any(|(it, ..)| it == *mark))
-        .map(|mark| (mark.as_str(), words::to_mark(*mark)));
-    (there.collect(), others.collect())
+    let to_set = Mark::ALL.iter().filter_map(|mark| {
+        let set = insight.marks.iter().find(|(it, ..)| it == mark);
+        let words = match (mark, set) {
+            (_, None) => words::to_mark(*mark),
+            (Mark::Taken, Some((_, by, _))) if by != asks => "Take it over",
+            _ => return None,
+        };
+        Some((mark.as_str(), words))
+    });
+    (there.collect(), to_set.collect())
 }

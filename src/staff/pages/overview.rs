@@ -179,7 +179,11 @@ fn facts(counted: &Gauges, seen: &Overview, promise: Duration) -> Vec<Fact> {
         Fact {
             name: "In force and at risk",
             value: so_far(counted.at_risk, MOST),
-            more: "services".into(),
+            more: if counted.at_risk == 1 {
+                "service".into()
+            } else {
+                "services".into()
+            },
             href: "/staff/requests?risk=on",
             tone: action_if(counted.at_risk > 0),
         },
@@ -267,11 +271,14 @@ fn short(value: i64) -> String {
 }
 
 fn findings(seen: &Overview) -> Vec<Found> {
-    let most = seen.findings.first().map_or(1, |(_, most)| *most).max(1);
-    let found = seen.findings.iter().map(|&(code, requests)| Found {
+    let most = seen.findings.first().map_or(1, |(_, most, _)| *most).max(1);
+    let found = seen.findings.iter().map(|&(code, requests, cut)| Found {
         code: code.as_str(),
         title: code.title(),
-        value: so_far(requests, MOST_FOUND),
+        value: match so_far(requests, MOST_FOUND) {
+            value if cut && requests < MOST_FOUND => format!("at least {value}"),
+            value => value,
+        },
         length: (requests * 100 / most).max(1),
     });
     found.collect()

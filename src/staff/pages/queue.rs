@@ -10,7 +10,7 @@ use axum::{
 
 use super::{
     desk,
-    list::{address, appended},
+    list::{address, appended, beginning_after},
     session::{Reader, SignedIn},
     view::{About, Choices, QueueLine, QueuePage, StateTab, Tab},
     words::{self, Said},
@@ -70,7 +70,7 @@ pub(crate) async fn queue(
     let taken_for = match &filter.search {
         None => String::new(),
         Some(search) if search.is_nothing() => {
-            "That is neither a number, a reference nor a name. Type an agreement number, a reference, a domain or an Access Edge, or the beginning of one.".to_owned()
+            "That is neither a number, a reference nor a name. Type an agreement number, a reference, a domain or an Access Edge; or the beginning of a number, of a reference or of a part of a name.".to_owned()
         }
         Some(search) => format!("Taken for {}.", search.words().join(", or ")),
     };
@@ -82,12 +82,11 @@ pub(crate) async fn queue(
                 .map(|it| it.name),
         );
     }
-    let next = found.next.map(|last| {
-        address(&queue::Query {
-            after: last.to_string(),
-            ..query.clone()
-        })
-    });
+    let tabs = tabs(&query, &filter, &counts);
+    let page_after = |after| address(&beginning_after(&query, after));
+    let before = store::before(pool, &filter, clocks.promise).await?;
+    let previous = before.map(|before| page_after(before.after));
+    let first = filter.after.map(|_| page_after(None));
     let view = QueuePage {
         shell: site.shell(Section::Staff),
         desk: desk(&signed_in, Tab::Requests),
@@ -96,7 +95,9 @@ pub(crate) async fn queue(
             ..Field::new("q")
         },
         taken_for,
-        tabs: tabs(&query, &filter, &counts),
+        filters_open: are_open(&query, &tabs),
+        tabs,
+        everywhere: everywhere(&query),
         choices: choices(&query),
         only: vec![
             ("ours", "Ours to act on", query.ours == "on"),
@@ -127,15 +128,11 @@ pub(crate) async fn queue(
         unfinished: found
             .unfinished
             .then(|| format!("{} were looked at so far.", requests(MOST_LOOKED_AT))),
-        next,
+        next: found.next.map(|last| page_after(Some(last))),
+        first: first.filter(|first| previous.as_ref() != Some(first)),
+        previous,
         is_first: query == queue::Query::default(),
         behind,
-        first: filter.after.map(|_| {
-            address(&queue::Query {
-                after: String::new(),
-                ..query.clone()
-            })
-        }),
         here: address(&query),
         export: export_address(&query),
         promise: span(clocks.promise),
@@ -144,16 +141,32 @@ pub(crate) async fn queue(
     page(StatusCode::OK, &view)
 }
 
+/// Whether something is filtered that no tab says: then the filters are shown open.
+fn are_open(query: &queue::Query, tabs: &[StateTab]) -> bool {
+    let first = beginning_after(query, None);
+    let searched = queue::Query {
+        q: query.q.clone(),
+        ..queue::Query::default()
+    };
+    first != searched && !tabs.iter().any(|tab| tab.href == address(&first))
+}
+
+/// The address of the same search without any filter; `None`: it has none.
+fn everywhere(query: &queue::Query) -> Option<String> {
+    let all = queue::Query {
+        q: query.q.clone(),
+        ..queue::Query::default()
+    };
+    (!query.q.is_empty() && *query != all).then(|| address(&all))
+}
+
 fn requests(number: usize) -> String {
     count(number, "request", "requests")
 }
 
 /// The address of the same list as a file.
 fn export_address(query: &queue::Query) -> String {
-    let all = queue::Query {
-        after: String::new(),
-        ..query.clone()
-    };
+    let all = beginning_after(query, None);
     address(&all).replacen("/staff/requests", "/staff/requests.csv", 1)
 }
 
@@ -301,6 +314,7 @@ pub(super) fn line(row: &Row, clocks: &Clocks, query: &str) -> QueueLine {
         tag: said.tag,
         tone: said.tone,
         turn: said.turn,
+        held_long: row.held_long,
         age: said.age,
         against: said.against,
         submitted: when(row.facts.submitted_at, row.now),

@@ -1,9 +1,9 @@
 //! The desk's page of a request, with the actions of agents.
 
 use axum::{
-    extract::{Path, State},
+    extract::{Path, Query as InAddress, State, rejection::QueryRejection},
     http::StatusCode,
-    response::Response,
+    response::{IntoResponse as _, Redirect, Response},
 };
 use serde::Deserialize;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::{
     list::{self, FromList},
     map_forbidden, marks,
     session::{Agent, Proved, Reader, SignedIn},
-    told::{first_domain, happened, times, told},
+    told::{and_more, happened, times, told},
     view::{HolderLine, InList, May, RequestPage, Tab},
 };
 use crate::staff::pages::words::{self, Said};
@@ -28,7 +28,7 @@ use crate::{
         pages::{
             earlier_events,
             findings::{Findings, Group},
-            routes_of,
+            note, routes_of,
         },
         reference::Reference,
         store::Request,
@@ -45,12 +45,13 @@ use crate::{
         parts::{Choice, Field},
         shell::Section,
         site::Site,
-        when::when,
+        when::{span, when},
     },
 };
 
 /// Loads the request that an address names, and records that it was opened.
 async fn looked_at(
+    site: &Site,
     pool: &PgPool,
     signed_in: &SignedIn,
     reference: &str,
@@ -61,7 +62,16 @@ async fn looked_at(
     }
     let request = look_up(pool, reference).await?;
     let request = request.ok_or(Error::NoRequest)?;
-    Ok((request, store::insight(pool, reference).await?))
+    let insight = store::insight(pool, reference, site.clocks.promise).await?;
+    Ok((request, insight))
+}
+
+/// The part of the query that is not the list's.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct After {
+    /// Set by *Check again*: when the checks had last run, in seconds.
+    again: String,
 }
 
 /// `GET /staff/requests/{reference}`.
@@ -71,10 +81,19 @@ pub(crate) async fn request(
     Reader(signed_in): Reader,
     Path(reference): Path<String>,
     FromList(query): FromList,
+    after: Result<InAddress<After>, QueryRejection>,
 ) -> Result<Response, Error> {
-    let (request, insight) = looked_at(&pool, &signed_in, &reference).await?;
+    let InAddress(After { again }) = after.map_err(|_| Error::OtherQuery)?;
+    let (request, insight) = looked_at(&site, &pool, &signed_in, &reference).await?;
     let mut view = view(&site, &signed_in, &request, &insight);
     view.list = list_of(&site, &pool, &signed_in, &query, &insight).await?;
+    view.note = note(&request, &again);
+    view.address = list::of_request(request.reference, &query);
+    if !view.note.is_empty() {
+        // Digits: else there is no note.
+        let mark = if view.address.contains('?') { '&' } else { '?' };
+        view.address = format!("{}{mark}again={again}", view.address);
+    }
     page(StatusCode::OK, &view)
 }
 
@@ -100,13 +119,17 @@ pub(crate) async fn check_again(
     Fields(NoFields {}): Fields<NoFields>,
 ) -> Result<Response, Error> {
     let reference = Reference::parse(&reference).ok_or(Error::NoRequest)?;
+    let request = look_up(&pool, reference).await?.ok_or(Error::NoRequest)?;
     let done = store::check_again(&pool, signed_in.account.id, reference).await;
     if !map_forbidden(done)? {
         return Err(gone(&pool, reference).await?);
     }
     notifier.wake();
     notifier.changed();
-    Ok(list::back(reference, &query))
+    let page = list::of_request(reference, &query);
+    let mark = if page.contains('?') { '&' } else { '?' };
+    let before = request.checked_at.map_or(0, |at| at.timestamp());
+    Ok(Redirect::to(&format!("{page}{mark}again={before}#checks")).into_response())
 }
 
 /// Why nothing was done: the request has ended, or does not exist.
@@ -217,7 +240,7 @@ async fn again(
     reference: &str,
     form: Refused<'_>,
 ) -> Result<Response, Error> {
-    let (request, insight) = looked_at(pool, signed_in, reference).await?;
+    let (request, insight) = looked_at(site, pool, signed_in, reference).await?;
     if request.state.pending().is_none() {
         return Err(Error::Ended);
     }
@@ -255,16 +278,20 @@ fn view<'a>(
         label: words::reason(reason).into(),
         hint: String::new(),
     });
-    let (marks, to_mark) = marks::lines(insight, now);
+    let (marks, to_mark) = marks::lines(insight, &signed_in.account.name, now);
     RequestPage {
         shell: site.shell(Section::Staff),
         desk: desk(signed_in, Tab::Requests),
         list: None,
+        address: String::new(),
+        note: "",
         marks,
         to_mark: if is_agent { to_mark } else { Vec::new() },
         is_agent,
-        about: first_domain(&request.routes)
-            .unwrap_or_else(|| wording::kind(request.kind).to_owned()),
+        about: match &insight.domain {
+            Some(first) => and_more(first, insight.domains - 1),
+            None => wording::kind(request.kind).to_owned(),
+        },
         number_label: request.programme.number_label(),
         number: request.number.to_string(),
         reference: request.reference.to_string(),
@@ -273,8 +300,13 @@ fn view<'a>(
         tag: said.tag,
         tone: said.tone,
         turn: said.turn,
+        held_long: if insight.held_long {
+            span(site.clocks.promise)
+        } else {
+            String::new()
+        },
         age: format!("{}, {}", said.age, said.against),
-        facts: told(site, request, insight),
+        facts: told(site, request),
         times: times(site, request, insight),
         service: insight.service,
         findings,

@@ -115,7 +115,8 @@ pub(super) async fn cancel_service(
     service: ServiceId,
     reason: CancelReason,
 ) -> Result<Reference, Error> {
-    if let Some(error) = conflict(&services::look_up(pool, service).await?) {
+    let found = services::find(pool, service).await?;
+    if let Some(error) = conflict(&found.ok_or(Error::NoService)?) {
         return Err(error);
     }
     let cancel = store::cancellation(secret, staff, service, reason);

@@ -205,18 +205,27 @@ fn way_in(method: &Method, uri: &Uri) -> String {
     format!("{DOOR}?{query}")
 }
 
-/// The page of the desk that was asked for, or the page of the request or the service on which the form
-/// stood that was posted; empty if there is none.
+/// The page of the desk that was asked for, or the one on which the form stood that was posted, in the
+/// same list; empty if there is none.
 fn page_of(method: &Method, uri: &Uri) -> String {
-    let page = if method.is_safe() {
-        uri.path_and_query().map_or("", |wanted| wanted.as_str())
-    } else {
-        let page = uri.path().rsplit_once('/').map_or("", |(page, _)| page);
-        let is_there = ["/staff/requests/", "/staff/services/"];
-        let is_there = is_there.iter().any(|it| page.starts_with(it));
-        if is_there { page } else { "" }
+    if method.is_safe() {
+        let wanted = uri.path_and_query().map_or("", |wanted| wanted.as_str());
+        return own_path(wanted).unwrap_or_default().to_owned();
+    }
+    let path = uri.path();
+    let page = match path {
+        "/staff/account" | "/staff/account/sign-out" => "/staff/account",
+        "/staff/requests/bulk" => super::QUEUE,
+        _ => {
+            let of_one = ["/staff/requests/", "/staff/services/"];
+            let page = path.rsplit_once('/').map_or("", |(page, _)| page);
+            let is_there = of_one.iter().any(|it| page.starts_with(it));
+            if is_there { page } else { "" }
+        }
     };
-    own_path(page).unwrap_or_default().to_owned()
+    let query = uri.query().filter(|_| !page.is_empty());
+    let page = query.map_or_else(|| page.to_owned(), |query| format!("{page}?{query}"));
+    own_path(&page).unwrap_or_default().to_owned()
 }
 
 /// `next`, if it is a page of the support desk and nothing else: no other host, no other scheme,
@@ -224,13 +233,15 @@ fn page_of(method: &Method, uri: &Uri) -> String {
 pub(super) fn own_path(next: &str) -> Option<&str> {
     const LONGEST: usize = 2_000;
     let plain = |c: char| c.is_ascii_graphic() && c != '\\';
-    let inside = next
-        .strip_prefix("/staff/")
-        .filter(|rest| !rest.starts_with("sign-") && !rest.starts_with("set-up"))?;
-    let path = inside.split(['?', '#']).next().unwrap_or_default();
+    let path = next.split(['?', '#']).next().unwrap_or_default();
+    let inside = match path.strip_prefix("/staff")? {
+        "" => "",
+        inside => inside.strip_prefix('/')?,
+    };
     let is_own = next.len() <= LONGEST
         && next.chars().all(plain)
-        && !path.starts_with('/')
+        && !inside.starts_with("sign-")
+        && !inside.starts_with("set-up")
         && !path.contains("//")
         && !path.split('/').any(|part| part == "." || part == "..");
     is_own.then_some(next)
@@ -248,15 +259,22 @@ mod tests {
                 "%2Fstaff%2Frequests%2FPIC-1",
             ),
             ("/staff/services/7/cancel", "%2Fstaff%2Fservices%2F7"),
+            (
+                "/staff/requests/PIC-1/mark?state=pending&after=7",
+                "%2Fstaff%2Frequests%2FPIC-1%3Fstate%3Dpending%26after%3D7",
+            ),
+            ("/staff/requests/bulk", "%2Fstaff%2Frequests"),
+            (
+                "/staff/requests/bulk?state=rejected",
+                "%2Fstaff%2Frequests%3Fstate%3Drejected",
+            ),
+            ("/staff/account", "%2Fstaff%2Faccount"),
+            ("/staff/account/sign-out", "%2Fstaff%2Faccount"),
         ] {
             let way = way_in(&Method::POST, &Uri::from_static(posted));
             assert_eq!(way, format!("{DOOR}?next={page}"));
         }
-        for none in [
-            "/staff/account",
-            "/staff/requests/..%2F/x/../y",
-            "/staff/sign-out",
-        ] {
+        for none in ["/staff/requests/..%2F/x/../y", "/staff/sign-out"] {
             let way = way_in(&Method::POST, &Uri::from_static(none));
             assert_eq!(way, DOOR, "{none}");
         }
@@ -265,6 +283,8 @@ mod tests {
     #[test]
     fn the_way_back_is_an_own_page_or_none() {
         for own in [
+            "/staff",
+            "/staff?x",
             "/staff/requests",
             "/staff/requests?q=contoso.com&state=pending",
             "/staff/requests?q=https%3A%2F%2Fx",
@@ -275,7 +295,9 @@ mod tests {
         for other in [
             "",
             "/",
-            "/staff",
+            "/staffs",
+            "/staff.evil.example",
+            "/staff/../x?y",
             "/service",
             "//evil.example/staff/",
             "https://evil.example/staff/",

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::{view::Happened, words};
 use crate::{
-    names::EdgeRoutes,
+    names::{EdgeRoutes, SipDomain},
     request::{
         Actor, Deployment, Kind, Standing, State as Stored, live,
         pages::how_often,
@@ -12,29 +12,27 @@ use crate::{
         wording,
     },
     staff::{Name, case::store::Insight},
-    web::{
-        parts::{When, count},
-        site::Site,
-        when::when,
-    },
+    web::{parts::When, site::Site, when::when},
 };
 
 /// The first SIP domain and how many more there are.
 pub(super) fn first_domain(routes: &[EdgeRoutes]) -> Option<String> {
     let mut domains = routes.iter().flat_map(|edge| &edge.domains);
     let first = domains.next()?;
-    Some(match domains.count() {
+    let more = i64::try_from(domains.count()).unwrap_or(i64::MAX);
+    Some(and_more(first, more))
+}
+
+/// A SIP domain and how many more there are.
+pub(super) fn and_more(first: &SipDomain, more: i64) -> String {
+    match more {
         0 => first.to_string(),
         more => format!("{first} +{more}"),
-    })
+    }
 }
 
 /// The facts about a request, each with its name.
-pub(super) fn told(
-    site: &Site,
-    request: &Request,
-    insight: &Insight,
-) -> Vec<(&'static str, String)> {
+pub(super) fn told(site: &Site, request: &Request) -> Vec<(&'static str, String)> {
     let mut told = vec![
         ("Kind", wording::kind(request.kind).to_owned()),
         ("Programme", request.programme.label().to_owned()),
@@ -53,16 +51,6 @@ pub(super) fn told(
     }
     if let Stored::Rejected { reason, .. } = request.state {
         told.push(("Why", words::reason(reason).to_owned()));
-    }
-    if let Some(attempts) = insight.attempts {
-        told.push((
-            "Failed checks",
-            count(
-                usize::try_from(attempts).unwrap_or_default(),
-                "time",
-                "times",
-            ),
-        ));
     }
     told
 }
@@ -91,8 +79,8 @@ pub(super) fn times(
     }
     let more = [
         ("Checks last ran", request.checked_at),
-        ("Looked at next", request.due_at),
-        ("Being looked at, until", insight.leased_until),
+        ("Checks run next", request.due_at),
+        ("Being checked, until", insight.leased_until),
     ];
     times.extend(more.into_iter().filter_map(|(name, at)| Some((name, at?))));
     let said = times

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::{
     agreement::Programme,
     clock::Clocks,
-    request::{Facts, Reason, Standing, State, wording},
+    request::{Facts, Kind, Reason, Standing, State, wording},
     staff::{Action, CancelReason, Mark},
     web::{
         parts::Tone,
@@ -59,10 +59,15 @@ impl Said {
                 };
                 (span(between(facts.submitted_at, now)), against)
             }
-            State::Provisioned { at } | State::Rejected { at, .. } | State::Withdrawn { at } => (
-                span(between(facts.submitted_at, at)),
-                "until it ended".to_owned(),
-            ),
+            State::Provisioned { at } | State::Rejected { at, .. } | State::Withdrawn { at } => {
+                let until = match (facts.state, facts.kind) {
+                    (State::Rejected { .. }, _) => "until rejected",
+                    (State::Withdrawn { .. }, _) => "until withdrawn",
+                    (_, Kind::Cancel) => "until cancelled",
+                    (_, Kind::Initiate | Kind::Update) => "until provisioned",
+                };
+                (span(between(facts.submitted_at, at)), until.to_owned())
+            }
         };
         Self {
             tag,

@@ -28,6 +28,8 @@ SELECT p.id AS "id!", p.service_id AS "service!", p.reference AS "reference!: Re
        (SELECT coalesce(jsonb_agg(jsonb_build_array(m.mark, st.name) ORDER BY m.mark), '[]')
         FROM staff_mark m JOIN staff st ON st.id = m.staff_id
         WHERE m.request_id = p.id) AS "marks!: Json<Vec<(Mark, Name)>>",
+       p.state = 'pending' AND EXISTS (
+           SELECT FROM finding f WHERE f.request_id = p.id AND f.code = 'domain-held' AND f.at < pic_now() - $13::interval) AS "held_long!",
        c.domains AS "domains!", c.edges AS "edges!",
        (SELECT f.code FROM finding f WHERE f.request_id = p.id AND f.severity NOT IN ('ok', 'skipped')
         ORDER BY array_position(ARRAY['blocking', 'unknown', 'warning'], f.severity), f.code, f.subject LIMIT 1) AS "worst: Code",

@@ -66,6 +66,8 @@ pub struct Row {
     pub edges: i64,
     /// What staff have noted, and who did.
     pub marks: Json<Vec<(Mark, Name)>>,
+    /// Whether it has been held by another service's domain for longer than the promise.
+    pub held_long: bool,
     /// The gravest of its findings, those that are fine or were skipped left out.
     pub worst: Option<Code>,
     /// The database's time when this was read.
@@ -91,31 +93,71 @@ pub struct Page {
 ///
 /// [`db::Error`] when the database is unreachable or a row is invalid.
 pub async fn page(pool: &PgPool, filter: &Filter, promise: Duration) -> Result<Page, db::Error> {
-    let mut candidates = Candidates::of(pool, filter, promise).await?;
-    let mut page = Page {
-        too_many: candidates.too_many,
-        ..Page::default()
-    };
-    let mut looked_at = 0;
-    while looked_at < MOST_LOOKED_AT {
-        let ids = candidates.next(pool).await?;
-        let Some(&last) = ids.last() else {
-            page.next = None;
-            return Ok(page);
-        };
-        looked_at += ids.len();
-        let wanted = PAGE + 1 - page.rows.len();
-        page.rows
-            .extend(rows(pool, filter, promise, &ids, wanted).await?);
-        if page.rows.len() > PAGE {
-            page.rows.truncate(PAGE);
-            page.next = page.rows.last().map(|row| row.id);
-            return Ok(page);
-        }
-        page.next = Some(last);
+    let candidates = Candidates::of(pool, filter, promise).await?;
+    let too_many = candidates.too_many;
+    let (mut rows, looked_to) = read(pool, filter, promise, candidates).await?;
+    let is_full = rows.len() > PAGE;
+    rows.truncate(PAGE);
+    Ok(Page {
+        next: match rows.last() {
+            Some(last) if is_full => Some(last.id),
+            _ => looked_to,
+        },
+        rows,
+        unfinished: !is_full && looked_to.is_some(),
+        too_many,
+    })
+}
+
+/// What comes before a page of the queue.
+#[derive(Clone, Debug)]
+pub struct Before {
+    /// The request right before it; `None`: none of those that were looked at matches.
+    pub nearest: Option<Row>,
+    /// After which request the page before it begins; `None`: that is the first one.
+    pub after: Option<i64>,
+}
+
+/// What comes before the page that `filter` begins; `None`: nothing.
+///
+/// # Errors
+///
+/// As [`page`].
+pub async fn before(
+    pool: &PgPool,
+    filter: &Filter,
+    promise: Duration,
+) -> Result<Option<Before>, db::Error> {
+    if filter.after.is_none() {
+        return Ok(None);
     }
-    page.unfinished = true;
-    Ok(page)
+    let candidates = Candidates::before(pool, filter, promise).await?;
+    let (rows, looked_to) = read(pool, filter, promise, candidates).await?;
+    let after = rows.get(PAGE).map_or(looked_to, |row| Some(row.id));
+    let nearest = rows.into_iter().next();
+    Ok((nearest.is_some() || after.is_some()).then_some(Before { nearest, after }))
+}
+
+/// The first of the candidates that match, a page and one more at most; and the last candidate that was
+/// looked at, unless there are no more.
+async fn read(
+    pool: &PgPool,
+    filter: &Filter,
+    promise: Duration,
+    mut candidates: Candidates,
+) -> Result<(Vec<Row>, Option<i64>), db::Error> {
+    let (mut found, mut looked_at, mut looked_to) = (Vec::new(), 0, None);
+    while looked_at < MOST_LOOKED_AT && found.len() <= PAGE {
+        let ids = candidates.next(pool).await?;
+        looked_to = ids.last().copied();
+        if looked_to.is_none() {
+            break;
+        }
+        looked_at += ids.len();
+        let wanted = PAGE + 1 - found.len();
+        found.extend(rows(pool, filter, promise, &ids, wanted).await?);
+    }
+    Ok((found, looked_to))
 }
 
 /// The lines of `requests`, as far as there are any, in the order of submission.
@@ -160,6 +202,7 @@ async fn rows(
         filter.mark as _,
         filter.mine.map(|staff| staff.0),
         i64::try_from(most).unwrap_or(i64::MAX),
+        interval(promise),
     )
     .fetch_all(pool.retrying())
     .await?)

@@ -5,7 +5,8 @@
 //
 // The stream says that there is something new; the page is fetched again and what differs is put in
 // its place. Whatever is the same stays the very same element: with its focus, what was typed into
-// it, open or folded, and the page where it was scrolled to.
+// it, open or folded, and the page where it was scrolled to. What may move up or down, like the rows of
+// a list, needs an id: without one it is told by its place, and what is ticked would become another.
 import { Idiomorph } from "idiomorph";
 import { announce } from "./announce.js";
 import { COPY_BUTTONS, copyButtons } from "./copy.js";
@@ -15,11 +16,15 @@ import { SHOW_BUTTONS, showButtons } from "./show.js";
 // When there is no room for a stream, or the page could not be fetched.
 const LATER_MS = 60000;
 
+// Of these the value says what they stand for: nobody types it.
+const NOT_TYPED = "[type=checkbox], [type=radio], [type=hidden]";
+
 // What the reader or a script has done to an element is not undone.
 function isTheReaders(name, element) {
   return (
     (name === "open" && element.matches("details")) ||
-    (["value", "checked", "type"].includes(name) && element.matches("input, textarea")) ||
+    (name === "value" && element.matches(`input:not(${NOT_TYPED}), textarea`)) ||
+    (["checked", "type"].includes(name) && element.matches("input")) ||
     (name === "hidden" && element.matches(`${COPY_BUTTONS}, ${SHOW_BUTTONS}`))
   );
 }

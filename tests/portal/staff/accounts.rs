@@ -295,7 +295,7 @@ async fn accounts_are_made_on_the_private_postgresql_with_and_without_a_portal()
             &["add", "ted@contoso.com"],
             PASSWORD,
             false,
-            "That is an e-mail address",
+            "That is an email address",
         ),
         (
             &["add", "bert"],

@@ -111,11 +111,22 @@ async fn a_check_is_asked_for_and_a_request_taken_back() {
     page.shows("first line");
     page.shows("second line");
     let check = format!("/staff/requests/{held}/check-again");
-    assert_eq!(
-        portal.post_with(&check, &[], &agent).await.status,
-        StatusCode::SEE_OTHER
-    );
+    let asked = portal
+        .post_with(&format!("{check}?needs=on"), &[], &agent)
+        .await;
+    assert_eq!(asked.status, StatusCode::SEE_OTHER);
     assert_eq!(portal.number(due).await, 1);
+    // The page says what became of it, and stays in the list.
+    let (path, part) = asked.header("location").split_once('#').unwrap();
+    let start = format!("/staff/requests/{held}?needs=on&again=");
+    assert!(path.starts_with(&start) && part == "checks", "{path}");
+    let told = portal.get_with(path, &agent).await.body;
+    assert!(told.contains("A check was asked for"), "{told}");
+    portal
+        .run("UPDATE work SET checked_at = checked_at + interval '1 minute'")
+        .await;
+    let told = portal.get_with(path, &agent).await.body;
+    assert!(told.contains("Checked just now"), "{told}");
     let withdraw = format!("/staff/requests/{held}/withdraw");
     let unsure = portal.post_with(&withdraw, &[], &agent).await;
     assert!(unsure.blames("confirm-withdraw"), "{}", unsure.body);
@@ -172,6 +183,11 @@ async fn a_service_is_cancelled_for_its_owner_and_its_history_told() {
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.body);
     let twice = portal.post_with(cancel, &fields, &agent).await;
     assert_eq!(twice.status, StatusCode::CONFLICT, "one at a time");
+    let cancel_of = done.header("location");
+    let page = portal.get_with(cancel_of, &agent).await;
+    let title = page.elements().into_iter().find(|it| it.name == "title");
+    let title = title.unwrap().text;
+    assert!(title.starts_with("contoso.com: "), "{title}");
     assert!(!twice.body.contains("\"/service\">See"), "back to the desk");
     twice.shows("href=\"/staff/requests\"");
     portal.work().await;
@@ -195,6 +211,9 @@ async fn a_service_is_cancelled_for_its_owner_and_its_history_told() {
         portal.get_with("/staff/services/x", &agent).await.status,
         StatusCode::NOT_FOUND
     );
+    let nowhere = "/staff/services/9/cancel";
+    let none = portal.post_with(nowhere, &fields, &agent).await;
+    assert_eq!(none.status, StatusCode::NOT_FOUND, "{}", none.body);
     let noted = audit(&portal).await;
     assert!(
         noted.contains(&"anna cancelled cancel 1 owner-asked".to_owned()),
@@ -251,4 +270,33 @@ async fn an_agent_who_was_made_a_reader_meanwhile_does_nothing() {
     .unwrap_err();
     assert!(error.breaks("staff_may"), "{error}");
     assert_eq!(portal.state(&reference).await, "pending");
+}
+
+/// Of what is not checked any more nobody says when it was: the time since when a finding stands is
+/// not the time of the last check.
+#[tokio::test]
+async fn when_the_checks_last_ran_is_not_made_up_once_a_request_has_ended() {
+    let portal = TestApp::new().await;
+    portal.submit(ROUTES).await;
+    portal.work().await;
+    let (held, _) = portal.submit(ROUTES).await;
+    portal.work().await;
+    let agent = signed_in(&portal, "anna", Role::Agent).await;
+    let (desk, public) = (
+        format!("/staff/requests/{held}"),
+        format!("/requests/{held}"),
+    );
+    let told = async || {
+        let desk = portal.get_with(&desk, &agent).await.body;
+        let public = portal.get(&public).await.body;
+        [desk, public].map(|page| page.contains("Checks last ran"))
+    };
+    assert_eq!(told().await, [true, true]);
+    let fields = [("reason", "policy"), ("confirm", "on")];
+    let refuse = format!("{desk}/refuse");
+    portal.post_with(&refuse, &fields, &agent).await;
+    assert_eq!(portal.state(&held).await, "rejected");
+    let findings = "SELECT count(*) FROM finding WHERE request_id = 2";
+    assert!(portal.number(findings).await > 0, "what was found is kept");
+    assert_eq!(told().await, [false, false]);
 }

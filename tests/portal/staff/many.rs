@@ -103,7 +103,23 @@ async fn a_mark_is_set_once_recorded_and_found() {
     let page = portal
         .get_with(&format!("/staff/requests/{reference}"), &anna)
         .await;
-    page.shows("<strong>Waits for licensing</strong> by anna");
+    assert!(
+        page.body
+            .contains("<strong>Waits for licensing</strong> by anna")
+    );
+    // Another's is taken over, knowingly; one's own is not.
+    let several = chosen("take", std::slice::from_ref(&reference), &[]);
+    for (cookie, is_anothers) in [(&anna, true), (&bert, false)] {
+        let page = portal
+            .get_with(&format!("/staff/requests/{reference}"), cookie)
+            .await;
+        assert_eq!(page.body.contains("Take it over"), is_anothers);
+        let preview = portal.post_with(BULK, &several, cookie).await;
+        let told = &preview.body;
+        assert!(told.contains("Taken by bert"), "{told}");
+        let warned = told.contains("1 request is taken by others: you take over.");
+        assert_eq!(warned, is_anothers, "{told}");
+    }
     // A mark is the desk's alone.
     let seen = portal.get(&format!("/requests/{reference}")).await;
     seen.hides("icensing</strong>");
@@ -138,8 +154,13 @@ async fn a_list_leads_from_request_to_request() {
         path,
         format!("/staff/requests/{}?ours=on&after=50", all[52])
     );
-    let page = portal.get_with(&path, &agent).await;
-    assert_eq!(rel(&page, "prev").unwrap()[16..39], all[51]);
+    let mut back = vec![path[16..39].to_owned()];
+    while let Some(previous) = rel(&portal.get_with(&path, &agent).await, "prev") {
+        path = previous;
+        back.insert(0, path[16..39].to_owned());
+    }
+    assert_eq!(back, all, "and back");
+    assert_eq!(path, first);
 
     // What has left the list keeps its place in it.
     let second = format!("/staff/requests/{}/refuse?ours=on", all[1]);
@@ -223,20 +244,66 @@ async fn several_are_acted_on_once_it_was_shown_and_each_is_recorded() {
         assert_eq!(state(1).await, "pending");
     }
     assert_eq!(audit(&portal).await, nothing);
+    // Of a refusal the administrator sees why, of a cancelled service the desk alone.
+    for (action, of, is_told) in [("refuse", 1..2, true), ("cancel", 0..1, false)] {
+        let page = portal
+            .post_with(BULK, &chosen(action, &all[of], &[]), &agent)
+            .await;
+        let told = page.body.contains("shown to the administrator");
+        assert_eq!(told, is_told, "{action}");
+    }
 
     let sure = [("go", "on"), ("confirm", "on"), ("reason", "duplicate")];
     let page = portal
         .post_with(BULK, &chosen("refuse", &all[..3], &sure), &agent)
         .await;
-    page.shows("Refused: 2 requests");
-    page.shows("href=\"/staff/requests?state=pending\"");
+    assert!(page.body.contains("Refused: 2 requests"), "{}", page.body);
+    let lines = page.elements().into_iter();
+    let states: Vec<_> = lines
+        .filter_map(|it| it.get("data-state").map(str::to_owned))
+        .collect();
+    assert_eq!(
+        states,
+        ["rejected", "rejected", "provisioned"],
+        "as they are now"
+    );
+    assert!(page.body.contains("href=\"/staff/requests?state=pending\""));
     assert_eq!(state(1).await, "rejected");
     assert_eq!(state(2).await, "rejected");
     assert_eq!(audit(&portal).await, ["anna refused duplicate"; 2]);
+    let page = portal.get_with("/staff/audit", &agent).await.body;
+    assert!(
+        page.contains("Another request asks for the same") && !page.contains("takes its place"),
+        "{page}"
+    );
     let again = portal
         .post_with(BULK, &chosen("refuse", &all[..3], &sure), &agent)
         .await;
     again.shows("Refused: 0 requests");
+
+    // Whoever has to sign in first comes back to the list.
+    let list = portal
+        .get_with("/staff/requests?state=pending", &agent)
+        .await;
+    let preview = portal
+        .post_with(BULK, &chosen("take", &all[3..], &[]), &agent)
+        .await;
+    for page in [list, preview] {
+        let mut forms = page.elements().into_iter();
+        let of_many = forms.find_map(|it| {
+            let action = it.get("action")?;
+            action.starts_with(BULK).then(|| action.to_owned())
+        });
+        let of_many = of_many.unwrap();
+        assert_eq!(of_many, format!("{BULK}?state=pending"));
+        let ended = portal
+            .post_with(&of_many, &chosen("take", &all[3..], &[]), "")
+            .await;
+        assert_eq!(
+            ended.header("location"),
+            "/staff/sign-in?next=%2Fstaff%2Frequests%3Fstate%3Dpending"
+        );
+    }
 
     for (action, of, more, noted) in [
         ("take", 3..5, &[("go", "on")][..], "anna marked taken"),
@@ -330,7 +397,16 @@ async fn the_first_page_is_what_waits_for_the_desk() {
     let page = portal
         .get_with("/staff/requests?state=pending", &desk)
         .await;
-    page.shows("has waited for 49 hours");
+    assert!(
+        page.body.contains("has waited for 49 hours"),
+        "{}",
+        page.body
+    );
+    // Both say why it is the desk's too.
+    let why = "held by another service’s domain for more than 48 hours";
+    let held_page = format!("/staff/requests/{held}");
+    assert!(portal.get_with(&held_page, &desk).await.body.contains(why));
+    assert_eq!(page.body.matches(why).count(), 1, "{}", page.body);
     // A reader has nothing to act with.
     page.hides("name=\"request\"");
     page.hides("/bulk");

@@ -72,11 +72,29 @@ async fn the_numbers_are_those_of_the_population() {
     assert_eq!(
         seen.findings,
         [
-            (Code::SrvMissing, 7),
-            (Code::SrvSuffix, 3),
-            (Code::ResolverUnreachable, 1)
+            (Code::SrvMissing, 7, false),
+            (Code::SrvSuffix, 3, false),
+            (Code::ResolverUnreachable, 1, false)
         ]
     );
+    // What is in force counts, what has ended otherwise does not.
+    portal
+        .run(
+            "INSERT INTO watch (request_id, due_at, checked_at)
+             SELECT min(id), pic_now(), pic_now() FROM request WHERE state = 'provisioned';
+             INSERT INTO finding (request_id, code, subject, severity, at)
+             SELECT id, 'srv-suffix', 'a.example', 'warning', pic_now() FROM request WHERE state = 'provisioned';
+             SELECT pic_end(ARRAY(SELECT request_id FROM finding WHERE code = 'resolver-unreachable'), 'rejected', 'policy', 'portal')",
+        )
+        .await;
+    let seen = store::overview(portal.pool()).await.unwrap();
+    let suffix = seen.findings.iter().find(|it| it.0 == Code::SrvSuffix);
+    assert_eq!(suffix.unwrap().1, 1 + 2, "one in force, two in progress");
+    let ended = seen
+        .findings
+        .iter()
+        .find(|it| it.0 == Code::ResolverUnreachable);
+    assert_eq!(ended, None);
 }
 
 #[tokio::test]

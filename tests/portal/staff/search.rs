@@ -9,7 +9,7 @@ use proptest::{
 };
 
 use super::signed_in;
-use crate::support::app::TestApp;
+use crate::support::app::{Answer, TestApp};
 
 /// What is stored: an edge and its domains, in DNS form.
 const STORED: &[(&str, &str)] = &[
@@ -200,6 +200,32 @@ async fn a_piece_of_a_name_finds_it_and_a_whole_reference_opens_it() {
     assert_eq!(find(&portal, &agent, "fabr").await, [first]);
 }
 
+/// Where the link of a page with this text leads.
+fn leads(page: &Answer, text: &str) -> Option<String> {
+    let mut links = page.elements().into_iter();
+    let link = links.find(|it| it.name == "a" && it.text == text)?;
+    link.get("href").map(str::to_owned)
+}
+
+/// From the last page of a list its pages lead back to the first, and show the same.
+async fn assert_back(portal: &TestApp, cookie: &str, last: String, all: &[String]) {
+    let (mut path, mut seen, mut pages) = (last, Vec::new(), 0);
+    loop {
+        let page = portal.get_with(&path, cookie).await;
+        seen.splice(0..0, shown(&page.body));
+        let previous = leads(&page, "Previous page");
+        let first = leads(&page, "First page");
+        assert_eq!(first.is_some(), pages == 0 && all.len() > 100, "{path}");
+        match previous {
+            Some(previous) => path = previous,
+            None => break,
+        }
+        pages += 1;
+    }
+    assert!(!path.contains("after="), "the first page: {path}");
+    assert_eq!(seen, all, "each once");
+}
+
 #[tokio::test]
 async fn the_queue_is_paged_filtered_and_taken_along_whole() {
     let portal = TestApp::new().await;
@@ -226,16 +252,13 @@ async fn the_queue_is_paged_filtered_and_taken_along_whole() {
             let page = portal.get_with(&path, &agent).await;
             assert_eq!(page.status, StatusCode::OK);
             seen.extend(shown(&page.body));
-            let Some((before, _)) = page.body.split_once("\">Next page") else {
-                break;
-            };
-            path = before
-                .rsplit_once("href=\"")
-                .unwrap()
-                .1
-                .replace("&#38;", "&");
+            match leads(&page, "Next page") {
+                Some(next) => path = next,
+                None => break,
+            }
         }
         assert_eq!(seen, expected, "{query}: oldest first, each once");
+        assert_back(&portal, &agent, path, &seen).await;
         let file = portal
             .get_with(&format!("/staff/requests.csv{query}"), &agent)
             .await;
@@ -267,13 +290,37 @@ async fn each_filter_shows_its_own_and_no_others() {
         [all[122].clone(), all[121].clone()],
         "newest first"
     );
+    assert!(done.body.contains(">until provisioned<"), "{}", done.body);
     let mut counts = done.elements().into_iter();
     assert!(
         counts.any(|it| it.has_class("app-tabs__count") && it.text == "123"),
         "{}",
         done.body
     );
-    let taken: String = portal.one("SELECT min(sip_domain) FROM route").await;
+    // Each of the other sources of a list leads back too, newest first.
+    portal
+        .run("INSERT INTO staff_mark SELECT r.id, m, s.id, pic_now() FROM request r, staff s, unnest(ARRAY['taken', 'called']) AS m")
+        .await;
+    portal
+        .run("INSERT INTO finding (request_id, code, subject, severity, at) SELECT id, 'srv-port', 'a.example', 'blocking', pic_now() FROM request")
+        .await;
+    let newest: Vec<String> = all.iter().rev().cloned().collect();
+    for query in [
+        "state=provisioned",
+        "mine=on",
+        "mark=called",
+        "finding=srv-port",
+        "risk=on",
+        "q=1234567",
+    ] {
+        let last = format!("/staff/requests?{query}&after=24");
+        assert_back(&portal, &agent, last, &newest).await;
+    }
+    portal.run("DELETE FROM finding").await;
+    let taken: String = sqlx::query_scalar("SELECT min(sip_domain) FROM route")
+        .fetch_one(portal.pool())
+        .await
+        .unwrap();
     let held = portal.store_one(&[("sip.other.example", &taken)]).await;
     portal.work().await;
     for query in [
@@ -311,5 +358,33 @@ async fn each_filter_shows_its_own_and_no_others() {
             .get_with(&format!("/staff/requests?{query}"), &agent)
             .await;
         assert_eq!(page.status, StatusCode::BAD_REQUEST, "{query}");
+    }
+}
+
+/// A search that a filter confines says so, and leads out of it.
+#[tokio::test]
+async fn a_search_within_a_tab_shows_the_filter_and_the_way_out() {
+    let portal = TestApp::new().await;
+    let agent = signed_in(&portal, "anna", Role::Reader).await;
+    portal
+        .store_one(&[("sip.contoso.com", "contoso.com")])
+        .await;
+    let everywhere = "href=\"/staff/requests?q=contoso\">Search in all requests";
+    for (query, is_open, leads_out) in [
+        ("", false, false),
+        ("state=rejected", false, false),
+        ("overdue=on", false, false),
+        ("q=contoso", false, false),
+        ("q=contoso&state=pending", true, false),
+        ("q=contoso&state=rejected", true, true),
+        ("state=rejected&programme=high_volume", true, false),
+    ] {
+        let page = portal
+            .get_with(&format!("/staff/requests?{query}"), &agent)
+            .await;
+        let mut elements = page.elements().into_iter();
+        let filters = elements.find(|it| it.name == "details").unwrap();
+        assert_eq!(filters.get("open").is_some(), is_open, "{query}");
+        assert_eq!(page.body.contains(everywhere), leads_out, "{query}");
     }
 }

@@ -53,6 +53,8 @@ pub struct QueueLine {
     pub tone: Tone,
     /// Who must act.
     pub turn: &'static str,
+    /// Whether it is the desk's too, because it has been held for longer than the promise.
+    pub held_long: bool,
     /// How old it is, or how long it took.
     pub age: String,
     /// The age compared with promise and limit.
@@ -98,6 +100,8 @@ pub struct QueuePage<'a> {
     pub taken_for: String,
     /// A tab for each state.
     pub tabs: Vec<StateTab>,
+    /// Whether the filters are shown open.
+    pub filters_open: bool,
     /// The options of the filters.
     pub choices: Choices,
     /// The filters that are on or off: `ours`, `overdue`, `needs`, `risk`.
@@ -116,9 +120,13 @@ pub struct QueuePage<'a> {
     pub next: Option<String>,
     /// Whether nothing is filtered or searched for: what is the desk's to act on.
     pub is_first: bool,
+    /// The address of the same search in all requests; `None`: nothing else is filtered.
+    pub everywhere: Option<String>,
     /// The gateways that have not loaded the newest routes, where that is shown.
     pub behind: Vec<String>,
-    /// The address of the first page; `None`: this is it.
+    /// The address of the page before; `None`: there is none.
+    pub previous: Option<String>,
+    /// The address of the first page; `None`: this is it, or the one before is.
     pub first: Option<String>,
     /// The address of this page.
     pub here: String,
@@ -131,14 +139,8 @@ pub struct QueuePage<'a> {
 }
 
 impl QueuePage<'_> {
-    /// Whether a filter is set, so that the filters are shown open.
-    fn is_chosen(&self) -> bool {
-        let lists = [
-            &self.choices.programme,
-            &self.choices.age,
-            &self.choices.finding,
-            &self.choices.mark,
-        ];
-        self.only.iter().any(|(_, _, on)| *on) || lists.iter().any(|(chosen, _)| !chosen.is_empty())
+    /// The query of this page, so that whoever has to sign in first comes back to it.
+    fn query(&self) -> &str {
+        self.here.find('?').map_or("", |at| &self.here[at..])
     }
 }

@@ -80,6 +80,10 @@ pub struct RequestPage<'a> {
     pub desk: Desk,
     /// The list that it was opened from, if any.
     pub list: Option<InList>,
+    /// The address of this page, as it updates itself.
+    pub address: String,
+    /// What became of *Check again*, or empty.
+    pub note: &'static str,
     /// What staff have noted.
     pub marks: Vec<MarkLine>,
     /// What the account may note: the mark, and the words of its button.
@@ -104,6 +108,8 @@ pub struct RequestPage<'a> {
     pub tone: Tone,
     /// Who must act.
     pub turn: &'static str,
+    /// The promise in words, if it has been held for longer, so that it is the desk's too; or empty.
+    pub held_long: String,
     /// The age compared with promise and limit.
     pub age: String,
     /// Facts, each with its name.

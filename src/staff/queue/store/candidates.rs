@@ -31,13 +31,12 @@ enum Source {
     Ended(StateFilter),
 }
 
-/// Requests that may match, in the order of the queue.
+/// Requests that may match, in the order of the queue, or in the opposite one.
 #[derive(Debug)]
 pub(super) struct Candidates {
     source: Source,
-    /// Oldest first: those above `low` in rising order. Otherwise those below `high` in falling
-    /// order.
-    oldest_first: bool,
+    /// Those above `low` in rising order; otherwise those below `high` in falling order.
+    rising: bool,
     low: i64,
     high: i64,
     window: usize,
@@ -45,18 +44,39 @@ pub(super) struct Candidates {
 }
 
 impl Candidates {
+    /// Those after the one that the filter names, or all.
     pub(super) async fn of(
         pool: &PgPool,
         filter: &Filter,
         promise: Duration,
     ) -> Result<Self, db::Error> {
+        Self::on(pool, filter, promise, false).await
+    }
+
+    /// That one and those before it, the nearest first.
+    pub(super) async fn before(
+        pool: &PgPool,
+        filter: &Filter,
+        promise: Duration,
+    ) -> Result<Self, db::Error> {
+        Self::on(pool, filter, promise, true).await
+    }
+
+    async fn on(
+        pool: &PgPool,
+        filter: &Filter,
+        promise: Duration,
+        backwards: bool,
+    ) -> Result<Self, db::Error> {
         let oldest_first = filter.is_oldest_first();
+        let rising = oldest_first != backwards;
         let (mut low, mut high) = (0, i64::MAX);
         if let Some(after) = filter.after {
-            if oldest_first {
-                low = after;
-            } else {
-                high = after;
+            match (rising, backwards) {
+                (true, false) => low = after,
+                (false, false) => high = after,
+                (true, true) => low = after.saturating_sub(1),
+                (false, true) => high = after.saturating_add(1),
             }
         }
         if filter.state == Some(StateFilter::Pending) && oldest_first {
@@ -73,7 +93,10 @@ impl Candidates {
             let mut found = find(pool, search).await?;
             too_many = found.len() > MOST_FOUND;
             found.truncate(MOST_FOUND);
-            found.retain(|&id| id < high);
+            found.retain(|&id| id > low && id < high);
+            if rising {
+                found.reverse();
+            }
             Source::Found(found.into_iter())
         } else if let Some(code) = filter.finding {
             Source::Finding(code)
@@ -91,7 +114,7 @@ impl Candidates {
         };
         Ok(Self {
             source,
-            oldest_first,
+            rising,
             low,
             high,
             window: if filter.is_plain() { PAGE + 1 } else { WINDOW },
@@ -102,87 +125,67 @@ impl Candidates {
     /// The next candidates; empty if there are no more.
     pub(super) async fn next(&mut self, pool: &PgPool) -> Result<Vec<i64>, db::Error> {
         let most = i64::try_from(self.window).unwrap_or(i64::MAX);
-        let (low, high) = (self.low, self.high);
+        let (low, high, rising) = (self.low, self.high, self.rising);
+        let part = (low, high, most, rising);
+        // Of the two halves of each statement one is read, by the order.
         let ids = match &mut self.source {
             Source::Found(found) => found.take(self.window).collect(),
-            Source::Finding(code) if self.oldest_first => {
-                sqlx::query_scalar!(
-                    "SELECT DISTINCT request_id FROM finding
-                     WHERE code = $1 AND severity NOT IN ('ok', 'skipped') AND request_id > $2 AND request_id < $3
-                     ORDER BY request_id LIMIT $4",
-                    *code as _,
-                    low,
-                    high,
-                    most
-                )
-                .fetch_all(pool.retrying())
-                .await?
-            }
             Source::Finding(code) => {
                 sqlx::query_scalar!(
-                    "SELECT DISTINCT request_id FROM finding
-                     WHERE code = $1 AND severity NOT IN ('ok', 'skipped') AND request_id < $2
-                     ORDER BY request_id DESC LIMIT $3",
-                    *code as _,
-                    high,
-                    most
-                )
-                .fetch_all(pool.retrying())
-                .await?
-            }
-            Source::Blocking if self.oldest_first => {
-                sqlx::query_scalar!(
-                    "SELECT DISTINCT request_id FROM finding
-                     WHERE severity = 'blocking' AND request_id > $1 AND request_id < $2
-                     ORDER BY request_id LIMIT $3",
+                    r#"(SELECT DISTINCT request_id AS "id!" FROM finding
+                        WHERE $4 AND code = $5 AND severity NOT IN ('ok', 'skipped') AND request_id > $1 AND request_id < $2
+                        ORDER BY request_id LIMIT $3)
+                       UNION ALL
+                       (SELECT DISTINCT request_id FROM finding
+                        WHERE NOT $4 AND code = $5 AND severity NOT IN ('ok', 'skipped') AND request_id > $1 AND request_id < $2
+                        ORDER BY request_id DESC LIMIT $3)"#,
                     low,
                     high,
-                    most
+                    most,
+                    rising,
+                    *code as _
                 )
                 .fetch_all(pool.retrying())
                 .await?
             }
             Source::Blocking => {
                 sqlx::query_scalar!(
-                    "SELECT DISTINCT request_id FROM finding
-                     WHERE severity = 'blocking' AND request_id < $1
-                     ORDER BY request_id DESC LIMIT $2",
-                    high,
-                    most
-                )
-                .fetch_all(pool.retrying())
-                .await?
-            }
-            Source::Mine(staff) => taken(pool, *staff, high, most).await?,
-            Source::Mark(mark) => marked(pool, *mark, high, most).await?,
-            Source::Pending => {
-                sqlx::query_scalar!(
-                    "SELECT request_id FROM work WHERE request_id > $1 AND request_id < $2
-                     ORDER BY request_id LIMIT $3",
+                    r#"(SELECT DISTINCT request_id AS "id!" FROM finding
+                        WHERE $4 AND severity = 'blocking' AND request_id > $1 AND request_id < $2
+                        ORDER BY request_id LIMIT $3)
+                       UNION ALL
+                       (SELECT DISTINCT request_id FROM finding
+                        WHERE NOT $4 AND severity = 'blocking' AND request_id > $1 AND request_id < $2
+                        ORDER BY request_id DESC LIMIT $3)"#,
                     low,
                     high,
-                    most
+                    most,
+                    rising
                 )
                 .fetch_all(pool.retrying())
                 .await?
             }
-            Source::Ended(state) => {
+            Source::Mine(staff) => taken(pool, *staff, part).await?,
+            Source::Mark(mark) => marked(pool, *mark, part).await?,
+            Source::Pending => {
                 sqlx::query_scalar!(
-                    r#"SELECT id AS "id!" FROM (
-                         SELECT id FROM request WHERE state = 'provisioned' AND $1 = 'provisioned' UNION ALL
-                         SELECT id FROM request WHERE state = 'rejected' AND $1 = 'rejected' UNION ALL
-                         SELECT id FROM request WHERE state = 'withdrawn' AND $1 = 'withdrawn') AS ended
-                       WHERE id < $2 ORDER BY id DESC LIMIT $3"#,
-                    *state as _,
+                    r#"(SELECT request_id AS "id!" FROM work WHERE $4 AND request_id > $1 AND request_id < $2
+                        ORDER BY request_id LIMIT $3)
+                       UNION ALL
+                       (SELECT request_id FROM work WHERE NOT $4 AND request_id > $1 AND request_id < $2
+                        ORDER BY request_id DESC LIMIT $3)"#,
+                    low,
                     high,
-                    most
+                    most,
+                    rising
                 )
                 .fetch_all(pool.retrying())
                 .await?
             }
+            Source::Ended(state) => ended(pool, *state, part).await?,
         };
         if let Some(&last) = ids.last() {
-            if self.oldest_first {
+            if rising {
                 self.low = last;
             } else {
                 self.high = last;
@@ -190,6 +193,37 @@ impl Candidates {
         }
         Ok(ids)
     }
+}
+
+/// Above and below which requests, how many at most, and whether in rising order.
+type Part = (i64, i64, i64, bool);
+
+/// Requests that have ended in a state.
+async fn ended(
+    pool: &PgPool,
+    state: StateFilter,
+    (low, high, most, rising): Part,
+) -> Result<Vec<i64>, db::Error> {
+    Ok(sqlx::query_scalar!(
+        r#"(SELECT id AS "id!" FROM (
+              SELECT id FROM request WHERE state = 'provisioned' AND $5 = 'provisioned' UNION ALL
+              SELECT id FROM request WHERE state = 'rejected' AND $5 = 'rejected' UNION ALL
+              SELECT id FROM request WHERE state = 'withdrawn' AND $5 = 'withdrawn') AS ended
+            WHERE $4 AND id > $1 AND id < $2 ORDER BY id LIMIT $3)
+           UNION ALL
+           (SELECT id FROM (
+              SELECT id FROM request WHERE state = 'provisioned' AND $5 = 'provisioned' UNION ALL
+              SELECT id FROM request WHERE state = 'rejected' AND $5 = 'rejected' UNION ALL
+              SELECT id FROM request WHERE state = 'withdrawn' AND $5 = 'withdrawn') AS ended
+            WHERE NOT $4 AND id > $1 AND id < $2 ORDER BY id DESC LIMIT $3)"#,
+        low,
+        high,
+        most,
+        rising,
+        state as _
+    )
+    .fetch_all(pool.retrying())
+    .await?)
 }
 
 /// An id below which no request is pending.
@@ -211,28 +245,49 @@ async fn last_before(pool: &PgPool, least: Duration) -> Result<i64, db::Error> {
     Ok(beyond)
 }
 
-/// At most `most` requests below `high` that `staff` has taken, newest first.
-async fn taken(pool: &PgPool, staff: StaffId, high: i64, most: i64) -> Result<Vec<i64>, db::Error> {
+/// Requests that `staff` has taken.
+async fn taken(
+    pool: &PgPool,
+    staff: StaffId,
+    (low, high, most, rising): Part,
+) -> Result<Vec<i64>, db::Error> {
     Ok(sqlx::query_scalar!(
-        "SELECT request_id FROM staff_mark
-         WHERE staff_id = $1 AND mark = 'taken' AND request_id < $2
-         ORDER BY request_id DESC LIMIT $3",
-        staff.0,
+        r#"(SELECT request_id AS "id!" FROM staff_mark
+            WHERE $4 AND staff_id = $5 AND mark = 'taken' AND request_id > $1 AND request_id < $2
+            ORDER BY request_id LIMIT $3)
+           UNION ALL
+           (SELECT request_id FROM staff_mark
+            WHERE NOT $4 AND staff_id = $5 AND mark = 'taken' AND request_id > $1 AND request_id < $2
+            ORDER BY request_id DESC LIMIT $3)"#,
+        low,
         high,
-        most
+        most,
+        rising,
+        staff.0
     )
     .fetch_all(pool.retrying())
     .await?)
 }
 
-/// At most `most` requests below `high` that have the mark, newest first.
-async fn marked(pool: &PgPool, mark: Mark, high: i64, most: i64) -> Result<Vec<i64>, db::Error> {
+/// Requests that have the mark.
+async fn marked(
+    pool: &PgPool,
+    mark: Mark,
+    (low, high, most, rising): Part,
+) -> Result<Vec<i64>, db::Error> {
     Ok(sqlx::query_scalar!(
-        "SELECT request_id FROM staff_mark WHERE mark = $1::text AND request_id < $2
-         ORDER BY request_id DESC LIMIT $3",
-        mark.as_str(),
+        r#"(SELECT request_id AS "id!" FROM staff_mark
+            WHERE $4 AND mark = $5::text AND request_id > $1 AND request_id < $2
+            ORDER BY request_id LIMIT $3)
+           UNION ALL
+           (SELECT request_id FROM staff_mark
+            WHERE NOT $4 AND mark = $5::text AND request_id > $1 AND request_id < $2
+            ORDER BY request_id DESC LIMIT $3)"#,
+        low,
         high,
-        most
+        most,
+        rising,
+        mark.as_str()
     )
     .fetch_all(pool.retrying())
     .await?)
