@@ -73,7 +73,7 @@ pub const fn called(severity: Severity) -> &'static str {
 /// The same where the name of the Access Edge works inside a network only.
 const NO_PUBLIC_NAME: (&str, &str, &str) = (
     "Access Edge has a name that public DNS never has",
-    "Names with this ending work only inside a network: nobody can publish them, so no partner can look them up. An Edge Server has two names: make a new request with the external one, like sip.contoso.com.",
+    "Names with this ending work only inside a network: nobody can publish them, so no partner can look them up. An Edge Server has two names: request federation with the external one, like sip.contoso.com.",
     "Your firewall and Access Edge administrator",
 );
 
