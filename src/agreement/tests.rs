@@ -105,9 +105,19 @@ fn problems_say_what_to_type() {
     let message = |typed| {
         AgreementNumber::parse(typed)
             .expect_err("no number")
-            .message()
+            .message(None)
     };
     assert_eq!(message(""), "Enter the agreement number");
+    let of_partner = AgreementNumber::parse("").expect_err("no number");
+    assert_eq!(
+        of_partner.message(Some(PartnerNetwork)),
+        "Enter the headquarters (HQ) partner ID",
+        "as its label"
+    );
+    for programme in Programme::ALL {
+        let label = programme.number_label().to_lowercase();
+        assert_eq!(label, programme.number_name().to_lowercase());
+    }
     assert_eq!(
         message("user@contoso.com"),
         "That looks like an e-mail address. We do not ask for contact details. \

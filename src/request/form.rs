@@ -320,7 +320,7 @@ impl RequestForm {
                 Some(number)
             }
             Err(problem) => {
-                findings.wrong(Field::Number, problem.message());
+                findings.wrong(Field::Number, problem.message(programme));
                 None
             }
         }

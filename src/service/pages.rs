@@ -54,8 +54,7 @@ use crate::{
 };
 
 /// The only answer to a wrong number, a wrong key, and text that is neither.
-const NOT_OPENED: &str =
-    "No service is opened by this number and this key together. Check both against the receipt, or against the page where a new key was made";
+const NOT_OPENED: &str = "No service is opened by this number and this key together. Check both against the receipt, or against the page where a new key was made";
 
 /// The query of `GET /service`.
 #[derive(Default, Deserialize)]
