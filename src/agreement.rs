@@ -348,7 +348,7 @@ impl NumberProblem {
             ),
             Self::Contact => format!(
                 "That looks like words or a telephone number. We do not ask for names or other \
-                 contact details. Enter only the {name}, without words, spaces or signs, like \
+                 contact details. If it is the {name}, enter its letters and digits alone, like \
                  1234567"
             ),
             Self::Label(number) => {

@@ -123,6 +123,12 @@ fn problems_say_what_to_type() {
         "That looks like an e-mail address. We do not ask for contact details. \
          Enter only the agreement number"
     );
+    // Spaces can be typed: the hint says so.
+    assert_eq!(
+        message("+41 44 123 45 67"),
+        "That looks like words or a telephone number. We do not ask for names or other contact details. \
+         If it is the agreement number, enter its letters and digits alone, like 1234567"
+    );
     assert_eq!(
         message("#1234567"),
         "Leave out the words or signs before the number. Enter only: 1234567"
