@@ -424,9 +424,24 @@ async fn a_split_domain_that_waits_says_what_to_leave_off() {
     ] {
         assert!(page.body.contains(told), "{told}: {}", page.body);
     }
+    // Where it was requested, and on what is kept of it.
+    for file in ["receipt", "receipt.txt"] {
+        let receipt = portal.get(&format!("/requests/{reference}/{file}")).await;
+        for told in [
+            "Leave external communications off online",
+            "split domain)",
+            "Volume Licensing",
+            "1234567",
+            "if no other service holds one of the domains",
+        ] {
+            assert!(receipt.body.contains(told), "{told}: {}", receipt.body);
+        }
+    }
     portal.work().await;
-    let page = portal.get(&format!("/requests/{reference}")).await;
-    assert!(!page.body.contains("Leave external communications off"));
+    for page in ["", "/receipt"] {
+        let page = portal.get(&format!("/requests/{reference}{page}")).await;
+        assert!(!page.body.contains("Leave external communications off"));
+    }
 }
 
 #[tokio::test]
