@@ -204,6 +204,8 @@ async fn a_pending_request_is_corrected_in_place() {
     let form = portal.get_with("/service/edit", &cookie).await;
     assert_eq!(form.status, StatusCode::OK);
     assert_eq!(value(&form, "edge").as_deref(), Some("sip.contso.com"));
+    let warns = "Giving a domain in force another Access Edge FQDN";
+    assert!(!form.body.contains(warns), "nothing is in force");
     assert_eq!(
         value(&form, "corrects").as_deref(),
         Some(reference.as_str())

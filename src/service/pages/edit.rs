@@ -323,6 +323,7 @@ fn view<'a>(
         deployment: field(errors, At::Deployment, &form.deployment),
         offers: offers(form, errors),
         general: general(errors),
+        has_routes: !service.routes.is_empty(),
         pending: None,
         corrects: String::new(),
         corrected_number: None,

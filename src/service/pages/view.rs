@@ -119,6 +119,8 @@ pub struct EditPage<'a> {
     pub offers: Vec<String>,
     /// Problems that belong to no field.
     pub general: Vec<Problem>,
+    /// Whether routes are in force, which a change may interrupt.
+    pub has_routes: bool,
     /// The reference of the pending request, which blocks the update.
     pub pending: Option<String>,
     /// The reference of the pending request that is corrected; empty for an update.
