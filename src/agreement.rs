@@ -164,8 +164,8 @@ pub enum NumberProblem {
     /// Over 32 characters without spaces and hyphens, or over 200 as typed.
     #[error("the agreement number is too long")]
     TooLong,
-    /// An e-mail address. The portal asks for no contact details.
-    #[error("an e-mail address in place of the agreement number")]
+    /// An email address. The portal asks for no contact details.
+    #[error("an email address in place of the agreement number")]
     EmailAddress,
     /// A name, other words, or a telephone number. The portal asks for no contact details.
     #[error("words or a telephone number in place of the agreement number")]
@@ -343,7 +343,7 @@ impl NumberProblem {
                 format!("That is too long. The {name} has at most {MAX_NUMBER} letters and digits")
             }
             Self::EmailAddress => format!(
-                "That looks like an e-mail address. We do not ask for contact details. Enter only \
+                "That looks like an email address. We do not ask for contact details. Enter only \
                  the {name}"
             ),
             Self::Contact => format!(

@@ -213,7 +213,7 @@ impl Problem {
         Self::new(
             StatusCode::UNAUTHORIZED,
             "This is for gateways",
-            "Send a gateway's token in the header Authorization, after the word Bearer. Whoever runs the portal makes one.",
+            "Send a gateway’s token in the header Authorization, after the word Bearer. Whoever runs the portal makes one.",
         )
     }
 
@@ -340,7 +340,7 @@ impl From<Error> for Problem {
                 let mut problem = Self::new(
                     StatusCode::CONFLICT,
                     "There is nothing to cancel",
-                    "None of this service's SIP domains is in force.",
+                    "None of this service’s SIP domains is in force.",
                 );
                 problem.way = Some(("/service", "See the service and its requests"));
                 problem
@@ -361,7 +361,7 @@ impl From<Error> for Problem {
             }
             Error::SetUpOver => Self::not_found(
                 "This link is over",
-                "It makes the first account, once, within an hour of the portal's start. Sign in; or, if there is no account yet, start the portal again for a new link.",
+                "It makes the first account, once, within an hour of the portal’s start. Sign in; or, if there is no account yet, start the portal again for a new link.",
                 ("/staff/sign-in", "Sign in to the support desk"),
             ),
             Error::NoService => Self::not_found(

@@ -147,7 +147,7 @@ pub struct Name(String);
 pub enum NameProblem {
     /// The text is an e-mail address.
     #[error(
-        "That is an e-mail address, and the portal keeps none. Enter a name for signing in, like anna.k or desk-2"
+        "That is an email address, and the portal keeps none. Enter a name for signing in, like anna.k or desk-2"
     )]
     Address,
     /// The text has other characters, too few or too many.

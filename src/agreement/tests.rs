@@ -120,7 +120,7 @@ fn problems_say_what_to_type() {
     }
     assert_eq!(
         message("user@contoso.com"),
-        "That looks like an e-mail address. We do not ask for contact details. \
+        "That looks like an email address. We do not ask for contact details. \
          Enter only the agreement number"
     );
     // Spaces can be typed: the hint says so.

@@ -223,7 +223,7 @@ pub(super) static CERTIFICATE_CLIENT: Entry = Entry {
         means: "The purposes of the certificate (extended key usage) have server authentication, and not client authentication.",
         why: "Federation is mutual: the Access Edge shows its certificate as a server when a partner calls, and as a client when it calls itself. Servers and gateways that check the purposes refuse one that is not for clients, so calls come in and do not go out.",
         steps: &[
-            "Ask your certificate authority for a certificate for server and client authentication. Some public ones no longer issue it: Let's Encrypt stopped in 2026, and the programme of Chrome's roots allows none from 2027 on.",
+            "Ask your certificate authority for a certificate for server and client authentication. Some public ones no longer issue it: Let’s Encrypt stopped in 2026, and the programme of Chrome’s roots allows none from 2027 on.",
             "If no authority offers one, ask the partners that matter whether they check the purpose.",
         ],
         note: "Your request does not wait for it.",

@@ -91,7 +91,7 @@ pub(super) fn times(
     }
     let more = [
         ("Checks last ran", request.checked_at),
-        ("Looked at next", request.due_at),
+        ("Checks run next", request.due_at),
         ("Being looked at, until", insight.leased_until),
     ];
     times.extend(more.into_iter().filter_map(|(name, at)| Some((name, at?))));

@@ -432,7 +432,7 @@ Promised by          2025-05-07T14:01:00Z
 Expires              2025-06-04T14:01:00Z
 Readiness checks     off
 Checks last ran      2025-05-05T14:01:00Z
-Looked at next       2025-05-05T14:01:30Z
+Checks run next      2025-05-05T14:01:30Z
 Written              2025-05-05T14:01:00Z
 Status page          {ORIGIN}/requests/{reference}
 
