@@ -28,6 +28,8 @@ pub use warning::{NumberWarning, warnings};
 
 /// A longer text is not read at all, in characters.
 const MAX_TYPED: usize = 200;
+/// What a number is called as long as its programme is not known.
+const ANY_NUMBER: &str = "agreement number";
 /// Longer than any number without its spaces and hyphens.
 const MAX_NUMBER: usize = 32;
 
@@ -91,6 +93,17 @@ impl Programme {
         }
     }
 
+    /// The same inside a sentence, after "the".
+    #[must_use]
+    pub const fn number_name(self) -> &'static str {
+        match self {
+            Self::VolumeLicensing => ANY_NUMBER,
+            Self::PartnerNetwork => "headquarters (HQ) partner ID",
+            Self::ServiceProvider => "initial enrollment number",
+            Self::HighVolume => "product enrollment number",
+        }
+    }
+
     /// Which number to look for, and which one is easily mistaken for it.
     #[must_use]
     pub const fn number_hint(self) -> &'static str {
@@ -151,8 +164,8 @@ pub enum NumberProblem {
     /// Over 32 characters without spaces and hyphens, or over 200 as typed.
     #[error("the agreement number is too long")]
     TooLong,
-    /// An e-mail address. The portal asks for no contact details.
-    #[error("an e-mail address in place of the agreement number")]
+    /// An email address. The portal asks for no contact details.
+    #[error("an email address in place of the agreement number")]
     EmailAddress,
     /// A name, other words, or a telephone number. The portal asks for no contact details.
     #[error("words or a telephone number in place of the agreement number")]
@@ -318,31 +331,33 @@ impl NumberProblem {
         }
     }
 
-    /// The sentence beside the form field: what is wrong, and what to type (`docs/pages.md#forms`).
-    /// It may contain the number, so it must appear on the page only.
+    /// The sentence beside the form field: what is wrong, and what to type (`docs/pages.md#forms`). It
+    /// calls the number what the chosen programme calls it. It may contain the number, so it must appear
+    /// on the page only.
     #[must_use]
-    pub fn message(&self) -> String {
+    pub fn message(&self, programme: Option<Programme>) -> String {
+        let name = programme.map_or(ANY_NUMBER, Programme::number_name);
         match self {
-            Self::Empty => "Enter the agreement number".to_owned(),
-            Self::TooLong => format!(
-                "That is too long. Enter an agreement number of at most {MAX_NUMBER} letters and \
-                 digits"
-            ),
-            Self::EmailAddress => "That looks like an email address. We do not ask for contact \
-                 details. Enter only the agreement number"
-                .to_owned(),
-            Self::Contact => {
-                "That looks like words or a telephone number. We do not ask for names or \
-                 other contact details. Enter only the agreement number, without words, spaces or \
-                 signs, like 1234567"
-                    .to_owned()
+            Self::Empty => format!("Enter the {name}"),
+            Self::TooLong => {
+                format!("That is too long. The {name} has at most {MAX_NUMBER} letters and digits")
             }
+            Self::EmailAddress => format!(
+                "That looks like an email address. We do not ask for contact details. Enter only \
+                 the {name}"
+            ),
+            Self::Contact => format!(
+                "That looks like words or a telephone number. We do not ask for names or other \
+                 contact details. If it is the {name}, enter its letters and digits alone, like \
+                 1234567"
+            ),
             Self::Label(number) => {
                 format!("Leave out the words or signs before the number. Enter only: {number}")
             }
-            Self::ForbiddenCharacter => "An agreement number has only letters A to Z and digits. \
-                 Enter it without other signs, like 1234567"
-                .to_owned(),
+            Self::ForbiddenCharacter => format!(
+                "The {name} has only letters A to Z and digits. Enter it without other signs, like \
+                 1234567"
+            ),
         }
     }
 }

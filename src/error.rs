@@ -146,7 +146,7 @@ impl From<Error> for Problem {
             Error::NothingInForce => Self::new(
                 StatusCode::CONFLICT,
                 "There is nothing to cancel",
-                "None of this service's SIP domains is in force.",
+                "None of this service’s SIP domains is in force.",
             )
             .with_way("/service", "See the service and its requests"),
             Error::Ended => Self::new(
@@ -163,7 +163,7 @@ impl From<Error> for Problem {
             Error::SetUpOver => Self::new(
                 StatusCode::NOT_FOUND,
                 "This link is over",
-                "It makes the first account, once, within an hour of the portal's start. Sign in; or, if there is no account yet, start the portal again for a new link.",
+                "It makes the first account, once, within an hour of the portal’s start. Sign in; or, if there is no account yet, start the portal again for a new link.",
             )
             .with_way("/staff/sign-in", "Sign in to the support desk"),
             Error::NoService => Self::new(

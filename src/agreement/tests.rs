@@ -105,13 +105,29 @@ fn problems_say_what_to_type() {
     let message = |typed| {
         AgreementNumber::parse(typed)
             .expect_err("no number")
-            .message()
+            .message(None)
     };
     assert_eq!(message(""), "Enter the agreement number");
+    let of_partner = AgreementNumber::parse("").expect_err("no number");
+    assert_eq!(
+        of_partner.message(Some(PartnerNetwork)),
+        "Enter the headquarters (HQ) partner ID",
+        "as its label"
+    );
+    for programme in Programme::ALL {
+        let label = programme.number_label().to_lowercase();
+        assert_eq!(label, programme.number_name().to_lowercase());
+    }
     assert_eq!(
         message("user@contoso.com"),
         "That looks like an email address. We do not ask for contact details. \
          Enter only the agreement number"
+    );
+    // Spaces can be typed: the hint says so.
+    assert_eq!(
+        message("+41 44 123 45 67"),
+        "That looks like words or a telephone number. We do not ask for names or other contact details. \
+         If it is the agreement number, enter its letters and digits alone, like 1234567"
     );
     assert_eq!(
         message("#1234567"),

@@ -124,7 +124,7 @@ impl SignInGiven {
         if oidc.name_claim.as_deref() == Some("email") {
             return Err(wrong(
                 "PIC_OIDC_NAME_CLAIM",
-                "is email: no e-mail address is kept",
+                "is email: no email address is kept",
                 "staff_number",
             ));
         }

@@ -133,7 +133,7 @@ impl Problem {
         Self::new(
             StatusCode::UNAUTHORIZED,
             "This is for gateways",
-            "Send a gateway's token in the header Authorization, after the word Bearer. Whoever runs the portal makes one.",
+            "Send a gateway’s token in the header Authorization, after the word Bearer. Whoever runs the portal makes one.",
         )
     }
 

@@ -18,7 +18,7 @@ pub fn explain(reason: Reason, terms: Terms<'_>) -> Explanation {
             steps: &[
                 "Open the page of the request. What held it back last is listed there.",
                 "Fix it: a record to publish, a domain to release, a certificate to renew.",
-                "Make a new request. What you gave before has to be typed again.",
+                "Press “Start again with these names” on that page. The form has the names already; a new service needs programme and number again.",
             ],
             lines: Vec::new(),
             note: "".into(),

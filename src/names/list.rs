@@ -2,11 +2,13 @@
 //!
 //! People paste tables, lists with bullets or numbers, and lines with comments. What is certainly no
 //! name is left out, so that it can be told: comments, the words in front of a colon, the heading of a
-//! table and the words in its other columns. Any other word without a dot may be a name that is not
-//! complete, so it stays, and is refused with its line.
+//! table and the words in its other columns, and numbers beside a name. Any other word without a dot
+//! may be a name that is not complete, so it stays, and is refused with its line.
 
 #[cfg(test)]
 mod tests;
+
+use std::net::Ipv4Addr;
 
 use super::typed;
 
@@ -33,7 +35,8 @@ const HEADINGS: &[&str] = &[
 
 /// Words between names or beside them, in lower case.
 const FILLERS: &[&str] = &[
-    "and", "or", "und", "oder", "et", "ou", "true", "false", "yes", "no",
+    "and", "or", "und", "oder", "et", "ou", "true", "false", "yes", "no", "ja", "nein", "oui",
+    "non",
 ];
 
 /// A piece of a pasted list.
@@ -54,6 +57,31 @@ impl Piece<'_> {
         !self
             .text
             .contains(|c| typed::is_dot(c) || matches!(c, '@' | '＠'))
+    }
+
+    fn is_one_of(&self, words: &[&str]) -> bool {
+        words.contains(&&*self.text.to_lowercase())
+    }
+
+    /// Whether it is a number, like `120`, `1.200` or `12.5%`. An IP address is none.
+    fn is_number(&self) -> bool {
+        let part_of_one = |c: char| c.is_ascii_digit() || matches!(c, '.' | '\'' | '’' | '%');
+        self.text.contains(|c: char| c.is_ascii_digit())
+            && self.text.chars().all(part_of_one)
+            && self.text.parse::<Ipv4Addr>().is_err()
+    }
+}
+
+/// A word of a line, and what stands between it and the next.
+#[derive(Clone, Copy)]
+struct Word<'a> {
+    piece: Piece<'a>,
+    after: Gap,
+}
+
+impl Word<'_> {
+    fn is_name(&self) -> bool {
+        !self.piece.is_word() && !self.piece.is_number()
     }
 }
 
@@ -108,10 +136,11 @@ impl<'a> List<'a> {
                 continue;
             }
             let ruled = lines.peek().is_some_and(|(_, next)| is_rule(next));
-            let headed = words
-                .iter()
-                .all(|it| HEADINGS.contains(&&*it.text.to_lowercase()));
-            if words.iter().all(Piece::is_word) && (ruled || (first && headed)) {
+            let heads = || {
+                let below = lines.clone().map(|(_, next)| next);
+                words.iter().all(|it| it.piece.is_one_of(HEADINGS)) || is_heading(&words, below)
+            };
+            if words.iter().all(|it| it.piece.is_word()) && (ruled || (first && heads())) {
                 table = true;
                 list.leave_out(line, text);
             } else {
@@ -157,26 +186,54 @@ impl<'a> List<'a> {
         value
     }
 
-    /// Adds the words of a line; of a table those that are no names are left out.
-    fn add(&mut self, words: &[Piece<'a>], table: bool) {
-        let named = !words.iter().all(Piece::is_word);
-        for word in words {
-            let filler = FILLERS.contains(&&*word.text.to_lowercase());
+    /// Adds the words of a line. Beside a name those that are no names are left out: of a table all, of
+    /// any other line words that only join names, and numbers.
+    fn add(&mut self, words: &[Word<'a>], table: bool) {
+        let named = words.iter().any(Word::is_name);
+        for (place, word) in words.iter().enumerate() {
+            let piece = word.piece;
+            let filler = piece.is_one_of(FILLERS);
             // `Default: True` is a line of a listing, and its label is left out already.
-            let labelled = self.left_out.last().is_some_and(|it| it.line == word.line);
-            if word.is_word() && ((named && (table || filler)) || (filler && labelled)) {
-                self.left_out.push(*word);
+            let labelled = self.left_out.last().is_some_and(|it| it.line == piece.line);
+            // `3 m.example` may be a name with a space in it, and `3,m.example` one with a comma.
+            let halves =
+                words.get(place + 1).is_some_and(Word::is_name) && word.after != Gap::Column;
+            let number = piece.is_number() && !halves;
+            let beside = named && (number || (piece.is_word() && (table || filler)));
+            if beside || (filler && labelled) {
+                self.left_out.push(piece);
             } else {
-                self.names.push(*word);
+                self.names.push(piece);
             }
         }
     }
 }
 
+/// Whether these words, none of them a name, are the heading of the table that begins below: they stand
+/// in columns, and below them are names with something beside them. Between commas one column has
+/// to say what it is, since `lucerne,de` may be a name.
+fn is_heading<'a>(words: &[Word<'_>], below: impl Iterator<Item = &'a str>) -> bool {
+    let inner = &words[..words.len() - 1];
+    let columns = inner.iter().any(|it| it.after == Gap::Column);
+    let commas = inner.iter().any(|it| it.after == Gap::Comma);
+    let mut cells = words.split_inclusive(|it| it.after != Gap::Space);
+    let known = cells.any(|cell| cell.iter().all(|it| it.piece.is_one_of(HEADINGS)));
+    let tabular = columns && !commas;
+    if !(tabular || (known && (columns || commas))) {
+        return false;
+    }
+    let mut rows = below
+        .map(|row| self::words(0, row))
+        .take_while(|row| !row.is_empty())
+        .peekable();
+    rows.peek().is_some_and(|row| row.iter().any(Word::is_name))
+        && rows.any(|row| row.iter().any(Word::is_name) && !row.iter().all(Word::is_name))
+}
+
 /// The words of a line, without what encloses them, bullets and a number in front.
-fn words(line: usize, text: &str) -> Vec<Piece<'_>> {
+fn words(line: usize, text: &str) -> Vec<Word<'_>> {
     let is_separator = |c: char| typed::is_separator(c) || c == '|';
-    let mut words: Vec<Piece<'_>> = Vec::new();
+    let mut words: Vec<Word<'_>> = Vec::new();
     let mut rest = text.trim_start_matches(is_separator);
     let mut before = Gap::Column;
     while !rest.is_empty() {
@@ -192,11 +249,12 @@ fn words(line: usize, text: &str) -> Vec<Piece<'_>> {
         let counts = words.is_empty() && !next.is_empty() && is_number_of_line(raw);
         if word.contains(char::is_alphanumeric) && !counts {
             let alone = before == Gap::Column && gap == Gap::Column;
-            words.push(Piece {
+            let piece = Piece {
                 line,
                 text: word,
                 alone,
-            });
+            };
+            words.push(Word { piece, after: gap });
             before = gap;
         } else if !words.is_empty() {
             before = gap;

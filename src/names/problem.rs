@@ -14,7 +14,7 @@ pub enum Role {
 impl Role {
     const fn noun(self) -> &'static str {
         match self {
-            Self::AccessEdge => "the server's name",
+            Self::AccessEdge => "the server’s name",
             Self::SipDomain => "the SIP domain",
         }
     }
@@ -39,7 +39,7 @@ pub enum NameProblem {
     #[error("A name has at most 253 characters")]
     TooLong,
     /// An address: `user@contoso.com`
-    #[error("That is a person's address")]
+    #[error("That is a person’s address")]
     Address,
     /// An `@` without a name before it: `@contoso.com`.
     #[error("The @ is not part of the name")]
@@ -105,7 +105,7 @@ pub enum NameProblem {
     #[error("That is a SIP domain, not a server")]
     NotAServer,
     /// The Access Edge's own name where a SIP domain is asked for.
-    #[error("That is the server's own name, not a SIP domain")]
+    #[error("That is the server’s own name, not a SIP domain")]
     OwnHost,
     /// A server of Microsoft's online service: `sipfed.online.lync.com`.
     #[error("That is a server of the online service")]
@@ -251,7 +251,7 @@ impl NameError {
                 Some(_) | None => format!("{problem}. Enter {noun}, like {like}"),
             },
             Advice::Suffix => format!(
-                "{problem}. Enter what stands after the @ in people's SIP addresses, like {like}"
+                "{problem}. Enter what stands after the @ in people’s SIP addresses, like {like}"
             ),
             Advice::OwnPublic => match role {
                 Role::AccessEdge => format!(

@@ -16,7 +16,7 @@ pub use self::{
 };
 use super::{
     Code, Evidence, Finding, Mode, Severity,
-    catalogue::{Area, REASONS, Reason},
+    catalogue::{Area, Owner, REASONS, Reason},
 };
 use crate::names::{EdgeRoutes, SipDomain};
 
@@ -55,6 +55,22 @@ const TARGET_BESIDE: (&str, &str, &str) = (
     "Your DNS administrator",
 );
 
+/// What is said of a request, and what is said in its place where there is none.
+const WITHOUT_REQUEST: &[(&str, &str)] = &[
+    (
+        "the Access Edge of this request",
+        "the Access Edge named here",
+    ),
+    (
+        " We check again automatically, and the route switches as soon as we see the new record. If the record is right and the request is not, request",
+        " If the record is right, request",
+    ),
+    ("remove it from the request and use", "use"),
+    ("your request does not wait", "a request does not wait"),
+    ("We check again automatically", "Check again later"),
+    ("we check again automatically", "check again later"),
+];
+
 /// What is added where a pool has several certificates.
 const AT_SOME: &str = " This is true for the addresses named below and not for the others: install the same certificate on every Edge Server of the pool.";
 
@@ -73,7 +89,7 @@ pub const fn called(severity: Severity) -> &'static str {
 /// The same where the name of the Access Edge works inside a network only.
 const NO_PUBLIC_NAME: (&str, &str, &str) = (
     "Access Edge has a name that public DNS never has",
-    "Names with this ending work only inside a network: nobody can publish them, so no partner can look them up. An Edge Server has two names: make a new request with the external one, like sip.contoso.com.",
+    "Names with this ending work only inside a network: nobody can publish them, so no partner can look them up. An Edge Server has two names: request federation with the external one, like sip.contoso.com.",
     "Your firewall and Access Edge administrator",
 );
 
@@ -112,6 +128,8 @@ pub struct Teller<'a> {
     provider: &'a str,
     mode: Mode,
     token: Option<&'a str>,
+    /// Whether there is a request, which is checked again.
+    requested: bool,
     /// The route of each domain, and of each edge.
     homes: HashMap<&'a str, &'a EdgeRoutes>,
 }
@@ -131,6 +149,7 @@ impl<'a> Teller<'a> {
             provider,
             mode,
             token: None,
+            requested: true,
             homes: routes.iter().flat_map(names).collect(),
         }
     }
@@ -141,6 +160,15 @@ impl<'a> Teller<'a> {
     pub fn with_token(self, token: &'a str) -> Self {
         Self {
             token: Some(token),
+            ..self
+        }
+    }
+
+    /// Tells of a check without a request: nothing is checked again automatically, and no route waits.
+    #[must_use]
+    pub fn without_request(self) -> Self {
+        Self {
+            requested: false,
             ..self
         }
     }
@@ -178,10 +206,15 @@ impl<'a> Teller<'a> {
         if is_of_some(finding) {
             text.push_str(AT_SOME);
         }
+        if !self.requested {
+            for (of_request, alone) in WITHOUT_REQUEST {
+                text = text.replace(of_request, alone);
+            }
+        }
         Words {
             title,
             text,
-            who,
+            who: self.who(who),
             expected,
             found,
             lines: self.lines(finding),
@@ -191,6 +224,19 @@ impl<'a> Teller<'a> {
 }
 
 impl Teller<'_> {
+    /// Who must act.
+    fn who(&self, who: &'static str) -> &'static str {
+        if self.requested {
+            who
+        } else if who == Owner::Portal.as_str() {
+            "No action needed: check again later"
+        } else if who == Owner::Decision.as_str() {
+            "You decide; a request does not wait for it"
+        } else {
+            who
+        }
+    }
+
     /// Why it matters and what to do.
     fn text(&self, code: Code) -> String {
         let mut text = code.entry().text.replace("{provider}", self.provider);

@@ -127,7 +127,7 @@ impl EventCode {
             ),
             Self::KeyReplaced => Entry::repeated(
                 "New management key",
-                "The service's management key was replaced.",
+                "The service’s management key was replaced.",
                 "The management key was replaced",
             ),
             Self::AtRisk => Entry::repeated(

@@ -274,7 +274,7 @@ impl RequestForm {
                     notes: findings.notes,
                 })
             }
-            _ => Err(findings.in_page_order()),
+            _ => Err(findings.in_page_order(self.pairs().count())),
         }
     }
 
@@ -288,7 +288,7 @@ impl RequestForm {
         let mut findings = Findings::default();
         match self.checked_routes(&mut findings) {
             Some(routes) if findings.errors.is_empty() => Ok((routes, findings.notes)),
-            _ => Err(findings.in_page_order()),
+            _ => Err(findings.in_page_order(self.pairs().count())),
         }
     }
 
@@ -320,7 +320,7 @@ impl RequestForm {
                 Some(number)
             }
             Err(problem) => {
-                findings.wrong(Field::Number, problem.message());
+                findings.wrong(Field::Number, problem.message(programme));
                 None
             }
         }

@@ -138,11 +138,11 @@ fn rejected(reason: Reason) -> &'static str {
             "The organisation or its servers are not eligible. Check your licences and server versions before you make a new request."
         }
         Reason::Duplicate => {
-            "The same routes were asked for by another request. Look at that one instead."
+            "The same routes were asked for by another request. See that one instead."
         }
         Reason::WrongInformation => {
             "The agreement number or a name in it is wrong. Check them against your agreement and make a new request."
         }
-        Reason::Policy => "The provider's policy does not allow it.",
+        Reason::Policy => "The provider’s policy does not allow it.",
     }
 }

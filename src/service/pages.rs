@@ -26,7 +26,7 @@ use super::store::{self, Listed, Service};
 use crate::{
     agreement::AgreementNumber,
     db::PgPool,
-    error::{Error, FailedTry, Problem},
+    error::{Error, FailedTry, FieldProblem, Problem},
     names::EdgeRoutes,
     readiness::{ProofMode, Severity, wording::Teller},
     request::{
@@ -53,9 +53,8 @@ use crate::{
     },
 };
 
-/// The only answer to a wrong number, a wrong key, and text that is neither.
-const NOT_OPENED: &str =
-    "No service is opened by this number and this key together. Check both against the receipt";
+/// The only answer to a number and a key that open nothing together.
+const NOT_OPENED: &str = "No service is opened by this number and this key together. Check both against the receipt, or against the page where a new key was made";
 
 /// The query of `GET /service`.
 #[derive(Default, Deserialize)]
@@ -78,7 +77,7 @@ pub(crate) async fn service(
         Some(signed_in) => hub(&site, &store::look_up(&pool, signed_in.service).await?),
         None => {
             let action = if goes_on { EDIT } else { "/service" };
-            sign_in_page(&site, action, Vec::new(), "", None)
+            sign_in_page(&site, action, Vec::new(), "", Vec::new())
         }
     }
 }
@@ -102,15 +101,11 @@ pub(crate) async fn sign_in(
     Client(network): Client,
     Fields(form): Fields<SignInForm>,
 ) -> Result<Response, Error> {
-    let opened = open(&site, &pool, network, &form, earlier).await?;
-    let Some(token) = opened else {
-        return sign_in_page(
-            &site,
-            "/service",
-            Vec::new(),
-            &form.number,
-            Some(NOT_OPENED),
-        );
+    let token = match open(&site, &pool, network, &form, earlier).await? {
+        Ok(token) => token,
+        Err(problems) => {
+            return sign_in_page(&site, "/service", Vec::new(), &form.number, problems);
+        }
     };
     let cookie = session::COOKIE.set(&site, None, token.reveal()).to_string();
     Ok((
@@ -120,25 +115,62 @@ pub(crate) async fn sign_in(
         .into_response())
 }
 
+/// An error of the sign-in form as a whole, which its first field shows.
+fn at_number(message: &str) -> Vec<FieldProblem> {
+    vec![FieldProblem {
+        field: "number".into(),
+        message: message.into(),
+    }]
+}
+
+/// Number and key as typed; or what is missing, and what no number or key looks like. It depends on
+/// nothing that is stored.
+fn typed(form: &SignInForm) -> Result<(AgreementNumber, ManagementKey), Vec<FieldProblem>> {
+    let number = AgreementNumber::parse_to_find(&form.number);
+    let key = ManagementKey::parse(&form.management_key).ok_or({
+        if form.management_key.trim().is_empty() {
+            "Enter the management key"
+        } else {
+            "That is no whole management key. Enter all of its 26 letters and digits"
+        }
+    });
+    let mut problems = Vec::new();
+    if let Err(problem) = &number {
+        problems = at_number(&problem.message(None));
+    }
+    if let Err(message) = key {
+        problems.push(FieldProblem {
+            field: "management_key".into(),
+            message: message.into(),
+        });
+    }
+    match (number, key) {
+        (Ok(number), Ok(key)) => Ok((number, key)),
+        _ => Err(problems),
+    }
+}
+
 /// A new session of the service that number and key open together, in place of the browser's earlier
-/// one, which ends; `None`: they open none.
+/// one, which ends; or why they open none.
 async fn open(
     site: &Site,
     pool: &PgPool,
     network: Network,
     form: &SignInForm,
     earlier: Option<SignedIn>,
-) -> Result<Option<SessionToken>, Error> {
+) -> Result<Result<SessionToken, Vec<FieldProblem>>, Error> {
+    let (number, key) = match typed(form) {
+        Ok(typed) => typed,
+        Err(problems) => return Ok(Err(problems)),
+    };
     let success = site.throttle.sign_ins.take(network)?;
-    let number = AgreementNumber::parse_to_find(&form.number).ok();
-    let key = ManagementKey::parse(&form.management_key);
-    let opened = sessions::open(pool, number.as_ref(), key.as_ref()).await?;
+    let opened = sessions::open(pool, &number, &key).await?;
     match (opened, earlier) {
         (None, _) => success.give_back(),
         (Some(_), Some(earlier)) => sessions::end(pool, &earlier.token).await?,
         (Some(_), None) => {}
     }
-    Ok(opened)
+    Ok(opened.ok_or_else(|| at_number(NOT_OPENED)))
 }
 
 /// The sign-in form, which sends `hidden` on to `action`.
@@ -147,27 +179,33 @@ fn sign_in_page(
     action: &'static str,
     hidden: Vec<Hidden>,
     number: &str,
-    problem: Option<&'static str>,
+    problems: Vec<FieldProblem>,
 ) -> Result<Response, Error> {
     let mut shell = site.shell(Section::Service);
-    shell.error = problem.is_some();
+    shell.error = !problems.is_empty();
+    let field = |name: &str, value: &str| Field {
+        value: value.into(),
+        errors: problems
+            .iter()
+            .filter(|it| it.field == name)
+            .map(|it| it.message.clone())
+            .collect(),
+        ..Field::new(name)
+    };
     let view = SignInPage {
         shell,
         action,
         hidden,
-        number: Field {
-            value: number.into(),
-            errors: problem.iter().map(|text| (*text).into()).collect(),
-            ..Field::new("number")
-        },
-        key: Field::new("management_key"),
-        problem,
+        number: field("number", number),
+        key: field("management_key", ""),
     };
-    let Some(message) = problem else {
+    if problems.is_empty() {
         return page(StatusCode::OK, &view);
-    };
-    let mut response = page_with(Problem::field("number", message), &view)?;
-    if problem == Some(NOT_OPENED) {
+    }
+    let failed = problems.iter().any(|it| it.message == NOT_OPENED);
+    let mut response = page_with(Problem::form(problems), &view)?;
+    // What could open nothing is no guess at what opens something.
+    if failed {
         response.extensions_mut().insert(FailedTry);
     }
     Ok(response)

@@ -10,8 +10,7 @@ use crate::{
 pub const MOST_SESSIONS: i64 = 20;
 
 /// Opens a session on the service that bears `number` and is opened by `key`. `None` if there is
-/// none. A wrong number, a wrong key, and text that is neither number nor key take the same single
-/// statement. If the key is just being replaced, the statement waits for that, and then opens
+/// none. A wrong number and a wrong key take the same single statement. If the key is just being replaced, the statement waits for that, and then opens
 /// nothing.
 ///
 /// # Errors
@@ -19,15 +18,14 @@ pub const MOST_SESSIONS: i64 = 20;
 /// [`db::Error`] when the database is unreachable.
 pub async fn open(
     pool: &PgPool,
-    number: Option<&AgreementNumber>,
-    key: Option<&ManagementKey>,
+    number: &AgreementNumber,
+    key: &ManagementKey,
 ) -> Result<Option<SessionToken>, db::Error> {
     let token = SessionToken::random();
-    let key_hash = key.map_or([0; 32], ManagementKey::hash);
     let opened = sqlx::query_scalar!(
         r#"SELECT pic_open_session($1, $2::bytea, $3::bytea, $4, $5, $6) AS "opened!""#,
-        number.map_or("", AgreementNumber::as_str),
-        &key_hash,
+        number.as_str(),
+        &key.hash(),
         &token.hash(),
         interval(SERVICE_SESSIONS.absolute),
         interval(SERVICE_SESSIONS.idle),

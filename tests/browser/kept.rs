@@ -146,7 +146,16 @@ async fn check_again_answers_and_keeps_the_cursor() {
     portal.app.work().await;
     portal.app.advance(std::time::Duration::from_mins(2)).await;
     let (_browser, page) = portal.browser().await;
+    page.window(390, 1).await;
     page.open(&format!("/requests/{reference}")).await;
+    let aligned = "const all = [...document.querySelectorAll('.app-buttons > a, .app-buttons > form > button')];
+        const widths = new Set(all.map(it => Math.round(it.getBoundingClientRect().width)));
+        return all.length === 2 && widths.size === 1";
+    assert_eq!(
+        page.eval(aligned).await,
+        true,
+        "both are as wide as the page"
+    );
     page.press("Check again").await;
     page.until(
         "the button has the cursor",

@@ -48,6 +48,9 @@ async fn the_receipt_carries_the_key_and_the_status_never_does() {
     let key = page
         .eval_text("return document.querySelector('[data-management-key]').textContent")
         .await;
+    let large = "const it = document.querySelector('[data-management-key]');
+        return parseFloat(getComputedStyle(it).fontSize) >= 16";
+    assert_eq!(page.eval(large).await, true, "the key is no small print");
     let reference = page.path().await.split('/').nth(2).unwrap().to_owned();
     assert!(
         receipt.contains(&key) && receipt.contains(&reference),

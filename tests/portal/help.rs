@@ -262,7 +262,7 @@ async fn without_consumer_accounts_no_page_speaks_of_them() {
 }
 
 #[tokio::test]
-async fn the_start_page_says_when_a_request_is_provisioned_in_each_mode() {
+async fn start_page_and_help_say_when_a_request_is_provisioned_in_each_mode() {
     let world = World::start().await;
     for (checks, said, shows_check) in [
         (Checks::Off, "and nothing is checked", false),
@@ -274,6 +274,14 @@ async fn the_start_page_says_when_a_request_is_provisioned_in_each_mode() {
         assert!(page.body.contains(said), "{said}: {}", page.body);
         let sends = page.body.contains("action=\"/check\"");
         assert_eq!(sends, shows_check, "{said}");
+        let enforces = said == "as soon as their checks pass";
+        for (path, waits) in [
+            ("/help/times", "as soon as nothing is missing"),
+            ("/help/split-domain", "nothing is missing on your side"),
+        ] {
+            let page = portal.get(path).await;
+            assert_eq!(page.body.contains(waits), enforces, "{path}: {said}");
+        }
     }
 }
 

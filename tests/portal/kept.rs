@@ -198,6 +198,8 @@ async fn a_pending_request_is_corrected_in_place() {
     let form = portal.get_with("/service/edit", &cookie).await;
     assert_eq!(form.status, StatusCode::OK);
     assert_eq!(value(&form, "edge").as_deref(), Some("sip.contso.com"));
+    let warns = "Giving a domain in force another Access Edge FQDN";
+    assert!(!form.body.contains(warns), "nothing is in force");
     assert_eq!(
         value(&form, "corrects").as_deref(),
         Some(reference.as_str())
@@ -421,9 +423,24 @@ async fn a_split_domain_that_waits_says_what_to_leave_off() {
     ] {
         assert!(page.body.contains(told), "{told}: {}", page.body);
     }
+    // Where it was requested, and on what is kept of it.
+    for file in ["receipt", "receipt.txt"] {
+        let receipt = portal.get(&format!("/requests/{reference}/{file}")).await;
+        for told in [
+            "Leave external communications off online",
+            "split domain)",
+            "Volume Licensing",
+            "1234567",
+            "if no other service holds one of the domains",
+        ] {
+            assert!(receipt.body.contains(told), "{told}: {}", receipt.body);
+        }
+    }
     portal.work().await;
-    let page = portal.get(&format!("/requests/{reference}")).await;
-    page.hides("Leave external communications off");
+    for page in ["", "/receipt"] {
+        let page = portal.get(&format!("/requests/{reference}{page}")).await;
+        assert!(!page.body.contains("Leave external communications off"));
+    }
 }
 
 #[tokio::test]

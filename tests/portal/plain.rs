@@ -30,11 +30,21 @@ const PLAIN: &[(&str, &str)] = &[
     ("ask for federation", "request federation"),
     ("nothing stands against", "nothing is missing"),
     ("e-mail", "email"),
+    ("we look at", "we check"),
+    ("look at records", "check records"),
+    ("look whether", "check whether"),
+    ("looked at next", "checks run next"),
+    ("first look", "first check"),
 ];
 
 /// Where the words for people are.
-const PLACES: [&str; 10] = [
+const PLACES: [&str; 15] = [
     "templates",
+    "src/agreement.rs",
+    "src/names/problem.rs",
+    "src/request/events.rs",
+    "src/request/wording.rs",
+    "src/staff.rs",
     "src/readiness/catalogue",
     "src/readiness/catalogue.rs",
     "src/readiness/wording",
@@ -86,6 +96,34 @@ fn pages_and_texts_use_plain_words() {
                 odd.push(format!("{path}: “{word}”, write “{plain}”"));
             }
         }
+    }
+    assert!(odd.is_empty(), "{}", odd.join("\n"));
+}
+
+/// Lines of evidence are ASCII, and have the straight sign.
+#[test]
+fn an_apostrophe_is_the_same_everywhere() {
+    let mut all = Vec::new();
+    for place in PLACES
+        .into_iter()
+        .chain(["src/error.rs", "src/staff/pages"])
+    {
+        texts(&Path::new(env!("CARGO_MANIFEST_DIR")).join(place), &mut all);
+    }
+    let is_odd = |line: &&str| {
+        let mut signs = line.match_indices('\'');
+        signs.any(|(at, _)| {
+            line[..at].ends_with(|c: char| c.is_ascii_lowercase())
+                && line[at + 1..].starts_with(|c: char| c.is_ascii_lowercase())
+        })
+    };
+    let mut odd = Vec::new();
+    for (path, text) in &all {
+        // An attribute for the compiler, and words that are looked for in evidence.
+        let lines = text
+            .lines()
+            .filter(|it| !it.contains("reason =") && !it.contains("another service's token"));
+        odd.extend(lines.filter(is_odd).map(|line| format!("{path}: {line}")));
     }
     assert!(odd.is_empty(), "{}", odd.join("\n"));
 }

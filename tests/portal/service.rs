@@ -309,7 +309,20 @@ async fn a_wrong_number_and_a_wrong_key_get_the_same_answer() {
     assert_eq!(one.0, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(one, asked("7654321", &key).await);
     assert_eq!(one, asked("7654321", wrong_key).await);
-    assert_eq!(one, asked("1234567", "what").await);
+    // What no key looks like is told beside its field, whether the number exists or not.
+    let half = asked("1234567", "what").await;
+    assert_eq!(half, asked("7654321", "what").await);
+    assert!(half.1.contains("That is no whole management key"));
+    let empty = portal.post("/service", &[]).await;
+    for (field, told) in [
+        ("number", "Enter the agreement number"),
+        ("management_key", "Enter the management key"),
+    ] {
+        assert!(
+            empty.body.contains(&format!("href=\"#{field}\">{told}<")),
+            "{told}"
+        );
+    }
 
     let out = portal.post_with("/service/sign-out", &[], &cookie).await;
     assert_led_away(&out);

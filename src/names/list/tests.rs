@@ -41,6 +41,13 @@ fn what_stands_around_names_is_taken_off() {
         "+--------------+\n| domain |\n+--------------+\n| contoso.com |\n| fabrikam.com |\n+--------------+",
         "| Domäne | Standard |\n|---|---|\n| contoso.com | ja |\n| fabrikam.com | nein |",
         "Domain,Default\ncontoso.com,yes\nfabrikam.com,no",
+        "Domain\tUsers\ncontoso.com\t120\tyes\nfabrikam.com\t1.200\tja",
+        "SIP domain\tUsers\ncontoso.com\t120\nfabrikam.com\t80",
+        "Firma\tDomäne\tBenutzer\nContoso\tcontoso.com\t1,200\nFabrikam\tfabrikam.com\t80",
+        "Domain,Contact\ncontoso.com,x\nfabrikam.com,y",
+        "contoso.com\t120\tyes\nfabrikam.com 12.5% no",
+        "contoso.com, 120\nfabrikam.com, 80",
+        "1\tcontoso.com\n2\tfabrikam.com",
     ] {
         assert_eq!(names(pasted), two, "{pasted}");
     }
@@ -64,6 +71,13 @@ fn a_word_that_may_be_half_a_name_is_kept() {
     assert_eq!(names("lucerne,de"), ["lucerne", "de"]);
     assert_eq!(names("contoso.com\tManaged"), ["contoso.com", "Managed"]);
     assert_eq!(names("contoso\nfabrikam.com"), ["contoso", "fabrikam.com"]);
+    let two_lines = "contoso\tfabrikam\nlitware.com\twoodgrove.com";
+    assert_eq!(names(two_lines).len(), 4, "those below are names alone");
+    assert_eq!(names("lucerne,de\nfabrikam.com,x").len(), 4);
+    assert_eq!(names("litware.com, 3 m.example").len(), 3);
+    assert_eq!(names("3,m.example").len(), 2);
+    assert_eq!(names("contoso.com\t192.0.2.1").len(), 2);
+    assert_eq!(names("120"), ["120"]);
     let alone = |pasted| {
         List::read(pasted)
             .names

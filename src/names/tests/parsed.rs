@@ -20,8 +20,8 @@ fn a_sip_domain_is_never_the_edges_own_name() {
     );
     assert_eq!(
         error.message(Sip),
-        "That is the server's own name, not a SIP domain. \
-         Enter what stands after the @ in people's SIP addresses, like contoso.com"
+        "That is the server’s own name, not a SIP domain. \
+         Enter what stands after the @ in people’s SIP addresses, like contoso.com"
     );
 
     let alone = sip("edge.test")
@@ -148,7 +148,7 @@ fn nothing_typed_is_in_debug_or_in_the_display_of_an_error() {
         format!("{error:?}"),
         "NameError { problem: Address, suggestion: Some(\"..\") }"
     );
-    assert_eq!(error.to_string(), "That is a person's address");
+    assert_eq!(error.to_string(), "That is a person’s address");
 }
 
 #[test]

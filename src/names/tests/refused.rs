@@ -400,24 +400,24 @@ fn messages_say_what_to_type() {
         (
             Sip,
             "user@contoso.com",
-            "That is a person's address. Enter only the SIP domain: contoso.com",
+            "That is a person’s address. Enter only the SIP domain: contoso.com",
         ),
         (
             Edge,
             "user@contoso.com",
-            "That is a person's address. Enter only the server's name, like sip.contoso.com",
+            "That is a person’s address. Enter only the server’s name, like sip.contoso.com",
         ),
         (
             Edge,
             "fabrikam.com",
-            "fabrikam.com is a SIP domain. Enter the server's name, like sip.fabrikam.com",
+            "fabrikam.com is a SIP domain. Enter the server’s name, like sip.fabrikam.com",
         ),
-        (Edge, "", "Enter the server's name, like sip.contoso.com"),
+        (Edge, "", "Enter the server’s name, like sip.contoso.com"),
         (Sip, " ", "Enter the SIP domain, like contoso.com"),
         (
             Edge,
             "sip.fabrikam.com:443",
-            "The port is not part of the name. Enter only the server's name: sip.fabrikam.com",
+            "The port is not part of the name. Enter only the server’s name: sip.fabrikam.com",
         ),
         (
             Sip,
@@ -438,7 +438,7 @@ fn messages_say_what_to_type() {
         (
             Edge,
             "192.0.2.1",
-            "That looks like an IP address. Enter the server's name, like sip.contoso.com",
+            "That looks like an IP address. Enter the server’s name, like sip.contoso.com",
         ),
         (
             Sip,

@@ -55,7 +55,7 @@ pub(super) static CERTIFICATE_EXPIRED: Entry = Entry {
         means: "The last day of the certificate on port 5061 has passed.",
         why: "Every partner refuses an expired certificate. Routes stay in force, but no connection works.",
         steps: &[
-            "Renew the certificate with the same names. The list below has all that your request needs.",
+            "Renew the certificate with the same names. The page of your request lists all names that it needs.",
             "Import it on every Edge Server of the pool and assign it to the external interface: Set-CsCertificate -Type AccessEdgeExternal with its thumbprint.",
             "Restart the Access Edge service.",
         ],
@@ -128,7 +128,7 @@ pub(super) static CERTIFICATE_EXPIRES_SOON: Entry = Entry {
         means: "The certificate on port 5061 expires within a month. For one that is valid for less than 90 days: within the last third of its time.",
         why: "On its last day federation stops for all SIP domains of this Access Edge. We cannot write to you when the day comes. Your request does not wait for it.",
         steps: &[
-            "Renew the certificate now, with the same names. The list below has all that your request needs.",
+            "Renew the certificate now, with the same names. The page of your request lists all names that it needs.",
             "Import it on every Edge Server of the pool and assign it to the external interface: Set-CsCertificate -Type AccessEdgeExternal with its thumbprint.",
         ],
         note: "",
@@ -166,7 +166,7 @@ pub(super) static CERTIFICATE_WILDCARD: Entry = Entry {
         means: "The certificate matches the FQDN of the Access Edge only by a wildcard, such as *.contoso.com, or has one as its subject.",
         why: "Some partners do not accept a wildcard between servers, and some server versions do not support one on the Access Edge.",
         steps: &[
-            "Write out each name in the next certificate. The list below has all that your request needs.",
+            "Write out each name in the next certificate. The page of your request lists all names that it needs.",
             "Assign it to the external interface.",
         ],
         note: "",
@@ -185,7 +185,7 @@ pub(super) static CERTIFICATE_DOMAIN_SAN: Entry = Entry {
         means: "The certificate does not have sip. and the SIP domain among its subject alternative names, such as sip.contoso.com for contoso.com.",
         why: "Some clients and partners look for this name. The Access Edge itself works without it, so your request does not wait for it.",
         steps: &[
-            "Add the name for each SIP domain in the next certificate. The list below has all that your request needs.",
+            "Add the name for each SIP domain in the next certificate. The page of your request lists all names that it needs.",
             "Assign it to the external interface.",
         ],
         note: "With many SIP domains the authority may ask for a certificate of another kind. Ask it how many names it takes.",
@@ -204,7 +204,7 @@ pub(super) static CERTIFICATE_UNKNOWN: Entry = Entry {
         means: "The certificate on port 5061, or one above it, has something that the portal cannot judge: a critical extension, a kind of signature, two authorities of one name, or an authority in the place of the server.",
         why: "What cannot be checked may be right or wrong. Programs differ in what they know, so some partners will accept it, and others may not.",
         steps: &[
-            "See below what it is, and ask your certificate authority for a certificate without it.",
+            "Look up on the page of your request what it is, and ask your certificate authority for a certificate without it.",
             "If two authorities of one name are sent, send only the one that issued the certificate.",
         ],
         note: "",
@@ -223,7 +223,7 @@ pub(super) static CERTIFICATE_CLIENT: Entry = Entry {
         means: "The purposes of the certificate (extended key usage) have server authentication, and not client authentication.",
         why: "Federation is mutual: the Access Edge shows its certificate as a server when a partner calls, and as a client when it calls itself. Servers and gateways that check the purposes refuse one that is not for clients, so calls come in and do not go out.",
         steps: &[
-            "Ask your certificate authority for a certificate for server and client authentication. Some public ones no longer issue it: Let's Encrypt stopped in 2026, and the programme of Chrome's roots allows none from 2027 on.",
+            "Ask your certificate authority for a certificate for server and client authentication. Some public ones no longer issue it: Let’s Encrypt stopped in 2026, and the programme of Chrome’s roots allows none from 2027 on.",
             "If no authority offers one, ask the partners that matter whether they check the purpose.",
         ],
         note: "Your request does not wait for it.",

@@ -103,7 +103,7 @@ pub(super) static SRV_TARGET: Entry = Entry {
             "If you are moving the domain to a new Access Edge, keep to this order: get the new server and its certificate ready, send the request or the update here, publish the new record, then remove the old one. Calls keep working, because the old server answers until the end.",
             "We check again automatically. Press “Check again” on the page of your request, and the route switches as soon as we see the new record.",
             "If there are several records, give the right one the lowest priority number.",
-            "If the record is right, withdraw the request and request the Access Edge that the record names.",
+            "If the record is right, choose “Correct this request” on the page of your request, and enter the Access Edge that the record names.",
             "If the name in the record is an alias of the same server, publish the server’s own name.",
             "If the record has the name of the zone behind the right name, write a dot at the end of the target, or leave the domain out where the panel adds it.",
         ],

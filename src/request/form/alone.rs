@@ -32,7 +32,7 @@ impl RequestForm {
         let typed = self.domains.first().map_or("", String::as_str);
         match findings.domains(0, typed) {
             Some((domains, _)) => Ok((domains, findings.notes)),
-            None => Err(findings.in_page_order()),
+            None => Err(findings.in_page_order(1)),
         }
     }
 }

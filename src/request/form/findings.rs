@@ -119,7 +119,7 @@ impl Findings {
         if domains.is_empty() && faults.is_empty() {
             self.wrong(
                 field,
-                "Enter the SIP domains of this Access Edge, like contoso.com, one on a line",
+                "Enter the SIP domains, like contoso.com, one on a line",
             );
         }
         let untold = faults.len().saturating_sub(TOLD_ONE_BY_ONE);
@@ -151,7 +151,7 @@ impl Findings {
                     format!("A request can have {MAX_DOMAINS} SIP domains. Put the others into a second request"),
                 ),
                 RoutesProblem::NoDomain { edge } => {
-                    self.wrong(Field::Domains(edge), "Enter the SIP domains of this Access Edge, like contoso.com");
+                    self.wrong(Field::Domains(edge), "Enter the SIP domains, like contoso.com");
                 }
                 RoutesProblem::EdgeTwice { edge, earlier } => self.wrong(
                     Field::Edge(edge),
@@ -195,7 +195,20 @@ impl Findings {
         }
     }
 
-    pub(super) fn in_page_order(mut self) -> Vec<FieldError> {
+    /// The errors of a form with this many Access Edges. Each says of which of several it is: the
+    /// summary has them all in one list.
+    pub(super) fn in_page_order(mut self, edges: usize) -> Vec<FieldError> {
+        let several = self.errors.iter_mut().filter(|_| edges > 1);
+        for FieldError { field, message, .. } in several {
+            let (Field::Edge(place) | Field::Domains(place)) = *field else {
+                continue;
+            };
+            let number = place + 1;
+            *message = match message.strip_prefix("Line ") {
+                Some(rest) => format!("Access Edge {number}, line {rest}"),
+                None => format!("Access Edge {number}: {message}"),
+            };
+        }
         self.errors.sort_by_key(|error| match error.field {
             Field::Form => (0, 0, 0),
             Field::SubmissionId => (0, 1, 0),

@@ -165,11 +165,19 @@ fn both_declarations_are_said_by_their_own_fields_or_by_the_old_one() {
 fn everything_wrong_is_told_at_once_in_the_order_of_the_page() {
     let faults = faults(|f| {
         *f = RequestForm {
-            edge: vec![String::new(), "sip.a.test".into()],
-            domains: vec!["x".into(), String::new()],
+            edge: vec![String::new(), String::new()],
+            domains: vec![String::new(), String::new()],
             ..RequestForm::blank()
         };
     });
+    let mut messages: Vec<_> = faults.iter().map(|(_, message)| message.clone()).collect();
+    messages.sort();
+    messages.dedup();
+    assert_eq!(
+        messages.len(),
+        faults.len(),
+        "no two read alike: {messages:?}"
+    );
     let fields: Vec<_> = faults.into_iter().map(|(field, _)| field).collect();
     assert_eq!(
         fields,
@@ -178,6 +186,7 @@ fn everything_wrong_is_told_at_once_in_the_order_of_the_page() {
             Field::Number,
             Field::Edge(0),
             Field::Domains(0),
+            Field::Edge(1),
             Field::Domains(1),
             Field::Deployment,
             Field::Licences,
@@ -199,7 +208,7 @@ fn rules_between_edges_stand_by_the_later_one() {
     let (field, message) = faults(|f| two(f, "sip.a.test", "a.test contoso.com")).remove(0);
     assert_eq!(field, Field::Domains(1));
     assert!(
-        message.contains("Line 1: contoso.com is at Access Edge 1 already"),
+        message.contains("Access Edge 2, line 1: contoso.com is at Access Edge 1 already"),
         "{message}"
     );
     let (field, message) = faults(|f| two(f, "sip.a.test", "sip.contoso.com")).remove(0);
@@ -207,7 +216,7 @@ fn rules_between_edges_stand_by_the_later_one() {
     assert!(message.ends_with("like contoso.com"), "{message}");
     let (_, message) = faults(|f| two(f, "sip.a.test", "a.test\n\ncontoso.com")).remove(0);
     assert!(
-        message.starts_with("Line 3: contoso.com is at"),
+        message.starts_with("Access Edge 2, line 3: contoso.com is at"),
         "{message}"
     );
 }

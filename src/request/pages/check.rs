@@ -168,7 +168,7 @@ pub(crate) async fn check(
         AskedFor::Domains(domains) => checker.check_alone(domains, PATIENCE).await,
     };
     let domains = asked.domains();
-    let teller = Teller::new(&site.provider, site.checks.mode(), &routes);
+    let teller = Teller::new(&site.provider, site.checks.mode(), &routes).without_request();
     let mut view = view(&site, &form, &[]);
     view.outcome = Some(Outcome {
         findings: Findings::report(&teller, &report),

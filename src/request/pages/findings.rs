@@ -336,6 +336,9 @@ impl Findings {
     fn quiet_title(&self) -> String {
         let fine = self.quiet.iter().filter(|it| it.severity == Severity::Ok);
         let passed = fine.count();
+        if !self.summary().is_empty() && self.groups.is_empty() {
+            return "What was checked".to_owned();
+        }
         let skipped = self.quiet.len() - passed;
         let passed = (passed > 0).then(|| count(passed, "check passed", "checks passed"));
         let skipped =

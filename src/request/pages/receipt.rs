@@ -6,14 +6,15 @@ use axum_extra::extract::cookie::CookieJar;
 use chrono::TimeDelta;
 
 use super::{
+    again::asked,
     load::{ReferencePath, Requests},
     proof::{self, Records},
     routes_of,
 };
 use crate::{
     error::Error,
-    readiness::ProofMode,
-    request::{Kind, loader::Lookup, reference::Reference, store::Request},
+    readiness::{Mode, ProofMode},
+    request::{Deployment, Kind, loader::Lookup, reference::Reference, store::Request},
     secret::ManagementKey,
     web::{
         cookie, page,
@@ -35,10 +36,10 @@ pub(super) struct ReceiptPage<'a> {
     pub reference: String,
     /// What was asked for. A new service has a key of its own.
     pub kind: Kind,
-    /// What the programme calls its number.
-    pub number_label: String,
-    /// The agreement number as stored.
-    pub number: String,
+    /// Programme, number and users, each with its name.
+    pub asked: Vec<(&'static str, String)>,
+    /// Whether it waits, and some users of its domains are online.
+    pub is_split: bool,
     /// The routes that were asked for; none for a cancel.
     pub edges: Vec<EdgeText>,
     /// The management key; `None` when it is no longer shown.
@@ -70,6 +71,27 @@ impl ReceiptPage<'_> {
 
     fn is_cancel(&self) -> bool {
         self.kind == Kind::Cancel
+    }
+
+    /// On what the promise depends, as the end of a sentence.
+    fn proviso(&self) -> &'static str {
+        match (self.kind, self.shell.checks) {
+            (Kind::Cancel, _) => "",
+            (_, Mode::Enforce) => ", if nothing is missing on your side",
+            (_, Mode::Advise | Mode::Off) if self.proof.is_some() => {
+                ", if the TXT records are published and no other service holds one of the domains"
+            }
+            (_, Mode::Advise | Mode::Off) => ", if no other service holds one of the domains",
+        }
+    }
+
+    /// What to leave off while a split domain waits.
+    fn leave_off(&self) -> &'static str {
+        if self.is_new() {
+            "Leave external communications off online until this request is provisioned."
+        } else {
+            "For domains that are new here: leave external communications off online until this request is provisioned."
+        }
     }
 
     /// What was received, as the heading.
@@ -161,8 +183,9 @@ async fn view<'a>(
         }),
         reference: request.reference.to_string(),
         kind: request.kind,
-        number_label: request.programme.number_label().into(),
-        number: request.number.to_string(),
+        asked: asked(request, true),
+        is_split: request.deployment == Some(Deployment::Split)
+            && request.state.pending().is_some(),
         edges: routes_of(&request.routes),
         key: key.map(|key| key.reveal()),
         submitted: when(request.submitted_at, request.now),

@@ -161,7 +161,7 @@ pub(crate) async fn withdraw(
         let message = if form.management_key.trim().is_empty() {
             "Enter the management key of this service"
         } else {
-            "That is not the management key of this service. It stands on the receipt: 26 letters and digits in groups of four"
+            "That is not the management key of this service. It stands on the receipt, or on the page where a new key was made: 26 letters and digits in groups of four"
         };
         let mut response = show(&requests, &request, false, Some(message), "").await?;
         if !form.management_key.trim().is_empty() {

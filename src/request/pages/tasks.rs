@@ -238,7 +238,7 @@ fn ours(seen: Seen, standing: Standing, mode: Mode, proof: ProofMode) -> Vec<Tas
         (Mode::Advise | Mode::Enforce, Seen::All) => ("Done", Tone::Good, ""),
     };
     let checks = Task {
-        name: "Look at records and certificates",
+        name: "Check records and certificates",
         hint: hint.into(),
         tag,
         tone,
@@ -257,7 +257,7 @@ fn ours(seen: Seen, standing: Standing, mode: Mode, proof: ProofMode) -> Vec<Tas
             Tone::Waiting,
             match (mode, proof) {
                 (Mode::Enforce, _) => "As soon as all of your side is done",
-                (Mode::Advise, ProofMode::Held) => "After the first look, whatever it finds",
+                (Mode::Advise, ProofMode::Held) => "After the first check, whatever it finds",
                 (Mode::Advise, ProofMode::Always) => "As soon as each new SIP domain is proven",
                 (Mode::Off, _) => "",
             },

@@ -16,7 +16,7 @@ use super::{
         change::{Change, changes},
         store::{self, Service},
     },
-    EDIT, NOT_OPENED, SignInForm,
+    EDIT, SignInForm, at_number,
     correct::Basis,
     open,
     review::{Confirm, review},
@@ -92,25 +92,29 @@ pub(crate) async fn send_edit(
         number: std::mem::take(&mut form.number),
         management_key: std::mem::take(&mut form.management_key),
     };
-    let asked = |form: EditForm, problem| {
-        sign_in_page(&flow.site, EDIT, form.kept(), &keys.number, Some(problem))
+    let asked = |form: EditForm, problems| {
+        sign_in_page(&flow.site, EDIT, form.kept(), &keys.number, problems)
     };
+    let signed_out = || at_number(SIGNED_OUT);
     if !tried && form.action.is_empty() {
         return Ok(Redirect::to("/service").into_response());
     }
     if !tried {
-        return asked(form, SIGNED_OUT);
+        return asked(form, signed_out());
     }
     let token = match open(&flow.site, &pool, flow.network, &keys, signed_in).await {
-        Ok(Some(token)) => token,
-        Ok(None) => return asked(form, NOT_OPENED),
+        Ok(Ok(token)) => token,
+        Ok(Err(problems)) => return asked(form, problems),
         Err(Error::TooMany(too_many)) => {
-            return Ok(put_off(asked(form, SIGNED_OUT)?, Error::TooMany(too_many)));
+            return Ok(put_off(
+                asked(form, signed_out())?,
+                Error::TooMany(too_many),
+            ));
         }
         Err(error) => return Err(error),
     };
     let Some(service) = sessions::live(&pool, &token).await? else {
-        return asked(form, SIGNED_OUT);
+        return asked(form, signed_out());
     };
     let mut answer = if form.action.is_empty() {
         Redirect::to(EDIT).into_response()
@@ -315,6 +319,7 @@ fn view<'a>(
         deployment: field(errors, At::Deployment, &form.deployment),
         offers: offers(form, errors),
         general: general(errors),
+        has_routes: !service.routes.is_empty(),
         pending: None,
         corrects: String::new(),
         corrected_number: None,

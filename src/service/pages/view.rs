@@ -31,18 +31,14 @@ pub struct SignInPage<'a> {
     pub number: Field,
     /// `management_key`; what was typed is never sent back.
     pub key: Field,
-    /// The error, which does not say which of the two is wrong.
-    pub problem: Option<&'static str>,
 }
 
 impl SignInPage<'_> {
     fn problems(&self) -> Vec<Problem> {
-        let problem = |text: &&str| Problem {
-            id: "number".into(),
-            text: (*text).into(),
-            ..Problem::default()
-        };
-        self.problem.iter().map(problem).collect()
+        [&self.number, &self.key]
+            .into_iter()
+            .flat_map(Field::problems)
+            .collect()
     }
 }
 
@@ -123,6 +119,8 @@ pub struct EditPage<'a> {
     pub offers: Vec<String>,
     /// Problems that belong to no field.
     pub general: Vec<Problem>,
+    /// Whether routes are in force, which a change may interrupt.
+    pub has_routes: bool,
     /// The reference of the pending request, which blocks the update.
     pub pending: Option<String>,
     /// The reference of the pending request that is corrected; empty for an update.

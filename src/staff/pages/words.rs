@@ -96,7 +96,7 @@ pub(super) const fn reason(reason: Reason) -> &'static str {
         Reason::NotEligible => "The organisation or its servers are not eligible",
         Reason::Duplicate => "Another request asks for the same",
         Reason::WrongInformation => "The agreement number or a name is wrong",
-        Reason::Policy => "The provider's policy does not allow it",
+        Reason::Policy => "The provider’s policy does not allow it",
     }
 }
 
@@ -107,7 +107,7 @@ pub(super) const fn cancel_reason(reason: CancelReason) -> &'static str {
         CancelReason::NotEligible => "The organisation or its servers are not eligible",
         CancelReason::Duplicate => "Another service or request takes its place",
         CancelReason::WrongInformation => "The agreement number or a name is wrong",
-        CancelReason::Policy => "The provider's policy does not allow it",
+        CancelReason::Policy => "The provider’s policy does not allow it",
     }
 }
 

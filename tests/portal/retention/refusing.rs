@@ -152,7 +152,7 @@ async fn an_address_is_refused_by_its_field_with_what_to_type_instead() {
     for typed in ADDRESSES {
         for (field, id, like) in [
             ("number", "number", "number"),
-            ("edge", "edge-1", "the server's name"),
+            ("edge", "edge-1", "the server’s name"),
             ("domains", "domains-1", "the SIP domain"),
             ("programme", "programme", "Select one"),
             ("deployment", "deployment", "Select one"),

@@ -40,9 +40,15 @@ async fn of_many_keys_at_once_no_more_than_the_limit_are_compared() {
         assert!(refused.set_cookies().is_empty());
     }
     assert_eq!(portal.number("SELECT count(*) FROM session").await, 0);
-    // A success costs nothing in the end.
+    // What is no number or no key costs nothing, and a success nothing in the end.
     let right = [("number", "1234567"), ("management_key", key.as_str())];
     for _ in 0..7 {
+        let half = [("number", "1234567"), ("management_key", "7K3M")];
+        for none in [&half[..], &[]] {
+            let refused = post(&portal, "192.0.2.2:1", "/service", none, "").await;
+            assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+            assert!(!refused.body.contains("No service is opened"));
+        }
         let opened = post(&portal, "192.0.2.2:1", "/service", &right, "").await;
         assert_eq!(opened.status, StatusCode::SEE_OTHER);
     }
@@ -125,7 +131,7 @@ async fn successful_sign_ins_of_a_network_are_bounded() {
     let (portal, clock) = portal(1_000).await;
     let (_, key) = portal.submit(ONE).await;
     let fields = [("number", "1234567"), ("management_key", key.as_str())];
-    let wrong = [("number", "1234567"), ("management_key", "wrong")];
+    let wrong = [("number", "1234567"), ("management_key", "0000-0000-0000-0000-0000-0000-00")];
     for _ in 0..30 {
         // A failure writes nothing, and does not count here.
         let failed = post(&portal, HERE, "/service", &wrong, "").await;
@@ -159,7 +165,7 @@ async fn the_oldest_of_too_many_sessions_ends() {
     let number = AgreementNumber::parse("1234567").unwrap();
     let opened = async |key: &str| {
         let key = ManagementKey::parse(key).unwrap();
-        let token = sessions::open(portal.pool(), Some(&number), Some(&key)).await;
+        let token = sessions::open(portal.pool(), &number, &key).await;
         token.unwrap().expect("the key opens it")
     };
     let alive = async |token| {

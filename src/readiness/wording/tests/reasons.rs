@@ -191,12 +191,26 @@ fn no_advice_contradicts_the_line_below_it() {
     let name = edge.as_fqdn();
     found.push(Finding::new(Code::CertificateUntrusted, name, "", short));
     let teller = Teller::new("Skype", Mode::Enforce, &routes).with_token("TOKEN");
+    let alone = Teller::new("Skype", Mode::Enforce, &routes).without_request();
     let mut contradictions = Vec::new();
     let (mut met, mut advised) = (BTreeSet::new(), BTreeSet::new());
     for finding in found.iter().filter(|it| it.severity > Severity::Skipped) {
         let words = teller.tell(finding);
         let lines = words.found.join("; ");
         let code = finding.code;
+        // Who holds a domain, and who has proven it, is of a request alone.
+        if !matches!(code.entry().area, Area::Held | Area::Proof) {
+            let Words { text, who, .. } = alone.tell(finding);
+            for of_request in [
+                "this request",
+                "your request",
+                "the request",
+                "automatically",
+            ] {
+                let says = text.contains(of_request) || who.contains(of_request);
+                assert!(!says, "{code:?}: {text} {who}");
+            }
+        }
         let has_reasons = REASONS.iter().any(|it| it.codes.contains(&code));
         let is_proof = code == Code::DomainUnproven && finding.severity == Severity::Unknown;
         let told = reasons(finding);

@@ -69,6 +69,18 @@ fn all_offers_are_taken_at_once() {
     );
 }
 
+/// From the field: a spreadsheet's columns, with headings that are no known words.
+#[test]
+fn of_a_table_with_an_address_in_a_column_the_names_alone_are_left_after_an_offer() {
+    let mut form = form(|f| {
+        f.domains[0] = "SIP domain\tUsers\tContact\ncontoso.com\t120\tuser@contoso.com".into();
+    });
+    assert_eq!(form.check().unwrap_err().len(), 1, "the address");
+    form.take_offers();
+    let checked = form.check().unwrap();
+    assert_eq!(checked.wanted.routes.domain_count(), 1);
+}
+
 #[test]
 fn a_message_has_no_address_and_no_telephone_number_of_a_list() {
     let faults = faults(|f| {
