@@ -9,8 +9,8 @@ switch-over. PIC_PORTAL and PGBOUNCER name other programs. Needs Debian's postgr
 etcd-server, haproxy, pgbouncer. Exit code 1 if a check failed; times are shown, and not judged.
 """
 import asyncio, os, signal, statistics, sys, time
-from load import Load, Postgres, Watcher
-from world import PGBOUNCER, TOP, World, ended, send
+from load import Load, Postgres, Refused, Watcher
+from world import PGBOUNCER, TOP, World, run, send
 
 KINDS = ("crash", "loss", "freeze", "switch")
 RATE, CLIENTS, GOAL = int(os.environ.get("PIC_RATE", "100")), 16, 1.0
@@ -27,12 +27,12 @@ class Run:
 
     async def go(self):
         w = self.world
-        await asyncio.to_thread(w.cluster)
+        w.cluster()
         await self.prepared()
         url = f"postgres://pic@{','.join(f'127.0.0.1:{p}' for p in w.pg.values())}/pic"
-        if self.way != "direct": w.proxy(); url = f"postgres://pic@127.0.0.1:{w.proxy_port}/pic"
-        if self.way == "pgbouncer": print(w.pooler(), flush=True); url = f"postgres://pic@127.0.0.1:{w.pooler_port}/pic"
-        for name in w.http: w.portal(name, url); await asyncio.to_thread(w.ready, name)
+        if self.way != "direct": w.proxy(); url = await self.reached(w.proxy_port)
+        if self.way == "pgbouncer": print(w.pooler(), flush=True); url = await self.reached(w.pooler_port)
+        for name in w.http: w.portal(name, url); w.ready(name)
         self.load = Load(w.dir / "acknowledged.log", w.http, CLIENTS, RATE)
         self.watchers = {n: Watcher(p) for n, p in w.pg.items()}
         watching = [asyncio.create_task(x.run()) for x in self.watchers.values()]
@@ -53,6 +53,21 @@ class Run:
         for sql in ("CREATE TABLE beat (at timestamptz DEFAULT now())", "CREATE ROLE pic LOGIN", "CREATE DATABASE pic OWNER pic"): await door.ask(sql)
         door.close()
 
+    async def reached(self, port):
+        """Waits until the leader alone answers through what listens there: HAProxy takes all for leaders until it has asked.
+        -> its URL"""
+        async def asked():
+            in_turn = 0
+            while in_turn < 20:
+                try:
+                    door = await Postgres().open(port, "pic", "pic")
+                    in_turn = in_turn + 1 if await door.ask("SELECT pg_is_in_recovery()") == [["f"]] else 0
+                    door.close()
+                except (OSError, Refused, asyncio.IncompleteReadError): in_turn = 0
+                await asyncio.sleep(0.1)
+        await asyncio.wait_for(asked(), 60)
+        return f"postgres://pic@127.0.0.1:{port}/pic"
+
     async def whole(self):
         """Until both others stream from the leader, a commit waits for one of them, and both portals acknowledge."""
         end, since = time.monotonic() + 180, time.monotonic()
@@ -66,7 +81,7 @@ class Run:
                 acknowledge = all(self.load.first(name, since) for name in self.world.http)
                 if (streaming, waited) == ("2", "1") and roles == ["leader", "replica", "sync_standby"] and acknowledge: break
             except (OSError, KeyError, ValueError, asyncio.TimeoutError, asyncio.IncompleteReadError) as e: streaming = repr(e)
-            if time.monotonic() > end: raise SystemExit(f"the cluster is not whole after three minutes: {streaming}; see --keep")
+            if time.monotonic() > end: raise RuntimeError(f"the cluster is not whole after three minutes: {streaming}; see --keep")
             await asyncio.sleep(0.3)
         self.leader = leader
         await asyncio.sleep(1)
@@ -84,12 +99,12 @@ class Run:
             """By another node; or by the same one, on a connection that is newer than its crash."""
             return [(x.wrote, n) for n, x in self.watchers.items() if x.wrote > at and (n != old or kind == "crash" and x.opened > at)]
         while not accepted():
-            if time.monotonic() > at + 120: raise SystemExit(f"nobody takes writes two minutes after {kind}")
+            if time.monotonic() > at + 120: raise RuntimeError(f"nobody takes writes two minutes after {kind}")
             await asyncio.sleep(0.001)
         accepts, new = min(accepted())
         for x in self.watchers.values(): x.keen = False
         while not all(self.load.first(name, accepts) for name in w.http):
-            if time.monotonic() > accepts + 120: raise SystemExit(f"nothing was acknowledged within two minutes after {kind}")
+            if time.monotonic() > accepts + 120: raise RuntimeError(f"nothing was acknowledged within two minutes after {kind}")
             await asyncio.sleep(0.01)
         first = {name: self.load.first(name, accepts) - accepts for name in w.http}
         gap = accepts + min(first.values()) - (self.load.last(accepts) or at)
@@ -131,8 +146,8 @@ class Run:
 def main():
     way = sys.argv[1] if len(sys.argv) > 1 else ""
     if way not in ("direct", "haproxy", "pgbouncer"): raise SystemExit(__doc__)
-    run = Run(way, int(next((a for a in sys.argv[2:] if a.isdigit()), 50)))
-    with ended(run.world): asyncio.run(run.go())
+    failovers = Run(way, int(next((a for a in sys.argv[2:] if a.isdigit()), 50)))
+    run(failovers.world, failovers.go())
     return 1 if BAD else 0
 
 if __name__ == "__main__": sys.exit(main())
