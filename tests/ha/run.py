@@ -13,7 +13,7 @@ from load import Load, Postgres, Refused, Watcher
 from world import PGBOUNCER, TOP, World, run, send
 
 KINDS = ("crash", "loss", "freeze", "switch")
-RATE, CLIENTS, GOAL = int(os.environ.get("PIC_RATE", "100")), 16, 1.0
+RATE, CLIENTS, GOAL = int(os.environ.get("PIC_RATE", "40")), 16, 1.0
 BAD = []
 
 def check(what, ok, seen=""):

@@ -46,7 +46,9 @@ def run(world, work):
         await work
     try: asyncio.run(told())
     except asyncio.CancelledError: sys.exit("stopped")
-    finally: world.close("--keep" in sys.argv)
+    finally:
+        for how in signal.SIGTERM, signal.SIGHUP, signal.SIGINT: signal.signal(how, signal.SIG_IGN)
+        world.close("--keep" in sys.argv)
 
 class World:
     def __init__(self, needs):
