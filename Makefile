@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: help run demo test test-one fast pictures soak newer-postgres kamailio deb check assets sqlx sqlx-check bench bench-all tools-run tools-test
+.PHONY: help run demo test test-one fast pictures soak newer-postgres kamailio failover deb check assets sqlx sqlx-check bench bench-all tools-run tools-test
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -77,6 +77,11 @@ bench-all: tools-run ## Run every benchmark there is, in an hour
 kamailio: ## Run deploy/kamailio with a real Kamailio and a portal, in three minutes (as root; its README names the packages)
 	cargo build --locked --bin pic-portal
 	python3 tests/kamailio/run.py
+
+failover: ## Fail over real databases and restart portals behind real proxies under load, for an hour or so (as root; tests/ha/run.py names the packages); FAULTS=50
+	cargo build --locked --bin pic-portal
+	for way in direct haproxy pgbouncer; do python3 tests/ha/run.py $$way $${FAULTS:-50}; done
+	for way in haproxy nginx; do python3 tests/ha/rolling.py $$way; done
 
 tools-run:
 	@.ci/install run
