@@ -25,9 +25,13 @@ async fn the_set_up_link_is_in_a_file_of_its_own_and_not_in_the_journal() {
     let journal = format!("{}:{}", journal.dev(), journal.ino());
     let settings = [
         ("PIC_DATA_DIR", dir.to_str().unwrap()),
+        ("PIC_LOG_FORMAT", "json"),
         ("JOURNAL_STREAM", &journal),
     ];
     let portal = Portal::start(&settings, &log).await;
+    let said = portal.log();
+    let (_, time) = said.split_once("\"milliseconds\":").unwrap();
+    assert!(time.starts_with(|it: char| it.is_ascii_digit()), "{time}");
     let file = dir.join("set-up-link");
     eventually("the file is named", async || {
         portal.log().contains(file.to_str()?).then_some(())
