@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: help run demo test test-one fast pictures soak newer-postgres kamailio failover deb check assets sqlx sqlx-check bench bench-all tools-run tools-test
+.PHONY: help run demo test test-one fast pictures soak newer-postgres kamailio failover deb static check assets sqlx sqlx-check bench bench-all tools-run tools-test
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -55,6 +55,10 @@ deb: ## Build a Debian package into target/debian (BINARY=path takes one that is
 	[ -n "$${BINARY:-}" ] || cargo build --release --locked --bin pic-portal
 	mkdir -p target/debian
 	deploy/debian/build "$${BINARY:-target/release/pic-portal}" target/debian
+
+static: ## Build a binary that needs no library of its machine (Debian: libssl-dev has all; docs/operating.md)
+	OPENSSL_STATIC=1 RUSTFLAGS='-C target-feature=+crt-static' cargo build --release --locked --bin pic-portal \
+		--target "$$(rustc --print host-tuple)" --target-dir target/static
 
 check: ## What CI checks before the tests: format, lints, documentation, dependencies, queries; no tests
 	.ci/check

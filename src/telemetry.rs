@@ -28,7 +28,9 @@ use crate::config::LogFormat;
 /// When called twice in a process.
 pub fn init(filter: EnvFilter, format: LogFormat) {
     let own_or_grave = filter::filter_fn(|metadata| {
-        metadata.target().starts_with("pic_portal") || *metadata.level() <= Level::WARN
+        metadata.target().starts_with("pic_portal")
+            // What PostgreSQL says beside its answers is not the portal's to write down.
+            || *metadata.level() <= Level::WARN && metadata.target() != "sqlx::postgres::notice"
     });
     let repeats = Repeats::default();
     let lines = fmt::layer()

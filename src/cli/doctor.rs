@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `line` | has a line: what was looked at, how it stands, what to do |
 //! | `settings` | judges the settings |
-//! | `outside` | tries name servers, and port 5061 of other machines |
+//! | `outside` | tries name servers, port 5061 of other machines, and the OpenID provider |
 //! | `store` | reads from the database what is judged |
 //! | `database` | judges what was read |
 //! | `backup` | reads when the private PostgreSQL was last backed up |
@@ -71,6 +71,7 @@ impl Doctor {
             // The text says what to do.
             Err(failure) => lines.push(Line::wrong("database", failure.to_string(), "")),
         }
+        lines.extend(outside::single_sign_on(&config).await);
         lines.extend(backup::line(&config));
         lines.extend(outside::lines(&config, edges).await);
         if self.json {

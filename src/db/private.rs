@@ -87,7 +87,7 @@ impl PrivatePostgres {
         tracing::info!(
             major = cluster.major(),
             dir = %cluster.dir().display(),
-            milliseconds = began.elapsed().as_millis(),
+            milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
             "the private PostgreSQL is ready"
         );
         let sockets = cluster.sockets().to_owned();

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use axum::{Router, routing::get};
 use hickory_resolver::proto::op::ResponseCode;
 use pic_portal::{
     db::MIGRATOR,
     gateway::{GatewayName, GatewayToken, store as gateways},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
+use tokio::{net::TcpListener, task::AbortHandle};
 
 use crate::{
     process::checks::Eyes,
@@ -17,6 +19,7 @@ use crate::{
         db::TestDb,
         dns::Manner,
         eventually,
+        oidc::Provider,
         process::{Portal, command, program, scratch},
         world::World,
     },
@@ -260,4 +263,60 @@ async fn name_servers_and_the_port_of_the_edges_are_tried() {
     let said = with("sip.contoso.com").await;
     said.says("name servers", "wrong", "port 53 outward");
     assert_eq!(said.code, 1);
+}
+
+/// A web server that says of itself, as an OpenID provider, that it is `issuer` (where that is empty:
+/// what it is asked as), and has no keys. Its address; it ends with the handle.
+async fn keyless(issuer: &'static str) -> (String, AbortHandle) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let own = format!("http://{}", listener.local_addr().unwrap());
+    let issuer = if issuer.is_empty() { &own } else { issuer };
+    let document = json!({
+        "issuer": issuer, "authorization_endpoint": format!("{own}/auth"),
+        "token_endpoint": format!("{own}/token"), "jwks_uri": format!("{own}/keys"),
+        "response_types_supported": ["code"], "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+    });
+    let json = |value: Value| ([("content-type", "application/json")], value.to_string());
+    let (document, keys) = (json(document), json(json!({"keys": []})));
+    let routes = Router::new()
+        .route("/.well-known/openid-configuration", get(document))
+        .route("/keys", get(keys));
+    let serving = tokio::spawn(async { axum::serve(listener, routes).await });
+    (own, serving.abort_handle())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_openid_provider_is_asked() {
+    let (db, mut provider) = (TestDb::fresh(&MIGRATOR).await, Provider::start(&[]).await);
+    let url = db.url();
+    let with = async |issuer: &str| {
+        let more = [
+            ("PIC_PUBLIC_URL", "https://portal.example"),
+            ("PIC_OIDC_ISSUER", issuer),
+            ("PIC_OIDC_CLIENT_ID", "pic-portal"),
+            ("PIC_OIDC_CLIENT_SECRET", "the secret of the portal"),
+            ("PIC_OIDC_AGENTS", "desk-agents"),
+        ];
+        doctor(&[&on(&url)[..], &more].concat()).await
+    };
+    let issuer = provider.issuer.clone();
+    let subject = "single sign-on";
+    with(&issuer).await.says(subject, "ok", "answers");
+    let said = with(&format!("{issuer}/tenant")).await;
+    said.says(subject, "wrong", "HTTP status 404");
+    provider.kill().await;
+    let said = with(&issuer).await;
+    said.says(subject, "wrong", "it gives no answer");
+    assert_eq!(said.code, 1);
+    for (issuer, words) in [
+        ("https://login.contoso.com", "another issuer"),
+        ("", "its key set is empty"),
+    ] {
+        let (address, serving) = keyless(issuer).await;
+        with(&address).await.says(subject, "wrong", words);
+        serving.abort();
+    }
+    let said = doctor(&on(&url)).await;
+    assert!(!said.report.to_string().contains(subject));
 }

@@ -36,7 +36,7 @@ use pic_portal::{
     web::metrics::CLASSES,
 };
 
-const INSTALL: &str = "promtool is missing; run `make test`, or: apt-get install -y --no-install-recommends prometheus";
+pub(crate) const INSTALL: &str = "prometheus or promtool is missing; run `make test`, or: apt-get install -y --no-install-recommends prometheus";
 
 /// Samples by name with labels, as they are written.
 type Samples = BTreeMap<String, String>;

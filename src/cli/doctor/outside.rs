@@ -1,4 +1,5 @@
-//! Tries what the readiness checks need of the network: name servers, and port 5061 of other machines.
+//! Tries what the portal needs of the network: name servers, port 5061 of other machines, the OpenID
+//! provider.
 
 use futures_util::future::join_all;
 
@@ -13,9 +14,32 @@ use crate::{
         net::Reach,
         tls::{Outcome, PORT, Tls, TlsFacts},
     },
+    staff::oidc::provider::{self, Trouble},
 };
 
-/// Tries both, where checks are on; `edges` are in force, and so answer on port 5061.
+/// Asks the OpenID provider, where there is one.
+pub(super) async fn single_sign_on(config: &Config) -> Option<Line> {
+    const SUBJECT: &str = "single sign-on";
+    let oidc = config.sign_in.oidc.as_ref()?;
+    let issuer = &oidc.issuer;
+    let Err(trouble) = provider::look(oidc).await else {
+        return Some(Line::ok(SUBJECT, format!("{issuer} answers")));
+    };
+    let to_do = match trouble {
+        Trouble::NoRoots => "install the package ca-certificates, or set SSL_CERT_FILE",
+        Trouble::NoAnswer => {
+            "see that it runs, and that this machine may connect to it and trusts its certificate (SSL_CERT_FILE)"
+        }
+        Trouble::NoKeys => "give the provider a key to sign with",
+        Trouble::Status(_) | Trouble::Unreadable | Trouble::OtherIssuer => {
+            "set PIC_OIDC_ISSUER to the issuer of its discovery document, letter by letter: that document is at this address and /.well-known/openid-configuration"
+        }
+    };
+    let says = format!("nobody can sign in at {issuer}: {trouble}");
+    Some(Line::wrong(SUBJECT, says, to_do))
+}
+
+/// Tries name servers and the port, where checks are on; `edges` are in force, and so answer on port 5061.
 pub(super) async fn lines(config: &Config, edges: Vec<AccessEdge>) -> Vec<Line> {
     if config.checks == Mode::Off {
         return Vec::new();

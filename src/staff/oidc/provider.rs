@@ -12,7 +12,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use openidconnect::{
     AccessToken, AuthType, AuthenticationContextClass, AuthenticationFlow, AuthorizationCode,
-    Client as OidcClient, ClientId, ClientSecret, CsrfToken, EmptyExtraTokenFields,
+    Client as OidcClient, ClientId, ClientSecret, CsrfToken, DiscoveryError, EmptyExtraTokenFields,
     EndpointMaybeSet, EndpointNotSet, EndpointSet, IdToken, IdTokenClaims, IdTokenFields,
     IssuerUrl, Nonce, OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl,
     RequestTokenError, Scope, StandardErrorResponse, StandardTokenResponse, SubjectIdentifier,
@@ -102,6 +102,61 @@ impl From<Away> for Fault {
     }
 }
 
+/// Why the provider's documents are of no use, for its operator. No value of what it said is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// This machine trusts no authority.
+    #[error("this machine has no root certificates")]
+    NoRoots,
+    /// It gives no answer.
+    #[error("it gives no answer")]
+    NoAnswer,
+    /// Its answer has this HTTP status.
+    #[error("it answers with HTTP status {0}")]
+    Status(u16),
+    /// Its answer is something else.
+    #[error("its answer is no discovery document, or no key set")]
+    Unreadable,
+    /// The document is another issuer's.
+    #[error("its discovery document has another issuer than PIC_OIDC_ISSUER")]
+    OtherIssuer,
+    /// Nothing that it signs can be checked.
+    #[error("its key set is empty")]
+    NoKeys,
+}
+
+/// Fetches the documents of the provider with these settings, and looks whether they can be used.
+///
+/// # Errors
+///
+/// [`Trouble`].
+pub async fn look(oidc: &Oidc) -> Result<(), Trouble> {
+    let http = client(oidc).map_err(|_| Trouble::NoRoots)?;
+    let metadata = metadata(oidc, &http).await?;
+    if metadata.jwks().keys().is_empty() {
+        return Err(Trouble::NoKeys);
+    }
+    Ok(())
+}
+
+fn client(oidc: &Oidc) -> std::io::Result<Client> {
+    Client::new(oidc.issuer.starts_with("http:"))
+}
+
+async fn metadata(oidc: &Oidc, http: &Client) -> Result<CoreProviderMetadata, Trouble> {
+    let issuer = IssuerUrl::new(oidc.issuer.clone()).map_err(|_| Trouble::OtherIssuer)?;
+    let metadata = CoreProviderMetadata::discover_async(issuer, http).await;
+    // The error has the document in it: nothing of it is told.
+    metadata.map_err(|error| match error {
+        DiscoveryError::Request(Away) => Trouble::NoAnswer,
+        DiscoveryError::Response(status, ..) if !status.is_success() => {
+            Trouble::Status(status.as_u16())
+        }
+        DiscoveryError::Validation(_) => Trouble::OtherIssuer,
+        _ => Trouble::Unreadable,
+    })
+}
+
 /// What was fetched of the provider, and when; `None`: it gave no answer.
 #[derive(Debug)]
 struct Fetched {
@@ -140,7 +195,7 @@ impl Provider {
     /// log, where this machine cannot ask any.
     #[must_use]
     pub fn new(oidc: &Oidc, public_url: &Origin) -> Option<Self> {
-        let http = Client::new(oidc.issuer.starts_with("http:"))
+        let http = client(oidc)
             .inspect_err(|error| {
                 tracing::error!(%error, "nobody can sign in at the OpenID provider: this machine has no root certificates");
             })
@@ -173,9 +228,7 @@ impl Provider {
     }
 
     async fn fetch(&self) -> Result<Documents, Fault> {
-        let issuer = IssuerUrl::new(self.oidc.issuer.clone()).map_err(|_| Fault::Away)?;
-        let metadata = CoreProviderMetadata::discover_async(issuer, &self.http).await;
-        // The error has the document in it: nothing of it is logged.
+        let metadata = metadata(&self.oidc, &self.http).await;
         let metadata = metadata.map_err(|_| Fault::Away)?;
         let groups = Scope::new(self.oidc.groups_claim.clone());
         let has_group_scope = metadata

@@ -22,7 +22,7 @@ use crate::{
         db::TestDb,
         edge::server,
         eventually,
-        process::{Connection, Portal, exchange, scratch},
+        process::{Connection, Portal, command, exchange, program, scratch},
         sql,
         world::World,
     },
@@ -305,5 +305,32 @@ async fn a_certificate_has_not_expired_because_a_portal_believes_so() {
         );
         assert_sane(db.pool()).await;
         portal.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn the_doctor_tells_that_this_machines_clock_is_wrong() {
+    let (db, scratch) = (TestDb::fresh(&MIGRATOR).await, scratch());
+    let Some(watch) = Watch::right(scratch.path()) else {
+        return;
+    };
+    let url = db.url();
+    let settings = [
+        &watch.settings()[..],
+        &[
+            ("DATABASE_URL", &url),
+            ("PIC_ALLOW_UNSAFE_DATABASE", "true"),
+        ],
+    ]
+    .concat();
+    for (offset, words) in [
+        ("+0", "ok       clock "),
+        ("+10y", "this machine's differ by 3,650 days"),
+        ("-1d", "warning  clock "),
+    ] {
+        watch.set(offset);
+        let doctor = command(&program(), &settings).arg("doctor").output().await;
+        let said = String::from_utf8(doctor.unwrap().stdout).unwrap();
+        assert!(said.contains(words), "{offset}: {said}");
     }
 }
