@@ -203,7 +203,10 @@ fn sign_in_page(
         return page(StatusCode::OK, &view);
     }
     let failed = problems.iter().any(|it| it.message == NOT_OPENED);
-    let mut response = page_with(Problem::form(problems), &view)?;
+    let mut response = page_with(
+        Problem::form(problems.into_iter().map(|it| (it.field, it.message))),
+        &view,
+    )?;
     // What could open nothing is no guess at what opens something.
     if failed {
         response.extensions_mut().insert(FailedTry);

@@ -242,7 +242,10 @@ async fn signing_in_makes_a_new_session_and_ends_the_one_of_the_same_browser() {
         "a token that somebody planted opens nothing"
     );
     assert!(!alive(&portal, &planted).await);
-    let wrong = [("number", "1234567"), ("management_key", "0000-0000-0000-0000-0000-0000-00")];
+    let wrong = [
+        ("number", "1234567"),
+        ("management_key", "0000-0000-0000-0000-0000-0000-00"),
+    ];
     let refused = portal.post_with("/service", &wrong, &first).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(

@@ -21,7 +21,7 @@ use crate::{
     request::{Reason, Standing, State as Stored, queue::Queue, reference::Reference},
     secret::Secret,
     staff::{
-        CancelReason, Deed, Mark, REFUSALS, StaffId,
+        CancelReason, Deed, Mark, Name, REFUSALS, StaffId,
         case::store,
         queue::store::{PAGE, Row, lines},
     },
@@ -208,6 +208,21 @@ impl Hands<'_> {
     }
 }
 
+/// How many of the requests others than `me` have taken, where they are taken over; or empty.
+fn taken_over(deed: Deed, rows: &[Row], me: &Name) -> String {
+    let is_anothers = |row: &&Row| {
+        let mut marks = row.marks.iter();
+        marks.any(|(mark, by)| *mark == Mark::Taken && by != me)
+    };
+    match rows.iter().filter(is_anothers).count() {
+        taken @ 1.. if deed == Deed::Take => format!(
+            "{} taken by others: you take over.",
+            count(taken, "request is", "requests are")
+        ),
+        _ => String::new(),
+    }
+}
+
 /// `POST /staff/requests/bulk`.
 pub(crate) async fn bulk(
     State(site): State<Arc<Site>>,
@@ -278,12 +293,6 @@ pub(crate) async fn bulk(
         notifier.changed();
     }
 
-    let me = &signed_in.account.name;
-    let is_anothers = |row: &&Row| {
-        let mut marks = row.marks.iter();
-        marks.any(|(mark, by)| *mark == Mark::Taken && by != me)
-    };
-    let taken_over = rows.iter().filter(is_anothers).count();
     let many = count(rows.len(), "request", "requests");
     let mut shell = site.shell(Section::Staff);
     shell.error = !wrong.is_empty();
@@ -300,13 +309,7 @@ pub(crate) async fn bulk(
         lines: show(&rows),
         left_out: show(&left_out),
         back: back.to_owned(),
-        taken_over: match taken_over {
-            1.. if deed == Deed::Take => format!(
-                "{} taken by others: you take over.",
-                count(taken_over, "request is", "requests are")
-            ),
-            _ => String::new(),
-        },
+        taken_over: taken_over(deed, &rows, &signed_in.account.name),
         button: format!("{} {many}", deed.words()),
         reason,
         reason_hint: match deed {

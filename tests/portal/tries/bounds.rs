@@ -131,7 +131,10 @@ async fn successful_sign_ins_of_a_network_are_bounded() {
     let (portal, clock) = portal(1_000).await;
     let (_, key) = portal.submit(ONE).await;
     let fields = [("number", "1234567"), ("management_key", key.as_str())];
-    let wrong = [("number", "1234567"), ("management_key", "0000-0000-0000-0000-0000-0000-00")];
+    let wrong = [
+        ("number", "1234567"),
+        ("management_key", "0000-0000-0000-0000-0000-0000-00"),
+    ];
     for _ in 0..30 {
         // A failure writes nothing, and does not count here.
         let failed = post(&portal, HERE, "/service", &wrong, "").await;
