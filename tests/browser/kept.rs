@@ -84,6 +84,14 @@ async fn through_every_form(scripts: bool) {
     travel(&page, true, &answers).await;
     travel(&page, true, &form).await;
     assert_typed(&page, &typed).await;
+    if scripts {
+        // The same form with another domain is no second request.
+        page.fill("#domains-1", "fabrikam.com www.fabrikam.com")
+            .await;
+        page.press("Continue").await;
+        page.press("Submit request").await;
+        assert_eq!(page.h1().await, "This form was already sent");
+    }
     assert_eq!(portal.app.number("SELECT count(*) FROM request").await, 1);
 
     // Forms that answer on the same page: with mistakes.
