@@ -46,6 +46,9 @@ pub struct Status {
     pub standing: &'static str,
     /// Whether it is pending although the promise has passed.
     pub overdue: bool,
+    /// Whether its routes are in force, and a later check found something that keeps calls and
+    /// messages from arriving.
+    pub at_risk: bool,
     /// Why it was rejected: `expired`, `not-eligible`, `duplicate`, `wrong-information`, `policy`;
     /// `null` unless it was.
     pub reason: Option<&'static str>,
@@ -53,8 +56,8 @@ pub struct Status {
     pub submitted_at: String,
     /// When it ended; `null` while it is pending.
     pub ended_at: Option<String>,
-    /// The time by which the provider promised to be done.
-    pub promised_by: String,
+    /// The time by which the provider promised to be done; `null` while the administrator must act.
+    pub promised_by: Option<String>,
     /// When it is rejected as expired; `null` once it has ended.
     pub expires_at: Option<String>,
     /// When its checks last ran; `null`: not yet, or checks are off.
@@ -293,10 +296,11 @@ impl Status {
             state: request.state.as_str(),
             standing: standing.as_str(),
             overdue: standing.is_overdue(),
+            at_risk: standing.is_at_risk(),
             reason,
             submitted_at: iso(request.submitted_at),
             ended_at: ended_at.map(iso),
-            promised_by: iso(request.facts().promised_by(clocks)),
+            promised_by: request.facts().promised_by(clocks).map(iso),
             expires_at: ended_at
                 .is_none()
                 .then(|| iso(clocks.expires_at(request.submitted_at))),

@@ -71,11 +71,10 @@ pub(crate) async fn support(
         },
         masked: !visitor.is_own,
         deployment: request.deployment.map_or("", Deployment::as_str),
-        ended: wording::ended(Standing::of(
-            &request.facts(),
-            &requests.site.clocks,
-            request.now,
-        )),
+        ended: wording::ended(
+            Standing::of(&request.facts(), &requests.site.clocks, request.now),
+            request.kind,
+        ),
         checks: requests.site.checks.mode().as_str(),
         now: iso(request.now),
     };

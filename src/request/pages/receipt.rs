@@ -167,7 +167,13 @@ async fn view<'a>(
         key: key.map(|key| key.reveal()),
         submitted: when(request.submitted_at, request.now),
         promise: span(clocks.promise),
-        promised: when(request.facts().promised_by(clocks), request.now),
+        promised: when(
+            request
+                .facts()
+                .promised_by(clocks)
+                .unwrap_or_else(|| clocks.promised_by(request.submitted_at)),
+            request.now,
+        ),
         status_url: format!(
             "{}/requests/{}",
             site.public_url.as_str(),
