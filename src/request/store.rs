@@ -1,5 +1,6 @@
 //! Stores requests in the database, and reads them.
 
+mod cancelled;
 mod columns;
 mod timeline;
 
@@ -9,7 +10,10 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use self::columns::Columns;
-pub use self::timeline::{Event, earlier};
+pub use self::{
+    cancelled::cancelled,
+    timeline::{Event, earlier},
+};
 use super::{
     Actor, Asked, Deployment, Facts, Kind, State,
     reference::{Reference, SubmissionId},

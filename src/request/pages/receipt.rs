@@ -13,7 +13,12 @@ use super::{
 use crate::{
     error::Error,
     readiness::ProofMode,
-    request::{Kind, loader::Lookup, reference::Reference, store::Request},
+    request::{
+        Kind,
+        loader::Lookup,
+        reference::Reference,
+        store::{Request, cancelled},
+    },
     secret::ManagementKey,
     web::{
         cookie, page,
@@ -39,7 +44,7 @@ pub(super) struct ReceiptPage<'a> {
     pub number_label: String,
     /// The agreement number as stored.
     pub number: String,
-    /// The routes that were asked for; none for a cancel.
+    /// The routes that were asked for, or that a cancel ends.
     pub edges: Vec<EdgeText>,
     /// The management key; `None` when it is no longer shown.
     pub key: Option<String>,
@@ -152,6 +157,7 @@ async fn view<'a>(
     } else {
         None
     };
+    let cancels = cancelled(&requests.pool, request).await?;
     // Only this service's key is shown: a client can send any cookie.
     let key = key_in(site, jar).filter(|key| request.opened_by_key(key).is_some());
     Ok(ReceiptPage {
@@ -163,7 +169,7 @@ async fn view<'a>(
         kind: request.kind,
         number_label: request.programme.number_label().into(),
         number: request.number.to_string(),
-        edges: routes_of(&request.routes),
+        edges: routes_of(&[&request.routes[..], &cancels].concat()),
         key: key.map(|key| key.reveal()),
         submitted: when(request.submitted_at, request.now),
         promise: span(clocks.promise),

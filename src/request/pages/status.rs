@@ -26,7 +26,7 @@ use crate::{
     request::{
         Deployment, EventCode, Kind, Standing, State as Stored, live,
         loader::{Lookup, Visitor},
-        store::{self, Request},
+        store::{self, Request, cancelled},
         summary::Summary,
         wording::{self, Words},
     },
@@ -112,6 +112,7 @@ async fn find(
             &requests.site,
             &request,
             &proof::needed(requests, &request).await?,
+            &cancelled(&requests.pool, &request).await?,
         ),
         Face::Page => show(requests, &request, visitor.is_own, None, "").await?,
     };
@@ -207,6 +208,7 @@ async fn show(
         &proof::needed(requests, request).await?,
         is_own,
     );
+    view.cancels = routes_of(&cancelled(&requests.pool, request).await?);
     view.note = note(request, again);
     if !view.note.is_empty() {
         // Digits, or `early`: else there is no note.
@@ -307,6 +309,7 @@ fn view<'a>(site: &'a Site, request: &Request, needed: &[Needed], is_own: bool) 
         steps: steps(site, request, standing),
         asked: asked(request, is_own),
         routes: routes_of(&request.routes),
+        cancels: Vec::new(),
         timeline: request
             .events
             .iter()

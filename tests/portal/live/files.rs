@@ -97,6 +97,7 @@ async fn the_status_as_json_is_what_it_was_for_every_program() {
             { "access_edge": "sip.fabrikam.com", "sip_domains": ["fabrikam.com", "xn--bcher-kva.example"] },
             { "access_edge": "edge.fabrikam.com", "sip_domains": ["contoso.com"] },
         ],
+        "cancels": [],
         "findings": [
             { "code": "domain-held", "severity": "blocking", "subject": "contoso.com", "expected": "", "found": [], "asked": null },
         ],
