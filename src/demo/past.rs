@@ -215,7 +215,7 @@ impl Teller<'_> {
             6,
             "tailspintoys.com",
             Shows::Nothing,
-            "overdue: its server does not answer",
+            "needs action: its server does not answer",
         )
         .await?;
         self.plain(5, "munsonspicklesandpreservesfarm.com").await?;

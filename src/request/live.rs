@@ -9,7 +9,7 @@
 //! | `/stream` | server-sent events | the open page, and programs that wait |
 //! | the page's own, with `Accept: application/json` | its status, field by field | programs |
 //! | `/feed.atom` | an entry for each event of the timeline | feed loader |
-//! | `/calendar.ics` | an entry at the time that was promised | calendars |
+//! | `/calendar.ics` | an entry at the time that was promised, or at which it expires | calendars |
 //! | `/support.txt` | all that support asks for | people, to copy or to send |
 //!
 //! None of them contains a key or personal data, and the service's public token only in the records

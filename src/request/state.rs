@@ -149,15 +149,16 @@ row_column!(
 );
 
 impl Facts {
-    /// The time by which the provider promises to be done. Only the portal's turn counts: while the
-    /// administrator has to act, it is the time that was promised at first.
+    /// The time by which the provider promises to be done, or promised to be; `None`: the
+    /// administrator has to act first. Only the portal's turn counts.
     #[must_use]
-    pub fn promised_by(&self, clocks: &Clocks) -> DateTime<Utc> {
-        clocks.promised_by(if self.blocked {
-            self.submitted_at
-        } else {
-            self.turn_at
-        })
+    pub fn promised_by(&self, clocks: &Clocks) -> Option<DateTime<Utc>> {
+        let is_pending = self.state.pending().is_some();
+        match self.blocked {
+            true if is_pending => None,
+            true => Some(clocks.promised_by(self.submitted_at)),
+            false => Some(clocks.promised_by(self.turn_at)),
+        }
     }
 }
 
@@ -198,7 +199,7 @@ impl Standing {
         match (facts.state, facts.kind) {
             (State::Pending(_), _) if facts.blocked => Self::NeedsAction,
             (State::Pending(_), _) => Self::Checking {
-                overdue: now > facts.promised_by(clocks),
+                overdue: facts.promised_by(clocks).is_some_and(|by| now > by),
             },
             (State::Provisioned { .. }, _) if facts.superseded => Self::Superseded,
             (State::Provisioned { .. }, Kind::Cancel) => Self::Cancelled,
@@ -213,7 +214,7 @@ impl Standing {
         }
     }
 
-    /// The name in JSON.
+    /// The name in JSON, which says beside it whether it is overdue, or at risk.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -250,6 +251,22 @@ impl Standing {
             Self::Checking { overdue } => overdue,
             Self::NeedsAction
             | Self::InForce { .. }
+            | Self::MovedAway { .. }
+            | Self::Superseded
+            | Self::Cancelled
+            | Self::Rejected(_)
+            | Self::Withdrawn => false,
+        }
+    }
+
+    /// Whether its routes are in force, and a later check found something that keeps calls and
+    /// messages from arriving.
+    #[must_use]
+    pub const fn is_at_risk(self) -> bool {
+        match self {
+            Self::InForce { at_risk } => at_risk,
+            Self::Checking { .. }
+            | Self::NeedsAction
             | Self::MovedAway { .. }
             | Self::Superseded
             | Self::Cancelled

@@ -1,5 +1,6 @@
 //! Stores requests in the database, and reads them.
 
+mod cancelled;
 mod columns;
 mod submission;
 mod timeline;
@@ -7,6 +8,7 @@ mod timeline;
 use chrono::{DateTime, Utc};
 
 pub use self::{
+    cancelled::cancelled,
     submission::{ByStaff, Submission, Submitted, in_the_way, submit, submit_moved, submit_on},
     timeline::{Event, earlier},
 };

@@ -33,11 +33,15 @@ pub(crate) const fn tag(standing: Standing, kind: Kind) -> (&'static str, Tone) 
     }
 }
 
-/// What the time is called at which a request with this standing ended.
-pub(crate) const fn ended(standing: Standing) -> &'static str {
+/// What the time is called at which a request of this kind with this standing ended.
+pub(crate) const fn ended(standing: Standing, kind: Kind) -> &'static str {
     match standing {
         Standing::InForce { .. } => "In force since",
-        Standing::MovedAway { .. } | Standing::Superseded => "Came into force",
+        Standing::MovedAway { .. } => "Came into force",
+        Standing::Superseded => match kind {
+            Kind::Initiate | Kind::Update => "Came into force",
+            Kind::Cancel => "Cancelled",
+        },
         Standing::Cancelled => "Cancelled",
         Standing::Rejected(_) => "Rejected",
         Standing::Withdrawn => "Withdrawn",

@@ -210,8 +210,14 @@ async fn a_pending_request_is_corrected_in_place() {
     let review = portal
         .post_with("/service/edit", &with("review"), &cookie)
         .await;
-    review.shows("Asked for so far");
-    review.shows("contso.com");
+    assert!(review.body.contains("Asked for so far") && review.body.contains("contso.com"));
+    for told in [
+        "is asked for at sip.contoso.com<",
+        "is no longer asked for at sip.contso.com<",
+    ] {
+        assert!(review.body.contains(told), "{told}: {}", review.body);
+    }
+    assert!(!review.body.contains("force at"), "nothing is in force");
     for _ in 0..2 {
         let sent = portal
             .post_with("/service/edit", &with("submit"), &cookie)
@@ -253,6 +259,55 @@ async fn a_pending_request_is_corrected_in_place() {
     late.shows("has ended in the meantime");
     assert!(value(&late, "domains").unwrap().contains("new.contoso.com"));
     assert_eq!(value(&late, "corrects"), None);
+}
+
+/// A pending update was never in force: its review tells what is asked for, and what that means for
+/// what is in force.
+#[tokio::test]
+async fn a_correction_of_an_update_is_told_beside_what_is_in_force() {
+    let portal = TestApp::new().await;
+    let (_, key) = portal.submit(&[(EDGE, "contoso.com it.contoso.com")]).await;
+    portal.work().await;
+    let cookie = sign_in(&portal, &key).await;
+    let send = async |edges: &[(&str, &str)], more: &[(&str, &str)]| {
+        let id = submission_id();
+        let fields = edit(&id, edges, more);
+        portal.post_with("/service/edit", &fields, &cookie).await
+    };
+    let update = [(EDGE, "contoso.com"), ("new.contoso.com", "new.example")];
+    let reference = send(&update, &[("action", "submit")]).await.reference();
+    let correct = async |edges: &[(&str, &str)], action| {
+        let more = [
+            ("corrects", reference.as_str()),
+            ("confirm_edge_change", "on"),
+            ("action", action),
+        ];
+        send(edges, &more).await
+    };
+
+    let review = correct(&[(EDGE, "it.contoso.com new.example")], "review").await;
+    let lines = [
+        "is no longer asked for at sip.contoso.com, and goes out of force when this request is provisioned",
+        "is asked for at sip.contoso.com, where it is in force",
+        "is asked for at sip.contoso.com, instead of new.contoso.com",
+    ];
+    for line in lines {
+        assert!(review.body.contains(line), "{line}: {}", review.body);
+    }
+    for never in ["in force no more", "comes into force", "moves from"] {
+        assert!(!review.body.contains(never), "{never}: {}", review.body);
+    }
+
+    // What is in force already is no update.
+    for action in ["review", "submit"] {
+        let same = correct(&[(EDGE, "contoso.com it.contoso.com")], action).await;
+        assert_eq!(same.status, StatusCode::UNPROCESSABLE_ENTITY, "{action}");
+        assert!(same.body.contains("Nothing would change"), "{}", same.body);
+        let way = format!("/requests/{reference}#withdraw");
+        let links = same.elements();
+        assert!(links.iter().any(|it| it.get("href") == Some(&way)));
+    }
+    assert_eq!(timeline(&portal, &reference).await, ["submitted"]);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use pic_portal::staff::Role;
 
 use crate::{
+    live::files::get,
     service::{edit, sign_in},
     staff,
     support::app::{Answer, TestApp, submission_id},
@@ -221,7 +222,9 @@ async fn an_update_and_a_cancel_are_told_as_what_they_are() {
     let text = portal.get(&format!("/requests/{cancel}/receipt.txt")).await;
     text.shows("1234567");
     text.shows("go out of force");
+    names_all(&portal, &cancel, "What was to be cancelled").await;
     portal.work().await;
+    names_all(&portal, &cancel, "What was cancelled").await;
     let told = Told::of(&portal, &cancel, &cookie, &desk).await;
     told.all_say("Service cancelled");
     told.feed.hides("came into force");
@@ -232,6 +235,45 @@ async fn an_update_and_a_cancel_are_told_as_what_they_are() {
             .await,
         2
     );
+
+    // It never put anything in force, whatever comes after it.
+    let id = submission_id();
+    let fields = edit(&id, &[(EDGE, "contoso.com")], &[("action", "submit")]);
+    portal.post_with("/service/edit", &fields, &cookie).await;
+    portal.work().await;
+    let told = Told::of(&portal, &cancel, &cookie, &desk).await;
+    told.all_say("Superseded");
+    assert!(told.page.body.contains("<dt>Cancelled</dt>"));
+    let bundle = portal.get(&format!("/requests/{cancel}/support.txt")).await;
+    let ended = "Cancelled            ";
+    assert!(bundle.body.contains(ended), "{}", bundle.body);
+    for told in [&told.page, &told.desk, &bundle] {
+        assert!(!told.body.contains("Came into force"), "{}", told.body);
+    }
+    names_all(&portal, &cancel, "What was cancelled").await;
+}
+
+/// All that tells of this cancellation names what it ends, before it is done and afterwards.
+async fn names_all(portal: &TestApp, cancel: &str, heading: &str) {
+    let path = format!("/requests/{cancel}");
+    let page = portal.get(&path).await;
+    assert!(page.body.contains(heading), "{heading}: {}", page.body);
+    let json = get(portal, &path, &[("accept", "application/json")]).await;
+    let json: serde_json::Value = serde_json::from_str(&json.body).unwrap();
+    assert_eq!(json["routes"], serde_json::json!([]));
+    let routes = [serde_json::json!({
+        "access_edge": EDGE, "sip_domains": ["contoso.com", "it.contoso.com"]
+    })];
+    assert_eq!(json["cancels"], serde_json::json!(routes));
+    let mut pages = vec![page];
+    for file in ["support.txt", "receipt", "receipt.txt"] {
+        pages.push(portal.get(&format!("{path}/{file}")).await);
+    }
+    for page in pages {
+        for name in [EDGE, "contoso.com", "it.contoso.com"] {
+            assert!(page.body.contains(name), "{name}: {}", page.body);
+        }
+    }
 }
 
 #[tokio::test]

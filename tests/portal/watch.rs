@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use icalendar::{Calendar, CalendarComponent, Component as _};
 
 use crate::{
-    live::files::{clock, portal_at},
+    live::files::{clock, get, portal_at},
     service::{edit, sign_in},
     support::{
         app::{Answer, TestApp, submission_id},
@@ -164,7 +164,26 @@ async fn they_go_on_through_an_update_and_tell_what_is_wrong_as_long_as_it_is() 
     assert_eq!(days(&portal, &calendar).await, [&at_risk, each_year]);
     let of_request = format!("/requests/{update}/calendar.ics");
     let of_request = portal.get(&of_request).await.body;
-    assert_says(&of_request, "SUMMARY:At risk: request");
+    for line in [
+        "SUMMARY:At risk: request",
+        "DTSTART;VALUE=DATE:20250506",
+        "DTEND;VALUE=DATE:20250509",
+        "DTSTAMP:20250508T000000Z",
+    ] {
+        assert!(of_request.contains(line), "{line}: {of_request}");
+    }
+    let page = format!("/requests/{update}");
+    let json = get(&portal, &page, &[("accept", "application/json")]).await;
+    let json: serde_json::Value = serde_json::from_str(&json.body).unwrap();
+    assert_eq!(
+        (&json["standing"], &json["at_risk"]),
+        (&"in-force".into(), &true.into())
+    );
+    let bundle = portal.get(&format!("{page}/support.txt")).await.body;
+    assert!(
+        bundle.contains("Standing             in-force, at risk"),
+        "{bundle}"
+    );
     portal.run("DELETE FROM finding").await;
     assert_eq!(days(&portal, &calendar).await, [each_year]);
 

@@ -17,6 +17,8 @@ const LENGTH: TimeDelta = TimeDelta::minutes(15);
 pub(crate) enum When {
     /// At this time.
     At(DateTime<Utc>),
+    /// At this time, before which something has to be done: the reminder comes a week before.
+    Limit(DateTime<Utc>),
     /// From the first day to the last, both of them whole days.
     Days(NaiveDate, NaiveDate),
     /// This day, and the same day of each year after it.
@@ -94,10 +96,12 @@ impl File {
         self.line("SEQUENCE", &entry.sequence.to_string());
         let reminder = match entry.when {
             When::At(at) => {
-                self.line("DTSTART", &utc(at));
-                let until = at.checked_add_signed(LENGTH).unwrap_or(at);
-                self.line("DTEND", &utc(until));
+                self.time(at);
                 "PT0S"
+            }
+            When::Limit(at) => {
+                self.time(at);
+                "-P7D"
             }
             When::Days(first, last) => self.days(first, last),
             When::EachYear(day) => {
@@ -121,6 +125,13 @@ impl File {
             self.line("END", "VALARM");
         }
         self.line("END", "VEVENT");
+    }
+
+    /// Adds a time.
+    fn time(&mut self, at: DateTime<Utc>) {
+        self.line("DTSTART", &utc(at));
+        let until = at.checked_add_signed(LENGTH).unwrap_or(at);
+        self.line("DTEND", &utc(until));
     }
 
     /// Adds whole days; returns when to remind of them: at nine in the morning.

@@ -46,6 +46,9 @@ pub struct Status {
     pub standing: &'static str,
     /// Whether it is pending although the promise has passed.
     pub overdue: bool,
+    /// Whether its routes are in force, and a later check found something that keeps calls and
+    /// messages from arriving.
+    pub at_risk: bool,
     /// Why it was rejected: `expired`, `not-eligible`, `duplicate`, `wrong-information`, `policy`;
     /// `null` unless it was.
     pub reason: Option<&'static str>,
@@ -53,8 +56,8 @@ pub struct Status {
     pub submitted_at: String,
     /// When it ended; `null` while it is pending.
     pub ended_at: Option<String>,
-    /// The time by which the provider promised to be done.
-    pub promised_by: String,
+    /// The time by which the provider promised to be done; `null` while the administrator must act.
+    pub promised_by: Option<String>,
     /// When it is rejected as expired; `null` once it has ended.
     pub expires_at: Option<String>,
     /// When its checks last ran; `null`: not yet, checks are off, or it is no longer checked.
@@ -66,6 +69,8 @@ pub struct Status {
     pub gateways: Option<OnGateways>,
     /// The wanted routes, by edge in the order given; none for a cancel.
     pub routes: Vec<Routed>,
+    /// Of a cancel the routes that it ends, by edge; else none.
+    pub cancels: Vec<Routed>,
     /// What the last checks found, by subject.
     pub findings: Vec<Found>,
     /// The TXT records by which the owners of its domains have to name its service.
@@ -96,6 +101,16 @@ pub struct Routed {
     pub access_edge: String,
     /// The SIP domains that it serves, in alphabetical order, as A-labels.
     pub sip_domains: Vec<String>,
+}
+
+impl Routed {
+    fn of(routes: &[EdgeRoutes]) -> Vec<Self> {
+        let of = |of: &EdgeRoutes| Self {
+            access_edge: of.edge.to_string(),
+            sip_domains: of.domains.iter().map(ToString::to_string).collect(),
+        };
+        routes.iter().map(of).collect()
+    }
 }
 
 /// One result of a readiness check.
@@ -275,9 +290,15 @@ pub struct Links {
 }
 
 impl Status {
-    /// The status of `request`, of whose domains those in `needed` need proof.
+    /// The status of `request`, of whose domains those in `needed` need proof, and which cancels
+    /// those routes.
     #[must_use]
-    pub(crate) fn of(site: &Site, request: &Request, needed: &[Needed]) -> Self {
+    pub(crate) fn of(
+        site: &Site,
+        request: &Request,
+        needed: &[Needed],
+        cancels: &[EdgeRoutes],
+    ) -> Self {
         let clocks = &site.clocks;
         let standing = Standing::of(&request.facts(), clocks, request.now);
         let (ended_at, reason) = match request.state {
@@ -293,10 +314,11 @@ impl Status {
             state: request.state.as_str(),
             standing: standing.as_str(),
             overdue: standing.is_overdue(),
+            at_risk: standing.is_at_risk(),
             reason,
             submitted_at: iso(request.submitted_at),
             ended_at: ended_at.map(iso),
-            promised_by: iso(request.facts().promised_by(clocks)),
+            promised_by: request.facts().promised_by(clocks).map(iso),
             expires_at: ended_at
                 .is_none()
                 .then(|| iso(clocks.expires_at(request.submitted_at))),
@@ -307,14 +329,8 @@ impl Status {
                 of: on.of,
                 since: on.since.map(iso),
             }),
-            routes: request
-                .routes
-                .iter()
-                .map(|EdgeRoutes { edge, domains }| Routed {
-                    access_edge: edge.to_string(),
-                    sip_domains: domains.iter().map(ToString::to_string).collect(),
-                })
-                .collect(),
+            routes: Routed::of(&request.routes),
+            cancels: Routed::of(cancels),
             findings: request
                 .findings
                 .iter()
@@ -335,8 +351,13 @@ impl Status {
 }
 
 /// The response for clients that prefer JSON.
-pub(crate) fn json(site: &Site, request: &Request, needed: &[Needed]) -> Response {
-    let Ok(body) = serde_json::to_vec(&Status::of(site, request, needed)) else {
+pub(crate) fn json(
+    site: &Site,
+    request: &Request,
+    needed: &[Needed],
+    cancels: &[EdgeRoutes],
+) -> Response {
+    let Ok(body) = serde_json::to_vec(&Status::of(site, request, needed, cancels)) else {
         return Problem::of(StatusCode::INTERNAL_SERVER_ERROR).into_response();
     };
     (

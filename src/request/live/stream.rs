@@ -203,6 +203,7 @@ struct Now<'a> {
     state: &'static str,
     standing: &'static str,
     overdue: bool,
+    at_risk: bool,
     reason: Option<&'static str>,
     /// Number of the last entry of the timeline, from 1.
     seq: u32,
@@ -224,6 +225,7 @@ impl<'a> Now<'a> {
             state: summary.facts.state.as_str(),
             standing: news.standing.as_str(),
             overdue: news.standing.is_overdue(),
+            at_risk: news.standing.is_at_risk(),
             reason: match summary.facts.state {
                 Stored::Rejected { reason, .. } => Some(reason.as_str()),
                 Stored::Pending(_) | Stored::Provisioned { .. } | Stored::Withdrawn { .. } => None,

@@ -22,6 +22,7 @@ use crate::{
     request::{
         Deployment, Standing,
         pages::{ReferencePath, Requests, proof},
+        store::cancelled,
         wording,
     },
     session,
@@ -58,9 +59,10 @@ pub(crate) async fn support(
     let session = session::brought(&requests.site, &asked);
     let (request, visitor) = requests.seen(&reference, &uri, session).await?;
     let needed = proof::needed(&requests, &request).await?;
+    let cancels = cancelled(&requests.pool, &request).await?;
     let bundle = Bundle {
         portal: NAME,
-        status: Status::of(&requests.site, &request, &needed),
+        status: Status::of(&requests.site, &request, &needed, &cancels),
         network: &requests.site.provider,
         programme: request.programme.label(),
         number_label: request.programme.number_label(),
@@ -71,11 +73,10 @@ pub(crate) async fn support(
         },
         masked: !visitor.is_own,
         deployment: request.deployment.map_or("", Deployment::as_str),
-        ended: wording::ended(Standing::of(
-            &request.facts(),
-            &requests.site.clocks,
-            request.now,
-        )),
+        ended: wording::ended(
+            Standing::of(&request.facts(), &requests.site.clocks, request.now),
+            request.kind,
+        ),
         checks: requests.site.checks.mode().as_str(),
         now: iso(request.now),
     };

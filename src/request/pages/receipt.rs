@@ -14,7 +14,12 @@ use super::{
 use crate::{
     error::Error,
     readiness::{Mode, ProofMode},
-    request::{Deployment, Kind, loader::Lookup, reference::Reference, store::Request},
+    request::{
+        Deployment, Kind,
+        loader::Lookup,
+        reference::Reference,
+        store::{Request, cancelled},
+    },
     secret::ManagementKey,
     web::{
         cookie, page,
@@ -40,7 +45,7 @@ pub(super) struct ReceiptPage<'a> {
     pub asked: Vec<(&'static str, String)>,
     /// Whether it waits, and some users of its domains are online.
     pub is_split: bool,
-    /// The routes that were asked for; none for a cancel.
+    /// The routes that were asked for, or that a cancel ends.
     pub edges: Vec<EdgeText>,
     /// The management key; `None` when it is no longer shown.
     pub key: Option<String>,
@@ -174,6 +179,7 @@ async fn view<'a>(
     } else {
         None
     };
+    let cancels = cancelled(&requests.pool, request).await?;
     // Only this service's key is shown: a client can send any cookie.
     let key = key_in(site, jar).filter(|key| request.opened_by_key(key).is_some());
     Ok(ReceiptPage {
@@ -186,11 +192,17 @@ async fn view<'a>(
         asked: asked(request, true),
         is_split: request.deployment == Some(Deployment::Split)
             && request.state.pending().is_some(),
-        edges: routes_of(&request.routes),
+        edges: routes_of(&[&request.routes[..], &cancels].concat()),
         key: key.map(|key| key.reveal()),
         submitted: when(request.submitted_at, request.now),
         promise: span(clocks.promise),
-        promised: when(request.facts().promised_by(clocks), request.now),
+        promised: when(
+            request
+                .facts()
+                .promised_by(clocks)
+                .unwrap_or_else(|| clocks.promised_by(request.submitted_at)),
+            request.now,
+        ),
         status_url: format!(
             "{}/requests/{}",
             site.public_url.as_str(),

@@ -21,7 +21,7 @@ use crate::{
     request::{
         live,
         loader::{Lookup, Visitor},
-        store::{self, Request},
+        store::{self, Request, cancelled},
         summary::Summary,
     },
     secret::ManagementKey,
@@ -95,6 +95,7 @@ async fn find(
             &requests.site,
             &request,
             &proof::needed(requests, &request).await?,
+            &cancelled(&requests.pool, &request).await?,
         ),
         Face::Page => show(requests, &request, visitor.is_own, None, "").await?,
     };
@@ -190,6 +191,7 @@ async fn show(
         &proof::needed(requests, request).await?,
         is_own,
     );
+    view.cancels = routes_of(&cancelled(&requests.pool, request).await?);
     view.note = note(request, again);
     if !view.note.is_empty() {
         // Digits, or `early`: else there is no note.

@@ -304,6 +304,8 @@ pub struct StatusPage<'a> {
     pub asked: Vec<(&'static str, String)>,
     /// The routes asked for, by edge.
     pub routes: Vec<EdgeText>,
+    /// Of a cancel the routes that it ends, by edge.
+    pub cancels: Vec<EdgeText>,
     /// The newest first.
     pub timeline: Vec<Event>,
     /// How many events came before those, in words, or empty.

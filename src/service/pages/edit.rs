@@ -180,10 +180,14 @@ async fn press(
             }
         }
     }
-    let confirm = match changes(&service.routes, wanted)
-        .iter()
-        .any(Change::is_edge_change)
-    {
+    let from_in_force = changes(&service.routes, wanted);
+    let is_update = basis.corrects.is_some() && basis.number.is_none();
+    if is_update && from_in_force.is_empty() {
+        let nothing =
+            "Nothing would change: these routes are in force already. Withdraw the request instead";
+        return show(site, service, &basis, &form, &[of_form(nothing)]);
+    }
+    let confirm = match from_in_force.iter().any(Change::is_edge_change) {
         false => Confirm::NotNeeded,
         true if sending => Confirm::Missing,
         true => Confirm::Needed,
@@ -191,7 +195,7 @@ async fn press(
     if !sending || (confirm == Confirm::Missing && !confirmed) {
         let preflight = preflight(site, flow.network, wanted).await;
         let hidden = hidden(&basis, &form);
-        return review(site, &basis, &checked, &told, confirm, preflight, hidden);
+        return review(site, service, &basis, &checked, confirm, preflight, hidden);
     }
     if let Err(why) = flow.admit(checked.wanted.routes.domain_count()) {
         return later(site, &basis, &form, confirmed, why);

@@ -241,7 +241,7 @@ impl News {
 
     fn entry(&self, name: &str, when: When, summary: String, text: &str) -> ical::Entry {
         let first = match when {
-            When::At(at) => at.date_naive(),
+            When::At(at) | When::Limit(at) => at.date_naive(),
             When::Days(first, _) | When::EachYear(first) => first,
         };
         let last = self.watched.events.first();

@@ -3,13 +3,16 @@
 use axum::{http::StatusCode, response::Response};
 
 use super::{
-    super::change::Change,
+    super::{
+        change::{Change, changes},
+        store::Service,
+    },
     correct::Basis,
     view::{ChangeLine, ReviewPage},
 };
 use crate::{
     error::{Error, Problem},
-    names::AccessEdge,
+    names::{AccessEdge, EdgeRoutes, SipDomain},
     request::{
         Deployment,
         form::{Checked, Note},
@@ -38,9 +41,9 @@ pub(super) enum Confirm {
 /// confirmation that a change of an Access Edge FQDN needs.
 pub(super) fn review(
     site: &Site,
+    service: &Service,
     basis: &Basis,
     checked: &Checked,
-    told: &[Change],
     confirm: Confirm,
     preflight: Option<Findings>,
     hidden: Vec<Hidden>,
@@ -57,8 +60,12 @@ pub(super) fn review(
     });
     let mut shell = site.shell(Section::Service);
     shell.error = unconfirmed;
-    let added = |change: &&Change| matches!(change, Change::Added { .. });
-    let to_prove = match told.iter().filter(added).count() {
+    let told = changes(&basis.routes, checked.wanted.routes.edges());
+    let is_new = |change: &&Change| match change {
+        Change::Added { domain, .. } => in_force_at(&service.routes, domain).is_none(),
+        Change::Removed { .. } | Change::Moves { .. } => false,
+    };
+    let to_prove = match told.iter().filter(is_new).count() {
         added if added > 0 && shell.asks_proof() => {
             count(added, "new SIP domain", "new SIP domains")
         }
@@ -78,7 +85,10 @@ pub(super) fn review(
         changes: number
             .clone()
             .into_iter()
-            .chain(told.iter().map(in_words))
+            .chain(told.iter().map(|change| match basis.corrects {
+                None => in_words(change),
+                Some(_) => corrected(change, &service.routes),
+            }))
             .collect(),
         now: routes_of(&basis.routes),
         after: routes_of(checked.wanted.routes.edges()),
@@ -100,7 +110,13 @@ pub(super) fn review(
     page_with(Problem::field("confirm_edge_change", message), &view)
 }
 
-/// A change in words.
+/// The Access Edge at which a domain is in force.
+fn in_force_at<'a>(in_force: &'a [EdgeRoutes], domain: &SipDomain) -> Option<&'a AccessEdge> {
+    let has = |of: &&EdgeRoutes| of.domains.contains(domain);
+    in_force.iter().find(has).map(|of| &of.edge)
+}
+
+/// A change of what is in force, in words.
 fn in_words(change: &Change) -> ChangeLine {
     let name = |edge: &AccessEdge| edge.to_string();
     let (tag, tone, text) = match change {
@@ -118,6 +134,46 @@ fn in_words(change: &Change) -> ChangeLine {
             "Moves",
             Tone::Action,
             format!("moves from {} to {}", name(from), name(to)),
+        ),
+    };
+    ChangeLine {
+        tag,
+        tone,
+        domain: change.domain().to_string(),
+        text,
+    }
+}
+
+/// A change of what a pending request asks for, in words, beside what is in force until then.
+fn corrected(change: &Change, in_force: &[EdgeRoutes]) -> ChangeLine {
+    let now = in_force_at(in_force, change.domain());
+    let there = |edge| {
+        if now == Some(edge) {
+            ", where it is in force"
+        } else {
+            ""
+        }
+    };
+    let (tag, tone, text) = match change {
+        Change::Added { edge, .. } => (
+            "Added",
+            Tone::Good,
+            format!("is asked for at {edge}{}", there(edge)),
+        ),
+        Change::Removed { edge, .. } => (
+            "Removed",
+            Tone::Bad,
+            match now {
+                None => format!("is no longer asked for at {edge}"),
+                Some(_) => format!(
+                    "is no longer asked for at {edge}, and goes out of force when this request is provisioned"
+                ),
+            },
+        ),
+        Change::Moves { from, to, .. } => (
+            "Changed",
+            Tone::Action,
+            format!("is asked for at {to}{}, instead of {from}", there(to)),
         ),
     };
     ChangeLine {

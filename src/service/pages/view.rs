@@ -158,7 +158,7 @@ impl EditPage<'_> {
 /// One change, in words.
 #[derive(Clone, Debug)]
 pub struct ChangeLine {
-    /// `Added`, `Removed` or `Moves`.
+    /// `Added`, `Removed`, `Moves`, or `Changed` of what a request asks for.
     pub tag: &'static str,
     /// The tone of the tag.
     pub tone: Tone,

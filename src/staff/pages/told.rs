@@ -66,15 +66,15 @@ pub(super) fn times(
     match request.state {
         Stored::Pending(_) => {
             let facts = request.facts();
-            times.push(match Standing::of(&facts, clocks, request.now) {
-                Standing::NeedsAction => ("Waits for the administrator since", facts.turn_at),
-                _ => ("Promised", facts.promised_by(clocks)),
+            times.push(match facts.promised_by(clocks) {
+                None => ("Waits for the administrator since", facts.turn_at),
+                Some(by) => ("Promised", by),
             });
             times.push(("Expires", clocks.expires_at(submitted)));
         }
         Stored::Provisioned { at } | Stored::Rejected { at, .. } | Stored::Withdrawn { at } => {
             let standing = Standing::of(&request.facts(), clocks, request.now);
-            times.push((wording::ended(standing), at));
+            times.push((wording::ended(standing, request.kind), at));
         }
     }
     let more = [

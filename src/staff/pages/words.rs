@@ -46,16 +46,17 @@ impl Said {
         };
         let (age, against) = match facts.state {
             State::Pending(_) => {
-                let promised = facts.promised_by(clocks);
                 let limit = span(between(now, clocks.expires_at(facts.submitted_at)));
-                let against = if standing == Standing::NeedsAction {
-                    let waits = span(between(facts.turn_at, now));
-                    format!("has waited for {waits}, {limit} to the limit")
-                } else if now > promised {
-                    let late = span(between(promised, now));
-                    format!("{late} late, {limit} to the limit")
-                } else {
-                    format!("{} left", span(between(now, promised)))
+                let against = match facts.promised_by(clocks) {
+                    None => {
+                        let waits = span(between(facts.turn_at, now));
+                        format!("has waited for {waits}, {limit} to the limit")
+                    }
+                    Some(promised) if now > promised => {
+                        let late = span(between(promised, now));
+                        format!("{late} late, {limit} to the limit")
+                    }
+                    Some(promised) => format!("{} left", span(between(now, promised))),
                 };
                 (span(between(facts.submitted_at, now)), against)
             }

@@ -14,6 +14,7 @@ import { localTimes } from "./local.js";
 import { numberLabel } from "./number.js";
 import { sendOnce } from "./once.js";
 import { printButtons } from "./print.js";
+import { keepSubmission } from "./sent.js";
 import { showButtons } from "./show.js";
 import { tips } from "./tips.js";
 
@@ -32,6 +33,7 @@ showButtons();
 addressTool();
 edgesInPlace(tips());
 sendOnce();
+keepSubmission();
 localTimes();
 deskKeys();
 livePage();

@@ -87,10 +87,11 @@ async fn the_status_as_json_is_what_it_was_for_every_program() {
         "state": "pending",
         "standing": "needs-action",
         "overdue": false,
+        "at_risk": false,
         "reason": null,
         "submitted_at": "2025-05-05T14:01:00Z",
         "ended_at": null,
-        "promised_by": "2025-05-07T14:01:00Z",
+        "promised_by": null,
         "expires_at": "2025-06-04T14:01:00Z",
         "checked_at": "2025-05-05T14:01:00Z",
         "due_at": "2025-05-05T14:01:30Z",
@@ -99,6 +100,7 @@ async fn the_status_as_json_is_what_it_was_for_every_program() {
             { "access_edge": "sip.fabrikam.com", "sip_domains": ["fabrikam.com", "xn--bcher-kva.example"] },
             { "access_edge": "edge.fabrikam.com", "sip_domains": ["contoso.com"] },
         ],
+        "cancels": [],
         "findings": [
             { "code": "domain-held", "severity": "blocking", "subject": "contoso.com", "expected": "", "found": [], "asked": null },
         ],
@@ -130,6 +132,7 @@ async fn the_status_as_json_is_what_it_was_for_every_program() {
         ("state", json!("withdrawn")),
         ("standing", json!("withdrawn")),
         ("ended_at", json!("2025-05-08T00:00:00Z")),
+        ("promised_by", json!("2025-05-07T14:01:00Z")),
         ("expires_at", Value::Null),
         ("checked_at", Value::Null),
         ("due_at", Value::Null),
@@ -407,6 +410,58 @@ async fn a_calendar_reminds_until_there_is_nothing_to_do() {
     }
 }
 
+/// Before that time something has to be done, so it reminds a week before.
+#[tokio::test]
+async fn a_calendar_has_the_time_limit_while_the_administrator_has_to_act() {
+    let portal = portal_at(ORIGIN).await;
+    let (reference, _) = held(&portal).await;
+    let path = format!("/requests/{reference}/calendar.ics");
+    let told = async || {
+        let answer = portal.get(&path).await;
+        let (entry, alarms) = event(&answer.body);
+        assert_eq!(alarms, 1, "{}", answer.body);
+        let value = |name| entry.property_value(name).unwrap().to_owned();
+        let named = ["DTSTART", "SUMMARY", "SEQUENCE", "DTSTAMP"];
+        (named.map(value), answer.body.contains("TRIGGER:-P7D"))
+    };
+    let waits = told().await;
+    assert_eq!(
+        waits,
+        (
+            [
+                "20250604T140100Z",
+                &format!("Request {reference} expires"),
+                "1",
+                "20250505T140100Z"
+            ]
+            .map(str::to_owned),
+            true
+        )
+    );
+    // The other releases the domain: there is no event, and it is the portal's turn.
+    clock(&portal, "2025-05-06T14:01:00Z").await;
+    portal.run("DELETE FROM finding").await;
+    portal
+        .run(
+            "INSERT INTO finding (request_id, code, subject, severity, at)
+             SELECT max(id), 'srv', 'contoso.com', 'ok', pic_now() FROM request",
+        )
+        .await;
+    assert_eq!(
+        told().await,
+        (
+            [
+                "20250508T140100Z",
+                &format!("Check request {reference}"),
+                "1",
+                "20250506T140100Z"
+            ]
+            .map(str::to_owned),
+            false
+        )
+    );
+}
+
 #[tokio::test]
 async fn support_gets_all_that_it_asks_for() {
     let portal = portal_at(ORIGIN).await;
@@ -432,7 +487,6 @@ Programme            Microsoft Volume Licensing
 Agreement number     1234567
 Deployment           on_premises
 Submitted            2025-05-05T14:01:00Z
-Promised by          2025-05-07T14:01:00Z
 Expires              2025-06-04T14:01:00Z
 Readiness checks     off
 Checks last ran      2025-05-05T14:01:00Z

@@ -58,6 +58,7 @@ async fn a_stream_begins_with_how_things_stand() {
             "state": "pending",
             "standing": "checking",
             "overdue": false,
+            "at_risk": false,
             "reason": null,
             "seq": 1,
             "earlier_events": 0,

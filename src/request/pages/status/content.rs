@@ -56,6 +56,7 @@ pub(super) fn view<'a>(
     };
     let pending = ended.is_none();
     let promised_by = request.facts().promised_by(&site.clocks);
+    let promised_by = promised_by.filter(|_| pending);
     let waits = standing == Standing::NeedsAction;
     StatusPage {
         shell: site.shell(Section::Status),
@@ -70,17 +71,19 @@ pub(super) fn view<'a>(
         gateways: live::live_on(standing, request.gateways),
         submitted: when(request.submitted_at, now),
         elapsed: span(between(request.submitted_at, ended.unwrap_or(now))),
-        promised: (pending && !waits).then(|| when(promised_by, now)),
+        promised: promised_by.map(|by| when(by, now)),
         waiting: waits.then(|| span(between(request.turn_at, now))),
         limit: pending.then(|| when(site.clocks.expires_at(request.submitted_at), now)),
-        ended: ended.map(|at| (wording::ended(standing), when(at, now))),
-        overdue: standing.is_overdue().then(|| Overdue {
-            text: format!(
-                "This request is {} past its promise.",
-                span(between(promised_by, now))
-            ),
-            support: site.support.clone().unwrap_or_default(),
-        }),
+        ended: ended.map(|at| (wording::ended(standing, request.kind), when(at, now))),
+        overdue: promised_by
+            .filter(|_| standing.is_overdue())
+            .map(|by| Overdue {
+                text: format!(
+                    "This request is {} past its promise.",
+                    span(between(by, now))
+                ),
+                support: site.support.clone().unwrap_or_default(),
+            }),
         tasks: Tasks::of(request, standing, &site.checks, needed.len()),
         checked: request.checked_at.map(|at| when(at, now)),
         next: request
@@ -93,6 +96,7 @@ pub(super) fn view<'a>(
         steps: steps(site, request, standing),
         asked: asked(request, is_own),
         routes: routes_of(&request.routes),
+        cancels: Vec::new(),
         timeline: request
             .events
             .iter()
