@@ -9,7 +9,8 @@ FROM unnest($1::text[]) AS c (code), LATERAL (
            count(*) >= $2::bigint AS cut
     FROM (SELECT DISTINCT f.request_id FROM finding f
           WHERE f.code = c.code AND f.severity NOT IN ('ok', 'skipped')
-          ORDER BY f.request_id DESC LIMIT $2::bigint) d) n
+          ORDER BY f.request_id DESC LIMIT $2::bigint) d
+    OFFSET 0) n
 WHERE n.requests > 0
 ORDER BY n.requests DESC, c.code
 LIMIT 10

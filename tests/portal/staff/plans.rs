@@ -97,19 +97,19 @@ fn candidates() -> Vec<(&'static str, String)> {
         .collect();
     assert_eq!(candidates.len(), 6, "every source of candidates");
     for sql in candidates {
-        let values = if sql.contains("staff_id = $5") {
+        let values = if sql.contains("staff_id = $4") {
             ", 1"
-        } else if sql.contains("mark = $5") {
+        } else if sql.contains("mark = $4") {
             ", 'called'"
-        } else if sql.contains("code = $5") {
+        } else if sql.contains("code = $4") {
             ", 'srv-port'"
-        } else if sql.contains("$5 = 'rejected'") {
+        } else if sql.contains("$4 = 'rejected'") {
             ", 'rejected'"
         } else {
             ""
         };
-        for rising in [true, false] {
-            statements.push((sql, format!("0, 9000000, 500, {rising}{values}")));
+        for order in ["0, 500, true", "9000000, 500, false"] {
+            statements.push((sql, format!("{order}{values}")));
         }
     }
     statements

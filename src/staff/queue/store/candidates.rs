@@ -126,21 +126,21 @@ impl Candidates {
     pub(super) async fn next(&mut self, pool: &PgPool) -> Result<Vec<i64>, db::Error> {
         let most = i64::try_from(self.window).unwrap_or(i64::MAX);
         let (low, high, rising) = (self.low, self.high, self.rising);
-        let part = (low, high, most, rising);
+        let from = if rising { low } else { high };
+        let part = (from, most, rising);
         // Of the two halves of each statement one is read, by the order.
-        let ids = match &mut self.source {
+        let mut ids: Vec<i64> = match &mut self.source {
             Source::Found(found) => found.take(self.window).collect(),
             Source::Finding(code) => {
                 sqlx::query_scalar!(
                     r#"(SELECT DISTINCT request_id AS "id!" FROM finding
-                        WHERE $4 AND code = $5 AND severity NOT IN ('ok', 'skipped') AND request_id > $1 AND request_id < $2
-                        ORDER BY request_id LIMIT $3)
+                        WHERE $3 AND code = $4 AND severity NOT IN ('ok', 'skipped') AND request_id > $1
+                        ORDER BY request_id LIMIT $2)
                        UNION ALL
                        (SELECT DISTINCT request_id FROM finding
-                        WHERE NOT $4 AND code = $5 AND severity NOT IN ('ok', 'skipped') AND request_id > $1 AND request_id < $2
-                        ORDER BY request_id DESC LIMIT $3)"#,
-                    low,
-                    high,
+                        WHERE NOT $3 AND code = $4 AND severity NOT IN ('ok', 'skipped') AND request_id < $1
+                        ORDER BY request_id DESC LIMIT $2)"#,
+                    from,
                     most,
                     rising,
                     *code as _
@@ -151,14 +151,13 @@ impl Candidates {
             Source::Blocking => {
                 sqlx::query_scalar!(
                     r#"(SELECT DISTINCT request_id AS "id!" FROM finding
-                        WHERE $4 AND severity = 'blocking' AND request_id > $1 AND request_id < $2
-                        ORDER BY request_id LIMIT $3)
+                        WHERE $3 AND severity = 'blocking' AND request_id > $1
+                        ORDER BY request_id LIMIT $2)
                        UNION ALL
                        (SELECT DISTINCT request_id FROM finding
-                        WHERE NOT $4 AND severity = 'blocking' AND request_id > $1 AND request_id < $2
-                        ORDER BY request_id DESC LIMIT $3)"#,
-                    low,
-                    high,
+                        WHERE NOT $3 AND severity = 'blocking' AND request_id < $1
+                        ORDER BY request_id DESC LIMIT $2)"#,
+                    from,
                     most,
                     rising
                 )
@@ -169,13 +168,12 @@ impl Candidates {
             Source::Mark(mark) => marked(pool, *mark, part).await?,
             Source::Pending => {
                 sqlx::query_scalar!(
-                    r#"(SELECT request_id AS "id!" FROM work WHERE $4 AND request_id > $1 AND request_id < $2
-                        ORDER BY request_id LIMIT $3)
+                    r#"(SELECT request_id AS "id!" FROM work WHERE $3 AND request_id > $1
+                        ORDER BY request_id LIMIT $2)
                        UNION ALL
-                       (SELECT request_id FROM work WHERE NOT $4 AND request_id > $1 AND request_id < $2
-                        ORDER BY request_id DESC LIMIT $3)"#,
-                    low,
-                    high,
+                       (SELECT request_id FROM work WHERE NOT $3 AND request_id < $1
+                        ORDER BY request_id DESC LIMIT $2)"#,
+                    from,
                     most,
                     rising
                 )
@@ -184,6 +182,8 @@ impl Candidates {
             }
             Source::Ended(state) => ended(pool, *state, part).await?,
         };
+        // What is beyond the other end is the end.
+        ids.retain(|&id| id > low && id < high);
         if let Some(&last) = ids.last() {
             if rising {
                 self.low = last;
@@ -195,29 +195,28 @@ impl Candidates {
     }
 }
 
-/// Above and below which requests, how many at most, and whether in rising order.
-type Part = (i64, i64, i64, bool);
+/// From which request on, how many at most, and whether in rising order.
+type Part = (i64, i64, bool);
 
 /// Requests that have ended in a state.
 async fn ended(
     pool: &PgPool,
     state: StateFilter,
-    (low, high, most, rising): Part,
+    (from, most, rising): Part,
 ) -> Result<Vec<i64>, db::Error> {
     Ok(sqlx::query_scalar!(
         r#"(SELECT id AS "id!" FROM (
-              SELECT id FROM request WHERE state = 'provisioned' AND $5 = 'provisioned' UNION ALL
-              SELECT id FROM request WHERE state = 'rejected' AND $5 = 'rejected' UNION ALL
-              SELECT id FROM request WHERE state = 'withdrawn' AND $5 = 'withdrawn') AS ended
-            WHERE $4 AND id > $1 AND id < $2 ORDER BY id LIMIT $3)
+              SELECT id FROM request WHERE state = 'provisioned' AND $4 = 'provisioned' UNION ALL
+              SELECT id FROM request WHERE state = 'rejected' AND $4 = 'rejected' UNION ALL
+              SELECT id FROM request WHERE state = 'withdrawn' AND $4 = 'withdrawn') AS ended
+            WHERE $3 AND id > $1 ORDER BY id LIMIT $2)
            UNION ALL
            (SELECT id FROM (
-              SELECT id FROM request WHERE state = 'provisioned' AND $5 = 'provisioned' UNION ALL
-              SELECT id FROM request WHERE state = 'rejected' AND $5 = 'rejected' UNION ALL
-              SELECT id FROM request WHERE state = 'withdrawn' AND $5 = 'withdrawn') AS ended
-            WHERE NOT $4 AND id > $1 AND id < $2 ORDER BY id DESC LIMIT $3)"#,
-        low,
-        high,
+              SELECT id FROM request WHERE state = 'provisioned' AND $4 = 'provisioned' UNION ALL
+              SELECT id FROM request WHERE state = 'rejected' AND $4 = 'rejected' UNION ALL
+              SELECT id FROM request WHERE state = 'withdrawn' AND $4 = 'withdrawn') AS ended
+            WHERE NOT $3 AND id < $1 ORDER BY id DESC LIMIT $2)"#,
+        from,
         most,
         rising,
         state as _
@@ -249,18 +248,17 @@ async fn last_before(pool: &PgPool, least: Duration) -> Result<i64, db::Error> {
 async fn taken(
     pool: &PgPool,
     staff: StaffId,
-    (low, high, most, rising): Part,
+    (from, most, rising): Part,
 ) -> Result<Vec<i64>, db::Error> {
     Ok(sqlx::query_scalar!(
         r#"(SELECT request_id AS "id!" FROM staff_mark
-            WHERE $4 AND staff_id = $5 AND mark = 'taken' AND request_id > $1 AND request_id < $2
-            ORDER BY request_id LIMIT $3)
+            WHERE $3 AND staff_id = $4 AND mark = 'taken' AND request_id > $1
+            ORDER BY request_id LIMIT $2)
            UNION ALL
            (SELECT request_id FROM staff_mark
-            WHERE NOT $4 AND staff_id = $5 AND mark = 'taken' AND request_id > $1 AND request_id < $2
-            ORDER BY request_id DESC LIMIT $3)"#,
-        low,
-        high,
+            WHERE NOT $3 AND staff_id = $4 AND mark = 'taken' AND request_id < $1
+            ORDER BY request_id DESC LIMIT $2)"#,
+        from,
         most,
         rising,
         staff.0
@@ -273,18 +271,17 @@ async fn taken(
 async fn marked(
     pool: &PgPool,
     mark: Mark,
-    (low, high, most, rising): Part,
+    (from, most, rising): Part,
 ) -> Result<Vec<i64>, db::Error> {
     Ok(sqlx::query_scalar!(
         r#"(SELECT request_id AS "id!" FROM staff_mark
-            WHERE $4 AND mark = $5::text AND request_id > $1 AND request_id < $2
-            ORDER BY request_id LIMIT $3)
+            WHERE $3 AND mark = $4::text AND request_id > $1
+            ORDER BY request_id LIMIT $2)
            UNION ALL
            (SELECT request_id FROM staff_mark
-            WHERE NOT $4 AND mark = $5::text AND request_id > $1 AND request_id < $2
-            ORDER BY request_id DESC LIMIT $3)"#,
-        low,
-        high,
+            WHERE NOT $3 AND mark = $4::text AND request_id < $1
+            ORDER BY request_id DESC LIMIT $2)"#,
+        from,
         most,
         rising,
         mark.as_str()
