@@ -304,8 +304,8 @@ async fn a_correction_of_an_update_is_told_beside_what_is_in_force() {
         assert_eq!(same.status, StatusCode::UNPROCESSABLE_ENTITY, "{action}");
         assert!(same.body.contains("Nothing would change"), "{}", same.body);
         let way = format!("/requests/{reference}#withdraw");
-        let links = same.elements();
-        assert!(links.iter().any(|it| it.get("href") == Some(&way)));
+        let elements = same.elements();
+        assert!(elements.iter().any(|it| it.get("href") == Some(&way)));
     }
     assert_eq!(timeline(&portal, &reference).await, ["submitted"]);
 }

@@ -7,10 +7,7 @@ use icalendar::{Calendar, CalendarComponent, Component as _};
 use crate::{
     live::files::{clock, get, portal_at},
     service::{edit, sign_in},
-    support::{
-        app::{Answer, TestApp, submission_id},
-        assert_says,
-    },
+    support::app::{Answer, TestApp, submission_id},
     swaps::settle_with,
 };
 

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use self::content::view;
 use super::{
     load::{ReferencePath, Requests, parse_reference},
-    proof,
+    proof, routes_of,
     tag::{Edition, Face},
 };
 use crate::{

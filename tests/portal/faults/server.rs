@@ -315,11 +315,7 @@ fn binaries() -> PathBuf {
 
 /// From now on what is acknowledged is on both servers.
 pub(super) async fn keep_both(primary: &PgPool) {
-    sql::run(
-        primary,
-        "ALTER SYSTEM SET synchronous_standby_names = '*'".into(),
-    )
-    .await;
+    sql::run(primary, "ALTER SYSTEM SET synchronous_standby_names = '*'").await;
     sql::run(primary, "SELECT pg_reload_conf()").await;
     eventually("the standby keeps up", async || {
         let synchronous: i64 = sql::one(
