@@ -161,7 +161,7 @@ fn names_and_telephone_numbers_are_refused() {
             "{typed}"
         );
     }
-    let said = P::Contact.message();
+    let said = P::Contact.message(None);
     assert!(said.contains("We do not ask for names or other contact details"));
 }
 
