@@ -4,8 +4,18 @@ use pic_portal::staff::store;
 
 use crate::{
     portal_support::eventually,
-    support::{page::WINDOWS, portal::Portal},
+    support::{
+        page::{Page, WINDOWS},
+        portal::Portal,
+    },
 };
+
+async fn assert_says(page: &Page, expected: &[&str]) {
+    let told = page.words().await;
+    for expected in expected {
+        assert!(told.contains(expected), "{expected} is not among {told}");
+    }
+}
 
 /// The set-up link, find by domain, read the finding, check again, refuse; the administrator sees
 /// it.
@@ -53,27 +63,19 @@ async fn the_whole_way(scripts: bool) {
 
     page.fill("#q", "fabrikam.com").await;
     page.press("Search").await;
-    let told = page.words().await;
-    assert!(
-        told.contains("Taken for the domain or Access Edge fabrikam.com"),
-        "{told}"
-    );
+    assert_says(&page, &["Taken for the domain or Access Edge fabrikam.com"]).await;
     page.assert_fits(&WINDOWS, scripts, "staff-search").await;
     page.leave(async || page.click("tbody th a").await).await;
-    let told = page.words().await;
-    for expected in [
+    let expected = [
         "The administrator has to act",
         "service 1",
         "Checks last ran",
-    ] {
-        assert!(told.contains(expected), "{expected} is not among {told}");
-    }
+    ];
+    assert_says(&page, &expected).await;
     page.assert_fits(&WINDOWS, scripts, "staff-request").await;
     page.press("Check again").await;
-    let told = page.words().await;
-    for expected in ["Another check was asked for", "A check was asked for."] {
-        assert!(told.contains(expected), "{expected} is not among {told}");
-    }
+    let expected = ["Another check was asked for", "A check was asked for."];
+    assert_says(&page, &expected).await;
     if scripts {
         let text = page.eval_text("return document.activeElement.textContent");
         assert_eq!(text.await.trim(), "Check again", "the focus");
