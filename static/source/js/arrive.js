@@ -8,7 +8,7 @@ export function focusTarget() {
   if (document.querySelector("[data-module='govuk-error-summary']")) {
     return;
   }
-  const target = location.hash && document.getElementById(location.hash.slice(1));
+  const target = document.getElementById(location.hash.slice(1));
   if (target?.matches("input, textarea, button")) {
     target.focus();
   }
