@@ -28,10 +28,11 @@ const POPULATION: &str = "
                (date_trunc('day', pic_now() AT TIME ZONE 'UTC') - day * interval '1 day' + interval '12 hours') AT TIME ZONE 'UTC' AS at
         FROM generate_series(1, 20) AS day, LATERAL generate_series(1, day) AS n
     ), new AS (
-        INSERT INTO request (id, service_id, submitted_at, ended_at, reference, kind, deployment, state, content_hash)
+        INSERT INTO request (id, service_id, submitted_at, ended_at, reference, kind, deployment, state, content_hash,
+                             provisioned_seq)
         OVERRIDING SYSTEM VALUE
         SELECT n, n, submitted, ended, reference, 'initiate', 'split', CASE WHEN ended IS NULL THEN 'pending' ELSE 'provisioned' END,
-               substr(sha256('x'), 1, 16)
+               substr(sha256('x'), 1, 16), CASE WHEN ended IS NOT NULL THEN 2 END
         FROM (SELECT p.*, row_number() OVER (ORDER BY submitted) AS n FROM (
                   SELECT at - day * interval '1 hour' AS submitted, at AS ended, 'PIC-0000-0000-0000-' || lpad(service::text, 4, '0') AS reference
                   FROM ended
