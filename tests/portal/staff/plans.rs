@@ -103,8 +103,8 @@ fn candidates() -> Vec<(&'static str, String)> {
             ", 'called'"
         } else if sql.contains("code = $4") {
             ", 'srv-port'"
-        } else if sql.contains("$4 = 'rejected'") {
-            ", 'rejected'"
+        } else if sql.contains("$4 = 'provisioned'") {
+            ", 'provisioned'"
         } else {
             ""
         };

@@ -198,24 +198,31 @@ impl Candidates {
 /// From which request on, how many at most, and whether in rising order.
 type Part = (i64, i64, bool);
 
-/// Requests that have ended in a state.
+/// Requests that have ended in a state. Each state has an index of its own, and each part its order:
+/// PostgreSQL sorts what several parts have together, though the indexes have it in order.
 async fn ended(
     pool: &PgPool,
     state: StateFilter,
     (from, most, rising): Part,
 ) -> Result<Vec<i64>, db::Error> {
     Ok(sqlx::query_scalar!(
-        r#"(SELECT id AS "id!" FROM (
-              SELECT id FROM request WHERE state = 'provisioned' AND $4 = 'provisioned' UNION ALL
-              SELECT id FROM request WHERE state = 'rejected' AND $4 = 'rejected' UNION ALL
-              SELECT id FROM request WHERE state = 'withdrawn' AND $4 = 'withdrawn') AS ended
-            WHERE $3 AND id > $1 ORDER BY id LIMIT $2)
+        r#"(SELECT id AS "id!" FROM request
+            WHERE $3 AND $4 = 'provisioned' AND state = 'provisioned' AND id > $1 ORDER BY id LIMIT $2)
            UNION ALL
-           (SELECT id FROM (
-              SELECT id FROM request WHERE state = 'provisioned' AND $4 = 'provisioned' UNION ALL
-              SELECT id FROM request WHERE state = 'rejected' AND $4 = 'rejected' UNION ALL
-              SELECT id FROM request WHERE state = 'withdrawn' AND $4 = 'withdrawn') AS ended
-            WHERE NOT $3 AND id < $1 ORDER BY id DESC LIMIT $2)"#,
+           (SELECT id FROM request
+            WHERE NOT $3 AND $4 = 'provisioned' AND state = 'provisioned' AND id < $1 ORDER BY id DESC LIMIT $2)
+           UNION ALL
+           (SELECT id FROM request
+            WHERE $3 AND $4 = 'rejected' AND state = 'rejected' AND id > $1 ORDER BY id LIMIT $2)
+           UNION ALL
+           (SELECT id FROM request
+            WHERE NOT $3 AND $4 = 'rejected' AND state = 'rejected' AND id < $1 ORDER BY id DESC LIMIT $2)
+           UNION ALL
+           (SELECT id FROM request
+            WHERE $3 AND $4 = 'withdrawn' AND state = 'withdrawn' AND id > $1 ORDER BY id LIMIT $2)
+           UNION ALL
+           (SELECT id FROM request
+            WHERE NOT $3 AND $4 = 'withdrawn' AND state = 'withdrawn' AND id < $1 ORDER BY id DESC LIMIT $2)"#,
         from,
         most,
         rising,
