@@ -81,6 +81,9 @@ macro_rules! of_desk {
     };
 }
 
+/// What only the statement of the requests that have ended has.
+const ENDED: &str = "$4 = 'provisioned'";
+
 /// The statements of the candidates, each with its values.
 fn candidates() -> Vec<(&'static str, String)> {
     let store = of_desk!("queue/store/candidates.rs");
@@ -103,7 +106,7 @@ fn candidates() -> Vec<(&'static str, String)> {
             ", 'called'"
         } else if sql.contains("code = $4") {
             ", 'srv-port'"
-        } else if sql.contains("$4 = 'provisioned'") {
+        } else if sql.contains(ENDED) {
             ", 'provisioned'"
         } else {
             ""
@@ -186,6 +189,24 @@ async fn no_filter_and_no_search_reads_a_whole_table() {
                     && line.contains(&format!("Seq Scan on {table} "))
             });
             assert_eq!(whole, None, "{sql}\n({values})\n{plan}");
+        }
+        // Most requests have ended in one way: to sort them is to read them all.
+        if sql.contains(ENDED) {
+            let lines: Vec<_> = plan.lines().collect();
+            let mut sorts = lines
+                .iter()
+                .enumerate()
+                .filter(|(_, it)| it.contains("Sort  ("));
+            let of_nothing = |at: usize| {
+                lines[at..]
+                    .iter()
+                    .take(4)
+                    .any(|it| it.contains("One-Time Filter: false"))
+            };
+            assert!(
+                sorts.all(|(at, _)| of_nothing(at)),
+                "{sql}\n({values})\n{plan}"
+            );
         }
     }
     // The check itself notices a scan.
