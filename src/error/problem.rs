@@ -127,6 +127,18 @@ impl Problem {
         .with_way("/service", "See the service and its requests")
     }
 
+    /// Nobody is signed in to the support desk, and what was asked for is no page that could lead to
+    /// where one signs in.
+    #[must_use]
+    pub const fn signed_out() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "You are not signed in any more",
+            "The session has ended. Sign in to the support desk again.",
+        )
+        .with_way("/staff/sign-in", "Sign in to the support desk")
+    }
+
     /// Whoever asks for routes has no gateway's token.
     #[must_use]
     pub const fn no_gateway() -> Self {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{FromRef, FromRequestParts, OptionalFromRequestParts},
-    http::{Method, StatusCode, Uri, request::Parts},
+    http::{HeaderMap, Method, StatusCode, Uri, header, request::Parts},
     response::{IntoResponse as _, Redirect, Response},
 };
 use axum_extra::extract::cookie::CookieJar;
@@ -94,7 +94,8 @@ where
     }
 }
 
-/// Any signed-in account. Others are redirected to the sign-in page, and back afterwards.
+/// Any signed-in account. Others are redirected to the sign-in page, and back afterwards; a script
+/// that asks for a stream of events can do nothing with that page and gets an error.
 #[derive(Clone, Debug)]
 pub(crate) struct Reader(pub(crate) SignedIn);
 
@@ -109,10 +110,17 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
         match <SignedIn as OptionalFromRequestParts<S>>::from_request_parts(parts, state).await {
             Ok(Some(signed_in)) => Ok(Self(signed_in)),
+            Ok(None) if wants_events(&parts.headers) => Err(Problem::signed_out().into_response()),
             Ok(None) => Err(Redirect::to(&way_in(&parts.method, &parts.uri)).into_response()),
             Err(error) => Err(error.into_response()),
         }
     }
+}
+
+/// Whether a script asks for a stream of events, as browsers say it.
+fn wants_events(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT);
+    accept.is_some_and(|accept| accept.as_bytes() == b"text/event-stream")
 }
 
 /// A signed-in account that may act. A reader gets an error that says so.
