@@ -67,7 +67,7 @@ CREATE FUNCTION gateway.loaded(has_serial bigint) RETURNS bigint
     SET search_path TO 'public', 'pg_temp'
     AS $$
 BEGIN
-    PERFORM pic_hear_gateway(NULL, session_user::text, NULL, has_serial);
+    PERFORM pic_hear_gateways(ARRAY[(SELECT g.token_hash FROM gateway g WHERE g.name = session_user::text)], ARRAY[NULL], ARRAY[has_serial]);
     RETURN (SELECT max(p.serial) FROM publication p);
 END $$;
 
@@ -78,17 +78,18 @@ CREATE FUNCTION gateway.whole() RETURNS TABLE(sip_domain text, access_edge text)
     SET search_path TO 'public', 'pg_temp'
     AS $$
 DECLARE
-    expected constant integer := (SELECT p.routes FROM publication p ORDER BY p.serial DESC LIMIT 1);
-    got integer;
+    expected constant bigint := (SELECT p.routes FROM publication p ORDER BY p.serial DESC LIMIT 1)
+                                + (SELECT coalesce(sum(t.added), 0) FROM to_publish t);
+    got bigint;
 BEGIN
-    RETURN QUERY SELECT p.sip_domain::text, p.access_edge::text FROM published p WHERE p.access_edge IS NOT NULL ORDER BY 1;
+    RETURN QUERY SELECT r.sip_domain::text, r.access_edge::text FROM route r ORDER BY 1;
     GET DIAGNOSTICS got = ROW_COUNT;
     IF got IS DISTINCT FROM expected THEN
         RAISE EXCEPTION 'the set of routes is not whole: % of %', got, expected USING ERRCODE = 'data_corrupted';
     END IF;
 END $$;
 
-COMMENT ON FUNCTION gateway.whole() IS 'all published routes; fails when any is missing';
+COMMENT ON FUNCTION gateway.whole() IS 'all routes in force; fails when any is missing';
 
 CREATE FUNCTION event_is_append_only() RETURNS trigger
     LANGUAGE plpgsql
@@ -104,54 +105,40 @@ END $$;
 
 COMMENT ON FUNCTION event_is_append_only() IS 'refuses to change an event, but for one change: it happened once more, and moves to the end of its timeline';
 
-CREATE FUNCTION note_requests() RETURNS trigger
-    LANGUAGE plpgsql
-    AS $$
-BEGIN
-    IF EXISTS (SELECT FROM gateway) THEN
-        INSERT INTO to_publish (request_id)
-        SELECT c.id FROM changed c WHERE c.state = 'provisioned' AND c.kind <> 'cancel';
-    END IF;
-    RETURN NULL;
-END $$;
-
-COMMENT ON FUNCTION note_requests() IS 'notes which requests were provisioned, if there is a gateway to tell';
-
 CREATE FUNCTION note_routes() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
     IF EXISTS (SELECT FROM gateway) THEN
-        INSERT INTO to_publish (sip_domain) SELECT c.sip_domain FROM changed c;
+        INSERT INTO to_publish (sip_domains, added)
+        SELECT array_agg(c.sip_domain), CASE TG_OP WHEN 'INSERT' THEN count(*) WHEN 'DELETE' THEN -count(*) ELSE 0 END
+        FROM changed c HAVING count(*) > 0;
     END IF;
     RETURN NULL;
 END $$;
 
 COMMENT ON FUNCTION note_routes() IS 'notes which routes have changed, if there is a gateway to tell';
 
-CREATE FUNCTION pic_add_gateway(new_name text, new_token bytea, silent_after interval) RETURNS boolean
+CREATE FUNCTION pic_add_gateway(new_name text, new_token bytea) RETURNS boolean
     LANGUAGE plpgsql
     AS $$
-DECLARE
-    is_first constant boolean := NOT EXISTS (SELECT FROM gateway);
 BEGIN
-    IF is_first THEN
-        -- Whoever is changing routes has noted nothing. It is waited for, and what stands then is published whole.
+    PERFORM pg_advisory_xact_lock(hashtextextended('pic_publish', 0));
+    IF NOT EXISTS (SELECT FROM gateway) THEN
+        -- Whoever is changing routes has noted nothing. It is waited for, and what stands then is published whole. What
+        -- was published before is no base for differences: what has changed since was not noted.
         LOCK TABLE route IN SHARE MODE;
+        DELETE FROM to_publish;
+        WITH before AS (DELETE FROM publication RETURNING serial)
+        INSERT INTO publication (serial, epoch, at, routes, changes)
+        SELECT max(b.serial) + 1, pic_epoch(), pic_now(), r.routes, r.routes
+        FROM before b, (SELECT count(*) AS routes FROM route) r GROUP BY r.routes;
     END IF;
     INSERT INTO gateway (name, token_hash, created_at) VALUES (new_name, new_token, pic_now()) ON CONFLICT (name) DO NOTHING;
-    IF NOT FOUND THEN
-        RETURN false;
-    END IF;
-    IF is_first THEN
-        INSERT INTO to_publish (sip_domain)
-        SELECT r.sip_domain FROM route r UNION SELECT p.sip_domain FROM published p WHERE p.access_edge IS NOT NULL;
-        PERFORM pic_publish(silent_after, false);
-    END IF;
-    RETURN true;
+    RETURN FOUND;
 END $$;
 
-COMMENT ON FUNCTION pic_add_gateway(new_name text, new_token bytea, silent_after interval) IS 'registers a gateway, and with the first one publishes all that is in force; false: the name is in use';
+COMMENT ON FUNCTION pic_add_gateway(new_name text, new_token bytea) IS 'registers a gateway, and with the first one publishes all that is in force; false: the name is in use';
 
 CREATE FUNCTION pic_add_staff_session(of_staff bigint, token bytea, absolute_end interval, idle_end interval, most bigint, confirmed timestamp with time zone, at_provider bytea, proved timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
@@ -356,6 +343,10 @@ BEGIN
         UPDATE request r SET state = how, ended_at = pic_end.at, provisioned_seq =
             1 + greatest((SELECT max(e.seq) FROM event e WHERE e.request_id = r.id), 1)
         WHERE r.id = ANY (ended);
+        -- The next publication is the first with all of their routes.
+        IF EXISTS (SELECT FROM gateway) THEN
+            INSERT INTO to_publish (requests) VALUES (ended);
+        END IF;
         RETURN ended;
     END IF;
     PERFORM pic_append_event(ended, pic_end.at, by_actor, how, NULL, by_staff);
@@ -486,34 +477,32 @@ END $$;
 
 COMMENT ON FUNCTION pic_found(verdicts pic_verdict[], seen_at timestamp with time zone) IS 'all that the checks found, as rows of finding';
 
-CREATE FUNCTION pic_hear_gateway(by_token bytea, by_name text, has_epoch text, has_serial bigint, OUT known_as text, OUT known boolean, OUT news boolean) RETURNS record
-    LANGUAGE plpgsql
+CREATE FUNCTION pic_hear_gateways(tokens bytea[], epochs text[], serials bigint[]) RETURNS TABLE(place bigint, news boolean)
+    LANGUAGE sql
     AS $$
-DECLARE
-    now_at constant timestamptz := pic_now();
-    had gateway;
-    has bigint;
-BEGIN
-    SELECT * INTO had FROM gateway g WHERE g.token_hash = by_token;
-    IF by_token IS NULL THEN
-        SELECT * INTO had FROM gateway g WHERE g.name = by_name;
-    END IF;
-    IF had.name IS NULL THEN
-        RETURN;
-    END IF;
-    SELECT p.serial INTO has FROM publication p
-    WHERE p.serial = has_serial AND p.epoch = coalesce(has_epoch, p.epoch);
-    known_as := had.name; known := has IS NOT NULL;
-    news := had.silent OR had.serial IS DISTINCT FROM has;
-    IF news OR had.heard_at <= now_at - interval '5 s' THEN
+    WITH asked AS MATERIALIZED (
+        SELECT a.place, g.name, p.serial AS has, g.silent OR g.serial IS DISTINCT FROM p.serial AS news, g.heard_at
+        FROM unnest(tokens, epochs, serials) WITH ORDINALITY AS a (token, epoch, serial, place)
+        JOIN gateway g ON g.token_hash = a.token
+        LEFT JOIN publication p ON p.serial = a.serial AND p.epoch = coalesce(a.epoch, p.epoch)
+    ),
+    -- In one order, so that of two who hear of the same gateways one waits for the other.
+    due AS MATERIALIZED (
+        SELECT g.name FROM gateway g
+        WHERE g.name IN (SELECT a.name FROM asked a WHERE a.news OR a.heard_at <= pic_now() - interval '5 s')
+        ORDER BY g.name FOR NO KEY UPDATE
+    ),
+    noted AS (
         UPDATE gateway g SET
-            heard_at = now_at, silent = false, serial = has,
-            loaded_at = CASE WHEN g.serial = has THEN g.loaded_at WHEN has IS NOT NULL THEN now_at END
-        WHERE g.name = had.name;
-    END IF;
-END $$;
+            heard_at = pic_now(), silent = false, serial = l.has,
+            loaded_at = CASE WHEN g.serial = l.has THEN g.loaded_at WHEN l.has IS NOT NULL THEN pic_now() END
+        FROM due d, (SELECT DISTINCT ON (a.name) a.name, a.has FROM asked a ORDER BY a.name, a.place DESC) l
+        WHERE g.name = d.name AND l.name = d.name
+    )
+    SELECT a.place, a.news FROM asked a
+$$;
 
-COMMENT ON FUNCTION pic_hear_gateway(by_token bytea, by_name text, has_epoch text, has_serial bigint, OUT known_as text, OUT known boolean, OUT news boolean) IS 'notes that the gateway with this token (null: of this name) asks from this publication, which is what it has loaded; tells its name (null: there is none), whether the publication is one of these, and whether that is news';
+COMMENT ON FUNCTION pic_hear_gateways(tokens bytea[], epochs text[], serials bigint[]) IS 'notes that the gateways with these tokens ask from these publications (epoch null: whatever it is), which is what they have loaded (none, where it is no publication of this database); tells of each gateway that there is, by its place, whether that is news';
 
 CREATE FUNCTION pic_hold(held pic_wanted[], waiting bigint[], now_found finding[], waits pic_waits, token uuid, now_at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
@@ -613,6 +602,18 @@ BEGIN
 END $$;
 
 COMMENT ON FUNCTION pic_last_request_before(moment timestamp with time zone) IS 'a request number beyond which all were submitted after this moment; below it a few may have been too';
+
+CREATE FUNCTION pic_live_from(of_request bigint) RETURNS bigint
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT coalesce(
+        (SELECT max(e.serial) FROM event e WHERE e.request_id = of_request AND e.code = 'live'),
+        (SELECT min(p.serial) FROM publication p WHERE p.waiting IS NOT NULL AND of_request = ANY (p.waiting)),
+        (SELECT 9223372036854775807 FROM to_publish t WHERE of_request = ANY (t.requests) LIMIT 1),
+        0)
+$$;
+
+COMMENT ON FUNCTION pic_live_from(of_request bigint) IS 'which publication is the first with all routes of a provisioned request: beyond all while it is to be published, 0 where it was provisioned before there was a gateway';
 
 CREATE FUNCTION pic_mark(named text, by_staff bigint, noted text, is_set boolean) RETURNS boolean
     LANGUAGE plpgsql
@@ -820,7 +821,41 @@ END $$;
 
 COMMENT ON FUNCTION pic_provision(ids bigint[], at timestamp with time zone, all_new boolean, proofs pic_wanted[]) IS 'puts the routes of the given requests in force, in place of what their services had, and tells which domains are free now; `all_new`: their services had nothing (unique_violation: a domain is in force already); `proofs`: domains that may be taken from another service; serialization_failure: nothing was changed, call again';
 
-CREATE FUNCTION pic_publish(silent_after interval, fresh boolean, OUT head bigint, OUT head_epoch text, OUT news boolean, OUT again boolean) RETURNS record
+CREATE TABLE publication (
+    serial bigint NOT NULL,
+    epoch text NOT NULL COLLATE pg_catalog."C",
+    at timestamp with time zone NOT NULL,
+    routes integer NOT NULL,
+    changes integer NOT NULL,
+    sip_domains dns_name[],
+    access_edges dns_name[],
+    waiting bigint[],
+    CONSTRAINT publication_changes CHECK ((changes >= 0)),
+    CONSTRAINT publication_epoch CHECK ((epoch ~ '^[0-9a-f]{16}$'::text)),
+    CONSTRAINT publication_routes CHECK ((routes >= 0)),
+    CONSTRAINT publication_serial CHECK ((serial >= 0)),
+    CONSTRAINT publication_told CHECK ((NOT (cardinality(sip_domains) IS DISTINCT FROM cardinality(access_edges))))
+);
+
+COMMENT ON TABLE publication IS 'every publication of the last 30 days, and always the newest, which is the set that gateways are to have';
+
+COMMENT ON COLUMN publication.serial IS 'one more than that of the publication before';
+
+COMMENT ON COLUMN publication.epoch IS '64 random bits of this publication: a database that is restored from a backup publishes other ones, so no gateway takes its serials for those it knows';
+
+COMMENT ON COLUMN publication.at IS 'when it was made; after a day another one is made in any case, and at every start of the portal';
+
+COMMENT ON COLUMN publication.routes IS 'how many routes there are';
+
+COMMENT ON COLUMN publication.changes IS 'how many domains have changed since the publication before';
+
+COMMENT ON COLUMN publication.sip_domains IS 'these domains; null: too many to be told one by one';
+
+COMMENT ON COLUMN publication.access_edges IS 'the Access Edge FQDN of each; null: it has no route any more';
+
+COMMENT ON COLUMN publication.waiting IS 'the requests of which it is the first publication with all routes, until their timelines say that they are live; null: none';
+
+CREATE FUNCTION pic_publish(silent_after interval, fresh boolean, whole boolean, OUT head publication, OUT sip_domains text[], OUT access_edges text[], OUT news boolean, OUT again boolean) RETURNS record
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
     SET enable_bitmapscan TO 'off'
@@ -831,56 +866,60 @@ CREATE FUNCTION pic_publish(silent_after interval, fresh boolean, OUT head bigin
 DECLARE
     now_at constant timestamptz := pic_now();
     before publication;
-    live bigint[];
+    told record;
+    tellable integer := 0;
 BEGIN
     news := false; again := false;
     IF NOT EXISTS (SELECT FROM gateway) THEN
         RETURN;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('pic_publish', 0));
-    UPDATE gateway SET silent = true WHERE NOT silent AND heard_at <= now_at - silent_after;
+    UPDATE gateway SET silent = true WHERE name IN (
+        SELECT g.name FROM gateway g WHERE NOT g.silent AND g.heard_at <= now_at - silent_after
+        ORDER BY g.name FOR NO KEY UPDATE);
     news := FOUND;
     SELECT * INTO before FROM publication ORDER BY serial DESC LIMIT 1;
-    WITH taken AS (DELETE FROM to_publish RETURNING sip_domain, request_id),
+    WITH taken AS (DELETE FROM to_publish t RETURNING t.sip_domains, t.added, t.requests),
     changed AS MATERIALIZED (
-        SELECT t.sip_domain, r.access_edge, p.access_edge AS was
-        FROM (SELECT DISTINCT sip_domain FROM taken WHERE sip_domain IS NOT NULL) t
-        LEFT JOIN route r ON r.sip_domain = t.sip_domain
-        LEFT JOIN published p ON p.sip_domain = t.sip_domain
-        WHERE r.access_edge IS DISTINCT FROM p.access_edge
+        SELECT d.sip_domain, r.access_edge
+        FROM (SELECT DISTINCT n AS sip_domain FROM taken t, unnest(t.sip_domains) AS n) d
+        LEFT JOIN route r ON r.sip_domain = d.sip_domain
     ),
-    put AS (
-        INSERT INTO published AS p (sip_domain, access_edge, serial)
-        SELECT c.sip_domain, c.access_edge, before.serial + 1 FROM changed c
-        ON CONFLICT (sip_domain) DO UPDATE SET access_edge = EXCLUDED.access_edge, serial = EXCLUDED.serial
-    ),
-    whose AS (
-        INSERT INTO request_live (request_id, serial)
-        SELECT DISTINCT r.id, before.serial + (EXISTS (SELECT FROM changed))::int
-        FROM taken t JOIN request r ON r.id = t.request_id
-        ON CONFLICT DO NOTHING
+    made AS (
+        INSERT INTO publication (serial, epoch, at, routes, changes, sip_domains, access_edges, waiting)
+        SELECT before.serial + 1, pic_epoch(), now_at,
+               before.routes + (SELECT coalesce(sum(t.added), 0) FROM taken t), count(*),
+               CASE WHEN count(*) <= 1000 THEN coalesce(array_agg(c.sip_domain), '{}') END,
+               CASE WHEN count(*) <= 1000 THEN coalesce(array_agg(c.access_edge), '{}') END,
+               (SELECT array_agg(i) FROM taken t, unnest(t.requests) AS i)
+        FROM changed c
+        HAVING count(*) > 0 OR EXISTS (SELECT FROM taken) OR fresh OR before.at <= now_at - interval '1 day'
     )
-    INSERT INTO publication (serial, epoch, at, routes, changes)
-    SELECT before.serial + 1, pic_epoch(), now_at, before.routes + count(c.access_edge) - count(c.was), count(*)
-    FROM changed c
-    HAVING count(*) > 0 OR fresh OR before.at <= now_at - interval '1 day';
-    SELECT p.serial, p.epoch INTO head, head_epoch FROM publication p ORDER BY p.serial DESC LIMIT 1;
+    SELECT CASE WHEN whole THEN ARRAY(SELECT r.sip_domain::text FROM route r ORDER BY r.sip_domain) END,
+           CASE WHEN whole THEN ARRAY(SELECT r.access_edge::text FROM route r ORDER BY r.sip_domain) END
+    INTO pic_publish.sip_domains, pic_publish.access_edges;
+    SELECT * INTO head FROM publication ORDER BY serial DESC LIMIT 1;
     -- Every gateway that can be heard has all routes of these.
-    WITH told AS (
-        UPDATE request_live l SET live_at = now_at WHERE l.request_id IN (
-            SELECT w.request_id FROM request_live w
-            WHERE w.live_at IS NULL
-              AND w.serial <= (SELECT min(coalesce(g.serial, -1)) FROM gateway g WHERE NOT g.silent)
-            ORDER BY w.serial LIMIT 1000)
-        RETURNING l.request_id
-    )
-    SELECT coalesce(array_agg(t.request_id), '{}') INTO live FROM told t;
-    PERFORM pic_append_event(live, now_at, 'portal', 'live');
-    news := news OR cardinality(live) > 0 OR head > before.serial;
-    again := cardinality(live) >= 1000;
+    FOR told IN
+        SELECT p.serial, p.waiting[:1000] AS live, p.waiting[1001:] AS rest FROM publication p
+        WHERE p.waiting IS NOT NULL
+          AND p.serial <= (SELECT min(coalesce(g.serial, -1)) FROM gateway g WHERE NOT g.silent)
+        ORDER BY p.serial LIMIT 10
+    LOOP
+        PERFORM FROM request r WHERE r.id = ANY (told.live) ORDER BY r.id FOR NO KEY UPDATE;
+        INSERT INTO event (request_id, seq, at, actor, code, serial)
+        SELECT r.id, 1 + greatest((SELECT max(e.seq) FROM event e WHERE e.request_id = r.id), r.provisioned_seq, 1), now_at,
+               'portal', 'live', told.serial
+        FROM request r WHERE r.id = ANY (told.live) AND r.kind <> 'cancel';
+        UPDATE publication SET waiting = nullif(told.rest, '{}') WHERE serial = told.serial;
+        tellable := tellable + 1;
+        again := again OR cardinality(told.rest) > 0;
+    END LOOP;
+    news := news OR tellable > 0 OR head.serial > before.serial;
+    again := again OR tellable = 10;
 END $$;
 
-COMMENT ON FUNCTION pic_publish(silent_after interval, fresh boolean, OUT head bigint, OUT head_epoch text, OUT news boolean, OUT again boolean) IS 'publishes what has changed, if anything has, a day has passed or it is to be `fresh`, notes which gateways are silent, and tells the timelines of requests that are live now; says which publication is the newest (null: there is no gateway), whether there is anything new to show, and whether there is more to tell';
+COMMENT ON FUNCTION pic_publish(silent_after interval, fresh boolean, whole boolean, OUT head publication, OUT sip_domains text[], OUT access_edges text[], OUT news boolean, OUT again boolean) IS 'publishes what has changed, if anything has, a day has passed or it is to be `fresh`, notes which gateways are silent, and tells the timelines of requests that are live now; says which publication is the newest (null: there is no gateway), all of its routes where the whole is asked for, whether there is anything new to show, and whether there is more to tell';
 
 CREATE FUNCTION pic_refuse() RETURNS trigger
     LANGUAGE plpgsql
@@ -1301,7 +1340,7 @@ CREATE VIEW gateway.route AS
     whole.access_edge
    FROM gateway.whole() whole(sip_domain, access_edge);
 
-COMMENT ON VIEW gateway.route IS 'all published routes; fails when any is missing, since a gateway that loads a part would drop the rest';
+COMMENT ON VIEW gateway.route IS 'all routes in force; fails when any is missing, since a gateway that loads a part would drop the rest';
 
 CREATE TABLE check_progress (
     request_id bigint NOT NULL,
@@ -1338,6 +1377,7 @@ CREATE TABLE event (
     staff_id bigint,
     times integer DEFAULT 1 NOT NULL,
     last_at timestamp with time zone,
+    serial bigint,
     CONSTRAINT event_actor CHECK ((actor = ANY (ARRAY['administrator'::text, 'staff'::text, 'portal'::text]))),
     CONSTRAINT event_again CHECK (((times > 1) = (last_at IS NOT NULL))),
     CONSTRAINT event_by_staff CHECK (((staff_id IS NULL) OR (actor = 'staff'::text))),
@@ -1345,6 +1385,7 @@ CREATE TABLE event (
     CONSTRAINT event_first CHECK (((seq = 1) = (code = 'submitted'::text))),
     CONSTRAINT event_in_order CHECK ((last_at >= at)),
     CONSTRAINT event_seq CHECK ((seq > 0)),
+    CONSTRAINT event_serial CHECK (((serial IS NULL) OR (code = 'live'::text))),
     CONSTRAINT event_subject CHECK (((code = ANY (ARRAY['domain-gained'::text, 'domain-lost'::text])) = (subject IS NOT NULL))),
     CONSTRAINT event_times CHECK ((times > 0))
 )
@@ -1369,6 +1410,8 @@ COMMENT ON COLUMN event.staff_id IS 'the account that did it, where staff did; n
 COMMENT ON COLUMN event.times IS 'how often it happened within a day';
 
 COMMENT ON COLUMN event.last_at IS 'when it happened last; null where it happened once';
+
+COMMENT ON COLUMN event.serial IS 'where it became live: the first publication to gateways with all of its routes';
 
 CREATE TABLE gateway (
     name text NOT NULL COLLATE pg_catalog."C",
@@ -1454,44 +1497,6 @@ COMMENT ON COLUMN legacy_contact.source IS 'where it came from';
 
 COMMENT ON COLUMN legacy_contact.arrived_at IS 'when it landed here';
 
-CREATE TABLE publication (
-    serial bigint NOT NULL,
-    epoch text NOT NULL COLLATE pg_catalog."C",
-    at timestamp with time zone NOT NULL,
-    routes integer NOT NULL,
-    changes integer NOT NULL,
-    CONSTRAINT publication_changes CHECK ((changes >= 0)),
-    CONSTRAINT publication_epoch CHECK ((epoch ~ '^[0-9a-f]{16}$'::text)),
-    CONSTRAINT publication_routes CHECK ((routes >= 0)),
-    CONSTRAINT publication_serial CHECK ((serial >= 0))
-);
-
-COMMENT ON TABLE publication IS 'every publication of the last 30 days, and always the newest, which is the set that gateways are to have';
-
-COMMENT ON COLUMN publication.serial IS 'one more than that of the publication before';
-
-COMMENT ON COLUMN publication.epoch IS '64 random bits of this publication: a database that is restored from a backup publishes other ones, so no gateway takes its serials for those it knows';
-
-COMMENT ON COLUMN publication.at IS 'when it was made; after a day another one is made in any case, and at every start of the portal';
-
-COMMENT ON COLUMN publication.routes IS 'how many routes there are';
-
-COMMENT ON COLUMN publication.changes IS 'how many of them differ from the publication before';
-
-CREATE TABLE published (
-    sip_domain dns_name NOT NULL,
-    access_edge dns_name,
-    serial bigint NOT NULL
-);
-
-COMMENT ON TABLE published IS 'the routes as of the newest publication, and those that are gone';
-
-COMMENT ON COLUMN published.sip_domain IS 'SIP domain';
-
-COMMENT ON COLUMN published.access_edge IS 'Access Edge FQDN; null: the domain has no route any more';
-
-COMMENT ON COLUMN published.serial IS 'the publication that changed it last';
-
 CREATE TABLE request_route (
     request_id bigint NOT NULL,
     edge smallint NOT NULL,
@@ -1538,20 +1543,6 @@ ALTER TABLE request ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
-
-CREATE TABLE request_live (
-    request_id bigint NOT NULL,
-    serial bigint NOT NULL,
-    live_at timestamp with time zone
-);
-
-COMMENT ON TABLE request_live IS 'which publication was the first with all routes of a request; no row: it was provisioned before there was a gateway';
-
-COMMENT ON COLUMN request_live.request_id IS 'the provisioned request';
-
-COMMENT ON COLUMN request_live.serial IS 'the publication';
-
-COMMENT ON COLUMN request_live.live_at IS 'when every gateway that was not silent had loaded it; null: not yet';
 
 CREATE TABLE route (
     sip_domain dns_name NOT NULL,
@@ -1672,14 +1663,18 @@ CREATE VIEW request_summary AS
     COALESCE(w.checked_at, h.checked_at) AS checked_at,
     ( SELECT (count(*))::integer AS count
            FROM gateway g) AS gateways,
-    ( SELECT (count(*))::integer AS count
-           FROM gateway g
-          WHERE ((NOT g.silent) AND (g.serial >= COALESCE(( SELECT l.serial
-                   FROM request_live l
-                  WHERE (l.request_id = r.id)), (0)::bigint)))) AS live_on,
-    ( SELECT l.live_at
-           FROM request_live l
-          WHERE (l.request_id = r.id)) AS live_at
+        CASE
+            WHEN ((r.state = 'provisioned'::text) AND (EXISTS ( SELECT
+               FROM gateway))) THEN ( SELECT (count(*))::integer AS count
+               FROM gateway g,
+                ( SELECT pic_live_from(r.id) AS serial
+                     OFFSET 0) l
+              WHERE ((NOT g.silent) AND (g.serial >= l.serial)))
+            ELSE 0
+        END AS live_on,
+    ( SELECT max(e.at) AS max
+           FROM event e
+          WHERE ((e.request_id = r.id) AND (e.code = 'live'::text))) AS live_at
    FROM ((request r
      LEFT JOIN work w ON ((w.request_id = r.id)))
      LEFT JOIN watch h ON ((h.request_id = r.id)));
@@ -1726,7 +1721,7 @@ COMMENT ON COLUMN request_summary.gateways IS 'how many gateways there are';
 
 COMMENT ON COLUMN request_summary.live_on IS 'how many of them can be heard, and have loaded all its routes, once they are in force';
 
-COMMENT ON COLUMN request_summary.live_at IS 'as in request_live';
+COMMENT ON COLUMN request_summary.live_at IS 'when every gateway that could be heard had loaded them; NULL: not yet, or before there was a gateway';
 
 CREATE TABLE retention_removed (
     run_id bigint NOT NULL,
@@ -2091,17 +2086,20 @@ COMMENT ON COLUMN timeline.times IS 'as in event';
 COMMENT ON COLUMN timeline.last_at IS 'as in event';
 
 CREATE TABLE to_publish (
-    sip_domain dns_name,
-    request_id bigint,
-    CONSTRAINT to_publish_one CHECK ((num_nonnulls(sip_domain, request_id) = 1))
+    sip_domains dns_name[],
+    added integer DEFAULT 0 NOT NULL,
+    requests bigint[],
+    CONSTRAINT to_publish_one CHECK ((num_nonnulls(sip_domains, requests) = 1))
 )
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_cost_delay='0');
 
 COMMENT ON TABLE to_publish IS 'what has changed since the last publication';
 
-COMMENT ON COLUMN to_publish.sip_domain IS 'a domain whose route has changed';
+COMMENT ON COLUMN to_publish.sip_domains IS 'domains whose routes have changed';
 
-COMMENT ON COLUMN to_publish.request_id IS 'a request that has been provisioned';
+COMMENT ON COLUMN to_publish.added IS 'how many routes there are more by that';
+
+COMMENT ON COLUMN to_publish.requests IS 'requests that have been provisioned';
 
 ALTER TABLE ONLY check_progress
     ADD CONSTRAINT check_progress_pkey PRIMARY KEY (request_id);
@@ -2123,12 +2121,6 @@ ALTER TABLE ONLY instance
 
 ALTER TABLE ONLY publication
     ADD CONSTRAINT publication_pkey PRIMARY KEY (serial);
-
-ALTER TABLE ONLY published
-    ADD CONSTRAINT published_pkey PRIMARY KEY (sip_domain);
-
-ALTER TABLE ONLY request_live
-    ADD CONSTRAINT request_live_pkey PRIMARY KEY (request_id);
 
 ALTER TABLE ONLY request
     ADD CONSTRAINT request_pkey PRIMARY KEY (id);
@@ -2192,9 +2184,7 @@ CREATE INDEX finding_by_code ON finding USING btree (code, request_id) WHERE (se
 
 CREATE INDEX finding_held ON finding USING btree (subject) WHERE (code = 'domain-held'::text);
 
-CREATE INDEX published_changed ON published USING btree (serial);
-
-CREATE INDEX request_live_waiting ON request_live USING btree (serial) WHERE (live_at IS NULL);
+CREATE INDEX publication_waiting ON publication USING btree (serial) WHERE (waiting IS NOT NULL);
 
 CREATE INDEX request_of_service ON request USING btree (service_id, id) WHERE (kind <> 'initiate'::text);
 
@@ -2248,8 +2238,6 @@ CREATE TRIGGER request_final BEFORE UPDATE ON request FOR EACH ROW WHEN ((old.st
 
 CREATE TRIGGER request_of_one_service BEFORE UPDATE OF id, service_id ON request FOR EACH STATEMENT EXECUTE FUNCTION pic_refuse('a request stays with its service');
 
-CREATE TRIGGER request_provisioned AFTER UPDATE ON request REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_requests();
-
 CREATE TRIGGER request_route_for_good BEFORE UPDATE ON request_route FOR EACH STATEMENT EXECUTE FUNCTION pic_refuse('what a request wants does not change');
 
 CREATE TRIGGER request_route_whole AFTER INSERT ON request_route REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION request_route_is_whole();
@@ -2287,9 +2275,6 @@ ALTER TABLE ONLY event
 
 ALTER TABLE ONLY finding
     ADD CONSTRAINT finding_request FOREIGN KEY (request_id) REFERENCES request(id) ON DELETE CASCADE;
-
-ALTER TABLE ONLY request_live
-    ADD CONSTRAINT request_live_request FOREIGN KEY (request_id) REFERENCES request(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY request_route
     ADD CONSTRAINT request_route_request FOREIGN KEY (request_id) REFERENCES request(id) ON DELETE CASCADE;

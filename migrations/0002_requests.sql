@@ -167,12 +167,14 @@ CREATE TABLE event (
     staff_id bigint,
     times integer NOT NULL DEFAULT 1 CONSTRAINT event_times CHECK (times > 0),
     last_at timestamptz,
+    serial bigint,
     CONSTRAINT event_pkey PRIMARY KEY (request_id, seq),
     CONSTRAINT event_first CHECK ((seq = 1) = (code = 'submitted')),
     CONSTRAINT event_subject CHECK ((code IN ('domain-gained', 'domain-lost')) = (subject IS NOT NULL)),
     CONSTRAINT event_by_staff CHECK (staff_id IS NULL OR actor = 'staff'),
     CONSTRAINT event_again CHECK ((times > 1) = (last_at IS NOT NULL)),
-    CONSTRAINT event_in_order CHECK (last_at >= at)
+    CONSTRAINT event_in_order CHECK (last_at >= at),
+    CONSTRAINT event_serial CHECK (serial IS NULL OR code = 'live')
 ) WITH (autovacuum_vacuum_insert_scale_factor = 0.05);
 COMMENT ON TABLE event IS 'what happened to a request; append-only, but for counting what happens again; the view timeline has the submission by an administrator and the provisioning too, which have no row here';
 COMMENT ON COLUMN event.request_id IS 'the request';
@@ -184,6 +186,7 @@ COMMENT ON COLUMN event.subject IS 'the SIP domain it is about, where it is abou
 COMMENT ON COLUMN event.staff_id IS 'the account that did it, where staff did; never shown to administrators';
 COMMENT ON COLUMN event.times IS 'how often it happened within a day';
 COMMENT ON COLUMN event.last_at IS 'when it happened last; null where it happened once';
+COMMENT ON COLUMN event.serial IS 'where it became live: the first publication to gateways with all of its routes';
 -- Which domains a request has lost is asked by its page, whatever else its timeline holds.
 CREATE INDEX event_lost ON event (request_id, subject) WHERE code = 'domain-lost';
 

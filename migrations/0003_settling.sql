@@ -201,6 +201,10 @@ BEGIN
         UPDATE request r SET state = how, ended_at = pic_end.at, provisioned_seq =
             1 + greatest((SELECT max(e.seq) FROM event e WHERE e.request_id = r.id), 1)
         WHERE r.id = ANY (ended);
+        -- The next publication is the first with all of their routes.
+        IF EXISTS (SELECT FROM gateway) THEN
+            INSERT INTO to_publish (requests) VALUES (ended);
+        END IF;
         RETURN ended;
     END IF;
     PERFORM pic_append_event(ended, pic_end.at, by_actor, how, NULL, by_staff);

@@ -22,67 +22,58 @@ COMMENT ON COLUMN gateway.silent IS 'it has not asked for PIC_GATEWAY_SILENT, or
 COMMENT ON COLUMN gateway.serial IS 'the publication that it has loaded: the one from which it asked last; null: none that is known here';
 COMMENT ON COLUMN gateway.loaded_at IS 'since when that is known';
 
+-- The set itself is `route`. A publication bears what it changed, while that is few enough to be told, and whom it
+-- is to be told to: one row for however many.
 CREATE TABLE publication (
     serial bigint CONSTRAINT publication_pkey PRIMARY KEY CONSTRAINT publication_serial CHECK (serial >= 0),
     epoch text COLLATE "C" NOT NULL CONSTRAINT publication_epoch CHECK (epoch ~ '^[0-9a-f]{16}$'),
     at timestamptz NOT NULL,
     routes integer NOT NULL CONSTRAINT publication_routes CHECK (routes >= 0),
-    changes integer NOT NULL CONSTRAINT publication_changes CHECK (changes >= 0)
+    changes integer NOT NULL CONSTRAINT publication_changes CHECK (changes >= 0),
+    sip_domains dns_name[],
+    access_edges dns_name[],
+    waiting bigint[],
+    CONSTRAINT publication_told CHECK (cardinality(sip_domains) IS NOT DISTINCT FROM cardinality(access_edges))
 );
 COMMENT ON TABLE publication IS 'every publication of the last 30 days, and always the newest, which is the set that gateways are to have';
 COMMENT ON COLUMN publication.serial IS 'one more than that of the publication before';
 COMMENT ON COLUMN publication.epoch IS '64 random bits of this publication: a database that is restored from a backup publishes other ones, so no gateway takes its serials for those it knows';
 COMMENT ON COLUMN publication.at IS 'when it was made; after a day another one is made in any case, and at every start of the portal';
 COMMENT ON COLUMN publication.routes IS 'how many routes there are';
-COMMENT ON COLUMN publication.changes IS 'how many of them differ from the publication before';
+COMMENT ON COLUMN publication.changes IS 'how many domains have changed since the publication before';
+COMMENT ON COLUMN publication.sip_domains IS 'these domains; null: too many to be told one by one';
+COMMENT ON COLUMN publication.access_edges IS 'the Access Edge FQDN of each; null: it has no route any more';
+COMMENT ON COLUMN publication.waiting IS 'the requests of which it is the first publication with all routes, until their timelines say that they are live; null: none';
+-- Of whom it is to be told next.
+CREATE INDEX publication_waiting ON publication (serial) WHERE waiting IS NOT NULL;
 
 CREATE FUNCTION pic_epoch() RETURNS text LANGUAGE sql VOLATILE
     RETURN left(encode(sha256(uuid_send(gen_random_uuid())), 'hex'), 16);
 COMMENT ON FUNCTION pic_epoch() IS '64 random bits, as 16 hexadecimal digits';
 INSERT INTO publication VALUES (0, pic_epoch(), pic_now(), 0, 0);
 
-CREATE TABLE published (
-    sip_domain dns_name CONSTRAINT published_pkey PRIMARY KEY,
-    access_edge dns_name,
-    serial bigint NOT NULL
-);
-COMMENT ON TABLE published IS 'the routes as of the newest publication, and those that are gone';
-COMMENT ON COLUMN published.sip_domain IS 'SIP domain';
-COMMENT ON COLUMN published.access_edge IS 'Access Edge FQDN; null: the domain has no route any more';
-COMMENT ON COLUMN published.serial IS 'the publication that changed it last';
--- What has changed since a publication.
-CREATE INDEX published_changed ON published (serial);
-
--- Written by every change of a route, read and emptied at once by the next publication.
+-- Written by every change of routes, a row for each statement; read and emptied at once by the next publication.
 CREATE TABLE to_publish (
-    sip_domain dns_name,
-    request_id bigint,
-    CONSTRAINT to_publish_one CHECK (num_nonnulls(sip_domain, request_id) = 1)
+    sip_domains dns_name[],
+    added integer NOT NULL DEFAULT 0,
+    requests bigint[],
+    CONSTRAINT to_publish_one CHECK (num_nonnulls(sip_domains, requests) = 1)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
 COMMENT ON TABLE to_publish IS 'what has changed since the last publication';
-COMMENT ON COLUMN to_publish.sip_domain IS 'a domain whose route has changed';
-COMMENT ON COLUMN to_publish.request_id IS 'a request that has been provisioned';
-
-CREATE TABLE request_live (
-    request_id bigint CONSTRAINT request_live_pkey PRIMARY KEY
-        CONSTRAINT request_live_request REFERENCES request ON DELETE CASCADE,
-    serial bigint NOT NULL,
-    live_at timestamptz
-);
-COMMENT ON TABLE request_live IS 'which publication was the first with all routes of a request; no row: it was provisioned before there was a gateway';
-COMMENT ON COLUMN request_live.request_id IS 'the provisioned request';
-COMMENT ON COLUMN request_live.serial IS 'the publication';
-COMMENT ON COLUMN request_live.live_at IS 'when every gateway that was not silent had loaded it; null: not yet';
--- Of whom it is to be told next.
-CREATE INDEX request_live_waiting ON request_live (serial) WHERE live_at IS NULL;
+COMMENT ON COLUMN to_publish.sip_domains IS 'domains whose routes have changed';
+COMMENT ON COLUMN to_publish.added IS 'how many routes there are more by that';
+COMMENT ON COLUMN to_publish.requests IS 'requests that have been provisioned';
 
 -- ---------------------------------------------------------------------------------------------
--- Noting what changes: triggers of statements, so that no way to change a route can forget it
+-- Noting what changes: triggers of statements, so that no way to change a route can forget it. Requests are noted
+-- by pic_end, which alone provisions them.
 
 CREATE FUNCTION note_routes() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (SELECT FROM gateway) THEN
-        INSERT INTO to_publish (sip_domain) SELECT c.sip_domain FROM changed c;
+        INSERT INTO to_publish (sip_domains, added)
+        SELECT array_agg(c.sip_domain), CASE TG_OP WHEN 'INSERT' THEN count(*) WHEN 'DELETE' THEN -count(*) ELSE 0 END
+        FROM changed c HAVING count(*) > 0;
     END IF;
     RETURN NULL;
 END $$;
@@ -96,26 +87,16 @@ CREATE TRIGGER route_changed_to AFTER UPDATE ON route REFERENCING NEW TABLE AS c
 CREATE TRIGGER route_gone AFTER DELETE ON route REFERENCING OLD TABLE AS changed
     FOR EACH STATEMENT EXECUTE FUNCTION note_routes();
 
-CREATE FUNCTION note_requests() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF EXISTS (SELECT FROM gateway) THEN
-        INSERT INTO to_publish (request_id)
-        SELECT c.id FROM changed c WHERE c.state = 'provisioned' AND c.kind <> 'cancel';
-    END IF;
-    RETURN NULL;
-END $$;
-COMMENT ON FUNCTION note_requests() IS 'notes which requests were provisioned, if there is a gateway to tell';
-CREATE TRIGGER request_provisioned AFTER UPDATE ON request REFERENCING NEW TABLE AS changed
-    FOR EACH STATEMENT EXECUTE FUNCTION note_requests();
-
 -- ---------------------------------------------------------------------------------------------
 -- Publishing
 
 -- After the commit of what changed the routes, and one at a time: serials that settling drew itself would be
 -- committed out of order, and whoever reads them would miss some. What is taken from `to_publish` and what stands
--- in `route` is read by one statement, so that the published set is at every serial what was in force at one moment.
+-- in `route` is read by one statement, so that a publication is what was in force at one moment; so is the whole
+-- set, where it is asked for.
 CREATE FUNCTION pic_publish(
-    silent_after interval, fresh boolean, OUT head bigint, OUT head_epoch text, OUT news boolean, OUT again boolean
+    silent_after interval, fresh boolean, whole boolean,
+    OUT head publication, OUT sip_domains text[], OUT access_edges text[], OUT news boolean, OUT again boolean
 ) LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 SET jit = off
@@ -123,107 +104,105 @@ AS $$
 DECLARE
     now_at constant timestamptz := pic_now();
     before publication;
-    live bigint[];
+    told record;
+    tellable integer := 0;
 BEGIN
     news := false; again := false;
     IF NOT EXISTS (SELECT FROM gateway) THEN
         RETURN;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('pic_publish', 0));
-    UPDATE gateway SET silent = true WHERE NOT silent AND heard_at <= now_at - silent_after;
+    UPDATE gateway SET silent = true WHERE name IN (
+        SELECT g.name FROM gateway g WHERE NOT g.silent AND g.heard_at <= now_at - silent_after
+        ORDER BY g.name FOR NO KEY UPDATE);
     news := FOUND;
     SELECT * INTO before FROM publication ORDER BY serial DESC LIMIT 1;
-    WITH taken AS (DELETE FROM to_publish RETURNING sip_domain, request_id),
+    WITH taken AS (DELETE FROM to_publish t RETURNING t.sip_domains, t.added, t.requests),
     changed AS MATERIALIZED (
-        SELECT t.sip_domain, r.access_edge, p.access_edge AS was
-        FROM (SELECT DISTINCT sip_domain FROM taken WHERE sip_domain IS NOT NULL) t
-        LEFT JOIN route r ON r.sip_domain = t.sip_domain
-        LEFT JOIN published p ON p.sip_domain = t.sip_domain
-        WHERE r.access_edge IS DISTINCT FROM p.access_edge
+        SELECT d.sip_domain, r.access_edge
+        FROM (SELECT DISTINCT n AS sip_domain FROM taken t, unnest(t.sip_domains) AS n) d
+        LEFT JOIN route r ON r.sip_domain = d.sip_domain
     ),
-    put AS (
-        INSERT INTO published AS p (sip_domain, access_edge, serial)
-        SELECT c.sip_domain, c.access_edge, before.serial + 1 FROM changed c
-        ON CONFLICT (sip_domain) DO UPDATE SET access_edge = EXCLUDED.access_edge, serial = EXCLUDED.serial
-    ),
-    whose AS (
-        INSERT INTO request_live (request_id, serial)
-        SELECT DISTINCT r.id, before.serial + (EXISTS (SELECT FROM changed))::int
-        FROM taken t JOIN request r ON r.id = t.request_id
-        ON CONFLICT DO NOTHING
+    made AS (
+        INSERT INTO publication (serial, epoch, at, routes, changes, sip_domains, access_edges, waiting)
+        SELECT before.serial + 1, pic_epoch(), now_at,
+               before.routes + (SELECT coalesce(sum(t.added), 0) FROM taken t), count(*),
+               CASE WHEN count(*) <= 1000 THEN coalesce(array_agg(c.sip_domain), '{}') END,
+               CASE WHEN count(*) <= 1000 THEN coalesce(array_agg(c.access_edge), '{}') END,
+               (SELECT array_agg(i) FROM taken t, unnest(t.requests) AS i)
+        FROM changed c
+        HAVING count(*) > 0 OR EXISTS (SELECT FROM taken) OR fresh OR before.at <= now_at - interval '1 day'
     )
-    INSERT INTO publication (serial, epoch, at, routes, changes)
-    SELECT before.serial + 1, pic_epoch(), now_at, before.routes + count(c.access_edge) - count(c.was), count(*)
-    FROM changed c
-    HAVING count(*) > 0 OR fresh OR before.at <= now_at - interval '1 day';
-    SELECT p.serial, p.epoch INTO head, head_epoch FROM publication p ORDER BY p.serial DESC LIMIT 1;
+    SELECT CASE WHEN whole THEN ARRAY(SELECT r.sip_domain::text FROM route r ORDER BY r.sip_domain) END,
+           CASE WHEN whole THEN ARRAY(SELECT r.access_edge::text FROM route r ORDER BY r.sip_domain) END
+    INTO pic_publish.sip_domains, pic_publish.access_edges;
+    SELECT * INTO head FROM publication ORDER BY serial DESC LIMIT 1;
     -- Every gateway that can be heard has all routes of these.
-    WITH told AS (
-        UPDATE request_live l SET live_at = now_at WHERE l.request_id IN (
-            SELECT w.request_id FROM request_live w
-            WHERE w.live_at IS NULL
-              AND w.serial <= (SELECT min(coalesce(g.serial, -1)) FROM gateway g WHERE NOT g.silent)
-            ORDER BY w.serial LIMIT 1000)
-        RETURNING l.request_id
-    )
-    SELECT coalesce(array_agg(t.request_id), '{}') INTO live FROM told t;
-    PERFORM pic_append_event(live, now_at, 'portal', 'live');
-    news := news OR cardinality(live) > 0 OR head > before.serial;
-    again := cardinality(live) >= 1000;
+    FOR told IN
+        SELECT p.serial, p.waiting[:1000] AS live, p.waiting[1001:] AS rest FROM publication p
+        WHERE p.waiting IS NOT NULL
+          AND p.serial <= (SELECT min(coalesce(g.serial, -1)) FROM gateway g WHERE NOT g.silent)
+        ORDER BY p.serial LIMIT 10
+    LOOP
+        PERFORM FROM request r WHERE r.id = ANY (told.live) ORDER BY r.id FOR NO KEY UPDATE;
+        INSERT INTO event (request_id, seq, at, actor, code, serial)
+        SELECT r.id, 1 + greatest((SELECT max(e.seq) FROM event e WHERE e.request_id = r.id), r.provisioned_seq, 1), now_at,
+               'portal', 'live', told.serial
+        FROM request r WHERE r.id = ANY (told.live) AND r.kind <> 'cancel';
+        UPDATE publication SET waiting = nullif(told.rest, '{}') WHERE serial = told.serial;
+        tellable := tellable + 1;
+        again := again OR cardinality(told.rest) > 0;
+    END LOOP;
+    news := news OR tellable > 0 OR head.serial > before.serial;
+    again := again OR tellable = 10;
 END $$;
-COMMENT ON FUNCTION pic_publish(interval, boolean) IS
-    'publishes what has changed, if anything has, a day has passed or it is to be `fresh`, notes which gateways are silent, and tells the timelines of requests that are live now; says which publication is the newest (null: there is no gateway), whether there is anything new to show, and whether there is more to tell';
+COMMENT ON FUNCTION pic_publish(interval, boolean, boolean) IS
+    'publishes what has changed, if anything has, a day has passed or it is to be `fresh`, notes which gateways are silent, and tells the timelines of requests that are live now; says which publication is the newest (null: there is no gateway), all of its routes where the whole is asked for, whether there is anything new to show, and whether there is more to tell';
 
-CREATE FUNCTION pic_add_gateway(new_name text, new_token bytea, silent_after interval) RETURNS boolean LANGUAGE plpgsql AS $$
-DECLARE
-    is_first constant boolean := NOT EXISTS (SELECT FROM gateway);
+CREATE FUNCTION pic_add_gateway(new_name text, new_token bytea) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-    IF is_first THEN
-        -- Whoever is changing routes has noted nothing. It is waited for, and what stands then is published whole.
+    PERFORM pg_advisory_xact_lock(hashtextextended('pic_publish', 0));
+    IF NOT EXISTS (SELECT FROM gateway) THEN
+        -- Whoever is changing routes has noted nothing. It is waited for, and what stands then is published whole. What
+        -- was published before is no base for differences: what has changed since was not noted.
         LOCK TABLE route IN SHARE MODE;
+        DELETE FROM to_publish;
+        WITH before AS (DELETE FROM publication RETURNING serial)
+        INSERT INTO publication (serial, epoch, at, routes, changes)
+        SELECT max(b.serial) + 1, pic_epoch(), pic_now(), r.routes, r.routes
+        FROM before b, (SELECT count(*) AS routes FROM route) r GROUP BY r.routes;
     END IF;
     INSERT INTO gateway (name, token_hash, created_at) VALUES (new_name, new_token, pic_now()) ON CONFLICT (name) DO NOTHING;
-    IF NOT FOUND THEN
-        RETURN false;
-    END IF;
-    IF is_first THEN
-        INSERT INTO to_publish (sip_domain)
-        SELECT r.sip_domain FROM route r UNION SELECT p.sip_domain FROM published p WHERE p.access_edge IS NOT NULL;
-        PERFORM pic_publish(silent_after, false);
-    END IF;
-    RETURN true;
+    RETURN FOUND;
 END $$;
-COMMENT ON FUNCTION pic_add_gateway(text, bytea, interval) IS
+COMMENT ON FUNCTION pic_add_gateway(text, bytea) IS
     'registers a gateway, and with the first one publishes all that is in force; false: the name is in use';
 
-CREATE FUNCTION pic_hear_gateway(
-    by_token bytea, by_name text, has_epoch text, has_serial bigint, OUT known_as text, OUT known boolean, OUT news boolean
-) LANGUAGE plpgsql AS $$
-DECLARE
-    now_at constant timestamptz := pic_now();
-    had gateway;
-    has bigint;
-BEGIN
-    SELECT * INTO had FROM gateway g WHERE g.token_hash = by_token;
-    IF by_token IS NULL THEN
-        SELECT * INTO had FROM gateway g WHERE g.name = by_name;
-    END IF;
-    IF had.name IS NULL THEN
-        RETURN;
-    END IF;
-    SELECT p.serial INTO has FROM publication p
-    WHERE p.serial = has_serial AND p.epoch = coalesce(has_epoch, p.epoch);
-    known_as := had.name; known := has IS NOT NULL;
-    news := had.silent OR had.serial IS DISTINCT FROM has;
-    IF news OR had.heard_at <= now_at - interval '5 s' THEN
+CREATE FUNCTION pic_hear_gateways(tokens bytea[], epochs text[], serials bigint[])
+RETURNS TABLE (place bigint, news boolean) LANGUAGE sql AS $$
+    WITH asked AS MATERIALIZED (
+        SELECT a.place, g.name, p.serial AS has, g.silent OR g.serial IS DISTINCT FROM p.serial AS news, g.heard_at
+        FROM unnest(tokens, epochs, serials) WITH ORDINALITY AS a (token, epoch, serial, place)
+        JOIN gateway g ON g.token_hash = a.token
+        LEFT JOIN publication p ON p.serial = a.serial AND p.epoch = coalesce(a.epoch, p.epoch)
+    ),
+    -- In one order, so that of two who hear of the same gateways one waits for the other.
+    due AS MATERIALIZED (
+        SELECT g.name FROM gateway g
+        WHERE g.name IN (SELECT a.name FROM asked a WHERE a.news OR a.heard_at <= pic_now() - interval '5 s')
+        ORDER BY g.name FOR NO KEY UPDATE
+    ),
+    noted AS (
         UPDATE gateway g SET
-            heard_at = now_at, silent = false, serial = has,
-            loaded_at = CASE WHEN g.serial = has THEN g.loaded_at WHEN has IS NOT NULL THEN now_at END
-        WHERE g.name = had.name;
-    END IF;
-END $$;
-COMMENT ON FUNCTION pic_hear_gateway(bytea, text, text, bigint) IS
-    'notes that the gateway with this token (null: of this name) asks from this publication, which is what it has loaded; tells its name (null: there is none), whether the publication is one of these, and whether that is news';
+            heard_at = pic_now(), silent = false, serial = l.has,
+            loaded_at = CASE WHEN g.serial = l.has THEN g.loaded_at WHEN l.has IS NOT NULL THEN pic_now() END
+        FROM due d, (SELECT DISTINCT ON (a.name) a.name, a.has FROM asked a ORDER BY a.name, a.place DESC) l
+        WHERE g.name = d.name AND l.name = d.name
+    )
+    SELECT a.place, a.news FROM asked a
+$$;
+COMMENT ON FUNCTION pic_hear_gateways(bytea[], text[], bigint[]) IS
+    'notes that the gateways with these tokens ask from these publications (epoch null: whatever it is), which is what they have loaded (none, where it is no publication of this database); tells of each gateway that there is, by its place, whether that is news';
 
 -- ---------------------------------------------------------------------------------------------
 -- For gateways beside the database: deploy/gateway-role.sql makes the role that may use it
@@ -235,24 +214,25 @@ CREATE FUNCTION gateway.whole() RETURNS TABLE (sip_domain text, access_edge text
 SET search_path = public, pg_temp
 AS $$
 DECLARE
-    expected constant integer := (SELECT p.routes FROM publication p ORDER BY p.serial DESC LIMIT 1);
-    got integer;
+    expected constant bigint := (SELECT p.routes FROM publication p ORDER BY p.serial DESC LIMIT 1)
+                                + (SELECT coalesce(sum(t.added), 0) FROM to_publish t);
+    got bigint;
 BEGIN
-    RETURN QUERY SELECT p.sip_domain::text, p.access_edge::text FROM published p WHERE p.access_edge IS NOT NULL ORDER BY 1;
+    RETURN QUERY SELECT r.sip_domain::text, r.access_edge::text FROM route r ORDER BY 1;
     GET DIAGNOSTICS got = ROW_COUNT;
     IF got IS DISTINCT FROM expected THEN
         RAISE EXCEPTION 'the set of routes is not whole: % of %', got, expected USING ERRCODE = 'data_corrupted';
     END IF;
 END $$;
-COMMENT ON FUNCTION gateway.whole() IS 'all published routes; fails when any is missing';
+COMMENT ON FUNCTION gateway.whole() IS 'all routes in force; fails when any is missing';
 CREATE VIEW gateway.route AS SELECT sip_domain, access_edge FROM gateway.whole();
-COMMENT ON VIEW gateway.route IS 'all published routes; fails when any is missing, since a gateway that loads a part would drop the rest';
+COMMENT ON VIEW gateway.route IS 'all routes in force; fails when any is missing, since a gateway that loads a part would drop the rest';
 
 CREATE FUNCTION gateway.loaded(has_serial bigint) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = public, pg_temp
 AS $$
 BEGIN
-    PERFORM pic_hear_gateway(NULL, session_user::text, NULL, has_serial);
+    PERFORM pic_hear_gateways(ARRAY[(SELECT g.token_hash FROM gateway g WHERE g.name = session_user::text)], ARRAY[NULL], ARRAY[has_serial]);
     RETURN (SELECT max(p.serial) FROM publication p);
 END $$;
 COMMENT ON FUNCTION gateway.loaded(bigint) IS
@@ -261,6 +241,16 @@ REVOKE ALL ON FUNCTION gateway.whole(), gateway.loaded(bigint) FROM PUBLIC;
 
 -- ---------------------------------------------------------------------------------------------
 -- What people are told
+
+CREATE FUNCTION pic_live_from(of_request bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT coalesce(
+        (SELECT max(e.serial) FROM event e WHERE e.request_id = of_request AND e.code = 'live'),
+        (SELECT min(p.serial) FROM publication p WHERE p.waiting IS NOT NULL AND of_request = ANY (p.waiting)),
+        (SELECT 9223372036854775807 FROM to_publish t WHERE of_request = ANY (t.requests) LIMIT 1),
+        0)
+$$;
+COMMENT ON FUNCTION pic_live_from(bigint) IS
+    'which publication is the first with all routes of a provisioned request: beyond all while it is to be published, 0 where it was provisioned before there was a gateway';
 
 -- How a request stands, for every query that shows it. PostgreSQL computes only the columns that a query names.
 CREATE VIEW request_summary AS
@@ -281,9 +271,10 @@ SELECT r.id, r.service_id, r.reference, r.kind, r.deployment, r.state, r.reason,
        coalesce(w.due_at, h.due_at) AS due_at,
        coalesce(w.checked_at, h.checked_at) AS checked_at,
        (SELECT count(*)::int FROM gateway g) AS gateways,
-       (SELECT count(*)::int FROM gateway g WHERE NOT g.silent AND g.serial >= coalesce(
-           (SELECT l.serial FROM request_live l WHERE l.request_id = r.id), 0)) AS live_on,
-       (SELECT l.live_at FROM request_live l WHERE l.request_id = r.id) AS live_at
+       CASE WHEN r.state = 'provisioned' AND EXISTS (SELECT FROM gateway) THEN (
+           SELECT count(*)::int FROM gateway g, (SELECT pic_live_from(r.id) AS serial OFFSET 0) l
+           WHERE NOT g.silent AND g.serial >= l.serial) ELSE 0 END AS live_on,
+       (SELECT max(e.at) FROM event e WHERE e.request_id = r.id AND e.code = 'live') AS live_at
 FROM request r
 LEFT JOIN work w ON w.request_id = r.id
 LEFT JOIN watch h ON h.request_id = r.id;
@@ -308,4 +299,4 @@ COMMENT ON COLUMN request_summary.due_at IS 'when it is looked at next; NULL: it
 COMMENT ON COLUMN request_summary.checked_at IS 'when its checks last ran; NULL: not yet, or it is not checked any more';
 COMMENT ON COLUMN request_summary.gateways IS 'how many gateways there are';
 COMMENT ON COLUMN request_summary.live_on IS 'how many of them can be heard, and have loaded all its routes, once they are in force';
-COMMENT ON COLUMN request_summary.live_at IS 'as in request_live';
+COMMENT ON COLUMN request_summary.live_at IS 'when every gateway that could be heard had loaded them; NULL: not yet, or before there was a gateway';

@@ -88,7 +88,7 @@ text_enum! {
         Services = "services",
         /// Records of sweeps.
         Runs = "runs",
-        /// Old publications, and the routes that were gone by then.
+        /// Old publications.
         Publications = "publications",
     }
 }

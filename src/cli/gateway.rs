@@ -40,20 +40,15 @@ impl Command {
             Self::List => None,
         };
         let reached = reach::database(&config).await?;
-        let done = self.done(&reached.db, name, config.gateway_silent).await;
+        let done = self.done(&reached.db, name).await;
         reached.close().await?;
         say(&done?);
         Ok(())
     }
 
     /// Does it; returns what to print.
-    async fn done(
-        self,
-        db: &Database,
-        name: Option<GatewayName>,
-        silent_after: Duration,
-    ) -> Result<String, Failure> {
-        // The first gateway has everything published, which takes longer than a page may.
+    async fn done(self, db: &Database, name: Option<GatewayName>) -> Result<String, Failure> {
+        // The first gateway waits for whoever is changing routes, which takes longer than a page may.
         let pool = db.pool.clone().within(Duration::from_mins(10));
         let Some(name) = name else {
             return list(db).await;
@@ -61,10 +56,7 @@ impl Command {
         let shown = name.as_str();
         let token = GatewayToken::random();
         let (done, told) = match self {
-            Self::Add { .. } => (
-                store::add(&pool, &name, &token, silent_after).await?,
-                token.reveal(),
-            ),
+            Self::Add { .. } => (store::add(&pool, &name, &token).await?, token.reveal()),
             Self::Token { .. } => (
                 store::replace_token(&pool, &name, &token).await?,
                 token.reveal(),

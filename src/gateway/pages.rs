@@ -10,15 +10,9 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use chrono::SecondsFormat;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    GatewayToken, Version,
-    publish::Publication,
-    set::{Form, Written},
-    store::Heard,
-};
+use super::{GatewayToken, Version, publish::Publication, set::Form, store::Heard};
 use crate::{
     db,
     error::{Error, FailedTry, Problem},
@@ -131,6 +125,7 @@ async fn whole(
         return Ok(response);
     }
     let set = publication.set(&heard.head).await?;
+    let set = set.ok_or(Refused::Stranger)?;
     let packs = form == Form::Json && takes_gzip(headers);
     let written = if packs {
         set.packed()
@@ -160,25 +155,6 @@ pub(crate) struct Since {
     since: String,
 }
 
-/// A route that was set.
-#[derive(Debug, Serialize)]
-struct Routed {
-    sip_domain: String,
-    access_edge: String,
-}
-
-/// What has changed.
-#[derive(Debug, Serialize)]
-struct Changed {
-    from: String,
-    version: String,
-    expires: String,
-    /// How many routes there are then; `null`: ask again from `version`, there is more.
-    count: Option<i32>,
-    set: Vec<Routed>,
-    gone: Vec<String>,
-}
-
 /// `GET /gateway/changes?since=VERSION`: what has changed since then.
 pub(crate) async fn changes(
     State(publication): State<Publication>,
@@ -190,31 +166,11 @@ pub(crate) async fn changes(
     let since = Version::parse(&since).ok_or(Refused::Query)?;
     let wait = asked_wait(&headers);
     let heard = hear(&publication, &token, Some(&since), wait).await?;
-    if !heard.known {
-        return Err(Refused::Reset);
-    }
-    let found = publication.changes(&since).await?.ok_or(Refused::Reset)?;
-    let mut changed = Changed {
-        from: since.to_string(),
-        version: found.version.to_string(),
-        expires: found.expires.to_rfc3339_opts(SecondsFormat::Secs, true),
-        count: found.count,
-        set: Vec::new(),
-        gone: Vec::new(),
-    };
-    for (sip_domain, access_edge) in found.routes {
-        match access_edge {
-            Some(access_edge) => changed.set.push(Routed {
-                sip_domain,
-                access_edge,
-            }),
-            None => changed.gone.push(sip_domain),
-        }
-    }
-    let written = Written::from(serde_json::to_vec(&changed).unwrap_or_default());
+    let differences = publication.changes(&since, &heard.head).await?;
+    let (version, written) = differences.told.clone().ok_or(Refused::Reset)?;
     let kind = HeaderValue::from_static("application/json");
     let mut response = ([(header::CONTENT_TYPE, kind)], written.bytes).into_response();
-    put_version(&mut response, &found.version, wait);
+    put_version(&mut response, &version, wait);
     put_digest(&mut response, written.digest);
     Ok(response)
 }

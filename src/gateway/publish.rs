@@ -11,11 +11,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     GatewayToken, Version,
-    set::Set,
-    store::{self, Heard, Turn},
+    set::{Differences, Set},
+    store::{self, Heard, Receipt, Turn, Why},
 };
 use crate::db::{
     self, Fault, PgPool,
+    batcher::Batcher,
     notify::{FAILURE_WAIT, Notifier},
 };
 
@@ -37,7 +38,11 @@ struct Inner {
     /// Those who wait would keep a portal from stopping.
     stopping: CancellationToken,
     head: watch::Sender<Option<Version>>,
+    /// One turn at a time, so that the head does not go back.
+    turn: Mutex<()>,
+    receipts: Batcher<Receipt>,
     set: Mutex<Option<Arc<Set>>>,
+    differences: Mutex<Option<Arc<Differences>>>,
 }
 
 impl Publication {
@@ -50,12 +55,15 @@ impl Publication {
         stopping: CancellationToken,
     ) -> Self {
         Self(Arc::new(Inner {
+            receipts: Batcher::new(pool.clone()),
             pool,
             notifier,
             silent_after,
             stopping,
             head: watch::Sender::new(None),
+            turn: Mutex::new(()),
             set: Mutex::new(None),
+            differences: Mutex::new(None),
         }))
     }
 
@@ -65,18 +73,20 @@ impl Publication {
     ///
     /// [`db::Error`] when the database is away.
     pub async fn step(&self) -> Result<Turn, db::Error> {
-        self.publish(false).await
+        self.publish(Why::Changed).await
     }
 
-    /// `fresh`: whether anything has changed or not. So is the first publication of a process, and the
-    /// first one after the database was restored beside it: gateways then get one that is newer than all
-    /// that they know.
-    async fn publish(&self, fresh: bool) -> Result<Turn, db::Error> {
+    /// The first publication of a process is made whether anything has changed or not, and so is the first one
+    /// after the database was restored beside it: gateways then get one that is newer than all that they know.
+    async fn publish(&self, why: Why) -> Result<Turn, db::Error> {
         let pool = self.0.pool.clone().within(LIMIT);
+        let _turn = self.0.turn.lock().await;
         let known = self.0.head.borrow().clone();
-        let mut turn = store::publish(&pool, self.0.silent_after, fresh).await?;
+        let mut turn = store::publish(&pool, self.0.silent_after, why).await?;
         if is_restored(known.as_ref(), turn.head.as_ref()) {
-            turn = store::publish(&pool, self.0.silent_after, true).await?;
+            store::publish(&pool, self.0.silent_after, Why::Fresh).await?;
+            turn = store::publish(&pool, self.0.silent_after, why).await?;
+            turn.news = true;
         }
         self.0.head.send_if_modified(|head| {
             let is_new = *head != turn.head;
@@ -94,12 +104,12 @@ impl Publication {
     pub async fn run(self, stop: CancellationToken) {
         let mut changes = self.0.notifier.changes();
         let mut failure_wait = FAILURE_WAIT.0;
-        let mut fresh = true;
+        let mut why = Why::Fresh;
         let work = async {
             loop {
-                match self.publish(fresh).await {
+                match self.publish(why).await {
                     Ok(turn) => {
-                        fresh = false;
+                        why = Why::Changed;
                         failure_wait = FAILURE_WAIT.0;
                         sleep(GAP).await;
                         if !turn.again {
@@ -132,7 +142,11 @@ impl Publication {
         let until = Instant::now() + wait;
         let mut newest = self.0.head.subscribe();
         loop {
-            let Some(heard) = store::hear(&self.0.pool, token, has).await? else {
+            let receipt = Receipt {
+                token: token.hash(),
+                has: has.cloned(),
+            };
+            let Some(heard) = self.0.receipts.load(receipt).await? else {
                 return Ok(None);
             };
             if heard.news {
@@ -148,31 +162,45 @@ impl Publication {
         }
     }
 
-    /// What has changed since `since`; `None`: take the whole set.
+    /// What has changed from `since` to `head` or later: read once for all who ask for the same.
     ///
     /// # Errors
     ///
     /// [`db::Error`] when the database is away.
-    pub async fn changes(&self, since: &Version) -> Result<Option<store::Changes>, db::Error> {
-        store::changes(&self.0.pool, since.serial).await
+    pub async fn changes(
+        &self,
+        since: &Version,
+        head: &Version,
+    ) -> Result<Arc<Differences>, db::Error> {
+        let mut last = self.0.differences.lock().await;
+        if let Some(known) = last.as_ref().filter(|it| it.is_between(since, head)) {
+            return Ok(Arc::clone(known));
+        }
+        let changes = store::changes(&self.0.pool, since).await?;
+        let differences = Arc::new(Differences::of(since, head, changes));
+        *last = Some(Arc::clone(&differences));
+        Ok(differences)
     }
 
-    /// The whole set as of `head` or later: read once for all who ask for it.
+    /// The whole set as of `head` or later: read once for all who ask for it. `None`: there is no gateway any
+    /// more.
     ///
     /// # Errors
     ///
     /// [`db::Error`] when the database is away, or the set is not whole.
-    pub async fn set(&self, head: &Version) -> Result<Arc<Set>, db::Error> {
+    pub async fn set(&self, head: &Version) -> Result<Option<Arc<Set>>, db::Error> {
         let mut last = self.0.set.lock().await;
         if let Some(set) = last.as_ref().filter(|set| set.version == *head) {
-            return Ok(Arc::clone(set));
+            return Ok(Some(Arc::clone(set)));
         }
-        let whole = store::whole(&self.0.pool).await?;
+        let Some(whole) = self.publish(Why::Whole).await?.whole else {
+            return Ok(None);
+        };
         let set = spawn_blocking(|| Arc::new(Set::of(whole))).await;
         let set =
             set.map_err(|_| db::Error::Refused(Fault::Client("the set cannot be written")))?;
         *last = Some(Arc::clone(&set));
-        Ok(set)
+        Ok(Some(set))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Writes the whole set of routes for gateways: JSON, CSV, PowerShell.
+//! Writes what gateways get: the whole set of routes as JSON, CSV and PowerShell, and differences as JSON.
 //!
 //! The same version has the same bytes, in each of them. The names are of letters, digits, dots and
 //! hyphens (`dns_name`), so nothing has to be escaped.
@@ -9,9 +9,13 @@ use axum::body::Bytes;
 use chrono::SecondsFormat;
 use data_encoding::BASE64;
 use flate2::{Compression, write::GzEncoder};
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::{Version, store::Whole};
+use super::{
+    Version,
+    store::{Changes, Whole},
+};
 
 /// One form of the set, with its digest for `Repr-Digest` (RFC 9530).
 #[derive(Clone, Debug)]
@@ -89,6 +93,81 @@ impl Set {
             packed.expect("writing to memory cannot fail").into()
         };
         self.packed.get_or_init(pack).clone()
+    }
+}
+
+/// What has changed between two publications.
+#[derive(Debug)]
+pub struct Differences {
+    from: Version,
+    head: Version,
+    /// The publication to which they lead, and the JSON; `None`: only the whole set tells.
+    pub told: Option<(Version, Written)>,
+}
+
+/// A route that was set.
+#[derive(Debug, Serialize)]
+struct Routed {
+    sip_domain: String,
+    access_edge: String,
+}
+
+/// The JSON of differences.
+#[derive(Debug, Serialize)]
+struct Changed {
+    from: String,
+    version: String,
+    expires: String,
+    /// How many routes there are then; `null`: ask again from `version`, there is more.
+    count: Option<i32>,
+    set: Vec<Routed>,
+    gone: Vec<String>,
+}
+
+impl Differences {
+    /// What has changed since `from`, where `head` was the newest publication that was known; or a later one is.
+    #[must_use]
+    pub fn of(from: &Version, head: &Version, changes: Option<Changes>) -> Self {
+        let newest = changes.as_ref().map_or(head, |changes| &changes.head);
+        Self {
+            from: from.clone(),
+            head: newest.clone(),
+            told: changes.map(|changes| {
+                let version = changes.version.clone();
+                let bytes = serde_json::to_vec(&Changed::of(from, changes));
+                let bytes = bytes.unwrap_or_default();
+                (version, bytes.into())
+            }),
+        }
+    }
+
+    /// Whether they are those from `from` to `head`.
+    #[must_use]
+    pub fn is_between(&self, from: &Version, head: &Version) -> bool {
+        self.from == *from && self.head == *head
+    }
+}
+
+impl Changed {
+    fn of(from: &Version, changes: Changes) -> Self {
+        let mut told = Self {
+            from: from.to_string(),
+            version: changes.version.to_string(),
+            expires: changes.expires.to_rfc3339_opts(SecondsFormat::Secs, true),
+            count: changes.count,
+            set: Vec::new(),
+            gone: Vec::new(),
+        };
+        for (sip_domain, access_edge) in changes.routes {
+            match access_edge {
+                Some(access_edge) => told.set.push(Routed {
+                    sip_domain,
+                    access_edge,
+                }),
+                None => told.gone.push(sip_domain),
+            }
+        }
+        told
     }
 }
 

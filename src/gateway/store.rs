@@ -1,11 +1,11 @@
 //! Stores gateways and what is published to them.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, iter, time::Duration};
 
 use chrono::{DateTime, Utc};
 
 use super::{EXPIRES, GatewayName, GatewayToken, MOST_CHANGES, Version};
-use crate::db::{self, Fault, PgPool, interval};
+use crate::db::{self, Fault, PgPool, batcher::BatchLoad, interval};
 
 /// A gateway and what it has loaded.
 #[derive(Clone, Debug)]
@@ -69,13 +69,11 @@ pub async fn add(
     pool: &PgPool,
     name: &GatewayName,
     token: &GatewayToken,
-    silent_after: Duration,
 ) -> Result<bool, db::Error> {
     let added = sqlx::query_scalar!(
-        r#"SELECT pic_add_gateway($1, $2::bytea, $3) AS "added!""#,
+        r#"SELECT pic_add_gateway($1, $2::bytea) AS "added!""#,
         name.as_str(),
         &token.hash(),
-        interval(silent_after),
     )
     .fetch_one(pool)
     .await?;
@@ -135,79 +133,12 @@ pub async fn list(pool: &PgPool) -> Result<Vec<Gateway>, db::Error> {
 pub struct Turn {
     /// The newest publication; `None`: there is no gateway.
     pub head: Option<Version>,
+    /// All of its routes, where they were asked for.
+    pub whole: Option<Whole>,
     /// Whether there is anything new for those who look.
     pub news: bool,
     /// Whether there is more to tell.
     pub again: bool,
-}
-
-/// Publishes what has changed; gateways that have not asked for `silent_after` are silent. `fresh`: a
-/// publication is made whether anything has changed or not.
-///
-/// # Errors
-///
-/// [`db::Error`]; then nothing changed.
-pub async fn publish(
-    pool: &PgPool,
-    silent_after: Duration,
-    fresh: bool,
-) -> Result<Turn, db::Error> {
-    let row = sqlx::query!(
-        r#"SELECT head, head_epoch, news AS "news!", again AS "again!" FROM pic_publish($1, $2)"#,
-        interval(silent_after),
-        fresh,
-    )
-    .fetch_one(pool)
-    .await?;
-    let version = |(serial, epoch)| Version { epoch, serial };
-    Ok(Turn {
-        head: row.head.zip(row.head_epoch).map(version),
-        news: row.news,
-        again: row.again,
-    })
-}
-
-/// A gateway that asks, and what it may have.
-#[derive(Clone, Debug)]
-pub struct Heard {
-    /// Whether what it asks from is a publication of this database.
-    pub known: bool,
-    /// Whether it was silent before, or has loaded something else than before.
-    pub news: bool,
-    /// The newest publication.
-    pub head: Version,
-}
-
-/// Notes that the gateway with this token asks from `has`, which is what it has loaded. `None`: there
-/// is no such gateway.
-///
-/// # Errors
-///
-/// [`db::Error`] when the database is unreachable.
-pub async fn hear(
-    pool: &PgPool,
-    token: &GatewayToken,
-    has: Option<&Version>,
-) -> Result<Option<Heard>, db::Error> {
-    let row = sqlx::query!(
-        r#"SELECT known AS "known!", news AS "news!", p.serial AS "serial!", p.epoch AS "epoch!"
-           FROM pic_hear_gateway($1::bytea, NULL, $2, $3),
-                LATERAL (SELECT serial, epoch FROM publication ORDER BY serial DESC LIMIT 1) p
-           WHERE known_as IS NOT NULL"#,
-        &token.hash(),
-        has.map(|version| version.epoch.as_str()),
-        has.map(|version| version.serial),
-    )
-    .fetch_optional(pool.retrying())
-    .await?;
-    Ok(row.map(|row| Heard {
-        known: row.known,
-        news: row.news,
-        head: Version {
-            epoch: row.epoch,
-            serial: row.serial,
-        },
-    }))
 }
 
 /// All routes of one publication, by domain.
@@ -221,108 +152,182 @@ pub struct Whole {
     pub routes: Vec<(String, String)>,
 }
 
-/// The newest publication, read at one moment.
+/// Why there is a turn of the publisher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Something may have changed.
+    Changed,
+    /// A publication is to be made, whether anything has changed or not.
+    Fresh,
+    /// The whole set is asked for, as of the newest publication.
+    Whole,
+}
+
+/// Publishes what has changed; gateways that have not asked for `silent_after` are silent.
 ///
 /// # Errors
 ///
-/// [`db::Error`] when the database is unreachable, or a route is missing.
-pub async fn whole(pool: &PgPool) -> Result<Whole, db::Error> {
+/// [`db::Error`]; then nothing changed, or a route is missing in the set.
+pub async fn publish(pool: &PgPool, silent_after: Duration, why: Why) -> Result<Turn, db::Error> {
     let row = sqlx::query!(
-        r#"SELECT h.serial, h.epoch, h.at, h.routes,
-                  ARRAY(SELECT sip_domain::text FROM published WHERE access_edge IS NOT NULL ORDER BY published.sip_domain)
-                      AS "domains!: Vec<String>",
-                  ARRAY(SELECT access_edge::text FROM published WHERE access_edge IS NOT NULL ORDER BY published.sip_domain)
-                      AS "edges!: Vec<String>"
-           FROM publication h ORDER BY h.serial DESC LIMIT 1"#
+        r#"SELECT (head).serial, (head).epoch, (head).at, (head).routes, sip_domains, access_edges,
+                  news AS "news!", again AS "again!"
+           FROM pic_publish($1, $2, $3)"#,
+        interval(silent_after),
+        why == Why::Fresh,
+        why == Why::Whole,
     )
-    .fetch_one(pool.retrying())
+    .fetch_one(pool)
     .await?;
-    let routes: Vec<_> = row.domains.into_iter().zip(row.edges).collect();
-    if i32::try_from(routes.len()).ok() != Some(row.routes) {
-        return Err(db::Error::Refused(Fault::Client(
-            "the published routes are not whole",
-        )));
+    let head = row.serial.zip(row.epoch);
+    let head = head.map(|(serial, epoch)| Version { epoch, serial });
+    let mut whole = None;
+    if let (Some(version), Some(at), Some(domains), Some(edges)) =
+        (&head, row.at, row.sip_domains, row.access_edges)
+    {
+        if i32::try_from(domains.len()).ok() != row.routes {
+            return Err(db::Error::Refused(Fault::Client(
+                "the published routes are not whole",
+            )));
+        }
+        whole = Some(Whole {
+            version: version.clone(),
+            expires: at + EXPIRES,
+            routes: domains.into_iter().zip(edges).collect(),
+        });
     }
-    Ok(Whole {
-        version: Version {
-            epoch: row.epoch,
-            serial: row.serial,
-        },
-        expires: row.at + EXPIRES,
-        routes,
+    Ok(Turn {
+        head,
+        whole,
+        news: row.news,
+        again: row.again,
     })
+}
+
+/// A gateway that asks: the SHA-256 of its token, and what it has loaded.
+#[derive(Debug)]
+pub(super) struct Receipt {
+    pub(super) token: [u8; 32],
+    pub(super) has: Option<Version>,
+}
+
+/// What a gateway that asks may have.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    /// Whether it was silent before, or has loaded something else than before.
+    pub news: bool,
+    /// The newest publication.
+    pub head: Version,
+}
+
+/// Notes what those have loaded who ask at the same time. `None`: there is no such gateway.
+impl BatchLoad for Receipt {
+    type Answer = Option<Heard>;
+
+    async fn load(pool: &PgPool, asked: &[Self]) -> Result<Vec<Self::Answer>, db::Error> {
+        let has = |receipt: &Self| receipt.has.clone();
+        let tokens: Vec<_> = asked.iter().map(|it| it.token.to_vec()).collect();
+        let epochs: Vec<_> = asked
+            .iter()
+            .map(|it| has(it).map(|has| has.epoch))
+            .collect();
+        let serials: Vec<_> = asked
+            .iter()
+            .map(|it| has(it).map(|has| has.serial))
+            .collect();
+        let rows = sqlx::query!(
+            r#"SELECT h.place AS "place!", h.news AS "news!", p.serial AS "serial!", p.epoch AS "epoch!"
+               FROM pic_hear_gateways($1, $2, $3) h,
+                    LATERAL (SELECT serial, epoch FROM publication ORDER BY serial DESC LIMIT 1) p"#,
+            &tokens,
+            &epochs as _,
+            &serials as _,
+        )
+        .fetch_all(pool.retrying())
+        .await?;
+        let mut answers: Vec<_> = iter::repeat_with(|| None).take(asked.len()).collect();
+        for row in rows {
+            let place = usize::try_from(row.place - 1).unwrap_or(usize::MAX);
+            if let Some(answer) = answers.get_mut(place) {
+                *answer = Some(Heard {
+                    news: row.news,
+                    head: Version {
+                        epoch: row.epoch,
+                        serial: row.serial,
+                    },
+                });
+            }
+        }
+        Ok(answers)
+    }
 }
 
 /// What differs between two publications.
 #[derive(Clone, Debug)]
 pub struct Changes {
+    /// The newest publication.
+    pub head: Version,
     /// The later publication.
     pub version: Version,
-    /// Until when it is good.
+    /// Until when the newest is good.
     pub expires: DateTime<Utc>,
     /// How many routes there are then; `None`: there are more changes after these.
     pub count: Option<i32>,
     /// Domains that have a new or another Access Edge FQDN, or none any more.
-    pub routes: Vec<(String, Option<String>)>,
+    pub routes: BTreeMap<String, Option<String>>,
 }
 
 /// What has changed since the publication `since`, whole publications, up to [`MOST_CHANGES`] routes.
-/// `None`: only the whole set tells, as one publication in between has more.
+/// `None`: only the whole set tells, as that is no publication of this database, or the next one has more.
 ///
 /// # Errors
 ///
 /// [`db::Error`] when the database is unreachable.
-pub async fn changes(pool: &PgPool, since: i64) -> Result<Option<Changes>, db::Error> {
+pub async fn changes(pool: &PgPool, since: &Version) -> Result<Option<Changes>, db::Error> {
     let most = i64::try_from(MOST_CHANGES).unwrap_or(i64::MAX);
-    let rows = sqlx::query!(
-        r#"SELECT h.serial AS "head!", h.epoch AS "head_epoch!", h.at AS "at!", h.routes AS "head_routes!",
-                  c.sip_domain::text AS "sip_domain?", c.access_edge::text AS "access_edge?",
-                  c.serial AS "serial?", q.epoch AS "epoch?"
-           FROM (SELECT * FROM publication ORDER BY serial DESC LIMIT 1) h
-           LEFT JOIN (SELECT * FROM published WHERE serial > $1 ORDER BY serial LIMIT $2::bigint + 1) c ON true
-           LEFT JOIN publication q ON q.serial = c.serial
-           WHERE NOT EXISTS (SELECT FROM publication WHERE serial > $1 AND changes > $2::bigint)
-           ORDER BY c.serial, c.sip_domain"#,
-        since,
+    let mut rows = sqlx::query!(
+        r#"SELECT p.serial AS "serial!", p.epoch AS "epoch!", p.routes AS "routes!",
+                  p.sip_domains::text[] AS sip_domains, p.access_edges::text[] AS "access_edges: Vec<Option<String>>",
+                  h.serial AS "head!", h.epoch AS "head_epoch!", h.at AS "head_at!"
+           FROM (SELECT n.*, sum(CASE WHEN n.serial > $1 THEN n.changes ELSE 0 END) OVER (ORDER BY n.serial) AS changed
+                 FROM (SELECT * FROM publication WHERE serial >= $1 ORDER BY serial LIMIT $2::bigint) n) p,
+                (SELECT * FROM publication ORDER BY serial DESC LIMIT 1) h
+           WHERE p.changed <= $2::bigint
+           ORDER BY p.serial"#,
+        since.serial,
         most,
     )
     .fetch_all(pool.retrying())
-    .await?;
-    let Some(first) = rows.first() else {
+    .await?
+    .into_iter()
+    .peekable();
+    let is_base = rows.next_if(|row| (row.serial, &row.epoch) == (since.serial, &since.epoch));
+    let Some(mut last) = is_base else {
         return Ok(None);
     };
-    let mut version = Version {
-        epoch: first.head_epoch.clone(),
-        serial: first.head,
-    };
-    let expires = first.at + EXPIRES;
-    let mut count = Some(first.head_routes);
-    if rows.len() > MOST_CHANGES {
-        // The last publication may not be here as a whole.
-        let cut = rows.last().and_then(|row| row.serial).unwrap_or_default();
-        let last = rows
-            .iter()
-            .rev()
-            .find(|row| row.serial.is_some_and(|it| it < cut));
-        let Some((serial, epoch)) = last.and_then(|row| row.serial.zip(row.epoch.clone())) else {
+    let mut routes = BTreeMap::new();
+    for mut row in rows {
+        let (Some(domains), Some(edges)) = (row.sip_domains.take(), row.access_edges.take()) else {
             return Ok(None);
         };
-        version = Version { epoch, serial };
-        count = None;
+        routes.extend(domains.into_iter().zip(edges));
+        last = row;
     }
-    let until = version.serial;
-    let mut routes = Vec::with_capacity(rows.len());
-    for row in rows {
-        if let (Some(domain), Some(serial)) = (row.sip_domain, row.serial)
-            && serial <= until
-        {
-            routes.push((domain, row.access_edge));
-        }
+    let is_newest = last.serial == last.head;
+    if !is_newest && last.serial == since.serial {
+        return Ok(None);
     }
     Ok(Some(Changes {
-        version,
-        expires,
-        count,
+        head: Version {
+            epoch: last.head_epoch,
+            serial: last.head,
+        },
+        version: Version {
+            epoch: last.epoch,
+            serial: last.serial,
+        },
+        expires: last.head_at + EXPIRES,
+        count: is_newest.then_some(last.routes),
         routes,
     }))
 }

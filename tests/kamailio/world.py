@@ -68,8 +68,8 @@ class Database:
         """The database as it comes back from an old backup: another history, in which one route was in force."""
         self.ask(f"""
             BEGIN; ALTER TABLE route DISABLE TRIGGER USER; DELETE FROM route; INSERT INTO route VALUES ('{domain}', '{edge}', {self.owner}, pic_now());
-            ALTER TABLE route ENABLE TRIGGER USER; TRUNCATE publication, published, to_publish;
-            INSERT INTO publication VALUES (1, pic_epoch(), pic_now() - interval '2 days', 1, 1); INSERT INTO published VALUES ('{domain}', '{edge}', 1); COMMIT;""")
+            ALTER TABLE route ENABLE TRIGGER USER; TRUNCATE publication, to_publish;
+            INSERT INTO publication VALUES (1, pic_epoch(), pic_now() - interval '2 days', 1, 1); COMMIT;""")
 
 def rss(pid):
     """Proportional memory in MB: shared pages are counted once over the processes."""

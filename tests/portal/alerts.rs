@@ -139,7 +139,7 @@ async fn they_fire_at_a_real_portal_and_go_again() {
         .await
         .unwrap();
     let (name, token) = (GatewayName::parse("gw1").unwrap(), GatewayToken::random());
-    let added = gateways::add(db.pool(), &name, &token, Duration::from_mins(5)).await;
+    let added = gateways::add(db.pool(), &name, &token).await;
     assert!(added.unwrap());
     let settings = [
         ("DATABASE_URL", url.as_str()),

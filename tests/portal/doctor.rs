@@ -194,7 +194,6 @@ async fn a_database_that_cannot_be_used_is_told_beside_the_rest() {
 
 #[tokio::test]
 async fn what_the_database_tells_is_judged() {
-    const SILENT: Duration = Duration::from_mins(5);
     let db = TestDb::fresh(&MIGRATOR).await;
     let url = db.url();
     let run = async |sql: String| {
@@ -203,9 +202,7 @@ async fn what_the_database_tells_is_judged() {
     };
     let name = GatewayName::parse("gw1").unwrap();
     let token = GatewayToken::random();
-    gateways::add(db.pool(), &name, &token, SILENT)
-        .await
-        .unwrap();
+    gateways::add(db.pool(), &name, &token).await.unwrap();
     let said = doctor(&on(&url)).await;
     said.says("gateways", "warning", "not heard yet");
     run(format!(

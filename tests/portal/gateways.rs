@@ -6,8 +6,7 @@ mod beside;
 mod cost;
 mod http;
 mod live;
-
-use std::time::Duration;
+mod together;
 
 use axum::{
     body::Body,
@@ -18,9 +17,6 @@ use serde_json::Value;
 
 use crate::support::app::{Answer, TestApp};
 
-/// The time after which the gateways of these tests are silent.
-const SILENT: Duration = Duration::from_mins(5);
-
 /// A gateway of a test.
 pub(crate) struct Gateway {
     token: String,
@@ -30,7 +26,7 @@ impl Gateway {
     /// Registers it.
     pub(crate) async fn add(portal: &TestApp, name: &str) -> Self {
         let (name, token) = (GatewayName::parse(name).unwrap(), GatewayToken::random());
-        let added = store::add(portal.pool(), &name, &token, SILENT).await;
+        let added = store::add(portal.pool(), &name, &token).await;
         assert!(added.unwrap(), "it is new");
         Self {
             token: token.reveal(),

@@ -49,6 +49,7 @@ const PLAIN: &[&str] = &[
     "smallint",
     "integer",
     "bigint",
+    "array of _int8",
     "real",
     "double precision",
     "numeric",

@@ -78,8 +78,7 @@ async fn forget_requests(
     ])
 }
 
-/// Deletes a batch of publications that are older than they are kept, all but the newest, and with the
-/// last of them the domains that have been without a route for as long.
+/// Deletes a batch of publications that are older than they are kept, all but the newest.
 async fn forget_publications(
     connection: &mut PgConnection,
     kept_for: Duration,
@@ -94,16 +93,7 @@ async fn forget_publications(
     )
     .execute(&mut *connection)
     .await?;
-    let gone = sqlx::query!(
-        "DELETE FROM published WHERE sip_domain IN (
-             SELECT sip_domain FROM published
-             WHERE access_edge IS NULL AND serial <= (SELECT min(serial) FROM publication)
-             ORDER BY serial LIMIT $1)",
-        i64::from(BATCH),
-    )
-    .execute(connection)
-    .await?;
-    Ok(removed.rows_affected().max(gone.rows_affected()))
+    Ok(removed.rows_affected())
 }
 
 /// Whether the schema has a table: the support desk's may not exist yet.

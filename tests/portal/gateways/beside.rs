@@ -30,21 +30,21 @@ async fn a_role_of_sql_reads_the_routes_notes_its_receipt_and_can_do_nothing_els
     let route: (String, String) = (rows[0].get(0), rows[0].get(1));
     assert_eq!(route, ("contoso.com".into(), "sip.contoso.com".into()));
     // A table of its own does not get between.
-    sqlx::raw_sql("CREATE TEMP TABLE published (sip_domain text, access_edge text, serial bigint)")
+    sqlx::raw_sql("CREATE TEMP TABLE route (sip_domain text, access_edge text)")
         .execute(&mut gateway)
         .await
         .unwrap();
-    let head: i64 = sqlx::query_scalar("SELECT gateway.loaded(1)")
+    let head: i64 = sqlx::query_scalar("SELECT gateway.loaded(2)")
         .fetch_one(&mut gateway)
         .await
         .unwrap();
-    assert_eq!(head, 1);
+    assert_eq!(head, 2);
     let has = "SELECT coalesce(serial, -1) FROM gateway WHERE name = 'gw-sql'";
-    assert_eq!(portal.number(has).await, 1);
+    assert_eq!(portal.number(has).await, 2);
     for sql in [
         "SELECT count(*) FROM public.route",
         "SELECT count(*) FROM public.gateway",
-        "SELECT public.pic_publish('1 h', true)",
+        "SELECT public.pic_publish('1 h', true, true)",
         "SELECT count(*) FROM public.service",
         "DELETE FROM gateway.route",
     ] {
@@ -52,7 +52,7 @@ async fn a_role_of_sql_reads_the_routes_notes_its_receipt_and_can_do_nothing_els
         assert!(refused.is_err(), "{sql}");
     }
     // A set that is not whole fails, so that a gateway keeps what it has.
-    portal.run("DELETE FROM public.published").await;
+    portal.run("TRUNCATE public.route").await;
     let part = sqlx::query("SELECT * FROM gateway.route")
         .fetch_all(&mut gateway)
         .await;

@@ -175,7 +175,7 @@ async fn what_is_no_base_for_differences_is_told_to_begin_again() {
     // meanwhile is unknown to it, though it publishes the same serial again; and at once one more, which
     // is newer than all that gateways know.
     portal
-        .run("DELETE FROM publication WHERE serial = 1; DELETE FROM published; DELETE FROM route; DELETE FROM to_publish")
+        .run("DELETE FROM publication WHERE serial = (SELECT max(serial) FROM publication); DELETE FROM route; DELETE FROM to_publish")
         .await;
     provision(&portal, OTHER).await;
     let after = gateway.whole(&portal).await;
@@ -351,8 +351,8 @@ async fn without_a_gateway_nothing_is_written() {
     assert_eq!(portal.work().await.provisioned, 1);
     let turn = publish(&portal).await;
     assert!(turn.head.is_none() && !turn.news);
-    let written = "SELECT (SELECT count(*) FROM to_publish) + (SELECT count(*) FROM published)
-                   + (SELECT count(*) FROM request_live) + (SELECT max(serial) FROM publication)";
+    let written =
+        "SELECT (SELECT count(*) FROM to_publish) + (SELECT max(serial) FROM publication)";
     assert_eq!(portal.number(written).await, 0);
     let page = portal.get(&format!("/requests/{reference}")).await;
     assert!(!page.body.contains("gateway"), "{}", page.body);
@@ -369,8 +369,8 @@ async fn old_publications_go_and_the_newest_stays() {
         .await;
     publish(&portal).await;
     // A day without a change has a publication too, so that what gateways have stays good.
-    portal.advance(Duration::from_hours(25)).await;
     let before = gateway.whole(&portal).await;
+    portal.advance(Duration::from_hours(25)).await;
     publish(&portal).await;
     let after = gateway.whole(&portal).await;
     assert!(after["expires"].as_str() > before["expires"].as_str());
@@ -387,8 +387,6 @@ async fn old_publications_go_and_the_newest_stays() {
     assert!(removed >= 3, "{removed}");
     let left = "SELECT count(*) FROM publication";
     assert_eq!(portal.number(left).await, 1);
-    let gone = "SELECT count(*) FROM published WHERE access_edge IS NULL";
-    assert_eq!(portal.number(gone).await, 0);
     assert_eq!(gateway.whole(&portal).await["routes"], after["routes"]);
     let path = format!("/gateway/changes?since={old}");
     assert_eq!(

@@ -1,5 +1,7 @@
 //! Checks what people are told of gateways: live on how many, and which is behind or silent.
 
+use std::time::Duration;
+
 use axum::{
     body::Body,
     http::{Request, StatusCode},
@@ -7,8 +9,11 @@ use axum::{
 use pic_portal::staff::Role;
 use serde_json::{Value, json};
 
-use super::{Gateway, SILENT, provision, publish};
+use super::{Gateway, provision, publish};
 use crate::{support::app::TestApp, swaps::settle_with};
+
+/// The time after which the gateways of these tests are silent.
+const SILENT: Duration = Duration::from_mins(5);
 
 const ONE: &[(&str, &str)] = &[("sip.contoso.com", "contoso.com")];
 const OTHER: &[(&str, &str)] = &[("sip.fabrikam.com", "fabrikam.com")];
@@ -46,7 +51,9 @@ async fn a_request_is_live_where_its_routes_are_loaded() {
         "not in force yet"
     );
     let reference = waiting;
+    one.load(&portal).await;
     assert_eq!(portal.work().await.provisioned, 1);
+    assert_eq!(shown(&portal, &reference).await, "0/2", "not published yet");
     publish(&portal).await;
     assert_eq!(shown(&portal, &reference).await, "0/2");
     let tag = async || {
