@@ -134,6 +134,19 @@ fn typed(pattern: &str, n: i64, reference: &str) -> String {
     }
 }
 
+/// Runs what a page of the queue runs; returns how many lines it has.
+async fn queue(pool: &PgPool, fields: &str) -> usize {
+    let filter = query(fields);
+    let page = store::page(pool, &filter, PROMISE).await.expect("a page");
+    store::counts(pool, PROMISE, StaffId(1))
+        .await
+        .expect("counts");
+    store::before(pool, &filter, PROMISE)
+        .await
+        .expect("the page before");
+    page.rows.len()
+}
+
 /// Runs all queries and prints a line for each.
 pub(crate) async fn measure(db: &Database, requests: i64) {
     let pool = &db.pool;
@@ -159,20 +172,18 @@ pub(crate) async fn measure(db: &Database, requests: i64) {
     .await;
     for fields in FILTERS {
         times(pool, &format!("queue `{fields}`"), async |place| {
-            let filter = query(&fields.replace("AFTER", &somewhere(place).to_string()));
-            let page = store::page(pool, &filter, PROMISE).await.expect("a page");
-            page.rows.len()
+            queue(
+                pool,
+                &fields.replace("AFTER", &somewhere(place).to_string()),
+            )
+            .await
         })
         .await;
     }
     for (what, pattern) in SEARCHES {
         times(pool, &format!("search: {what}"), async |place| {
-            let filter = query(&format!(
-                "q={}",
-                typed(pattern, somewhere(place), of(place))
-            ));
-            let page = store::page(pool, &filter, PROMISE).await.expect("a page");
-            page.rows.len()
+            let text = typed(pattern, somewhere(place), of(place));
+            queue(pool, &format!("q={text}")).await
         })
         .await;
     }

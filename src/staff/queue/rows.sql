@@ -1,10 +1,12 @@
 -- Of the candidates those that are meant, in the candidates' order, with what a line tells of each.
 WITH picked AS (
     SELECT r.id, r.service_id, r.reference, r.kind, r.state, r.reason, r.submitted_at, r.ended_at, s.programme, s.number, c.place,
-           r.turn_at, r.blocked, r.superseded, r.lost, r.holds
+           r.turn_at, r.blocked, r.state = 'provisioned' AND r.superseded AS superseded, l.lost, l.lost AND r.holds AS holds
     FROM unnest($1::bigint[]) WITH ORDINALITY AS c (id, place)
     JOIN request_summary r ON r.id = c.id
     JOIN service s ON s.id = r.service_id
+    -- What became of the routes is asked where there were any.
+    CROSS JOIN LATERAL (SELECT r.state = 'provisioned' AND r.lost AS lost) l
     WHERE ($2::text IS NULL OR r.state = $2)
       AND ($3::interval IS NULL OR r.state = 'pending' AND NOT r.blocked AND r.turn_at < pic_now() - $3)
       AND ($4::interval IS NULL OR r.submitted_at <= pic_now() - $4)
