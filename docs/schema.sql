@@ -836,6 +836,9 @@ CREATE TABLE publication (
     CONSTRAINT publication_serial CHECK ((serial >= 0)),
     CONSTRAINT publication_told CHECK ((NOT (cardinality(sip_domains) IS DISTINCT FROM cardinality(access_edges))))
 );
+ALTER TABLE ONLY publication ALTER COLUMN sip_domains SET STORAGE EXTERNAL;
+ALTER TABLE ONLY publication ALTER COLUMN access_edges SET STORAGE EXTERNAL;
+ALTER TABLE ONLY publication ALTER COLUMN waiting SET STORAGE EXTERNAL;
 
 COMMENT ON TABLE publication IS 'every publication of the last 30 days, and always the newest, which is the set that gateways are to have';
 

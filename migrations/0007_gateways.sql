@@ -35,6 +35,8 @@ CREATE TABLE publication (
     waiting bigint[],
     CONSTRAINT publication_told CHECK (cardinality(sip_domains) IS NOT DISTINCT FROM cardinality(access_edges))
 );
+-- Stored as they are: compressing them took a quarter of the time that a publication takes.
+ALTER TABLE publication ALTER sip_domains SET STORAGE EXTERNAL, ALTER access_edges SET STORAGE EXTERNAL, ALTER waiting SET STORAGE EXTERNAL;
 COMMENT ON TABLE publication IS 'every publication of the last 30 days, and always the newest, which is the set that gateways are to have';
 COMMENT ON COLUMN publication.serial IS 'one more than that of the publication before';
 COMMENT ON COLUMN publication.epoch IS '64 random bits of this publication: a database that is restored from a backup publishes other ones, so no gateway takes its serials for those it knows';

@@ -255,6 +255,12 @@ fn writer_runtime() -> std::io::Result<tokio::runtime::Runtime> {
         .build()
 }
 
+/// `1 line`, `2 lines`.
+fn counted(count: impl Into<i128>, what: &str) -> String {
+    let count = count.into();
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Prints a line on standard output: programs wait for the address, and read the output of
 /// commands. Where nobody reads it any more, as behind `head`, it is lost, which is no error.
 fn say(line: &str) {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Failure, reach::with_database, say};
+use super::{Failure, counted, reach::with_database, say};
 use crate::{
     config::Config,
     db::{Database, OpenError, Servers},
@@ -87,11 +87,6 @@ fn show(bar: &ProgressBar, step: Step) {
     }
     bar.set_length(of);
     bar.set_position(done);
-}
-
-/// `1 line`, `2 lines`.
-fn counted(count: u64, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn tell(report: &Report, dry_run: bool) {

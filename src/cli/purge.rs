@@ -8,7 +8,7 @@ use std::{
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Failure, reach::with_database, say};
+use super::{Failure, counted, reach::with_database, say};
 use crate::{
     config::Source,
     db::{OpenError, Servers},
@@ -71,16 +71,19 @@ fn tell_plan(plan: &Plan) {
     let table = &plan.table;
     if plan.columns.is_empty() {
         say(&format!(
-            "{table}: all {} rows will be removed (TRUNCATE).",
-            plan.rows
+            "{table}: {} will be removed, which is all of it (TRUNCATE).",
+            counted(plan.rows, "row")
         ));
     } else {
         say(&format!(
-            "{table}: {} rows. These columns will be empty:",
-            plan.rows
+            "{table}: {}. These columns will be empty:",
+            counted(plan.rows, "row")
         ));
         for (column, filled) in &plan.columns {
-            say(&format!("  {column}: {filled} rows have a value"));
+            say(&format!(
+                "  {column}: {} with a value",
+                counted(*filled, "row")
+            ));
         }
     }
     let size = indicatif::HumanBytes(plan.bytes.unsigned_abs());
@@ -150,15 +153,15 @@ fn show(bar: &ProgressBar, step: Step) {
 }
 
 fn tell_report(plan: &Plan, report: &Report) {
-    let (table, rows) = (&plan.table, report.rows);
+    let (table, rows) = (&plan.table, counted(report.rows, "row"));
     if plan.columns.is_empty() {
         say(&format!(
-            "{table}: {rows} rows removed, {} remain.",
+            "{table}: {rows} removed, {} remain.",
             report.remaining
         ));
     } else {
         say(&format!(
-            "{table}: {rows} rows emptied, {} with a value remain. Table, TOAST and indexes were written anew.",
+            "{table}: {rows} emptied, {} with a value remain. Table, TOAST and indexes were written anew.",
             report.remaining
         ));
     }

@@ -22,7 +22,7 @@ use crate::{
 pub(super) enum Command {
     /// Make an account; its password is asked for, or read from standard input
     Add {
-        /// What is typed to sign in, like anna.k; not an e-mail address
+        /// What is typed to sign in, like anna.k; not an email address
         name: String,
         /// What the account may do: `reader` looks, `agent` acts too
         #[arg(long, default_value = "agent", value_parser = role)]
@@ -56,19 +56,11 @@ impl Command {
     pub(super) async fn run(self, config: Config) -> Result<(), Failure> {
         // All errors in the arguments are found before a database is started for the command.
         let task = match self {
-            Self::Add { name, role } => {
-                let name = parse(&name)?;
-                let password = new_password(&name).await?;
-                Task::Add(name, role, password)
-            }
+            Self::Add { name, role } => Task::Add(parse(&name)?, role),
             Self::List => Task::List,
             Self::Disable { name } => Task::Disable(parse(&name)?),
             Self::Enable { name } => Task::Enable(parse(&name)?),
-            Self::Reset { name } => {
-                let name = parse(&name)?;
-                let password = new_password(&name).await?;
-                Task::Reset(name, password)
-            }
+            Self::Reset { name } => Task::Reset(parse(&name)?),
         };
         let reached = reach::database(&config).await?;
         let done = task.run(&reached.db).await;
@@ -80,11 +72,11 @@ impl Command {
 
 /// A command whose arguments are checked.
 enum Task {
-    Add(Name, Role, Hashed),
+    Add(Name, Role),
     List,
     Disable(Name),
     Enable(Name),
-    Reset(Name, Hashed),
+    Reset(Name),
 }
 
 impl Task {
@@ -96,13 +88,20 @@ impl Task {
             ))
         };
         match self {
-            Self::Add(name, role, password) => {
+            Self::Add(name, role) => {
+                let taken = || {
+                    Failure::Refused(format!(
+                        "there is an account {name} already: choose another name, or give it a new password with `pic-portal staff reset {name}`"
+                    ))
+                };
+                if named(db, &name).await?.is_some() {
+                    return Err(taken());
+                }
+                let password = new_password(&name).await?;
                 if store::add(&db.pool, &name, role, &password).await? {
                     return Ok(format!("made {name}, {}", role.as_str()));
                 }
-                Err(Failure::Refused(format!(
-                    "there is an account {name} already: choose another name, or give it a new password with `pic-portal staff reset {name}`"
-                )))
+                Err(taken())
             }
             Self::List => {
                 let lines = store::list(&db.pool).await?.into_iter().map(|listed| {
@@ -141,14 +140,25 @@ impl Task {
                 }
                 Err(none(&format!("account {name} that is disabled")))
             }
-            Self::Reset(name, password) => {
+            Self::Reset(name) => {
+                let unknown = || none(&format!("account {name} with a password"));
+                if named(db, &name).await?.is_none_or(|it| it.at_provider) {
+                    return Err(unknown());
+                }
+                let password = new_password(&name).await?;
                 if store::reset(&db.pool, &name, &password).await? {
                     return Ok(format!("{name} has a new password; its sessions are ended"));
                 }
-                Err(none(&format!("account {name} with a password")))
+                Err(unknown())
             }
         }
     }
+}
+
+/// The account of this name, before its password is asked for.
+async fn named(db: &Database, name: &Name) -> Result<Option<store::Listed>, Failure> {
+    let accounts = store::list(&db.pool).await?;
+    Ok(accounts.into_iter().find(|it| it.account.name == *name))
 }
 
 fn parse(name: &str) -> Result<Name, Failure> {

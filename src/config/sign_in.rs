@@ -55,7 +55,7 @@ pub struct SignInGiven {
     #[arg(long, env = "PIC_OIDC_AGENTS", value_name = "GROUPS", global = true)]
     pub oidc_agents: Option<String>,
     /// Claim that names the account at the desk and in the audit, where its value is of the form of
-    /// such a name; never an e-mail address [default: none, and the portal makes a name up]
+    /// such a name; never an email address [default: none, and the portal makes a name up]
     #[arg(long, env = "PIC_OIDC_NAME_CLAIM", value_name = "CLAIM", global = true)]
     pub oidc_name_claim: Option<String>,
     /// How long ago a person may have signed in at the provider, at most, to refuse a request or

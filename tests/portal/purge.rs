@@ -155,9 +155,9 @@ async fn nothing_is_changed_without_a_yes() {
     let plan = succeeded(&purge(&url, &[COLUMNS, "--dry-run"]).await);
     for told in [
         "old.request: 100 rows",
-        "  contact_name: 100 rows have a value",
-        "  \"Contact E-Mail\": 100 rows have a value",
-        "  notes: 1 rows have a value",
+        "  contact_name: 100 rows with a value",
+        "  \"Contact E-Mail\": 100 rows with a value",
+        "  notes: 1 row with a value",
         "old.by_mail, old.by_name, old.request_pkey",
         "ACCESS EXCLUSIVE",
         "Nothing was changed",
@@ -165,7 +165,7 @@ async fn nothing_is_changed_without_a_yes() {
         assert!(plan.contains(told), "{told}: {plan}");
     }
     let plan = succeeded(&purge(&url, &["old.request", "--dry-run"]).await);
-    assert_says(&plan, "all 100 rows will be removed");
+    assert_says(&plan, "100 rows will be removed, which is all of it");
     // There is no terminal to ask at.
     let fault = refused(&purge(&url, &[COLUMNS]).await);
     assert_says(&fault, "no terminal to ask on");
@@ -192,7 +192,7 @@ async fn names_are_quoted_by_the_server() {
     .await;
     let target = r#""O'ld "" %s $1"."Con.tact(%I)"("e-mail""; DROP TABLE route; --","select")"#;
     let report = succeeded(&purge(&portal.db().url(), &[target, "--yes"]).await);
-    assert_says(&report, "1 rows emptied, 0 with a value remain");
+    assert_says(&report, "1 row emptied, 0 with a value remain");
     let left = r#"SELECT count(*) FROM "O'ld "" %s $1"."Con.tact(%I)"
                   WHERE id IS NOT NULL AND "e-mail""; DROP TABLE route; --" IS NULL AND "select" IS NULL"#;
     assert_eq!(sql::number(&mut connection, left).await, 2);
