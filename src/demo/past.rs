@@ -296,6 +296,7 @@ impl Teller<'_> {
         // It sets the clock that the checks use.
         worker.show_once().await?;
         worker.drain().await?;
+        worker.hide().await?;
         Ok(())
     }
 

@@ -155,7 +155,7 @@ impl Worker {
                 break;
             }
         }
-        let hidden = timeout(HIDE_LIMIT, store::hide_instance(&self.pool, self.instance));
+        let hidden = timeout(HIDE_LIMIT, self.hide());
         if !matches!(hidden.await, Ok(Ok(()))) {
             tracing::debug!("the record of this instance remains until it expires, in an hour");
         }
@@ -176,6 +176,15 @@ impl Worker {
             self.notifier.tell_pending_domains(pending);
         }
         Ok(())
+    }
+
+    /// Tells that this process is not there any more.
+    ///
+    /// # Errors
+    ///
+    /// [`db::Error`] when the database is away.
+    pub async fn hide(&self) -> Result<(), db::Error> {
+        store::hide_instance(&self.pool, self.instance).await
     }
 
     /// Works with look-ups: what is due is looked at while there is room, and settled when it is

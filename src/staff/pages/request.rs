@@ -305,7 +305,10 @@ fn view<'a>(
         } else {
             String::new()
         },
-        age: format!("{}, {}", said.age, said.against),
+        age: match request.state.pending() {
+            Some(_) => format!("{}, {}", said.age, said.against),
+            None => format!("{} {}", said.age, said.against),
+        },
         facts: told(site, request),
         times: times(site, request, insight),
         service: insight.service,
