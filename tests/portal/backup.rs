@@ -17,11 +17,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    retention::{plant, tool},
+    retention::plant,
     support::{
         app::{EMPTY, request, submission_id},
         assert_says,
-        db::TestDb,
+        db::{TestDb, tool},
         eventually,
         process::{Portal, command, exchange, post, program, scratch},
         server::running_server,

@@ -22,15 +22,14 @@ use pic_portal::db::PgPool;
 use pic_portal::db::private::{PORTAL_DATABASE, PORTAL_USER};
 
 use self::places::Places;
-use crate::{
-    retention::tool,
-    support::{
-        app::{Answer, everything, request, submission_id},
-        assert_says, eventually,
-        process::{Portal, command, exchange, program, scratch},
-        server::running_server,
-        sql,
-    },
+use crate::support::{
+    app::{Answer, everything, request, submission_id},
+    assert_says,
+    db::tool,
+    eventually,
+    process::{Portal, command, exchange, program, scratch},
+    server::running_server,
+    sql,
 };
 
 /// Something that may be stored, to prove that the search works.

@@ -10,7 +10,7 @@ mod pages;
 mod refusing;
 mod turns;
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use pic_portal::db::PgPool;
 use pic_portal::retention::{Cause, Run, sweep::Sweeper};
@@ -48,15 +48,4 @@ pub(crate) async fn plant(pool: &PgPool, mark: &str, rows: i64) {
 /// The size of `legacy_contact` on disk, in bytes.
 async fn bytes(pool: &PgPool) -> i64 {
     sql::one(pool, "SELECT pg_total_relation_size('legacy_contact') - pg_indexes_size(reltoastrelid) FROM pg_class WHERE oid = 'legacy_contact'::regclass").await
-}
-
-/// A program that comes with PostgreSQL; `None` where only the server is installed.
-pub(crate) fn tool(name: &str) -> Option<PathBuf> {
-    let dirs = fs::read_dir("/usr/lib/postgresql").ok()?;
-    let mut found: Vec<PathBuf> = dirs
-        .filter_map(|dir| Some(dir.ok()?.path().join("bin").join(name)))
-        .filter(|path| path.exists())
-        .collect();
-    found.sort();
-    found.pop()
 }

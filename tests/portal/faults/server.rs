@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use super::scene::{Scene, rounds, tell};
 use crate::support::{
     assert_says,
-    db::TestDb,
+    db::{TestDb, tool},
     eventually,
     process::{command, program, scratch},
     proxy::{Network, Target},
@@ -277,8 +277,8 @@ async fn its_disk_is_full() {
 pub(super) async fn standby(primary: &Server, dir: PathBuf) -> Server {
     fs::create_dir(&dir).unwrap();
     let options = primary.running.connect_options(PORTAL_DATABASE);
-    let binaries = binaries();
-    let made = Command::new(binaries.join("pg_basebackup"))
+    let program = tool("pg_basebackup").expect("make tools-test installs PostgreSQL's tools");
+    let made = Command::new(program)
         .args(["-h", options.get_socket().unwrap().to_str().unwrap()])
         .args([
             "-p",
@@ -300,17 +300,6 @@ pub(super) async fn standby(primary: &Server, dir: PathBuf) -> Server {
     let owned = Command::new("chown").args(["-R", &like]).arg(&dir).status();
     assert!(owned.unwrap().success());
     Server::start(dir, &[]).await
-}
-
-/// The directory of PostgreSQL's programs that the server uses.
-fn binaries() -> PathBuf {
-    let found = ["/usr/lib/postgresql", "/usr/pgsql-*"]
-        .into_iter()
-        .flat_map(|base| fs::read_dir(base).into_iter().flatten().flatten())
-        .map(|major| major.path().join("bin"))
-        .filter(|bin| bin.join("pg_basebackup").exists())
-        .max();
-    found.expect("PostgreSQL's programs, of which the tests use the server already")
 }
 
 /// From now on what is acknowledged is on both servers.

@@ -9,15 +9,12 @@ use serde_json::{Value, json};
 use tokio::process::Command as Running;
 
 use super::{Gateway, provision, publish, version};
-use crate::{
-    retention::tool,
-    support::{
-        app::{Answer, TestApp, request, submission_id},
-        db::TestDb,
-        eventually,
-        process::{Portal, command, exchange, program, scratch},
-        proxy::Network,
-    },
+use crate::support::{
+    app::{Answer, TestApp, request, submission_id},
+    db::{TestDb, tool},
+    eventually,
+    process::{Portal, command, exchange, program, scratch},
+    proxy::Network,
 };
 
 const ONE: &[(&str, &str)] = &[("sip.contoso.com", "contoso.com")];

@@ -14,13 +14,13 @@ use pic_portal::db::{
     private::{PORTAL_DATABASE, PORTAL_USER},
 };
 
-use super::{bytes, plant, tool};
+use super::{bytes, plant};
 use crate::{
     canary::files,
     support::{
         app::{EMPTY, everything, request, submission_id},
         assert_says,
-        db::TestDb,
+        db::{TestDb, tool},
         eventually,
         process::{Portal, exchange, on, scratch},
         server::running_server,

@@ -335,8 +335,29 @@ fn shared_server() -> Attempt<(File, PgConnectOptions)> {
     Ok((share, options))
 }
 
+/// A program of the PostgreSQL that the tests run on: the first that the `PATH` has with its server,
+/// or the newest package; `None` where only the server is installed.
+pub(crate) fn tool(name: &str) -> Option<PathBuf> {
+    let on_path = env::split_paths(&env::var_os("PATH").unwrap_or_default())
+        .filter_map(|dir| {
+            Some(
+                fs::canonicalize(dir.join("initdb"))
+                    .ok()?
+                    .with_file_name(name),
+            )
+        })
+        .find(|path| path.exists());
+    let packaged = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    on_path.or_else(|| {
+        packaged
+            .filter_map(|dir| Some(dir.ok()?.path().join("bin").join(name)))
+            .filter(|path| path.exists())
+            .max()
+    })
+}
+
 /// In memory if there is a gigabyte free, otherwise where temporary files go. Each checkout has a server
-/// of its own: one that is built anew ends the server that its program holds.
+/// of its own: one that is built anew ends the server that its program holds; and so has each PostgreSQL.
 fn server_dir() -> Attempt<PathBuf> {
     let memory = Path::new("/dev/shm");
     let roomy =
@@ -348,6 +369,7 @@ fn server_dir() -> Attempt<PathBuf> {
     };
     let mut checkout = DefaultHasher::new();
     env!("CARGO_BIN_EXE_test-postgres").hash(&mut checkout);
+    tool("initdb").hash(&mut checkout);
     let checkout = checkout.finish();
     let dir = base.join(format!("pic-portal-test-{}-{checkout:016x}", geteuid()));
     // When run as root, the server's own user must be able to enter it.
