@@ -190,7 +190,8 @@ async fn a_database_of_the_operator_is_backed_up_and_restored_alike() {
     assert!(!nothing.exists());
     let broken = home.path().join("broken");
     let bytes = fs::read(file).unwrap();
-    fs::write(&broken, &bytes[..bytes.len() - 100]).unwrap();
+    // PostgreSQL 18 repeats the list of what there is at the end, and restores without it.
+    fs::write(&broken, &bytes[..bytes.len() / 3]).unwrap();
     let told = refused(&of(&empty_url), &["restore", broken.to_str().unwrap()]).await;
     assert_says(&told, "pg_restore failed");
     said(&of(&empty_url), &["restore", file]).await;
