@@ -36,6 +36,8 @@ use crate::{
 
 /// The settings as given, not looked at yet. An empty value counts as unset.
 #[derive(Args, Clone, Debug, Default)]
+// Before a command and behind it.
+#[command(mut_args(|setting| setting.global(true)))]
 pub struct Given {
     /// Which database, and how it is used.
     #[command(flatten)]

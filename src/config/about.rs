@@ -17,57 +17,42 @@ use crate::{
 #[command(next_help_heading = "Words on the pages")]
 pub struct AboutGiven {
     /// Name of the network that domains are provisioned for [default: Skype]
-    #[arg(long, env = "PIC_PROVIDER", value_name = "NAME", global = true)]
+    #[arg(long, env = "PIC_PROVIDER", value_name = "NAME")]
     pub provider: Option<String>,
     /// Where administrators turn when a request is overdue: a text or a URL
-    #[arg(long, env = "PIC_SUPPORT", value_name = "TEXT", global = true)]
+    #[arg(long, env = "PIC_SUPPORT", value_name = "TEXT")]
     pub support: Option<String>,
     /// A notice on every page
-    #[arg(long, env = "PIC_NOTICE", value_name = "TEXT", global = true)]
+    #[arg(long, env = "PIC_NOTICE", value_name = "TEXT")]
     pub notice: Option<String>,
     /// Domains that the address tool of the help pages leaves plain, with commas between them
     /// [default: msn.com,outlook.com,live.com,hotmail.com]
-    #[arg(long, env = "PIC_PLAIN_DOMAINS", value_name = "DOMAINS", global = true)]
+    #[arg(long, env = "PIC_PLAIN_DOMAINS", value_name = "DOMAINS")]
     pub plain_domains: Option<String>,
     /// Who runs the portal: the name in the footer and on the start page
-    #[arg(long, env = "PIC_OPERATOR", value_name = "NAME", global = true)]
+    #[arg(long, env = "PIC_OPERATOR", value_name = "NAME")]
     pub operator: Option<String>,
     /// Imprint or terms of who runs the portal, like `https://contoso.com/imprint`
-    #[arg(long, env = "PIC_OPERATOR_URL", value_name = "URL", global = true)]
+    #[arg(long, env = "PIC_OPERATOR_URL", value_name = "URL")]
     pub operator_url: Option<String>,
     /// Server of the network that administrators add as a public provider: it stands in the
     /// commands for their own servers
-    #[arg(long, env = "PIC_PROXY_FQDN", value_name = "FQDN", global = true)]
+    #[arg(long, env = "PIC_PROXY_FQDN", value_name = "FQDN")]
     pub proxy_fqdn: Option<String>,
     /// The network's own SIP domain
-    #[arg(
-        long,
-        env = "PIC_PROVIDER_DOMAIN",
-        value_name = "DOMAIN",
-        global = true
-    )]
+    #[arg(long, env = "PIC_PROVIDER_DOMAIN", value_name = "DOMAIN")]
     pub provider_domain: Option<String>,
     /// Networks that its servers connect from, for the firewalls of administrators, like
     /// `192.0.2.0/24`, with commas between them [default: none]
-    #[arg(
-        long,
-        env = "PIC_PROVIDER_NETWORKS",
-        value_name = "NETWORKS",
-        global = true
-    )]
+    #[arg(long, env = "PIC_PROVIDER_NETWORKS", value_name = "NETWORKS")]
     pub provider_networks: Option<String>,
     /// An address of the network's own that answers, to try federation with, at
     /// `PIC_PROVIDER_DOMAIN`; never a person's
-    #[arg(long, env = "PIC_TEST_CONTACT", value_name = "ADDRESS", global = true)]
+    #[arg(long, env = "PIC_TEST_CONTACT", value_name = "ADDRESS")]
     pub test_contact: Option<String>,
     /// Whether people on the network sign in with consumer accounts of Microsoft
     /// [default: true where the name of the network begins with Skype]
-    #[arg(
-        long,
-        env = "PIC_CONSUMER_ACCOUNTS",
-        value_name = "BOOL",
-        global = true
-    )]
+    #[arg(long, env = "PIC_CONSUMER_ACCOUNTS", value_name = "BOOL")]
     pub consumer_accounts: Option<String>,
 }
 

@@ -22,23 +22,23 @@ pub struct ChecksGiven {
     /// when its checks pass), `advise` (findings are shown, and it is provisioned in any case),
     /// `off` (no checks)
     /// [default: advise on the private PostgreSQL and a loopback address, else enforce]
-    #[arg(long, env = "PIC_CHECKS", value_name = "MODE", global = true)]
+    #[arg(long, env = "PIC_CHECKS", value_name = "MODE")]
     pub checks: Option<String>,
     /// When a domain is provisioned only after the owner of its zone has published the TXT record
     /// that names the service: `held` (the domain is in force under another service), `always`
     /// (every domain that is not in force under the service itself). It applies with
     /// `PIC_CHECKS=advise` too; `always` is not possible with `PIC_CHECKS=off` [default: held]
-    #[arg(long, env = "PIC_PROOF", value_name = "WHEN", global = true)]
+    #[arg(long, env = "PIC_PROOF", value_name = "WHEN")]
     pub proof: Option<String>,
     /// Resolver that the checks query, like `192.0.2.53:53` [default: the system's resolvers, to
     /// find the authoritative servers, and then those]
-    #[arg(long, env = "PIC_DNS", value_name = "HOST:PORT", global = true)]
+    #[arg(long, env = "PIC_DNS", value_name = "HOST:PORT")]
     pub dns: Option<String>,
     /// Let the checks connect to addresses that are not globally reachable [default: false]
-    #[arg(long, env = "PIC_CHECK_PRIVATE", value_name = "BOOL", global = true)]
+    #[arg(long, env = "PIC_CHECK_PRIVATE", value_name = "BOOL")]
     pub check_private: Option<String>,
     /// PEM file of root certificates that checks trust instead of the public ones
-    #[arg(long, env = "PIC_CHECK_CA", value_name = "FILE", global = true)]
+    #[arg(long, env = "PIC_CHECK_CA", value_name = "FILE")]
     pub check_ca: Option<PathBuf>,
     /// As whom the checks ask by SIP.
     #[command(flatten)]

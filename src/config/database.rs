@@ -14,31 +14,20 @@ pub struct DatabaseGiven {
     /// PostgreSQL 15 or later, like `postgres://pic@db.contoso.com/pic`; of several hosts, as in
     /// `postgres://pic@db1,db2/pic`, the one that takes writes. Unset: a private PostgreSQL
     /// is started from the server binaries on this machine.
-    #[arg(
-        long,
-        env = "DATABASE_URL",
-        value_name = "URL",
-        hide_env_values = true,
-        global = true
-    )]
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<String>,
     /// File with the URL in its first line, for a URL with a password in it; instead of `DATABASE_URL`
-    #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE", global = true)]
+    #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE")]
     pub database_url_file: Option<PathBuf>,
     /// Where the private PostgreSQL lives [default: /var/lib/pic-portal for root, else
     /// $XDG_DATA_HOME/pic-portal or ~/.local/share/pic-portal]
-    #[arg(long, env = "PIC_DATA_DIR", value_name = "DIR", global = true)]
+    #[arg(long, env = "PIC_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// Connections to the database, at most [default: 10]
-    #[arg(long, env = "PIC_DB_POOL", value_name = "N", global = true)]
+    #[arg(long, env = "PIC_DB_POOL", value_name = "N")]
     pub db_pool: Option<String>,
     /// Start although the database has `fsync` or `synchronous_commit` off [default: false]
-    #[arg(
-        long,
-        env = "PIC_ALLOW_UNSAFE_DATABASE",
-        value_name = "BOOL",
-        global = true
-    )]
+    #[arg(long, env = "PIC_ALLOW_UNSAFE_DATABASE", value_name = "BOOL")]
     pub allow_unsafe_database: Option<String>,
 }
 

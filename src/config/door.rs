@@ -12,35 +12,30 @@ use crate::{server::network::Proxies, web::origin::Origin};
 #[command(next_help_heading = "Addresses and limits")]
 pub struct DoorGiven {
     /// Address to listen on; port 0 picks one [default: 127.0.0.1:8080]
-    #[arg(long, env = "PIC_LISTEN", value_name = "ADDR", global = true)]
+    #[arg(long, env = "PIC_LISTEN", value_name = "ADDR")]
     pub listen: Option<String>,
     /// How long the portal goes on serving after SIGTERM while `/readyz` already says no, so that load
     /// balancers notice first; longer than the time between two of their checks [default: 0s]
-    #[arg(long, env = "PIC_DRAIN", value_name = "TIME", global = true)]
+    #[arg(long, env = "PIC_DRAIN", value_name = "TIME")]
     pub drain: Option<String>,
     /// Origin that people see, like `https://federation.contoso.com`; https sets Secure cookies and
     /// HSTS [default: http:// and the address listened on]
-    #[arg(long, env = "PIC_PUBLIC_URL", value_name = "URL", global = true)]
+    #[arg(long, env = "PIC_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
     /// Networks of proxies whose X-Forwarded-For names the client, like 10.0.0.0/8 or
     /// 192.0.2.1, with commas between them
     /// [default: none]
-    #[arg(
-        long,
-        env = "PIC_TRUSTED_PROXIES",
-        value_name = "NETWORKS",
-        global = true
-    )]
+    #[arg(long, env = "PIC_TRUSTED_PROXIES", value_name = "NETWORKS")]
     pub trusted_proxies: Option<String>,
     /// Submits a minute and client network; 0: no limit [default: 30]
-    #[arg(long, env = "PIC_SUBMIT_LIMIT", value_name = "N", global = true)]
+    #[arg(long, env = "PIC_SUBMIT_LIMIT", value_name = "N")]
     pub submit_limit: Option<String>,
     /// Failed attempts a minute and client network at anything that can be guessed, such as a
     /// management key; 0: no limit [default: 10]
-    #[arg(long, env = "PIC_TRY_LIMIT", value_name = "N", global = true)]
+    #[arg(long, env = "PIC_TRY_LIMIT", value_name = "N")]
     pub try_limit: Option<String>,
     /// Address of `/metrics`, for Prometheus; never the public one [default: none]
-    #[arg(long, env = "PIC_METRICS_LISTEN", value_name = "ADDR", global = true)]
+    #[arg(long, env = "PIC_METRICS_LISTEN", value_name = "ADDR")]
     pub metrics_listen: Option<String>,
 }
 

@@ -11,10 +11,10 @@ use super::{Wrong, set, wrong};
 pub struct LogGiven {
     /// Which log lines are written: error, warn, info, debug, trace, or a tracing filter
     /// [default: info]
-    #[arg(long, env = "PIC_LOG", value_name = "FILTER", global = true)]
+    #[arg(long, env = "PIC_LOG", value_name = "FILTER")]
     pub log: Option<String>,
     /// How log lines are written: text, or json for machines [default: text]
-    #[arg(long, env = "PIC_LOG_FORMAT", value_name = "FORMAT", global = true)]
+    #[arg(long, env = "PIC_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<String>,
 }
 

@@ -14,15 +14,10 @@ pub struct ProbeGiven {
     /// PEM file of the gateways' certificate, with those above it: checks show it to an Access Edge and
     /// then ask by SIP (OPTIONS). It has to name the server of `PIC_PROXY_FQDN` [default: none, and no
     /// SIP]
-    #[arg(
-        long,
-        env = "PIC_PROBE_CERTIFICATE",
-        value_name = "FILE",
-        global = true
-    )]
+    #[arg(long, env = "PIC_PROBE_CERTIFICATE", value_name = "FILE")]
     pub probe_certificate: Option<PathBuf>,
     /// PEM file of its key, without a password
-    #[arg(long, env = "PIC_PROBE_KEY", value_name = "FILE", global = true)]
+    #[arg(long, env = "PIC_PROBE_KEY", value_name = "FILE")]
     pub probe_key: Option<PathBuf>,
 }
 

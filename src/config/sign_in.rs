@@ -13,58 +13,47 @@ use crate::web::sign_in::{ClientSecret, Oidc, StaffSignIn};
 #[command(next_help_heading = "How staff sign in")]
 pub struct SignInGiven {
     /// Whether staff may sign in by password; `false` needs `PIC_OIDC_ISSUER` [default: true]
-    #[arg(long, env = "PIC_STAFF_PASSWORDS", value_name = "BOOL", global = true)]
+    #[arg(long, env = "PIC_STAFF_PASSWORDS", value_name = "BOOL")]
     pub staff_passwords: Option<String>,
     /// OpenID provider at which staff sign in, like `https://login.contoso.com`; an issuer whose
     /// discovery document is below it [default: none]
-    #[arg(long, env = "PIC_OIDC_ISSUER", value_name = "URL", global = true)]
+    #[arg(long, env = "PIC_OIDC_ISSUER", value_name = "URL")]
     pub oidc_issuer: Option<String>,
     /// Name under which the portal is registered at the provider
-    #[arg(long, env = "PIC_OIDC_CLIENT_ID", value_name = "ID", global = true)]
+    #[arg(long, env = "PIC_OIDC_CLIENT_ID", value_name = "ID")]
     pub oidc_client_id: Option<String>,
     /// Secret of that registration
     #[arg(
         long,
         env = "PIC_OIDC_CLIENT_SECRET",
         value_name = "SECRET",
-        hide_env_values = true,
-        global = true
+        hide_env_values = true
     )]
     pub oidc_client_secret: Option<String>,
     /// File with that secret in its first line; instead of `PIC_OIDC_CLIENT_SECRET`
-    #[arg(
-        long,
-        env = "PIC_OIDC_CLIENT_SECRET_FILE",
-        value_name = "FILE",
-        global = true
-    )]
+    #[arg(long, env = "PIC_OIDC_CLIENT_SECRET_FILE", value_name = "FILE")]
     pub oidc_client_secret_file: Option<PathBuf>,
     /// Claim with the groups of a person, in the ID token or at the provider's `UserInfo` [default:
     /// groups]
-    #[arg(
-        long,
-        env = "PIC_OIDC_GROUPS_CLAIM",
-        value_name = "CLAIM",
-        global = true
-    )]
+    #[arg(long, env = "PIC_OIDC_GROUPS_CLAIM", value_name = "CLAIM")]
     pub oidc_groups_claim: Option<String>,
     /// Groups whose members may look, with commas between them [default: none]
-    #[arg(long, env = "PIC_OIDC_READERS", value_name = "GROUPS", global = true)]
+    #[arg(long, env = "PIC_OIDC_READERS", value_name = "GROUPS")]
     pub oidc_readers: Option<String>,
     /// Groups whose members may look and act, with commas between them [default: none]
-    #[arg(long, env = "PIC_OIDC_AGENTS", value_name = "GROUPS", global = true)]
+    #[arg(long, env = "PIC_OIDC_AGENTS", value_name = "GROUPS")]
     pub oidc_agents: Option<String>,
     /// Claim that names the account at the desk and in the audit, where its value is of the form of
     /// such a name; never an email address [default: none, and the portal makes a name up]
-    #[arg(long, env = "PIC_OIDC_NAME_CLAIM", value_name = "CLAIM", global = true)]
+    #[arg(long, env = "PIC_OIDC_NAME_CLAIM", value_name = "CLAIM")]
     pub oidc_name_claim: Option<String>,
     /// How long ago a person may have signed in at the provider, at most, to refuse a request or
     /// cancel a service; the provider asks again after that [default: none]
-    #[arg(long, env = "PIC_OIDC_STEP_UP", value_name = "TIME", global = true)]
+    #[arg(long, env = "PIC_OIDC_STEP_UP", value_name = "TIME")]
     pub oidc_step_up: Option<String>,
     /// The `acr` that the provider has to vouch for, to refuse a request or cancel a service; needs
     /// `PIC_OIDC_STEP_UP` [default: none]
-    #[arg(long, env = "PIC_OIDC_ACR", value_name = "ACR", global = true)]
+    #[arg(long, env = "PIC_OIDC_ACR", value_name = "ACR")]
     pub oidc_acr: Option<String>,
 }
 

@@ -11,23 +11,23 @@ use crate::{clock::Clocks, provisioning::store::Waits};
 pub struct TimesGiven {
     /// First wait before a request that is held back is checked again; it doubles each time
     /// [default: 30s]
-    #[arg(long, env = "PIC_RECHECK_FIRST", value_name = "TIME", global = true)]
+    #[arg(long, env = "PIC_RECHECK_FIRST", value_name = "TIME")]
     pub recheck_first: Option<String>,
     /// Longest such wait [default: 1h]
-    #[arg(long, env = "PIC_RECHECK_MAX", value_name = "TIME", global = true)]
+    #[arg(long, env = "PIC_RECHECK_MAX", value_name = "TIME")]
     pub recheck_max: Option<String>,
     /// A pending request is overdue after this [default: 48h]
-    #[arg(long, env = "PIC_PROMISE", value_name = "TIME", global = true)]
+    #[arg(long, env = "PIC_PROMISE", value_name = "TIME")]
     pub promise: Option<String>,
     /// A pending request is rejected as expired after this [default: 30d]
-    #[arg(long, env = "PIC_EXPIRY", value_name = "TIME", global = true)]
+    #[arg(long, env = "PIC_EXPIRY", value_name = "TIME")]
     pub expiry: Option<String>,
     /// A gateway that has not asked for routes for this long is silent [default: 5m]
-    #[arg(long, env = "PIC_GATEWAY_SILENT", value_name = "TIME", global = true)]
+    #[arg(long, env = "PIC_GATEWAY_SILENT", value_name = "TIME")]
     pub gateway_silent: Option<String>,
     /// How often the retention sweep deletes expired data; it also runs at the start, before the
     /// first response [default: 1h]
-    #[arg(long, env = "PIC_SWEEP", value_name = "TIME", global = true)]
+    #[arg(long, env = "PIC_SWEEP", value_name = "TIME")]
     pub sweep: Option<String>,
 }
 
