@@ -277,7 +277,5 @@ async fn the_page_of_a_request_says_whose_turn_it_is() {
         .await;
     let path = format!("/requests/{reference}");
     let page = portal.get(&path).await;
-    for said in ["Your side", "Our side", "Not yet checked", "/check-again\""] {
-        assert!(page.body.contains(said), "{said}: {}", page.body);
-    }
+    page.shows_each(["Your side", "Our side", "Not yet checked", "/check-again\""]);
 }

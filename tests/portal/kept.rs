@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 
 use crate::{
-    service::{edit, sign_in},
+    service::{edit, provisioned, send_edit, sign_in},
     support::app::{Answer, TestApp, request, submission_id},
     swaps::{claim, settle},
 };
@@ -109,13 +109,13 @@ async fn a_session_that_ended_carries_the_form_through_signing_in() {
     portal.work().await;
     let cookie = sign_in(&portal, &key).await;
     portal.advance(Duration::from_mins(31)).await;
-    let id = submission_id();
-    let typed = edit(
-        &id,
+    let door = send_edit(
+        &portal,
+        &cookie,
         &[(EDGE, "contoso.com it.contoso.com")],
         &[("action", "submit")],
-    );
-    let door = portal.post_with("/service/edit", &typed, &cookie).await;
+    )
+    .await;
     assert_eq!(door.status, StatusCode::UNPROCESSABLE_ENTITY);
     door.shows("You were signed out");
     door.shows("What you typed is kept");
@@ -211,12 +211,10 @@ async fn a_pending_request_is_corrected_in_place() {
         .post_with("/service/edit", &with("review"), &cookie)
         .await;
     assert!(review.body.contains("Asked for so far") && review.body.contains("contso.com"));
-    for told in [
+    review.shows_each([
         "is asked for at sip.contoso.com<",
         "is no longer asked for at sip.contso.com<",
-    ] {
-        assert!(review.body.contains(told), "{told}: {}", review.body);
-    }
+    ]);
     assert!(!review.body.contains("force at"), "nothing is in force");
     for _ in 0..2 {
         let sent = portal
@@ -266,13 +264,9 @@ async fn a_pending_request_is_corrected_in_place() {
 #[tokio::test]
 async fn a_correction_of_an_update_is_told_beside_what_is_in_force() {
     let portal = TestApp::new().await;
-    let (_, key) = portal.submit(&[(EDGE, "contoso.com it.contoso.com")]).await;
-    portal.work().await;
-    let cookie = sign_in(&portal, &key).await;
+    let (_, cookie) = provisioned(&portal, &[(EDGE, "contoso.com it.contoso.com")]).await;
     let send = async |edges: &[(&str, &str)], more: &[(&str, &str)]| {
-        let id = submission_id();
-        let fields = edit(&id, edges, more);
-        portal.post_with("/service/edit", &fields, &cookie).await
+        send_edit(&portal, &cookie, edges, more).await
     };
     let update = [(EDGE, "contoso.com"), ("new.contoso.com", "new.example")];
     let reference = send(&update, &[("action", "submit")]).await.reference();
@@ -291,12 +285,8 @@ async fn a_correction_of_an_update_is_told_beside_what_is_in_force() {
         "is asked for at sip.contoso.com, where it is in force",
         "is asked for at sip.contoso.com, instead of new.contoso.com",
     ];
-    for line in lines {
-        assert!(review.body.contains(line), "{line}: {}", review.body);
-    }
-    for never in ["in force no more", "comes into force", "moves from"] {
-        assert!(!review.body.contains(never), "{never}: {}", review.body);
-    }
+    review.shows_each(lines);
+    review.hides_each(["in force no more", "comes into force", "moves from"]);
 
     // What is in force already is no update.
     for action in ["review", "submit"] {
@@ -316,13 +306,13 @@ async fn a_check_that_was_under_way_says_nothing_about_what_was_corrected() {
     let (reference, key) = portal.submit(&[("sip.contso.com", "contso.com")]).await;
     let cookie = sign_in(&portal, &key).await;
     let claim = claim(&portal, 500).await;
-    let id = submission_id();
-    let right = edit(
-        &id,
+    send_edit(
+        &portal,
+        &cookie,
         &[(EDGE, "contoso.com")],
         &[("corrects", &reference), ("action", "submit")],
-    );
-    portal.post_with("/service/edit", &right, &cookie).await;
+    )
+    .await;
     let settled = settle(portal.pool(), &claim, &[]).await;
     assert_eq!(settled.provisioned, 0, "the claim was lost");
     assert_eq!(portal.number("SELECT count(*) FROM route").await, 0);
@@ -370,9 +360,13 @@ async fn a_request_that_stands_in_the_way_is_corrected_with_what_was_typed() {
     let portal = TestApp::new().await;
     let (first, key) = portal.submit(&[(EDGE, "contoso.com")]).await;
     let cookie = sign_in(&portal, &key).await;
-    let id = submission_id();
-    let typed = edit(&id, &[(EDGE, "new.contoso.com")], &[("action", "submit")]);
-    let there = portal.post_with("/service/edit", &typed, &cookie).await;
+    let there = send_edit(
+        &portal,
+        &cookie,
+        &[(EDGE, "new.contoso.com")],
+        &[("action", "submit")],
+    )
+    .await;
     assert_eq!(there.status, StatusCode::CONFLICT);
     let (_, form) = there.body.split_once("name=\"corrects\" value=\"").unwrap();
     assert!(form.starts_with(&first));
@@ -470,26 +464,22 @@ async fn a_split_domain_that_waits_says_what_to_leave_off() {
     }
     let reference = portal.post("/requests/new", &fields).await.reference();
     let page = portal.get(&format!("/requests/{reference}")).await;
-    for told in [
+    page.shows_each([
         "Leave external communications off online",
         "split domain)",
         "Volume Licensing",
         "1*****7",
-    ] {
-        assert!(page.body.contains(told), "{told}: {}", page.body);
-    }
+    ]);
     // Where it was requested, and on what is kept of it.
     for file in ["receipt", "receipt.txt"] {
         let receipt = portal.get(&format!("/requests/{reference}/{file}")).await;
-        for told in [
+        receipt.shows_each([
             "Leave external communications off online",
             "split domain)",
             "Volume Licensing",
             "1234567",
             "if no other service holds one of the domains",
-        ] {
-            assert!(receipt.body.contains(told), "{told}: {}", receipt.body);
-        }
+        ]);
     }
     portal.work().await;
     for page in ["", "/receipt"] {

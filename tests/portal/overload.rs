@@ -25,7 +25,7 @@ use pic_portal::{
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::{
-    service::sign_in,
+    service::provisioned,
     support::{
         app::{Answer, TestApp, request, submission_id},
         eventually, sql,
@@ -113,6 +113,17 @@ impl Busy {
         .await;
     }
 
+    /// Posts this many requests, which wait in the line in their order.
+    async fn lined_up(&self, count: usize) -> Vec<JoinHandle<Answer>> {
+        let mut posts = Vec::new();
+        for n in 0..count {
+            let domain = format!("d{n}.example");
+            posts.push(post(&self.portal, &submission_id(), &domain));
+            self.waiting(n + 1).await;
+        }
+        posts
+    }
+
     /// Lets the writers go on; returns the responses to their two submissions.
     async fn release(self) -> (Arc<TestApp>, Vec<Answer>) {
         self.holder.rollback().await.unwrap();
@@ -131,6 +142,15 @@ fn post(portal: &Arc<TestApp>, id: &str, domain: &str) -> JoinHandle<Answer> {
         let fields = request(&id, &[("sip.contoso.net", &domain)]);
         portal.post("/requests/new", &fields).await
     })
+}
+
+/// Posts a request until it is stored, or found to be; returns the last answer.
+async fn stored_in_the_end(portal: &Arc<TestApp>, id: &str) -> Answer {
+    eventually("the next try is stored, or finds what was", async || {
+        let again = post(portal, id, "d1.example").await.unwrap();
+        (again.status == StatusCode::SEE_OTHER).then_some(again)
+    })
+    .await
 }
 
 /// Submits to the queue directly.
@@ -411,12 +431,7 @@ async fn who_finds_the_line_full_is_told_at_once_and_loses_nothing() {
         ..patient()
     })
     .await;
-    let mut posts = Vec::new();
-    for n in 0..3 {
-        let domain = format!("d{n}.example");
-        posts.push(post(&busy.portal, &submission_id(), &domain));
-        busy.waiting(n + 1).await;
-    }
+    let posts = busy.lined_up(3).await;
     let id = submission_id();
     let refused = post(&busy.portal, &id, "late.example").await.unwrap();
     assert_put_off(&refused, &id, "late.example");
@@ -454,9 +469,7 @@ async fn a_cancel_that_finds_the_line_full_is_sent_again_from_the_page_it_gets()
         ..patient()
     })
     .await;
-    let (_, key) = portal.submit(&[("sip.c.example", "c.example")]).await;
-    portal.work().await;
-    let cookie = sign_in(&portal, &key).await;
+    let (_, cookie) = provisioned(&portal, &[("sip.c.example", "c.example")]).await;
     let busy = Busy::of(portal).await;
     let waits = post(&busy.portal, &submission_id(), "d1.example");
     busy.waiting(1).await;
@@ -536,11 +549,7 @@ async fn who_waits_is_told_in_time_and_finds_the_request_on_the_next_try() {
     .await;
     let stored: String = portal.one("SELECT reference FROM request").await;
     // However slow this machine is, it succeeds in the end.
-    let again = eventually("the next try is answered", async || {
-        let again = post(&portal, &id, "d1.example").await.unwrap();
-        (again.status == StatusCode::SEE_OTHER).then_some(again)
-    })
-    .await;
+    let again = stored_in_the_end(&portal, &id).await;
     assert_eq!(again.reference(), stored);
     assert_whole(&portal, 1).await;
 }
@@ -548,12 +557,7 @@ async fn who_waits_is_told_in_time_and_finds_the_request_on_the_next_try() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_goes_away_takes_nobody_with_it() {
     let busy = Busy::with(patient()).await;
-    let mut posts = Vec::new();
-    for n in 0..10 {
-        let domain = format!("d{n}.example");
-        posts.push(post(&busy.portal, &submission_id(), &domain));
-        busy.waiting(n + 1).await;
-    }
+    let mut posts = busy.lined_up(10).await;
     // What a writer has taken is stored although the client has gone; what waits is not.
     busy.first[1].abort();
     for gone in [0, 4, 5, 9] {

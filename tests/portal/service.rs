@@ -47,6 +47,26 @@ pub(crate) fn edit<'a>(
     fields
 }
 
+/// Sends an edit of its own submission.
+pub(crate) async fn send_edit(
+    portal: &TestApp,
+    cookie: &str,
+    edges: &[(&str, &str)],
+    more: &[(&str, &str)],
+) -> Answer {
+    let id = submission_id();
+    let fields = edit(&id, edges, more);
+    portal.post_with("/service/edit", &fields, cookie).await
+}
+
+/// A service with these routes in force: its first request, and the cookie of a browser that is
+/// signed in to it.
+pub(crate) async fn provisioned(portal: &TestApp, edges: &[(&str, &str)]) -> (String, String) {
+    let (reference, key) = portal.submit(edges).await;
+    assert_eq!(portal.work().await.provisioned, 1);
+    (reference, sign_in(portal, &key).await)
+}
+
 async fn routes(portal: &TestApp) -> Vec<(String, String)> {
     portal
         .rows("SELECT sip_domain::text, access_edge::text FROM route ORDER BY sip_domain")
@@ -79,42 +99,28 @@ async fn an_update_is_reviewed_sent_and_swapped_in_at_once() {
         "contoso.com new.contoso.com fabrikam.com",
     )];
     let id = submission_id();
-    let review = portal
-        .post_with(
-            "/service/edit",
-            &edit(&id, &after, &[("action", "review")]),
-            &cookie,
-        )
-        .await;
+    let change = async |id: &str, more: &[(&str, &str)]| {
+        let fields = edit(id, &after, more);
+        portal.post_with("/service/edit", &fields, &cookie).await
+    };
+    let review = change(&id, &[("action", "review")]).await;
     assert_eq!(review.status, StatusCode::OK);
-    for words in [
+    review.shows_each([
         "comes into force at sip.contoso.com",
         "is in force no more at sip.contoso.com",
         "moves from edge.contoso.com to sip.contoso.com",
         "name=\"confirm_edge_change\"",
-    ] {
-        assert!(review.body.contains(words), "{words}: {}", review.body);
-    }
-    let unconfirmed = portal
-        .post_with(
-            "/service/edit",
-            &edit(&id, &after, &[("action", "submit")]),
-            &cookie,
-        )
-        .await;
+    ]);
+    let unconfirmed = change(&id, &[("action", "submit")]).await;
     assert_eq!(unconfirmed.status, StatusCode::UNPROCESSABLE_ENTITY);
     unconfirmed.shows("#confirm_edge_change");
 
-    let sending = edit(
-        &id,
-        &after,
-        &[("confirm_edge_change", "on"), ("action", "submit")],
-    );
-    let sent = portal.post_with("/service/edit", &sending, &cookie).await;
+    let confirmed = [("confirm_edge_change", "on"), ("action", "submit")];
+    let sent = change(&id, &confirmed).await;
     let reference = sent.reference();
     let before = routes(&portal).await;
     assert_eq!(before.len(), 3, "nothing changes before it is provisioned");
-    let again = portal.post_with("/service/edit", &sending, &cookie).await;
+    let again = change(&id, &confirmed).await;
     assert_eq!(
         again.reference(),
         reference,
@@ -132,20 +138,14 @@ async fn an_update_is_reviewed_sent_and_swapped_in_at_once() {
             ("new.contoso.com", "sip.contoso.com"),
         ]
     );
-    let late = portal.post_with("/service/edit", &sending, &cookie).await;
+    let late = change(&id, &confirmed).await;
     assert_eq!(
         late.reference(),
         reference,
         "a retry after it was provisioned does so too"
     );
     let fresh = submission_id();
-    let same = portal
-        .post_with(
-            "/service/edit",
-            &edit(&fresh, &after, &[("action", "submit")]),
-            &cookie,
-        )
-        .await;
+    let same = change(&fresh, &[("action", "submit")]).await;
     assert_eq!(same.status, StatusCode::UNPROCESSABLE_ENTITY);
     same.shows("Nothing would change");
     assert_eq!(portal.number("SELECT count(*) FROM request").await, 2);
@@ -156,16 +156,14 @@ async fn a_pending_update_is_withdrawn_by_its_session_and_leaves_everything_as_i
     let portal = TestApp::new().await;
     let (_, cookie) = service(&portal).await;
     let before = routes(&portal).await;
-    let id = submission_id();
-    let sending = edit(
-        &id,
+    let reference = send_edit(
+        &portal,
+        &cookie,
         &[("sip.contoso.com", "contoso.com")],
         &[("action", "submit")],
-    );
-    let reference = portal
-        .post_with("/service/edit", &sending, &cookie)
-        .await
-        .reference();
+    )
+    .await
+    .reference();
     let path = format!("/requests/{reference}/withdraw");
     let stranger = portal.post(&path, &[]).await;
     assert_eq!(stranger.status, StatusCode::UNPROCESSABLE_ENTITY);
@@ -245,16 +243,14 @@ async fn a_cancel_empties_the_service_and_an_update_fills_it_again() {
         .post_with("/service/cancel", &[("confirm", "on")], &cookie)
         .await;
     assert_eq!(empty.status, StatusCode::CONFLICT);
-    let id = submission_id();
-    let refill = edit(
-        &id,
+    send_edit(
+        &portal,
+        &cookie,
         &[("sip.contoso.com", "contoso.com")],
         &[("action", "submit")],
-    );
-    portal
-        .post_with("/service/edit", &refill, &cookie)
-        .await
-        .reference();
+    )
+    .await
+    .reference();
     portal.work().await;
     assert_eq!(routes(&portal).await.len(), 1);
 }
@@ -334,13 +330,9 @@ async fn a_wrong_number_and_a_wrong_key_get_the_same_answer() {
 async fn who_moves_domains_to_another_edge_is_told_in_which_order() {
     let (world, _edge) = World::with("contoso.com").await;
     let portal = TestApp::checking(world.enforce()).await;
-    let (_, key) = portal.submit(&[("sip.contoso.com", "contoso.com")]).await;
-    assert_eq!(portal.work().await.provisioned, 1);
-    let cookie = sign_in(&portal, &key).await;
+    let (_, cookie) = provisioned(&portal, &[("sip.contoso.com", "contoso.com")]).await;
     let after = [("edge.contoso.com", "contoso.com")];
-    let id = submission_id();
-    let fields = edit(&id, &after, &[("action", "review")]);
-    let review = portal.post_with("/service/edit", &fields, &cookie).await;
+    let review = send_edit(&portal, &cookie, &after, &[("action", "review")]).await;
     let order = "get the new server and its certificate ready, send the changes, publish the new SRV \
                  record, then remove the old one";
     review.shows(order);

@@ -20,9 +20,9 @@ use sqlx::{Connection as _, PgConnection};
 use tokio::{task::JoinHandle, time::timeout};
 
 use crate::{
-    service::{edit, sign_in},
+    service::{provisioned, send_edit, sign_in},
     support::{
-        app::{Answer, TestApp, WAITS, submission_id},
+        app::{Answer, TestApp, WAITS},
         sql,
     },
 };
@@ -33,20 +33,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The edge of routes that are in force from the beginning, and stay.
 const EDGE: &str = "sip.contoso.com";
 
-/// A service with these routes in force, and the cookie of a browser that is signed in to it.
-async fn service(portal: &TestApp, edges: &[(&str, &str)]) -> (String, String) {
-    let (reference, key) = portal.submit(edges).await;
-    assert_eq!(portal.work().await.provisioned, 1);
-    (reference, sign_in(portal, &key).await)
-}
-
 /// Sends an edit with every change confirmed.
 async fn send(portal: &TestApp, cookie: &str, edges: &[(&str, &str)]) -> Answer {
-    let id = submission_id();
     let more = [("confirm_edge_change", "on"), ("action", "submit")];
-    portal
-        .post_with("/service/edit", &edit(&id, edges, &more), cookie)
-        .await
+    send_edit(portal, cookie, edges, &more).await
 }
 
 /// The routes in force as `domain edge`.
@@ -207,7 +197,7 @@ async fn of_two_browsers_that_edit_one_service_one_is_refused_and_keeps_what_was
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_twenty_edits_at_once_one_is_stored() {
     let portal = Arc::new(TestApp::new().await);
-    let (_, cookie) = service(&portal, &[(EDGE, "contoso.com")]).await;
+    let (_, cookie) = provisioned(&portal, &[(EDGE, "contoso.com")]).await;
     let sending: Vec<_> = (0..20)
         .map(|n| {
             let (portal, cookie) = (portal.clone(), cookie.clone());
@@ -266,7 +256,7 @@ async fn a_reader_never_misses_a_kept_domain_nor_sees_half_an_update() {
     let (edge, moving) = version(0);
     let first = edges(&moving, edge);
     let first: Vec<_> = first.iter().map(|(e, d)| (&**e, &**d)).collect();
-    let (_, cookie) = service(&portal, &first).await;
+    let (_, cookie) = provisioned(&portal, &first).await;
     let since =
         "SELECT extract(epoch FROM since)::bigint FROM route WHERE sip_domain = 'a.contoso.com'";
     let began = portal.number(since).await;
@@ -304,7 +294,7 @@ async fn a_domain_released_and_taken_at_the_same_moment_is_in_force_once() {
     let portal = TestApp::new().await;
     for round in 0..16 {
         let [kept, given] = ["kept", "given"].map(|name| format!("{name}{round}.example"));
-        let (_, cookie) = service(&portal, &[(EDGE, &format!("{kept} {given}"))]).await;
+        let (_, cookie) = provisioned(&portal, &[(EDGE, &format!("{kept} {given}"))]).await;
         let release = if round % 2 == 0 {
             send(&portal, &cookie, &[(EDGE, &kept)]).await
         } else {
@@ -342,7 +332,7 @@ async fn a_domain_released_and_taken_at_the_same_moment_is_in_force_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_release_wakes_who_is_being_told_at_that_very_moment_to_wait() {
     let portal = TestApp::new().await;
-    let (_, cookie) = service(&portal, &[(EDGE, "contoso.com")]).await;
+    let (_, cookie) = provisioned(&portal, &[(EDGE, "contoso.com")]).await;
     let (taker, _) = portal.submit(&[("sip.fabrikam.com", "contoso.com")]).await;
     // Another transaction, not yet committed, is settling the new request as blocked.
     assert_eq!(claim(&portal, 1).await.len(), 1);
@@ -373,7 +363,7 @@ async fn a_release_wakes_who_is_being_told_at_that_very_moment_to_wait() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_is_withdrawn_although_it_is_being_told_to_wait() {
     let portal = TestApp::new().await;
-    service(&portal, &[(EDGE, "contoso.com")]).await;
+    provisioned(&portal, &[(EDGE, "contoso.com")]).await;
     let (late, key) = portal.submit(&[("sip.fabrikam.com", "contoso.com")]).await;
     assert_eq!(claim(&portal, 1).await.len(), 1);
     let mut transaction = portal.db().pool().begin().await.unwrap();
@@ -403,7 +393,7 @@ async fn an_update_that_comes_to_nothing_leaves_the_routes_as_they_were() {
     let portal = TestApp::new().await;
     let (_, key) = portal.submit(&[(EDGE, "contoso.com old.com")]).await;
     portal.work().await;
-    service(&portal, &[("sip.fabrikam.com", "fabrikam.com")]).await;
+    provisioned(&portal, &[("sip.fabrikam.com", "fabrikam.com")]).await;
     let all = "SELECT md5(string_agg(x::text, ' ' ORDER BY sip_domain)) FROM route x";
     let rows = async || -> String { portal.one(all).await };
     let before = rows().await;
@@ -454,7 +444,7 @@ async fn an_update_that_comes_to_nothing_leaves_the_routes_as_they_were() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_proven_domain_changes_hands_in_place() {
     let portal = TestApp::new().await;
-    let (holder, cookie) = service(&portal, &[(EDGE, "contoso.com mine.com")]).await;
+    let (holder, cookie) = provisioned(&portal, &[(EDGE, "contoso.com mine.com")]).await;
     // The holder is about to move the domain to another edge of its own.
     let (wanted, _) = portal
         .submit(&[("sip.new.com", "contoso.com new.com")])
@@ -511,8 +501,8 @@ async fn a_proven_domain_changes_hands_in_place() {
 async fn domains_that_move_to_and_fro_between_services_are_never_missing() {
     let portal = TestApp::new().await;
     let names = ["a.com", "b.com", "c.com"];
-    let (_, one) = service(&portal, &[(EDGE, "a.com b.com c.com one.com")]).await;
-    let (_, two) = service(&portal, &[("sip.fabrikam.com", "two.com")]).await;
+    let (_, one) = provisioned(&portal, &[(EDGE, "a.com b.com c.com one.com")]).await;
+    let (_, two) = provisioned(&portal, &[("sip.fabrikam.com", "two.com")]).await;
     let reader = Reader::start(&portal).await;
     for round in 0..12 {
         let (cookie, edge, own) = if round % 2 == 0 {
@@ -542,8 +532,8 @@ async fn domains_that_move_to_and_fro_between_services_are_never_missing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_services_that_prove_each_others_domains_at_once_both_get_them() {
     let portal = TestApp::new().await;
-    let (_, one) = service(&portal, &[(EDGE, "a.com b.com")]).await;
-    let (_, two) = service(&portal, &[("sip.fabrikam.com", "y.com z.com")]).await;
+    let (_, one) = provisioned(&portal, &[(EDGE, "a.com b.com")]).await;
+    let (_, two) = provisioned(&portal, &[("sip.fabrikam.com", "y.com z.com")]).await;
     let wants = |round, own, others| if round % 2 == 0 { others } else { own };
     for round in 0..10 {
         let first = [(EDGE, wants(round, "a.com b.com", "z.com y.com"))];
@@ -573,7 +563,7 @@ async fn two_services_that_prove_each_others_domains_at_once_both_get_them() {
 #[tokio::test]
 async fn a_proof_helps_the_domain_and_the_request_that_it_names_and_nothing_else() {
     let portal = TestApp::new().await;
-    service(&portal, &[(EDGE, "contoso.com fabrikam.com")]).await;
+    provisioned(&portal, &[(EDGE, "contoso.com fabrikam.com")]).await;
     let before = in_force(&portal).await;
     let (both, _) = portal
         .submit(&[("sip.new.com", "contoso.com fabrikam.com new.com")])

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use sqlx::AssertSqlSafe;
 
 use crate::{
-    service::sign_in,
+    service::provisioned,
     support::app::{Answer, TestApp, escaped},
 };
 
@@ -118,11 +118,11 @@ async fn a_domain_that_is_held_shows_its_record_while_that_helps() {
 #[tokio::test]
 async fn what_is_in_force_is_at_risk_and_nothing_is_taken_away() {
     let portal = TestApp::new().await;
-    let (reference, key) = portal
-        .submit(&[("sip.contoso.com", "contoso.com it.contoso.com")])
-        .await;
-    portal.work().await;
-    let cookie = sign_in(&portal, &key).await;
+    let (reference, cookie) = provisioned(
+        &portal,
+        &[("sip.contoso.com", "contoso.com it.contoso.com")],
+    )
+    .await;
     let page = page_of(&portal, &reference).await;
     page.shows("Your routes are in force<");
     page.shows("Test-NetConnection -ComputerName 'sip.contoso.com'");

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use sqlx::AssertSqlSafe;
 
 use crate::{
-    service::{edit, sign_in},
+    service::{send_edit, sign_in},
     support::{
-        app::{TestApp, submission_id},
+        app::TestApp,
         consistency::{RULES, assert_consistent, broken},
         sql,
     },
@@ -21,13 +21,11 @@ async fn lived_in() -> TestApp {
         .await;
     portal.work().await;
     let cookie = sign_in(&portal, &key).await;
-    let id = submission_id();
     let after = [
         ("sip.contoso.com", "contoso.com"),
         ("edge.contoso.com", "new.contoso.com"),
     ];
-    let fields = edit(&id, &after, &[("action", "submit")]);
-    let update = portal.post_with("/service/edit", &fields, &cookie).await;
+    let update = send_edit(&portal, &cookie, &after, &[("action", "submit")]).await;
     update.reference();
     portal.work().await;
     portal.submit(&[("sip.fabrikam.com", "contoso.com")]).await;

@@ -20,8 +20,6 @@ use std::{
     },
 };
 
-use sqlx::AssertSqlSafe;
-
 use super::{Dice, setting};
 use crate::support::{
     app::TestApp,
@@ -299,26 +297,21 @@ async fn clear(portal: &TestApp) {
 
 /// The contents without what differs from run to run.
 async fn outcome(portal: &TestApp) -> String {
-    let lines: Vec<String> = sqlx::query_scalar(include_str!("statements/outcome.sql"))
-        .fetch_all(portal.db().pool())
-        .await
-        .unwrap();
+    let outcome = include_str!("statements/outcome.sql");
+    let lines: Vec<String> = sql::all(portal.db().pool(), outcome).await;
     lines.join("\n")
 }
 
 /// Every row, complete except for leases.
 async fn contents(portal: &TestApp) -> String {
-    let tables: Vec<String> = sqlx::query_scalar(
+    let pool = portal.db().pool();
+    let tables: Vec<String> = sql::all(
+        pool,
         "SELECT format('SELECT ''%1$s '' || (to_jsonb(t) - ''lease_token'' - ''lease_until'')::text FROM %1$s t', oid::regclass)
          FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace",
     )
-    .fetch_all(portal.db().pool())
-    .await
-    .unwrap();
+    .await;
     let all = format!("{} ORDER BY 1", tables.join(" UNION ALL "));
-    let rows: Vec<String> = sqlx::query_scalar(AssertSqlSafe(all))
-        .fetch_all(portal.db().pool())
-        .await
-        .unwrap();
+    let rows: Vec<String> = sql::all(pool, &all).await;
     rows.join("\n")
 }

@@ -10,7 +10,7 @@ use pic_portal::{clock::Clock, server::network::Proxies, web::limit::Throttle};
 use std::{net::SocketAddr, time::Duration};
 
 use crate::{
-    service::{edit, sign_in},
+    service::{provisioned, send_edit},
     support::app::{Answer, TestApp, request, submission_id},
 };
 
@@ -69,13 +69,15 @@ async fn submits_are_limited_and_allowed_again() {
 #[tokio::test]
 async fn an_edit_that_is_put_off_is_kept_whole() {
     let (portal, clock) = portal(1, 0).await;
-    let (_, key) = portal.submit(EDGES).await;
-    assert_eq!(portal.work().await.provisioned, 1);
-    let cookie = sign_in(&portal, &key).await;
-    let id = submission_id();
+    let (_, cookie) = provisioned(&portal, EDGES).await;
     let more = [("confirm_edge_change", "on"), ("action", "submit")];
-    let fields = edit(&id, &[("edge.contoso.com", "contoso.com")], &more);
-    let refused = portal.post_with("/service/edit", &fields, &cookie).await;
+    let refused = send_edit(
+        &portal,
+        &cookie,
+        &[("edge.contoso.com", "contoso.com")],
+        &more,
+    )
+    .await;
     assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
     refused.shows("in 60 seconds");
     clock.advance(Duration::from_mins(1));

@@ -14,12 +14,14 @@ use pic_portal::{
     request::queue::{Limits, meter::Why},
 };
 
-use super::{Busy, REQUESTS, all, assert_put_off, assert_whole, hold, patient, post};
+use super::{
+    Busy, REQUESTS, all, assert_put_off, assert_whole, hold, patient, post, stored_in_the_end,
+};
 use crate::support::{
     app::{TestApp, submission_id},
     db::TestDb,
-    eventually,
     proxy::{Fate, Proxy, Target},
+    sql,
 };
 
 /// A domain for which the answer to the commit is lost.
@@ -31,10 +33,7 @@ async fn a_commit_whose_answer_is_lost_is_found_by_the_portal_itself() {
     let (portal, lost, _proxy) = losing(1).await;
     let told = post(&portal, &submission_id(), CUT).await.unwrap();
     assert_eq!(lost.load(SeqCst), 1);
-    let stored: Vec<String> = sqlx::query_scalar("SELECT reference FROM request")
-        .fetch_all(portal.db().pool())
-        .await
-        .unwrap();
+    let stored: Vec<String> = sql::all(portal.db().pool(), "SELECT reference FROM request").await;
     assert_eq!(stored, [told.reference()]);
     assert_whole(&portal, 1).await;
 }
@@ -68,10 +67,7 @@ async fn a_commit_whose_answer_is_lost_twice_is_found_by_who_sends_it_again() {
     assert_put_off(&unknown, &id, CUT);
     assert_eq!(lost.load(SeqCst), 2);
     assert_eq!(portal.app.queue().meter().put_offs(Why::Away), 1);
-    let stored: Vec<String> = sqlx::query_scalar("SELECT reference FROM request")
-        .fetch_all(portal.db().pool())
-        .await
-        .unwrap();
+    let stored: Vec<String> = sql::all(portal.db().pool(), "SELECT reference FROM request").await;
     assert_eq!(stored.len(), 1, "it is stored, which nobody was told");
     let again = post(&portal, &id, CUT).await.unwrap();
     assert_eq!(again.reference(), stored[0]);
@@ -146,12 +142,7 @@ async fn a_database_that_has_no_room_puts_the_whole_batch_off_and_the_next_is_st
     // Out of disk: the two that the writers are busy with, and one batch of ten.
     failing(&portal, 3, "53100").await;
     let busy = Busy::of(portal).await;
-    let mut posts = Vec::new();
-    for n in 0..20 {
-        let domain = format!("d{n}.example");
-        posts.push(post(&busy.portal, &submission_id(), &domain));
-        busy.waiting(n + 1).await;
-    }
+    let posts = busy.lined_up(20).await;
     let (portal, first) = busy.release().await;
     let put_off = StatusCode::SERVICE_UNAVAILABLE;
     assert!(first.iter().all(|answer| answer.status == put_off));
@@ -210,10 +201,6 @@ async fn a_statement_that_hangs_is_given_up() {
     assert_eq!(portal.app.queue().meter().put_offs(Why::Away), 1);
     holder.rollback().await.unwrap();
     // The connection that hung is not used again; the next attempt finds one that works.
-    eventually("the next try is stored, or finds what was", async || {
-        let again = post(&portal, &id, "d1.example").await.unwrap();
-        (again.status == StatusCode::SEE_OTHER).then_some(())
-    })
-    .await;
+    stored_in_the_end(&portal, &id).await;
     assert_whole(&portal, 1).await;
 }

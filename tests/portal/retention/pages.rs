@@ -33,25 +33,21 @@ async fn the_page_says_the_rule_what_is_kept_and_the_last_sweeps() {
     for kept in KEPT {
         assert!(page.body.contains(&escaped(kept.what)), "{}", kept.what);
     }
-    for words in [
+    page.shows_each([
         "90 days after it ended",
         "365 days",
         "30 minutes without use",
         "30 days at most",
         "within 60 minutes",
-    ] {
-        assert!(page.body.contains(words), "{words}: {}", page.body);
-    }
+    ]);
     plant(portal.pool(), "told", 12).await;
     sweep(&portal).await;
     let page = portal.get("/privacy").await;
-    for words in [
+    page.shows_each([
         "clean: nothing remains",
         "12 contact rows of an older system",
         "by hand",
-    ] {
-        assert!(page.body.contains(words), "{words}: {}", page.body);
-    }
+    ]);
     assert!(
         !page.body.contains("told"),
         "not a word of what was removed"

@@ -317,10 +317,7 @@ async fn each_filter_shows_its_own_and_no_others() {
         assert_back(&portal, &agent, last, &newest).await;
     }
     portal.run("DELETE FROM finding").await;
-    let taken: String = sqlx::query_scalar("SELECT min(sip_domain) FROM route")
-        .fetch_one(portal.pool())
-        .await
-        .unwrap();
+    let taken: String = portal.one("SELECT min(sip_domain) FROM route").await;
     let held = portal.store_one(&[("sip.other.example", &taken)]).await;
     portal.work().await;
     for query in [

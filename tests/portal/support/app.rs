@@ -140,6 +140,18 @@ impl Answer {
         assert!(!self.body.contains(text), "{text:?} in {}", self.body);
     }
 
+    /// Asserts that the body has each of these texts in it.
+    #[track_caller]
+    pub(crate) fn shows_each<T: AsRef<str>>(&self, texts: impl IntoIterator<Item = T>) {
+        texts.into_iter().for_each(|it| self.shows(it.as_ref()));
+    }
+
+    /// Asserts that the body has none of these texts in it.
+    #[track_caller]
+    pub(crate) fn hides_each<T: AsRef<str>>(&self, texts: impl IntoIterator<Item = T>) {
+        texts.into_iter().for_each(|it| self.hides(it.as_ref()));
+    }
+
     /// The elements of the page, in order.
     pub(crate) fn elements(&self) -> Vec<Element> {
         html::elements(&self.body)

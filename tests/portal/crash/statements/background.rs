@@ -13,19 +13,12 @@ use pic_portal::{
 
 use super::{Operation, fail_everywhere};
 use crate::{
-    service::{edit, sign_in},
-    support::app::{TestApp, WAITS, submission_id},
+    service::{provisioned, send_edit},
+    support::app::{TestApp, WAITS},
 };
 
 const LEASE: Duration = Duration::from_secs(30);
 const DAY: Duration = Duration::from_hours(24);
-
-/// A service with these routes in force, and the cookie of a browser that is signed in to it.
-async fn in_force(portal: &TestApp, edges: &[(&str, &str)]) -> String {
-    let (_, key) = portal.submit(edges).await;
-    assert_eq!(portal.work().await.provisioned, 1);
-    sign_in(portal, &key).await
-}
 
 /// One of everything that a settlement can encounter: an expired request, an update that adds,
 /// moves and releases, a cancel, two that want one domain, one that is held back, one that was and
@@ -37,25 +30,25 @@ async fn everything_due(portal: &TestApp) {
     portal
         .run("UPDATE work SET due_at = due_at + interval '40 days'")
         .await;
-    let update = in_force(portal, &[("sip.a.example", "a.example b.example")]).await;
-    let cancel = in_force(portal, &[("sip.f.example", "f.example")]).await;
+    let (_, update) = provisioned(portal, &[("sip.a.example", "a.example b.example")]).await;
+    let (_, cancel) = provisioned(portal, &[("sip.f.example", "f.example")]).await;
     portal.store_one(&[("sip.c.example", "b.example")]).await;
     assert_eq!(portal.work().await.held, 1);
     // Only the released domain makes it due.
     portal
         .run("UPDATE work SET due_at = due_at + interval '1 day' WHERE attempts > 0")
         .await;
-    let id = submission_id();
     let after = [
         ("sip.a.example", "new.example"),
         ("edge.a.example", "a.example"),
     ];
-    let fields = edit(
-        &id,
+    let sent = send_edit(
+        portal,
+        &update,
         &after,
         &[("confirm_edge_change", "on"), ("action", "submit")],
-    );
-    let sent = portal.post_with("/service/edit", &fields, &update).await;
+    )
+    .await;
     sent.reference();
     let confirm = [("confirm", "on")];
     let sent = portal.post_with("/service/cancel", &confirm, &cancel).await;
@@ -198,7 +191,7 @@ impl Operation for Settle {
     const PLACES: i64 = 40;
 
     async fn prepare(portal: &TestApp) -> Self {
-        in_force(portal, &[("sip.a.example", "a.example b.example")]).await;
+        provisioned(portal, &[("sip.a.example", "a.example b.example")]).await;
         for (edge, domains) in [
             ("sip.m.example", "a.example m.example"),
             ("sip.h.example", "b.example h.example"),
@@ -261,7 +254,7 @@ impl Operation for Watched {
     const PLACES: i64 = 10;
 
     async fn prepare(portal: &TestApp) -> Self {
-        in_force(portal, &[("sip.a.example", "a.example b.example")]).await;
+        provisioned(portal, &[("sip.a.example", "a.example b.example")]).await;
         begin_to_watch(portal.pool(), 0).await.unwrap();
         portal.advance(DAY).await;
         let claim = claim(portal.pool(), Place::Watched, 10, LEASE)
@@ -294,8 +287,8 @@ impl Operation for BeginToWatch {
     const PLACES: i64 = 3;
 
     async fn prepare(portal: &TestApp) -> Self {
-        in_force(portal, &[("sip.a.example", "a.example")]).await;
-        in_force(portal, &[("sip.b.example", "b.example")]).await;
+        provisioned(portal, &[("sip.a.example", "a.example")]).await;
+        provisioned(portal, &[("sip.b.example", "b.example")]).await;
         Self
     }
 
