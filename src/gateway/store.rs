@@ -225,15 +225,14 @@ impl BatchLoad for Receipt {
     type Answer = Option<Heard>;
 
     async fn load(pool: &PgPool, asked: &[Self]) -> Result<Vec<Self::Answer>, db::Error> {
-        let has = |receipt: &Self| receipt.has.clone();
         let tokens: Vec<_> = asked.iter().map(|it| it.token.to_vec()).collect();
         let epochs: Vec<_> = asked
             .iter()
-            .map(|it| has(it).map(|has| has.epoch))
+            .map(|it| it.has.as_ref().map(|has| has.epoch.clone()))
             .collect();
         let serials: Vec<_> = asked
             .iter()
-            .map(|it| has(it).map(|has| has.serial))
+            .map(|it| it.has.as_ref().map(|has| has.serial))
             .collect();
         let rows = sqlx::query!(
             r#"SELECT h.place AS "place!", h.news AS "news!", p.serial AS "serial!", p.epoch AS "epoch!"

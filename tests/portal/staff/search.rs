@@ -194,6 +194,11 @@ async fn a_piece_of_a_name_finds_it_and_a_whole_reference_opens_it() {
         format!("/staff/requests/{}", references[2])
     );
 
+    // What has as many letters as a reference may be a name all the same.
+    let long = [("sip.margiestravelinc.example", "margiestravelinc.example")];
+    let long = portal.store_one(&long).await;
+    assert_eq!(find(&portal, &agent, "margiestravelinc").await, [long]);
+
     // In force, the first label is found however old the request is, and ended ones are found too.
     let first = references[1].clone();
     portal.work().await;

@@ -33,9 +33,7 @@ pub(super) async fn find(pool: &PgPool, search: &Search) -> Result<Vec<i64>, db:
     )
     .fetch_all(pool.retrying())
     .await?;
-    if let Some(piece) = &search.piece
-        && search.whole_reference().is_none()
-    {
+    if let Some(piece) = &search.piece {
         let more = sqlx::query_file_scalar!(
             "src/staff/queue/pieces.sql",
             piece.as_str(),
