@@ -22,6 +22,17 @@ CREATE DOMAIN evidence AS text COLLATE pg_catalog."C"
 
 COMMENT ON DOMAIN evidence IS 'a line of what was found in DNS or in a certificate: printable ASCII without "@", so that no address of a person fits';
 
+CREATE DOMAIN evidence_lines AS text COLLATE pg_catalog."C"
+	CONSTRAINT evidence_lines_count CHECK (((octet_length(VALUE) - octet_length(replace(VALUE, '
+'::text, ''::text))) < 40))
+	CONSTRAINT evidence_lines_form CHECK ((VALUE ~ '^[
+ -?A-~]*$'::text))
+	CONSTRAINT evidence_lines_length CHECK (((octet_length(VALUE) <= 300) OR (VALUE !~ '([^
+]{100}){3}[^
+]'::text)));
+
+COMMENT ON DOMAIN evidence_lines IS 'up to 40 lines of evidence, with line feeds between them; empty: none';
+
 CREATE DOMAIN found_in_turn AS text COLLATE pg_catalog."C"
 	CONSTRAINT found_in_turn_form CHECK ((VALUE ~ '^[ -?A-~]*$'::text));
 
@@ -30,7 +41,7 @@ COMMENT ON DOMAIN found_in_turn IS 'a finding as a JSON array: printable ASCII w
 CREATE DOMAIN half_digest AS bytea
 	CONSTRAINT half_digest_length CHECK ((octet_length(VALUE) = 16));
 
-COMMENT ON DOMAIN half_digest IS 'the first 16 bytes of a SHA-256 digest, to compare what is no secret';
+COMMENT ON DOMAIN half_digest IS 'the first 16 bytes of a SHA-256 digest, of what is no longer than that itself';
 
 CREATE TYPE pic_verdict AS (
 	request_id bigint,
@@ -56,6 +67,11 @@ CREATE TYPE pic_wanted AS (
 );
 
 COMMENT ON TYPE pic_wanted IS 'a request and a domain that it wants';
+
+CREATE DOMAIN short_digest AS bytea
+	CONSTRAINT short_digest_length CHECK ((octet_length(VALUE) = 8));
+
+COMMENT ON DOMAIN short_digest IS 'the first 8 bytes of a SHA-256 digest, to compare what is no secret';
 
 CREATE DOMAIN staff_mark_name AS text COLLATE pg_catalog."C"
 	CONSTRAINT staff_mark_name_listed CHECK ((VALUE = ANY (ARRAY['taken'::text, 'called'::text, 'waits-for-licensing'::text, 'escalated'::text, 'test'::text])));
@@ -127,12 +143,12 @@ BEGIN
     IF NOT EXISTS (SELECT FROM gateway) THEN
         -- Whoever is changing routes has noted nothing. It is waited for, and what stands then is published whole. What
         -- was published before is no base for differences: what has changed since was not noted.
-        LOCK TABLE route IN SHARE MODE;
+        LOCK TABLE domain_in_force IN SHARE MODE;
         DELETE FROM to_publish;
         WITH before AS (DELETE FROM publication RETURNING serial)
         INSERT INTO publication (serial, epoch, at, routes, changes)
         SELECT max(b.serial) + 1, pic_epoch(), pic_now(), r.routes, r.routes
-        FROM before b, (SELECT count(*) AS routes FROM route) r GROUP BY r.routes;
+        FROM before b, (SELECT count(*) AS routes FROM domain_in_force) r GROUP BY r.routes;
     END IF;
     INSERT INTO gateway (name, token_hash, created_at) VALUES (new_name, new_token, pic_now()) ON CONFLICT (name) DO NOTHING;
     RETURN FOUND;
@@ -213,7 +229,7 @@ BEGIN
         FROM unnest(mine) AS m (id)
         JOIN request r ON r.id = m.id
         LEFT JOIN request_route d ON d.request_id = r.id
-        LEFT JOIN route x ON x.sip_domain = d.sip_domain);
+        LEFT JOIN domain_in_force x ON x.sip_domain = d.sip_domain);
 END $$;
 
 COMMENT ON FUNCTION pic_are_new(mine bigint[], not_before timestamp with time zone) IS 'whether each of the given requests makes its service and was submitted after `not_before`, and no domain is in force or wanted twice';
@@ -303,8 +319,9 @@ BEGIN
     DELETE FROM check_progress WHERE request_id = corrected;
     DELETE FROM request_route WHERE request_id = corrected;
     INSERT INTO request_route (request_id, edge, place, access_edge, sip_domain)
-    SELECT corrected, d.edge, row_number() OVER (PARTITION BY d.edge ORDER BY d.n), edges[d.edge], d.name
-    FROM unnest(domain_edges, domains) WITH ORDINALITY AS d (edge, name, n);
+    SELECT corrected, d.edge, d.place, CASE d.place WHEN 1 THEN edges[d.edge] END, d.name
+    FROM (SELECT n.edge, n.name, row_number() OVER (PARTITION BY n.edge ORDER BY n.n) AS place
+          FROM unnest(domain_edges, domains) WITH ORDINALITY AS n (edge, name, n)) d;
     IF cardinality(edges) <> (SELECT count(*) FROM request_edge WHERE request_id = corrected) OR cardinality(edges) = 0 THEN
         RAISE EXCEPTION 'a request wants routes, each edge at least one'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'request_whole';
@@ -428,14 +445,13 @@ COMMENT ON FUNCTION pic_forget_requests(kept_for interval, session_idle interval
 
 CREATE TABLE finding (
     request_id bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
     code text NOT NULL COLLATE pg_catalog."C",
     subject dns_name NOT NULL,
     severity text NOT NULL COLLATE pg_catalog."C",
-    at timestamp with time zone NOT NULL,
     expected evidence DEFAULT ''::text NOT NULL,
-    found evidence[] DEFAULT '{}'::evidence[] NOT NULL,
+    found evidence_lines DEFAULT ''::text NOT NULL,
     CONSTRAINT finding_code CHECK ((code = ANY (ARRAY['srv'::text, 'srv-missing'::text, 'srv-misspelt'::text, 'srv-port'::text, 'srv-target'::text, 'srv-suffix'::text, 'homed-online'::text, 'routed-to-consumer'::text, 'dns-disagrees'::text, 'domain-held'::text, 'domain-unproven'::text, 'domain-proven'::text, 'edge-no-address'::text, 'edge-alias'::text, 'edge-private-address'::text, 'edge-unreachable'::text, 'edge-partly-unreachable'::text, 'edge-no-route'::text, 'tls-old'::text, 'certificate'::text, 'certificate-name'::text, 'certificate-expired'::text, 'certificate-not-yet-valid'::text, 'certificate-untrusted'::text, 'certificate-unknown'::text, 'certificate-expires-soon'::text, 'certificate-cn-only'::text, 'certificate-wildcard'::text, 'certificate-domain-san'::text, 'certificate-client'::text, 'certificate-first-name'::text, 'sip'::text, 'sip-refuses-certificate'::text, 'sip-silent'::text, 'resolver-unreachable'::text]))),
-    CONSTRAINT finding_found CHECK ((cardinality(found) <= 40)),
     CONSTRAINT finding_gravity CHECK (
 CASE severity
     WHEN 'ok'::text THEN (code = ANY (ARRAY['srv'::text, 'domain-proven'::text, 'certificate'::text, 'sip'::text]))
@@ -452,13 +468,13 @@ COMMENT ON TABLE finding IS 'the results of the last check of a request';
 
 COMMENT ON COLUMN finding.request_id IS 'the request';
 
+COMMENT ON COLUMN finding.at IS 'since when it is like this';
+
 COMMENT ON COLUMN finding.code IS 'what was found';
 
 COMMENT ON COLUMN finding.subject IS 'the SIP domain or Access Edge FQDN it is about';
 
 COMMENT ON COLUMN finding.severity IS 'whether it holds the request back';
-
-COMMENT ON COLUMN finding.at IS 'since when it is like this';
 
 COMMENT ON COLUMN finding.expected IS 'what should be there';
 
@@ -469,9 +485,9 @@ CREATE FUNCTION pic_found(verdicts pic_verdict[], seen_at timestamp with time zo
     AS $$
 BEGIN
     RETURN ARRAY(
-        SELECT ROW(v.request_id, f ->> 0, f ->> 2, f ->> 1, seen_at, f ->> 3,
-                   ARRAY(SELECT line FROM jsonb_array_elements_text(f -> 4) WITH ORDINALITY AS l (line, place)
-                         ORDER BY place))::finding
+        SELECT ROW(v.request_id, seen_at, f ->> 0, f ->> 2, f ->> 1, f ->> 3,
+                   coalesce((SELECT string_agg(line, E'\n' ORDER BY place)
+                             FROM jsonb_array_elements_text(f -> 4) WITH ORDINALITY AS l (line, place)), ''))::finding
         FROM unnest(verdicts) AS v, jsonb_array_elements(v.findings) AS f);
 END $$;
 
@@ -519,11 +535,11 @@ BEGIN
         SELECT i FROM unnest(held_ids) AS i
         WHERE NOT EXISTS (SELECT FROM finding WHERE request_id = i AND code = 'domain-held'));
     INSERT INTO finding AS f (request_id, code, subject, severity, at, expected, found)
-    SELECT h.request_id, 'domain-held', h.sip_domain, 'blocking', now_at, coalesce(n.expected, ''), coalesce(n.found, '{}')
+    SELECT h.request_id, 'domain-held', h.sip_domain, 'blocking', now_at, coalesce(n.expected, ''), coalesce(n.found, '')
     FROM unnest(held) AS h
     LEFT JOIN unnest(now_found) AS n
         ON n.request_id = h.request_id AND n.code = 'domain-held' AND n.subject = h.sip_domain
-    ON CONFLICT (request_id, code, subject) DO UPDATE SET expected = EXCLUDED.expected, found = EXCLUDED.found
+    ON CONFLICT (request_id, hashtextextended(code || ' ' || subject, request_id)) DO UPDATE SET expected = EXCLUDED.expected, found = EXCLUDED.found
         WHERE (f.expected, f.found) IS DISTINCT FROM (EXCLUDED.expected, EXCLUDED.found);
     PERFORM pic_append_event(newly_held, now_at, 'portal', 'held');
     -- The wish for another look counts where it came after the claim.
@@ -546,10 +562,10 @@ DECLARE
 BEGIN
     -- Every route that matters here, in order of domains, before anything is looked at: those who
     -- share one go one after the other. Else what is released while we look at it is missed.
-    PERFORM FROM route x WHERE x.sip_domain IN (
+    PERFORM FROM domain_in_force x WHERE x.sip_domain IN (
         SELECT d.sip_domain FROM request_route d WHERE d.request_id = ANY (mine)
         UNION ALL
-        SELECT o.sip_domain FROM request r JOIN route o ON o.service_id = r.service_id WHERE r.id = ANY (mine))
+        SELECT o.sip_domain FROM request r JOIN domain_in_force o ON o.service_id = r.service_id WHERE r.id = ANY (mine))
     ORDER BY x.sip_domain FOR UPDATE;
 
     expired := ARRAY(SELECT r.id FROM request r WHERE r.id = ANY (mine) AND r.submitted_at <= not_before);
@@ -559,7 +575,7 @@ BEGIN
         SELECT ROW(d.request_id, d.sip_domain)::pic_wanted
         FROM request_route d
         JOIN request r ON r.id = d.request_id
-        JOIN route x ON x.sip_domain = d.sip_domain AND x.service_id <> r.service_id
+        JOIN domain_in_force x ON x.sip_domain = d.sip_domain AND x.service_id <> r.service_id
         WHERE d.request_id = ANY (mine) AND d.request_id <> ALL (expired)
           AND NOT coalesce(ROW(d.request_id, d.sip_domain)::pic_wanted = ANY (proofs), false));
     stopped := expired || ARRAY(SELECT DISTINCT h.request_id FROM unnest(held) AS h);
@@ -746,8 +762,8 @@ BEGIN
     -- Else each row that refers to a request would lock it anew.
     PERFORM FROM request WHERE id = ANY (ids) ORDER BY id FOR NO KEY UPDATE;
     IF all_new THEN
-        INSERT INTO route (sip_domain, access_edge, service_id, request_id, since)
-        SELECT d.sip_domain, d.access_edge, r.service_id, r.id, pic_provision.at
+        INSERT INTO domain_in_force (service_id, request_id, edge, sip_domain)
+        SELECT r.service_id, r.id, d.edge, d.sip_domain
         FROM request r
         JOIN request_route d ON d.request_id = r.id
         WHERE r.id = ANY (ids)
@@ -759,18 +775,17 @@ BEGIN
     -- order of the requests that lose, because others may append to their timelines too. The loss is told on
     -- the last request that its service had provisioned, whichever brought the domain.
     FOR moved IN
-        SELECT l.id AS lost_by, x.sip_domain, d.access_edge, r.service_id, r.id AS gained_by
+        SELECT l.id AS lost_by, x.sip_domain, d.edge, r.service_id, r.id AS gained_by
         FROM request r
         JOIN request_route d ON d.request_id = r.id
-        JOIN route x ON x.sip_domain = d.sip_domain AND x.service_id <> r.service_id
+        JOIN domain_in_force x ON x.sip_domain = d.sip_domain AND x.service_id <> r.service_id
         CROSS JOIN LATERAL (
             SELECT max(o.id) AS id FROM pic_requests_of(x.service_id) o WHERE o.state = 'provisioned') l
         WHERE r.id = ANY (ids) AND ROW(r.id, d.sip_domain)::pic_wanted = ANY (proofs)
         ORDER BY l.id, x.sip_domain
     LOOP
-        UPDATE route x
-        SET service_id = moved.service_id, access_edge = moved.access_edge, request_id = moved.gained_by,
-            since = pic_provision.at
+        UPDATE domain_in_force x
+        SET service_id = moved.service_id, request_id = moved.gained_by, edge = moved.edge
         WHERE x.sip_domain = moved.sip_domain;
         -- Nothing that the timeline of who loses it holds, which is in that one's hands, stops the move: then
         -- the entry is missing.
@@ -782,29 +797,31 @@ BEGIN
         PERFORM pic_append_event(ARRAY[moved.gained_by], pic_provision.at, 'portal', 'domain-gained', moved.sip_domain);
         -- Of a service that has nothing left nothing is watched.
         DELETE FROM watch a WHERE a.request_id = moved.lost_by AND NOT EXISTS (
-            SELECT FROM route x JOIN request l ON l.service_id = x.service_id WHERE l.id = moved.lost_by);
+            SELECT FROM domain_in_force x JOIN request l ON l.service_id = x.service_id WHERE l.id = moved.lost_by);
     END LOOP;
 
-    INSERT INTO route AS x (sip_domain, access_edge, service_id, request_id, since)
-    SELECT d.sip_domain, d.access_edge, r.service_id, r.id, pic_provision.at
+    INSERT INTO domain_in_force AS x (service_id, request_id, edge, sip_domain)
+    SELECT r.service_id, r.id, d.edge, d.sip_domain
     FROM request r
     JOIN request_route d ON d.request_id = r.id
     WHERE r.id = ANY (ids)
     ORDER BY d.sip_domain
     ON CONFLICT (sip_domain) DO UPDATE
-        SET access_edge = EXCLUDED.access_edge, request_id = EXCLUDED.request_id, since = EXCLUDED.since
-        WHERE x.service_id = EXCLUDED.service_id AND x.access_edge <> EXCLUDED.access_edge;
+        SET request_id = EXCLUDED.request_id, edge = EXCLUDED.edge
+        WHERE x.service_id = EXCLUDED.service_id
+          AND (SELECT e.access_edge FROM request_edge e WHERE e.request_id = x.request_id AND e.ordinal = x.edge)
+              <> (SELECT e.access_edge FROM request_edge e WHERE e.request_id = EXCLUDED.request_id AND e.ordinal = EXCLUDED.edge);
     IF EXISTS (
         SELECT FROM request r
         JOIN request_route d ON d.request_id = r.id
-        LEFT JOIN route x ON x.sip_domain = d.sip_domain AND x.service_id = r.service_id
+        LEFT JOIN domain_in_force x ON x.sip_domain = d.sip_domain AND x.service_id = r.service_id
         WHERE r.id = ANY (ids) AND x.sip_domain IS NULL
     ) THEN
         -- Somebody else put one of the domains in force since we looked: undo all, look again.
         RAISE EXCEPTION 'a domain was taken meanwhile' USING ERRCODE = 'serialization_failure';
     END IF;
     WITH gone AS (
-        DELETE FROM route x USING request r
+        DELETE FROM domain_in_force x USING request r
         WHERE r.id = ANY (ids) AND x.service_id = r.service_id
           AND x.sip_domain <> ALL (ARRAY(SELECT d.sip_domain FROM request_route d WHERE d.request_id = r.id))
         RETURNING x.sip_domain
@@ -898,7 +915,7 @@ BEGIN
         FROM changed c
         HAVING count(*) > 0 OR EXISTS (SELECT FROM taken) OR fresh OR before.at <= now_at - interval '1 day'
     )
-    SELECT CASE WHEN whole THEN ARRAY(SELECT r.sip_domain::text FROM route r ORDER BY r.sip_domain) END,
+    SELECT CASE WHEN whole THEN ARRAY(SELECT r.sip_domain::text FROM domain_in_force r ORDER BY r.sip_domain) END,
            CASE WHEN whole THEN ARRAY(SELECT r.access_edge::text FROM route r ORDER BY r.sip_domain) END
     INTO pic_publish.sip_domains, pic_publish.access_edges;
     SELECT * INTO head FROM publication ORDER BY serial DESC LIMIT 1;
@@ -961,7 +978,7 @@ CREATE TABLE request (
     deployment text COLLATE pg_catalog."C",
     state text DEFAULT 'pending'::text NOT NULL COLLATE pg_catalog."C",
     reason text COLLATE pg_catalog."C",
-    content_hash half_digest NOT NULL,
+    content_hash short_digest NOT NULL,
     provisioned_seq integer,
     CONSTRAINT request_cancel_deploys_nothing CHECK (((kind = 'cancel'::text) = (deployment IS NULL))),
     CONSTRAINT request_deployment CHECK ((deployment = ANY (ARRAY['on_premises'::text, 'split'::text]))),
@@ -997,7 +1014,7 @@ COMMENT ON COLUMN request.state IS 'pending, and then provisioned, rejected or w
 
 COMMENT ON COLUMN request.reason IS 'why it was rejected; null otherwise';
 
-COMMENT ON COLUMN request.content_hash IS 'the first half of the SHA-256 of what was submitted, to tell a retry from another request under the same submission id';
+COMMENT ON COLUMN request.content_hash IS 'the first bytes of the SHA-256 of what was submitted, to tell a retry from another request under the same submission id';
 
 COMMENT ON COLUMN request.provisioned_seq IS 'place in its timeline of being provisioned; null: it is not';
 
@@ -1183,7 +1200,7 @@ BEGIN
         WHERE n.request_id = f.request_id AND n.code = f.code AND n.subject = f.subject);
     INSERT INTO finding AS f
     SELECT n.* FROM unnest(now_found) AS n WHERE n.request_id = ANY (ids) AND n.code <> 'domain-held'
-    ON CONFLICT (request_id, code, subject) DO UPDATE SET
+    ON CONFLICT (request_id, hashtextextended(code || ' ' || subject, request_id)) DO UPDATE SET
         severity = EXCLUDED.severity, expected = EXCLUDED.expected, found = EXCLUDED.found,
         at = CASE WHEN f.severity = EXCLUDED.severity THEN f.at ELSE EXCLUDED.at END
         WHERE (f.severity, f.expected, f.found) IS DISTINCT FROM (EXCLUDED.severity, EXCLUDED.expected, EXCLUDED.found);
@@ -1224,7 +1241,7 @@ CREATE FUNCTION request_is_unused() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-    IF EXISTS (SELECT FROM route x WHERE x.service_id = OLD.service_id AND x.request_id = OLD.id) THEN
+    IF EXISTS (SELECT FROM domain_in_force x WHERE x.service_id = OLD.service_id AND x.request_id = OLD.id) THEN
         RAISE EXCEPTION 'a request has brought routes into force'
             USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'route_request';
     END IF;
@@ -1271,6 +1288,22 @@ END $$;
 
 COMMENT ON FUNCTION request_is_whole() IS 'that a request has a service and is the only pending one of it, and wants routes or cancels; checked when the statement that stores it ends';
 
+CREATE FUNCTION request_route_is_kept() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM (SELECT DISTINCT g.request_id FROM gone g) d JOIN request r ON r.id = d.request_id
+        WHERE r.state = 'provisioned'
+    ) THEN
+        RAISE EXCEPTION 'what a provisioned request wanted is kept, as its routes have their edges from it'
+            USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'route_edge';
+    END IF;
+    RETURN NULL;
+END $$;
+
+COMMENT ON FUNCTION request_route_is_kept() IS 'refuses to delete what a provisioned request wants, unless the request itself is deleted';
+
 CREATE FUNCTION request_route_is_whole() RETURNS trigger
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
@@ -1282,7 +1315,7 @@ DECLARE
     broken text;
 BEGIN
     SELECT CASE WHEN w.n > w.domains THEN 'request_route_once'
-                WHEN w.edges <> w.first OR w.edges <> w.names OR w.edges <> w.pairs THEN 'request_route_edges'
+                WHEN w.edges <> w.first OR w.edges <> w.names THEN 'request_route_edges'
                 WHEN w.n > 1000 THEN 'request_whole'
                 WHEN w.meet THEN 'request_domain_is_no_host' END AS rule
     INTO broken
@@ -1290,11 +1323,10 @@ BEGIN
     CROSS JOIN LATERAL (
         SELECT count(*) AS n, count(DISTINCT d.sip_domain) AS domains, count(DISTINCT d.edge) AS edges,
                count(*) FILTER (WHERE d.place = 1) AS first, count(DISTINCT d.access_edge) AS names,
-               count(DISTINCT (d.edge, d.access_edge)) AS pairs,
                array_agg(d.sip_domain::text) && array_agg(d.access_edge::text) FILTER (WHERE d.place = 1) AS meet
         FROM request_route d WHERE d.request_id = r.request_id
     ) w
-    WHERE w.n > w.domains OR w.edges <> w.first OR w.edges <> w.names OR w.edges <> w.pairs OR w.n > 1000 OR w.meet
+    WHERE w.n > w.domains OR w.edges <> w.first OR w.edges <> w.names OR w.n > 1000 OR w.meet
     LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'a request wants 1 to 1000 domains, each once, at 1 to 10 edges, each under one name and one number, from place 1 on; a SIP domain is never an Access Edge of its own request'
@@ -1320,10 +1352,17 @@ BEGIN
         RAISE EXCEPTION 'a route is brought into force by a request of its service'
             USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'route_request';
     END IF;
+    IF EXISTS (
+        SELECT FROM (SELECT DISTINCT a.request_id, a.edge FROM added a) a
+        WHERE (SELECT e.ordinal FROM request_edge e WHERE e.request_id = a.request_id AND e.ordinal = a.edge) IS NULL
+    ) THEN
+        RAISE EXCEPTION 'a route has its edge from the request that brought it'
+            USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'route_edge';
+    END IF;
     RETURN NULL;
 END $$;
 
-COMMENT ON FUNCTION route_has_request() IS 'that routes name requests of their services, checked when the statement that writes them ends';
+COMMENT ON FUNCTION route_has_request() IS 'that routes name requests of their services, and edges of these, checked when the statement that writes them ends';
 
 CREATE FUNCTION service_is_unused() RETURNS trigger
     LANGUAGE plpgsql
@@ -1369,6 +1408,23 @@ COMMENT ON COLUMN check_progress.slow IS 'at least half of the names of the last
 COMMENT ON COLUMN check_progress.findings IS 'what was found of these, each an array of code, severity, subject, expected, and the lines found';
 
 COMMENT ON COLUMN check_progress.proven IS 'those of its domains whose owner has spoken for the service of the request';
+
+CREATE TABLE domain_in_force (
+    service_id bigint NOT NULL,
+    request_id bigint NOT NULL,
+    edge smallint NOT NULL,
+    sip_domain dns_name NOT NULL
+);
+
+COMMENT ON TABLE domain_in_force IS 'the routes in force: a SIP domain is in force once';
+
+COMMENT ON COLUMN domain_in_force.service_id IS 'the service that holds the domain';
+
+COMMENT ON COLUMN domain_in_force.request_id IS 'the request that brought this route into force';
+
+COMMENT ON COLUMN domain_in_force.edge IS 'the Access Edge that serves it, by its place within that request';
+
+COMMENT ON COLUMN domain_in_force.sip_domain IS 'SIP domain';
 
 CREATE TABLE event (
     request_id bigint NOT NULL,
@@ -1504,8 +1560,9 @@ CREATE TABLE request_route (
     request_id bigint NOT NULL,
     edge smallint NOT NULL,
     place smallint NOT NULL,
-    access_edge dns_name NOT NULL,
+    access_edge dns_name,
     sip_domain dns_name NOT NULL,
+    CONSTRAINT request_route_edge_once CHECK (((place = 1) = (access_edge IS NOT NULL))),
     CONSTRAINT request_route_place CHECK (((place >= 1) AND (place <= 1000))),
     CONSTRAINT request_route_ten_edges CHECK (((edge >= 1) AND (edge <= 10)))
 )
@@ -1519,7 +1576,7 @@ COMMENT ON COLUMN request_route.edge IS 'place of the Access Edge within the req
 
 COMMENT ON COLUMN request_route.place IS 'place of the domain among those of its Access Edge, from 1';
 
-COMMENT ON COLUMN request_route.access_edge IS 'Access Edge FQDN, the same in all rows of one edge';
+COMMENT ON COLUMN request_route.access_edge IS 'Access Edge FQDN, in the first row of each edge alone';
 
 COMMENT ON COLUMN request_route.sip_domain IS 'SIP domain';
 
@@ -1547,27 +1604,6 @@ ALTER TABLE request ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
-CREATE TABLE route (
-    sip_domain dns_name NOT NULL,
-    access_edge dns_name NOT NULL,
-    service_id bigint NOT NULL,
-    request_id bigint NOT NULL,
-    since timestamp with time zone NOT NULL,
-    CONSTRAINT route_not_to_itself CHECK (((access_edge)::text <> (sip_domain)::text))
-);
-
-COMMENT ON TABLE route IS 'the routes in force: a SIP domain is in force once';
-
-COMMENT ON COLUMN route.sip_domain IS 'SIP domain';
-
-COMMENT ON COLUMN route.access_edge IS 'Access Edge FQDN that serves it';
-
-COMMENT ON COLUMN route.service_id IS 'the service that holds the domain';
-
-COMMENT ON COLUMN route.request_id IS 'the request that brought this route into force';
-
-COMMENT ON COLUMN route.since IS 'when this route came into force';
-
 CREATE TABLE watch (
     request_id bigint NOT NULL,
     due_at timestamp with time zone NOT NULL,
@@ -1577,7 +1613,7 @@ CREATE TABLE watch (
     again boolean DEFAULT false NOT NULL,
     CONSTRAINT watch_lease CHECK (((lease_token IS NULL) = (lease_until IS NULL)))
 )
-WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='1000');
+WITH (fillfactor='90', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='1000');
 
 COMMENT ON TABLE watch IS 'what is in force and looked at again every day: the last provisioned request of each service; nothing in force is taken away by it';
 
@@ -1653,7 +1689,7 @@ CREATE VIEW request_summary AS
            FROM event e
           WHERE ((e.request_id = r.id) AND (e.code = 'domain-lost'::text)))) AS lost,
     (( SELECT true
-           FROM route x
+           FROM domain_in_force x
           WHERE (x.service_id = r.service_id)
          LIMIT 1) IS NOT NULL) AS holds,
     GREATEST(( SELECT max(e.seq) AS max
@@ -1809,6 +1845,28 @@ ALTER TABLE retention_run ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE VIEW route AS
+ SELECT x.sip_domain,
+    e.access_edge,
+    x.service_id,
+    x.request_id,
+    r.ended_at AS since
+   FROM ((domain_in_force x
+     LEFT JOIN request_edge e ON (((e.request_id = x.request_id) AND (e.ordinal = x.edge))))
+     LEFT JOIN request r ON ((r.id = x.request_id)));
+
+COMMENT ON VIEW route IS 'the routes in force, with the name of the Access Edge of each';
+
+COMMENT ON COLUMN route.sip_domain IS 'as in domain_in_force';
+
+COMMENT ON COLUMN route.access_edge IS 'Access Edge FQDN that serves it';
+
+COMMENT ON COLUMN route.service_id IS 'as in domain_in_force';
+
+COMMENT ON COLUMN route.request_id IS 'as in domain_in_force';
+
+COMMENT ON COLUMN route.since IS 'when this route came into force';
+
 CREATE TABLE secret (
     only_one boolean DEFAULT true NOT NULL,
     value bytea NOT NULL,
@@ -1828,7 +1886,7 @@ CREATE TABLE service (
     programme text NOT NULL COLLATE pg_catalog."C",
     number text NOT NULL COLLATE pg_catalog."C",
     token text NOT NULL COLLATE pg_catalog."C",
-    key_hash digest NOT NULL,
+    key_hash half_digest NOT NULL,
     watch_hash digest,
     CONSTRAINT service_number CHECK ((number ~ '^[A-Z0-9]+$'::text)),
     CONSTRAINT service_number_length CHECK ((octet_length(number) <= 32)),
@@ -1851,7 +1909,7 @@ COMMENT ON COLUMN service.number IS 'normalised agreement number: identifies, ne
 
 COMMENT ON COLUMN service.token IS 'public token that a TXT record names to give a domain to this service, 80 random bits in Crockford base32';
 
-COMMENT ON COLUMN service.key_hash IS 'SHA-256 of the management key';
+COMMENT ON COLUMN service.key_hash IS 'the first half of the SHA-256 of the management key, which has 128 bits itself';
 
 COMMENT ON COLUMN service.watch_hash IS 'SHA-256 of the secret in the address of its feed and calendar; null: there is none';
 
@@ -2107,11 +2165,11 @@ COMMENT ON COLUMN to_publish.requests IS 'requests that have been provisioned';
 ALTER TABLE ONLY check_progress
     ADD CONSTRAINT check_progress_pkey PRIMARY KEY (request_id);
 
+ALTER TABLE ONLY domain_in_force
+    ADD CONSTRAINT domain_in_force_pkey PRIMARY KEY (sip_domain);
+
 ALTER TABLE ONLY event
     ADD CONSTRAINT event_pkey PRIMARY KEY (request_id, seq);
-
-ALTER TABLE ONLY finding
-    ADD CONSTRAINT finding_pkey PRIMARY KEY (request_id, code, subject);
 
 ALTER TABLE ONLY gateway
     ADD CONSTRAINT gateway_pkey PRIMARY KEY (name);
@@ -2139,9 +2197,6 @@ ALTER TABLE ONLY retention_removed
 
 ALTER TABLE ONLY retention_run
     ADD CONSTRAINT retention_run_pkey PRIMARY KEY (id);
-
-ALTER TABLE ONLY route
-    ADD CONSTRAINT route_pkey PRIMARY KEY (sip_domain);
 
 ALTER TABLE ONLY secret
     ADD CONSTRAINT secret_pkey PRIMARY KEY (only_one);
@@ -2179,6 +2234,8 @@ ALTER TABLE ONLY watch
 ALTER TABLE ONLY work
     ADD CONSTRAINT work_pkey PRIMARY KEY (request_id);
 
+CREATE INDEX domain_in_force_of_service ON domain_in_force USING btree (service_id);
+
 CREATE INDEX event_lost ON event USING btree (request_id, subject) WHERE (code = 'domain-lost'::text);
 
 CREATE INDEX finding_blocking ON finding USING btree (request_id) WHERE (severity = 'blocking'::text);
@@ -2186,6 +2243,8 @@ CREATE INDEX finding_blocking ON finding USING btree (request_id) WHERE (severit
 CREATE INDEX finding_by_code ON finding USING btree (code, request_id) WHERE (severity <> ALL (ARRAY['ok'::text, 'skipped'::text]));
 
 CREATE INDEX finding_held ON finding USING btree (subject) WHERE (code = 'domain-held'::text);
+
+CREATE UNIQUE INDEX finding_once ON finding USING btree (request_id, hashtextextended(((code || ' '::text) || (subject)::text), request_id));
 
 CREATE INDEX publication_waiting ON publication USING btree (serial) WHERE (waiting IS NOT NULL);
 
@@ -2210,8 +2269,6 @@ CREATE INDEX request_withdrawn ON request USING btree (id) WHERE (state = 'withd
 CREATE UNIQUE INDEX retention_run_under_way ON retention_run USING btree ((true)) WHERE (ended_at IS NULL);
 
 CREATE INDEX retention_run_when ON retention_run USING btree (began_at);
-
-CREATE INDEX route_of_service ON route USING btree (service_id);
 
 CREATE INDEX service_number_to_mask ON service USING btree (id) WHERE ((number !~ '[0-9]'::text) OR (number ~ '[A-Z]{5}'::text));
 
@@ -2243,23 +2300,25 @@ CREATE TRIGGER request_of_one_service BEFORE UPDATE OF id, service_id ON request
 
 CREATE TRIGGER request_route_for_good BEFORE UPDATE ON request_route FOR EACH STATEMENT EXECUTE FUNCTION pic_refuse('what a request wants does not change');
 
+CREATE TRIGGER request_route_kept AFTER DELETE ON request_route REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION request_route_is_kept();
+
 CREATE TRIGGER request_route_whole AFTER INSERT ON request_route REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION request_route_is_whole();
 
 CREATE TRIGGER request_unused AFTER DELETE ON request FOR EACH ROW WHEN ((old.state = 'provisioned'::text)) EXECUTE FUNCTION request_is_unused();
 
 CREATE TRIGGER request_whole AFTER INSERT ON request REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION request_is_whole();
 
-CREATE TRIGGER route_changed AFTER UPDATE ON route REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION route_has_request();
+CREATE TRIGGER route_changed AFTER UPDATE ON domain_in_force REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION route_has_request();
 
-CREATE TRIGGER route_changed_from AFTER UPDATE ON route REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_routes();
+CREATE TRIGGER route_changed_from AFTER UPDATE ON domain_in_force REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_routes();
 
-CREATE TRIGGER route_changed_to AFTER UPDATE ON route REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_routes();
+CREATE TRIGGER route_changed_to AFTER UPDATE ON domain_in_force REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_routes();
 
-CREATE TRIGGER route_gone AFTER DELETE ON route REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_routes();
+CREATE TRIGGER route_gone AFTER DELETE ON domain_in_force REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_routes();
 
-CREATE TRIGGER route_new AFTER INSERT ON route REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION route_has_request();
+CREATE TRIGGER route_new AFTER INSERT ON domain_in_force REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION route_has_request();
 
-CREATE TRIGGER route_put AFTER INSERT ON route REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_routes();
+CREATE TRIGGER route_put AFTER INSERT ON domain_in_force REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_routes();
 
 CREATE TRIGGER service_number_for_good BEFORE UPDATE OF id ON service FOR EACH STATEMENT EXECUTE FUNCTION pic_refuse('a service keeps its internal number');
 

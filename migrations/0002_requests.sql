@@ -16,7 +16,7 @@ CREATE TABLE service (
         CONSTRAINT service_number_length CHECK (octet_length(number) <= 32),
     token text COLLATE "C" NOT NULL CONSTRAINT service_token CHECK (token ~ '^[0-9A-HJKMNP-TV-Z]+$')
         CONSTRAINT service_token_length CHECK (octet_length(token) = 16),
-    key_hash digest NOT NULL,
+    key_hash half_digest NOT NULL,
     watch_hash digest,
     -- A digit, and at most four letters in a row: no name is stored as an agreement number.
     CONSTRAINT service_number_no_name CHECK (number ~ '[0-9]' AND number !~ '[A-Z]{5}')
@@ -27,7 +27,7 @@ COMMENT ON COLUMN service.created_at IS 'when its first request was submitted';
 COMMENT ON COLUMN service.programme IS 'licensing programme';
 COMMENT ON COLUMN service.number IS 'normalised agreement number: identifies, never authorises; 0: words stood there and were removed by a sweep';
 COMMENT ON COLUMN service.token IS 'public token that a TXT record names to give a domain to this service, 80 random bits in Crockford base32';
-COMMENT ON COLUMN service.key_hash IS 'SHA-256 of the management key';
+COMMENT ON COLUMN service.key_hash IS 'the first half of the SHA-256 of the management key, which has 128 bits itself';
 COMMENT ON COLUMN service.watch_hash IS 'SHA-256 of the secret in the address of its feed and calendar; null: there is none';
 -- A feed or a calendar is asked for.
 CREATE UNIQUE INDEX service_watched_by ON service (watch_hash) WHERE watch_hash IS NOT NULL;
@@ -66,7 +66,7 @@ CREATE TABLE request (
         state IN ('pending', 'provisioned', 'rejected', 'withdrawn')),
     reason text COLLATE "C" CONSTRAINT request_reason CHECK (
         reason IN ('expired', 'not-eligible', 'duplicate', 'wrong-information', 'policy')),
-    content_hash half_digest NOT NULL,
+    content_hash short_digest NOT NULL,
     provisioned_seq integer CONSTRAINT request_provisioned_seq CHECK (provisioned_seq > 1),
     CONSTRAINT request_makes_service CHECK ((kind = 'initiate') = (id = service_id)),
     CONSTRAINT request_cancel_deploys_nothing CHECK ((kind = 'cancel') = (deployment IS NULL)),
@@ -87,7 +87,7 @@ COMMENT ON COLUMN request.kind IS 'initiate, update or cancel';
 COMMENT ON COLUMN request.deployment IS 'on_premises, or split: users of a domain both on-premises and online; null for a cancel';
 COMMENT ON COLUMN request.state IS 'pending, and then provisioned, rejected or withdrawn for good';
 COMMENT ON COLUMN request.reason IS 'why it was rejected; null otherwise';
-COMMENT ON COLUMN request.content_hash IS 'the first half of the SHA-256 of what was submitted, to tell a retry from another request under the same submission id';
+COMMENT ON COLUMN request.content_hash IS 'the first bytes of the SHA-256 of what was submitted, to tell a retry from another request under the same submission id';
 COMMENT ON COLUMN request.provisioned_seq IS 'place in its timeline of being provisioned; null: it is not';
 -- A service has one pending request at a time. An initiate is the first of its service, and pending before any
 -- other can be sent: `request_is_whole` looks at it.
@@ -117,15 +117,16 @@ CREATE TABLE request_route (
     request_id bigint NOT NULL CONSTRAINT request_route_request REFERENCES request ON DELETE CASCADE,
     edge smallint NOT NULL CONSTRAINT request_route_ten_edges CHECK (edge BETWEEN 1 AND 10),
     place smallint NOT NULL CONSTRAINT request_route_place CHECK (place BETWEEN 1 AND 1000),
-    access_edge dns_name NOT NULL,
+    access_edge dns_name,
     sip_domain dns_name NOT NULL,
-    CONSTRAINT request_route_pkey PRIMARY KEY (request_id, edge, place)
+    CONSTRAINT request_route_pkey PRIMARY KEY (request_id, edge, place),
+    CONSTRAINT request_route_edge_once CHECK ((place = 1) = (access_edge IS NOT NULL))
 ) WITH (autovacuum_vacuum_insert_scale_factor = 0.05);
 COMMENT ON TABLE request_route IS 'the routes a request wants: a SIP domain once, at one Access Edge';
 COMMENT ON COLUMN request_route.request_id IS 'the request';
 COMMENT ON COLUMN request_route.edge IS 'place of the Access Edge within the request, from 1';
 COMMENT ON COLUMN request_route.place IS 'place of the domain among those of its Access Edge, from 1';
-COMMENT ON COLUMN request_route.access_edge IS 'Access Edge FQDN, the same in all rows of one edge';
+COMMENT ON COLUMN request_route.access_edge IS 'Access Edge FQDN, in the first row of each edge alone';
 COMMENT ON COLUMN request_route.sip_domain IS 'SIP domain';
 -- The desk finds a domain and its sub-domains, and an edge: backwards, because a name's sub-domains begin alike
 -- then. Without the request beside the name entries are shorter, and the same names share one. An edge has one
@@ -139,21 +140,34 @@ COMMENT ON COLUMN request_edge.request_id IS 'the request';
 COMMENT ON COLUMN request_edge.ordinal IS 'place in the request, from 1';
 COMMENT ON COLUMN request_edge.access_edge IS 'Access Edge FQDN';
 
-CREATE TABLE route (
-    sip_domain dns_name CONSTRAINT route_pkey PRIMARY KEY,
-    access_edge dns_name NOT NULL CONSTRAINT route_not_to_itself CHECK (access_edge <> sip_domain),
+-- The name of the edge, and since when the route is in force, are those of the request: to write them here too
+-- cost 68 bytes a request.
+CREATE TABLE domain_in_force (
     service_id bigint NOT NULL,
     request_id bigint NOT NULL,
-    since timestamptz NOT NULL
+    edge smallint NOT NULL,
+    sip_domain dns_name CONSTRAINT domain_in_force_pkey PRIMARY KEY
 );
-COMMENT ON TABLE route IS 'the routes in force: a SIP domain is in force once';
-COMMENT ON COLUMN route.sip_domain IS 'SIP domain';
-COMMENT ON COLUMN route.access_edge IS 'Access Edge FQDN that serves it';
-COMMENT ON COLUMN route.service_id IS 'the service that holds the domain';
-COMMENT ON COLUMN route.request_id IS 'the request that brought this route into force';
-COMMENT ON COLUMN route.since IS 'when this route came into force';
+COMMENT ON TABLE domain_in_force IS 'the routes in force: a SIP domain is in force once';
+COMMENT ON COLUMN domain_in_force.service_id IS 'the service that holds the domain';
+COMMENT ON COLUMN domain_in_force.request_id IS 'the request that brought this route into force';
+COMMENT ON COLUMN domain_in_force.edge IS 'the Access Edge that serves it, by its place within that request';
+COMMENT ON COLUMN domain_in_force.sip_domain IS 'SIP domain';
 -- What a service has in force.
-CREATE INDEX route_of_service ON route (service_id);
+CREATE INDEX domain_in_force_of_service ON domain_in_force (service_id);
+
+-- Outer joins, so that a query that asks for neither column does not look at what they come from.
+CREATE VIEW route AS
+SELECT x.sip_domain, e.access_edge, x.service_id, x.request_id, r.ended_at AS since
+FROM domain_in_force x
+LEFT JOIN request_edge e ON e.request_id = x.request_id AND e.ordinal = x.edge
+LEFT JOIN request r ON r.id = x.request_id;
+COMMENT ON VIEW route IS 'the routes in force, with the name of the Access Edge of each';
+COMMENT ON COLUMN route.sip_domain IS 'as in domain_in_force';
+COMMENT ON COLUMN route.access_edge IS 'Access Edge FQDN that serves it';
+COMMENT ON COLUMN route.service_id IS 'as in domain_in_force';
+COMMENT ON COLUMN route.request_id IS 'as in domain_in_force';
+COMMENT ON COLUMN route.since IS 'when this route came into force';
 
 CREATE TABLE event (
     request_id bigint NOT NULL CONSTRAINT event_request REFERENCES request ON DELETE CASCADE,
@@ -243,6 +257,22 @@ CREATE TRIGGER request_of_one_service BEFORE UPDATE OF id, service_id ON request
     EXECUTE FUNCTION pic_refuse('a request stays with its service');
 CREATE TRIGGER request_route_for_good BEFORE UPDATE ON request_route
     EXECUTE FUNCTION pic_refuse('what a request wants does not change');
+
+CREATE FUNCTION request_route_is_kept() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM (SELECT DISTINCT g.request_id FROM gone g) d JOIN request r ON r.id = d.request_id
+        WHERE r.state = 'provisioned'
+    ) THEN
+        RAISE EXCEPTION 'what a provisioned request wanted is kept, as its routes have their edges from it'
+            USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'route_edge';
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION request_route_is_kept() IS
+    'refuses to delete what a provisioned request wants, unless the request itself is deleted';
+CREATE TRIGGER request_route_kept AFTER DELETE ON request_route REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION request_route_is_kept();
 CREATE TRIGGER service_number_for_good BEFORE UPDATE OF id ON service
     EXECUTE FUNCTION pic_refuse('a service keeps its internal number');
 
@@ -293,7 +323,7 @@ DECLARE
     broken text;
 BEGIN
     SELECT CASE WHEN w.n > w.domains THEN 'request_route_once'
-                WHEN w.edges <> w.first OR w.edges <> w.names OR w.edges <> w.pairs THEN 'request_route_edges'
+                WHEN w.edges <> w.first OR w.edges <> w.names THEN 'request_route_edges'
                 WHEN w.n > 1000 THEN 'request_whole'
                 WHEN w.meet THEN 'request_domain_is_no_host' END AS rule
     INTO broken
@@ -301,11 +331,10 @@ BEGIN
     CROSS JOIN LATERAL (
         SELECT count(*) AS n, count(DISTINCT d.sip_domain) AS domains, count(DISTINCT d.edge) AS edges,
                count(*) FILTER (WHERE d.place = 1) AS first, count(DISTINCT d.access_edge) AS names,
-               count(DISTINCT (d.edge, d.access_edge)) AS pairs,
                array_agg(d.sip_domain::text) && array_agg(d.access_edge::text) FILTER (WHERE d.place = 1) AS meet
         FROM request_route d WHERE d.request_id = r.request_id
     ) w
-    WHERE w.n > w.domains OR w.edges <> w.first OR w.edges <> w.names OR w.edges <> w.pairs OR w.n > 1000 OR w.meet
+    WHERE w.n > w.domains OR w.edges <> w.first OR w.edges <> w.names OR w.n > 1000 OR w.meet
     LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'a request wants 1 to 1000 domains, each once, at 1 to 10 edges, each under one name and one number, from place 1 on; a SIP domain is never an Access Edge of its own request'
@@ -331,17 +360,24 @@ BEGIN
         RAISE EXCEPTION 'a route is brought into force by a request of its service'
             USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'route_request';
     END IF;
+    IF EXISTS (
+        SELECT FROM (SELECT DISTINCT a.request_id, a.edge FROM added a) a
+        WHERE (SELECT e.ordinal FROM request_edge e WHERE e.request_id = a.request_id AND e.ordinal = a.edge) IS NULL
+    ) THEN
+        RAISE EXCEPTION 'a route has its edge from the request that brought it'
+            USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'route_edge';
+    END IF;
     RETURN NULL;
 END $$;
-COMMENT ON FUNCTION route_has_request() IS 'that routes name requests of their services, checked when the statement that writes them ends';
-CREATE TRIGGER route_new AFTER INSERT ON route REFERENCING NEW TABLE AS added
+COMMENT ON FUNCTION route_has_request() IS 'that routes name requests of their services, and edges of these, checked when the statement that writes them ends';
+CREATE TRIGGER route_new AFTER INSERT ON domain_in_force REFERENCING NEW TABLE AS added
     FOR EACH STATEMENT EXECUTE FUNCTION route_has_request();
-CREATE TRIGGER route_changed AFTER UPDATE ON route REFERENCING NEW TABLE AS added
+CREATE TRIGGER route_changed AFTER UPDATE ON domain_in_force REFERENCING NEW TABLE AS added
     FOR EACH STATEMENT EXECUTE FUNCTION route_has_request();
 
 CREATE FUNCTION request_is_unused() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF EXISTS (SELECT FROM route x WHERE x.service_id = OLD.service_id AND x.request_id = OLD.id) THEN
+    IF EXISTS (SELECT FROM domain_in_force x WHERE x.service_id = OLD.service_id AND x.request_id = OLD.id) THEN
         RAISE EXCEPTION 'a request has brought routes into force'
             USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'route_request';
     END IF;

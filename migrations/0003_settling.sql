@@ -31,7 +31,8 @@ COMMENT ON COLUMN work.again IS 'somebody asked for another look since the claim
 -- What is due, oldest first.
 CREATE INDEX work_due ON work (due_at);
 
--- Every row gets another due time once a day, so each leaves a dead entry in the index of these.
+-- Every row gets another due time once a day, so each leaves a dead entry in the index of these. What is due together
+-- lies apart, so there is room on a page for the few of its rows that are claimed at one time.
 CREATE TABLE watch (
     request_id bigint CONSTRAINT watch_pkey PRIMARY KEY CONSTRAINT watch_request REFERENCES request ON DELETE CASCADE,
     due_at timestamptz NOT NULL,
@@ -40,7 +41,7 @@ CREATE TABLE watch (
     lease_until timestamptz,
     again boolean NOT NULL DEFAULT false,
     CONSTRAINT watch_lease CHECK ((lease_token IS NULL) = (lease_until IS NULL))
-) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
+) WITH (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 COMMENT ON TABLE watch IS 'what is in force and looked at again every day: the last provisioned request of each service; nothing in force is taken away by it';
 COMMENT ON COLUMN watch.request_id IS 'the request whose routes are in force';
 COMMENT ON COLUMN watch.due_at IS 'when it is to be looked at next';
@@ -54,6 +55,7 @@ CREATE INDEX watch_due ON watch (due_at);
 -- Findings come and go with every check.
 CREATE TABLE finding (
     request_id bigint NOT NULL CONSTRAINT finding_request REFERENCES request ON DELETE CASCADE,
+    at timestamptz NOT NULL,
     code text COLLATE "C" NOT NULL CONSTRAINT finding_code CHECK (code IN (
         'srv', 'srv-missing', 'srv-misspelt', 'srv-port', 'srv-target', 'srv-suffix', 'homed-online',
         'routed-to-consumer', 'dns-disagrees', 'domain-held', 'domain-unproven', 'domain-proven', 'edge-no-address',
@@ -65,10 +67,8 @@ CREATE TABLE finding (
     subject dns_name NOT NULL,
     severity text COLLATE "C" NOT NULL CONSTRAINT finding_severity CHECK (
         severity IN ('ok', 'warning', 'blocking', 'unknown', 'skipped')),
-    at timestamptz NOT NULL,
     expected evidence NOT NULL DEFAULT '',
-    found evidence[] NOT NULL DEFAULT '{}' CONSTRAINT finding_found CHECK (cardinality(found) <= 40),
-    CONSTRAINT finding_pkey PRIMARY KEY (request_id, code, subject),
+    found evidence_lines NOT NULL DEFAULT '',
     CONSTRAINT finding_gravity CHECK (CASE severity
         WHEN 'ok' THEN code IN ('srv', 'domain-proven', 'certificate', 'sip')
         WHEN 'warning' THEN code IN ('srv-port', 'srv-target', 'srv-suffix', 'dns-disagrees', 'edge-alias',
@@ -87,12 +87,16 @@ CREATE TABLE finding (
 ) WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
 COMMENT ON TABLE finding IS 'the results of the last check of a request';
 COMMENT ON COLUMN finding.request_id IS 'the request';
+COMMENT ON COLUMN finding.at IS 'since when it is like this';
 COMMENT ON COLUMN finding.code IS 'what was found';
 COMMENT ON COLUMN finding.subject IS 'the SIP domain or Access Edge FQDN it is about';
 COMMENT ON COLUMN finding.severity IS 'whether it holds the request back';
-COMMENT ON COLUMN finding.at IS 'since when it is like this';
 COMMENT ON COLUMN finding.expected IS 'what should be there';
 COMMENT ON COLUMN finding.found IS 'what is there, a line each, 8 at most and one that says how many more; 64 KiB for a request in all; of a skipped one the code that it depends on';
+-- A request has a finding of a subject once. A hash of 64 bits in the place of both words: the index was two thirds as
+-- large as the table. Each request has a hash of its own, so that nobody looks for two names with the same one before
+-- the request has its number.
+CREATE UNIQUE INDEX finding_once ON finding (request_id, hashtextextended(code || ' ' || subject, request_id));
 -- Whom a domain that becomes free is to be told to.
 CREATE INDEX finding_held ON finding (subject) WHERE code = 'domain-held';
 -- The desk's list of the requests with one finding.
@@ -141,9 +145,9 @@ COMMENT ON TYPE pic_wanted IS 'a request and a domain that it wants';
 CREATE FUNCTION pic_found(verdicts pic_verdict[], seen_at timestamptz) RETURNS finding[] LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN ARRAY(
-        SELECT ROW(v.request_id, f ->> 0, f ->> 2, f ->> 1, seen_at, f ->> 3,
-                   ARRAY(SELECT line FROM jsonb_array_elements_text(f -> 4) WITH ORDINALITY AS l (line, place)
-                         ORDER BY place))::finding
+        SELECT ROW(v.request_id, seen_at, f ->> 0, f ->> 2, f ->> 1, f ->> 3,
+                   coalesce((SELECT string_agg(line, E'\n' ORDER BY place)
+                             FROM jsonb_array_elements_text(f -> 4) WITH ORDINALITY AS l (line, place)), ''))::finding
         FROM unnest(verdicts) AS v, jsonb_array_elements(v.findings) AS f);
 END $$;
 COMMENT ON FUNCTION pic_found(pic_verdict[], timestamptz) IS 'all that the checks found, as rows of finding';
@@ -160,7 +164,7 @@ BEGIN
         WHERE n.request_id = f.request_id AND n.code = f.code AND n.subject = f.subject);
     INSERT INTO finding AS f
     SELECT n.* FROM unnest(now_found) AS n WHERE n.request_id = ANY (ids) AND n.code <> 'domain-held'
-    ON CONFLICT (request_id, code, subject) DO UPDATE SET
+    ON CONFLICT (request_id, hashtextextended(code || ' ' || subject, request_id)) DO UPDATE SET
         severity = EXCLUDED.severity, expected = EXCLUDED.expected, found = EXCLUDED.found,
         at = CASE WHEN f.severity = EXCLUDED.severity THEN f.at ELSE EXCLUDED.at END
         WHERE (f.severity, f.expected, f.found) IS DISTINCT FROM (EXCLUDED.severity, EXCLUDED.expected, EXCLUDED.found);
@@ -245,8 +249,9 @@ BEGIN
     DELETE FROM check_progress WHERE request_id = corrected;
     DELETE FROM request_route WHERE request_id = corrected;
     INSERT INTO request_route (request_id, edge, place, access_edge, sip_domain)
-    SELECT corrected, d.edge, row_number() OVER (PARTITION BY d.edge ORDER BY d.n), edges[d.edge], d.name
-    FROM unnest(domain_edges, domains) WITH ORDINALITY AS d (edge, name, n);
+    SELECT corrected, d.edge, d.place, CASE d.place WHEN 1 THEN edges[d.edge] END, d.name
+    FROM (SELECT n.edge, n.name, row_number() OVER (PARTITION BY n.edge ORDER BY n.n) AS place
+          FROM unnest(domain_edges, domains) WITH ORDINALITY AS n (edge, name, n)) d;
     IF cardinality(edges) <> (SELECT count(*) FROM request_edge WHERE request_id = corrected) OR cardinality(edges) = 0 THEN
         RAISE EXCEPTION 'a request wants routes, each edge at least one'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'request_whole';
@@ -285,8 +290,8 @@ BEGIN
     -- Else each row that refers to a request would lock it anew.
     PERFORM FROM request WHERE id = ANY (ids) ORDER BY id FOR NO KEY UPDATE;
     IF all_new THEN
-        INSERT INTO route (sip_domain, access_edge, service_id, request_id, since)
-        SELECT d.sip_domain, d.access_edge, r.service_id, r.id, pic_provision.at
+        INSERT INTO domain_in_force (service_id, request_id, edge, sip_domain)
+        SELECT r.service_id, r.id, d.edge, d.sip_domain
         FROM request r
         JOIN request_route d ON d.request_id = r.id
         WHERE r.id = ANY (ids)
@@ -298,18 +303,17 @@ BEGIN
     -- order of the requests that lose, because others may append to their timelines too. The loss is told on
     -- the last request that its service had provisioned, whichever brought the domain.
     FOR moved IN
-        SELECT l.id AS lost_by, x.sip_domain, d.access_edge, r.service_id, r.id AS gained_by
+        SELECT l.id AS lost_by, x.sip_domain, d.edge, r.service_id, r.id AS gained_by
         FROM request r
         JOIN request_route d ON d.request_id = r.id
-        JOIN route x ON x.sip_domain = d.sip_domain AND x.service_id <> r.service_id
+        JOIN domain_in_force x ON x.sip_domain = d.sip_domain AND x.service_id <> r.service_id
         CROSS JOIN LATERAL (
             SELECT max(o.id) AS id FROM pic_requests_of(x.service_id) o WHERE o.state = 'provisioned') l
         WHERE r.id = ANY (ids) AND ROW(r.id, d.sip_domain)::pic_wanted = ANY (proofs)
         ORDER BY l.id, x.sip_domain
     LOOP
-        UPDATE route x
-        SET service_id = moved.service_id, access_edge = moved.access_edge, request_id = moved.gained_by,
-            since = pic_provision.at
+        UPDATE domain_in_force x
+        SET service_id = moved.service_id, request_id = moved.gained_by, edge = moved.edge
         WHERE x.sip_domain = moved.sip_domain;
         -- Nothing that the timeline of who loses it holds, which is in that one's hands, stops the move: then
         -- the entry is missing.
@@ -321,29 +325,31 @@ BEGIN
         PERFORM pic_append_event(ARRAY[moved.gained_by], pic_provision.at, 'portal', 'domain-gained', moved.sip_domain);
         -- Of a service that has nothing left nothing is watched.
         DELETE FROM watch a WHERE a.request_id = moved.lost_by AND NOT EXISTS (
-            SELECT FROM route x JOIN request l ON l.service_id = x.service_id WHERE l.id = moved.lost_by);
+            SELECT FROM domain_in_force x JOIN request l ON l.service_id = x.service_id WHERE l.id = moved.lost_by);
     END LOOP;
 
-    INSERT INTO route AS x (sip_domain, access_edge, service_id, request_id, since)
-    SELECT d.sip_domain, d.access_edge, r.service_id, r.id, pic_provision.at
+    INSERT INTO domain_in_force AS x (service_id, request_id, edge, sip_domain)
+    SELECT r.service_id, r.id, d.edge, d.sip_domain
     FROM request r
     JOIN request_route d ON d.request_id = r.id
     WHERE r.id = ANY (ids)
     ORDER BY d.sip_domain
     ON CONFLICT (sip_domain) DO UPDATE
-        SET access_edge = EXCLUDED.access_edge, request_id = EXCLUDED.request_id, since = EXCLUDED.since
-        WHERE x.service_id = EXCLUDED.service_id AND x.access_edge <> EXCLUDED.access_edge;
+        SET request_id = EXCLUDED.request_id, edge = EXCLUDED.edge
+        WHERE x.service_id = EXCLUDED.service_id
+          AND (SELECT e.access_edge FROM request_edge e WHERE e.request_id = x.request_id AND e.ordinal = x.edge)
+              <> (SELECT e.access_edge FROM request_edge e WHERE e.request_id = EXCLUDED.request_id AND e.ordinal = EXCLUDED.edge);
     IF EXISTS (
         SELECT FROM request r
         JOIN request_route d ON d.request_id = r.id
-        LEFT JOIN route x ON x.sip_domain = d.sip_domain AND x.service_id = r.service_id
+        LEFT JOIN domain_in_force x ON x.sip_domain = d.sip_domain AND x.service_id = r.service_id
         WHERE r.id = ANY (ids) AND x.sip_domain IS NULL
     ) THEN
         -- Somebody else put one of the domains in force since we looked: undo all, look again.
         RAISE EXCEPTION 'a domain was taken meanwhile' USING ERRCODE = 'serialization_failure';
     END IF;
     WITH gone AS (
-        DELETE FROM route x USING request r
+        DELETE FROM domain_in_force x USING request r
         WHERE r.id = ANY (ids) AND x.service_id = r.service_id
           AND x.sip_domain <> ALL (ARRAY(SELECT d.sip_domain FROM request_route d WHERE d.request_id = r.id))
         RETURNING x.sip_domain
@@ -374,7 +380,7 @@ BEGIN
         FROM unnest(mine) AS m (id)
         JOIN request r ON r.id = m.id
         LEFT JOIN request_route d ON d.request_id = r.id
-        LEFT JOIN route x ON x.sip_domain = d.sip_domain);
+        LEFT JOIN domain_in_force x ON x.sip_domain = d.sip_domain);
 END $$;
 COMMENT ON FUNCTION pic_are_new(bigint[], timestamptz) IS
     'whether each of the given requests makes its service and was submitted after `not_before`, and no domain is in force or wanted twice';
@@ -388,10 +394,10 @@ DECLARE
 BEGIN
     -- Every route that matters here, in order of domains, before anything is looked at: those who
     -- share one go one after the other. Else what is released while we look at it is missed.
-    PERFORM FROM route x WHERE x.sip_domain IN (
+    PERFORM FROM domain_in_force x WHERE x.sip_domain IN (
         SELECT d.sip_domain FROM request_route d WHERE d.request_id = ANY (mine)
         UNION ALL
-        SELECT o.sip_domain FROM request r JOIN route o ON o.service_id = r.service_id WHERE r.id = ANY (mine))
+        SELECT o.sip_domain FROM request r JOIN domain_in_force o ON o.service_id = r.service_id WHERE r.id = ANY (mine))
     ORDER BY x.sip_domain FOR UPDATE;
 
     expired := ARRAY(SELECT r.id FROM request r WHERE r.id = ANY (mine) AND r.submitted_at <= not_before);
@@ -401,7 +407,7 @@ BEGIN
         SELECT ROW(d.request_id, d.sip_domain)::pic_wanted
         FROM request_route d
         JOIN request r ON r.id = d.request_id
-        JOIN route x ON x.sip_domain = d.sip_domain AND x.service_id <> r.service_id
+        JOIN domain_in_force x ON x.sip_domain = d.sip_domain AND x.service_id <> r.service_id
         WHERE d.request_id = ANY (mine) AND d.request_id <> ALL (expired)
           AND NOT coalesce(ROW(d.request_id, d.sip_domain)::pic_wanted = ANY (proofs), false));
     stopped := expired || ARRAY(SELECT DISTINCT h.request_id FROM unnest(held) AS h);
@@ -439,11 +445,11 @@ BEGIN
         SELECT i FROM unnest(held_ids) AS i
         WHERE NOT EXISTS (SELECT FROM finding WHERE request_id = i AND code = 'domain-held'));
     INSERT INTO finding AS f (request_id, code, subject, severity, at, expected, found)
-    SELECT h.request_id, 'domain-held', h.sip_domain, 'blocking', now_at, coalesce(n.expected, ''), coalesce(n.found, '{}')
+    SELECT h.request_id, 'domain-held', h.sip_domain, 'blocking', now_at, coalesce(n.expected, ''), coalesce(n.found, '')
     FROM unnest(held) AS h
     LEFT JOIN unnest(now_found) AS n
         ON n.request_id = h.request_id AND n.code = 'domain-held' AND n.subject = h.sip_domain
-    ON CONFLICT (request_id, code, subject) DO UPDATE SET expected = EXCLUDED.expected, found = EXCLUDED.found
+    ON CONFLICT (request_id, hashtextextended(code || ' ' || subject, request_id)) DO UPDATE SET expected = EXCLUDED.expected, found = EXCLUDED.found
         WHERE (f.expected, f.found) IS DISTINCT FROM (EXCLUDED.expected, EXCLUDED.found);
     PERFORM pic_append_event(newly_held, now_at, 'portal', 'held');
     -- The wish for another look counts where it came after the claim.

@@ -80,13 +80,13 @@ BEGIN
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION note_routes() IS 'notes which routes have changed, if there is a gateway to tell';
-CREATE TRIGGER route_put AFTER INSERT ON route REFERENCING NEW TABLE AS changed
+CREATE TRIGGER route_put AFTER INSERT ON domain_in_force REFERENCING NEW TABLE AS changed
     FOR EACH STATEMENT EXECUTE FUNCTION note_routes();
-CREATE TRIGGER route_changed_from AFTER UPDATE ON route REFERENCING OLD TABLE AS changed
+CREATE TRIGGER route_changed_from AFTER UPDATE ON domain_in_force REFERENCING OLD TABLE AS changed
     FOR EACH STATEMENT EXECUTE FUNCTION note_routes();
-CREATE TRIGGER route_changed_to AFTER UPDATE ON route REFERENCING NEW TABLE AS changed
+CREATE TRIGGER route_changed_to AFTER UPDATE ON domain_in_force REFERENCING NEW TABLE AS changed
     FOR EACH STATEMENT EXECUTE FUNCTION note_routes();
-CREATE TRIGGER route_gone AFTER DELETE ON route REFERENCING OLD TABLE AS changed
+CREATE TRIGGER route_gone AFTER DELETE ON domain_in_force REFERENCING OLD TABLE AS changed
     FOR EACH STATEMENT EXECUTE FUNCTION note_routes();
 
 -- ---------------------------------------------------------------------------------------------
@@ -135,7 +135,7 @@ BEGIN
         FROM changed c
         HAVING count(*) > 0 OR EXISTS (SELECT FROM taken) OR fresh OR before.at <= now_at - interval '1 day'
     )
-    SELECT CASE WHEN whole THEN ARRAY(SELECT r.sip_domain::text FROM route r ORDER BY r.sip_domain) END,
+    SELECT CASE WHEN whole THEN ARRAY(SELECT r.sip_domain::text FROM domain_in_force r ORDER BY r.sip_domain) END,
            CASE WHEN whole THEN ARRAY(SELECT r.access_edge::text FROM route r ORDER BY r.sip_domain) END
     INTO pic_publish.sip_domains, pic_publish.access_edges;
     SELECT * INTO head FROM publication ORDER BY serial DESC LIMIT 1;
@@ -167,12 +167,12 @@ BEGIN
     IF NOT EXISTS (SELECT FROM gateway) THEN
         -- Whoever is changing routes has noted nothing. It is waited for, and what stands then is published whole. What
         -- was published before is no base for differences: what has changed since was not noted.
-        LOCK TABLE route IN SHARE MODE;
+        LOCK TABLE domain_in_force IN SHARE MODE;
         DELETE FROM to_publish;
         WITH before AS (DELETE FROM publication RETURNING serial)
         INSERT INTO publication (serial, epoch, at, routes, changes)
         SELECT max(b.serial) + 1, pic_epoch(), pic_now(), r.routes, r.routes
-        FROM before b, (SELECT count(*) AS routes FROM route) r GROUP BY r.routes;
+        FROM before b, (SELECT count(*) AS routes FROM domain_in_force) r GROUP BY r.routes;
     END IF;
     INSERT INTO gateway (name, token_hash, created_at) VALUES (new_name, new_token, pic_now()) ON CONFLICT (name) DO NOTHING;
     RETURN FOUND;
@@ -267,7 +267,7 @@ SELECT r.id, r.service_id, r.reference, r.kind, r.deployment, r.state, r.reason,
                WHERE l.service_id = r.service_id AND l.kind <> 'initiate' AND l.id > r.id AND l.state = 'provisioned')
            AS superseded,
        EXISTS (SELECT FROM event e WHERE e.request_id = r.id AND e.code = 'domain-lost') AS lost,
-       (SELECT true FROM route x WHERE x.service_id = r.service_id LIMIT 1) IS NOT NULL AS holds,
+       (SELECT true FROM domain_in_force x WHERE x.service_id = r.service_id LIMIT 1) IS NOT NULL AS holds,
        greatest((SELECT max(e.seq) FROM event e WHERE e.request_id = r.id), r.provisioned_seq, 1) AS seq,
        ARRAY(SELECT f.severity FROM finding f WHERE f.request_id = r.id) AS severities,
        coalesce(w.due_at, h.due_at) AS due_at,

@@ -280,10 +280,10 @@ impl Asked {
         }
     }
 
-    /// The first half of the SHA-256 of the content, the same however it was typed: tells a retry
+    /// The first 8 bytes of the SHA-256 of the content, the same however it was typed: tells a retry
     /// from another request under the same submission id.
     #[must_use]
-    pub fn content_hash(&self) -> [u8; 16] {
+    pub fn content_hash(&self) -> [u8; 8] {
         let mut hash = Sha256::new();
         let mut part = |text: &str| {
             hash.update(text);
@@ -305,9 +305,9 @@ impl Asked {
                 part(domain.as_str());
             }
         }
-        let mut half = [0; 16];
-        half.copy_from_slice(&hash.finalize()[..16]);
-        half
+        let mut short = [0; 8];
+        short.copy_from_slice(&hash.finalize()[..8]);
+        short
     }
 }
 

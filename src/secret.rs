@@ -73,10 +73,12 @@ impl ManagementKey {
         base32::decode(&base32::symbols(typed)?).map(Self)
     }
 
-    /// SHA-256 of the 16 bytes, which SQL keeps.
+    /// The first half of the SHA-256 of the 16 bytes, which SQL keeps: as many bits as the key has.
     #[must_use]
-    pub fn hash(&self) -> [u8; 32] {
-        Sha256::digest(self.0).into()
+    pub fn hash(&self) -> [u8; 16] {
+        let mut half = [0; 16];
+        half.copy_from_slice(&Sha256::digest(self.0)[..16]);
+        half
     }
 
     /// Whether this is the key with that hash, in constant time.

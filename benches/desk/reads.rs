@@ -20,7 +20,7 @@ const GREAT: &[&str] = &[
     "request",
     "service",
     "request_route",
-    "route",
+    "domain_in_force",
     "event",
     "finding",
     "work",

@@ -20,7 +20,7 @@ const TABLES: [&str; 8] = [
     "event",
     "work",
     "watch",
-    "route",
+    "domain_in_force",
     "finding",
 ];
 

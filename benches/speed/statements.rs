@@ -22,25 +22,19 @@ const VALUES: [(&str, &[&str]); 16] = [
     ("text[]", &["'volume_licensing'"]),
     ("text[]", &["(1000000 + $id % 9000000)::text"]),
     ("text[]", &["to_char($id, 'FM0000000000000000')"]),
-    ("bytea[]", &["sha256(('key' || $id)::bytea)"]),
+    ("bytea[]", &["substr(sha256(('key' || $id)::bytea), 1, 16)"]),
     ("text[]", &[REFERENCE]),
     ("text[]", &["'on_premises'"]),
     (
         "bytea[]",
-        &["substr(sha256(('content' || $id)::bytea), 1, 16)"],
+        &["substr(sha256(('content' || $id)::bytea), 1, 8)"],
     ),
     ("bigint[]", &["NULL"]),
     ("text[]", &["NULL"]),
     ("bigint[]", &["$place", "$place"]),
     ("smallint[]", &["1", "1"]),
     ("smallint[]", &["1", "2"]),
-    (
-        "text[]",
-        &[
-            "'sip.s' || $id || '.example'",
-            "'sip.s' || $id || '.example'",
-        ],
-    ),
+    ("text[]", &["'sip.s' || $id || '.example'", "NULL"]),
     (
         "text[]",
         &["'s' || $id || '.example'", "'it.s' || $id || '.example'"],

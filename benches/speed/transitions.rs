@@ -25,10 +25,10 @@ const BEST: &str = "
     ), moved AS (
         UPDATE request r SET state = 'provisioned', ended_at = pic_now(), provisioned_seq = 2
         FROM claimed c WHERE r.id = c.request_id AND r.state = 'pending'
-        RETURNING r.id, r.service_id, r.ended_at
+        RETURNING r.id, r.service_id
     ), in_force AS (
-        INSERT INTO route (sip_domain, access_edge, service_id, request_id, since)
-        SELECT d.sip_domain, d.access_edge, m.service_id, m.id, m.ended_at
+        INSERT INTO domain_in_force (service_id, request_id, edge, sip_domain)
+        SELECT m.service_id, m.id, d.edge, d.sip_domain
         FROM moved m
         JOIN request_route d ON d.request_id = m.id
     )

@@ -73,17 +73,19 @@ fn is_journal(stream: Option<&str>) -> bool {
     stream.is_some_and(|stream| standard_error().is_ok_and(|own| own == stream))
 }
 
-/// Writes `link` to `file`, which only the portal's user can read; a file of an earlier start is
-/// replaced.
+/// Writes `link` to `file`, which only the portal's user can read. A file of an earlier start is
+/// replaced at once, so that nobody reads a part of it.
 fn write(file: &Path, link: &str) -> io::Result<()> {
-    match fs::remove_file(file) {
+    let new = file.with_extension("new");
+    match fs::remove_file(&new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut new = fs::OpenOptions::new()
+    let mut opened = fs::OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(file)?;
-    writeln!(new, "{link}")
+        .open(&new)?;
+    writeln!(opened, "{link}")?;
+    fs::rename(&new, file)
 }

@@ -38,6 +38,6 @@ CROSS JOIN LATERAL (
     FROM (SELECT * FROM timeline WHERE request_id = r.id ORDER BY seq DESC LIMIT 100) o
 ) e
 CROSS JOIN LATERAL (
-    SELECT coalesce(jsonb_agg(jsonb_build_array(code, severity, subject, expected, found)), '[]') AS all_of_them
+    SELECT coalesce(jsonb_agg(jsonb_build_array(code, severity, subject, expected, string_to_array(found, E'\n'))), '[]') AS all_of_them
     FROM (SELECT * FROM finding WHERE request_id = r.id ORDER BY subject, code) o
 ) f

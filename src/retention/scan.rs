@@ -3,8 +3,8 @@
 //! For every column of every table in the portal's schema, also tables that others made, one of
 //! these is true:
 //!
-//! - its type holds no text (numbers, times, random ids), or it is a `digest` or `half_digest`: 32
-//!   or 16 bytes that the portal has computed. Here the code has to be trusted: SQL cannot tell
+//! - its type holds no text (numbers, times, random ids), or it is a `digest`, `half_digest` or
+//!   `short_digest`: 32, 16 or 8 bytes that the portal has computed. Here the code has to be trusted: SQL cannot tell
 //!   them from text;
 //! - a constraint lets no `@` in, which its definition proves ([`super::proof`]): at ten million
 //!   rows it costs what it costs at ten;
@@ -274,6 +274,7 @@ async fn tables(pool: &PgPool) -> Result<Vec<Table>, db::Error> {
             ColumnClass::Nothing
         } else if is("digest")
             || is("half_digest")
+            || is("short_digest")
             || row.checks.iter().any(|check| proof::excludes_at(check))
         {
             ColumnClass::Proven

@@ -13,7 +13,7 @@ SELECT s.programme AS "programme: Programme", s.number AS "number: AgreementNumb
        ARRAY(SELECT ROW(l.subject::text, coalesce(l.last_at, l.at)) FROM event l
              WHERE l.request_id = (SELECT max(r.id) FROM pic_requests_of($1) r WHERE r.state = 'provisioned')
                AND l.code = 'domain-lost' ORDER BY l.subject) AS "lost!: Vec<(SipDomain, DateTime<Utc>)>",
-       (SELECT coalesce(jsonb_agg(jsonb_build_array(f.code, f.severity, f.subject, f.expected, f.found)
+       (SELECT coalesce(jsonb_agg(jsonb_build_array(f.code, f.severity, f.subject, f.expected, string_to_array(f.found, E'\n'))
                                   ORDER BY f.subject, f.code), '[]')
         FROM finding f
         WHERE f.request_id = (SELECT max(r.id) FROM pic_requests_of($1) r WHERE r.state = 'provisioned')

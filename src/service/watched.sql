@@ -9,7 +9,7 @@ SELECT s.id, s.created_at, s.token,
             JOIN timeline t ON t.request_id = r.id
             ORDER BY coalesce(t.last_at, t.at) DESC, t.request_id DESC, t.seq DESC LIMIT 100
         ) o) AS "events!: Json<Vec<(Reference, Kind, Event)>>",
-       (SELECT coalesce(jsonb_agg(jsonb_build_array(f.code, f.severity, f.subject, f.expected, f.found) ORDER BY f.subject), '[]')
+       (SELECT coalesce(jsonb_agg(jsonb_build_array(f.code, f.severity, f.subject, f.expected, string_to_array(f.found, E'\n')) ORDER BY f.subject), '[]')
         FROM finding f
         WHERE f.request_id = (SELECT max(r.id) FROM pic_requests_of(s.id) r WHERE r.state = 'provisioned')
           AND f.code = 'certificate') AS "certificates!: Json<Vec<Finding>>"

@@ -630,7 +630,7 @@ async fn store_findings(app: &TestApp, reference: &str, findings: &str) {
                    FROM request_route JOIN r ON request_id = r.id
                    UNION ALL SELECT access_edge::text, 1, true FROM request_edge JOIN r ON request_id = r.id)
          INSERT INTO finding (request_id, subject, at, code, severity, expected, found)
-         SELECT r.id, names.name, pic_now(), f.code, f.severity, f.expected, string_to_array(f.found, '|')
+         SELECT r.id, names.name, pic_now(), f.code, f.severity, f.expected, replace(f.found, '|', E'\\n')
          FROM r, names, (VALUES {findings}) AS f (edge, first, last, code, severity, expected, found)
          WHERE f.edge = names.edge AND names.n BETWEEN f.first AND f.last"
     );

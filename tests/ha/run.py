@@ -130,7 +130,8 @@ class Run:
         end = time.monotonic() + 180
         while (pending := int((await door.ask("SELECT count(*) FROM request WHERE state = 'pending'"))[0][0])) and time.monotonic() < end: await asyncio.sleep(0.2)
         stored, doubled = {}, []
-        for domain, edge, reference in await door.ask("SELECT d.sip_domain, d.access_edge, r.reference FROM request r LEFT JOIN request_route d ON d.request_id = r.id"):
+        for domain, edge, reference in await door.ask("SELECT d.sip_domain, e.access_edge, r.reference FROM request r LEFT JOIN request_route d ON d.request_id = r.id"
+                                                      " LEFT JOIN request_edge e ON e.request_id = d.request_id AND e.ordinal = d.edge"):
             if domain in stored: doubled.append(domain)
             stored[domain] = (edge, reference)
         acked = self.load.acked

@@ -8,6 +8,7 @@ import glob, json, os, pathlib, shutil, signal, socket, subprocess, sys, tempfil
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
 DEPLOY = TOP / "deploy" / "kamailio"
+PUT = (TOP / "tests" / "portal" / "support" / "put_routes.sql").read_text()
 PROGRAM = pathlib.Path(os.environ.get("PIC_PORTAL", TOP / "target" / "debug" / "pic-portal"))
 with socket.socket() as free: free.bind(("127.0.0.1", 0)); PORTAL = free.getsockname()[1]
 
@@ -32,8 +33,9 @@ class Database:
             fields = {"programme": "volume_licensing", "number": "1234567", "edge": "sip.owner.example", "domains": "owner.example",
                       "deployment": "on_premises", "terms": "on", "submission_id": str(uuid.uuid4()), "action": "submit"}
             urllib.request.urlopen(f"http://127.0.0.1:{PORTAL}/requests/new", urllib.parse.urlencode(fields).encode(), timeout=10).close()
-        while not (owner := self.ask("SELECT service_id || ',' || request_id FROM route LIMIT 1;").strip()): time.sleep(0.01)
+        while not (owner := self.ask("SELECT service_id FROM route LIMIT 1;").strip()): time.sleep(0.01)
         self.owner = owner
+    def put(self, routes): return PUT.replace("{routes}", routes).replace("{service}", self.owner)
     def ask(self, sql):
         with self.turn:
             self.psql.stdin.write(sql + "\n\\echo .\n"); self.psql.stdin.flush()
@@ -48,10 +50,9 @@ class Database:
         names = ",".join(f"'{d}'" for d in gone) or "NULL"
         self.ask(f"""
             BEGIN;
-            INSERT INTO route AS x SELECT d, e, {self.owner}, pic_now() FROM (VALUES {rows}) v (d, e) WHERE d IS NOT NULL
-            ON CONFLICT (sip_domain) DO UPDATE SET access_edge = EXCLUDED.access_edge WHERE x.access_edge <> EXCLUDED.access_edge;
-            INSERT INTO route SELECT 'd' || n || '.bulk.example', 'edge' || n % 5000 || '.bulk.example', {self.owner}, pic_now() FROM generate_series(1, {fill}) n;
-            DELETE FROM route WHERE sip_domain IN ({names});
+            {self.put(f"SELECT * FROM (VALUES {rows}) v (sip_domain, access_edge) WHERE sip_domain IS NOT NULL")};
+            {self.put(f"SELECT 'd' || n || '.bulk.example' AS sip_domain, 'edge' || n % 5000 || '.bulk.example' AS access_edge FROM generate_series(1, {fill}) n")};
+            DELETE FROM domain_in_force WHERE sip_domain IN ({names});
             COMMIT;""")
         at = time.monotonic()
         self.ask("NOTIFY pic_status;")
@@ -67,8 +68,8 @@ class Database:
     def restore(self, domain, edge):
         """The database as it comes back from an old backup: another history, in which one route was in force."""
         self.ask(f"""
-            BEGIN; ALTER TABLE route DISABLE TRIGGER USER; DELETE FROM route; INSERT INTO route VALUES ('{domain}', '{edge}', {self.owner}, pic_now());
-            ALTER TABLE route ENABLE TRIGGER USER; TRUNCATE publication, to_publish;
+            BEGIN; ALTER TABLE domain_in_force DISABLE TRIGGER USER; DELETE FROM domain_in_force; {self.put(f"SELECT '{domain}' AS sip_domain, '{edge}' AS access_edge")};
+            ALTER TABLE domain_in_force ENABLE TRIGGER USER; TRUNCATE publication, to_publish;
             INSERT INTO publication VALUES (1, pic_epoch(), pic_now() - interval '2 days', 1, 1); COMMIT;""")
 
 def rss(pid):

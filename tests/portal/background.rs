@@ -230,12 +230,12 @@ const UPDATE: &str = "
     WITH holder AS (SELECT service_id FROM route WHERE sip_domain = 'contoso.com'),
     new AS (
         INSERT INTO request (service_id, submitted_at, reference, kind, deployment, content_hash)
-        SELECT service_id, pic_now(), 'PIC-0000-0000-0000-0000', 'update', 'on_premises', substr(sha256('update'), 1, 16)
+        SELECT service_id, pic_now(), 'PIC-0000-0000-0000-0000', 'update', 'on_premises', substr(sha256('update'), 1, 8)
         FROM holder RETURNING id),
     routes AS (
         INSERT INTO request_route
         SELECT id, d.* FROM new, (VALUES (1, 1, 'new.contoso.net', 'moved.com'), (2, 1, 'sip.contoso.com', 'kept.com'),
-                                         (2, 2, 'sip.contoso.com', 'added.com')) AS d)
+                                         (2, 2, NULL, 'added.com')) AS d)
     INSERT INTO work SELECT id, pic_now() FROM new";
 
 #[tokio::test]

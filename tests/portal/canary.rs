@@ -187,14 +187,14 @@ async fn submitted(portal: &Portal) -> Answer {
 
 /// Sends requests in which the database refuses a statement.
 async fn refused_halfway(canary: &Canary, portal: &Portal, pool: &PgPool) {
-    sql::run(pool, "ALTER TABLE route RENAME TO gone").await;
+    sql::run(pool, "ALTER VIEW route RENAME TO gone").await;
     let headers = [
         ("user-agent", canary.forms[0].as_str()),
         ("referer", &canary.forms[0]),
     ];
     let asked = exchange(portal.address, "GET", "/status?q=contoso.com", &headers, "").await;
     assert_eq!(asked.unwrap().status, StatusCode::INTERNAL_SERVER_ERROR);
-    sql::run(pool, "ALTER TABLE gone RENAME TO route; ANALYZE").await;
+    sql::run(pool, "ALTER VIEW gone RENAME TO route; ANALYZE").await;
 }
 
 /// Searches everything that is stored, with everything running.

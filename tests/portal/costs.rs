@@ -68,7 +68,8 @@ fn submissions(first: u64, many: u64) -> String {
         let all: Vec<_> = numbers.clone().map(of).collect();
         format!("ARRAY[{}]::{kind}[]", all.join(", "))
     };
-    let digest = |n: u64, what: &str| format!("sha256('{what} {n}')");
+    let digest =
+        |n: u64, what: &str, length: u8| format!("substr(sha256('{what} {n}'), 1, {length})");
     // Far apart, as random ones are.
     let symbols = |n: u64| {
         format!("{:016X}", n.wrapping_mul(0x9E37_79B9_7F4A_7C15))
@@ -84,20 +85,16 @@ fn submissions(first: u64, many: u64) -> String {
         array("text", &|_| "'volume_licensing'".into()),
         array("text", &|n| format!("'{n:07}'")),
         array("text", &|n| format!("'{}'", symbols(n).concat())),
-        array("bytea", &|n| digest(n, "key")),
+        array("bytea", &|n| digest(n, "key", 16)),
         array("text", &|n| format!("'PIC-{}'", symbols(n).join("-"))),
         array("text", &|_| "'on_premises'".into()),
-        array("bytea", &|n| {
-            format!("substr({}, 1, 16)", digest(n, "content"))
-        }),
+        array("bytea", &|n| digest(n, "content", 8)),
         array("bigint", &|_| "NULL".into()),
         array("text", &|_| "NULL".into()),
         array("bigint", &place_twice),
         array("smallint", &|_| "1, 1".into()),
         array("smallint", &|_| "1, 2".into()),
-        array("text", &|n| {
-            format!("'sip.d{n:06}.example', 'sip.d{n:06}.example'")
-        }),
+        array("text", &|n| format!("'sip.d{n:06}.example', NULL")),
         array("text", &|n| {
             format!("'d{n:06}.example', 'it.d{n:06}.example'")
         }),

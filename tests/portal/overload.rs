@@ -276,7 +276,7 @@ async fn what_cannot_be_stored_harms_no_other() {
     // It was deleted after they signed in.
     let gone = service(&portal).await;
     portal
-        .run("DELETE FROM route; DELETE FROM request; DELETE FROM service")
+        .run("DELETE FROM domain_in_force; DELETE FROM request; DELETE FROM service")
         .await;
     let busy = Busy::of(portal).await;
     let mut tasks = Vec::new();

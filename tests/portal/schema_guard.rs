@@ -31,10 +31,10 @@ const ALLOWED: &[(&str, &str)] = &[
     ("legacy_contact.source", "as above"),
     (
         "request.content_hash",
-        "16 bytes that the portal computes: half a SHA-256",
+        "8 bytes that the portal computes, of a SHA-256",
     ),
     ("secret.value", "32 random bytes that the database makes"),
-    ("service.key_hash", "SHA-256"),
+    ("service.key_hash", "half a SHA-256"),
     ("service.watch_hash", "SHA-256"),
     ("session.token_hash", "SHA-256"),
     ("staff.subject", "HMAC"),

@@ -67,7 +67,7 @@ async fn of_200_that_want_one_domain_at_once_exactly_one_gets_it() {
     assert_eq!(portal.number("SELECT count(*) FROM route").await, 1);
 
     portal
-        .run("DELETE FROM route; UPDATE work SET due_at = pic_now()")
+        .run("DELETE FROM domain_in_force; UPDATE work SET due_at = pic_now()")
         .await;
     let settled = portal.work().await;
     assert_eq!((settled.provisioned, settled.held), (1, 198));

@@ -213,8 +213,8 @@ async fn the_end_of_a_certificate_is_told_three_times_and_a_year_once() {
     let certificate = async |from: &str, until: &str| {
         let sql = format!(
             "INSERT INTO finding (request_id, code, subject, severity, at, found)
-             VALUES (1, 'certificate', '{EDGE}', 'ok', pic_now(), '{{valid until {until},valid from {from}}}')
-             ON CONFLICT (request_id, code, subject) DO UPDATE SET found = EXCLUDED.found"
+             VALUES (1, 'certificate', '{EDGE}', 'ok', pic_now(), E'valid until {until}\\nvalid from {from}')
+             ON CONFLICT (request_id, hashtextextended(code || ' ' || subject, request_id)) DO UPDATE SET found = EXCLUDED.found"
         );
         portal.run(&sql).await;
     };

@@ -18,7 +18,7 @@ pub(crate) async fn found(portal: &TestApp, reference: &str, findings: &[Found<'
     for (code, severity, subject, found) in findings {
         let sql = format!(
             "INSERT INTO finding (request_id, code, subject, severity, at, expected, found)
-             SELECT id, '{code}', '{subject}', '{severity}', pic_now(), 'what should be there', ARRAY['{found}']
+             SELECT id, '{code}', '{subject}', '{severity}', pic_now(), 'what should be there', '{found}'
              FROM request WHERE reference = '{reference}'"
         );
         let done = sqlx::query(AssertSqlSafe(sql)).execute(portal.pool()).await;

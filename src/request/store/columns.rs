@@ -19,16 +19,16 @@ pub(super) struct Columns<'a> {
     pub(super) programme: Vec<Option<Programme>>,
     pub(super) number: Vec<Option<&'a str>>,
     pub(super) token: Vec<String>,
-    pub(super) key_hash: Vec<[u8; 32]>,
+    pub(super) key_hash: Vec<[u8; 16]>,
     pub(super) reference: Vec<Reference>,
     pub(super) deployment: Vec<Option<Deployment>>,
-    pub(super) content_hash: Vec<[u8; 16]>,
+    pub(super) content_hash: Vec<[u8; 8]>,
     pub(super) staff: Vec<Option<i64>>,
     pub(super) why: Vec<Option<&'static str>>,
     pub(super) member: Vec<i64>,
     pub(super) edge: Vec<i16>,
     pub(super) place: Vec<i16>,
-    pub(super) access_edge: Vec<&'a str>,
+    pub(super) access_edge: Vec<Option<&'a str>>,
     pub(super) sip_domain: Vec<&'a str>,
 }
 
@@ -64,7 +64,9 @@ impl<'a> Columns<'a> {
                     columns.member.push(member);
                     columns.edge.push(ordinal);
                     columns.place.push(place);
-                    columns.access_edge.push(edge.as_str());
+                    columns
+                        .access_edge
+                        .push((place == 1).then_some(edge.as_str()));
                     columns.sip_domain.push(domain.as_str());
                 }
             }

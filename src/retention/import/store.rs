@@ -97,7 +97,7 @@ pub(super) async fn store(
     );
     let put = put.fetch_one(&mut *transaction).await;
     put.map_err(|error| match db::Error::from(error) {
-        fault if fault.breaks("route_pkey") => Error::Meanwhile,
+        fault if fault.breaks("domain_in_force_pkey") => Error::Meanwhile,
         fault => fault.into(),
     })?;
     match transaction.commit().await.map_err(db::Error::from) {

@@ -26,7 +26,7 @@ SELECT s.token, s.created_at,
                                   ORDER BY p.sip_domain, p.since, p.service_id), '[]')
         FROM holding p) AS "holdings!: Json<Vec<Holding>>",
        (SELECT reference FROM latest) AS "latest?: Reference",
-       (SELECT coalesce(jsonb_agg(jsonb_build_array(f.code, f.severity, f.subject, f.expected, f.found)
+       (SELECT coalesce(jsonb_agg(jsonb_build_array(f.code, f.severity, f.subject, f.expected, string_to_array(f.found, E'\n'))
                                   ORDER BY f.subject, f.code), '[]')
         FROM latest l JOIN finding f ON f.request_id = l.id
         WHERE f.severity NOT IN ('ok', 'skipped')) AS "findings!: Json<Vec<Finding>>"

@@ -9,7 +9,7 @@ WITH RECURSIVE risk AS (
         WHERE f.severity = 'blocking' AND f.request_id > risk.request_id ORDER BY f.request_id LIMIT 1) n
     WHERE risk.place < $2::bigint
 ), size AS (
-    SELECT c.relname, c.reltuples::float8 AS reltuples FROM pg_class c WHERE c.oid IN ('service'::regclass, 'route'::regclass)
+    SELECT c.relname, c.reltuples::float8 AS reltuples FROM pg_class c WHERE c.oid IN ('service'::regclass, 'domain_in_force'::regclass)
 )
 SELECT (SELECT count(*) FROM (SELECT FROM work ORDER BY request_id LIMIT $2::bigint) n) AS "pending!",
        (SELECT count(*) FROM (
@@ -27,5 +27,5 @@ SELECT (SELECT count(*) FROM (SELECT FROM work ORDER BY request_id LIMIT $2::big
        (SELECT count(*) FROM instance WHERE seen_at > pic_now() - interval '3 minutes') AS "instances!",
        (SELECT CASE WHEN z.reltuples < 0 THEN (SELECT count(*) FROM (SELECT FROM service ORDER BY id LIMIT $2::bigint) n) ELSE z.reltuples END
         FROM size z WHERE z.relname = 'service') AS "services!",
-       (SELECT CASE WHEN z.reltuples < 0 THEN (SELECT count(*) FROM (SELECT FROM route ORDER BY sip_domain LIMIT $2::bigint) n) ELSE z.reltuples END
-        FROM size z WHERE z.relname = 'route') AS "routes!"
+       (SELECT CASE WHEN z.reltuples < 0 THEN (SELECT count(*) FROM (SELECT FROM domain_in_force ORDER BY sip_domain LIMIT $2::bigint) n) ELSE z.reltuples END
+        FROM size z WHERE z.relname = 'domain_in_force') AS "routes!"

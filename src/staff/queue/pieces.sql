@@ -8,7 +8,7 @@ UNION
 (SELECT n.request_id
  FROM (SELECT d.request_id, d.access_edge, d.sip_domain FROM request_route d ORDER BY d.request_id DESC LIMIT $3) n
  WHERE (strpos(n.sip_domain, $1) > 0 OR strpos(n.access_edge, $1) > 0)
-   AND ('.' || n.sip_domain || ' .' || n.access_edge) ~ ('\.' || $1 || '[a-z0-9-]*\.') LIMIT $2)
+   AND concat_ws(' .', '.' || n.sip_domain, n.access_edge) ~ ('\.' || $1 || '[a-z0-9-]*\.') LIMIT $2)
 UNION
 (SELECT n.request_id
  FROM (SELECT d.* FROM (SELECT request_id FROM work ORDER BY request_id LIMIT $3) w
@@ -16,6 +16,6 @@ UNION
                            WHERE d.request_id = w.request_id OFFSET 0) d
        LIMIT $3) n
  WHERE (strpos(n.sip_domain, $1) > 0 OR strpos(n.access_edge, $1) > 0)
-   AND ('.' || n.sip_domain || ' .' || n.access_edge) ~ ('\.' || $1 || '[a-z0-9-]*\.') LIMIT $2)
+   AND concat_ws(' .', '.' || n.sip_domain, n.access_edge) ~ ('\.' || $1 || '[a-z0-9-]*\.') LIMIT $2)
 ORDER BY 1 DESC
 LIMIT $2

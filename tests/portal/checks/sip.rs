@@ -50,7 +50,7 @@ async fn what_an_edge_says_by_sip_holds_nobody_back_and_its_words_are_not_kept()
         let reference = portal.store_one(&[(&name, domain)]).await;
         assert_eq!(portal.work().await.provisioned, 1, "{domain}");
         let found: String = sqlx::query_scalar(
-            "SELECT severity || ' ' || found[1] FROM finding WHERE subject = $1 AND code LIKE 'sip%'",
+            "SELECT severity || ' ' || split_part(found, E'\\n', 1) FROM finding WHERE subject = $1 AND code LIKE 'sip%'",
         )
         .bind(&name)
         .fetch_one(portal.pool())

@@ -66,20 +66,20 @@ async fn one_of_each(portal: &TestApp) {
              WHERE request_id = 5;
              -- Looked at before, and held then.
              UPDATE work SET checked_at = pic_now(), attempts = 3 WHERE request_id = 12;
-             INSERT INTO finding VALUES (12, 'domain-held', 'again.example', 'blocking', pic_now());
+             INSERT INTO finding VALUES (12, pic_now(), 'domain-held', 'again.example', 'blocking');
              INSERT INTO event VALUES (12, 2, pic_now(), 'portal', 'held');
              -- Signed in, and another key.
              INSERT INTO event VALUES (9, 2, pic_now(), 'administrator', 'key-replaced');
              WITH new AS (
                  INSERT INTO request (service_id, submitted_at, reference, kind, deployment, content_hash)
-                 VALUES (2, pic_now(), 'PIC-0000-0000-0000-0000', 'update', 'on_premises', substr(sha256('1'), 1, 16))
+                 VALUES (2, pic_now(), 'PIC-0000-0000-0000-0000', 'update', 'on_premises', substr(sha256('1'), 1, 8))
                  RETURNING id),
-             wanted AS (INSERT INTO request_route SELECT id, 1, place, 'sip.new.example', name
-                        FROM new, (VALUES (1, 'kept.example'), (2, 'added.example')) AS v (place, name))
+             wanted AS (INSERT INTO request_route SELECT id, 1, place, edge, name
+                        FROM new, (VALUES (1, 'sip.new.example', 'kept.example'), (2, NULL, 'added.example')) AS v (place, edge, name))
              INSERT INTO work SELECT id, pic_now() FROM new;
              WITH new AS (
                  INSERT INTO request (service_id, submitted_at, reference, kind, content_hash)
-                 VALUES (3, pic_now(), 'PIC-0000-0000-0000-0001', 'cancel', substr(sha256('2'), 1, 16)) RETURNING id)
+                 VALUES (3, pic_now(), 'PIC-0000-0000-0000-0001', 'cancel', substr(sha256('2'), 1, 8)) RETURNING id)
              INSERT INTO work SELECT id, pic_now() FROM new",
         )
         .await;
@@ -161,7 +161,7 @@ async fn a_domain_that_somebody_takes_in_the_same_moment_holds_its_request_and_n
         .await;
     let settled = step_against(
         &portal,
-        "INSERT INTO route SELECT 'taken.example', 'sip.other.example', service_id, id, pic_now() FROM request WHERE id = 1",
+        "INSERT INTO domain_in_force SELECT service_id, id, 1, 'taken.example' FROM request WHERE id = 1",
     )
     .await;
     assert_eq!((settled.provisioned, settled.held), (5, 1));

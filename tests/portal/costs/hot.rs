@@ -102,14 +102,14 @@ async fn a_claim_on_what_is_in_force_is_hot_too() {
     let mut claims = Vec::new();
     let claimed = counted(&pool, "watch", async || {
         claims.push(
-            store::claim(&pool, store::Place::Watched, 64, LEASE)
+            store::claim(&pool, store::Place::Watched, 16, LEASE)
                 .await
                 .unwrap(),
         );
         checking::renew(&pool, &claims, LEASE).await.unwrap();
     })
     .await;
-    assert_eq!(claimed, (128, 128));
+    assert_eq!(claimed, (32, 32));
 }
 
 #[tokio::test]

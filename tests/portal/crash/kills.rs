@@ -120,7 +120,8 @@ async fn assert_kept(pool: &PgPool, log: &Log, after: &str) {
     let stored: Vec<Row> = sql::rows(
         pool,
         "SELECT r.reference, r.kind, r.state, s.key_hash,
-                ARRAY(SELECT d.sip_domain || ' ' || d.access_edge FROM request_route d
+                ARRAY(SELECT d.sip_domain || ' ' || e.access_edge FROM request_route d
+                      JOIN request_edge e ON e.request_id = d.request_id AND e.ordinal = d.edge
                       WHERE d.request_id = r.id ORDER BY d.sip_domain)
          FROM request r JOIN service s ON s.id = r.service_id",
     )

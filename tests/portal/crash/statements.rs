@@ -289,7 +289,7 @@ fn differences(one: &str, other: &str) -> String {
 async fn clear(portal: &TestApp) {
     portal
         .run(
-            "DELETE FROM route; DELETE FROM request; DELETE FROM service; DELETE FROM staff_audit;
+            "DELETE FROM domain_in_force; DELETE FROM request; DELETE FROM service; DELETE FROM staff_audit;
              DELETE FROM retention_run; DELETE FROM instance; TRUNCATE legacy_contact",
         )
         .await;

@@ -113,10 +113,12 @@ async fn what_is_provisioned_is_in_kamailios_tables_and_the_portal_knows_it() {
         (page.attribute("data-gateways") == Some("1/1")).then_some(())
     })
     .await;
-    sqlx::raw_sql("DELETE FROM route WHERE sip_domain = 'early.example'; NOTIFY pic_status")
-        .execute(db.pool())
-        .await
-        .unwrap();
+    sqlx::raw_sql(
+        "DELETE FROM domain_in_force WHERE sip_domain = 'early.example'; NOTIFY pic_status",
+    )
+    .execute(db.pool())
+    .await
+    .unwrap();
     eventually("the route is gone", async || {
         loaded(dir)?["routes"]["early.example"]
             .is_null()

@@ -52,7 +52,7 @@ async fn a_role_of_sql_reads_the_routes_notes_its_receipt_and_can_do_nothing_els
         assert!(refused.is_err(), "{sql}");
     }
     // A set that is not whole fails, so that a gateway keeps what it has.
-    portal.run("TRUNCATE public.route").await;
+    portal.run("TRUNCATE public.domain_in_force").await;
     let part = sqlx::query("SELECT * FROM gateway.route")
         .fetch_all(&mut gateway)
         .await;

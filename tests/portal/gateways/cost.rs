@@ -17,6 +17,7 @@ use crate::support::{
     db::TestDb,
     eventually,
     process::{Connection, Portal, scratch},
+    sql,
 };
 
 /// What is settled at a time: about as much as comes between two publications under full load.
@@ -28,7 +29,8 @@ const CHECKED: &str = "UPDATE work SET lease_token = '00000000-0000-0000-0000-00
 const FOUND: &str = "SELECT jsonb_agg(jsonb_build_object('request_id', r.request_id, 'blocked', false, 'proven', ARRAY[d], 'findings',
         jsonb_build_array(jsonb_build_array('srv', 'ok', d, e, ARRAY[e]), jsonb_build_array('domain-proven', 'ok', d, '', '{}'::text[]),
                           jsonb_build_array('certificate', 'ok', e, e, ARRAY[e]), jsonb_build_array('sip', 'ok', e, '', '{}'::text[]))))::text
-    FROM work w JOIN request_route r USING (request_id), LATERAL (VALUES (r.sip_domain::text, r.access_edge::text)) AS n (d, e)";
+    FROM work w JOIN request_route r USING (request_id) JOIN request_edge q ON q.request_id = r.request_id AND q.ordinal = r.edge,
+         LATERAL (VALUES (r.sip_domain::text, q.access_edge::text)) AS n (d, e)";
 const SETTLE_CHECKED: &str = "SELECT (pic_settle(ARRAY(SELECT request_id FROM work), '00000000-0000-0000-0000-000000000001', 500, NULL,
     ROW('90 d', '1 h', '1 d', '1 d')::pic_waits, $1::jsonb)).provisioned";
 const SETTLE: &str = "SELECT (pic_settle(NULL, NULL, 500, NULL, ROW('90 d', '1 h', '1 d', '1 d')::pic_waits, '[]')).provisioned";
@@ -229,11 +231,9 @@ async fn how_soon_a_thousand_gateways_have_a_change() {
             println!("{CROWD} gateways wait: {grown} KiB more");
         }
         let (portal_used, own_used) = (used(&portal.id().to_string()), used("self"));
-        let sql = format!("UPDATE route SET access_edge = 'sip{change}.contoso.com'");
-        sqlx::query(sqlx::AssertSqlSafe(sql))
-            .execute(db.pool())
-            .await
-            .unwrap();
+        let moved =
+            format!("SELECT sip_domain, 'sip{change}.contoso.com' AS access_edge FROM route");
+        sql::put_routes(db.pool(), &moved).await;
         let began = Instant::now();
         sqlx::query("NOTIFY pic_status")
             .execute(db.pool())

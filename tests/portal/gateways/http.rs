@@ -17,7 +17,10 @@ use sha2::{Digest as _, Sha256};
 use tower::ServiceExt as _;
 
 use super::{Gateway, provision, publish, version};
-use crate::support::app::{Answer, CLOCKS, TestApp};
+use crate::support::{
+    app::{Answer, CLOCKS, TestApp},
+    sql,
+};
 
 const ONE: &[(&str, &str)] = &[("sip.contoso.com", "contoso.com kept.contoso.com")];
 const OTHER: &[(&str, &str)] = &[("sip.fabrikam.com", "fabrikam.com")];
@@ -121,11 +124,12 @@ async fn changes_lead_from_any_version_to_the_whole_set() {
     // By whatever way a route changes.
     portal
         .run(
-            "UPDATE route SET access_edge = 'sip.new.example' WHERE sip_domain = 'contoso.com'; \
-             DELETE FROM route WHERE sip_domain = 'fabrikam.com'; \
-             UPDATE route SET sip_domain = 'renamed.example' WHERE sip_domain = 'kept.contoso.com'",
+            "DELETE FROM domain_in_force WHERE sip_domain = 'fabrikam.com'; \
+             UPDATE domain_in_force SET sip_domain = 'renamed.example' WHERE sip_domain = 'kept.contoso.com'",
         )
         .await;
+    let moved = "SELECT 'contoso.com' AS sip_domain, 'sip.new.example' AS access_edge";
+    sql::put_routes(portal.pool(), moved).await;
     publish(&portal).await;
     let late = gateway.changes(&portal, &at).await;
     assert_eq!(late["from"], at);
@@ -175,7 +179,7 @@ async fn what_is_no_base_for_differences_is_told_to_begin_again() {
     // meanwhile is unknown to it, though it publishes the same serial again; and at once one more, which
     // is newer than all that gateways know.
     portal
-        .run("DELETE FROM publication WHERE serial = (SELECT max(serial) FROM publication); DELETE FROM route; DELETE FROM to_publish")
+        .run("DELETE FROM publication WHERE serial = (SELECT max(serial) FROM publication); DELETE FROM domain_in_force; DELETE FROM to_publish")
         .await;
     provision(&portal, OTHER).await;
     let after = gateway.whole(&portal).await;
@@ -189,17 +193,19 @@ async fn what_is_no_base_for_differences_is_told_to_begin_again() {
         after["version"]
     );
     // One publication with more changes than an answer may have.
-    portal
-        .run(
-            "INSERT INTO route SELECT 'd' || n || '.example', 'sip.example', 1, 1, pic_now() \
-             FROM generate_series(1, 1001) AS n",
-        )
-        .await;
+    sql::put_routes(portal.pool(), &many(1, 1001)).await;
     publish(&portal).await;
     refused(&version(&after)).await;
     // Nonsense is not looked up.
     let nonsense = gateway.ask(&portal, "/gateway/changes?since=1", &[]).await;
     assert_eq!(nonsense.status, StatusCode::BAD_REQUEST);
+}
+
+/// Routes of `d{first}.example` to `d{last}.example`.
+fn many(first: u32, last: u32) -> String {
+    format!(
+        "SELECT 'd' || n || '.example' AS sip_domain, 'sip.example' AS access_edge FROM generate_series({first}, {last}) n"
+    )
 }
 
 #[tokio::test]
@@ -209,14 +215,7 @@ async fn many_changes_come_in_pages_of_whole_publications() {
     let gateway = Gateway::add(&portal, "gw1").await;
     let mut at = version(&gateway.whole(&portal).await);
     for first in [1, 601, 1201] {
-        let sql = format!(
-            "INSERT INTO route SELECT 'd' || n || '.example', 'sip.example', 1, 1, pic_now() \
-             FROM generate_series({first}, {first} + 599) AS n"
-        );
-        sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
-            .execute(portal.pool())
-            .await
-            .unwrap();
+        sql::put_routes(portal.pool(), &many(first, first + 599)).await;
         publish(&portal).await;
     }
     let (mut pages, mut rows) = (Vec::new(), 0);
@@ -365,7 +364,7 @@ async fn old_publications_go_and_the_newest_stays() {
     provision(&portal, ONE).await;
     let old = version(&gateway.whole(&portal).await);
     portal
-        .run("DELETE FROM route WHERE sip_domain = 'contoso.com'")
+        .run("DELETE FROM domain_in_force WHERE sip_domain = 'contoso.com'")
         .await;
     publish(&portal).await;
     // A day without a change has a publication too, so that what gateways have stays good.

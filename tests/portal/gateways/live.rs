@@ -115,7 +115,7 @@ async fn the_hub_says_it_of_what_is_in_force() {
     one.load(&portal).await;
     assert_eq!(hub().await.as_deref(), Some("1/2"));
     assert!(bundle().await.contains("Live on gateways     1 of 2\n"));
-    portal.run("DELETE FROM route").await;
+    portal.run("DELETE FROM domain_in_force").await;
     assert_eq!(hub().await, None, "nothing is in force");
 }
 

@@ -91,7 +91,7 @@ async fn the_first_gateway_begins_anew() {
     let name = GatewayName::parse("gw1").unwrap();
     assert!(store::remove(portal.pool(), &name).await.unwrap());
     // While there is no gateway, nothing is noted.
-    portal.run("DELETE FROM route").await;
+    portal.run("DELETE FROM domain_in_force").await;
     portal.store_one(OTHER).await;
     portal.work().await;
     let gateway = Gateway::add(&portal, "gw1").await;

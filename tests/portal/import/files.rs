@@ -46,7 +46,7 @@ impl Place {
         assert_eq!(routes(&self.portal).await, edges, "{what}");
         assert_eq!(keys(&self.keys(file)).len(), 2, "{what}");
         self.portal
-            .run("TRUNCATE service, request, route CASCADE")
+            .run("TRUNCATE service, request, domain_in_force CASCADE")
             .await;
     }
 }
@@ -70,7 +70,7 @@ async fn cases_from_the_field_come_over() {
     assert_says(&report, "These have 1 SIP domain.");
     place
         .portal
-        .run("TRUNCATE service, request, route CASCADE")
+        .run("TRUNCATE service, request, domain_in_force CASCADE")
         .await;
     let report = succeeded(&place.case("import-proxyfqdn/CsAllowedDomains.csv").await);
     assert_says(&report, "1 request brought over that is pending");

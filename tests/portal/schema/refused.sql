@@ -1,20 +1,20 @@
 -- What the schema refuses: a statement, and the rule that it breaks.
 
 -- Names and numbers.
-UPDATE route SET sip_domain = 'Contoso.com'; --> dns_name_form
-UPDATE route SET sip_domain = 'contoso'; --> dns_name_form
-UPDATE route SET sip_domain = 'contoso.com.'; --> dns_name_form
-UPDATE route SET sip_domain = '-a.example'; --> dns_name_labels
-UPDATE route SET sip_domain = 'a-.example'; --> dns_name_labels
-UPDATE route SET sip_domain = 'a_b.example'; --> dns_name_form
-UPDATE route SET sip_domain = 'ted@contoso.com'; --> dns_name_form
-UPDATE route SET sip_domain = E'a.example\nb.example'; --> dns_name_form
-UPDATE route SET sip_domain = 'münchen.de'; --> dns_name_form
-UPDATE route SET sip_domain = repeat('a', 64) || '.b'; --> dns_name_labels
-UPDATE route SET sip_domain = repeat('a.', 126) || 'ab'; --> dns_name_length
-UPDATE route SET access_edge = 'a b.example'; --> dns_name_form
-INSERT INTO request_route VALUES (1, 1, 2, '10.0.0.1.', 'more.example'); --> dns_name_form
-INSERT INTO request_route VALUES (1, 1, 2, 'sip.d1.example', '*.example'); --> dns_name_form
+UPDATE domain_in_force SET sip_domain = 'Contoso.com'; --> dns_name_form
+UPDATE domain_in_force SET sip_domain = 'contoso'; --> dns_name_form
+UPDATE domain_in_force SET sip_domain = 'contoso.com.'; --> dns_name_form
+UPDATE domain_in_force SET sip_domain = '-a.example'; --> dns_name_labels
+UPDATE domain_in_force SET sip_domain = 'a-.example'; --> dns_name_labels
+UPDATE domain_in_force SET sip_domain = 'a_b.example'; --> dns_name_form
+UPDATE domain_in_force SET sip_domain = 'ted@contoso.com'; --> dns_name_form
+UPDATE domain_in_force SET sip_domain = E'a.example\nb.example'; --> dns_name_form
+UPDATE domain_in_force SET sip_domain = 'münchen.de'; --> dns_name_form
+UPDATE domain_in_force SET sip_domain = repeat('a', 64) || '.b'; --> dns_name_labels
+UPDATE domain_in_force SET sip_domain = repeat('a.', 126) || 'ab'; --> dns_name_length
+INSERT INTO request_route VALUES (1, 2, 1, 'a b.example', 'more.example'); --> dns_name_form
+INSERT INTO request_route VALUES (1, 2, 1, '10.0.0.1.', 'more.example'); --> dns_name_form
+INSERT INTO request_route VALUES (1, 1, 2, NULL, '*.example'); --> dns_name_form
 UPDATE finding SET subject = 'ted@contoso.com'; --> dns_name_form
 UPDATE service SET number = '12-34'; --> service_number
 UPDATE service SET number = 'abc'; --> service_number
@@ -28,7 +28,7 @@ UPDATE service SET number = 'ANNA1ATGMAILCOM'; --> service_number_no_name
 UPDATE service SET programme = 'oem'; --> service_programme
 UPDATE service SET token = 'U000000000000001'; --> service_token
 UPDATE service SET token = '1'; --> service_token_length
-UPDATE service SET key_hash = 'short'; --> digest_length
+UPDATE service SET key_hash = 'short'; --> half_digest_length
 
 -- Requests.
 UPDATE request SET state = 'done', ended_at = pic_now() WHERE id = 1; --> request_state
@@ -37,7 +37,7 @@ UPDATE request SET deployment = 'cloud' WHERE id = 1; --> request_deployment
 UPDATE request SET reference = 'PIC-1' WHERE id = 1; --> request_reference_form
 UPDATE request SET reference = 'PIC-0000-0000-0000-000U' WHERE id = 1; --> request_reference_form
 UPDATE request SET reference = 'PIC-0000-0000-0000-0002' WHERE id = 1; --> request_reference
-UPDATE request SET content_hash = '' WHERE id = 1; --> half_digest_length
+UPDATE request SET content_hash = '' WHERE id = 1; --> short_digest_length
 UPDATE request SET service_id = 9 WHERE id = 1; --> a request stays with its service
 UPDATE request SET kind = 'update' WHERE id = 1; --> request_makes_service
 DELETE FROM request WHERE id = 2; --> route_request
@@ -82,28 +82,31 @@ INSERT INTO event VALUES (9, 2, pic_now(), 'portal', 'held'); --> event_request
 -- Edges and routes of a request.
 INSERT INTO request_route VALUES (1, 11, 1, 'sip.more.example', 'more.example'); --> request_route_ten_edges
 INSERT INTO request_route VALUES (1, 0, 1, 'sip.more.example', 'more.example'); --> request_route_ten_edges
-INSERT INTO request_route VALUES (1, 1, 0, 'sip.d1.example', 'more.example'); --> request_route_place
+INSERT INTO request_route VALUES (1, 1, 0, NULL, 'more.example'); --> request_route_place
 INSERT INTO request_route VALUES (1, 1, 1, 'sip.d1.example', 'more.example'); --> request_route_pkey
 
--- Another name of an edge, another edge of a name, and one that has no first place.
-INSERT INTO request_route VALUES (1, 1, 2, 'sip.more.example', 'more.example'); --> request_route_edges
+-- The name of an edge twice, no name at all, two edges of one name, and one that has no first place.
+INSERT INTO request_route VALUES (1, 1, 2, 'sip.d1.example', 'more.example'); --> request_route_edge_once
+INSERT INTO request_route VALUES (1, 2, 1, NULL, 'more.example'); --> request_route_edge_once
 INSERT INTO request_route VALUES (1, 2, 1, 'sip.d1.example', 'more.example'); --> request_route_edges
-INSERT INTO request_route VALUES (1, 2, 2, 'sip.more.example', 'more.example'); --> request_route_edges
-INSERT INTO request_route VALUES (1, 1, 2, 'sip.d1.example', 'd1.example'); --> request_route_once
+INSERT INTO request_route VALUES (1, 2, 2, NULL, 'more.example'); --> request_route_edges
+INSERT INTO request_route VALUES (1, 1, 2, NULL, 'd1.example'); --> request_route_once
 INSERT INTO request_route VALUES (9, 1, 1, 'sip.more.example', 'more.example'); --> request_route_request
 UPDATE request_route SET sip_domain = 'more.example'; --> what a request wants does not change
+DELETE FROM request_route WHERE request_id = 2; --> route_edge
 
 -- Routes in force.
-INSERT INTO route VALUES ('d2.example', 'sip.d1.example', 1, 1, pic_now()); --> route_pkey
-INSERT INTO route VALUES ('sip.d1.example', 'sip.d1.example', 1, 1, pic_now()); --> route_not_to_itself
-INSERT INTO route VALUES ('d1.example', 'sip.d1.example', 9, 1, pic_now()); --> route_request
-INSERT INTO route VALUES ('d1.example', 'sip.d1.example', 1, 9, pic_now()); --> route_request
+INSERT INTO domain_in_force VALUES (1, 1, 1, 'd2.example'); --> domain_in_force_pkey
+INSERT INTO domain_in_force VALUES (9, 1, 1, 'd1.example'); --> route_request
+INSERT INTO domain_in_force VALUES (1, 9, 1, 'd1.example'); --> route_request
+INSERT INTO domain_in_force VALUES (1, 1, 2, 'd1.example'); --> route_edge
+UPDATE domain_in_force SET edge = 2; --> route_edge
 
 -- Findings and work.
-INSERT INTO finding VALUES (1, 'rumour', 'd1.example', 'ok', pic_now()); --> finding_code
-INSERT INTO finding VALUES (2, 'domain-held', 'd1.example', 'bad', pic_now()); --> finding_severity
-INSERT INTO finding SELECT * FROM finding; --> finding_pkey
-INSERT INTO finding VALUES (9, 'domain-held', 'd1.example', 'blocking', pic_now()); --> finding_request
+INSERT INTO finding VALUES (1, pic_now(), 'rumour', 'd1.example', 'ok'); --> finding_code
+INSERT INTO finding VALUES (2, pic_now(), 'domain-held', 'd1.example', 'bad'); --> finding_severity
+INSERT INTO finding SELECT * FROM finding; --> finding_once
+INSERT INTO finding VALUES (9, pic_now(), 'domain-held', 'd1.example', 'blocking'); --> finding_request
 INSERT INTO work VALUES (1, pic_now()); --> work_pkey
 INSERT INTO work VALUES (9, pic_now()); --> work_request
 UPDATE work SET attempts = -1; --> work_attempts
@@ -112,8 +115,10 @@ UPDATE work SET attempts = -1; --> work_attempts
 UPDATE finding SET expected = 'ted@contoso.com'; --> evidence_form
 UPDATE finding SET expected = repeat('x', 301); --> evidence_length
 UPDATE finding SET expected = E'a\nb'; --> evidence_form
-UPDATE finding SET found = ARRAY['ted@contoso.com']; --> evidence_form
-UPDATE finding SET found = array_fill('x'::text, ARRAY[41]); --> finding_found
+UPDATE finding SET found = 'ted@contoso.com'; --> evidence_lines_form
+UPDATE finding SET found = E'tab\t'; --> evidence_lines_form
+UPDATE finding SET found = E'x\n' || repeat('x', 301); --> evidence_lines_length
+UPDATE finding SET found = repeat(E'x\n', 40); --> evidence_lines_count
 UPDATE finding SET severity = 'ok'; --> finding_gravity
 UPDATE finding SET code = 'srv-suffix'; --> finding_gravity
 INSERT INTO watch VALUES (9, pic_now(), pic_now()); --> watch_request

@@ -102,7 +102,7 @@ async fn a_check_is_asked_for_and_a_request_taken_back() {
     page.shows("data-finding=\"domain-held\"");
     // Several lines have the same name.
     portal
-        .run("UPDATE finding SET found = '{first line,second line}'")
+        .run("UPDATE finding SET found = E'first line\\nsecond line'")
         .await;
     let page = portal
         .get_with(&format!("/staff/requests/{held}"), &agent)

@@ -21,7 +21,7 @@ use crate::support::{app::TestApp, eventually};
 /// to 20 days ago; each took as many hours as its day is away. Some are pending, with findings.
 const POPULATION: &str = "
     INSERT INTO service (id, created_at, programme, number, token, key_hash)
-    SELECT n, pic_now(), 'volume_licensing', n::text, lpad(n::text, 16, '0'), sha256(n::text::bytea)
+    SELECT n, pic_now(), 'volume_licensing', n::text, lpad(n::text, 16, '0'), substr(sha256(n::text::bytea), 1, 16)
     FROM generate_series(1, 222) AS n;
     WITH ended AS (
         SELECT day, row_number() OVER (ORDER BY day, n) AS service,
@@ -32,7 +32,7 @@ const POPULATION: &str = "
                              provisioned_seq)
         OVERRIDING SYSTEM VALUE
         SELECT n, n, submitted, ended, reference, 'initiate', 'split', CASE WHEN ended IS NULL THEN 'pending' ELSE 'provisioned' END,
-               substr(sha256('x'), 1, 16), CASE WHEN ended IS NOT NULL THEN 2 END
+               substr(sha256('x'), 1, 8), CASE WHEN ended IS NOT NULL THEN 2 END
         FROM (SELECT p.*, row_number() OVER (ORDER BY submitted) AS n FROM (
                   SELECT at - day * interval '1 hour' AS submitted, at AS ended, 'PIC-0000-0000-0000-' || lpad(service::text, 4, '0') AS reference
                   FROM ended

@@ -22,10 +22,11 @@ last_winner AS (
     ORDER BY d.sip_domain, r.ended_at DESC, r.id DESC
 ),
 due_in_force AS (
-    SELECT w.sip_domain::text AS sip_domain, d.access_edge::text AS access_edge, w.service_id
+    SELECT w.sip_domain::text AS sip_domain, e.access_edge::text AS access_edge, w.service_id
     FROM last_winner w
     JOIN last_word l ON l.service_id = w.service_id
     JOIN request_route d ON d.request_id = l.id AND d.sip_domain = w.sip_domain
+    LEFT JOIN request_edge e ON e.request_id = l.id AND e.ordinal = d.edge
 ),
 in_force AS (SELECT sip_domain::text, access_edge::text, service_id FROM route)
 SELECT * FROM (
@@ -35,11 +36,11 @@ SELECT * FROM (
     LEFT JOIN LATERAL (
         SELECT count(*) AS n, count(DISTINCT sip_domain) AS domains, count(*) FILTER (WHERE place = 1) AS edges,
                count(DISTINCT edge) AS numbers, count(DISTINCT access_edge) AS names,
-               count(DISTINCT (edge, access_edge)) AS pairs, coalesce(max(edge), 0) AS last
+               count(access_edge) AS named, coalesce(max(edge), 0) AS last
         FROM request_route WHERE request_id = r.id
     ) d ON true
     WHERE CASE r.kind WHEN 'cancel' THEN d.n > 0 ELSE d.n NOT BETWEEN 1 AND 1000 OR d.domains <> d.n END
-       OR d.last > 10 OR (d.numbers, d.names, d.pairs, d.last) <> (d.edges, d.edges, d.edges, d.edges)
+       OR d.last > 10 OR (d.numbers, d.names, d.named, d.last) <> (d.edges, d.edges, d.edges, d.edges)
     UNION ALL
     SELECT 'everything belongs to a request', x.request_id::text
     FROM (SELECT request_id FROM request_route UNION SELECT request_id FROM event
@@ -126,11 +127,11 @@ SELECT * FROM (
     UNION ALL
     (SELECT 'nothing else is in force', concat_ws(' ', d.*) FROM (TABLE in_force EXCEPT TABLE due_in_force) d)
     UNION ALL
-    SELECT 'a route names the request that brought it, and when', x.sip_domain
-    FROM route x
+    SELECT 'a route names the request that brought it, and its edge', x.sip_domain
+    FROM domain_in_force x
     LEFT JOIN request r ON r.id = x.request_id AND r.service_id = x.service_id AND r.state = 'provisioned'
     LEFT JOIN request_route d ON d.request_id = r.id AND d.sip_domain = x.sip_domain
-    WHERE d.access_edge IS DISTINCT FROM x.access_edge OR x.since <> r.ended_at
+    WHERE d.edge IS DISTINCT FROM x.edge
     -- Support desk
     UNION ALL
     SELECT 'what staff did is in timeline and audit', coalesce(v.request_id, a.request_id)::text

@@ -8,6 +8,15 @@ pub(crate) async fn run(on: impl PgExecutor<'_>, sql: &str) {
     statements.execute(on).await.unwrap();
 }
 
+/// Puts routes in force that nobody has asked for: `routes` is a query for columns `sip_domain` and
+/// `access_edge`. The service that was made first holds them.
+pub(crate) async fn put_routes(on: impl PgExecutor<'_>, routes: &str) {
+    let sql = include_str!("put_routes.sql")
+        .replace("{routes}", routes)
+        .replace("{service}", "(SELECT min(id) FROM service)");
+    run(on, &sql).await;
+}
+
 /// The only value that a query returns.
 pub(crate) async fn one<T>(on: impl PgExecutor<'_>, sql: &str) -> T
 where

@@ -148,7 +148,9 @@ pub async fn load(
                    array_agg(NOT $7 AND NOT EXISTS (SELECT FROM route x WHERE x.sip_domain = n.sip_domain)
                              ORDER BY n.sip_domain) AS free
             FROM (
-                SELECT o.sip_domain, o.access_edge FROM request_route o WHERE o.request_id = r.id AND NOT $7
+                SELECT o.sip_domain, i.access_edge FROM request_route o
+                JOIN request_edge i ON i.request_id = o.request_id AND i.ordinal = o.edge
+                WHERE o.request_id = r.id AND NOT $7
                 UNION ALL
                 SELECT x.sip_domain, x.access_edge FROM route x WHERE x.service_id = r.service_id AND $7
                 ORDER BY sip_domain
@@ -199,7 +201,8 @@ pub async fn domains_at(
     let names = sqlx::query_scalar!(
         r#"
         SELECT d.sip_domain::text AS "sip_domain!" FROM request_route d
-        WHERE d.request_id = $1 AND d.access_edge = $2 AND NOT $3
+        JOIN request_edge e ON e.request_id = d.request_id AND e.ordinal = d.edge
+        WHERE d.request_id = $1 AND e.access_edge = $2 AND NOT $3
         UNION ALL
         SELECT x.sip_domain::text FROM request r JOIN route x ON x.service_id = r.service_id
         WHERE r.id = $1 AND x.access_edge = $2 AND $3
