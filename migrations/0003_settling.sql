@@ -59,11 +59,11 @@ CREATE TABLE finding (
     code text COLLATE "C" NOT NULL CONSTRAINT finding_code CHECK (code IN (
         'srv', 'srv-missing', 'srv-misspelt', 'srv-port', 'srv-target', 'srv-suffix', 'homed-online',
         'routed-to-consumer', 'dns-disagrees', 'domain-held', 'domain-unproven', 'domain-proven', 'edge-no-address',
-        'edge-alias', 'edge-private-address', 'edge-unreachable', 'edge-partly-unreachable', 'edge-no-route', 'tls-old', 'certificate',
-        'certificate-name', 'certificate-expired', 'certificate-not-yet-valid', 'certificate-untrusted',
-        'certificate-unknown', 'certificate-expires-soon', 'certificate-cn-only', 'certificate-wildcard',
-        'certificate-domain-san', 'certificate-client', 'certificate-first-name', 'sip', 'sip-refuses-certificate',
-        'sip-silent', 'resolver-unreachable')),
+        'edge-alias', 'edge-private-address', 'edge-unreachable', 'edge-partly-unreachable', 'edge-shared-address',
+        'edge-no-route', 'tls-old', 'certificate', 'certificate-name', 'certificate-expired',
+        'certificate-not-yet-valid', 'certificate-untrusted', 'certificate-unknown', 'certificate-expires-soon',
+        'certificate-cn-only', 'certificate-wildcard', 'certificate-domain-san', 'certificate-client',
+        'certificate-first-name', 'sip', 'sip-refuses-certificate', 'sip-silent', 'resolver-unreachable')),
     subject dns_name NOT NULL,
     severity text COLLATE "C" NOT NULL CONSTRAINT finding_severity CHECK (
         severity IN ('ok', 'warning', 'blocking', 'unknown', 'skipped')),
@@ -72,17 +72,18 @@ CREATE TABLE finding (
     CONSTRAINT finding_gravity CHECK (CASE severity
         WHEN 'ok' THEN code IN ('srv', 'domain-proven', 'certificate', 'sip')
         WHEN 'warning' THEN code IN ('srv-port', 'srv-target', 'srv-suffix', 'dns-disagrees', 'edge-alias',
-                                     'edge-partly-unreachable', 'tls-old',
+                                     'edge-partly-unreachable', 'edge-shared-address', 'tls-old',
                                      'certificate-expires-soon', 'certificate-cn-only', 'certificate-wildcard',
                                      'certificate-domain-san', 'certificate-client', 'certificate-first-name',
                                      'sip-refuses-certificate')
         WHEN 'unknown' THEN code IN ('resolver-unreachable', 'domain-unproven', 'edge-no-route', 'certificate-unknown',
                                      'sip-silent')
         WHEN 'blocking' THEN code NOT IN ('srv', 'domain-proven', 'certificate', 'srv-suffix', 'dns-disagrees',
-                                          'edge-partly-unreachable', 'edge-no-route', 'certificate-expires-soon',
-                                          'certificate-cn-only', 'certificate-wildcard', 'certificate-domain-san',
-                                          'certificate-unknown', 'certificate-client', 'certificate-first-name',
-                                          'sip', 'sip-refuses-certificate', 'sip-silent', 'resolver-unreachable')
+                                          'edge-partly-unreachable', 'edge-shared-address', 'edge-no-route',
+                                          'certificate-expires-soon', 'certificate-cn-only', 'certificate-wildcard',
+                                          'certificate-domain-san', 'certificate-unknown', 'certificate-client',
+                                          'certificate-first-name', 'sip', 'sip-refuses-certificate', 'sip-silent',
+                                          'resolver-unreachable')
         ELSE true END)
 ) WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
 COMMENT ON TABLE finding IS 'the results of the last check of a request';

@@ -219,6 +219,8 @@ codes! {
         EdgeUnreachable = "edge-unreachable" => edge::EDGE_UNREACHABLE,
         /// Some of its addresses show a certificate, and others do not.
         EdgePartlyUnreachable = "edge-partly-unreachable" => edge::EDGE_PARTLY_UNREACHABLE,
+        /// It has an address of another edge of the request.
+        EdgeSharedAddress = "edge-shared-address" => edge::EDGE_SHARED_ADDRESS,
         /// The portal has no way to its addresses.
         EdgeNoRoute = "edge-no-route" => edge::EDGE_NO_ROUTE,
         /// It speaks old TLS alone.

@@ -6,9 +6,10 @@
 mod certificate;
 mod pool;
 mod reach;
+mod shared;
 mod sip;
 
-pub use self::{certificate::validity, reach::connections};
+pub use self::{certificate::validity, reach::connections, shared::shared};
 
 use std::net::IpAddr;
 

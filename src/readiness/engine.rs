@@ -10,6 +10,7 @@ mod alone;
 mod checks;
 mod pace;
 mod report;
+mod shared;
 mod slots;
 
 use std::{
@@ -168,6 +169,9 @@ impl Checker {
                 .flat_map(|(_, found)| found)
                 .collect(),
         };
+        let edges = routes.iter().map(|of| &of.edge);
+        let shared = self.shared(edges, Lane::People, end).await;
+        report.findings.extend(shared);
         bound(&mut report.findings);
         report
     }
@@ -242,18 +246,7 @@ impl Checker {
     }
 
     async fn look_at(&self, edge: &AccessEdge, lane: Lane) -> Shown {
-        let addresses = match self.turn(lane, edge.as_fqdn()).await {
-            Some(_slot) => {
-                let facts = self.0.dns.addresses(edge.as_fqdn()).await;
-                let trouble = match facts.outcome {
-                    Addresses::Unreachable(trouble) => Some(trouble),
-                    Addresses::Found(_) | Addresses::None { .. } => None,
-                };
-                self.learn(edge.as_fqdn(), trouble).await;
-                facts
-            }
-            None => AddressFacts::unreachable(Trouble::Silent),
-        };
+        let addresses = self.addresses(edge, lane).await;
         let found = match &addresses.outcome {
             Addresses::Found(found) => found.as_slice(),
             Addresses::None { .. } | Addresses::Unreachable(_) => &[],
@@ -267,6 +260,20 @@ impl Checker {
             Some(self.0.tls.probe(edge, &allowed).await)
         };
         Shown { addresses, tls }
+    }
+
+    /// What DNS has about the name of an edge.
+    async fn addresses(&self, edge: &AccessEdge, lane: Lane) -> AddressFacts {
+        let Some(_slot) = self.turn(lane, edge.as_fqdn()).await else {
+            return AddressFacts::unreachable(Trouble::Silent);
+        };
+        let facts = self.0.dns.addresses(edge.as_fqdn()).await;
+        let trouble = match facts.outcome {
+            Addresses::Unreachable(trouble) => Some(trouble),
+            Addresses::Found(_) | Addresses::None { .. } => None,
+        };
+        self.learn(edge.as_fqdn(), trouble).await;
+        facts
     }
 
     /// Waits, without a slot, until all of `addresses` may be connected to; returns whether they

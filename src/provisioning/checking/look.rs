@@ -23,6 +23,8 @@ use crate::{
 const TURN: Duration = Duration::from_secs(5);
 /// What a turn has begun is waited for so long: a look-up has limits of its own, which are shorter.
 const TURN_END: Duration = Duration::from_secs(25);
+/// The addresses of edges that were looked at before are looked up again for so long.
+const COMPARING: Duration = Duration::from_secs(5);
 
 /// What the look at one request came to.
 #[derive(Debug)]
@@ -78,6 +80,12 @@ impl Looked {
     pub(super) fn lacks_proof(&self) -> bool {
         let unproven = |it: &Finding| matches!(it.code, Code::DomainHeld | Code::DomainUnproven);
         self.names_done < self.job.name_count() || self.findings.iter().any(unproven)
+    }
+
+    /// Whether all its edges are looked at, the last of them in this turn.
+    fn ends_edges(&self) -> bool {
+        let edges = self.job.edges.len();
+        self.job.names_done < edges && self.names_done >= edges
     }
 
     /// Takes what came of the names up to the first that is not done: the others are in the next
@@ -166,5 +174,11 @@ pub(super) async fn look(
         job,
     };
     looked.takes(paced.done);
+    if looked.ends_edges() {
+        let lane = if is_slow { Lane::Slow } else { lane };
+        let end = Instant::now() + COMPARING;
+        let shared = checker.shared(&looked.job.edges, lane, end).await;
+        looked.findings.extend(shared);
+    }
     looked
 }

@@ -109,6 +109,26 @@ pub(super) static EDGE_PARTLY_UNREACHABLE: Entry = Entry {
     },
 };
 
+pub(super) static EDGE_SHARED_ADDRESS: Entry = Entry {
+    severity: Severity::Warning,
+    area: Area::Reach,
+    owner: Owner::Decision,
+    title: "Access Edge shares an address with another",
+    text: "Some gateways, Kamailio before 6.1 among them, find an open connection by its address alone. While they have one to one of the Access Edges, they refuse calls to the other. Request the SIP domains of both under one of the two names, or give each Access Edge an address of its own.",
+    lines: &[Line::AddressLook],
+    help: Help {
+        means: "Two Access Edges that are requested together have an address in common. The finding is about the later of the two in alphabetical order, and names the address and the other one.",
+        why: "Each may show the right certificate when it is asked by its own name. But some gateways, Kamailio before 6.1 among them, find an open connection by its address alone. A connection that was opened for one name must not carry calls for the other, whose certificate was not checked there. So while the one is open, calls to the other Access Edge are refused (403).",
+        steps: &[
+            "Decide whether you need two Access Edges: one can serve many SIP domains.",
+            "For one: request the SIP domains of both under the name that you keep. Let the SRV record of each domain name it, and have that name in its certificate. Some partners do not find an Access Edge whose name is not below the SIP domain; if these matter, keep two.",
+            "For two: give each a public address of its own, at the firewall and in public DNS.",
+        ],
+        note: "Your request does not wait for it. The Web Conferencing Edge and the A/V Edge are not meant: they may use the address of the Access Edge, because federation uses port 5061 alone.",
+        related: &[Topic::DnsAndCertificate, Topic::EdgesAndDomains],
+    },
+};
+
 pub(super) static EDGE_NO_ROUTE: Entry = Entry {
     severity: Severity::Unknown,
     area: Area::Reach,

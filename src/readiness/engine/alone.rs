@@ -83,6 +83,9 @@ impl Checker {
         report.unfinished += routes.len() - paced.done.len();
         let found = paced.done.into_iter().flat_map(|(_, found)| found);
         report.findings.extend(found);
+        let edges = routes.iter().map(|of| &of.edge);
+        let shared = self.shared(edges, Lane::People, end).await;
+        report.findings.extend(shared);
         bound(&mut report.findings);
         (routes, report)
     }
