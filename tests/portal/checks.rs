@@ -4,6 +4,7 @@ mod asked;
 mod limits;
 mod looked;
 mod proof;
+mod shared;
 mod sip;
 mod spared;
 mod turns;
