@@ -50,6 +50,7 @@ const EVERY: &str = "
     (false, 3, 3, 'dns-disagrees', 'warning', 'the same records on every authoritative server', 'ns1.every.example: priority 0, weight 0, port 5061, target sip.every.example|ns2.every.example: no SRV record'),
     (true, 1, 1, 'edge-unreachable', 'blocking', 'TLS 1.2 or later on port 5061, and a certificate', '2001:db8::17: the connection is refused|192.0.2.17: it does not answer: the connection timed out'),
     (true, 1, 1, 'edge-alias', 'warning', 'an A or AAAA record at sip.every.example itself', 'an alias (CNAME) of edge.every.example'),
+    (true, 1, 1, 'edge-shared-address', 'warning', 'an address of its own', '192.0.2.17 is an address of access.every.example too'),
     (true, 1, 1, 'certificate', 'skipped', '', 'edge-unreachable'),
     (true, 1, 1, 'sip-refuses-certificate', 'warning', 'an answer to OPTIONS, whatever it is, after a gateway has shown its certificate', 'it breaks off after the certificate was shown (alert 48)')";
 const WELL: &str = "

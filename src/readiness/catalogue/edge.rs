@@ -114,7 +114,7 @@ pub(super) static EDGE_SHARED_ADDRESS: Entry = Entry {
     area: Area::Reach,
     owner: Owner::Decision,
     title: "Access Edge shares an address with another",
-    text: "Some gateways, Kamailio before 6.1 among them, find an open connection by its address alone. While they have one to one of the Access Edges, they refuse calls to the other. Request the SIP domains of both under one of the two names, or give each Access Edge an address of its own.",
+    text: "Some gateways, Kamailio before 6.1 among them, find an open connection by its address alone. While a connection to one of the two Access Edges is open, they refuse calls to the other. Request the SIP domains of both under one of the two names, or give each Access Edge an address of its own.",
     lines: &[Line::AddressLook],
     help: Help {
         means: "Two Access Edges that are requested together have an address in common. The finding is about the later of the two in alphabetical order, and names the address and the other one.",
