@@ -37,7 +37,7 @@ async fn shared(portal: &TestApp, reference: &str) -> Vec<String> {
     portal
         .of_request(
             reference,
-            "SELECT f.severity || ' ' || f.expected || ': ' || array_to_string(f.found, '; ') FROM finding f
+            "SELECT f.severity || ' ' || f.expected || ': ' || replace(f.found, E'\\n', '; ') FROM finding f
              JOIN request r ON r.id = f.request_id
              WHERE r.reference = $1 AND f.code = 'edge-shared-address' AND f.subject = 'sip.fabrikam.com'",
         )
