@@ -475,7 +475,7 @@ async fn files_that_are_no_export_are_refused() {
             "Bob MARK,MARK@aviary.example\n",
             "no column for the programme",
         ),
-        ("c.csv", "", "no column for the programme"),
+        ("c.csv", "", "line 1: is empty"),
         (
             "d.csv",
             "programme,number,edge,domain,domains\n",
@@ -496,11 +496,7 @@ async fn files_that_are_no_export_are_refused() {
             "\n\"MARK\"",
             "line 2: is neither an array of objects nor",
         ),
-        (
-            "h.json",
-            "[{\"programme\": MARK}]",
-            "line 1: is no JSON object",
-        ),
+        ("h.json", "[{\"programme\": MARK}]", "line 1: is not JSON"),
         (
             "i.json",
             "[{\"programme\": {\"a\": \"MARK\"}}]",
@@ -513,7 +509,7 @@ async fn files_that_are_no_export_are_refused() {
         ),
         (
             "k.json",
-            "[{\"programme\": \"MPN\", \"domains\": [1]}]",
+            "[{\"programme\": \"MPN\", \"domains\": [[1]]}]",
             "line 1, column sip domain: is a list of something else",
         ),
     ] {

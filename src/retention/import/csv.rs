@@ -28,17 +28,26 @@ pub(super) fn read(mut text: impl BufRead, intake: &mut Intake<'_>) -> Result<()
             .has_headers(false)
             .flexible(true)
             .delimiter(start.delimiter)
-            .from_reader(text.take(LONGEST_RECORD)),
+            .from_reader(Quotes::of(text).take(LONGEST_RECORD)),
         passed: start.passed,
         record: ByteRecord::new(),
+        is_open: false,
     };
     let columns = headers(&mut records)?;
     let mut values = Values::default();
     while let Some(line) = records.next()? {
-        if !records.record.iter().all(is_blank) {
+        if !is_no_row(&records.record) {
             match row(line, &columns, &records.record, &mut values, intake) {
                 Ok(()) => intake.row(line, &values),
-                Err(problem) => intake.problems.add(problem),
+                Err(mut problem) => {
+                    if records.is_open {
+                        problem
+                            .fault
+                            .to_mut()
+                            .push_str(". Is a quotation mark not closed?");
+                    }
+                    intake.problems.add(problem);
+                }
             }
         }
     }
@@ -46,7 +55,16 @@ pub(super) fn read(mut text: impl BufRead, intake: &mut Intake<'_>) -> Result<()
 }
 
 fn is_blank(value: &[u8]) -> bool {
-    value.trim_ascii().is_empty()
+    String::from_utf8_lossy(value).trim().is_empty()
+}
+
+/// Whether there are no values: an empty row, a ruled line of a table (`----+----`), or how many rows
+/// a database has written (`(2 rows affected)`).
+fn is_no_row(record: &ByteRecord) -> bool {
+    let is_ruled = |value: &[u8]| is_blank(value) || value.iter().all(|b| b" -+=:".contains(b));
+    let first = record.get(0).unwrap_or_default().trim_ascii();
+    let is_count = first.starts_with(b"(") && first.get(1).is_some_and(u8::is_ascii_digit);
+    record.iter().all(is_ruled) || (record.len() == 1 && is_count)
 }
 
 /// Takes the values of a row.
@@ -98,8 +116,8 @@ struct Start {
 }
 
 impl Start {
-    /// Passes over what stands above the headers: empty rows, `sep=;` for a spreadsheet, and the
-    /// `#TYPE` of Windows PowerShell.
+    /// Passes over what stands above the headers: empty rows and ruled lines, `sep=;` for a spreadsheet
+    /// (which counts where it is true), and the `#TYPE` of Windows PowerShell.
     fn of(text: &mut impl BufRead) -> Result<Self, Fault> {
         let (mut passed, mut given) = (0, None);
         loop {
@@ -113,15 +131,20 @@ impl Start {
                 start.is_some_and(|start| start.eq_ignore_ascii_case(word))
             };
             if starts_with(b"sep=") {
-                given = plain.get(4).copied();
+                given = match plain.get(4..) {
+                    Some([b'\\', b't', ..]) => Some(b'\t'),
+                    Some([b'\n' | b'"', ..] | []) | None => None,
+                    Some([given, ..]) => Some(*given),
+                };
             } else if read == 0
-                || !(starts_with(b"#type ") || plain.iter().all(|b| b" \n\"|\t;,".contains(b)))
+                || !(starts_with(b"#type ") || plain.iter().all(|b| b" \n\"|\t;,-+=:".contains(b)))
             {
                 let count = |delimiter: u8| {
                     let unquoted = line.split(|&b| b == b'"').step_by(2).flatten();
                     unquoted.filter(|&&b| b == delimiter).count()
                 };
                 let most = DELIMITERS.iter().copied().max_by_key(|&d| count(d));
+                let given = given.filter(|&given| count(given) > 0);
                 return Ok(Self {
                     passed,
                     delimiter: given.or(most).unwrap_or(b','),
@@ -133,11 +156,40 @@ impl Start {
     }
 }
 
+/// Text, with whether so far a quotation mark is open, and whether it has ended.
+struct Quotes<R> {
+    text: R,
+    is_open: bool,
+    has_ended: bool,
+}
+
+impl<R> Quotes<R> {
+    const fn of(text: R) -> Self {
+        Self {
+            text,
+            is_open: false,
+            has_ended: false,
+        }
+    }
+}
+
+impl<R: Read> Read for Quotes<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.text.read(buffer)?;
+        let marks = buffer[..read].iter().filter(|&&b| b == b'"').count();
+        self.is_open ^= marks % 2 == 1;
+        self.has_ended |= read == 0;
+        Ok(read)
+    }
+}
+
 /// The records of a file.
 struct Records<R> {
-    reader: csv::Reader<io::Take<R>>,
+    reader: csv::Reader<io::Take<Quotes<R>>>,
     passed: u64,
     record: ByteRecord,
+    /// Whether the record ends with the file: the line end after it is in quotation marks.
+    is_open: bool,
 }
 
 impl<R: Read> Records<R> {
@@ -153,7 +205,10 @@ impl<R: Read> Records<R> {
         }
         // It has read to the end of the record's last line, past blank ones before the first.
         let inner = self.record.as_slice().iter().filter(|&&b| b == b'\n');
-        let ends = self.passed + self.reader.position().line() - 1;
+        let text = self.reader.get_ref().get_ref();
+        let holds_end = self.record.as_slice().ends_with(b"\n");
+        self.is_open = is_there && text.has_ended && text.is_open && holds_end;
+        let ends = self.passed + self.reader.position().line() - u64::from(!self.is_open);
         Ok(is_there.then(|| ends - inner.count() as u64))
     }
 }

@@ -1,7 +1,8 @@
 //! Says which column of an export means what, and which are contacts.
 //!
-//! A header is compared in lower case, with every sign between its words taken for one space. What
-//! is in neither table is not let in either: nobody knows what it holds.
+//! A header is compared by its letters and digits, whatever their case; what stands in brackets, or is
+//! a number in front, may be left out. What is in neither table is not let in either: nobody knows
+//! what it holds.
 
 use crate::text_enum::text_enum;
 
@@ -54,7 +55,7 @@ impl Field {
                  edge server fqdn, proxy fqdn, fqdn"
             }
             Self::Domains => {
-                "sip domain, sip domains, sip domain s, sip domain name, sip domain names, domain, domains, \
+                "sip domain, sip domains, sip domain name, sip domain names, domain, domains, \
                  domain name, domain names"
             }
             Self::Deployment => "deployment, deployment type, topology, split domain",
@@ -68,10 +69,12 @@ impl Field {
         }
     }
 
-    /// The field that has this header, in its normal form.
+    /// The field that has this header, whatever stands between its words: `proxyfqdn`.
     fn of(header: &str) -> Option<Self> {
-        let is_it = |field: &&Self| field.headers().split(", ").any(|known| known == header);
-        Self::ALL.iter().find(is_it).copied()
+        let header = without_gaps(header);
+        let is_it = |known: &str| without_gaps(known) == header;
+        let has_it = |field: &&Self| field.headers().split(", ").any(is_it);
+        Self::ALL.iter().find(has_it).copied()
     }
 }
 
@@ -123,8 +126,11 @@ impl Dropped {
 /// What the column with this header is.
 #[must_use]
 pub fn meaning(header: &str) -> Meaning {
-    let header = words(header);
-    if let Some(field) = Field::of(&header) {
+    let shorter = without_brackets(header);
+    let (header, shorter) = (words(header), words(&shorter));
+    let numbered = shorter.trim_start_matches(|c: char| c.is_ascii_digit());
+    let forms = [header.as_str(), &shorter, numbered.trim_start()];
+    if let Some(field) = forms.into_iter().find_map(Field::of) {
         return Meaning::Field(field);
     }
     let is_in = |list: &str, word| list.split(' ').any(|known| known == word);
@@ -139,6 +145,25 @@ pub fn meaning(header: &str) -> Meaning {
     } else {
         Dropped::LikeContact
     })
+}
+
+fn without_gaps(words: &str) -> String {
+    words.replace(' ', "")
+}
+
+/// `text` without the parts of it that stand in brackets: `Service Provider (SPLA)`.
+#[must_use]
+pub fn without_brackets(text: &str) -> String {
+    let (mut rest, mut depth) = (String::new(), 0_u32);
+    for c in text.chars() {
+        match c {
+            '(' | '[' => depth += 1,
+            ')' | ']' if depth > 0 => depth -= 1,
+            _ if depth == 0 => rest.push(c),
+            _ => {}
+        }
+    }
+    rest
 }
 
 /// `text` in lower case, with one space between its words and none around them. `contactEmail` is
@@ -172,6 +197,14 @@ mod tests {
             ("access_edge", Field::Edge),
             ("accessEdgeFqdn", Field::Edge),
             ("ProxyFqdn", Field::Edge),
+            ("proxyfqdn", Field::Edge),
+            ("Access Edge FQDN (external)", Field::Edge),
+            ("accessedge", Field::Edge),
+            ("SIPDomain", Field::Domains),
+            ("SIP Domain Name(s)", Field::Domains),
+            ("HQPartnerID", Field::Number),
+            ("agreementnumber", Field::Number),
+            ("1. Programme", Field::Programme),
             ("\u{feff}SIP domain(s)", Field::Domains),
             ("Agreement-Type", Field::Programme),
             (" HQ Partner ID ", Field::Number),
@@ -217,7 +250,11 @@ mod tests {
         let headers = |field: &Field| field.headers().split(", ");
         let all: Vec<_> = Field::ALL.iter().flat_map(headers).collect();
         for (at, name) in all.iter().enumerate() {
-            assert!(!all[..at].contains(name), "{name}");
+            let before = all[..at].iter().map(|known| without_gaps(known));
+            assert!(
+                !before.into_iter().any(|it| it == without_gaps(name)),
+                "{name}"
+            );
             assert_eq!(words(name), **name, "in its normal form");
         }
     }

@@ -1,7 +1,7 @@
 //! Reads an export in JSON, an object at a time.
 //!
-//! The requests are objects: of an array, of an array somewhere inside another object, or one after
-//! the other. No more than one of them is held at a time.
+//! The requests are objects: of an array, of an array or in members somewhere inside another object,
+//! or one after the other. No more than one of them is held at a time in each object around it.
 
 use std::{
     cell::Cell,
@@ -12,7 +12,7 @@ use std::{
 use serde::de::{
     DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
-use serde_json::{Value, error::Category};
+use serde_json::error::Category;
 
 use super::{
     fields::{Dropped, Field, Meaning, meaning},
@@ -21,6 +21,9 @@ use super::{
     row::{Problem, Values},
 };
 
+/// No list has more texts than this that is a list of SIP domains: the rule on how many a request may
+/// have is told by `group`.
+const MOST_TEXTS: usize = 10_000;
 const NO_OBJECTS: &str = "is neither an array of objects nor an object after the other";
 
 /// Reads a file.
@@ -40,7 +43,9 @@ pub(super) fn read(text: impl BufRead, intake: &mut Intake<'_>) -> Result<(), Fa
                 Ok(())
             }
             Found::Requests => Ok(()),
-            Found::Nothing | Found::Other => Err(serde_json::Error::custom(NO_OBJECTS)),
+            Found::Nothing | Found::Text(_) | Found::List(_) | Found::Other => {
+                Err(serde_json::Error::custom(NO_OBJECTS))
+            }
         });
         found.map_err(|error| {
             let line = match error.line() {
@@ -56,7 +61,10 @@ pub(super) fn read(text: impl BufRead, intake: &mut Intake<'_>) -> Result<(), Fa
                     Fault::broken(line, "ends before the array does: the file is cut off")
                 }
                 (Category::Data, _) => Fault::broken(line, NO_OBJECTS),
-                (Category::Syntax, _) => Fault::broken(line, "is no JSON object in UTF-8"),
+                (Category::Syntax, _) => Fault::broken(
+                    line,
+                    "is not JSON: a comma before a bracket that closes, a comment, a missing quotation mark, or another encoding than UTF-8",
+                ),
             }
         })?;
     }
@@ -75,6 +83,10 @@ impl<R: BufRead> Read for Counted<'_, R> {
         let room = buffer.len().min(1);
         let read = self.text.read(&mut buffer[..room])?;
         let ends = buffer[..read] == *b"\n";
+        // Between the texts of a sequence stands a record separator (RFC 7464).
+        if buffer[..read] == *b"\x1e" {
+            buffer[0] = b' ';
+        }
         self.line.set(self.line.get() + u64::from(ends));
         Ok(read)
     }
@@ -83,6 +95,10 @@ impl<R: BufRead> Read for Counted<'_, R> {
 /// What a value is.
 enum Found {
     Nothing,
+    /// A text, a number, or yes or no.
+    Text(String),
+    /// Texts.
+    List(Vec<String>),
     Object(Box<Object>),
     /// It has requests inside, which were taken.
     Requests,
@@ -98,12 +114,42 @@ struct Object {
     dropped: Vec<Dropped>,
     /// Requests were found inside.
     is_envelope: bool,
+    /// The first member that is a request itself, by the kind of its name: it is part of this one,
+    /// if this is a request.
+    inner: Option<(Box<Object>, Dropped)>,
 }
 
 impl Object {
     /// Whether this is a request and not something about it: it has most of what a request needs.
     fn is_request(&self) -> bool {
         self.values.needed() + 1 >= Field::NEEDED.len()
+    }
+
+    /// Keeps a member that is a request itself until it is known what this is. That several are held is
+    /// the sign of an envelope: then they are taken.
+    fn hold(&mut self, inner: Box<Self>, kind: Dropped, intake: &mut Intake<'_>) {
+        match self.inner.take() {
+            None if !self.is_envelope => self.inner = Some((inner, kind)),
+            before => {
+                self.is_envelope = true;
+                for object in before.map(|(object, _)| object).into_iter().chain([inner]) {
+                    object.take(intake);
+                }
+            }
+        }
+    }
+
+    /// What is known at the end of the object: it is a request, and the member that looked like one is
+    /// part of it; or it is an envelope of that one.
+    fn close(&mut self, intake: &mut Intake<'_>) {
+        match self.inner.take() {
+            Some((_, kind)) if self.is_request() => self.dropped.push(kind),
+            Some((object, _)) => {
+                self.is_envelope = true;
+                object.take(intake);
+            }
+            None => {}
+        }
     }
 
     fn take(self, intake: &mut Intake<'_>) {
@@ -168,30 +214,36 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
         Ok(Found::Nothing)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Found, E> {
-        Ok(Found::Other)
+    fn visit_bool<E>(self, yes: bool) -> Result<Found, E> {
+        Ok(Found::Text(yes.to_string()))
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Found, E> {
-        Ok(Found::Other)
+    fn visit_i64<E>(self, number: i64) -> Result<Found, E> {
+        Ok(Found::Text(number.to_string()))
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Found, E> {
-        Ok(Found::Other)
+    fn visit_u64<E>(self, number: u64) -> Result<Found, E> {
+        Ok(Found::Text(number.to_string()))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Found, E> {
-        Ok(Found::Other)
+    fn visit_f64<E>(self, number: f64) -> Result<Found, E> {
+        // A number that a spreadsheet shows like 1.23457E+14, and has rounded to that.
+        Ok(Found::Text(if number >= 1e11 {
+            format!("{number:e}").replace('e', "E+")
+        } else {
+            format!("{number:?}")
+        }))
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<Found, E> {
-        Ok(Found::Other)
+    fn visit_str<E>(self, text: &str) -> Result<Found, E> {
+        Ok(Found::Text(text.to_owned()))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut values: A) -> Result<Found, A::Error> {
         // Inside an object the first of a list tells what it is.
         let (mut is_list, mut is_first) = (self.is_top, true);
         let mut has_requests = self.is_top;
+        let mut texts = Some(Vec::new());
         while let Some(found) = values.next_element_seed(self.inside())? {
             match found {
                 Found::Object(object) if is_list || (is_first && object.is_request()) => {
@@ -200,17 +252,27 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
                 }
                 Found::Object(object) => has_requests |= object.is_envelope,
                 Found::Requests => has_requests = true,
-                Found::Nothing | Found::Other if is_list => {
+                Found::Nothing | Found::Other | Found::Text(_) | Found::List(_) if is_list => {
                     return Err(A::Error::custom(NO_OBJECTS));
                 }
-                Found::Nothing | Found::Other => {}
+                Found::Text(text) => {
+                    // More than a request may have are no domains.
+                    texts = texts.filter(|texts| texts.len() < MOST_TEXTS);
+                    if let Some(texts) = &mut texts {
+                        texts.push(text);
+                    }
+                    is_first = false;
+                    continue;
+                }
+                Found::Nothing | Found::Other | Found::List(_) => {}
             }
+            texts = None;
             is_first = false;
         }
-        Ok(if has_requests {
-            Found::Requests
-        } else {
-            Found::Other
+        Ok(match texts {
+            _ if has_requests => Found::Requests,
+            Some(texts) => Found::List(texts),
+            None => Found::Other,
         })
     }
 
@@ -221,24 +283,52 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
             fault: None,
             dropped: Vec::new(),
             is_envelope: false,
+            inner: None,
         };
         let outer = self.open.replace(Some(object.line));
         while let Some(name) = members.next_key::<String>()? {
             match meaning(&name) {
                 Meaning::Field(field) => {
-                    let fault = match text(field, members.next_value()?) {
-                        Ok(text) if object.values.set(field, &text) => None,
-                        Ok(_) => Some("is there twice"),
-                        Err(fault) => Some(fault),
+                    let fault = match members.next_value_seed(self.inside())? {
+                        Found::Text(text) if object.values.set(field, &text) => None,
+                        Found::List(texts) if field == Field::Domains => {
+                            let is_first = object.values.set(field, &texts.join("\n"));
+                            (!is_first).then_some("is there twice")
+                        }
+                        Found::Nothing => None,
+                        Found::Requests => {
+                            object.is_envelope = true;
+                            None
+                        }
+                        Found::Object(inner) if inner.is_envelope => {
+                            object.is_envelope = true;
+                            None
+                        }
+                        Found::Object(inner) if inner.is_request() => {
+                            object.hold(inner, Dropped::Unknown, self.intake);
+                            None
+                        }
+                        Found::Text(_) => Some("is there twice"),
+                        Found::Other if field == Field::Domains => {
+                            Some("is a list of something else than texts")
+                        }
+                        Found::List(_) | Found::Object(_) | Found::Other => {
+                            Some("is neither a text nor a number")
+                        }
                     };
                     object.fault = object.fault.or(fault.map(|fault| (field, fault)));
                 }
-                Meaning::Dropped(Dropped::Unknown) if !object.is_request() => {
+                Meaning::Dropped(kind) if !object.is_request() => {
                     match members.next_value_seed(self.inside())? {
                         Found::Nothing => {}
                         Found::Requests => object.is_envelope = true,
                         Found::Object(inner) if inner.is_envelope => object.is_envelope = true,
-                        Found::Object(_) | Found::Other => object.dropped.push(Dropped::Unknown),
+                        Found::Object(inner) if inner.is_request() => {
+                            object.hold(inner, kind, self.intake);
+                        }
+                        Found::Object(_) | Found::Text(_) | Found::List(_) | Found::Other => {
+                            object.dropped.push(kind);
+                        }
                     }
                 }
                 Meaning::Dropped(kind) => {
@@ -248,32 +338,8 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
                 }
             }
         }
+        object.close(self.intake);
         self.open.set(outer);
         Ok(Found::Object(Box::new(object)))
-    }
-}
-
-/// What a member says: a text, a number, or a list of SIP domains.
-fn text(field: Field, value: Value) -> Result<String, &'static str> {
-    match value {
-        Value::Null => Ok(String::new()),
-        Value::String(text) => Ok(text),
-        // A number that a spreadsheet shows like 1.23457E+14, and has rounded to that.
-        Value::Number(number) if !number.is_u64() && number.as_f64().is_some_and(|n| n >= 1e11) => {
-            Ok(format!("{:e}", number.as_f64().unwrap_or_default()).replace('e', "E+"))
-        }
-        Value::Number(number) => Ok(number.to_string()),
-        Value::Bool(yes) => Ok(yes.to_string()),
-        Value::Array(names) if field == Field::Domains => {
-            let mut list = String::new();
-            for name in names {
-                match name {
-                    Value::String(name) => list = list + &name + "\n",
-                    _ => return Err("is a list of something else than texts"),
-                }
-            }
-            Ok(list)
-        }
-        Value::Array(_) | Value::Object(_) => Err("is neither a text nor a number"),
     }
 }

@@ -56,7 +56,25 @@ const NO_TEXT: &[(&[u8], &str)] = &[
         b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
         "is an old workbook (.xls), whatever the file is called. Open it, and save the sheet with the requests as CSV UTF-8",
     ),
+    (b"PK\x05\x06", "is a zip archive without files"),
     (b"\x1f\x8b", "is compressed (gzip). Unpack it first"),
+    (b"BZh", "is compressed (bzip2). Unpack it first"),
+    (b"\xfd7zXZ\0", "is compressed (xz). Unpack it first"),
+    (b"\x28\xb5\x2f\xfd", "is compressed (zstd). Unpack it first"),
+    (b"7z\xbc\xaf\x27\x1c", "is an archive (7z). Unpack it first"),
+    (b"Rar!\x1a\x07", "is an archive (RAR). Unpack it first"),
+    (
+        b"SQLite format 3\0",
+        "is a database (SQLite). Export the requests as CSV or JSON",
+    ),
+    (
+        b"\0\x01\0\0Standard ",
+        "is a database (Access). Export the requests as CSV or JSON",
+    ),
+    (
+        b"\x09\x08",
+        "is an old workbook (.xls), whatever the file is called. Open it, and save the sheet with the requests as CSV UTF-8",
+    ),
     (b"%PDF", "is a PDF. Export the requests as CSV or JSON"),
     (b"\xff\xfe\0\0", "is in UTF-32. Save it as UTF-8"),
     (b"\0\0\xfe\xff", "is in UTF-32. Save it as UTF-8"),
@@ -69,6 +87,9 @@ pub(super) fn open(path: &Path, format: Format) -> Result<(impl BufRead + use<>,
     let handle = file.try_clone().map_err(Fault::Io)?;
     let mut bytes = BufReader::with_capacity(1 << 16, file);
     let start = bytes.fill_buf().map_err(Fault::Io)?;
+    if let [_, 0, 0, 0, _, 0, 0, 0, ..] | [0, 0, 0, _, 0, 0, 0, _, ..] = start {
+        return Err(Fault::broken(1, "is in UTF-32. Save it as UTF-8"));
+    }
     if let Some((_, what)) = NO_TEXT.iter().find(|(magic, _)| start.starts_with(magic)) {
         return Err(Fault::broken(1, what));
     }
@@ -85,6 +106,9 @@ pub(super) fn open(path: &Path, format: Format) -> Result<(impl BufRead + use<>,
     let mut start = Vec::new();
     let read = text.by_ref().take(1_000).read_to_end(&mut start);
     read.map_err(Fault::Io)?;
+    if start.len() < 1_000 && start.trim_ascii().is_empty() {
+        return Err(Fault::broken(1, "is empty"));
+    }
     let mut signs = start.iter().filter(|b| !b.is_ascii_whitespace());
     match (signs.next(), signs.next()) {
         (Some(b'<'), _) => Err(Fault::broken(
@@ -95,6 +119,16 @@ pub(super) fn open(path: &Path, format: Format) -> Result<(impl BufRead + use<>,
             1,
             "is a document of a word processor (RTF). Export the requests as CSV or JSON",
         )),
+        _ if start.starts_with(b"MIME-Version:") => Err(Fault::broken(
+            1,
+            "is a web page in one file (MHT). Open it, and save the sheet with the requests as CSV UTF-8",
+        )),
+        (Some(first), _) if format == Format::Json && first.is_ascii_alphabetic() => {
+            Err(Fault::broken(
+                1,
+                "is no JSON. If it is CSV, run this again with --format csv",
+            ))
+        }
         (Some(b'['), Some(b'{')) | (Some(b'{'), Some(b'"')) if format == Format::Csv => Err(
             Fault::broken(1, "is JSON. Run this again with --format json"),
         ),

@@ -6,7 +6,7 @@ use std::{borrow::Cow, fmt};
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 
-use super::fields::{Field, words};
+use super::fields::{Field, without_brackets, words};
 use crate::{
     agreement::{AgreementNumber, Programme},
     names::{AccessEdge, SipDomain, split_names},
@@ -108,6 +108,15 @@ pub(super) struct Row {
 
 type Fault = Cow<'static, str>;
 
+/// Quotation marks that programs and people write.
+const QUOTES: [(char, char); 5] = [
+    ('"', '"'),
+    ('\'', '\''),
+    ('\u{201c}', '\u{201d}'),
+    ('\u{201e}', '\u{201c}'),
+    ('\u{ab}', '\u{bb}'),
+];
+
 impl Values {
     /// Takes the value of a field; says whether it was the first.
     pub(super) fn set(&mut self, field: Field, value: &str) -> bool {
@@ -120,13 +129,16 @@ impl Values {
     }
 
     /// The value of a field, without what people write around it so that a spreadsheet keeps its
-    /// digits: `="1234567"`, `'1234567`.
+    /// digits (`="1234567"`, `'1234567`), and without quotation marks that are not CSV's. A database
+    /// writes `NULL` for none.
     fn get(&self, field: Field) -> Option<&str> {
         let value = self.0[field as usize].as_deref()?.trim();
-        let inner = value
-            .strip_prefix("=\"")
-            .and_then(|rest| rest.strip_suffix('"'));
-        Some(inner.or(value.strip_prefix('\'')).unwrap_or(value).trim())
+        let value = value.strip_prefix('=').unwrap_or(value);
+        let inside = |(open, close): (char, char)| value.strip_prefix(open)?.strip_suffix(close);
+        let inner = QUOTES.into_iter().find_map(inside);
+        let inner = inner.or(value.strip_prefix('\'')).unwrap_or(value).trim();
+        let is_none = inner.eq_ignore_ascii_case("null") || inner == "\\N";
+        (!is_none && !inner.is_empty()).then_some(inner)
     }
 
     /// How many of the fields that a request needs have a value.
@@ -170,7 +182,7 @@ impl Values {
         let programme = reader.value(Field::Programme, None, |text| {
             one_of(PROGRAMMES, text).ok_or("is none of the four programmes: Volume Licensing, Partner Network, Service Provider (SPLA), High Volume".into())
         });
-        let number = reader.value(Field::Number, None, |text| match AgreementNumber::parse(whole(text)) {
+        let number = reader.value(Field::Number, None, |text| match AgreementNumber::parse(&whole(text)) {
             Ok(number) if number.could_be_telephone() && !numbers_checked => {
                 Err("has as many digits as a telephone number. No contact information comes in: take it out of the file, or, if all such numbers were checked and are agreement numbers, add --numbers-checked".into())
             }
@@ -184,7 +196,7 @@ impl Values {
         });
         let mut names = Vec::new();
         let domains = reader.value(Field::Domains, None, |text| {
-            names.extend(split_names(text).map(SipDomain::parse));
+            names.extend(listed(text).map(SipDomain::parse));
             if names.is_empty() {
                 Err("is empty".into())
             } else {
@@ -242,6 +254,9 @@ impl Reader<'_> {
             Some(text) if is_no_value(text) => Err(
                 "holds what a spreadsheet shows in place of a value, like #N/A or ####. Export it again with the value".into(),
             ),
+            Some(text) if is_type_name(text) => Err(
+                "holds the name of a type, which PowerShell writes in place of an object or a list. Export the text: -join for a list, the property itself for an object".into(),
+            ),
             Some(text) => read(text),
         };
         value.map_err(|fault| self.wrong(field, fault)).ok()
@@ -290,10 +305,31 @@ const DEPLOYMENTS: &Names<Deployment> = &[
     ("split, split domain, hybrid, yes, true", Deployment::Split),
 ];
 
+/// The value with this name, or with the name that is left without what stands in brackets.
 fn one_of<T: Copy>(names: &Names<T>, text: &str) -> Option<T> {
-    let text = words(text);
-    let is_it = |(names, _): &&(&str, T)| names.split(", ").any(|name| name == text);
-    names.iter().find(is_it).map(|(_, value)| *value)
+    let named = |text: &str| {
+        let text = words(text);
+        let is_it = |(names, _): &&(&str, T)| names.split(", ").any(|name| name == text);
+        names.iter().find(is_it).map(|(_, value)| *value)
+    };
+    named(text).or_else(|| named(&without_brackets(text)))
+}
+
+/// The names of a list, however a program writes it: `{a, b}`, `["a","b"]`, `a|b`, `a and b`.
+fn listed(text: &str) -> impl Iterator<Item = &str> {
+    let is_between = |c: char| "{}[]|'".contains(c);
+    let parts = text.split(is_between).flat_map(split_names);
+    parts.filter(|part| !["and", "&"].contains(part))
+}
+
+/// Whether this is what PowerShell writes of what has no text: `System.String[]`,
+/// `Microsoft.Rtc.Management.WritableConfig.Settings.Edge.DomainPattern`.
+fn is_type_name(text: &str) -> bool {
+    let text = text.strip_prefix("Deserialized.").unwrap_or(text);
+    text.starts_with("System.") && text.contains(['[', '`'])
+        || text.starts_with("System.Collections.")
+        || text.starts_with("Microsoft.Rtc.")
+        || text.starts_with("Microsoft.Skype.")
 }
 
 /// Whether this is what a spreadsheet shows in place of a value: `####`, `#N/A`, `#REF!`, `#NAME?`.
@@ -301,11 +337,24 @@ fn is_no_value(text: &str) -> bool {
     text == "#N/A" || (text.starts_with('#') && text.ends_with(['#', '!', '?']))
 }
 
-/// A number without the `.0` that programs add to whole numbers in a column with gaps.
-fn whole(number: &str) -> &str {
-    let digits = number.strip_suffix(".0");
-    let digits = digits.filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
-    digits.unwrap_or(number)
+/// A number without the `.0` or `.00` that programs add to whole numbers, and without the commas
+/// between its thousands.
+fn whole(number: &str) -> Cow<'_, str> {
+    let digits = number.trim_end_matches('0').strip_suffix('.');
+    let digits = digits.unwrap_or(number);
+    let are_digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    let mut parts = digits.split(',');
+    let begins = parts
+        .next()
+        .is_some_and(|part| (1..=3).contains(&part.len()) && are_digits(part));
+    if digits.contains(',') && begins && parts.all(|part| part.len() == 3 && are_digits(part)) {
+        return digits.replace(',', "").into();
+    }
+    if are_digits(digits) {
+        digits.into()
+    } else {
+        number.into()
+    }
 }
 
 /// Whether this is a number as a spreadsheet or a program shows a long one: `1.23457E+14`.
@@ -316,6 +365,7 @@ fn is_rounded(number: &str) -> bool {
                 .bytes()
                 .all(|b| b.is_ascii_digit() || b == b'.' || b == b',')
     };
+    let number = number.replace(' ', "");
     let parts = number.split_once(['e', 'E']);
     parts.is_some_and(|(number, power)| {
         digits(number) && digits(power.trim_start_matches(['+', '-']))
@@ -324,20 +374,101 @@ fn is_rounded(number: &str) -> bool {
 
 /// A day or a moment, in UTC unless it says otherwise.
 fn date(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, Fault> {
-    let moment = DateTime::parse_from_rfc3339(text).map(|at| at.to_utc());
+    // The year first: no other order can be read one way alone.
+    let dashed = match text.split_once('/') {
+        Some((year, _)) if year.len() == 4 => Cow::from(text.replacen('/', "-", 2)),
+        _ => text.into(),
+    };
+    let with_offset = ["%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f%#z"];
+    let moment = DateTime::parse_from_rfc3339(&dashed).ok().or_else(|| {
+        let mut forms = with_offset.iter();
+        forms.find_map(|form| DateTime::parse_from_str(&dashed, form).ok())
+    });
     let plain = [
         "%Y-%m-%d %H:%M:%S%.f",
         "%Y-%m-%dT%H:%M:%S%.f",
         "%Y-%m-%d %H:%M",
+        "%Y-%m-%dT%H:%M",
     ];
     let plain = plain
         .iter()
-        .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
-    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").map(|day| day.and_time(NaiveTime::MIN));
-    match moment.ok().or(plain.or(day.ok()).map(|at| at.and_utc())) {
+        .find_map(|form| NaiveDateTime::parse_from_str(&dashed, form).ok());
+    let day =
+        NaiveDate::parse_from_str(&dashed, "%Y-%m-%d").map(|day| day.and_time(NaiveTime::MIN));
+    // Windows PowerShell's JSON: milliseconds since 1970.
+    let since = text
+        .strip_prefix("/Date(")
+        .and_then(|rest| rest.strip_suffix(")/"));
+    let since = since.and_then(|since| DateTime::from_timestamp_millis(since.parse().ok()?));
+    let moment = moment.map(|at| at.to_utc()).or(since);
+    match moment.or(plain.or(day.ok()).map(|at| at.and_utc())) {
         None => Err("is not a day, or not one that can be read only one way: write it as 2014-03-31, or as 2014-03-31 14:05".into()),
         Some(at) if at > now => Err("lies in the future".into()),
         Some(at) if at.timestamp() < 0 => Err("lies before 1970".into()),
         Some(at) => Ok(at),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_all_spellings_are_read() {
+        for (name, programme) in [
+            ("Service Provider (SPLA)", Programme::ServiceProvider),
+            ("Partner Network (MPN)", Programme::PartnerNetwork),
+            ("High Volume Services (HVS)", Programme::HighVolume),
+            (
+                "Service Provider License Agreement (SPLA)",
+                Programme::ServiceProvider,
+            ),
+            ("microsoft volume licensing", Programme::VolumeLicensing),
+        ] {
+            assert_eq!(one_of(PROGRAMMES, name), Some(programme), "{name}");
+        }
+        for (number, digits) in [
+            ("1,234,567", "1234567"),
+            ("1234567.00", "1234567"),
+            ("1000", "1000"),
+            ("12,34", "12,34"),
+            ("A1.0", "A1.0"),
+        ] {
+            assert_eq!(whole(number), digits);
+        }
+    }
+
+    #[test]
+    fn days_with_the_year_first_are_read() {
+        let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+        let at = |text| date(text, now).map(|at| at.to_rfc3339());
+        for (text, read) in [
+            ("2014-03-31", "2014-03-31T00:00:00+00:00"),
+            ("2014/03/31", "2014-03-31T00:00:00+00:00"),
+            ("2014/03/31 14:05", "2014-03-31T14:05:00+00:00"),
+            ("2014-03-31T14:05", "2014-03-31T14:05:00+00:00"),
+            ("2014-03-31T14:05:06+0100", "2014-03-31T13:05:06+00:00"),
+            ("2014-03-31 14:05:06.7+02", "2014-03-31T12:05:06.700+00:00"),
+            ("/Date(1396224000000)/", "2014-03-31T00:00:00+00:00"),
+        ] {
+            assert_eq!(at(text).as_deref(), Ok(read), "{text}");
+        }
+        for text in ["03/04/2014", "31.03.2014", "2014", "/Date(x)/"] {
+            assert!(at(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn lists_are_read_as_programs_write_them() {
+        for list in [
+            "a.example b.example",
+            "{a.example, b.example}",
+            "[\"a.example\",\"b.example\"]",
+            "a.example|b.example",
+            "a.example and b.example",
+        ] {
+            let names: Vec<_> = listed(list).collect();
+            assert_eq!(names, ["a.example", "b.example"], "{list}");
+        }
     }
 }

@@ -95,7 +95,13 @@ async fn every_encoding_line_end_and_delimiter_is_read() {
         .replace("SIP Domain", "\"SIP\nDomain\"")
         .replace("contoso.com,A", "\"contoso.com\r\n\",A");
     let spare = ROWS.replace('\n', ",,\n");
-    let files: [(&str, Vec<u8>); 15] = [
+    let barred = ROWS
+        .lines()
+        .map(|line| format!("| {} |", line.replace(',', " | ")));
+    let barred: Vec<_> = barred.collect();
+    let (headers, rows) = (&barred[0], barred[1..].join("\n"));
+    let plain = |text: &str| text.replace("| ", "").replace(" |", " ");
+    let files: [(&str, Vec<u8>); 25] = [
         ("UTF-8 with a mark", marked.clone().into()),
         ("UTF-16 LE without a mark", utf_16(ROWS, u16::to_le_bytes)),
         ("UTF-16 BE without a mark", utf_16(ROWS, u16::to_be_bytes)),
@@ -126,6 +132,57 @@ async fn every_encoding_line_end_and_delimiter_is_read() {
             "whole numbers as a program writes them",
             ROWS.replace("1234567", "'1234567")
                 .replace("7654321", "7654321.0")
+                .into(),
+        ),
+        (
+            "numbers as spreadsheets show them",
+            ROWS.replace("1234567", "=1234567")
+                .replace("7654321", "\"7,654,321\"")
+                .into(),
+        ),
+        (
+            "a table of Markdown",
+            format!("{headers}\n|---|:--|---|---|---|---|\n{rows}\n").into(),
+        ),
+        (
+            "a table of mysql",
+            format!("+----+----+\n{headers}\n+----+----+\n{rows}\n+----+----+\n").into(),
+        ),
+        (
+            "a table of psql",
+            format!(
+                " {}\n-----+-----+-----+-----+-----+-----\n {}\n(2 rows)\n\n",
+                plain(&headers.replace(" | ", " \u{1} ")).replace('\u{1}', "|"),
+                plain(&rows.replace(" | ", " \u{1} ")).replace('\u{1}', "|"),
+            )
+            .into(),
+        ),
+        (
+            "spaces after the commas, and quotation marks",
+            ROWS.replace(',', "\", \"")
+                .replace("\nV", "\n\"V")
+                .replace("31\n", "31\"\n")
+                .replace("Programme", "\"Programme")
+                .replace("Submitted\n", "Submitted\"\n")
+                .into(),
+        ),
+        (
+            "typographic quotation marks",
+            ROWS.replace("Volume Licensing", "\u{201c}Volume Licensing\u{201d}")
+                .into(),
+        ),
+        (
+            "rows of spaces that do not break",
+            format!("{ROWS}\u{a0},\u{a0},,,,\n").into(),
+        ),
+        ("sep= of nothing", format!("sep=\n{ROWS}").into()),
+        ("sep= of another file", format!("sep=;\n{ROWS}").into()),
+        (
+            "headers without gaps, other names and days",
+            ROWS.replace("Agreement Number", "agreementnumber")
+                .replace("Access Edge FQDN", "Access Edge FQDN (external)")
+                .replace("Volume Licensing", "Microsoft Volume Licensing (VL)")
+                .replace("2014-03-31\n", "2014/03/31\n")
                 .into(),
         ),
     ];
@@ -172,11 +229,30 @@ async fn every_form_of_json_is_read() {
         ),
         list.replace("1234567", "1234567.0")
             .replace("]},{", "]}\r{"),
+        format!("{{\"request\": [{list}]}}"),
+        format!("{{\"domains\": {{\"id\": [{list}]}}}}"),
+        format!("{{\"names\": [{list}]}}"),
+        format!(
+            "[{}]",
+            list.replace("{\"contacts\"", "{\"request\": {\"contacts\"")
+                .replace("\"MARK\"}]}", "\"MARK\"}]}}")
+        ),
+        format!(
+            "{{\"data\": {{\"edges\": [{}]}}}}",
+            list.replace("{\"contacts\"", "{\"node\": {\"contacts\"")
+                .replace("\"MARK\"}]}", "\"MARK\"}]}}")
+        ),
+        format!(
+            "{{\"17\": {}}}",
+            list.replace("]},{\"contacts", "]}, \"18\": {\"contacts")
+        ),
+        list.replace("]},{", "]}\n\u{1e}{"),
     ];
     for text in files {
         let text = text.replace("MARK", &place.mark);
         for bytes in [text.clone().into_bytes(), utf_16(&text, u16::to_le_bytes)] {
             let output = place.import(&place.bytes("old.json", &bytes), &[]).await;
+            assert!(output.status.success(), "{text}: {}", said(&output).1);
             let report = succeeded(&output);
             assert_says(&report, "2 services brought over");
             assert_says(&report, "2 values, contacts.");
@@ -203,6 +279,15 @@ async fn every_form_of_json_is_read() {
             "line 1, column number: was rounded",
         ),
         (
+            "[{\"programme\": \"VL\",}]",
+            "line 1: is not JSON: a comma before a bracket",
+        ),
+        (
+            "{\"programme\": \"VL\", \"number\": 1, \"edge\": {\"fqdn\": 1}, \"domain\": \"a.example\"}",
+            "line 1, column access edge: is neither a text nor a number",
+        ),
+        ("Programme,Number\n", "line 1: is no JSON. If it is CSV"),
+        (
             "{\"a\": [\n{\"id\": 1},\n{\"programme\": \"VL\", \"number\": 1, \"edge\": \"sip.a.example\", \"domain\": \"a.example\"}]}",
             "line 1: has none of the members that a request needs",
         ),
@@ -217,7 +302,7 @@ async fn what_is_no_export_is_named() {
     let place = Place::new().await;
     let html = "\u{feff} <html><table><tr><td>Programme</td></tr></table></html>";
     let row = "VL,1234567,sip.contoso.com,contoso.com,Activated";
-    let files: [(&str, Vec<u8>, &str); 15] = [
+    let files: [(&str, Vec<u8>, &str); 30] = [
         (
             "a.csv",
             b"PK\x03\x04\x14\0".to_vec(),
@@ -286,6 +371,79 @@ async fn what_is_no_export_is_named() {
                 .replace("7654321", "1,23457E+14")
                 .into(),
             "line 3, column number: was rounded",
+        ),
+        (
+            "p.csv",
+            ROWS.replace("7654321", "1.23457 E+14").into(),
+            "line 3, column number: was rounded",
+        ),
+        (
+            "q.csv",
+            ROWS.replace(",fabrikam.com", ",\"fabrikam.com").into(),
+            "line 3: has 4 fields, and the line of headers 6. Is a quotation mark not closed?",
+        ),
+        (
+            "r.csv",
+            ROWS.replace(
+                ",fabrikam.com",
+                ",Microsoft.Rtc.Management.WritableConfig.Settings.Edge.DomainPattern",
+            )
+            .into(),
+            "line 3, column sip domain: holds the name of a type",
+        ),
+        (
+            "s.csv",
+            ROWS.replace(",fabrikam.com", ",System.String[]").into(),
+            "line 3, column sip domain: holds the name of a type",
+        ),
+        ("t.csv", Vec::new(), "line 1: is empty"),
+        ("u.json", b" \n".to_vec(), "line 1: is empty"),
+        (
+            "v.csv",
+            b"PK\x05\x06\0\0".to_vec(),
+            "line 1: is a zip archive without",
+        ),
+        (
+            "w.csv",
+            b"BZh91AY".to_vec(),
+            "line 1: is compressed (bzip2)",
+        ),
+        (
+            "x.csv",
+            b"\xfd7zXZ\0\0".to_vec(),
+            "line 1: is compressed (xz)",
+        ),
+        (
+            "y.csv",
+            b"\x28\xb5\x2f\xfd\0".to_vec(),
+            "line 1: is compressed (zstd)",
+        ),
+        (
+            "z.csv",
+            b"7z\xbc\xaf\x27\x1c\0".to_vec(),
+            "line 1: is an archive (7z)",
+        ),
+        (
+            "a2.csv",
+            b"Rar!\x1a\x07\0".to_vec(),
+            "line 1: is an archive (RAR)",
+        ),
+        (
+            "b2.csv",
+            b"SQLite format 3\0".to_vec(),
+            "line 1: is a database (SQLite)",
+        ),
+        (
+            "c2.csv",
+            ROWS.chars()
+                .flat_map(|c| u32::from(c).to_le_bytes())
+                .collect(),
+            "line 1: is in UTF-32",
+        ),
+        (
+            "d2.csv",
+            b"MIME-Version: 1.0\n".to_vec(),
+            "line 1: is a web page in one file",
         ),
     ];
     for (name, bytes, told) in files {
