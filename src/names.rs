@@ -191,6 +191,13 @@ impl SipDomain {
     }
 }
 
+/// Whether a name, in its normal form, is the first domain of a customer of the online service, or lies
+/// below one (`docs/field.md#names-that-are-refused`).
+#[must_use]
+pub fn is_online_tenant(name: &str) -> bool {
+    special::is_online_tenant(name)
+}
+
 /// Whether a name, in its normal form, is a server of the online service
 /// (`docs/field.md#names-that-are-refused`).
 #[must_use]

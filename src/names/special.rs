@@ -180,7 +180,7 @@ fn zone_of(name: &str, zones: &[&'static str]) -> Option<&'static str> {
 pub(super) fn refused(name: &str) -> Option<NameProblem> {
     if is_online_service(name) {
         Some(NameProblem::OnlineService)
-    } else if zone_of(name, ONLINE_TENANTS).is_some() {
+    } else if is_online_tenant(name) {
         Some(NameProblem::OnlineTenant)
     } else if zone_of(name, PERSONAL).is_some() {
         Some(NameProblem::PersonalAccounts)
@@ -194,6 +194,11 @@ pub(super) fn refused(name: &str) -> Option<NameProblem> {
 /// Whether a name is a server of the online service.
 pub(super) fn is_online_service(name: &str) -> bool {
     zone_of(name, ONLINE_SERVICE).is_some()
+}
+
+/// Whether a name is a tenant's first domain, or lies below one.
+pub(super) fn is_online_tenant(name: &str) -> bool {
+    zone_of(name, ONLINE_TENANTS).is_some()
 }
 
 /// Whether public DNS never has the name.

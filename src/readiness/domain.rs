@@ -166,20 +166,25 @@ pub fn judge(domain: &SipDomain, edge: &AccessEdge, facts: &SrvFacts) -> Vec<Fin
     findings
 }
 
-/// The Access Edge that the records of a domain name.
+/// The Access Edge that the records of a domain name. What a slip made of a name is none.
 ///
 /// # Errors
 ///
 /// Where they name none that can be one: the findings about it.
 pub fn find_edge(domain: &SipDomain, facts: &SrvFacts) -> Result<AccessEdge, Vec<Finding>> {
-    let mut targets = facts.answers.iter().flat_map(|said| used(&said.answer));
-    let edge = targets.find_map(|record| AccessEdge::parse(&record.target).ok());
+    // The usual name stands in for the one that nobody has told.
+    let usual = AccessEdge::parse(&format!("sip.{domain}"));
+    let is_slip = |record: &SrvRecord| {
+        let of = |edge: &AccessEdge| note(record, domain, edge).is_some();
+        usual.as_ref().is_ok_and(of)
+    };
+    let targets = facts.answers.iter().flat_map(|said| used(&said.answer));
+    let mut named = targets.filter(|record| !is_slip(record));
+    let edge = named.find_map(|record| AccessEdge::parse(&record.target).ok());
     edge.ok_or_else(|| {
         let subject = domain.as_fqdn();
         let expected =
             format!("{SRV_PREFIX}.{domain}. SRV 0 0 {PORT} and the full name of your Access Edge");
-        // Judged for the usual name, which stands in for the one that nobody has told.
-        let usual = AccessEdge::parse(&format!("sip.{domain}"));
         let mut findings = usual.map_or_else(
             |_| vec![Finding::new(Code::SrvMissing, subject, "", [""])],
             |edge| judge(domain, &edge, facts),

@@ -18,7 +18,7 @@ use super::{
     Code, Evidence, Finding, Mode, Severity,
     catalogue::{Area, Owner, REASONS, Reason},
 };
-use crate::names::{EdgeRoutes, SipDomain};
+use crate::names::{EdgeRoutes, Fqdn, SipDomain};
 
 /// The heading, the text and who acts where the proof of a domain could not be looked up.
 const PROOF_UNKNOWN: (&str, &str, &str) = (
@@ -51,7 +51,14 @@ const PORT_BESIDE: (&str, &str, &str) = (
 /// The same where a record for another server does.
 const TARGET_BESIDE: (&str, &str, &str) = (
     "An SRV record names another server",
-    "One of the records with the lowest priority number does not name the Access Edge of this request, so some partners go elsewhere. If that is meant, give it a higher priority number.",
+    "One of the records with the lowest priority number does not name the Access Edge of this request, so some partners go elsewhere.",
+    "Your DNS administrator",
+);
+
+/// The same where nobody has told the Access Edge, and the record names none.
+const TARGET_NONE: (&str, &str, &str) = (
+    "SRV record does not name an Access Edge",
+    "Partners use the records with the lowest priority number, and none of them names a server that can be an Access Edge.",
     "Your DNS administrator",
 );
 
@@ -193,6 +200,7 @@ impl<'a> Teller<'a> {
             (Code::EdgeAlias, Severity::Blocking) => Some(ALIAS_ONLINE),
             (Code::SrvPort, Severity::Warning) => Some(PORT_BESIDE),
             (Code::SrvTarget, Severity::Warning) => Some(TARGET_BESIDE),
+            (Code::SrvTarget, _) if !self.knows_edge_of(&finding.subject) => Some(TARGET_NONE),
             _ => None,
         };
         let (title, mut text, who) = match special {
@@ -224,6 +232,11 @@ impl<'a> Teller<'a> {
 }
 
 impl Teller<'_> {
+    /// Whether the Access Edge of a domain is known: a check without a request may not be told it.
+    fn knows_edge_of(&self, domain: &Fqdn) -> bool {
+        self.requested || self.homes.contains_key(domain.as_str())
+    }
+
     /// Who must act.
     fn who(&self, who: &'static str) -> &'static str {
         if self.requested {

@@ -53,7 +53,7 @@ const UNTRUSTED: &[Code] = &[Code::CertificateUntrusted];
 const FIREWALL: &str = "Open the port at the firewall, and check that the Access Edge service runs and that the address is the one of its external interface.";
 const BEHIND: &str = "The connection is accepted, but TLS does not begin: check that the Access Edge service runs, and that nothing in front of it answers in its place.";
 const SETTINGS: &str = "The server answers and ends TLS: check that a certificate is assigned to its external interface, with its private key, and which versions and suites of TLS are enabled.";
-const OUR_SIDE: &str = "The problem is most likely on our side: you do not have to act.";
+const OUR_SIDE: &str = "The problem is most likely on our side.";
 const NOT_LOOKED_UP: &str =
     "Whether the zone names this service could not be looked up: we check again automatically.";
 const AUTHORITY: &str = "Ask a public authority for a certificate for the external interface, with the names below. Inside your network you can keep your own.";
@@ -64,22 +64,73 @@ pub static REASONS: &[Reason] = &[
     of(
         TARGET,
         "an IP address",
-        "The record has an address where the name of the server belongs. Write the name there.",
+        "The record has an address where the name of the server belongs.",
+    ),
+    of(
+        TARGET,
+        "the name of a server belongs)",
+        "Write the name there.",
     ),
     of(
         TARGET,
         "without the dot at its end",
-        "Its target has no dot at the end in the zone file, or was typed in full where the console adds the domain, so the name of the zone was added to it. Write the dot, or leave the domain out.",
+        "Its target has no dot at the end in the zone file, or was typed in full where the console adds the domain, so the name of the zone was added to it.",
+    ),
+    of(
+        TARGET,
+        "without the dot at its end)",
+        "Write the dot, or leave the domain out.",
     ),
     of(
         TARGET,
         "there is no such service",
-        "A dot alone as the target says that the domain has no federation. Replace the record if you want federation.",
+        "A dot alone as the target says that the domain has no federation.",
     ),
     of(
         TARGET,
         "no name that a server can have",
-        "Its target contains more than the name of a server. Write only the name there.",
+        "Its target contains more than the name of a server.",
+    ),
+    of(TARGET, "a server can have)", "Write only the name there."),
+    of(
+        TARGET,
+        "no server in it",
+        "Its target is a domain, and partners need the name of a server.",
+    ),
+    of(
+        TARGET,
+        "no server in it)",
+        "Write the full name of the Access Edge there.",
+    ),
+    of(
+        TARGET,
+        "a name without its domain",
+        "Its target is a single word, and partners need the full name of the server.",
+    ),
+    of(
+        TARGET,
+        "without its domain)",
+        "Write the full name of the Access Edge there, with the domain.",
+    ),
+    of(
+        TARGET,
+        "public DNS never has",
+        "Its target has an ending that works only inside a network, so partners cannot look it up.",
+    ),
+    of(
+        TARGET,
+        "public DNS never has)",
+        "Write the external name of the Access Edge there.",
+    ),
+    of(
+        TARGET,
+        "mail and personal accounts",
+        "Its target is a server for mail or personal accounts, and no Access Edge.",
+    ),
+    of(
+        TARGET,
+        "mail and personal accounts)",
+        "Write the full name of the Access Edge there.",
     ),
     of(
         TARGET,
@@ -95,6 +146,11 @@ pub static REASONS: &[Reason] = &[
         RECORDS,
         "beside the right one",
         "The right record is there too, with the same priority number, and partners use one or the other: remove the wrong one.",
+    ),
+    of(
+        TARGET,
+        "(beside the right one)",
+        "If the other server is meant too, give its record a higher priority number instead.",
     ),
     of(
         &[Code::SrvPort],

@@ -69,7 +69,8 @@ pub struct SrvRecord {
     pub weight: u16,
     /// TCP port.
     pub port: u16,
-    /// Lower case, no trailing dot, other bytes as `\ddd`; `.` means that there is no such service.
+    /// Lower case, no trailing dot, what cannot be printed as `\ddd`; `.` means that there is no such
+    /// service.
     pub target: String,
 }
 

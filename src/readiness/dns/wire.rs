@@ -12,9 +12,10 @@ pub(super) fn name(text: &str) -> Option<Name> {
     (name.len() <= 255).then_some(name)
 }
 
-/// A name in the one form in which names are compared and shown: lower case, no trailing dot, bytes
-/// that host names do not have as `\ddd` (RFC 1035, 5.1). `@` stays as it is, so that what looks
-/// like a person's address is recognised (`Evidence`).
+/// A name in the one form in which names are compared and shown: lower case, no trailing dot, and as it
+/// was typed where it can be printed: `https://sip`, and `@`, so that what looks like a person's address
+/// is recognised (`Evidence`). A dot inside a label, a backslash and bytes that cannot be printed are
+/// `\ddd` (RFC 1035, 5.1), so that two names are never the same text.
 pub(super) fn text(name: &Name) -> String {
     let mut text = String::new();
     for (place, label) in name.iter().enumerate() {
@@ -22,7 +23,7 @@ pub(super) fn text(name: &Name) -> String {
             text.push('.');
         }
         for &byte in label {
-            if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'@' | b'*') {
+            if byte.is_ascii_graphic() && !matches!(byte, b'.' | b'\\') {
                 text.push(char::from(byte.to_ascii_lowercase()));
             } else {
                 // Writing to a string cannot fail.
@@ -48,6 +49,8 @@ mod tests {
         assert_eq!(of(&[b"_sip", b"a.b", b"c\\"]), "_sip.a\\046b.c\\092");
         assert_eq!(of(&[b"\0\xff ", b"com"]), "\\000\\255\\032.com");
         assert_eq!(of(&[b"ann@contoso", b"com"]), "ann@contoso.com");
+        assert_eq!(of(&[b"https://sip", b"com"]), "https://sip.com");
+        assert_eq!(of(&[b"2001:db8::1"]), "2001:db8::1");
         assert_eq!(text(&Name::root()), ".");
     }
 

@@ -3,7 +3,7 @@
 use std::{iter::successors, net::IpAddr};
 
 use super::super::dns::SrvRecord;
-use crate::names::{AccessEdge, SipDomain, is_online_service};
+use crate::names::{AccessEdge, NameProblem, SipDomain, is_online_service, is_online_tenant};
 
 /// Target of domains that are routed to consumer accounts.
 pub(super) const CONSUMER: &str = "federation.messenger.msn.com";
@@ -34,25 +34,48 @@ impl Target {
     }
 }
 
-/// Whether the host belongs to the online service, and domains with a record that leads there are homed online.
+/// Whether the host belongs to the online service, and domains with a record that leads there are homed
+/// online. A tenant's own domain is no server; who names it means the online service.
 pub(in crate::readiness) fn is_online(host: &str) -> bool {
-    is_online_service(host) && host != CONSUMER
+    (is_online_service(host) || is_online_tenant(host)) && host != CONSUMER
 }
 
-/// What the target of a record looks like, where it is no other server's name.
+/// What the target of a record looks like, where it is no name that an Access Edge can have.
 pub(super) fn note(record: &SrvRecord, domain: &SipDomain, edge: &AccessEdge) -> Option<String> {
     let target = record.target.as_str();
-    let meant = without_zone(target, domain, edge);
-    let is_host = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '-' | '.');
-    if is_address(meant.unwrap_or(target)) {
-        Some("an IP address, where the name of a server belongs".to_owned())
-    } else if let Some(meant) = meant {
-        Some(format!("it looks like {meant} without the dot at its end"))
-    } else if target != "." && !target.chars().all(is_host) {
-        Some("no name that a server can have".to_owned())
-    } else {
-        None
+    if target == edge.as_str() || target == "." {
+        return None;
     }
+    let meant = without_zone(target, domain, edge);
+    if is_address(meant.unwrap_or(target)) {
+        return Some("an IP address, where the name of a server belongs".to_owned());
+    }
+    if let Some(meant) = meant {
+        return Some(format!("it looks like {meant} without the dot at its end"));
+    }
+    if target == domain.as_str() {
+        return Some("the domain itself, and no server in it".to_owned());
+    }
+    let is_elsewhere = is_online(target) || target == CONSUMER;
+    no_edge(target).filter(|_| !is_elsewhere)
+}
+
+/// Why a target can be no Access Edge, if so: what the form refuses.
+fn no_edge(target: &str) -> Option<String> {
+    let is_host = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '-' | '.');
+    let no_name = "no name that a server can have";
+    if !target.chars().all(is_host) {
+        return Some(no_name.to_owned());
+    }
+    let said = match AccessEdge::parse(target).err()?.problem() {
+        NameProblem::NoDot => "a name without its domain",
+        NameProblem::NotAServer | NameProblem::PublicSuffix => "a domain, and no server in it",
+        NameProblem::InsideOnly(_) => "a name inside a network, which public DNS never has",
+        NameProblem::NeverPublic(_) => "a name that public DNS never has",
+        NameProblem::PersonalAccounts => "a name of a provider of mail and personal accounts",
+        _ => no_name,
+    };
+    Some(said.to_owned())
 }
 
 /// The name that a target is, without the name of the zone behind it: a server puts it there where a
@@ -74,7 +97,7 @@ fn without_zone<'t>(target: &'t str, domain: &SipDomain, edge: &AccessEdge) -> O
     })
 }
 
-/// Whether the target of a record is an address; colons are no letters of names (`wire::text`).
+/// Whether the target of a record is an address.
 fn is_address(target: &str) -> bool {
-    target.replace("\\058", ":").parse::<IpAddr>().is_ok()
+    target.parse::<IpAddr>().is_ok()
 }

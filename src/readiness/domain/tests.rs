@@ -157,6 +157,101 @@ fn the_worst_answer_of_the_records_in_use_counts() {
     }
 }
 
+/// Nobody has told the edge: what a slip made of a name does not become it.
+#[test]
+fn a_slip_never_becomes_the_edge() {
+    let named = |records: &[&str]| find_edge(&domain(), &facts(records));
+    for (records, edge) in [
+        ("0 5061 sip.contoso.com", "sip.contoso.com"),
+        ("0 443 edge.fabrikam.com", "edge.fabrikam.com"),
+        (
+            "0 5061 sip.contoso.com.contoso.com 0 5061 a.contoso.com",
+            "a.contoso.com",
+        ),
+        (
+            "0 5061 sipfed.online.lync.com 0 5061 a.contoso.com",
+            "a.contoso.com",
+        ),
+    ] {
+        assert_eq!(named(&[records]).unwrap().as_str(), edge, "{records}");
+    }
+    for (target, code, note) in [
+        (
+            "sip.contoso.com.contoso.com",
+            Code::SrvTarget,
+            "(it looks like sip.contoso.com without the dot at its end)",
+        ),
+        (
+            "sipfed.online.lync.com.contoso.com",
+            Code::HomedOnline,
+            "(it looks like sipfed.online.lync.com without the dot at its end)",
+        ),
+        (
+            "federation.messenger.msn.com.contoso.com",
+            Code::RoutedToConsumer,
+            "(it looks like federation.messenger.msn.com without the dot at its end)",
+        ),
+        (
+            "203.0.113.10.contoso.com",
+            Code::SrvTarget,
+            "(an IP address, where the name of a server belongs)",
+        ),
+        (
+            "https://sip.contoso.com",
+            Code::SrvTarget,
+            "(no name that a server can have)",
+        ),
+        (
+            "contoso.com",
+            Code::SrvTarget,
+            "(the domain itself, and no server in it)",
+        ),
+        (
+            "fabrikam.com",
+            Code::SrvTarget,
+            "(a domain, and no server in it)",
+        ),
+        ("sip", Code::SrvTarget, "(a name without its domain)"),
+        ("localhost", Code::SrvTarget, "(a name without its domain)"),
+        (
+            "edge01.corp.contoso.local",
+            Code::SrvTarget,
+            "(a name inside a network, which public DNS never has)",
+        ),
+        (
+            "sip.contoso.invalid",
+            Code::SrvTarget,
+            "(a name that public DNS never has)",
+        ),
+        (
+            "contoso-com.mail.protection.outlook.com",
+            Code::SrvTarget,
+            "(a name of a provider of mail and personal accounts)",
+        ),
+        ("contoso.onmicrosoft.com", Code::HomedOnline, ""),
+        ("sip.contoso.mail.onmicrosoft.com", Code::HomedOnline, ""),
+        (
+            "sipfed.online.lync.com.onmicrosoft.com",
+            Code::HomedOnline,
+            "",
+        ),
+        (".", Code::SrvTarget, "(there is no such service)"),
+    ] {
+        let records = format!("0 5061 {target}");
+        let found = named(&[&records]).unwrap_err();
+        let line = format!("priority 0, weight 0, port 5061, target {target} {note}");
+        assert_eq!(found[0].code, code, "{target}");
+        assert_eq!(found[0].found[0].as_str(), line.trim_end());
+        // The same where the edge is told.
+        let told = judge(&domain(), &edge(), &facts(&[&records]));
+        assert_eq!(told[0].code, code, "{target}");
+        assert_eq!(told[0].found, found[0].found);
+    }
+    // A domain below another one is no edge of its own either.
+    let below = SipDomain::parse("it.contoso.com").unwrap();
+    assert!(find_edge(&below, &facts(&["0 5061 it.contoso.com"])).is_err());
+}
+
 #[test]
 fn times_are_told_in_words_and_never_too_short() {
     for (seconds, words) in [

@@ -181,7 +181,11 @@ async fn a_target_without_its_last_dot() {
     let told = found_for(&resolved(&internet).await, "sip.it.contoso.com").await;
     assert_says(&told, "it looks like sip.it.contoso.com without");
     // Names that are long, and nothing more.
-    for target in ["sip.eu.contoso.com", "sip.com.contoso.com", "xcontoso.com"] {
+    for target in [
+        "sip.eu.contoso.com",
+        "sip.com.contoso.com",
+        "a.xcontoso.com",
+    ] {
         let (codes, text) = words(&[&format!("SRV 0 0 5061 {target}")]).await;
         assert_eq!(codes, ["srv-target"]);
         assert_says(&text, "request the Access Edge that the record names");
@@ -207,6 +211,9 @@ async fn a_target_that_is_no_name() {
         ("sip:sip.contoso.com", "more than the name of a server"),
         ("sip_1.contoso.com", "more than the name of a server"),
         (".", "has no federation"),
+        ("contoso.com", "is a domain"),
+        ("sip", "a single word"),
+        ("edge01.contoso.local", "only inside a network"),
     ] {
         let (codes, text) = words(&[&format!("SRV 0 0 5061 {target}")]).await;
         assert_eq!(codes, ["srv-target"], "{target}");

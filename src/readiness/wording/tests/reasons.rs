@@ -7,8 +7,10 @@ use std::collections::BTreeSet;
 use super::super::{said, *};
 use crate::names::{AccessEdge, EdgeRoutes, SipDomain};
 
+const REQUEST: &[&str] = &["request the Access Edge"];
+
 /// The words of a line; what the advice says then; and what it does not say.
-const ADVICE: [(&str, &str, &[&str]); 43] = [
+const ADVICE: [(&str, &str, &[&str]); 49] = [
     (
         "an IP address",
         "has an address where",
@@ -22,7 +24,21 @@ const ADVICE: [(&str, &str, &[&str]); 43] = [
     ),
     (
         "no name that a server can have",
-        "only the name",
+        "more than the name",
+        &["request the Access Edge"],
+    ),
+    ("no server in it", "is a domain", REQUEST),
+    ("without its domain", "a single word", REQUEST),
+    ("public DNS never has", "only inside a network", REQUEST),
+    ("mail and personal", "no Access Edge", REQUEST),
+    (
+        "belongs; beside the right one",
+        "remove the wrong one",
+        &["Write the name there", "higher priority number"],
+    ),
+    (
+        "target other.example (beside",
+        "higher priority number",
         &["request the Access Edge"],
     ),
     ("target other.example", "", &["dot", "has an address where"]),
