@@ -17,6 +17,7 @@ mod facts;
 mod reply;
 mod resolvers;
 mod spare;
+mod token;
 mod wire;
 
 use std::{collections::BTreeMap, fmt, io, net::SocketAddr, pin::pin, sync::Arc};
@@ -33,15 +34,13 @@ use tokio::{
 
 pub use self::ask::Limits;
 pub use self::facts::{
-    AddressFacts, Addresses, SRV_PREFIX, ServerAnswer, SrvAnswer, SrvFacts, SrvRecord, TOKEN_KEY,
-    TokenFacts, Trouble, Variant,
+    AddressFacts, Addresses, SRV_PREFIX, ServerAnswer, SrvAnswer, SrvFacts, SrvRecord, TokenFacts,
+    Trouble, Variant,
 };
+pub use self::token::{TOKEN_KEY, TOKEN_PREFIX};
 use self::{authorities::Authorities, reply::Reply, resolvers::Resolvers, spare::Urgency};
 use super::net::Reach;
 use crate::names::{Fqdn, SipDomain};
-
-/// The first label of the name that has the owner's TXT record (`docs/design.md#whose-domain`).
-pub const TOKEN_PREFIX: &str = "_pic-portal";
 
 /// The port of authoritative servers.
 const DNS_PORT: u16 = 53;
@@ -199,14 +198,25 @@ impl Dns {
 
     /// Whether the owner of `domain` has published `pic-service=<token>` at `_pic-portal.<domain>`:
     /// every server that answers has this token there and no other service's. Unless a resolver is
-    /// configured, only the zone's own servers count.
+    /// configured, only the zone's own servers count. Where there is no record, also where people publish
+    /// it by mistake.
     pub async fn token(&self, domain: &SipDomain, token: &str) -> TokenFacts {
         let Some(owner) = wire::name(&format!("{TOKEN_PREFIX}.{domain}")) else {
             return TokenFacts::Missing;
         };
-        match self.owners(&owner, RecordType::TXT, self.deadline()).await {
+        let deadline = self.deadline();
+        let facts = match self.owners(&owner, RecordType::TXT, deadline).await {
             Ok(said) => TokenFacts::of(said.iter().map(|(_server, reply)| reply.texts()), token),
-            Err(trouble) => TokenFacts::Unreachable(trouble),
+            Err(trouble) => return TokenFacts::Unreachable(trouble),
+        };
+        if facts != TokenFacts::Missing {
+            return facts;
+        }
+        let places = self.misplaced(domain, token, deadline).await;
+        if places.is_empty() {
+            facts
+        } else {
+            TokenFacts::Misplaced(places)
         }
     }
 
@@ -284,9 +294,7 @@ impl Dns {
     /// are good enough: they only help to explain the error.
     async fn variants(&self, domain: &SipDomain, deadline: Instant) -> Vec<Variant> {
         let look_ups = facts::misspelt(domain).map(|(owner, slip)| async move {
-            let name = wire::name(&owner)?;
-            let look_up = self.resolvers.look_up(&name, RecordType::SRV);
-            let reply = timeout_at(deadline, look_up).await.ok()?.ok()?;
+            let reply = self.explained(&owner, RecordType::SRV, deadline).await?;
             let records = reply.into_srv().records;
             (!records.is_empty()).then_some(Variant {
                 owner,
@@ -295,6 +303,26 @@ impl Dns {
             })
         });
         join_all(look_ups).await.into_iter().flatten().collect()
+    }
+
+    /// Those of the [wrong names](facts::misplaced) that have the token, in the same way.
+    async fn misplaced(
+        &self,
+        domain: &SipDomain,
+        token: &str,
+        deadline: Instant,
+    ) -> Vec<(String, &'static str)> {
+        let look_ups = facts::misplaced(domain).map(|(owner, slip)| async move {
+            let reply = self.explained(&owner, RecordType::TXT, deadline).await?;
+            TokenFacts::has_own(&reply.texts(), token).then_some((owner, slip))
+        });
+        join_all(look_ups).await.into_iter().flatten().collect()
+    }
+
+    /// The resolver's answer about a wrong name.
+    async fn explained(&self, owner: &str, kind: RecordType, deadline: Instant) -> Option<Reply> {
+        let name = wire::name(owner)?;
+        self.resolver(&name, kind, deadline).await.ok()
     }
 }
 

@@ -48,7 +48,9 @@ pub fn of(
             findings.extend(alias);
             findings
         }
-        (Addresses::None { .. } | Addresses::Unreachable(_), _) => without_address(edge, facts),
+        (Addresses::None { .. } | Addresses::Circle | Addresses::Unreachable(_), _) => {
+            without_address(edge, facts)
+        }
     }
 }
 
@@ -58,17 +60,33 @@ fn alias(edge: &AccessEdge, facts: &AddressFacts) -> Option<Finding> {
         return None;
     }
     let expected = format!("an A or AAAA record at {edge} itself");
-    let mut finding = Finding::new(Code::EdgeAlias, edge.as_fqdn(), &expected, aliases(facts));
-    if facts.aliases.iter().any(|host| is_online(host)) {
+    let lines = aliases(edge, facts);
+    let mut finding = Finding::new(Code::EdgeAlias, edge.as_fqdn(), &expected, lines);
+    let mut hosts = facts.aliases.iter();
+    if hosts.any(|host| is_online(host) || online_without_dot(host, edge).is_some()) {
         finding.severity = Severity::Blocking;
     }
     Some(finding)
 }
 
 /// The CNAMEs on the way, a line each.
-fn aliases(facts: &AddressFacts) -> impl Iterator<Item = String> {
+fn aliases(edge: &AccessEdge, facts: &AddressFacts) -> impl Iterator<Item = String> {
     let each = facts.aliases.iter();
-    each.map(|host| format!("an alias (CNAME) of {host}"))
+    each.map(|host| match online_without_dot(host, edge) {
+        Some(meant) => {
+            format!("an alias (CNAME) of {host} (it looks like {meant} without the dot at its end)")
+        }
+        None => format!("an alias (CNAME) of {host}"),
+    })
+}
+
+/// The server of the online service that an alias means, where its last dot is missing: then the name of
+/// the zone, which has the edge, stands behind it (RFC 1035, 5.1).
+fn online_without_dot<'h>(host: &'h str, edge: &AccessEdge) -> Option<&'h str> {
+    let name = edge.as_str();
+    let zones = name.match_indices('.').map(|(at, _)| &name[at..]);
+    let mut meant = zones.filter_map(|zone| host.strip_suffix(zone));
+    meant.find(|meant| is_online(meant))
 }
 
 /// What is found of an edge at `addresses`. Always at least one finding.
@@ -165,11 +183,15 @@ fn looked_at(
 /// Its certificate is not looked at then.
 fn without_address(edge: &AccessEdge, facts: &AddressFacts) -> Vec<Finding> {
     let name = edge.as_fqdn();
-    let mut found: Vec<_> = aliases(facts).collect();
+    let mut found: Vec<_> = aliases(edge, facts).collect();
     let code = match &facts.outcome {
         Addresses::Unreachable(trouble) => {
             found.push(trouble.to_string());
             Code::ResolverUnreachable
+        }
+        Addresses::Circle => {
+            found.push("an alias (CNAME) that leads in a circle".to_owned());
+            Code::EdgeNoAddress
         }
         Addresses::None { exists: false, .. } => {
             found.push("there is no such name (NXDOMAIN)".to_owned());

@@ -187,6 +187,7 @@ impl Checker {
         let found = match said {
             TokenFacts::Proven => Severity::Ok,
             TokenFacts::Missing
+            | TokenFacts::Misplaced(_)
             | TokenFacts::Other { .. }
             | TokenFacts::Disagree { .. }
             | TokenFacts::Unreachable(_) => Severity::Blocking,
@@ -249,7 +250,7 @@ impl Checker {
         let addresses = self.addresses(edge, lane).await;
         let found = match &addresses.outcome {
             Addresses::Found(found) => found.as_slice(),
-            Addresses::None { .. } | Addresses::Unreachable(_) => &[],
+            Addresses::None { .. } | Addresses::Circle | Addresses::Unreachable(_) => &[],
         };
         let mut allowed = found.to_vec();
         allowed.retain(|&address| self.0.reach.allows(address));
@@ -270,7 +271,7 @@ impl Checker {
         let facts = self.0.dns.addresses(edge.as_fqdn()).await;
         let trouble = match facts.outcome {
             Addresses::Unreachable(trouble) => Some(trouble),
-            Addresses::Found(_) | Addresses::None { .. } => None,
+            Addresses::Found(_) | Addresses::None { .. } | Addresses::Circle => None,
         };
         self.learn(edge.as_fqdn(), trouble).await;
         facts

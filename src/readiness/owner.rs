@@ -57,6 +57,7 @@ mod tests {
         let other = |own| TokenFacts::Other {
             own,
             services: 1,
+            near: 0,
             unrelated: 0,
         };
         let disagree = TokenFacts::Disagree {
@@ -68,7 +69,10 @@ mod tests {
             let proven = (Code::DomainProven, Severity::Ok);
             assert_eq!(told(TokenFacts::Proven, is_held), proven);
         }
-        for said in [TokenFacts::Missing, other(true), other(false), disagree] {
+        let place = ("contoso.com".to_owned(), "_pic-portal in front is missing");
+        let misplaced = TokenFacts::Misplaced(vec![place]);
+        let missing = TokenFacts::Missing;
+        for said in [missing, misplaced, other(true), other(false), disagree] {
             let (held, unproven) = (told(said.clone(), true), told(said, false));
             assert_eq!(held, (Code::DomainHeld, Severity::Blocking));
             assert_eq!(unproven, (Code::DomainUnproven, Severity::Blocking));

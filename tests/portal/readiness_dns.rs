@@ -33,6 +33,10 @@ const SHORT: Limits = Limits {
 const SRV: &str = "_sipfederationtls._tcp.contoso.com";
 const RIGHT: &str = "SRV 0 0 5061 sip.contoso.com";
 
+/// The token of the service that is asked about, and that of another.
+const TOKEN: &str = "7K3M9QTX4HWD2Z01";
+const OTHERS: &str = "0123456789ABCDEF";
+
 fn contoso() -> SipDomain {
     SipDomain::parse("contoso.com").unwrap()
 }

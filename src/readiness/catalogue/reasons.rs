@@ -38,7 +38,7 @@ const fn keeping(codes: &'static [Code], found: &'static str, text: &'static str
 
 const TARGET: &[Code] = &[Code::SrvTarget];
 const RECORDS: &[Code] = &[Code::SrvTarget, Code::HomedOnline, Code::RoutedToConsumer];
-const ELSEWHERE: &[Code] = &[Code::HomedOnline, Code::RoutedToConsumer];
+const NO_DOT: &[Code] = &[Code::HomedOnline, Code::RoutedToConsumer, Code::EdgeAlias];
 const MISSING: &[Code] = &[Code::SrvMissing];
 const TOKEN: &[Code] = &[Code::DomainHeld, Code::DomainUnproven];
 const HELD: &[Code] = &[Code::DomainHeld];
@@ -138,7 +138,7 @@ pub static REASONS: &[Reason] = &[
         "If you are moving the domain: get the new Access Edge ready, publish its record, then remove the old one. We check again automatically, and the route switches as soon as we see the new record. If the record is right and the request is not, request the Access Edge that the record names.",
     ),
     of(
-        ELSEWHERE,
+        NO_DOT,
         "without the dot at its end",
         "The dot at the end of its target is missing too, so the name of the zone was added to it.",
     ),
@@ -175,6 +175,16 @@ pub static REASONS: &[Reason] = &[
     ),
     of(
         TOKEN,
+        "the token of this service is at",
+        "It stands at another name, where it proves nothing: publish it at the name below, then remove the other one.",
+    ),
+    of(
+        TOKEN,
+        "nearly the token of this service",
+        "A TXT record there is nearly the one below, with something missing, wrong or too much: correct it letter by letter.",
+    ),
+    of(
+        TOKEN,
         "another service's token",
         "A TXT record there names another service. Remove it: a zone that names two services proves nothing.",
     ),
@@ -201,6 +211,11 @@ pub static REASONS: &[Reason] = &[
         LOOK_UP,
         "no answer in time",
         "No server answered in time. If it stays like this, check that the name servers of the zone answer from the internet.",
+    ),
+    of(
+        LOOK_UP,
+        "cannot be reached",
+        "The portal's own resolver is not there, which says nothing about your zone. Those who run the portal correct it.",
     ),
     of(LOOK_UP, "REFUSED", OUR_SIDE),
     of(LOOK_UP, "cannot be read", OUR_SIDE),

@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     pin::pin,
     time::Duration,
@@ -34,8 +35,6 @@ use super::{
 
 /// The longest packet that a server may send over UDP, in bytes: as large as packets get.
 const LONGEST: usize = 4096;
-/// How often a query is sent over UDP.
-const SENT: u32 = 2;
 
 /// Time limits for answers.
 #[derive(Clone, Copy, Debug)]
@@ -80,12 +79,28 @@ pub(super) async fn ask(
     sparing: Option<Sparing<'_>>,
 ) -> Result<Message, Trouble> {
     let answer = exchanged(server, question, true, limits, sparing).await?;
-    let code = answer.response_code;
-    if matches!(code, ResponseCode::FormErr | ResponseCode::NotImp) || is_bare(&answer) {
-        // The server, or a box in front of it, is old and does not know EDNS (RFC 6891, 7).
-        return exchanged(server, question, false, limits, sparing).await;
+    if !may_be_old(&answer) {
+        return Ok(answer);
     }
-    Ok(answer)
+    match exchanged(server, question, false, limits, sparing).await {
+        Ok(plain) if !is_error(&plain) => Ok(plain),
+        Err(Trouble::Busy) => Err(Trouble::Busy),
+        // That of the first answer is as good.
+        Ok(_) | Err(_) => Ok(answer),
+    }
+}
+
+/// Whether an answer is an error because the server, or a box in front of it, may not know EDNS (RFC
+/// 6891, 7; RFC 2671, 5.3). One that uses EDNS itself knows it.
+fn may_be_old(answer: &Message) -> bool {
+    let code = answer.response_code;
+    let puzzled = matches!(code, ResponseCode::FormErr | ResponseCode::NotImp);
+    is_error(answer) && (puzzled || is_bare(answer) || answer.edns.is_none())
+}
+
+fn is_error(answer: &Message) -> bool {
+    let code = answer.response_code;
+    !matches!(code, ResponseCode::NoError | ResponseCode::NXDomain)
 }
 
 /// Waits until `exchange` with the server may begin.
@@ -141,11 +156,7 @@ async fn exchanged(
 /// Whether it is an error that does not say to which question, as some boxes answer what they do not
 /// understand: nothing but a header.
 fn is_bare(answer: &Message) -> bool {
-    let is_answer = matches!(
-        answer.response_code,
-        ResponseCode::NoError | ResponseCode::NXDomain
-    );
-    answer.queries.is_empty() && answer.answers.is_empty() && !is_answer
+    answer.queries.is_empty() && answer.answers.is_empty() && is_error(answer)
 }
 
 /// Applies the time limit, and suppresses the library's log lines: they contain names and answers.
@@ -157,12 +168,24 @@ async fn in_time(
     match timeout(limits.query, quiet).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(NetError::Proto(_))) => Err(Trouble::Garbled),
+        Ok(Err(NetError::Io(fault))) if is_closed(&fault) => Err(Trouble::Closed),
         Ok(Err(_)) | Err(_) => Err(Trouble::Silent),
     }
 }
 
-/// The answer to this request, which is sent once more after half of the time. The socket takes
-/// packets from that server alone; those that do not answer the request are ignored.
+/// Whether the system says that nothing is there to be asked.
+fn is_closed(fault: &io::Error) -> bool {
+    matches!(
+        fault.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+    )
+}
+
+/// The answer to this request, which is sent once more after half of the time, then without EDNS: there
+/// are boxes that drop what has it. The socket takes packets from that server alone; those that do not
+/// answer the request are ignored.
 async fn over_udp(
     server: SocketAddr,
     request: &Message,
@@ -174,14 +197,17 @@ async fn over_udp(
     };
     let socket = UdpSocket::bind(any).await?;
     socket.connect(server).await?;
-    let bytes = request.to_vec()?;
-    let (mut again, mut sent) = (interval(limits.query / 2), 0);
+    let mut plain = request.clone();
+    plain.edns = None;
+    let packets = [request.to_vec()?, plain.to_vec()?];
+    let (mut packets, mut again) = (packets.iter(), interval(limits.query / 2));
     let mut buffer = vec![0; LONGEST];
     loop {
         let length = tokio::select! {
-            _ = again.tick(), if sent < SENT => {
-                socket.send(&bytes).await?;
-                sent += 1;
+            _ = again.tick(), if packets.len() > 0 => {
+                if let Some(packet) = packets.next() {
+                    socket.send(packet).await?;
+                }
                 continue;
             }
             received = socket.recv(&mut buffer) => received?,

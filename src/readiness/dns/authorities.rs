@@ -151,7 +151,7 @@ impl Authorities {
                         return zone;
                     }
                 }
-                Err(Trouble::Silent | Trouble::Bogus) => return None,
+                Err(Trouble::Silent | Trouble::Closed | Trouble::Bogus) => return None,
                 Err(_) => {}
             }
             at = at.base_name();

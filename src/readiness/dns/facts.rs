@@ -2,21 +2,19 @@
 
 use std::{fmt, net::IpAddr, time::Duration};
 
-use crate::names::{
-    SipDomain,
-    typed::{is_invisible, is_quote},
-};
+use super::token::{Said, TOKEN_PREFIX};
+use crate::names::SipDomain;
 
 /// The first labels of the name that has a SIP domain's SRV record.
 pub const SRV_PREFIX: &str = "_sipfederationtls._tcp";
-/// The text of the TXT record before the token.
-pub const TOKEN_KEY: &str = "pic-service=";
 
 /// Why a server gave no answer that counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
     /// There was no answer in time.
     Silent,
+    /// It cannot be reached: its port is closed, or there is no way to it.
+    Closed,
     /// It refuses to answer us (REFUSED).
     Refused,
     /// It could not find out (SERVFAIL).
@@ -40,6 +38,7 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Silent => "no answer in time",
+            Self::Closed => "the resolver that this portal asks cannot be reached",
             Self::Refused => "the resolver refuses to answer (REFUSED)",
             Self::Failed => "the resolver could not find out (SERVFAIL)",
             Self::Bogus => {
@@ -147,7 +146,7 @@ impl SrvFacts {
 /// Wrong beginnings of the record's name, and what is wrong with each: what vendor pages printed
 /// (`docs/field.md#dns-certificate-transport`), what panels of DNS providers make of it, and slips of
 /// the keyboard.
-const MISSPELT: [(&str, &str); 13] = [
+const MISSPELT: [(&str, &str); 23] = [
     ("_sipfederationtls_tcp", "no dot between the two words"),
     (
         "sipfederationtls_tcp",
@@ -164,24 +163,79 @@ const MISSPELT: [(&str, &str); 13] = [
     ("_sipfederationtls._tls", "_tls in the place of _tcp"),
     ("_sipfederationtls._udp", "_udp in the place of _tcp"),
     ("_sipfederation._tcp", "tls is missing in the first word"),
+    (
+        "_sipfederationtls-tcp",
+        "a hyphen in the place of the dot between the two words",
+    ),
+    (
+        "_tcp._sipfederationtls",
+        "the two words are the wrong way round",
+    ),
+    ("_sipfederationtsl._tcp", "two letters have changed places"),
+    ("_sipfederatontls._tcp", "an i is missing in the first word"),
+    ("_sipfederatiotls._tcp", "an n is missing in the first word"),
+    ("_sipfederationstls._tcp", "an s too many in the first word"),
+    (
+        "_sip_federation_tls._tcp",
+        "underscores inside the first word",
+    ),
+    ("_sip-federation-tls._tcp", "hyphens inside the first word"),
+    (
+        "_sipfederationtls._tcp.sip",
+        "the name of a server, sip, in front of the domain",
+    ),
+    (
+        "_sipfederationtls._tcp.www",
+        "the name of a server, www, in front of the domain",
+    ),
 ];
 
 /// The names under which the record is published by mistake, and what is wrong with each: the
 /// beginning, or that the zone's name stands behind it once more, as it does where a name in the
 /// zone's file has no dot at its end.
 pub(super) fn misspelt(domain: &SipDomain) -> impl Iterator<Item = (String, &'static str)> {
+    let wrong = MISSPELT.into_iter();
+    wrong
+        .map(|(wrong, slip)| (format!("{wrong}.{domain}"), slip))
+        .chain(doubled(SRV_PREFIX, domain))
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+/// The names that `prefix` and the domain become where the name of the zone is put behind them once more.
+fn doubled(prefix: &str, domain: &SipDomain) -> Vec<(String, &'static str)> {
     let twice = "the domain stands there twice: a dot is missing at its end";
     let zones = [Some(domain.clone()), domain.apex()];
     let mut zones: Vec<_> = zones.into_iter().flatten().collect();
     zones.dedup();
-    let doubled = zones
+    let each = zones.into_iter();
+    each.map(|zone| (format!("{prefix}.{domain}.{zone}"), twice))
+        .collect()
+}
+
+/// Wrong beginnings of the name of the record that proves ownership, and what is wrong with each.
+const MISPLACED: [(&str, &str); 5] = [
+    ("_pic_portal", "an underscore where the hyphen belongs"),
+    ("pic-portal", "the underscore in front is missing"),
+    ("__pic-portal", "an underscore too many"),
+    ("_picportal", "the hyphen is missing"),
+    (
+        "pic_portal",
+        "an underscore where the hyphen belongs, and none in front",
+    ),
+];
+
+/// The names under which the record that proves ownership is published by mistake, and what is wrong with
+/// each.
+pub(super) fn misplaced(domain: &SipDomain) -> impl Iterator<Item = (String, &'static str)> {
+    let alone = (domain.to_string(), "_pic-portal in front is missing");
+    let wrong = MISPLACED.into_iter();
+    wrong
+        .map(|(wrong, slip)| (format!("{wrong}.{domain}"), slip))
+        .chain([alone])
+        .chain(doubled(TOKEN_PREFIX, domain))
+        .collect::<Vec<_>>()
         .into_iter()
-        .map(|zone| (format!("{SRV_PREFIX}.{domain}.{zone}"), twice))
-        .collect::<Vec<_>>();
-    MISSPELT
-        .into_iter()
-        .map(move |(wrong, slip)| (format!("{wrong}.{domain}"), slip))
-        .chain(doubled)
 }
 
 /// The addresses of a host.
@@ -196,6 +250,8 @@ pub enum Addresses {
         /// How long resolvers may cache that (RFC 2308), where known.
         remembered: Option<Duration>,
     },
+    /// The resolver answered with CNAMEs that lead in a circle.
+    Circle,
     /// The lookup failed.
     Unreachable(Trouble),
 }
@@ -220,15 +276,6 @@ impl AddressFacts {
     }
 }
 
-/// The token in the text of a TXT record. White space and quotation marks around it, or around all of
-/// it, are put there by panels and people, and prove nothing less.
-fn token_in(text: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(text);
-    let around = |c: char| c.is_whitespace() || is_invisible(c) || is_quote(c) || c == '\\';
-    let token = text.trim_matches(around).strip_prefix(TOKEN_KEY)?;
-    Some(token.trim_matches(around).to_owned())
-}
-
 /// Whether the owner of a domain names a service. Contains nothing of the TXT records, which may
 /// contain anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -237,12 +284,17 @@ pub enum TokenFacts {
     Proven,
     /// There is no TXT record at the name.
     Missing,
+    /// There is none at the name, and this service's token stands at others: each, and what is wrong with
+    /// it.
+    Misplaced(Vec<(String, &'static str)>),
     /// There are other records. The numbers are those of the server that has most.
     Other {
         /// Whether this service's token is among them; another service's token contradicts it.
         own: bool,
         /// How many tokens of other services.
         services: usize,
+        /// How many records that are nearly this service's token.
+        near: usize,
         /// How many records that are no tokens.
         unrelated: usize,
     },
@@ -270,10 +322,11 @@ impl TokenFacts {
             .max_by_key(|one| match one {
                 Self::Other {
                     services,
+                    near,
                     unrelated,
                     ..
-                } => (2, *services, *unrelated),
-                Self::Missing => (1, 0, 0),
+                } => (2, *services, near + unrelated),
+                Self::Missing | Self::Misplaced(_) => (1, 0, 0),
                 Self::Proven | Self::Disagree { .. } | Self::Unreachable(_) => (0, 0, 0),
             })
             .unwrap_or(Self::Unreachable(Trouble::Silent))
@@ -281,19 +334,25 @@ impl TokenFacts {
 
     /// The result from the texts of one server.
     fn one(texts: &[Vec<u8>], token: &str) -> Self {
-        let tokens: Vec<_> = texts.iter().filter_map(|text| token_in(text)).collect();
-        let is_own = |said: &&String| said.as_str() == token;
-        let own = tokens.iter().any(|said| is_own(&said));
-        let services = tokens.iter().filter(|said| !is_own(said)).count();
-        match (texts.is_empty(), own, services) {
+        let said = texts.iter().map(|text| Said::of(text, token));
+        let count = |is: fn(&Said) -> bool| said.clone().filter(is).count();
+        let own = count(|it| *it == Said::Own) > 0;
+        let others = count(|it| matches!(it, Said::Other | Said::Nearly { is_token: true }));
+        match (texts.is_empty(), own, others) {
             (true, _, _) => Self::Missing,
             (false, true, 0) => Self::Proven,
-            (false, own, services) => Self::Other {
+            (false, own, _) => Self::Other {
                 own,
-                services,
-                unrelated: texts.len() - tokens.len(),
+                services: count(|it| *it == Said::Other),
+                near: count(|it| matches!(it, Said::Nearly { .. })),
+                unrelated: count(|it| *it == Said::Nothing),
             },
         }
+    }
+
+    /// Whether this service's token is among the texts of a server.
+    pub(super) fn has_own(texts: &[Vec<u8>], token: &str) -> bool {
+        texts.iter().any(|text| Said::of(text, token) == Said::Own)
     }
 
     /// What was found, in words, one line each, for a finding.
@@ -307,9 +366,17 @@ impl TokenFacts {
         match self {
             Self::Proven => vec!["the token of this service".to_owned()],
             Self::Missing => vec!["no TXT record at this name".to_owned()],
+            Self::Misplaced(places) => {
+                let place = |(owner, slip): &(String, &str)| {
+                    format!("the token of this service is at {owner} ({slip})")
+                };
+                let none = ["no TXT record at this name".to_owned()].into_iter();
+                none.chain(places.iter().map(place)).collect()
+            }
             Self::Other {
                 own,
                 services,
+                near,
                 unrelated,
             } => [
                 own.then(|| "the token of this service".to_owned()),
@@ -317,6 +384,11 @@ impl TokenFacts {
                     *services,
                     "another service's token",
                     "tokens of other services",
+                ),
+                counted(
+                    *near,
+                    "a TXT record that is nearly the token of this service",
+                    "TXT records that are nearly the token of this service",
                 ),
                 counted(
                     *unrelated,

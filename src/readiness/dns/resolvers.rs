@@ -122,6 +122,7 @@ impl Resolvers {
         let aliases = [&v4, &v6].into_iter().flatten().map(of).next();
         let outcome = match (found.is_empty(), v4, v6) {
             (false, _, _) => Addresses::Found(found),
+            (true, Ok(v4), Ok(v6)) if v4.circular || v6.circular => Addresses::Circle,
             (true, Ok(v4), Ok(v6)) => Addresses::None {
                 exists: v4.exists || v6.exists,
                 remembered: v4.remembered.max(v6.remembered),

@@ -148,7 +148,7 @@ impl Spare {
                     self.0.proven.insert(address, ()).await;
                 }
             }
-            Err(Trouble::Silent) => self.0.silence.silent(&address).await,
+            Err(Trouble::Silent | Trouble::Closed) => self.0.silence.silent(&address).await,
             Err(_) => {}
         }
     }

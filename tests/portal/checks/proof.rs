@@ -222,7 +222,7 @@ async fn another_services_token_proves_nothing_even_beside_the_own() {
     for (records, found) in [
         (vec![other], "another service&#39;s token"),
         (vec![other, &own], "the token of this service"),
-        (vec!["TXT pic-service="], "another service&#39;s token"),
+        (vec!["TXT pic-service="], "a TXT record that is no token"),
         (vec!["TXT v=spf1"], "a TXT record that is no token"),
     ] {
         world.internet.set("_pic-portal.contoso.com", &records);

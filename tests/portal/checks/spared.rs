@@ -74,17 +74,26 @@ async fn a_check_sends_few_packets_to_whom_a_zone_names_as_its_servers() {
 async fn a_resolver_alone_proves_no_ownership_unless_it_is_configured() {
     let world = World::start().await.impatient();
     world.zone("contoso.com");
-    world.speak_for("contoso.com", "abc");
+    world.speak_for("contoso.com", "0123456789ABCDEF");
     let domain = SipDomain::parse("contoso.com").unwrap();
     let own = |world: &World| world.asking(Some(world.internet.port()));
     let proven = TokenFacts::Proven;
-    assert_eq!(own(&world).owner_says(&domain, "abc").await, proven);
+    assert_eq!(
+        own(&world).owner_says(&domain, "0123456789ABCDEF").await,
+        proven
+    );
     for manner in [Manner::Silent, Manner::Lame] {
         world.internet.authorities[0].behave(manner);
-        let said = own(&world).owner_says(&domain, "abc").await;
+        let said = own(&world).owner_says(&domain, "0123456789ABCDEF").await;
         assert_eq!(said, TokenFacts::Unreachable(Trouble::Unanswered));
         assert!(said.lines()[0].starts_with("could not check"));
-        assert_eq!(world.asking(None).owner_says(&domain, "abc").await, proven);
+        assert_eq!(
+            world
+                .asking(None)
+                .owner_says(&domain, "0123456789ABCDEF")
+                .await,
+            proven
+        );
     }
 }
 

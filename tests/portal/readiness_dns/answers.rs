@@ -12,8 +12,8 @@ use pic_portal::{
 };
 
 use super::{
-    ANYWHERE, SHORT, SRV, assert_shown, contoso, found, fqdn, is_ok, own, own_within, resolved,
-    routed, unreachable,
+    ANYWHERE, OTHERS, SHORT, SRV, TOKEN, assert_shown, contoso, found, fqdn, is_ok, own,
+    own_within, resolved, routed, unreachable,
 };
 use crate::support::dns::{Internet, Manner, Server};
 
@@ -65,7 +65,8 @@ async fn two_hundred_records_are_all_looked_at_and_eight_lines_are_told() {
 #[tokio::test]
 async fn records_of_a_name_that_does_not_exist_prove_nothing() {
     let internet = routed(1).await;
-    internet.set("_pic-portal.contoso.com", &["TXT pic-service=abc"]);
+    let own_record = format!("TXT pic-service={TOKEN}");
+    internet.set("_pic-portal.contoso.com", &[&own_record]);
     let contradiction = Manner::Mangle(Arc::new(|mut bytes| {
         bytes[3] = bytes[3] & 0xf0 | 3;
         bytes
@@ -76,7 +77,7 @@ async fn records_of_a_name_that_does_not_exist_prove_nothing() {
     for dns in [own(&internet), resolved(&internet).await] {
         let told = found(&dns).await;
         assert!(told.starts_with("srv-missing"), "{told}");
-        assert_ne!(dns.token(&contoso(), "abc").await, TokenFacts::Proven);
+        assert_ne!(dns.token(&contoso(), TOKEN).await, TokenFacts::Proven);
     }
 }
 
@@ -110,7 +111,7 @@ async fn what_is_not_globally_reachable_is_not_asked() {
     let resolver = [internet.resolver.address];
     let dns = Dns::asking(resolver, Some(internet.port()), nowhere, SHORT);
     assert!(is_ok(&found(&dns).await), "the resolver answers");
-    let proof = dns.token(&contoso(), "t").await;
+    let proof = dns.token(&contoso(), TOKEN).await;
     assert_eq!(proof, TokenFacts::Unreachable(Trouble::Unanswered));
     for server in &internet.authorities {
         assert_eq!(server.asked(), [], "nothing was sent to it");
@@ -165,61 +166,111 @@ async fn addresses_of_a_host() {
     }
     internet.set("sip.contoso.com", &["CNAME sip.contoso.com"]);
     let facts = dns.addresses(&edge).await;
-    assert!(matches!(facts.outcome, Addresses::None { .. }), "{facts:?}");
+    assert_eq!(facts.outcome, Addresses::Circle);
 }
 
 #[tokio::test]
 async fn the_owners_word() {
     const OWNER: &str = "_pic-portal.contoso.com";
-    let other = |own, services, unrelated| TokenFacts::Other {
+    let other = |own, services, near, unrelated| TokenFacts::Other {
         own,
         services,
+        near,
         unrelated,
     };
-    let rows: [(&[&str], TokenFacts); 9] = [
-        (&["TXT pic-service=abc"], TokenFacts::Proven),
-        (&["TXT pic-|service=a|bc"], TokenFacts::Proven),
-        (&["TXT v=1", "TXT pic-service=abc"], TokenFacts::Proven),
+    let (mine, others) = (
+        format!("TXT pic-service={TOKEN}"),
+        format!("TXT pic-service={OTHERS}"),
+    );
+    let (mine, others) = (mine.as_str(), others.as_str());
+    let nearly = "TXT pic-service=7K3M9QTX4HWD2Z0";
+    let letter = "TXT pic-service=7K3M9QTX4HWD2Z02";
+    let rows: [(&[&str], TokenFacts); 14] = [
+        (&[mine], TokenFacts::Proven),
+        (&["TXT pic-|service=7K3M9QTX|4HWD2Z01"], TokenFacts::Proven),
+        (&["TXT pic-service=7k3m9qtx-4hwd-2zol."], TokenFacts::Proven),
+        (&["TXT v=1", mine], TokenFacts::Proven),
+        (&[mine, nearly], TokenFacts::Proven),
         (&[], TokenFacts::Missing),
         (&["A 192.0.2.1"], TokenFacts::Missing),
-        (&["TXT pic-service=abcd"], other(false, 1, 0)),
-        (
-            &["TXT pic-service=ABC", "TXT x", "TXT y"],
-            other(false, 1, 2),
-        ),
-        (
-            &["TXT pic-service=abc", "TXT pic-service=abd"],
-            other(true, 1, 0),
-        ),
-        (&["TXT ann@contoso.com"], other(false, 0, 1)),
+        (&["TXT pic-service=abcd"], other(false, 0, 0, 1)),
+        (&[nearly], other(false, 0, 1, 0)),
+        (&[letter], other(false, 0, 1, 0)),
+        // It may be another service's all the same.
+        (&[mine, letter], other(true, 0, 1, 0)),
+        (&[others, "TXT x", "TXT y"], other(false, 1, 0, 2)),
+        (&[mine, others], other(true, 1, 0, 0)),
+        (&["TXT ann@contoso.com"], other(false, 0, 0, 1)),
     ];
     let internet = Internet::start(2).await;
     internet.add("contoso.com", 60);
     for (records, facts) in rows {
         internet.set(OWNER, records);
         for dns in [own(&internet), resolved(&internet).await] {
-            assert_eq!(dns.token(&contoso(), "abc").await, facts, "{records:?}");
+            assert_eq!(dns.token(&contoso(), TOKEN).await, facts, "{records:?}");
         }
         let told = facts.lines().join(", ");
         assert!(
-            !told.is_empty() && !told.contains("ann") && !told.contains("abd"),
+            !told.is_empty() && !told.contains("ann") && !told.contains(OTHERS),
             "{told}"
         );
     }
     let (first, second) = (&internet.authorities[0], &internet.authorities[1]);
-    first.zones.set(OWNER, &["TXT pic-service=abc"]);
-    for records in [&["TXT pic-service=other"][..], &[], &["TXT x"]] {
+    first.zones.set(OWNER, &[mine]);
+    for records in [&[others][..], &[], &["TXT x"]] {
         second.zones.set(OWNER, records);
         let disagree = TokenFacts::Disagree {
             proving: 1,
             answering: 2,
         };
-        assert_eq!(own(&internet).token(&contoso(), "abc").await, disagree);
+        assert_eq!(own(&internet).token(&contoso(), TOKEN).await, disagree);
     }
     // The server that does not answer does not matter.
     second.behave(Manner::Silent);
     let dns = own_within(&internet, SHORT);
-    assert_eq!(dns.token(&contoso(), "abc").await, TokenFacts::Proven);
+    assert_eq!(dns.token(&contoso(), TOKEN).await, TokenFacts::Proven);
+}
+
+/// The token at a name that is not quite the right one: told, and no proof.
+#[tokio::test]
+async fn the_owners_word_at_a_wrong_name() {
+    let internet = Internet::start(0).await;
+    internet.add("contoso.com", 60);
+    let dns = resolved(&internet).await;
+    let mine = format!("TXT pic-service={TOKEN}");
+    for (owner, slip) in [
+        ("_pic_portal.contoso.com", "an underscore where the hyphen"),
+        ("pic-portal.contoso.com", "in front is missing"),
+        ("__pic-portal.contoso.com", "an underscore too many"),
+        ("contoso.com", "_pic-portal in front is missing"),
+        (
+            "_pic-portal.contoso.com.contoso.com",
+            "the domain stands there twice",
+        ),
+    ] {
+        let others = format!("TXT pic-service={OTHERS}");
+        internet.set(owner, &[&others]);
+        let facts = dns.token(&contoso(), TOKEN).await;
+        assert_eq!(facts, TokenFacts::Missing, "{owner}");
+        internet.set(owner, &[&mine]);
+        let facts = dns.token(&contoso(), TOKEN).await;
+        assert!(matches!(facts, TokenFacts::Misplaced(_)), "{facts:?}");
+        let lines = facts.lines();
+        assert_eq!(lines[0], "no TXT record at this name");
+        let place = format!("the token of this service is at {owner} (");
+        assert!(
+            lines[1].starts_with(&place) && lines[1].contains(slip),
+            "{lines:?}"
+        );
+        internet.set(owner, &[]);
+    }
+    // Nobody is asked where the right name has a record.
+    internet.set("_pic-portal.contoso.com", &["TXT x"]);
+    let before = internet.resolver.count("contoso.com", RecordType::TXT);
+    let facts = dns.token(&contoso(), TOKEN).await;
+    assert!(matches!(facts, TokenFacts::Other { .. }), "{facts:?}");
+    let after = internet.resolver.count("contoso.com", RecordType::TXT);
+    assert_eq!(after, before);
 }
 
 #[tokio::test]

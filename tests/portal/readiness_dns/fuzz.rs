@@ -15,7 +15,7 @@ use pic_portal::{
 };
 use proptest::{collection::vec, prelude::*};
 
-use super::{ANYWHERE, SRV, contoso, fqdn};
+use super::{ANYWHERE, SRV, TOKEN, contoso, fqdn};
 use crate::support::dns::{Internet, Manner, Server};
 
 const LIMITS: Limits = Limits {
@@ -127,7 +127,7 @@ fn nothing_on_the_wire_breaks_a_look_up_or_passes_for_proof() {
         let began = Instant::now();
         let (facts, addresses, word) = runtime.block_on(async {
             let (domain, host) = (contoso(), fqdn("sip.contoso.com"));
-            tokio::join!(dns.srv(&domain), dns.addresses(&host), dns.token(&domain, "mine"))
+            tokio::join!(dns.srv(&domain), dns.addresses(&host), dns.token(&domain, TOKEN))
         });
         // A busy machine is slow, but a hanging lookup is slower.
         prop_assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());

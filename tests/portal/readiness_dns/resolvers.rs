@@ -9,10 +9,10 @@ use hickory_resolver::proto::{op::ResponseCode, rr::RecordType};
 use pic_portal::readiness::dns::{Addresses, Dns, Limits, TokenFacts, Trouble};
 
 use super::{
-    ANYWHERE, RIGHT, SRV, assert_shown, contoso, found, fqdn, is_ok, own, resolved, routed,
-    unreachable,
+    ANYWHERE, OTHERS, RIGHT, SRV, TOKEN, assert_shown, contoso, found, fqdn, is_ok, own, resolved,
+    routed, unreachable,
 };
-use crate::support::dns::{Internet, Manner};
+use crate::support::dns::{Internet, Manner, Role, Server};
 
 const OWNER: &str = "_pic-portal.contoso.com";
 
@@ -47,6 +47,48 @@ async fn a_bare_header_is_no_silence() {
     }
 }
 
+/// Old servers, and boxes in front of them, that know no EDNS and do not say so.
+#[tokio::test]
+async fn who_knows_no_edns_is_asked_without_it() {
+    let internet = routed(1).await;
+    internet.set(OWNER, &[&format!("TXT pic-service={TOKEN}")]);
+    for manner in [
+        Manner::Plain(ResponseCode::ServFail),
+        Manner::Plain(ResponseCode::Refused),
+        Manner::Plain(ResponseCode::FormErr),
+        Manner::DropsEdns,
+    ] {
+        internet.authorities[0].behave(manner.clone());
+        let dns = own(&internet);
+        assert!(is_ok(&found(&dns).await));
+        // Its own word is needed for this.
+        assert_eq!(dns.token(&contoso(), TOKEN).await, TokenFacts::Proven);
+        internet.authorities[0].behave(Manner::Honest);
+        internet.resolver.behave(manner);
+        assert!(is_ok(&found(&resolved(&internet).await).await));
+        internet.resolver.behave(Manner::Honest);
+    }
+    // One that uses EDNS in its error knows it, and is asked once.
+    internet
+        .resolver
+        .behave(Manner::Code(ResponseCode::Refused));
+    let before = internet.resolver.count(SRV, RecordType::SRV);
+    let why = "the resolver refuses to answer (REFUSED)";
+    assert_shown(&found(&resolved(&internet).await).await, &unreachable(why));
+    assert_eq!(internet.resolver.count(SRV, RecordType::SRV) - before, 1);
+}
+
+#[tokio::test]
+async fn a_resolver_that_is_not_there_is_no_silence_of_the_zone() {
+    // A port that nothing listens on: that of a server that has ended.
+    let gone = Server::start(Role::Resolver).await.address;
+    let dns = Dns::asking([gone], None, ANYWHERE, Limits::default());
+    let why = "the resolver that this portal asks cannot be reached";
+    assert_shown(&found(&dns).await, &unreachable(why));
+    let facts = dns.addresses(&fqdn("sip.contoso.com")).await;
+    assert_eq!(facts.outcome, Addresses::Unreachable(Trouble::Closed));
+}
+
 #[tokio::test]
 async fn signatures_that_do_not_hold_are_named() {
     let internet = routed(1).await;
@@ -57,7 +99,7 @@ async fn signatures_that_do_not_hold_are_named() {
         assert_shown(&found(&dns).await, &unreachable(why));
         let facts = dns.addresses(&fqdn("sip.contoso.com")).await;
         assert_eq!(facts.outcome, Addresses::Unreachable(Trouble::Bogus));
-        let facts = dns.token(&contoso(), "abc").await;
+        let facts = dns.token(&contoso(), TOKEN).await;
         assert_eq!(facts, TokenFacts::Unreachable(Trouble::Bogus));
     }
     // One that failed for a moment is believed again.
@@ -96,30 +138,42 @@ async fn what_stands_around_a_token() {
         "pic-service=abc\r\n",
         "pic-service=abc\u{200b}",
         "pic-service=<abc>",
+        "pic-service=abc.",
+        "PIC-Service = abc;",
+        "pic-service=pic-service=abc",
+        "TXT pic-service=abc",
+        "abc",
     ];
     for text in around {
-        internet.set(OWNER, &[&format!("TXT {text}")]);
+        let (mine, others) = (
+            format!("TXT {}", text.replace("abc", TOKEN)),
+            format!("TXT {}", text.replace("abc", OTHERS)),
+        );
+        internet.set(OWNER, &[&mine]);
         for dns in [own(&internet), resolved(&internet).await] {
-            let facts = dns.token(&contoso(), "abc").await;
+            let facts = dns.token(&contoso(), TOKEN).await;
             assert_eq!(facts, TokenFacts::Proven, "{text:?}");
         }
         // Another service's contradicts it all the same.
-        let other = format!("TXT {}", text.replace("abc", "xyz"));
-        internet.set(OWNER, &["TXT pic-service=abc", &other]);
-        let facts = own(&internet).token(&contoso(), "abc").await;
+        internet.set(OWNER, &[&mine, &others]);
+        let facts = own(&internet).token(&contoso(), TOKEN).await;
         let contradicted = TokenFacts::Other {
             own: true,
             services: 1,
+            near: 0,
             unrelated: 0,
         };
         assert_eq!(facts, contradicted, "{text:?}");
     }
-    for text in ["pic-service=ab c", "pic-service=abc.", "pic-service", "abc"] {
+    for text in ["pic-service=", "pic-service", "portal"] {
         internet.set(OWNER, &[&format!("TXT {text}")]);
-        let facts = own(&internet).token(&contoso(), "abc").await;
-        assert!(
-            matches!(facts, TokenFacts::Other { own: false, .. }),
-            "{text}"
-        );
+        let facts = own(&internet).token(&contoso(), TOKEN).await;
+        let no_token = TokenFacts::Other {
+            own: false,
+            services: 0,
+            near: 0,
+            unrelated: 1,
+        };
+        assert_eq!(facts, no_token, "{text}");
     }
 }

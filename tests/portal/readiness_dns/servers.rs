@@ -10,7 +10,7 @@ use hickory_resolver::proto::{op::ResponseCode, rr::RecordType};
 use pic_portal::readiness::dns::{Addresses, Dns, Limits, TokenFacts, Trouble};
 
 use super::{
-    ANYWHERE, RIGHT, SHORT, SRV, assert_shown, contoso, found, fqdn, is_ok, own, own_within,
+    ANYWHERE, RIGHT, SHORT, SRV, TOKEN, assert_shown, contoso, found, fqdn, is_ok, own, own_within,
     resolved, routed, unreachable,
 };
 use crate::support::{
@@ -196,7 +196,7 @@ async fn a_resolver_in_trouble_is_never_proof_nor_held_against_the_domain() {
             };
             let dns = Dns::asking([internet.resolver.address], authorities, ANYWHERE, limits);
             assert_shown(&found(&dns).await, &unreachable(why));
-            let facts = dns.token(&contoso(), "t").await;
+            let facts = dns.token(&contoso(), TOKEN).await;
             assert!(matches!(facts, TokenFacts::Unreachable(_)), "{facts:?}");
             assert!(why.starts_with(&facts.lines()[0]), "{facts:?}");
             let facts = dns.addresses(&fqdn("sip.contoso.com")).await;
@@ -224,7 +224,7 @@ async fn no_look_up_takes_longer_than_its_limit() {
         }
         let all = async {
             let _ = dns.srv(&contoso()).await;
-            let _ = dns.token(&contoso(), "t").await;
+            let _ = dns.token(&contoso(), TOKEN).await;
             dns.addresses(&fqdn("sip.contoso.com")).await
         };
         tokio::time::timeout(slow, all).await.unwrap();

@@ -249,6 +249,39 @@ async fn names_that_panels_misspell() {
     }
 }
 
+/// Each name that is looked for, and how often the resolver is asked where there is none.
+#[tokio::test]
+async fn names_that_people_misspell() {
+    let internet = Internet::start(0).await;
+    for (owner, slip) in [
+        ("_sipfederationtls_tcp", "no dot between"),
+        ("_sipfederationtls-tcp", "a hyphen in the place of the dot"),
+        ("_tcp._sipfederationtls", "the two words are the wrong"),
+        ("_sipfederationtsl._tcp", "changed places"),
+        ("_sipfederatontls._tcp", "an i is missing"),
+        ("_sipfederatiotls._tcp", "an n is missing"),
+        ("_sipfederationstls._tcp", "an s too many"),
+        ("_sip_federation_tls._tcp", "underscores inside"),
+        ("_sip-federation-tls._tcp", "hyphens inside"),
+        ("_sipfederationtls._tcp.sip", "the name of a server, sip"),
+        ("_sipfederationtls._tcp.www", "the name of a server, www"),
+        ("_sipfederationtls._tcp.contoso.com", "stands there twice"),
+    ] {
+        let owner = format!("{owner}.contoso.com");
+        internet.add("contoso.com", 60);
+        internet.set(&owner, &[RIGHT]);
+        let told = found(&resolved(&internet).await).await;
+        internet.set(&owner, &[]);
+        assert!(told.starts_with("srv-misspelt"), "{owner}: {told}");
+        assert_says(&told, &format!("{owner} ("));
+        assert_says(&told, slip);
+    }
+    let before = internet.resolver.asked().len();
+    let told = found(&resolved(&internet).await).await;
+    assert!(told.starts_with("srv-missing"), "{told}");
+    assert_eq!(internet.resolver.asked().len() - before, 25);
+}
+
 /// An alias in the place of the edge's address: of the online service it blocks, and no certificate
 /// is asked for.
 #[tokio::test]
@@ -316,7 +349,30 @@ async fn an_edge_that_is_an_alias() {
         ),
     );
     online.set("edge.contoso.com", &[] as &[&str]);
-    let told = told(dns.addresses(&fqdn("sip.contoso.com")).await);
-    assert!(told.starts_with("edge-no-address (blocking)"), "{told}");
-    assert_says(&told, "an alias (CNAME) of edge.contoso.com");
+    let said = told(dns.addresses(&fqdn("sip.contoso.com")).await);
+    assert!(said.starts_with("edge-no-address (blocking)"), "{said}");
+    assert_says(&said, "an alias (CNAME) of edge.contoso.com");
+    // Without the dot at its end it means the online service all the same.
+    online.set(
+        "sip.contoso.com",
+        &["CNAME sipdir.online.lync.com.contoso.com"],
+    );
+    assert_shown(
+        &told(dns.addresses(&fqdn("sip.contoso.com")).await),
+        &format!(
+            "{alias}
+               {expected}
+               found an alias (CNAME) of sipdir.online.lync.com.contoso.com (it looks like \
+             sipdir.online.lync.com without the dot at its end)
+             {skipped}"
+        ),
+    );
+    online.set("a.contoso.com", &["CNAME sip.contoso.com"]);
+    for next in ["sip.contoso.com", "a.contoso.com"] {
+        online.set("sip.contoso.com", &[format!("CNAME {next}")]);
+        let told = told(dns.addresses(&fqdn("sip.contoso.com")).await);
+        assert!(told.starts_with("edge-no-address (blocking)"), "{told}");
+        assert_says(&told, "an alias (CNAME) that leads in a circle");
+        assert!(!told.contains("no A or AAAA record at"), "{told}");
+    }
 }

@@ -54,6 +54,10 @@ pub(crate) enum Manner {
     Code(ResponseCode),
     /// To queries with EDNS with nothing but a header of this code; correctly to others.
     Bare(ResponseCode),
+    /// To queries with EDNS with this code and the question; correctly to others.
+    Plain(ResponseCode),
+    /// To queries with EDNS never; correctly to others.
+    DropsEdns,
     /// That it could not find out, unless it is told not to check signatures.
     Bogus,
     /// UDP answers are always truncated, and empty.
@@ -219,6 +223,12 @@ impl State {
                 answer = Message::response(request.id, request.op_code);
                 answer.metadata.response_code = code;
             }
+            Manner::Plain(code) if request.edns.is_some() => {
+                answer = blank(&request, &query);
+                answer.edns = None;
+                answer.metadata.response_code = code;
+            }
+            Manner::DropsEdns if request.edns.is_some() => return None,
             Manner::Bogus if !request.checking_disabled => {
                 answer = blank(&request, &query);
                 answer.metadata.response_code = ResponseCode::ServFail;
@@ -242,6 +252,8 @@ impl State {
             }
             Manner::Honest
             | Manner::Bare(_)
+            | Manner::Plain(_)
+            | Manner::DropsEdns
             | Manner::Bogus
             | Manner::SilentFor(_)
             | Manner::Truncate

@@ -10,7 +10,7 @@ use crate::names::{AccessEdge, EdgeRoutes, SipDomain};
 const REQUEST: &[&str] = &["request the Access Edge"];
 
 /// The words of a line; what the advice says then; and what it does not say.
-const ADVICE: [(&str, &str, &[&str]); 49] = [
+const ADVICE: [(&str, &str, &[&str]); 52] = [
     (
         "an IP address",
         "has an address where",
@@ -61,6 +61,16 @@ const ADVICE: [(&str, &str, &[&str]); 49] = [
         &["another service.", "letter by letter"],
     ),
     (
+        "service is at contoso.com",
+        "at another name",
+        &["another service.", "letter by letter"],
+    ),
+    (
+        "nearly the token",
+        "nearly the one below",
+        &["no TXT record at", "Remove it"],
+    ),
+    (
         "another service's token",
         "names another service",
         &["no TXT record at"],
@@ -84,6 +94,11 @@ const ADVICE: [(&str, &str, &[&str]); 49] = [
         "no answer in time",
         "",
         &["on our side", "DNSSEC", "no TXT record at"],
+    ),
+    (
+        "asks cannot be reached",
+        "",
+        &["name servers of the zone", "on our side", "DNSSEC"],
     ),
     ("REFUSED", "", &["No server answered", "DNSSEC"]),
     (
@@ -234,6 +249,7 @@ fn no_advice_contradicts_the_line_below_it() {
         let is_plain = [
             Code::HomedOnline,
             Code::RoutedToConsumer,
+            Code::EdgeAlias,
             Code::CertificateName,
         ];
         let may_be_none = !has_reasons || is_proof || is_plain.contains(&code);

@@ -20,8 +20,9 @@ use crate::{
     },
 };
 
-const TROUBLES: [Trouble; 9] = [
+const TROUBLES: [Trouble; 10] = [
     Trouble::Silent,
+    Trouble::Closed,
     Trouble::Refused,
     Trouble::Failed,
     Trouble::Bogus,
@@ -119,17 +120,21 @@ pub(super) fn of_domain(edge: &AccessEdge, domain: &SipDomain) -> Vec<Finding> {
         };
         found.extend(domain::judge(domain, edge, &facts));
     }
-    let other = |services, unrelated| TokenFacts::Other {
+    let other = |services, near, unrelated| TokenFacts::Other {
         own: false,
         services,
+        near,
         unrelated,
     };
     let mut said = vec![
         TokenFacts::Missing,
-        other(1, 0),
-        other(2, 0),
-        other(0, 1),
-        other(0, 2),
+        TokenFacts::Misplaced(vec![("contoso.com".to_owned(), "")]),
+        other(1, 0, 0),
+        other(2, 0, 0),
+        other(0, 1, 0),
+        other(0, 2, 0),
+        other(0, 0, 1),
+        other(0, 0, 2),
     ];
     said.push(TokenFacts::Disagree {
         proving: 1,
@@ -230,6 +235,11 @@ pub(super) fn of_edge(edge: &AccessEdge, domains: &[SipDomain]) -> Vec<Finding> 
         none(&[]),
         none(&["gone.example"]),
         none(&["sipdir.online.lync.com"]),
+        none(&["sipdir.online.lync.com.contoso.com"]),
+        AddressFacts {
+            outcome: Addresses::Circle,
+            aliases: Vec::new(),
+        },
     ] {
         let reach = Reach { private: true };
         found.extend(edge::of(
