@@ -22,7 +22,10 @@ mod wire;
 
 use std::{collections::BTreeMap, fmt, io, net::SocketAddr, pin::pin, sync::Arc};
 
-use futures_util::future::{Either, join, join_all, ready, select};
+use futures_util::{
+    future::{Either, join, ready, select},
+    stream::{self, StreamExt as _},
+};
 use hickory_resolver::{
     proto::rr::{Name, RecordType},
     system_conf::read_system_conf,
@@ -41,6 +44,9 @@ pub use self::token::{TOKEN_KEY, TOKEN_PREFIX};
 use self::{authorities::Authorities, reply::Reply, resolvers::Resolvers, spare::Urgency};
 use super::net::Reach;
 use crate::names::{Fqdn, SipDomain};
+
+/// How many wrong names are looked up at a time: each takes a socket.
+const SIDE_BY_SIDE: usize = 8;
 
 /// The port of authoritative servers.
 const DNS_PORT: u16 = 53;
@@ -302,7 +308,7 @@ impl Dns {
                 records,
             })
         });
-        join_all(look_ups).await.into_iter().flatten().collect()
+        side_by_side(look_ups).await
     }
 
     /// Those of the [wrong names](facts::misplaced) that have the token, in the same way.
@@ -316,7 +322,7 @@ impl Dns {
             let reply = self.explained(&owner, RecordType::TXT, deadline).await?;
             TokenFacts::has_own(&reply.texts(), token).then_some((owner, slip))
         });
-        join_all(look_ups).await.into_iter().flatten().collect()
+        side_by_side(look_ups).await
     }
 
     /// The resolver's answer about a wrong name.
@@ -324,6 +330,19 @@ impl Dns {
         let name = wire::name(owner)?;
         self.resolver(&name, kind, deadline).await.ok()
     }
+}
+
+/// What those of the look-ups find that find something, in their order.
+async fn side_by_side<T>(
+    look_ups: impl Iterator<Item = impl Future<Output = Option<T>>>,
+) -> Vec<T> {
+    let look_ups: Vec<_> = look_ups.collect();
+    let mut found = stream::iter(look_ups).buffered(SIDE_BY_SIDE);
+    let mut all = Vec::new();
+    while let Some(one) = found.next().await {
+        all.extend(one);
+    }
+    all
 }
 
 fn named(replies: BTreeMap<String, Reply>) -> Vec<(Option<String>, Reply)> {

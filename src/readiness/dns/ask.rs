@@ -124,16 +124,15 @@ async fn exchanged(
 ) -> Result<Message, Trouble> {
     turn(server, Exchange::Udp, sparing).await?;
     let query = Query::query(question.name.clone(), question.kind);
-    let mut options = DnsRequestOptions::default();
-    options.use_edns = edns;
-    options.recursion_desired = question.recursive;
-
-    let request = || {
+    let request = |edns| {
+        let mut options = DnsRequestOptions::default();
+        options.use_edns = edns;
+        options.recursion_desired = question.recursive;
         let mut request = DnsRequest::from_query(query.clone(), options);
         request.metadata.checking_disabled = question.unchecked;
         request
     };
-    let answer = in_time(over_udp(server, &request(), limits), limits).await;
+    let answer = in_time(over_udp(server, &request(edns), limits), limits).await;
     if let Some((spare, _)) = sparing {
         let learnt = answer.as_ref().map(|answer| answer.authoritative);
         spare
@@ -143,7 +142,9 @@ async fn exchanged(
     let answer = answer?;
     let answer = if answer.truncation {
         turn(server, Exchange::Tcp, sparing).await?;
-        in_time(over_tcp(server, request(), limits), limits).await?
+        // As it was answered, so that it is answered again.
+        let edns = answer.edns.is_some();
+        in_time(over_tcp(server, request(edns), limits), limits).await?
     } else {
         answer
     };

@@ -68,6 +68,15 @@ async fn who_knows_no_edns_is_asked_without_it() {
         assert!(is_ok(&found(&resolved(&internet).await).await));
         internet.resolver.behave(Manner::Honest);
     }
+    // An answer that is too long for UDP comes by TCP, without EDNS too.
+    let records: Vec<_> = (1..40)
+        .map(|n| format!("SRV 10 {n} 5061 sip{n}.contoso.com"))
+        .chain([RIGHT.to_owned()])
+        .collect();
+    let records: Vec<_> = records.iter().map(String::as_str).collect();
+    internet.set(SRV, &records);
+    internet.resolver.behave(Manner::DropsEdns);
+    assert!(is_ok(&found(&resolved(&internet).await).await));
     // One that uses EDNS in its error knows it, and is asked once.
     internet
         .resolver

@@ -5,7 +5,10 @@ mod causes;
 use std::collections::BTreeSet;
 
 use super::super::{said, *};
-use crate::names::{AccessEdge, EdgeRoutes, SipDomain};
+use crate::{
+    names::{AccessEdge, EdgeRoutes, SipDomain},
+    readiness::domain,
+};
 
 const REQUEST: &[&str] = &["request the Access Edge"];
 
@@ -286,4 +289,28 @@ fn no_advice_contradicts_the_line_below_it() {
         .filter(|it| !advised.contains(it))
         .collect();
     assert!(unused.is_empty(), "{unused:?}");
+}
+
+/// A check of a domain alone: no edge was told, and a record that names none makes none.
+#[test]
+fn who_told_no_edge_is_told_of_none() {
+    let domain = SipDomain::parse("contoso.com").unwrap();
+    for target in [
+        "sip.contoso.com.contoso.com",
+        "contoso.com",
+        "sip",
+        "203.0.113.10",
+        "edge01.contoso.local",
+        "sip.outlook.com",
+        ".",
+        "contoso.onmicrosoft.com",
+    ] {
+        let facts = causes::leading_to(target);
+        let found = domain::find_edge(&domain, &facts).unwrap_err();
+        let teller = Teller::new("Skype", Mode::Enforce, &[]).without_request();
+        let Words { title, text, .. } = teller.tell(&found[0]);
+        assert!(!text.contains("named here"), "{target}: {text}");
+        assert!(!text.contains("request the"), "{target}: {text}");
+        assert!(!title.contains("the Access Edge"), "{target}: {title}");
+    }
 }

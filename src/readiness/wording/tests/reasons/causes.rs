@@ -72,6 +72,26 @@ const OUTCOMES: [Outcome; 14] = [
     Outcome::Broken,
 ];
 
+/// An SRV record with this target.
+pub(super) fn leading_to(target: &str) -> SrvFacts {
+    let record = SrvRecord {
+        priority: 0,
+        weight: 0,
+        port: 5061,
+        target: target.to_owned(),
+    };
+    SrvFacts {
+        answers: vec![ServerAnswer {
+            server: None,
+            answer: SrvAnswer {
+                records: vec![record],
+                ..SrvAnswer::default()
+            },
+        }],
+        ..SrvFacts::default()
+    }
+}
+
 /// All that is found of a domain, by every cause.
 pub(super) fn of_domain(edge: &AccessEdge, domain: &SipDomain) -> Vec<Finding> {
     let mut found = Vec::new();
