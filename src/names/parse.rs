@@ -38,6 +38,16 @@ pub(super) fn parse(role: Option<Role>, text: &str) -> Result<String, NameError>
     })
 }
 
+/// Whether a text is a whole name, as it may be typed.
+pub(super) fn is_name(text: &str) -> bool {
+    !typed::is_longer_than(text, MAX_TYPED) && checked(None, &tidied(text)).is_ok()
+}
+
+/// Whether the name has an ending that a list of public endings has. New endings are missing there.
+pub(super) fn has_known_ending(name: &str) -> bool {
+    psl::suffix(name.as_bytes()).is_some_and(|suffix| suffix.is_known())
+}
+
 /// Whether a name is as [`parse`] would return it.
 pub(super) fn is_normal(name: &str) -> bool {
     !typed::is_longer_than(name, MAX_NAME) && checked(None, name).is_ok_and(|normal| normal == name)
@@ -86,13 +96,15 @@ fn public_suffix(name: &str) -> Option<&str> {
 }
 
 /// The text without harmless variations: invisible characters, white space and quotation marks
-/// around it, a comment or a comma after it, one scheme, the slash after it, an `@` in front, the port
-/// of federation, one trailing dot, full-width forms.
+/// around it, stars or underscores on both sides, a comment or a comma after it, one scheme, the slash
+/// after it, the parameters of a SIP URI, an `@` in front, the port of federation, one trailing colon or
+/// dot, full-width forms.
 fn tidied(text: &str) -> String {
     let narrow: String = typed::trim(text).chars().map(typed::narrow).collect();
     let bare = typed::without_comment(&narrow).0;
     let bare = typed::trim(bare).trim_end_matches(typed::is_separator);
     let bare = typed::trim(bare.trim_matches(typed::is_quote));
+    let bare = typed::without_emphasis(bare);
     let bare = ["https://", "http://", "sips:", "sip:"]
         .iter()
         .find_map(|scheme| {
@@ -103,12 +115,21 @@ fn tidied(text: &str) -> String {
         .unwrap_or(bare);
     let bare = typed::trim(bare);
     let bare = bare.strip_prefix('@').unwrap_or(bare);
+    let bare = without_parameters(bare);
     // In an IPv6 address it may be no port.
-    let bare = bare
-        .strip_suffix(FEDERATION_PORT)
+    let bare = [FEDERATION_PORT, ":"]
+        .iter()
+        .find_map(|end| bare.strip_suffix(end))
         .filter(|host| !host.contains(':'))
         .unwrap_or(bare);
     bare.strip_suffix(typed::is_dot).unwrap_or(bare).to_owned()
+}
+
+/// A SIP URI without the parameters behind the name: `;transport=tls`.
+fn without_parameters(text: &str) -> &str {
+    text.split_once(';')
+        .filter(|(_, behind)| behind.split(';').all(typed::is_parameter))
+        .map_or(text, |(uri, _)| uri)
 }
 
 fn strip_ignoring_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
@@ -204,11 +225,12 @@ fn ends_like_an_ip_address(name: &str) -> bool {
 
 /// What a refused text is, as far as that is clear without any rule of DNS.
 fn diagnosed(text: &str) -> Option<NameProblem> {
-    let names = || tokens(text).filter(|token| checked(None, &host_in(token)).is_ok());
+    let before_sign = || text.split([':', '=']).next().unwrap_or(text);
     if text.is_empty() {
         Some(NameProblem::Empty)
-    } else if let Some((person, _host)) = text.rsplit_once('@') {
-        let is_person = person.contains(char::is_alphanumeric);
+    } else if let Some((person, host)) = text.rsplit_once('@') {
+        let nobody_at = host.is_empty() && checked(None, person).is_ok();
+        let is_person = person.contains(char::is_alphanumeric) && !nobody_at;
         Some(if is_person {
             NameProblem::Address
         } else {
@@ -218,13 +240,16 @@ fn diagnosed(text: &str) -> Option<NameProblem> {
         Some(NameProblem::IpAddress)
     } else if text.starts_with('_') {
         Some(NameProblem::RecordName)
-    } else if names().nth(1).is_some() {
+    } else if whole_names(text).nth(1).is_some() {
         Some(NameProblem::Several)
     } else if text.contains(['/', '?', '#']) {
         Some(NameProblem::WebAddress)
     } else if has_port(text) {
         Some(NameProblem::Port)
-    } else if text.contains([':', '=']) && names().next().is_some() {
+    } else if text.contains([':', '='])
+        && whole_names(before_sign()).next().is_none()
+        && whole_names(text).next().is_some()
+    {
         Some(NameProblem::Label)
     } else if text.contains(char::is_whitespace) {
         Some(NameProblem::Space)
@@ -258,18 +283,19 @@ fn is_ip_literal(text: &str) -> bool {
 fn has_port(text: &str) -> bool {
     text.rsplit_once(':').is_some_and(|(_host, tail)| {
         let port = tail.split(typed::is_separator).next().unwrap_or(tail);
-        let is_number = !port.is_empty() && port.chars().all(|c| c.is_ascii_digit());
-        is_number || tail.is_empty()
+        !port.is_empty() && port.chars().all(|c| c.is_ascii_digit())
     })
 }
 
-/// The name that a refused text was probably meant to be. It is valid in that role.
+/// The name that a refused text was probably meant to be. It is valid in that role. Of several whole
+/// names none is suggested, so that no other is lost; the line of a DNS record has one that is meant.
 fn suggested(role: Option<Role>, text: &str, problem: NameProblem) -> Option<String> {
     let valid = |host: &str| {
         checked(role, host)
             .or_else(|_| checked(role, &retyped(host)))
             .ok()
     };
+    let is_record = || tokens(text).filter(|it| it.starts_with('_')).count() == 1;
     let name = if matches!(
         problem,
         NameProblem::Empty | NameProblem::TooLong | NameProblem::IpAddress
@@ -277,23 +303,60 @@ fn suggested(role: Option<Role>, text: &str, problem: NameProblem) -> Option<Str
         None
     } else if problem == NameProblem::NotAServer {
         valid(&format!("sip.{text}"))
+    } else if is_several(text) && !is_record() {
+        None
     } else if let Some(inside) = link_inside(text) {
-        valid(&host_in(&inside))
+        valid(&host_in(&inside)).filter(|host| !leads_elsewhere(&inside, host))
     } else {
-        let mut names = tokens(text).filter_map(|token| valid(&host_in(token)));
-        let (first, second) = (names.next(), names.next());
-        // `sip. contoso.com` is one mistyped name, unless there are two valid names.
-        let joined = || valid(&host_in(&without_space_at_dots(text)));
-        if second.is_some() {
-            first
-        } else {
-            joined().or(first)
-        }
+        let first = || tokens(text).find_map(|token| valid(&host_in(token)));
+        // `sip. contoso.com` is one mistyped name.
+        valid(&host_in(&without_space_at_dots(text)))
+            .or_else(first)
+            .filter(|host| !leads_elsewhere(text, host))
     };
     name.as_deref().map(for_people)
 }
 
-/// The link in a link, as mail programs and gateways rewrite them: `.../?url=https%3A%2F%2Fcontoso.com`.
+/// The whole names in a text, in any role.
+fn whole_names(text: &str) -> impl Iterator<Item = String> {
+    tokens(text).filter_map(|token| {
+        let host = host_in(token);
+        checked(None, &host)
+            .or_else(|_| checked(None, &retyped(&host)))
+            .ok()
+    })
+}
+
+/// Whether a text has two names that differ.
+fn is_several(text: &str) -> bool {
+    let mut names = whole_names(text);
+    names
+        .next()
+        .is_some_and(|first| names.any(|name| name != first))
+}
+
+/// Whether what stands behind the host of a web address names another organisation's domain: gateways
+/// that rewrite the links in mail have the real one there, and so have the pages of an administrator's
+/// portal.
+fn leads_elsewhere(address: &str, host: &str) -> bool {
+    let Some((_authority, behind)) = address
+        .split_once("://")
+        .map_or(address, |(_scheme, rest)| rest)
+        .split_once(['/', '?', '#'])
+    else {
+        return false;
+    };
+    behind
+        .split(|c: char| !c.is_alphanumeric() && !matches!(c, '-' | '.'))
+        .filter_map(|piece| canonical(piece).ok())
+        .any(|name| {
+            let other = registrable(&name);
+            has_known_ending(&name) && other.is_some() && other != registrable(host)
+        })
+}
+
+/// The link in a link, as mail programs and gateways rewrite them: `.../?url=https%3A%2F%2Fcontoso.com`,
+/// and `.../url?u=https-3A__contoso.com_`.
 fn link_inside(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let mut plain = Vec::with_capacity(bytes.len());
@@ -305,6 +368,9 @@ fn link_inside(text: &str) -> Option<String> {
         at += if coded.is_some() { 3 } else { 1 };
     }
     let plain = String::from_utf8(plain).ok()?;
+    if let Some((_, inside)) = plain.rsplit_once("-3A__") {
+        return Some(inside.replace('_', "/"));
+    }
     plain
         .rsplit_once("://")
         .map(|(_, inside)| inside.to_owned())
@@ -320,7 +386,12 @@ fn retyped(text: &str) -> String {
 
 /// The parts of a text that may each be a name, with port and path.
 fn tokens(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c| typed::is_separator(c) || typed::is_quote(c) || matches!(c, '(' | ')' | '='))
+    text.split(|c| typed::is_separator(c) || typed::is_quote(c) || matches!(c, '(' | ')'))
+        .flat_map(|part| {
+            // In a web address it belongs to the query.
+            let is_address = part.contains(['/', '?', '#']);
+            part.split(move |c| c == '=' && !is_address)
+        })
         .filter(|token| !token.is_empty())
 }
 

@@ -119,8 +119,8 @@ pub enum NameProblem {
     /// A name with an ending for use inside a network: `contoso.local`.
     #[error("Names in .{0} work inside a network only: public DNS never has them")]
     InsideOnly(&'static str),
-    /// A name with another ending that public DNS never has: `contoso.invalid`.
-    #[error("Public DNS never has names in .{0}")]
+    /// A name with another ending that public DNS has no hosts under: `contoso.invalid`.
+    #[error("Names in .{0} are for other uses: public DNS has no servers and no SIP domains there")]
     NeverPublic(&'static str),
 }
 

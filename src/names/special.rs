@@ -5,8 +5,8 @@
 
 use super::problem::NameProblem;
 
-/// Zones of Microsoft's online service: `sipfed`, `sipdir` and the like, each of its clouds, and the
-/// gateway to the network of personal accounts.
+/// Zones of Microsoft's online service: `sipfed`, `sipdir` and the like, each of its clouds, its mail
+/// servers, and the gateway to the network of personal accounts.
 const ONLINE_SERVICE: &[&str] = &[
     "lync.com",
     "lync.cn",
@@ -15,6 +15,8 @@ const ONLINE_SERVICE: &[&str] = &[
     "skypeforbusiness.de",
     "skypeforbusiness.us",
     "messenger.msn.com",
+    "mx.microsoft",
+    "protection.outlook.com",
     "pstnhub.microsoft.com",
     "teams.microsoft.com",
     "teams.microsoft.us",
@@ -31,17 +33,23 @@ const ONLINE_TENANTS: &[&str] = &[
 /// Where providers give addresses to anybody.
 const PERSONAL: &[&str] = &[
     // Microsoft
+    "hotmail.at",
     "hotmail.be",
     "hotmail.ca",
     "hotmail.ch",
     "hotmail.co.jp",
+    "hotmail.co.th",
     "hotmail.co.uk",
     "hotmail.com",
     "hotmail.com.ar",
     "hotmail.com.br",
     "hotmail.de",
+    "hotmail.dk",
     "hotmail.es",
+    "hotmail.fi",
     "hotmail.fr",
+    "hotmail.gr",
+    "hotmail.hu",
     "hotmail.it",
     "hotmail.nl",
     "hotmail.no",
@@ -51,24 +59,31 @@ const PERSONAL: &[&str] = &[
     "live.ca",
     "live.cn",
     "live.co.uk",
+    "live.co.za",
     "live.com",
     "live.com.au",
     "live.com.mx",
+    "live.com.sg",
     "live.de",
     "live.dk",
+    "live.fi",
     "live.fr",
+    "live.hk",
     "live.ie",
     "live.in",
     "live.it",
     "live.jp",
     "live.nl",
     "live.no",
+    "live.ru",
     "live.se",
+    "msn.cn",
     "msn.com",
     "outlook.at",
     "outlook.be",
     "outlook.cl",
     "outlook.co.id",
+    "outlook.co.il",
     "outlook.co.th",
     "outlook.com",
     "outlook.com.ar",
@@ -97,6 +112,7 @@ const PERSONAL: &[&str] = &[
     "outlook.sk",
     "passport.com",
     "skype.com",
+    "webtv.net",
     "windowslive.com",
     // Others
     "126.com",
@@ -131,17 +147,19 @@ const PERSONAL: &[&str] = &[
     "yahoo.ca",
     "yahoo.co.in",
     "yahoo.co.jp",
+    "yahoo.co.nz",
     "yahoo.co.uk",
     "yahoo.com",
+    "yahoo.com.au",
     "yahoo.com.br",
     "yahoo.de",
     "yahoo.es",
     "yahoo.fr",
+    "yahoo.ie",
     "yahoo.it",
     "yandex.com",
     "yandex.ru",
     "ymail.com",
-    "zoho.com",
 ];
 
 /// Endings for names inside a network (RFC 6762, 3 and appendix G; RFC 8375; ICANN on `internal`, and

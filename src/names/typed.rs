@@ -1,5 +1,7 @@
 //! Recognises characters that a keyboard or a clipboard added and the person did not mean.
 
+use std::net::Ipv4Addr;
+
 /// Whether this character leaves no mark on the screen, so that people cannot find and delete it:
 /// zero-width characters, direction marks (the certificate dialog of Windows copies one), the soft
 /// hyphen and control characters. White space is not among them.
@@ -65,13 +67,29 @@ pub(crate) fn without_comment(line: &str) -> (&str, &str) {
     line.split_at(at.unwrap_or(line.len()))
 }
 
+/// The text without the stars or underscores on both sides that make it bold or slanted in Markdown.
+pub(crate) fn without_emphasis(text: &str) -> &str {
+    ["**", "__", "*", "_"]
+        .iter()
+        .find_map(|sign| text.strip_prefix(sign)?.strip_suffix(sign))
+        .unwrap_or(text)
+}
+
+/// Whether this is a parameter of a SIP URI, like `transport=tls`.
+pub(crate) fn is_parameter(text: &str) -> bool {
+    let is_token = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    text.split_once('=').is_some_and(|(name, value)| {
+        [name, value]
+            .iter()
+            .all(|part| !part.is_empty() && part.chars().all(is_token))
+    })
+}
+
 /// What was typed, short enough to be shown beside a message; none where it looks like a person's
-/// address or a telephone number.
+/// address or a telephone number. An IPv4 address is a server's.
 pub(crate) fn shown(text: &str) -> Option<String> {
     const MOST: usize = 60;
-    let digits = text.chars().filter(char::is_ascii_digit).count();
-    let letters = text.chars().filter(|c| c.is_alphabetic()).count();
-    if text.contains(['@', '＠']) || (digits >= 7 && digits > letters) {
+    if text.contains(['@', '＠']) || (has_telephone(text) && text.parse::<Ipv4Addr>().is_err()) {
         return None;
     }
     let mut shown: String = text
@@ -83,6 +101,14 @@ pub(crate) fn shown(text: &str) -> Option<String> {
         shown.push('…');
     }
     Some(shown)
+}
+
+/// Whether a text has seven digits or more with nothing but the signs of telephone numbers between them.
+fn has_telephone(text: &str) -> bool {
+    let between =
+        |c: char| c.is_whitespace() || is_dash(c) || matches!(c, '+' | '(' | ')' | '-' | '/' | '.');
+    text.split(|c: char| !c.is_numeric() && !between(c))
+        .any(|run| run.chars().filter(|c| c.is_numeric()).count() >= 7)
 }
 
 /// Whether this character separates the names of a list.

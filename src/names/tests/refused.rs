@@ -43,6 +43,7 @@ fn an_address_is_refused_for_the_domain_in_it() {
         ("user@contoso", P::Address, "", ""),
         ("user@192.0.2.1", P::Address, "", ""),
         ("@@contoso.com", P::AtSign, "", "contoso.com"),
+        ("contoso.com@", P::AtSign, "", "contoso.com"),
         ("@", P::Empty, "", ""),
     ]);
 }
@@ -53,7 +54,7 @@ fn what_surrounds_a_name_is_refused_for_the_name() {
     refused(&[
         ("sip.contoso.com:443", P::Port, name, name),
         ("https://sip.contoso.com:443/", P::Port, name, name),
-        ("sip.contoso.com:5061;transport=tls", P::Port, name, name),
+        ("sip.contoso.com:443;transport=tls", P::Port, name, name),
         ("https://sip.contoso.com/meet/", P::WebAddress, name, name),
         ("sip.contoso.com/", P::WebAddress, name, name),
         ("sip.contoso.com?x=1", P::WebAddress, name, name),
@@ -90,7 +91,33 @@ fn what_surrounds_a_name_is_refused_for_the_name() {
             "",
             "",
         ),
+        (
+            "https://urldefense.proofpoint.com/v2/url?u=http-3A__contoso.com_&d=x",
+            P::WebAddress,
+            "",
+            "contoso.com",
+        ),
+        (
+            "https://contoso.com/meet?back=https://www.contoso.com/x",
+            P::WebAddress,
+            "www.contoso.com",
+            "www.contoso.com",
+        ),
     ]);
+}
+
+/// The host is a gateway's or a portal's, and the name that is meant stands behind it.
+#[test]
+fn of_an_address_that_leads_elsewhere_the_host_is_not_suggested() {
+    for typed in [
+        "https://protect-eu.mimecast.com/s/AbCd?domain=contoso.com",
+        "https://eu-central-1.protection.sophos.com?d=contoso.com&u=aHR0",
+        "https://portal.office.com/adminportal/home#/Domains/Details/contoso.com",
+        "admin.microsoft.com/Adminportal/Home?#/Domains/Details/contoso.com",
+        "contoso.com/fabrikam.com",
+    ] {
+        refused(&[(typed, P::WebAddress, "", "")]);
+    }
 }
 
 #[test]
@@ -167,23 +194,16 @@ fn names_of_dns_records_are_refused_for_the_domain_below() {
 fn several_names_and_spaces_are_told_apart() {
     let name = "sip.contoso.com";
     refused(&[
-        ("sip.contoso.com sip.fabrikam.com", P::Several, name, name),
-        ("sip.contoso.com,sip.fabrikam.com", P::Several, name, name),
-        (
-            "sip.contoso.com;sip.fabrikam.com:5061",
-            P::Several,
-            name,
-            name,
-        ),
-        ("sip.contoso.com\nsip.fabrikam.com", P::Several, name, name),
-        ("sip.contoso.com. sip.fabrikam.com.", P::Several, name, name),
-        ("contoso.com fabrikam.com", P::Several, "", "contoso.com"),
-        (
-            "contoso.com sip.contoso.com",
-            P::Several,
-            name,
-            "contoso.com",
-        ),
+        // A part of what was typed is never suggested.
+        ("sip.contoso.com sip.fabrikam.com", P::Several, "", ""),
+        ("sip.contoso.com,sip.fabrikam.com", P::Several, "", ""),
+        ("sip.contoso.com;sip.fabrikam.com:5061", P::Several, "", ""),
+        ("sip.contoso.com\nsip.fabrikam.com", P::Several, "", ""),
+        ("sip.contoso.com. sip.fabrikam.com.", P::Several, "", ""),
+        ("contoso.com<br>fabrikam.com", P::Several, "", ""),
+        ("contoso.com sip.contoso.com", P::Several, "", ""),
+        ("sip.contoso.com SIP.contoso.com", P::Several, name, name),
+        ("sip.contoso.com: 12 users", P::Space, name, name),
         ("sip. contoso.com", P::Space, name, name),
         ("sip .contoso . com", P::Space, name, name),
         ("server sip.contoso.com", P::Space, name, name),
@@ -325,12 +345,15 @@ fn names_that_nobody_can_have_federated_are_refused_in_both_roles() {
         ("sipfed.online.dod.skypeforbusiness.us", P::OnlineService),
         ("sipfed.online.partner.lync.cn", P::OnlineService),
         ("federation.messenger.msn.com", P::OnlineService),
+        ("contoso.mail.protection.outlook.com", P::OnlineService),
         ("contoso.onmicrosoft.com", P::OnlineTenant),
         ("contoso.mail.onmicrosoft.com", P::OnlineTenant),
         ("contoso.partner.onmschina.cn", P::OnlineTenant),
         ("outlook.com", P::PersonalAccounts),
         ("sip.hotmail.co.uk", P::PersonalAccounts),
         ("msn.com", P::PersonalAccounts),
+        ("hotmail.co.th", P::PersonalAccounts),
+        ("yahoo.com.au", P::PersonalAccounts),
         ("gmail.com", P::PersonalAccounts),
         ("edge01.contoso.local", P::InsideOnly("local")),
         ("contoso.local", P::InsideOnly("local")),
@@ -352,6 +375,7 @@ fn names_that_nobody_can_have_federated_are_refused_in_both_roles() {
     for near in [
         "sipfed.online.contoso.com",
         "notoutlook.com",
+        "zoho.com",
         "local.contoso.com",
     ] {
         assert!(SipDomain::parse(near).is_ok(), "{near}");
@@ -456,6 +480,17 @@ fn messages_say_what_to_type() {
             "fabrikam.local",
             "Names in .local work inside a network only: public DNS never has them. Enter a domain that \
              your organisation has registered and its users have after the @, like contoso.com",
+        ),
+        (
+            Sip,
+            "edge.in-addr.arpa",
+            "Names in .arpa are for other uses: public DNS has no servers and no SIP domains there. Enter \
+             a domain that your organisation has registered and its users have after the @, like contoso.com",
+        ),
+        (
+            Edge,
+            "sip.contoso.com sip.fabrikam.com",
+            "There is more than one name here. Enter only the server’s name, like sip.contoso.com",
         ),
     ];
     for (role, typed, message) in rows {
