@@ -87,6 +87,14 @@ impl Fqdn {
         special::is_never_public(&self.0)
     }
 
+    /// Whether the ending is on no list of public endings and not for tests: `contoso.con`,
+    /// `contoso.intra`, or an ending newer than the list
+    /// (`docs/field.md#names-by-the-standards`).
+    #[must_use]
+    pub fn has_unknown_ending(&self) -> bool {
+        !parse::has_known_ending(&self.0) && !special::is_for_tests(&self.0)
+    }
+
     /// The name in Unicode, where that differs: `münchen.de` for `xn--mnchen-3ya.de`.
     #[must_use]
     pub fn unicode(&self) -> Option<String> {

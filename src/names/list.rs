@@ -1,15 +1,19 @@
 //! Takes a pasted list apart: what may be a name, and what only stands around names.
 //!
-//! People paste tables, lists with bullets or numbers, and lines with comments. What is certainly no
-//! name is left out, so that it can be told: comments, the words in front of a colon, the heading of a
-//! table and the words in its other columns, and numbers beside a name. Any other word without a dot
-//! may be a name that is not complete, so it stays, and is refused with its line.
+//! People paste tables, lists with bullets or numbers, lines of zone files, and lines with comments.
+//! What is certainly no name is left out, so that it can be told: comments, notes behind a name, the
+//! words in front of a colon, the heading of a table and the words in its other columns, numbers beside
+//! a name, the data of DNS records, and commands. Any other word without a dot may be a name that is
+//! not complete, so it stays, and is refused with its line.
+
+mod line;
 
 #[cfg(test)]
 mod tests;
 
 use std::net::Ipv4Addr;
 
+use self::line::{Numbers, is_command, record_behind, without_note, words};
 use super::typed;
 
 /// Words at the top of a column, in lower case.
@@ -65,7 +69,7 @@ impl Piece<'_> {
 
     /// Whether it is a number, like `120`, `1.200` or `12.5%`. An IP address is none.
     fn is_number(&self) -> bool {
-        let part_of_one = |c: char| c.is_ascii_digit() || matches!(c, '.' | '\'' | '’' | '%');
+        let part_of_one = |c: char| c.is_ascii_digit() || matches!(c, '.' | ',' | '\'' | '’' | '%');
         self.text.contains(|c: char| c.is_ascii_digit())
             && self.text.chars().all(part_of_one)
             && self.text.parse::<Ipv4Addr>().is_err()
@@ -77,11 +81,13 @@ impl Piece<'_> {
 struct Word<'a> {
     piece: Piece<'a>,
     after: Gap,
+    /// Whether it certainly stands only beside a name: a note, a number of the line, a label.
+    beside: bool,
 }
 
 impl Word<'_> {
     fn is_name(&self) -> bool {
-        !self.piece.is_word() && !self.piece.is_number()
+        !self.beside && !self.piece.is_word() && !self.piece.is_number()
     }
 }
 
@@ -125,11 +131,21 @@ impl<'a> List<'a> {
         let mut list = Self::default();
         let mut table = false;
         let mut first = true;
+        let mut numbers = Numbers::default();
         let mut lines = pasted.lines().enumerate().peekable();
         while let Some((place, whole)) = lines.next() {
             let line = place + 1;
-            let text = list.without_comment(line, whole);
-            let words = words(line, list.without_label(line, text));
+            let text = list.without_prompt(line, whole);
+            let text = list.without_comment(line, text);
+            let text = list.without_label(line, text);
+            let (text, note) = without_note(text);
+            list.leave_out(line, note);
+            let mut words = words(line, text);
+            numbers.mark(&mut words);
+            if let Some(record) = record_behind(&words, text) {
+                words.truncate(1);
+                list.leave_out(line, record);
+            }
             if words.is_empty() {
                 // A blank line ends a table, a ruled one does not.
                 table &= !text.trim().is_empty();
@@ -162,22 +178,39 @@ impl<'a> List<'a> {
         }
     }
 
+    /// The line without the prompt of a shell: `PS C:\\>`.
+    fn without_prompt(&mut self, line: usize, text: &'a str) -> &'a str {
+        let is_prompt = ["PS ", "[PS] "].iter().any(|it| text.starts_with(it));
+        match text.split_once('>') {
+            Some((prompt, command)) if is_prompt => {
+                self.leave_out(line, prompt);
+                command
+            }
+            _ => text,
+        }
+    }
+
     fn without_comment(&mut self, line: usize, text: &'a str) -> &'a str {
+        if let Some(numbered) = line::without_hash_number(text) {
+            return self.without_comment(line, numbered);
+        }
         let (text, comment) = typed::without_comment(text);
         self.leave_out(line, comment);
         text
     }
 
-    /// The line without the words and the colon in front, as in `Domain: contoso.com`.
+    /// The line without the words and the colon in front, as in `Domain: contoso.com` or
+    /// `{"domains": ["contoso.com"]}`.
     fn without_label(&mut self, line: usize, text: &'a str) -> &'a str {
         let Some((label, value)) = text.split_once(':') else {
             return text;
         };
+        let around = |c: char| typed::is_quote(c) || matches!(c, ' ' | '-' | '{' | '[');
         let is_label = label.chars().any(char::is_alphabetic)
-            && label
-                .chars()
-                .all(|c| c.is_alphabetic() || c == ' ' || c == '-');
-        if !is_label || !(value.is_empty() || value.starts_with(char::is_whitespace)) {
+            && label.chars().all(|c| c.is_alphabetic() || around(c));
+        let quoted = label.ends_with(typed::is_quote);
+        let apart = value.is_empty() || value.starts_with(char::is_whitespace);
+        if !is_label || !(apart || quoted) {
             return text;
         }
         if !label.trim().eq_ignore_ascii_case("sip") {
@@ -190,6 +223,10 @@ impl<'a> List<'a> {
     /// any other line words that only join names, and numbers.
     fn add(&mut self, words: &[Word<'a>], table: bool) {
         let named = words.iter().any(Word::is_name);
+        let command = words.iter().any(|it| is_command(it.piece.text));
+        let is_option = |it: &Word<'_>| it.piece.text.starts_with(['-', '$']);
+        // `New-CsSipDomain -Identity contoso` has half a name in it.
+        let all_of_it = command && (named || !words.iter().any(is_option));
         for (place, word) in words.iter().enumerate() {
             let piece = word.piece;
             let filler = piece.is_one_of(FILLERS);
@@ -200,7 +237,10 @@ impl<'a> List<'a> {
                 words.get(place + 1).is_some_and(Word::is_name) && word.after != Gap::Column;
             let number = piece.is_number() && !halves;
             let beside = named && (number || (piece.is_word() && (table || filler)));
-            if beside || (filler && labelled) {
+            let of_command = command
+                && piece.is_word()
+                && (all_of_it || is_option(word) || is_command(piece.text));
+            if beside || word.beside || of_command || (filler && labelled) {
                 self.left_out.push(piece);
             } else {
                 self.names.push(piece);
@@ -212,85 +252,22 @@ impl<'a> List<'a> {
 /// Whether these words, none of them a name, are the heading of the table that begins below: they stand
 /// in columns, and below them are names with something beside them. Between commas one column has
 /// to say what it is, since `lucerne,de` may be a name.
-fn is_heading<'a>(words: &[Word<'_>], below: impl Iterator<Item = &'a str>) -> bool {
-    let inner = &words[..words.len() - 1];
+fn is_heading<'a>(heads: &[Word<'_>], below: impl Iterator<Item = &'a str>) -> bool {
+    let inner = &heads[..heads.len() - 1];
     let columns = inner.iter().any(|it| it.after == Gap::Column);
     let commas = inner.iter().any(|it| it.after == Gap::Comma);
-    let mut cells = words.split_inclusive(|it| it.after != Gap::Space);
+    let mut cells = heads.split_inclusive(|it| it.after != Gap::Space);
     let known = cells.any(|cell| cell.iter().all(|it| it.piece.is_one_of(HEADINGS)));
     let tabular = columns && !commas;
     if !(tabular || (known && (columns || commas))) {
         return false;
     }
     let mut rows = below
-        .map(|row| self::words(0, row))
+        .map(|row| words(0, row))
         .take_while(|row| !row.is_empty())
         .peekable();
     rows.peek().is_some_and(|row| row.iter().any(Word::is_name))
         && rows.any(|row| row.iter().any(Word::is_name) && !row.iter().all(Word::is_name))
-}
-
-/// The words of a line, without what encloses them, bullets and a number in front.
-fn words(line: usize, text: &str) -> Vec<Word<'_>> {
-    let is_separator = |c: char| typed::is_separator(c) || c == '|';
-    let mut words: Vec<Word<'_>> = Vec::new();
-    let mut rest = text.trim_start_matches(is_separator);
-    let mut before = Gap::Column;
-    while !rest.is_empty() {
-        let (raw, after) = rest.split_at(rest.find(is_separator).unwrap_or(rest.len()));
-        let next = after.trim_start_matches(is_separator);
-        let between = &after[..after.len() - next.len()];
-        let gap = if next.is_empty() {
-            Gap::Column
-        } else {
-            Gap::of(between)
-        };
-        let word = bare(raw);
-        let counts = words.is_empty() && !next.is_empty() && is_number_of_line(raw);
-        if word.contains(char::is_alphanumeric) && !counts {
-            let alone = before == Gap::Column && gap == Gap::Column;
-            let piece = Piece {
-                line,
-                text: word,
-                alone,
-            };
-            words.push(Word { piece, after: gap });
-            before = gap;
-        } else if !words.is_empty() {
-            before = gap;
-        }
-        rest = next;
-    }
-    words
-}
-
-/// The word without quotation marks, brackets, bullets and invisible characters around it.
-fn bare(word: &str) -> &str {
-    let encloses = |c: char| {
-        typed::is_quote(c)
-            || typed::is_invisible(c)
-            || matches!(c, '(' | ')' | '[' | ']' | '{' | '}')
-    };
-    // An IPv6 address has brackets of its own.
-    if word.contains("::") {
-        return word.trim_matches(|c| typed::is_quote(c) || typed::is_invisible(c));
-    }
-    let word = word.strip_prefix("@(").unwrap_or(word);
-    word.trim_matches(encloses)
-        .trim_start_matches(|c| encloses(c) || typed::is_bullet(c))
-}
-
-/// Whether this numbers a line: `1.`, `2)`, `(3)`, `a)`.
-fn is_number_of_line(word: &str) -> bool {
-    let inner = word.strip_prefix('(').unwrap_or(word);
-    let Some(number) = inner.strip_suffix(['.', ')', ':']) else {
-        return false;
-    };
-    let digits = (1..=4).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit());
-    let letter = number.len() == 1
-        && inner.ends_with(')')
-        && number.bytes().all(|b| b.is_ascii_alphabetic());
-    digits || letter
 }
 
 /// Whether a line only draws a line below a heading.

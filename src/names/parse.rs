@@ -414,6 +414,7 @@ fn host_in(token: &str) -> String {
         .map_or(token, |(_scheme, rest)| rest)
         .trim_start_matches('/');
     let authority = url.split(['/', '?', '#']).next().unwrap_or(url);
+    let authority = authority.trim_end_matches('@');
     let host = authority.rsplit('@').next().unwrap_or(authority);
     let host = host
         .trim_end_matches(|c: char| c.is_ascii_digit())

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     agreement::{self, AgreementNumber, NumberWarning, Programme},
-    names::{AccessEdge, EdgeRoutes, Role, SipDomain},
+    names::{AccessEdge, EdgeRoutes, Fqdn, Role, SipDomain},
 };
 
 /// The fields of `POST /requests/new` as they were sent (`docs/design.md#contract`). Any other
@@ -184,6 +184,21 @@ pub enum Note {
         /// How many duplicates were dropped.
         doubles: usize,
     },
+    /// Names that begin with the numbers of their lines, as `1.contoso.com` and `2.fabrikam.com` do:
+    /// they may be a numbered list without spaces.
+    Numbered {
+        /// Index of the edge.
+        edge: usize,
+        /// The first of them, and the name that may be meant.
+        first: (SipDomain, SipDomain),
+        /// How many there are.
+        count: usize,
+    },
+    /// Names with an ending that is on no list of public endings.
+    UnknownEnding {
+        /// The names.
+        names: Vec<Fqdn>,
+    },
     /// The number has an unusual form.
     Number(NumberWarning),
     /// Partners that discover by the rule of 2019 will not find these domains' edge
@@ -338,6 +353,7 @@ impl RequestForm {
             let edge = match AccessEdge::parse(edge) {
                 Ok(parsed) => {
                     findings.normalised(Field::Edge(place), edge, parsed.as_str());
+                    findings.unknown_ending(parsed.as_fqdn());
                     Some(parsed)
                 }
                 Err(error) => {

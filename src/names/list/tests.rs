@@ -48,6 +48,26 @@ fn what_stands_around_names_is_taken_off() {
         "contoso.com\t120\tyes\nfabrikam.com 12.5% no",
         "contoso.com, 120\nfabrikam.com, 80",
         "1\tcontoso.com\n2\tfabrikam.com",
+        "contoso.com<br>fabrikam.com",
+        "<ul><li>contoso.com</li>\n<li class=\"x\">fabrikam.com</li></ul>",
+        "contoso.com/fabrikam.com",
+        "contoso.com (main)\nfabrikam.com [the other]",
+        "contoso.com -- main\nfabrikam.com // other",
+        "contoso.com - main site\nfabrikam.com: 1200 users",
+        "#1 contoso.com\n#2 fabrikam.com",
+        "1 contoso.com\n2 fabrikam.com",
+        "1 - contoso.com\n2 - fabrikam.com",
+        "[1] contoso.com\n[2] fabrikam.com",
+        "A. contoso.com\nB. fabrikam.com",
+        "i) contoso.com\nii) fabrikam.com",
+        "1.1. contoso.com\n1.2. fabrikam.com",
+        "- [x] contoso.com\n- [ ] fabrikam.com",
+        "o contoso.com\no   fabrikam.com",
+        "contoso.com IN NS ns1.contoso.com.\nfabrikam.com 3600 IN MX 10 mail.fabrikam.com.",
+        "PS C:\\> Get-CsSipDomain\n\nIdentity     Name\n--------     ----\ncontoso.com  x\nfabrikam.com x",
+        "New-CsSipDomain -Identity \"contoso.com\"\nNew-CsSipDomain -Identity fabrikam.com -IsDefault $true",
+        "{\"domains\": [\"contoso.com\", \"fabrikam.com\"]}",
+        "{\"domains\":[\"contoso.com\",\"fabrikam.com\"]}",
     ] {
         assert_eq!(names(pasted), two, "{pasted}");
     }
@@ -119,9 +139,49 @@ fn nothing_is_lost_that_may_be_a_name() {
     }
 }
 
+#[test]
+fn what_is_left_out_beside_a_name_is_told() {
+    for (pasted, told) in [
+        ("contoso.com (main)", "(main)"),
+        ("contoso.com -- main", "-- main"),
+        ("contoso.com: 1200 users", "1200 users"),
+        (
+            "contoso.com. IN MX 10 mail.contoso.com.",
+            "IN MX 10 mail.contoso.com.",
+        ),
+        ("1 contoso.com", "1"),
+        ("A. contoso.com", "A."),
+        ("o contoso.com", "o"),
+        ("sip:contoso.com;transport=tls", "transport=tls"),
+        ("Get-CsSipDomain\ncontoso.com", "Get-CsSipDomain"),
+    ] {
+        let (names, left_out) = read(pasted);
+        assert_eq!((names.len(), left_out), (1, vec![told]), "{pasted}");
+    }
+}
+
+#[test]
+fn what_may_be_a_name_is_no_note() {
+    for (pasted, kept) in [
+        ("contoso.com (fabrikam.com)", 2),
+        ("contoso.com - fabrikam.com", 2),
+        ("contoso.com -- my_firm.com", 2),
+        ("contoso.com (user@fabrikam.com)", 2),
+        ("con - toso", 2),
+        ("3 m.example", 2),
+        ("New-CsSipDomain -Identity contoso", 1),
+        ("contoso.com/meet", 1),
+        ("<contoso.com>", 1),
+        ("1,200", 1),
+        ("1,163.com", 2),
+    ] {
+        assert_eq!(names(pasted).len(), kept, "{pasted}");
+    }
+}
+
 proptest::proptest! {
     #[test]
-    fn any_text_is_read(pasted in "[a-z.@#:|\\-\t\n\r ,•(){}\"“é/1]{0,60}") {
+    fn any_text_is_read(pasted in "[a-z.@#:|\\-\t\n\r ,;•(){}<>\\[\\]=\"“é/1]{0,60}") {
         let list = List::read(&pasted);
         for piece in list.names.iter().chain(&list.left_out) {
             let line = pasted.lines().nth(piece.line - 1);

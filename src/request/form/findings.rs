@@ -9,7 +9,7 @@ use validator::ValidationErrors;
 
 use super::{Field, FieldError, Note, Typed};
 use crate::{
-    names::{EdgeRoutes, List, Role, SipDomain, typed},
+    names::{EdgeRoutes, Fqdn, List, Piece, Role, SipDomain, typed},
     request::{MAX_DOMAINS, MAX_EDGES, Routes, RoutesProblem},
 };
 
@@ -88,6 +88,7 @@ impl Findings {
             match SipDomain::parse(piece.text) {
                 Ok(domain) if seen.insert(domain.clone()) => {
                     self.normalised(field, piece.text, domain.as_str());
+                    self.unknown_ending(domain.as_fqdn());
                     domains.push(domain);
                     lines.push(line);
                 }
@@ -117,11 +118,13 @@ impl Findings {
             });
         }
         if domains.is_empty() && faults.is_empty() {
-            self.wrong(
-                field,
-                "Enter the SIP domains, like contoso.com, one on a line",
-            );
+            let mut message = "Enter the SIP domains, like contoso.com, one on a line".to_owned();
+            if typed.contains('#') && !list.left_out.is_empty() {
+                message.push_str(". What stands behind a # is a comment and is not read");
+            }
+            self.wrong(field, message);
         }
+        self.numbered(place, &list);
         let untold = faults.len().saturating_sub(TOLD_ONE_BY_ONE);
         let sound = faults.is_empty();
         for (line, message) in faults.into_iter().take(TOLD_ONE_BY_ONE) {
@@ -134,6 +137,39 @@ impl Findings {
             );
         }
         (sound && !domains.is_empty()).then_some((domains, lines))
+    }
+
+    /// Names that begin with the numbers of their lines, from 1.
+    fn numbered(&mut self, edge: usize, list: &List<'_>) {
+        let named = |(piece, number): (&Piece<'_>, u32)| {
+            let rest = piece.text.strip_prefix(&format!("{number}."))?;
+            Some((
+                SipDomain::parse(piece.text).ok()?,
+                SipDomain::parse(rest).ok()?,
+            ))
+        };
+        let mut names = list.names.iter().zip(1..).map_while(named);
+        if let Some(first) = names.next() {
+            let count = 1 + names.count();
+            if count > 1 {
+                self.notes.push(Note::Numbered { edge, first, count });
+            }
+        }
+    }
+
+    pub(super) fn unknown_ending(&mut self, name: &Fqdn) {
+        if name.has_unknown_ending() {
+            let so_far = self.notes.iter_mut().find_map(|note| match note {
+                Note::UnknownEnding { names } => Some(names),
+                _ => None,
+            });
+            match so_far {
+                Some(names) => names.push(name.clone()),
+                None => self.notes.push(Note::UnknownEnding {
+                    names: vec![name.clone()],
+                }),
+            }
+        }
     }
 
     /// What is wrong with the routes together; `lines` has the line of each domain in `names`.

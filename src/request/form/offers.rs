@@ -12,14 +12,16 @@ struct Boxes {
 }
 
 impl RequestForm {
-    /// The names that are offered in place of refused ones, in the order of the page. Each was typed
-    /// whole, with something else around it.
+    /// The names that are offered in place of refused ones, each once, in the order of the page. Each was
+    /// typed whole, with something else around it.
     #[must_use]
     pub fn offers(&self) -> Vec<String> {
         let mut offers = Vec::new();
         for (edge, domains) in self.pairs() {
             offered(edge, domains, &mut offers);
         }
+        let mut seen = HashSet::new();
+        offers.retain(|offer| seen.insert(offer.clone()));
         offers
     }
 

@@ -132,22 +132,39 @@ pub(crate) fn warning(note: &Note) -> Option<String> {
             edge + 1,
             count(*doubles, "duplicate was", "duplicates were"),
         )),
+        Note::Numbered {
+            edge,
+            first: (typed, meant),
+            count,
+        } => Some(format!(
+            "Access Edge {}: {count} names begin with the numbers of their lines, as {typed} does. If \
+             {meant} is meant, change your answers and remove the numbers.",
+            edge + 1,
+        )),
+        Note::UnknownEnding { names } => Some(format!(
+            "We know no public ending like that of {}. Check the spelling. Partners cannot find a name \
+             that works inside your network only.",
+            first_of(names),
+        )),
         Note::Number(warning) => Some(warning.message()),
-        Note::NotDiscoverable { edge, domains } => {
-            let first: Vec<String> = domains.iter().take(3).map(ToString::to_string).collect();
-            let more = match domains.len().saturating_sub(first.len()) {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
-            Some(format!(
-                "Some partners only find servers named directly under the domain, like sip.{}. \
-                 {edge} is not, for {}{more}. Partners who added your server by name are not \
+        Note::NotDiscoverable { edge, domains } => Some(format!(
+            "Some partners only find servers named directly under the domain, like sip.{}. \
+                 {edge} is not, for {}. Partners who added your server by name are not \
                  affected.",
-                domains.first().map_or("contoso.com", SipDomain::as_str),
-                first.join(", ")
-            ))
-        }
+            domains.first().map_or("contoso.com", SipDomain::as_str),
+            first_of(domains)
+        )),
     }
+}
+
+/// The first three names, and how many more there are.
+fn first_of(names: &[impl ToString]) -> String {
+    let first: Vec<String> = names.iter().take(3).map(ToString::to_string).collect();
+    let more = match names.len().saturating_sub(first.len()) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    first.join(", ") + &more
 }
 
 /// 409: other content was sent under this submission id. The page does not say which request that

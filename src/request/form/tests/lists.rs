@@ -96,3 +96,80 @@ fn a_message_has_no_address_and_no_telephone_number_of_a_list() {
         assert!(message.chars().count() < 300, "{message}");
     }
 }
+
+/// From the field: lines with notes, and two lists in which a name would have been lost.
+#[test]
+fn no_name_of_a_list_is_lost() {
+    for pasted in [
+        "contoso.com<br>fabrikam.com",
+        "contoso.com/fabrikam.com",
+        "contoso.com (main)\nfabrikam.com",
+    ] {
+        let checked = form(|f| f.domains[0] = pasted.into()).check().unwrap();
+        assert_eq!(checked.wanted.routes.domain_count(), 2, "{pasted}");
+    }
+    let mut noted = form(|f| f.domains[0] = "contoso.com (main)\nbob@fabrikam.com".into());
+    assert_eq!(noted.offers(), ["fabrikam.com"]);
+    noted.take_offers();
+    assert_eq!(noted.domains, ["contoso.com\nfabrikam.com"]);
+    let two = form(|f| f.domains[0] = "bob@contoso.com, alice@contoso.com".into());
+    assert_eq!(two.offers(), ["contoso.com"], "offered once");
+    let link = "https://protect-eu.mimecast.com/s/AbCd?domain=contoso.com";
+    assert_eq!(form(|f| f.domains[0] = link.into()).offers(), [""; 0]);
+}
+
+#[test]
+fn a_list_of_comments_is_told_to_be_one() {
+    let told = |typed: &str| faults(|f| f.domains[0] = typed.into()).remove(0).1;
+    assert!(told("# contoso.com").ends_with("What stands behind a # is a comment and is not read"));
+    assert!(!told(" ").contains("comment"));
+}
+
+#[test]
+fn names_that_begin_with_the_numbers_of_their_lines_are_told() {
+    for (typed, count) in [
+        ("1.contoso.com\n2.fabrikam.com\n3.northwind.com", Some(3)),
+        ("1.contoso.com\nfabrikam.com", None),
+        ("1.contoso.com", None),
+        ("2.contoso.com\n3.fabrikam.com", None),
+    ] {
+        let notes = form(|f| f.domains[0] = typed.into()).check().unwrap().notes;
+        let told = notes.iter().find_map(|note| match note {
+            Note::Numbered { count, .. } => Some(*count),
+            _ => None,
+        });
+        assert_eq!(told, count, "{typed}");
+    }
+}
+
+#[test]
+fn an_ending_that_no_list_has_is_told_and_not_refused() {
+    let checked = form(|f| {
+        f.edge[0] = "sip.contoso.dmz".into();
+        f.domains[0] = "contoso.con contoso.workgroup contoso.com contoso.co.uk a.example \
+             münchen.de contoso.uk.com"
+            .into();
+    })
+    .check()
+    .unwrap();
+    let told = checked.notes.iter().find_map(|note| match note {
+        Note::UnknownEnding { names } => Some(names.iter().map(|it| it.as_str()).collect()),
+        _ => None,
+    });
+    let unknown = vec!["sip.contoso.dmz", "contoso.con", "contoso.workgroup"];
+    assert_eq!(told, Some(unknown));
+}
+
+#[test]
+fn an_ip_address_is_shown_as_typed_and_a_telephone_number_is_not() {
+    use crate::names::typed::shown;
+    for (text, is_shown) in [
+        ("192.0.2.101", true),
+        ("my_firm.com", true),
+        ("425-555-0100", false),
+        ("main (Anna Mustermann, +1 425 555 0100)", false),
+        ("user@contoso.com", false),
+    ] {
+        assert_eq!(shown(text).is_some(), is_shown, "{text}");
+    }
+}
