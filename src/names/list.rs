@@ -142,8 +142,8 @@ impl<'a> List<'a> {
             list.leave_out(line, note);
             let mut words = words(line, text);
             numbers.mark(&mut words);
-            if let Some(record) = record_behind(&words, text) {
-                words.truncate(1);
+            if let Some((kept, record)) = record_behind(&words, text) {
+                words.truncate(kept);
                 list.leave_out(line, record);
             }
             if words.is_empty() {

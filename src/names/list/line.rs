@@ -206,20 +206,25 @@ pub(super) fn without_hash_number(text: &str) -> Option<&str> {
     (counts && named()).then_some(rest)
 }
 
-/// What stands behind the owner's name in a line of a zone file: `IN MX 10 mail.contoso.com.`
-pub(super) fn record_behind<'a>(words: &[Word<'_>], text: &'a str) -> Option<&'a str> {
-    let (owner, behind) = words.split_first().filter(|(owner, _)| owner.is_name())?;
-    let mut behind = behind.iter().map(|it| it.piece.text).peekable();
+/// Of a line of a zone file, how many words to keep and what stands behind them: the owner's name, and
+/// `IN MX 10 mail.contoso.com.`; of a line without an owner all is left out.
+pub(super) fn record_behind<'a>(words: &[Word<'_>], text: &'a str) -> Option<(usize, &'a str)> {
+    let owner = words.first().filter(|it| it.is_name());
+    let kept = usize::from(owner.is_some());
+    let mut behind = words.iter().skip(kept).map(|it| it.piece.text).peekable();
     let is_ttl = |it: &&str| it.bytes().all(|b| b.is_ascii_digit());
     let timed = behind.next_if(is_ttl).is_some();
     let classed = behind.next_if(|it| it.eq_ignore_ascii_case("IN")).is_some();
     let kind = behind.next()?;
-    // `A` alone may be a word.
+    // `A` alone may be a word, and without an owner any of them.
     let is_record = RECORDS.contains(&&*kind.to_ascii_uppercase())
-        && (timed || classed || kind.len() > 1)
+        && (classed || (kept == 1 && (timed || kind.len() > 1)))
         && behind.next().is_some();
-    let start = text.find(owner.piece.text)? + owner.piece.text.len();
-    is_record.then(|| &text[start..])
+    let start = match owner {
+        Some(owner) => text.find(owner.piece.text)? + owner.piece.text.len(),
+        None => 0,
+    };
+    is_record.then(|| (kept, &text[start..]))
 }
 
 /// Whether this is a command of the server's shell: `Get-CsSipDomain`.

@@ -202,6 +202,12 @@ fn several_names_and_spaces_are_told_apart() {
         ("sip.contoso.com. sip.fabrikam.com.", P::Several, "", ""),
         ("contoso.com<br>fabrikam.com", P::Several, "", ""),
         ("contoso.com sip.contoso.com", P::Several, "", ""),
+        (
+            "[sip.contoso.com](http://sip.fabrikam.com/)",
+            P::Several,
+            "",
+            "",
+        ),
         ("sip.contoso.com SIP.contoso.com", P::Several, name, name),
         ("sip.contoso.com: 12 users", P::Space, name, name),
         ("sip. contoso.com", P::Space, name, name),

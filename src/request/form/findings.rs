@@ -141,14 +141,14 @@ impl Findings {
 
     /// Names that begin with the numbers of their lines, from 1.
     fn numbered(&mut self, edge: usize, list: &List<'_>) {
-        let named = |(piece, number): (&Piece<'_>, u32)| {
+        let numbered = |(piece, number): (&Piece<'_>, u32)| {
             let rest = piece.text.strip_prefix(&format!("{number}."))?;
             Some((
                 SipDomain::parse(piece.text).ok()?,
                 SipDomain::parse(rest).ok()?,
             ))
         };
-        let mut names = list.names.iter().zip(1..).map_while(named);
+        let mut names = list.names.iter().zip(1..).map_while(numbered);
         if let Some(first) = names.next() {
             let count = 1 + names.count();
             if count > 1 {

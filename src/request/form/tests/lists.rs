@@ -153,7 +153,9 @@ fn an_ending_that_no_list_has_is_told_and_not_refused() {
     .check()
     .unwrap();
     let told = checked.notes.iter().find_map(|note| match note {
-        Note::UnknownEnding { names } => Some(names.iter().map(|it| it.as_str()).collect()),
+        Note::UnknownEnding { names } => {
+            Some(names.iter().map(crate::names::Fqdn::as_str).collect())
+        }
         _ => None,
     });
     let unknown = vec!["sip.contoso.dmz", "contoso.con", "contoso.workgroup"];
