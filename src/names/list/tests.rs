@@ -64,7 +64,7 @@ fn what_stands_around_names_is_taken_off() {
         "- [x] contoso.com\n- [ ] fabrikam.com",
         "o contoso.com\no   fabrikam.com",
         "contoso.com IN NS ns1.contoso.com.\nfabrikam.com 3600 IN MX 10 mail.fabrikam.com.",
-        "contoso.com. IN NS ns1.contoso.com.\n\tIN\tNS\tns2.contoso.com.\n@ IN MX 1 a.example\nfabrikam.com",
+        "contoso.com IN NS ns1.contoso.com.\n\tIN\tNS\tns2.contoso.com.\n@ IN MX 1 a.example\nfabrikam.com",
         "PS C:\\> Get-CsSipDomain\n\nIdentity     Name\n--------     ----\ncontoso.com  x\nfabrikam.com x",
         "New-CsSipDomain -Identity \"contoso.com\"\nNew-CsSipDomain -Identity fabrikam.com -IsDefault $true",
         "{\"domains\": [\"contoso.com\", \"fabrikam.com\"]}",
