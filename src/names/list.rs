@@ -178,7 +178,7 @@ impl<'a> List<'a> {
         }
     }
 
-    /// The line without the prompt of a shell: `PS C:\\>`.
+    /// The line without the prompt of a shell: `PS C:\>`.
     fn without_prompt(&mut self, line: usize, text: &'a str) -> &'a str {
         let is_prompt = ["PS ", "[PS] "].iter().any(|it| text.starts_with(it));
         match text.split_once('>') {

@@ -22,10 +22,9 @@ pub(super) fn words(line: usize, text: &str) -> Vec<Word<'_>> {
     let mut words: Vec<Word<'_>> = Vec::new();
     let mut rest = &text[end_of_gap(text)..];
     let mut before = Gap::Column;
+    let mut named = false;
     while !rest.is_empty() {
-        let note = Some(rest)
-            .filter(|_| words.iter().any(Word::is_name))
-            .and_then(note_in_brackets);
+        let note = Some(rest).filter(|_| named).and_then(note_in_brackets);
         let (raw, after) = rest.split_at(note.unwrap_or_else(|| end_of_word(rest)));
         // A word ends at a slash only where a name follows.
         let after = after.strip_prefix('/').unwrap_or(after);
@@ -54,6 +53,7 @@ pub(super) fn words(line: usize, text: &str) -> Vec<Word<'_>> {
                     || is_label
                     || (behind_semicolon && typed::is_parameter(word)),
             });
+            named |= words.last().is_some_and(Word::is_name);
             before = gap;
         } else if !words.is_empty() {
             before = gap;
