@@ -5,8 +5,8 @@
 
 use super::problem::NameProblem;
 
-/// Zones of Microsoft's online service: `sipfed`, `sipdir` and the like, each of its clouds, its mail
-/// servers, and the gateway to the network of personal accounts.
+/// Zones of Microsoft's online service: `sipfed`, `sipdir` and the like, each of its clouds, and the
+/// gateway to the network of personal accounts.
 const ONLINE_SERVICE: &[&str] = &[
     "lync.com",
     "lync.cn",
@@ -15,12 +15,14 @@ const ONLINE_SERVICE: &[&str] = &[
     "skypeforbusiness.de",
     "skypeforbusiness.us",
     "messenger.msn.com",
-    "mx.microsoft",
-    "protection.outlook.com",
     "pstnhub.microsoft.com",
     "teams.microsoft.com",
     "teams.microsoft.us",
 ];
+
+/// Zones of the online service's mail servers. A record for SIP that leads there is a slip, and does not
+/// say that the domain is homed online.
+const ONLINE_MAIL: &[&str] = &["mx.microsoft", "protection.outlook.com"];
 
 /// What each tenant of the online service gets as its first domain, in each of its clouds.
 const ONLINE_TENANTS: &[&str] = &[
@@ -196,7 +198,7 @@ fn zone_of(name: &str, zones: &[&'static str]) -> Option<&'static str> {
 
 /// Why nobody can have a name federated, if so.
 pub(super) fn refused(name: &str) -> Option<NameProblem> {
-    if is_online_service(name) {
+    if is_online_service(name) || is_online_mail(name) {
         Some(NameProblem::OnlineService)
     } else if is_online_tenant(name) {
         Some(NameProblem::OnlineTenant)
@@ -212,6 +214,11 @@ pub(super) fn refused(name: &str) -> Option<NameProblem> {
 /// Whether a name is a server of the online service.
 pub(super) fn is_online_service(name: &str) -> bool {
     zone_of(name, ONLINE_SERVICE).is_some()
+}
+
+/// Whether a name is a mail server of the online service.
+fn is_online_mail(name: &str) -> bool {
+    zone_of(name, ONLINE_MAIL).is_some()
 }
 
 /// Whether a name is a tenant's first domain, or lies below one.
@@ -253,7 +260,7 @@ mod tests {
 
     #[test]
     fn every_list_is_in_its_normal_form() {
-        for name in [ONLINE_SERVICE, ONLINE_TENANTS, PERSONAL].concat() {
+        for name in [ONLINE_SERVICE, ONLINE_MAIL, ONLINE_TENANTS, PERSONAL].concat() {
             assert!(super::super::parse::is_normal(name), "{name}");
         }
     }

@@ -72,7 +72,10 @@ fn no_edge(target: &str) -> Option<String> {
         NameProblem::NotAServer | NameProblem::PublicSuffix => "a domain, and no server in it",
         NameProblem::InsideOnly(_) => "a name inside a network, which public DNS never has",
         NameProblem::NeverPublic(_) => "a name that public DNS never has",
-        NameProblem::PersonalAccounts => "a name of a provider of mail and personal accounts",
+        // Who is online was told before; what is left of the online service here are its mail servers.
+        NameProblem::OnlineService | NameProblem::PersonalAccounts => {
+            "a name of a provider of mail and personal accounts"
+        }
         _ => no_name,
     };
     Some(said.to_owned())

@@ -176,8 +176,9 @@ impl<R> Quotes<R> {
 impl<R: Read> Read for Quotes<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.text.read(buffer)?;
-        let marks = buffer[..read].iter().filter(|&&b| b == b'"').count();
-        self.is_open ^= marks % 2 == 1;
+        for byte in &buffer[..read] {
+            self.is_open ^= *byte == b'"';
+        }
         self.has_ended |= read == 0;
         Ok(read)
     }

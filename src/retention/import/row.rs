@@ -307,12 +307,12 @@ const DEPLOYMENTS: &Names<Deployment> = &[
 
 /// The value with this name, or with the name that is left without what stands in brackets.
 fn one_of<T: Copy>(names: &Names<T>, text: &str) -> Option<T> {
-    let named = |text: &str| {
+    let value_of = |text: &str| {
         let text = words(text);
         let is_it = |(names, _): &&(&str, T)| names.split(", ").any(|name| name == text);
         names.iter().find(is_it).map(|(_, value)| *value)
     };
-    named(text).or_else(|| named(&without_brackets(text)))
+    value_of(text).or_else(|| value_of(&without_brackets(text)))
 }
 
 /// The names of a list, however a program writes it: `{a, b}`, `["a","b"]`, `a|b`, `a and b`.
