@@ -7,10 +7,16 @@ use std::{collections::BTreeMap, path::PathBuf, process::Command};
 
 use pic_portal::names::{AccessEdge, Fqdn, NameProblem, SipDomain};
 
-/// The directory of a crate that the portal is built with.
+/// The directory of a crate that the portal is built with. Crates of other platforms are not asked for: a
+/// build downloads none of them.
 fn crate_dir(name: &str) -> PathBuf {
+    let rustc = Command::new("rustc")
+        .args(["--print", "host-tuple"])
+        .output();
+    let host = String::from_utf8(rustc.unwrap().stdout).unwrap();
     let metadata = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version=1", "--locked", "--offline"])
+        .args(["--filter-platform", host.trim()])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
