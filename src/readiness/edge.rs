@@ -20,7 +20,7 @@ use super::{
     dns::{AddressFacts, Addresses},
     domain::{is_online, remembered},
     net::{Reach, is_global},
-    tls::{Proof, TlsFacts},
+    tls::{MOST_ADDRESSES, Proof, TlsFacts},
 };
 use crate::names::{AccessEdge, Fqdn, SipDomain};
 
@@ -162,7 +162,9 @@ fn looked_at(
         };
         let lines = sights.lines();
         let skipped = Finding::skipped(Code::Certificate, name, code);
-        return vec![Finding::new(code, name, expected, lines), skipped];
+        let mut finding = Finding::new(code, name, expected, lines);
+        finding.found.extend(left_out(facts.left_out));
+        return vec![finding, skipped];
     }
     if let Some(first) = findings.first_mut() {
         let connected = reach::connected(facts, shown_as);
@@ -170,6 +172,7 @@ fn looked_at(
     }
     if let Some(fine) = findings.iter_mut().find(|it| it.code == Code::Certificate) {
         fine.found.extend(Evidence::lines(&sights.unseen));
+        fine.found.extend(left_out(facts.left_out));
     }
     if !sights.dead.is_empty() {
         let expected = "a certificate on port 5061 at every address";
@@ -177,6 +180,18 @@ fn looked_at(
         findings.push(partly);
     }
     findings
+}
+
+/// That an edge has more addresses than a probe looks at.
+fn left_out(addresses: usize) -> Option<Evidence> {
+    let (what, are) = match addresses {
+        0 => return None,
+        1 => ("1 more address".to_owned(), "was"),
+        more => (format!("{more} more addresses"), "were"),
+    };
+    let most = MOST_ADDRESSES;
+    let line = format!("{what} {are} not looked at: {most} at most are");
+    Some(Evidence::new(&line))
 }
 
 /// Findings about an edge whose address is not known: that it has none, or that nobody could say.

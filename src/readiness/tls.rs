@@ -48,6 +48,9 @@ pub const PORT: u16 = 5061;
 pub const MOST_ADDRESSES: usize = 8;
 /// All that OpenSSL has, the safest first, but for suites without a certificate.
 const SUITES: &str = "ALL:!aNULL:!eNULL:!PSK:!SRP:@SECLEVEL=0";
+/// All of TLS 1.3 (RFC 8446, B.4): OpenSSL leaves those with CCM out unless it is told.
+const SUITES_13: &str = "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256:\
+    TLS_AES_128_CCM_SHA256:TLS_AES_128_CCM_8_SHA256";
 /// Connects to servers that lack RFC 5746 (Windows without an update of 2010): `ssl.h`.
 const LEGACY_SERVER_CONNECT: u8 = 4;
 
@@ -77,6 +80,8 @@ pub struct TlsFacts {
     pub shown: Vec<Shown>,
     /// What became of the addresses that showed none, in order.
     pub failures: Vec<Failure>,
+    /// How many addresses were left out, because there were more than [`MOST_ADDRESSES`].
+    pub left_out: usize,
 }
 
 /// A certificate that a server showed.
@@ -272,7 +277,10 @@ impl Tls {
         let deadline = Instant::now() + self.limits.whole;
         let now = self.clock.now();
         let asker = self.asker.as_ref().filter(|(it, _)| it.is_valid(now));
-        let attempts = chosen(addresses, self.reach).into_iter().map(|address| {
+        let mut chosen = chosen(addresses, self.reach);
+        let left_out = chosen.len().saturating_sub(MOST_ADDRESSES);
+        chosen.truncate(MOST_ADDRESSES);
+        let attempts = chosen.into_iter().map(|address| {
             let attempt = Attempt {
                 context: asker.map_or(&self.context, |(_, context)| context),
                 roots: &self.roots,
@@ -285,7 +293,10 @@ impl Tls {
             };
             attempt.run()
         });
-        let mut facts = TlsFacts::default();
+        let mut facts = TlsFacts {
+            left_out,
+            ..TlsFacts::default()
+        };
         for done in join_all(attempts).await {
             match done {
                 Ok(shown) => facts.shown.push(shown),
@@ -305,6 +316,7 @@ fn context() -> Result<SslContextBuilder, ErrorStack> {
     context.set_min_proto_version(Some(SslVersion::TLS1))?;
     context.set_max_proto_version(Some(SslVersion::TLS1_3))?;
     context.set_cipher_list(SUITES)?;
+    context.set_ciphersuites(SUITES_13)?;
     context.set_options(SslOptions::from_bits_retain(LEGACY_SERVER_CONNECT.into()));
     context.set_options(SslOptions::NO_TICKET);
     context.set_read_ahead(true);
@@ -312,7 +324,7 @@ fn context() -> Result<SslContextBuilder, ErrorStack> {
     Ok(context)
 }
 
-/// The addresses to try: allowed ones, each once, both kinds of IP in turn. Their order does not
+/// The addresses to try, the first of them first: allowed ones, each once, both kinds of IP in turn. Their order does not
 /// depend on DNS, so that a probe that is made again finds the same.
 fn chosen(addresses: &[IpAddr], reach: Reach) -> Vec<IpAddr> {
     let mut allowed: Vec<_> = addresses
@@ -330,6 +342,5 @@ fn chosen(addresses: &[IpAddr], reach: Reach) -> Vec<IpAddr> {
     })
     .flatten()
     .flatten()
-    .take(MOST_ADDRESSES)
     .collect()
 }

@@ -32,6 +32,7 @@ fn values(page: &Answer, name: &str) -> Vec<String> {
     fields.map(|it| it.value().to_owned()).collect()
 }
 
+/// Among them those of case edge-internal-name.
 #[tokio::test]
 async fn names_that_nobody_can_have_federated_are_refused_at_every_door() {
     let portal = TestApp::with(|_| {}).await;

@@ -215,7 +215,7 @@ pub static REASONS: &[Reason] = &[
     of(
         LOOK_UP,
         "cannot be reached",
-        "The portal's own resolver is not there, which says nothing about your zone. Those who run the portal correct it.",
+        "The portal’s own resolver is not there, which says nothing about your zone. Those who run the portal correct it.",
     ),
     of(LOOK_UP, "REFUSED", OUR_SIDE),
     of(LOOK_UP, "cannot be read", OUR_SIDE),
@@ -254,6 +254,11 @@ pub static REASONS: &[Reason] = &[
         "The server answers with versions of TLS that partners no longer accept. Enable TLS 1.2 on every Edge Server, as its vendor describes. The firewall is not the problem.",
     ),
     of(REACH, "refuses the TLS handshake", SETTINGS),
+    of(
+        REACH,
+        "it refuses whoever connects",
+        "The server ends the connection because of who connects, and partners have to see its own certificate first. Check which addresses and certificates it accepts, and what stands in front of it.",
+    ),
     of(REACH, "in the middle of the TLS handshake", SETTINGS),
     of(REACH, "does not finish it in time", SETTINGS),
     of(REACH, "its TLS handshake breaks off", SETTINGS),

@@ -23,7 +23,7 @@ pub(super) fn judge(
 ) -> Vec<Finding> {
     let own = shown.chain.first().and_then(|der| Leaf::read(der));
     let mut findings: Vec<_> = untrusted(edge, shown, own.as_ref()).into_iter().collect();
-    findings.extend(unfollowed(edge, shown.trust));
+    findings.extend(unfollowed(edge, &shown.trust));
     if let Some(own) = own {
         findings.extend(dates(edge, &own, now));
         findings.extend(name(edge, &own, shown.constrained));
@@ -77,14 +77,14 @@ fn fine(edge: &AccessEdge, shown: &Shown, own: &Leaf) -> Finding {
 }
 
 fn untrusted(edge: &AccessEdge, shown: &Shown, own: Option<&Leaf>) -> Option<Finding> {
-    let trust = match shown.trust {
-        Trust::Root if own.is_none() => Trust::Unreadable,
+    let trust = match &shown.trust {
+        Trust::Root if own.is_none() => &Trust::Unreadable,
         trust => trust,
     };
     let mut found: Vec<_> = astray(trust).into_iter().collect();
     if let Some(own) = own {
-        if !own.for_servers && trust != Trust::Purpose {
-            found.extend(astray(Trust::Purpose));
+        if !own.for_servers && *trust != Trust::Purpose {
+            found.extend(astray(&Trust::Purpose));
         }
         if let Some(bits) = own.short_key {
             let short = format!("its RSA key of {bits} bits is too short: {SHORTEST_RSA} or more");
@@ -97,18 +97,18 @@ fn untrusted(edge: &AccessEdge, shown: &Shown, own: Option<&Leaf>) -> Option<Fin
 }
 
 /// Where it leads instead of to a trusted root.
-fn astray(trust: Trust) -> Option<String> {
+fn astray(trust: &Trust) -> Option<String> {
     let what = match trust {
         Trust::Root | Trust::Unfollowed(_) => return None,
         Trust::SelfSigned => "it is signed by itself, not by an authority",
-        Trust::Incomplete { sent } => return Some(incomplete(sent)),
+        Trust::Incomplete { sent } => return Some(incomplete(*sent)),
         Trust::UnknownRoot => "it leads to a root that is not trusted",
         Trust::IssuerExpired => {
             "a certificate above it has expired: the server has to send the one that its authority uses now"
         }
         Trust::IssuerNotYetValid => "a certificate above it is not valid yet",
         Trust::Weak { hash, own } => {
-            let which = if own {
+            let which = if *own {
                 "it is"
             } else {
                 "a certificate above it was"
@@ -131,7 +131,7 @@ fn astray(trust: Trust) -> Option<String> {
 }
 
 /// That it could not be followed here, which is held against nobody.
-fn unfollowed(edge: &AccessEdge, trust: Trust) -> Option<Finding> {
+fn unfollowed(edge: &AccessEdge, trust: &Trust) -> Option<Finding> {
     let Trust::Unfollowed(limit) = trust else {
         return None;
     };
@@ -309,7 +309,14 @@ fn names(own: &Leaf) -> impl Iterator<Item = String> {
         .odd
         .iter()
         .map(|entry| format!("an entry that is no DNS name: \"{entry}\""));
-    each.chain(odd).chain(none)
+    let others = match own.others {
+        0 => None,
+        1 => Some("1 more entry, which is no name of a server".to_owned()),
+        more => Some(format!(
+            "{more} more entries, which are no names of servers"
+        )),
+    };
+    each.chain(odd).chain(none).chain(others)
 }
 
 const UNTIL: &str = "valid until ";

@@ -122,13 +122,39 @@ fn says(address: IpAddr, outcome: Outcome) -> String {
     what.to_owned()
 }
 
-/// Names as in RFC 8446, 6.
+/// Names as in RFC 8446, B.2.
 fn alert(number: u8) -> String {
     let name = match number {
+        10 => "unexpected_message",
+        20 => "bad_record_mac",
+        22 => "record_overflow",
         40 => "handshake_failure: no certificate, or no cipher suite in common",
+        42 => "bad_certificate",
+        43 => "unsupported_certificate",
+        44 => "certificate_revoked",
+        45 => "certificate_expired",
+        46 => "certificate_unknown",
+        47 => "illegal_parameter",
+        48 => "unknown_ca",
+        49 => "access_denied",
+        50 => "decode_error",
+        51 => "decrypt_error",
+        71 => "insufficient_security: no cipher suite in common that it takes for safe",
         80 => "internal_error",
+        86 => "inappropriate_fallback",
+        109 => "missing_extension",
+        110 => "unsupported_extension",
         112 => "unrecognized_name: it does not know the name of the Access Edge",
+        116 => "certificate_required",
+        120 => "no_application_protocol",
         _ => return format!("it refuses the TLS handshake (alert {number})"),
     };
-    format!("it refuses the TLS handshake (alert {number}, {name})")
+    // These are about who connects, and about that one's certificate.
+    let what = match number {
+        42..=46 | 48 | 49 | 116 => {
+            "it refuses whoever connects, before it shows a certificate itself"
+        }
+        _ => "it refuses the TLS handshake",
+    };
+    format!("{what} (alert {number}, {name})")
 }

@@ -18,6 +18,7 @@ use tokio::{
 };
 use tokio_openssl::SslStream;
 
+use super::super::net::is_global;
 use super::{
     Failure, PORT, Proof, Shown, Suite, Version,
     bounded::Bounded,
@@ -112,13 +113,16 @@ impl Attempt<'_> {
         let connecting = TcpStream::connect(SocketAddr::new(self.address, PORT));
         match timeout_at(deadline, connecting).await {
             Ok(connected) => connected.map_err(|error| self.unconnected(&error)),
-            Err(_) => Err(Outcome::NoAnswer),
+            Err(_) => Err(self.unanswered()),
         }
     }
 
     fn unconnected(&self, error: &io::Error) -> Outcome {
         match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
             Errno::ECONNREFUSED => Outcome::Refused,
+            // A router on the way says that it has no route (RFC 4443, 3.1). Where IPv6 leads no further than
+            // the next router, which is frequent, that is the answer for every address.
+            Errno::ENETUNREACH if self.address.is_ipv6() => Outcome::NotFromHere,
             Errno::ENETUNREACH | Errno::EHOSTUNREACH if self.leads_somewhere() => Outcome::NoRoute,
             Errno::ENETUNREACH
             | Errno::EHOSTUNREACH
@@ -130,9 +134,18 @@ impl Attempt<'_> {
             | Errno::ENFILE
             | Errno::ENOBUFS
             | Errno::ENOMEM => Outcome::NotFromHere,
-            Errno::ETIMEDOUT => Outcome::NoAnswer,
+            Errno::ETIMEDOUT => self.unanswered(),
             Errno::ECONNRESET => Outcome::Hung,
             _ => Outcome::NoConnection,
+        }
+    }
+
+    /// What it means that no answer came to the attempt to connect.
+    fn unanswered(&self) -> Outcome {
+        if self.leads_somewhere() {
+            Outcome::NoAnswer
+        } else {
+            Outcome::NotFromHere
         }
     }
 
@@ -142,8 +155,11 @@ impl Attempt<'_> {
             IpAddr::V4(_) => ([0; 4], 0).into(),
             IpAddr::V6(_) => ([0; 16], 0).into(),
         };
-        let socket = UdpSocket::bind(any);
-        socket.is_ok_and(|socket| socket.connect((self.address, PORT)).is_ok())
+        let own = UdpSocket::bind(any).and_then(|socket| {
+            socket.connect((self.address, PORT))?;
+            socket.local_addr()
+        });
+        own.is_ok_and(|own| gets_an_answer(own.ip(), self.address))
     }
 
     /// Shakes hands, and tells what there was to see.
@@ -215,6 +231,13 @@ impl Attempt<'_> {
     }
 }
 
+/// Whether `to` could send its answer to `own`, the address that this machine takes for it. In IPv6 an
+/// address of a private network is no address on the internet; one that was translated on the way would
+/// have had its answer. In IPv4 most machines have a private address, and it is translated.
+fn gets_an_answer(own: IpAddr, to: IpAddr) -> bool {
+    own.is_ipv4() || is_global(own) || !is_global(to)
+}
+
 fn version(ssl: &SslRef) -> Version {
     match ssl.version2() {
         Some(SslVersion::TLS1_3) => Version::Tls13,
@@ -271,5 +294,27 @@ fn end(error: &ssl::Error, read: usize) -> End {
             Ok(alert) => Outcome::Alert(alert),
             Err(_) => Outcome::Broken,
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_answer_comes_from_the_internet_to_a_private_ipv6_address() {
+        let (public, other) = ("2a01:111:f400::1", "2a00:1450:4001::1");
+        for (own, to, gets) in [
+            (other, public, true),
+            ("fd12:3456:789a::5", public, false),
+            ("fe80::1", public, false),
+            ("::1", public, false),
+            ("fd12:3456:789a::5", "fd12:3456:789a::6", true),
+            ("::1", "::1", true),
+            ("10.0.0.5", "203.0.114.1", true),
+        ] {
+            let [own_ip, to_ip] = [own, to].map(|it| it.parse().unwrap());
+            assert_eq!(gets_an_answer(own_ip, to_ip), gets, "{own} {to}");
+        }
     }
 }

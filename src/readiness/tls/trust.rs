@@ -18,7 +18,7 @@ use super::{Leaf, leaf, signatures::ACCEPTED};
 
 /// Where the chain leads that a server sent, whatever its names and the dates of its own
 /// certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trust {
     /// To a trusted root.
     Root,
@@ -57,10 +57,10 @@ pub enum Trust {
 }
 
 /// What the portal cannot follow, and others can.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Limit {
-    /// A certificate with this extension, which is critical.
-    Extension(&'static str),
+    /// A certificate with this extension, which is critical; by its name, or by its number (OID).
+    Extension(String),
     /// A signature of a kind that is not known here.
     Signature,
     /// An authority that issued a certificate to its own name, for a new key. webpki counts that as

@@ -16,7 +16,7 @@ use crate::support::dns::{Internet, Manner, Role, Server};
 
 const OWNER: &str = "_pic-portal.contoso.com";
 
-/// `ID 81 81 00 00 00 00 00 00 00 00`, and the like with other codes.
+/// `ID 81 81 00 00 00 00 00 00 00 00` (case dns-formerr-without-question), and the like with other codes.
 #[tokio::test]
 async fn a_bare_header_is_no_silence() {
     let internet = routed(0).await;
@@ -129,7 +129,7 @@ async fn signatures_that_do_not_hold_are_named() {
     assert!(is_ok(&found(&dns).await));
 }
 
-/// What panels and people put around a token proves nothing less.
+/// What panels and people put around a token proves nothing less (case token-with-space).
 #[tokio::test]
 async fn what_stands_around_a_token() {
     let internet = Internet::start(1).await;

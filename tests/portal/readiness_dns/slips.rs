@@ -222,6 +222,7 @@ async fn a_target_that_is_no_name() {
     }
 }
 
+/// Case srv-misspelt-by-panels.
 #[tokio::test]
 async fn names_that_panels_misspell() {
     let found = "priority 0, weight 0, port 5061, target sip.contoso.com";

@@ -59,6 +59,7 @@ pub(super) fn gravest(tls: &Tls, chain: Vec<Vec<u8>>, host: &str, now: DateTime<
             sip: None,
         }],
         failures: Vec::new(),
+        left_out: 0,
     };
     let found = edge::judge(&name, &[], &[address], ANYWHERE, Some(&facts), now);
     let graves = found.iter().map(|found| found.severity);

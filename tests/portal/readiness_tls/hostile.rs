@@ -53,6 +53,7 @@ fn judge(chain: Vec<Vec<u8>>, trust: Trust, proven: bool) -> Vec<pic_portal::rea
             sip: None,
         }],
         failures: Vec::new(),
+        left_out: 0,
     };
     edge::judge(&name, &domains, &[address], ANYWHERE, Some(&facts), now())
 }
@@ -127,14 +128,14 @@ fn nothing_but_a_trusted_root_is_fine() {
         Trust::NotPermitted,
         Trust::Unreadable,
     ] {
-        let findings = judge(real(), trust, true);
+        let findings = judge(real(), trust.clone(), true);
         assert_eq!(findings[0].code, Code::CertificateUntrusted);
         assert_eq!(findings[0].found.len(), 1, "{trust:?}");
         assert!(!is_fine(&findings));
     }
     // What cannot be followed is neither.
     for limit in [
-        Limit::Extension("policyConstraints"),
+        Limit::Extension("policyConstraints".to_owned()),
         Limit::Signature,
         Limit::Namesakes,
         Limit::Authority,

@@ -30,6 +30,19 @@ async fn no_name_at_all() {
     );
 }
 
+/// A dot at the end of a common name is what makes it another name, so it is shown.
+#[tokio::test]
+async fn a_subject_with_a_dot_at_its_end() {
+    let mut params = server(&["sip.fabrikam.com"]);
+    let subject = &mut params.distinguished_name;
+    subject.push(DnType::CommonName, "SIP.contoso.com.");
+    assert_eq!(
+        of(&params).await,
+        "blocking certificate-name | sip.contoso.com among the subject alternative names | \
+         for sip.fabrikam.com; the subject is sip.contoso.com."
+    );
+}
+
 #[tokio::test]
 async fn what_is_personal_is_not_told() {
     let mut params = server(&["mail.contoso.com", "sip.fabrikam.com"]);
@@ -46,6 +59,7 @@ async fn what_is_personal_is_not_told() {
     }
     let said = of(&params).await;
     assert!(said.contains("mail.contoso.com"));
+    assert!(said.contains("; 5 more entries, which are no names of servers"));
     for word in ["ann", "Ann", "mith", "Test", "10.1"] {
         assert!(!said.contains(word), "{said}");
     }
@@ -116,7 +130,8 @@ async fn the_name_in_the_subject_alone() {
         let mut params = named(&[]);
         params.subject_alt_names.push(other);
         let said = of(&params).await;
-        let expected = format!("blocking certificate-name | {alone}{unfit}{none}{missing}");
+        let other = "; 1 more entry, which is no name of a server";
+        let expected = format!("blocking certificate-name | {alone}{unfit}{none}{other}{missing}");
         assert_eq!(said, expected);
     }
 }

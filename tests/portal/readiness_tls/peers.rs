@@ -163,6 +163,23 @@ async fn peers_that_refuse() {
              of the Access Edge)",
         ),
         (
+            Mode::Says(alert(47)),
+            Outcome::Alert(47),
+            "it refuses the TLS handshake (alert 47, illegal_parameter)",
+        ),
+        (
+            Mode::Says(alert(71)),
+            Outcome::Alert(71),
+            "it refuses the TLS handshake (alert 71, insufficient_security: no cipher suite in common \
+             that it takes for safe)",
+        ),
+        (
+            Mode::Says(alert(116)),
+            Outcome::Alert(116),
+            "it refuses whoever connects, before it shows a certificate itself (alert 116, \
+             certificate_required)",
+        ),
+        (
             Mode::Says(alert(90)),
             Outcome::Alert(90),
             "it refuses the TLS handshake (alert 90)",
@@ -221,7 +238,7 @@ async fn no_way_leads_to_what_is_nowhere() {
     assert_eq!(judged(&[address], &facts), unreachable(said));
 }
 
-/// An IPv6 address where there is no IPv6: that is no fault of the address.
+/// An IPv6 address where there is no IPv6 (case edge-ipv6-alone): that is no fault of the address.
 #[tokio::test]
 async fn what_cannot_be_looked_at_from_here_is_not_held_against_it() {
     let address: IpAddr = "2001:db8::1".parse().unwrap();
@@ -239,6 +256,7 @@ async fn what_cannot_be_looked_at_from_here_is_not_held_against_it() {
     let facts = TlsFacts {
         shown: Vec::new(),
         failures: vec![unseen(address)],
+        left_out: 0,
     };
     let why =
         "not looked at: this portal has no way to IPv6 addresses, which says nothing about it";
@@ -254,6 +272,7 @@ async fn what_cannot_be_looked_at_from_here_is_not_held_against_it() {
     let facts = TlsFacts {
         shown: Vec::new(),
         failures: vec![unseen(v4)],
+        left_out: 0,
     };
     let said = judged(&[v4], &facts);
     let now = "not looked at: this portal cannot connect to it now, which says nothing about it";
@@ -336,8 +355,17 @@ async fn eight_addresses_at_most_and_each_once() {
     let lines = asked[..8]
         .iter()
         .map(|address| format!("{address}: it accepts the connection and closes it at once"));
-    let lines: Vec<_> = lines.collect();
+    let more = "2 more addresses were not looked at: 8 at most are".to_owned();
+    let lines: Vec<_> = lines.chain([more.clone()]).collect();
     assert_eq!(judged(&addresses, &facts), unreachable(&lines.join("; ")));
+    // That others are fine says nothing about those.
+    for edge in &edges {
+        edge.behave(Mode::Normal);
+    }
+    let facts = tls(&root).probe(&contoso().0, &addresses).await;
+    let said = judged(&addresses, &facts);
+    assert!(said.starts_with("ok certificate | "), "{said}");
+    assert!(said.ends_with(&format!("; {more}")), "{said}");
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use openssl::{
 use pic_portal::readiness::tls::{Proof, Tls};
 use rcgen::KeyPair;
 
-use super::{ANYWHERE, contoso, judged, tls};
+use super::{ANYWHERE, certificates::FINE, contoso, judged, tls};
 use crate::support::edge::{
     Authority, Edge, Issued, Mode, file,
     released::{
@@ -90,6 +90,29 @@ fn part_by_rsa(issued: &Issued) -> Vec<u8> {
     let messages = messages.concat();
     let length = u16::try_from(messages.len()).unwrap().to_be_bytes();
     [&[22, 3, 3][..], &length, &messages].concat()
+}
+
+/// OpenSSL offers those with CCM to nobody unless it is told to.
+#[tokio::test]
+async fn every_suite_of_tls_13_is_spoken() {
+    let root = Authority::root();
+    let edge = Edge::start(root.issue(&server(&NAMES))).await;
+    for suite in [
+        "TLS_AES_256_GCM_SHA384",
+        "TLS_CHACHA20_POLY1305_SHA256",
+        "TLS_AES_128_GCM_SHA256",
+        "TLS_AES_128_CCM_SHA256",
+        "TLS_AES_128_CCM_8_SHA256",
+    ] {
+        edge.behave(Mode::Released(Release {
+            versions: (SslVersion::TLS1_3, SslVersion::TLS1_3),
+            suites_13: Some(suite),
+            ..WINDOWS_2019
+        }));
+        let facts = tls(&root).probe(&contoso().0, &[edge.address()]).await;
+        assert_eq!(facts.shown[0].suite.0, suite);
+        assert_eq!(judged(&[edge.address()], &facts), FINE);
+    }
 }
 
 /// With a key exchange by RSA a server without the key is found out when it cannot read the answer; and

@@ -23,6 +23,8 @@ pub(crate) struct Release {
     pub(crate) versions: (SslVersion, SslVersion),
     /// In the order in which it prefers them.
     pub(crate) suites: &'static str,
+    /// Those of TLS 1.3, where they are not OpenSSL's.
+    pub(crate) suites_13: Option<&'static str>,
     pub(crate) groups: &'static str,
     /// What it signs with, where it is not all that OpenSSL has.
     pub(crate) signs: Option<&'static str>,
@@ -46,6 +48,7 @@ pub(crate) const WINDOWS_2008_R2: Release = Release {
     versions: (SslVersion::TLS1, SslVersion::TLS1),
     suites: "AES128-SHA:AES256-SHA:ECDHE-RSA-AES128-SHA:ECDHE-RSA-AES256-SHA:ECDHE-ECDSA-AES128-SHA:\
              ECDHE-ECDSA-AES256-SHA",
+    suites_13: None,
     groups: "P-256:P-384:P-521",
     signs: None,
     mutual: false,
@@ -101,6 +104,9 @@ fn context(release: Release, issued: &Issued) -> Result<SslContext, openssl::err
     context.set_min_proto_version(Some(release.versions.0))?;
     context.set_max_proto_version(Some(release.versions.1))?;
     context.set_cipher_list(release.suites)?;
+    if let Some(suites) = release.suites_13 {
+        context.set_ciphersuites(suites)?;
+    }
     context.set_groups_list(release.groups)?;
     context.set_options(SslOptions::CIPHER_SERVER_PREFERENCE);
     if let Some(signs) = release.signs {

@@ -55,7 +55,7 @@ const TRUSTS: [Trust; 13] = [
     Trust::Unfollowed(Limit::Signature),
 ];
 
-const OUTCOMES: [Outcome; 14] = [
+const OUTCOMES: [Outcome; 16] = [
     Outcome::NotFromHere,
     Outcome::Refused,
     Outcome::NoRoute,
@@ -66,7 +66,9 @@ const OUTCOMES: [Outcome; 14] = [
     Outcome::NotTls,
     Outcome::OldTls,
     Outcome::Alert(40),
+    Outcome::Alert(71),
     Outcome::Alert(112),
+    Outcome::Alert(116),
     Outcome::Closed,
     Outcome::Stalled,
     Outcome::Broken,
@@ -216,6 +218,7 @@ pub(super) fn of_edge(edge: &AccessEdge, domains: &[SipDomain]) -> Vec<Finding> 
             let facts = TlsFacts {
                 shown: Vec::new(),
                 failures,
+                left_out: 0,
             };
             saw(address, facts);
         }
@@ -225,6 +228,7 @@ pub(super) fn of_edge(edge: &AccessEdge, domains: &[SipDomain]) -> Vec<Finding> 
     let one = |shown| TlsFacts {
         shown: vec![shown],
         failures: Vec::new(),
+        left_out: 0,
     };
     let failed = Shown {
         proof: Proof::Failed,
