@@ -68,7 +68,8 @@ impl Piece<'_> {
     }
 
     /// Whether it is a number, like `120`, `1.200` or `12.5%`. An IP address is none.
-    fn is_number(&self) -> bool {
+    #[must_use]
+    pub fn is_number(&self) -> bool {
         let part_of_one = |c: char| c.is_ascii_digit() || matches!(c, '.' | ',' | '\'' | '’' | '%');
         self.text.contains(|c: char| c.is_ascii_digit())
             && self.text.chars().all(part_of_one)

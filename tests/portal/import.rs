@@ -351,7 +351,7 @@ const HEADERS: &str = "id,programme,number,edge,domain,deployment,state,submitte
 const WRONG: &[(&str, &[&str])] = &[
     (
         // One line with an error in every field.
-        "1,Free,,contoso.com,MARK@contoso.com,moon,happy,31.03.2014,x\n",
+        "1,Free,,contoso.com,MARK@contoso.com,moon,happy,31.03.14,x\n",
         &[
             "line 2, column programme: is none of the four",
             "line 2, column number: is empty",

@@ -22,7 +22,9 @@ const DELIMITERS: &[u8] = b"|\t;,";
 pub(super) fn read(mut text: impl BufRead, intake: &mut Intake<'_>) -> Result<(), Fault> {
     let start = Start::of(&mut text)?;
     // With a line end after the last line too, lines can be counted.
-    let text = Cursor::new(start.line).chain(text).chain(&b"\n"[..]);
+    let text = Cursor::new(start.line.clone())
+        .chain(text)
+        .chain(&b"\n"[..]);
     let mut records = Records {
         reader: ReaderBuilder::new()
             .has_headers(false)
@@ -33,10 +35,12 @@ pub(super) fn read(mut text: impl BufRead, intake: &mut Intake<'_>) -> Result<()
         record: ByteRecord::new(),
         is_open: false,
     };
-    let columns = headers(&mut records)?;
+    let columns = headers(&mut records, &start.line)?;
+    let header = records.record.clone();
     let mut values = Values::default();
     while let Some(line) = records.next()? {
-        if !is_no_row(&records.record) {
+        // Where one file was put behind another, the headers come again.
+        if !is_no_row(&records.record) && records.record != header {
             match row(line, &columns, &records.record, &mut values, intake) {
                 Ok(()) => intake.row(line, &values),
                 Err(mut problem) => {
@@ -84,7 +88,8 @@ fn row(
             return Err(Problem::new(line, None, NUL));
         }
         let (fields, headers) = (record.len(), columns.len());
-        let fault = format!("has {fields} fields, and the line of headers {headers}");
+        let word = if fields == 1 { "field" } else { "fields" };
+        let fault = format!("has {fields} {word}, and the line of headers {headers}");
         return Err(Problem::new(line, None, fault));
     }
     *values = Values::default();
@@ -214,9 +219,10 @@ impl<R: Read> Records<R> {
     }
 }
 
-/// Finds the line of headers: the first.
-fn headers(records: &mut Records<impl Read>) -> Result<Vec<Meaning>, Fault> {
+/// Finds the line of headers: the first, which is `text`.
+fn headers(records: &mut Records<impl Read>, text: &[u8]) -> Result<Vec<Meaning>, Fault> {
     let mut first: Option<Problem> = None;
+    let mut other = other_than_csv(text);
     for _ in 0..HEADERS_WITHIN {
         // An empty file has an empty line of headers.
         let line = records.next()?;
@@ -234,8 +240,53 @@ fn headers(records: &mut Records<impl Read>) -> Result<Vec<Meaning>, Fault> {
             (Err(problem), none @ None) => *none = Some(problem),
             (Err(_), Some(_)) => {}
         }
+        if is_ruled_in_columns(&records.record) {
+            other = other.or(Some(FIXED_WIDTH));
+        }
     }
-    Err(first.map_or_else(|| Fault::broken(1, "is empty"), Fault::Broken))
+    Err(match (first, other) {
+        (None, _) => Fault::broken(1, "is empty"),
+        (Some(problem), Some(what)) if !problem.fault.starts_with("stands above") => {
+            Fault::broken(problem.line, what)
+        }
+        (Some(problem), _) => Fault::Broken(problem),
+    })
+}
+
+const FIXED_WIDTH: &str = "has columns of a fixed width, as Format-Table and sqlcmd write them. Export it with commas: Export-Csv in place of Format-Table, or sqlcmd -W -s \",\"";
+
+/// What a file is whose first line is no line of headers, if that is known.
+fn other_than_csv(first: &[u8]) -> Option<&'static str> {
+    let first = String::from_utf8_lossy(first).trim().to_ascii_lowercase();
+    let starts_with = |words: &[&str]| words.iter().any(|word| first.starts_with(word));
+    // A property and its value: `Domain : contoso.com`.
+    let is_property = first.split_once(" : ").is_some_and(|(name, _)| {
+        let name = name.trim();
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b' ')
+    });
+    if starts_with(&["#< clixml"]) {
+        Some(
+            "is XML that PowerShell writes for itself (Export-Clixml). Use Export-Csv in its place",
+        )
+    } else if starts_with(&[
+        "insert ", "create ", "copy ", "drop ", "set ", "use ", "begin", "select ", "-- ", "--\n",
+        "/*",
+    ]) || first == "--"
+    {
+        Some("is a script of a database (SQL). Export the result of a query as CSV")
+    } else if is_property {
+        Some("is a list of properties, as Format-List writes it. Use Export-Csv in its place")
+    } else if first == "---" || first.ends_with(':') || first.starts_with("- ") {
+        Some("looks like YAML. Export the requests as CSV or JSON")
+    } else {
+        None
+    }
+}
+
+/// Whether this is the line between headers and rows where columns have a fixed width: `------  ---`.
+fn is_ruled_in_columns(record: &ByteRecord) -> bool {
+    let line = record.as_slice();
+    record.len() == 1 && line.starts_with(b"--") && line.iter().all(|b| b" -".contains(b))
 }
 
 /// What the columns are, if these are headers.

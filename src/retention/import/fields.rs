@@ -126,6 +126,8 @@ impl Dropped {
 /// What the column with this header is.
 #[must_use]
 pub fn meaning(header: &str) -> Meaning {
+    // SharePoint's own name of a column has this for a space.
+    let header = &header.replace("_x0020_", " ");
     let shorter = without_brackets(header);
     let (header, shorter) = (words(header), words(&shorter));
     let numbered = shorter.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -204,6 +206,7 @@ mod tests {
             ("SIP Domain Name(s)", Field::Domains),
             ("HQPartnerID", Field::Number),
             ("agreementnumber", Field::Number),
+            ("Access_x0020_Edge_x0020_FQDN", Field::Edge),
             ("1. Programme", Field::Programme),
             ("\u{feff}SIP domain(s)", Field::Domains),
             ("Agreement-Type", Field::Programme),

@@ -43,7 +43,7 @@ pub(super) fn read(text: impl BufRead, intake: &mut Intake<'_>) -> Result<(), Fa
                 Ok(())
             }
             Found::Requests => Ok(()),
-            Found::Nothing | Found::Text(_) | Found::List(_) | Found::Other => {
+            Found::Nothing | Found::Text(_) | Found::List(_) | Found::Edges(_) | Found::Other => {
                 Err(serde_json::Error::custom(NO_OBJECTS))
             }
         });
@@ -100,6 +100,8 @@ enum Found {
     /// Texts.
     List(Vec<String>),
     Object(Box<Object>),
+    /// Access Edges, each with its domains.
+    Edges(Vec<Object>),
     /// It has requests inside, which were taken.
     Requests,
     Other,
@@ -114,6 +116,8 @@ struct Object {
     dropped: Vec<Dropped>,
     /// Requests were found inside.
     is_envelope: bool,
+    /// Its Access Edges, each with its domains, where they are objects of their own.
+    edges: Vec<Object>,
     /// The first member that is a request itself, by the kind of its name: it is part of this one,
     /// if this is a request.
     inner: Option<(Box<Object>, Dropped)>,
@@ -122,7 +126,15 @@ struct Object {
 impl Object {
     /// Whether this is a request and not something about it: it has most of what a request needs.
     fn is_request(&self) -> bool {
-        self.values.needed() + 1 >= Field::NEEDED.len()
+        let of_edges = if self.edges.is_empty() { 0 } else { 2 };
+        self.values.needed() + of_edges + 1 >= Field::NEEDED.len()
+    }
+
+    /// Whether this is an Access Edge of a request, with its domains.
+    fn is_edge(&self) -> bool {
+        let has = |field| self.values.has(field);
+        let is_request = has(Field::Programme) || has(Field::Number);
+        has(Field::Edge) && has(Field::Domains) && !is_request && !self.is_envelope
     }
 
     /// Keeps a member that is a request itself until it is known what this is. That several are held is
@@ -164,13 +176,45 @@ impl Object {
             (None, 0) => Some((None, "has none of the members that a request needs")),
             (None, _) => None,
         };
-        for kind in &self.dropped {
+        for kind in self
+            .dropped
+            .iter()
+            .chain(self.edges.iter().flat_map(|edge| &edge.dropped))
+        {
             intake.drop_value(0, kind);
         }
+        let has = |field| self.values.has(field);
+        let fault = match fault {
+            None if !self.edges.is_empty() && (has(Field::Edge) || has(Field::Domains)) => Some((
+                None,
+                "has Access Edges inside, and one or its domains beside them: which belongs to which is not said",
+            )),
+            fault => fault,
+        };
         match fault {
+            None if !self.edges.is_empty() => {
+                for edge in self.edges {
+                    match edge.fault {
+                        None => intake.row(edge.line, &edge.values.within(&self.values)),
+                        Some((field, fault)) => {
+                            intake.problems.add(Problem::new(edge.line, field, fault));
+                        }
+                    }
+                }
+            }
             None => intake.row(self.line, &self.values),
             Some((field, fault)) => intake.problems.add(Problem::new(self.line, field, fault)),
         }
+    }
+}
+
+/// What a member of this name means: `edges` the same as `edge`.
+fn member(name: &str) -> Meaning {
+    let singular = name.strip_suffix(['s', 'S']).map(meaning);
+    let of_edges = Meaning::Field(Field::Edge);
+    match singular {
+        Some(meaning) if meaning == of_edges => of_edges,
+        _ => meaning(name),
     }
 }
 
@@ -243,16 +287,30 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
         // Inside an object the first of a list tells what it is.
         let (mut is_list, mut is_first) = (self.is_top, true);
         let mut has_requests = self.is_top;
-        let mut texts = Some(Vec::new());
+        let (mut texts, mut edges) = (Some(Vec::new()), Some(Vec::new()));
         while let Some(found) = values.next_element_seed(self.inside())? {
             match found {
                 Found::Object(object) if is_list || (is_first && object.is_request()) => {
                     (is_list, has_requests) = (true, true);
                     object.take(self.intake);
                 }
+                Found::Object(object) if object.is_edge() => {
+                    edges = edges.filter(|edges| edges.len() < MOST_TEXTS);
+                    if let Some(edges) = &mut edges {
+                        edges.push(*object);
+                    }
+                    (texts, is_first) = (None, false);
+                    continue;
+                }
                 Found::Object(object) => has_requests |= object.is_envelope,
                 Found::Requests => has_requests = true,
-                Found::Nothing | Found::Other | Found::Text(_) | Found::List(_) if is_list => {
+                Found::Nothing
+                | Found::Other
+                | Found::Text(_)
+                | Found::List(_)
+                | Found::Edges(_)
+                    if is_list =>
+                {
                     return Err(A::Error::custom(NO_OBJECTS));
                 }
                 Found::Text(text) => {
@@ -261,18 +319,18 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
                     if let Some(texts) = &mut texts {
                         texts.push(text);
                     }
-                    is_first = false;
+                    (edges, is_first) = (None, false);
                     continue;
                 }
-                Found::Nothing | Found::Other | Found::List(_) => {}
+                Found::Nothing | Found::Other | Found::List(_) | Found::Edges(_) => {}
             }
-            texts = None;
+            (texts, edges) = (None, None);
             is_first = false;
         }
         Ok(match texts {
             _ if has_requests => Found::Requests,
             Some(texts) => Found::List(texts),
-            None => Found::Other,
+            None => edges.map_or(Found::Other, Found::Edges),
         })
     }
 
@@ -283,17 +341,34 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
             fault: None,
             dropped: Vec::new(),
             is_envelope: false,
+            edges: Vec::new(),
             inner: None,
         };
         let outer = self.open.replace(Some(object.line));
         while let Some(name) = members.next_key::<String>()? {
-            match meaning(&name) {
+            match member(&name) {
                 Meaning::Field(field) => {
                     let fault = match members.next_value_seed(self.inside())? {
                         Found::Text(text) if object.values.set(field, &text) => None,
                         Found::List(texts) if field == Field::Domains => {
                             let is_first = object.values.set(field, &texts.join("\n"));
                             (!is_first).then_some("is there twice")
+                        }
+                        Found::List(texts) if field == Field::Edge => match &texts[..] {
+                            [] => None,
+                            [text] if object.values.set(field, text) => None,
+                            [_] => Some("is there twice"),
+                            _ => Some(
+                                "has several Access Edges, and which SIP domains belong to which is not said",
+                            ),
+                        },
+                        Found::Edges(edges) if field == Field::Edge => {
+                            object.edges.extend(edges);
+                            None
+                        }
+                        Found::Object(edge) if field == Field::Edge && edge.is_edge() => {
+                            object.edges.push(*edge);
+                            None
                         }
                         Found::Nothing => None,
                         Found::Requests => {
@@ -312,7 +387,10 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
                         Found::Other if field == Field::Domains => {
                             Some("is a list of something else than texts")
                         }
-                        Found::List(_) | Found::Object(_) | Found::Other => {
+                        Found::Object(_) | Found::Other if field == Field::Edge => Some(
+                            "is neither a text nor a number, nor Access Edges, each an object with its SIP domains",
+                        ),
+                        Found::List(_) | Found::Object(_) | Found::Edges(_) | Found::Other => {
                             Some("is neither a text nor a number")
                         }
                     };
@@ -326,9 +404,11 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
                         Found::Object(inner) if inner.is_request() => {
                             object.hold(inner, kind, self.intake);
                         }
-                        Found::Object(_) | Found::Text(_) | Found::List(_) | Found::Other => {
-                            object.dropped.push(kind);
-                        }
+                        Found::Object(_)
+                        | Found::Text(_)
+                        | Found::List(_)
+                        | Found::Edges(_)
+                        | Found::Other => object.dropped.push(kind),
                     }
                 }
                 Meaning::Dropped(kind) => {

@@ -9,7 +9,7 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use super::fields::{Field, without_brackets, words};
 use crate::{
     agreement::{AgreementNumber, Programme},
-    names::{AccessEdge, SipDomain, split_names},
+    names::{AccessEdge, List, NameError, SipDomain},
     request::Deployment,
 };
 
@@ -118,6 +118,21 @@ const QUOTES: [(char, char); 5] = [
 ];
 
 impl Values {
+    /// Whether the field has a value.
+    pub(super) fn has(&self, field: Field) -> bool {
+        self.get(field).is_some()
+    }
+
+    /// These, and what `around` has of the fields that are empty here.
+    pub(super) fn within(mut self, around: &Self) -> Self {
+        for (own, outer) in self.0.iter_mut().zip(&around.0) {
+            if own.is_none() {
+                own.clone_from(outer);
+            }
+        }
+        self
+    }
+
     /// Takes the value of a field; says whether it was the first.
     pub(super) fn set(&mut self, field: Field, value: &str) -> bool {
         let place = &mut self.0[field as usize];
@@ -143,8 +158,10 @@ impl Values {
 
     /// How many of the fields that a request needs have a value.
     pub(super) fn needed(&self) -> usize {
-        let is_there = |&field: &Field| self.get(field).is_some();
-        Field::NEEDED.into_iter().filter(is_there).count()
+        Field::NEEDED
+            .into_iter()
+            .filter(|&field| self.has(field))
+            .count()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -196,12 +213,8 @@ impl Values {
         });
         let mut names = Vec::new();
         let domains = reader.value(Field::Domains, None, |text| {
-            names.extend(listed(text).map(SipDomain::parse));
-            if names.is_empty() {
-                Err("is empty".into())
-            } else {
-                Ok(())
-            }
+            names = listed(text)?;
+            Ok(())
         });
         for error in names.iter().filter_map(|name| name.as_ref().err()) {
             reader.wrong(Field::Domains, error.problem().to_string().into());
@@ -210,9 +223,7 @@ impl Values {
         let deployment = reader.value(Field::Deployment, Some(Deployment::OnPremises), |text| {
             one_of(DEPLOYMENTS, text).ok_or("is neither on-premises nor split".into())
         });
-        let submitted_at = reader.value(Field::Submitted, Some(None), |text| {
-            date(text, now).map(Some)
-        });
+        let submitted_at = reader.value(Field::Submitted, Some(None), |text| date(text, now));
         Some(Row {
             line,
             id: id?,
@@ -248,7 +259,7 @@ impl Reader<'_> {
     ) -> Option<T> {
         let value = match self.values.get(field) {
             None => empty.ok_or("is empty".into()),
-            Some(text) if text.contains(['@', '＠', '﹫']) => Err(
+            Some(text) if has_address(text) => Err(
                 "holds an address. No contact information comes in: take it out of the file".into(),
             ),
             Some(text) if is_no_value(text) => Err(
@@ -268,7 +279,7 @@ type Names<T> = [(&'static str, T)];
 
 const PROGRAMMES: &Names<Programme> = &[
     (
-        "volume licensing, microsoft volume licensing, volume license, vl",
+        "volume licensing, microsoft volume licensing, volume license, volume licence, vl",
         Programme::VolumeLicensing,
     ),
     (
@@ -294,7 +305,8 @@ const STATES: &Names<bool> = &[
     ("in progress, pending, submitted, new, open", false),
 ];
 const OVER: &Names<()> = &[(
-    "cancelled, canceled, rejected, withdrawn, expired, deactivated, deleted, closed, failed",
+    "cancelled, canceled, rejected, denied, declined, withdrawn, expired, deactivated, terminated, deleted, \
+     closed, failed",
     (),
 )];
 const DEPLOYMENTS: &Names<Deployment> = &[
@@ -315,18 +327,49 @@ fn one_of<T: Copy>(names: &Names<T>, text: &str) -> Option<T> {
     value_of(text).or_else(|| value_of(&without_brackets(text)))
 }
 
-/// The names of a list, however a program writes it: `{a, b}`, `["a","b"]`, `a|b`, `a and b`.
-fn listed(text: &str) -> impl Iterator<Item = &str> {
-    let is_between = |c: char| "{}[]|'".contains(c);
-    let parts = text.split(is_between).flat_map(split_names);
-    parts.filter(|part| !["and", "&"].contains(part))
+/// The names of a list, however a program or a person writes it: `{a, b}`, `["a","b"]`, `a|b`, `a and b`,
+/// with bullets or numbers in front. `SharePoint` puts `;#` between values, each with its number in a list behind it.
+/// No name is left out that stands in a note.
+fn listed(text: &str) -> Result<Vec<Result<SipDomain, NameError>>, Fault> {
+    let is_bracket = |c: char| matches!(c, '{' | '}' | '[' | ']');
+    let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let parts: Vec<_> = text.split(";#").filter(|part| !is_number(part)).collect();
+    let text = parts.join("\n").replace(is_bracket, ",");
+    let list = List::read(&text);
+    if list
+        .left_out
+        .iter()
+        .any(|piece| !piece.is_word() && !piece.is_number())
+    {
+        return Err("has a note beside the names, with a name in it. Leave the SIP domains there, and nothing else".into());
+    }
+    let names: Vec<_> = list
+        .names
+        .iter()
+        .map(|it| SipDomain::parse(it.text))
+        .collect();
+    if names.is_empty() {
+        return Err("is empty".into());
+    }
+    Ok(names)
 }
 
-/// Whether this is what PowerShell writes of what has no text: `System.String[]`,
+/// Whether there is an address of a person in a value: a sign `@` with something in front of it. Alone
+/// in front of a domain it is no address.
+fn has_address(text: &str) -> bool {
+    let mut signs = text.match_indices(['@', '\u{ff20}', '\u{fe6b}']);
+    signs.any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        before.is_some_and(|c| !c.is_whitespace() && !",;|'\"{[".contains(c))
+    })
+}
+
+/// Whether this is what PowerShell writes of what has no text: `System.String[]`, `@{Domain=contoso.com}`,
 /// `Microsoft.Rtc.Management.WritableConfig.Settings.Edge.DomainPattern`.
 fn is_type_name(text: &str) -> bool {
     let text = text.strip_prefix("Deserialized.").unwrap_or(text);
-    text.starts_with("System.") && text.contains(['[', '`'])
+    text.starts_with("@{")
+        || text.starts_with("System.") && text.contains(['[', '`'])
         || text.starts_with("System.Collections.")
         || text.starts_with("Microsoft.Rtc.")
         || text.starts_with("Microsoft.Skype.")
@@ -372,41 +415,98 @@ fn is_rounded(number: &str) -> bool {
     })
 }
 
-/// A day or a moment, in UTC unless it says otherwise.
-fn date(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, Fault> {
-    // The year first: no other order can be read one way alone.
-    let dashed = match text.split_once('/') {
-        Some((year, _)) if year.len() == 4 => Cow::from(text.replacen('/', "-", 2)),
-        _ => text.into(),
-    };
-    let with_offset = ["%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f%#z"];
-    let moment = DateTime::parse_from_rfc3339(&dashed).ok().or_else(|| {
-        let mut forms = with_offset.iter();
-        forms.find_map(|form| DateTime::parse_from_str(&dashed, form).ok())
-    });
-    let plain = [
-        "%Y-%m-%d %H:%M:%S%.f",
-        "%Y-%m-%dT%H:%M:%S%.f",
-        "%Y-%m-%d %H:%M",
-        "%Y-%m-%dT%H:%M",
-    ];
-    let plain = plain
-        .iter()
-        .find_map(|form| NaiveDateTime::parse_from_str(&dashed, form).ok());
-    let day =
-        NaiveDate::parse_from_str(&dashed, "%Y-%m-%d").map(|day| day.and_time(NaiveTime::MIN));
+/// Days, as programs and people write them that can be read one way alone. `%B` is a month's short name too.
+const DAYS: [&str; 6] = [
+    "%Y-%m-%d",
+    "%Y%m%d",
+    "%d-%B-%Y",
+    "%d %B %Y",
+    "%B %d %Y",
+    "%A %B %d %Y",
+];
+/// What may stand behind a day.
+const TIMES: [&str; 6] = [
+    " %H:%M:%S%.f",
+    "T%H:%M:%S%.f",
+    " %H:%M",
+    "T%H:%M",
+    " %I:%M:%S %p",
+    " %I:%M %p",
+];
+/// Behind a time.
+const OFFSETS: [&str; 2] = ["%#z", " %#z"];
+
+/// A day or a moment, in UTC unless it says otherwise; `None` for a dash, which stands for no day.
+fn date(text: &str, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Fault> {
+    if matches!(text, "-" | "\u{2013}" | "\u{2014}") {
+        return Ok(None);
+    }
+    match moment(text)? {
+        at if at > now => Err("lies in the future".into()),
+        at if at.timestamp() < 0 => Err("lies before 1970".into()),
+        at => Ok(Some(at)),
+    }
+}
+
+fn moment(text: &str) -> Result<DateTime<Utc>, Fault> {
     // Windows PowerShell's JSON: milliseconds since 1970.
     let since = text
         .strip_prefix("/Date(")
-        .and_then(|rest| rest.strip_suffix(")/"));
+        .and_then(|it| it.strip_suffix(")/"));
     let since = since.and_then(|since| DateTime::from_timestamp_millis(since.parse().ok()?));
-    let moment = moment.map(|at| at.to_utc()).or(since);
-    match moment.or(plain.or(day.ok()).map(|at| at.and_utc())) {
-        None => Err("is not a day, or not one that can be read only one way: write it as 2014-03-31, or as 2014-03-31 14:05".into()),
-        Some(at) if at > now => Err("lies in the future".into()),
-        Some(at) if at.timestamp() < 0 => Err("lies before 1970".into()),
-        Some(at) => Ok(at),
-    }
+    let text = year_first(text)?.replace(", ", " ");
+    let text = text.strip_suffix(" UTC").unwrap_or(&text);
+    let with_times = || {
+        DAYS.iter()
+            .flat_map(|day| TIMES.map(|time| format!("{day}{time}")))
+    };
+    let with_offset = || {
+        let mut all = with_times().flat_map(|it| OFFSETS.map(|offset| format!("{it}{offset}")));
+        all.find_map(|form| DateTime::parse_from_str(text, &form).ok())
+    };
+    let plain = || {
+        let mut days = DAYS.iter();
+        let day = days.find_map(|form| NaiveDate::parse_from_str(text, form).ok());
+        let day = day.map(|day| day.and_time(NaiveTime::MIN));
+        let mut times = with_times();
+        day.or_else(|| times.find_map(|form| NaiveDateTime::parse_from_str(text, &form).ok()))
+    };
+    since
+        .or_else(|| plain().map(|at| at.and_utc()))
+        .or_else(|| {
+            DateTime::parse_from_rfc3339(text)
+                .ok()
+                .map(|at| at.to_utc())
+        })
+        .or_else(|| with_offset().map(|at| at.to_utc()))
+        .ok_or_else(|| {
+            "is not a day that can be read: write it as 2014-03-31, or as 2014-03-31 14:05".into()
+        })
+}
+
+/// The text with the year in front, where it begins with a day in numbers: `31.03.2014`, `3/31/2014`. Of
+/// two numbers that may both be a month nobody knows which is.
+fn year_first(text: &str) -> Result<Cow<'_, str>, Fault> {
+    let end = text.find([' ', 'T']).unwrap_or(text.len());
+    let (numbers, time) = text.split_at(end);
+    let parts: Vec<_> = numbers.split(['.', '/', '-']).collect();
+    let value = |text: &str| text.parse::<u32>().ok();
+    let [Some(first), Some(second), Some(third)] = [0, 1, 2].map(|at| value(parts.get(at)?)) else {
+        return Ok(text.into());
+    };
+    let (year, month, day) = match (parts[0].len(), parts[2].len()) {
+        _ if parts.len() > 3 => return Ok(text.into()),
+        (4, _) => (first, second, third),
+        (_, 4) if first > 12 || first == second => (third, second, first),
+        (_, 4) if second > 12 => (third, first, second),
+        (_, 4) => {
+            return Err(
+                "can be read as two days: write it as 2014-03-31, or as 2014-03-31 14:05".into(),
+            );
+        }
+        _ => return Ok(text.into()),
+    };
+    Ok(format!("{year}-{month:02}-{day:02}{time}").into())
 }
 
 #[cfg(test)]
@@ -439,9 +539,9 @@ mod tests {
     }
 
     #[test]
-    fn days_with_the_year_first_are_read() {
+    fn days_that_can_be_read_one_way_alone_are_read() {
         let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
-        let at = |text| date(text, now).map(|at| at.to_rfc3339());
+        let at = |text| date(text, now).map(|at| at.unwrap().to_rfc3339());
         for (text, read) in [
             ("2014-03-31", "2014-03-31T00:00:00+00:00"),
             ("2014/03/31", "2014-03-31T00:00:00+00:00"),
@@ -449,13 +549,44 @@ mod tests {
             ("2014-03-31T14:05", "2014-03-31T14:05:00+00:00"),
             ("2014-03-31T14:05:06+0100", "2014-03-31T13:05:06+00:00"),
             ("2014-03-31 14:05:06.7+02", "2014-03-31T12:05:06.700+00:00"),
+            ("2014-03-31 14:05:06 +0200", "2014-03-31T12:05:06+00:00"),
+            ("2014-03-31 14:05:06 +0000 UTC", "2014-03-31T14:05:06+00:00"),
+            ("2014-03-31 12:05 AM", "2014-03-31T00:05:00+00:00"),
+            ("2014-3-1", "2014-03-01T00:00:00+00:00"),
+            ("20140331", "2014-03-31T00:00:00+00:00"),
+            ("31.03.2014", "2014-03-31T00:00:00+00:00"),
+            ("31.3.2014 14:05", "2014-03-31T14:05:00+00:00"),
+            ("3/31/2014 2:05:06 PM", "2014-03-31T14:05:06+00:00"),
+            ("31/03/2014", "2014-03-31T00:00:00+00:00"),
+            ("4/4/2014", "2014-04-04T00:00:00+00:00"),
+            ("31-Mar-2014", "2014-03-31T00:00:00+00:00"),
+            ("31 March 2014", "2014-03-31T00:00:00+00:00"),
+            ("Mar 31, 2014", "2014-03-31T00:00:00+00:00"),
+            ("Monday, March 31, 2014", "2014-03-31T00:00:00+00:00"),
             ("/Date(1396224000000)/", "2014-03-31T00:00:00+00:00"),
         ] {
             assert_eq!(at(text).as_deref(), Ok(read), "{text}");
         }
-        for text in ["03/04/2014", "31.03.2014", "2014", "/Date(x)/"] {
-            assert!(at(text).is_err(), "{text}");
+        for text in ["03/04/2014", "3.4.2014 10:00", "10-11-2014"] {
+            let fault = at(text).unwrap_err();
+            assert!(fault.starts_with("can be read as two days"), "{text}");
         }
+        let none = [
+            "2014",
+            "41729",
+            "31.03.14",
+            "31.02.2014",
+            "13/13/2014",
+            "1.2.3.2014",
+            "31 Mars 2014",
+            "Tuesday, March 31, 2014",
+            "/Date(x)/",
+        ];
+        for text in none {
+            let fault = at(text).unwrap_err();
+            assert!(fault.starts_with("is not a day"), "{text}");
+        }
+        assert_eq!(date("-", now), Ok(None));
     }
 
     #[test]
@@ -466,9 +597,41 @@ mod tests {
             "[\"a.example\",\"b.example\"]",
             "a.example|b.example",
             "a.example and b.example",
+            "\u{2022} a.example\n\u{2022} b.example",
+            "1. a.example\n2. b.example",
+            "a.example / b.example",
+            "a.example<br>b.example",
+            "a.example;#12;#b.example;#13",
+            ";#a.example;#b.example;#",
+            "@a.example, @b.example",
+            "a.example (main)\nb.example (since 2012)",
         ] {
-            let names: Vec<_> = listed(list).collect();
+            let names = listed(list).unwrap().into_iter();
+            let names: Vec<_> = names.map(|name| name.unwrap().to_string()).collect();
             assert_eq!(names, ["a.example", "b.example"], "{list}");
+        }
+        for list in ["a.example # not b.example", "a.example (was b.example)"] {
+            let is_read = listed(list).is_ok_and(|names| names.iter().all(Result::is_ok));
+            assert!(!is_read, "{list}");
+        }
+    }
+
+    #[test]
+    fn an_address_has_something_in_front_of_its_sign() {
+        for text in [
+            "ann@a.example",
+            "a.example, ann\u{ff20}a.example",
+            "<ann@a.example>",
+        ] {
+            assert!(has_address(text), "{text}");
+        }
+        for text in [
+            "@a.example",
+            "a.example, @b.example",
+            "\"@a.example\"",
+            "a.example",
+        ] {
+            assert!(!has_address(text), "{text}");
         }
     }
 }

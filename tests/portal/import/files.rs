@@ -171,7 +171,30 @@ async fn every_form_of_table_and_value_is_read() {
     let barred: Vec<_> = barred.collect();
     let (headers, rows) = (&barred[0], barred[1..].join("\n"));
     let plain = |text: &str| text.replace("| ", "").replace(" |", " ");
-    let files: [(&str, Vec<u8>); 8] = [
+    let files: [(&str, Vec<u8>); 12] = [
+        (
+            "domains as people write them",
+            ROWS.replace(",contoso.com", ",\u{2022} @contoso.com (main)")
+                .replace(",fabrikam.com", ",1. fabrikam.com<br>")
+                .into(),
+        ),
+        (
+            "domains and headers of SharePoint",
+            ROWS.replace(",fabrikam.com", ",fabrikam.com;#12")
+                .replace(' ', "_x0020_")
+                .replace("Volume_x0020_Licensing", "VL")
+                .into(),
+        ),
+        (
+            "days that can be read one way alone",
+            ROWS.replace("2014-03-31\nV", "31.03.2014\nV")
+                .replace("2014-03-31\n", "3/31/2014 2:05 PM\n")
+                .into(),
+        ),
+        (
+            "a file behind another",
+            format!("{}{}", ROWS, ROWS.lines().next().unwrap()).into(),
+        ),
         (
             "whole numbers as a program writes them",
             ROWS.replace("1234567", "'1234567")
@@ -257,6 +280,11 @@ async fn every_form_of_json_is_read() {
         format!("{{\"names\": [{list}]}}"),
         format!(
             "[{}]",
+            list.replace("\"accessEdge\": ", "\"accessEdges\": [{\"fqdn\": ")
+                .replace("], \"status\"", "]}], \"status\"")
+        ),
+        format!(
+            "[{}]",
             list.replace("{\"contacts\"", "{\"request\": {\"contacts\"")
                 .replace("\"MARK\"}]}", "\"MARK\"}]}}")
         ),
@@ -283,6 +311,11 @@ async fn every_form_of_json_is_read() {
             fs::remove_file(place.keys("old.json")).unwrap();
         }
     }
+}
+
+#[tokio::test]
+async fn what_is_wrong_in_json_is_told() {
+    let place = Place::new().await;
     for (text, told) in [
         (
             "{\"result\": [], \"total\": 0}",
@@ -310,6 +343,22 @@ async fn every_form_of_json_is_read() {
             "line 1, column access edge: is neither a text nor a number",
         ),
         ("Programme,Number\n", "line 1: is no JSON. If it is CSV"),
+        (
+            "{\"programme\": \"VL\", \"number\": 1, \"edges\": [\"sip.a.example\", \"sip.b.example\"], \"domains\": [\"a.example\"]}",
+            "line 1, column access edge: has several Access Edges",
+        ),
+        (
+            "{\"programme\": \"VL\", \"number\": 1, \"edges\": [{\"fqdn\": \"sip.a.example\"}], \"domains\": [\"a.example\"]}",
+            "line 1, column access edge: is neither a text nor a number, nor Access Edges",
+        ),
+        (
+            "{\"programme\": \"VL\", \"number\": 1,\n\"edges\": [{\"fqdn\": \"sip.a.example\", \"domains\": [\"a.example\"]}],\n\"domains\": [\"b.example\"]}",
+            "line 1: has Access Edges inside, and one or its domains beside them",
+        ),
+        (
+            "{\"programme\": \"VL\", \"number\": 1, \"edges\": [\n{\"fqdn\": \"sip.a.example\", \"domains\": [\"a\"]}]}",
+            "line 2, column sip domain: The name is not complete",
+        ),
         (
             "{\"a\": [\n{\"id\": 1},\n{\"programme\": \"VL\", \"number\": 1, \"edge\": \"sip.a.example\", \"domain\": \"a.example\"}]}",
             "line 1: has none of the members that a request needs",
@@ -411,6 +460,40 @@ async fn a_file_that_is_no_export_is_named() {
 }
 
 #[tokio::test]
+async fn a_text_that_is_no_export_is_named() {
+    let place = Place::new().await;
+    let files: [(&str, Vec<u8>, &str); 5] = [
+        (
+            "e2.csv",
+            b"Programme : VL\nNumber : 1234567\n\n".to_vec(),
+            "line 1: is a list of properties, as Format-List writes it",
+        ),
+        (
+            "f2.csv",
+            b"Domain       ProxyFqdn\n------       ---------\ncontoso.com  sip.contoso.com\n"
+                .to_vec(),
+            "line 1: has columns of a fixed width",
+        ),
+        (
+            "g2.csv",
+            b"#< CLIXML\n".to_vec(),
+            "line 1: is XML that PowerShell writes for itself",
+        ),
+        (
+            "h2.csv",
+            b"INSERT INTO request VALUES ('VL');\n".to_vec(),
+            "line 1: is a script of a database (SQL)",
+        ),
+        (
+            "i2.csv",
+            b"- programme: VL\n  number: 1234567\n".to_vec(),
+            "line 1: looks like YAML",
+        ),
+    ];
+    place.assert_refused(&files).await;
+}
+
+#[tokio::test]
 async fn what_no_row_can_hold_is_named_with_its_line() {
     let place = Place::new().await;
     let row = "VL,1234567,sip.contoso.com,contoso.com,Activated";
@@ -432,13 +515,13 @@ async fn what_no_row_can_hold_is_named_with_its_line() {
         ),
         (
             "l.csv",
-            format!("{ROWS}{row},31.03.2014\n").into(),
-            "line 4, column submitted: is not a day, or not one that can be read only one way: write it as 2014-03-31",
+            format!("{ROWS}{row},31.02.2014\n").into(),
+            "line 4, column submitted: is not a day that can be read: write it as 2014-03-31",
         ),
         (
             "m.csv",
             format!("{ROWS}{row},03/04/2014\n").into(),
-            "line 4, column submitted: is not a day",
+            "line 4, column submitted: can be read as two days",
         ),
         (
             "n.csv",
