@@ -45,6 +45,13 @@ pub fn of(
         }
         (Addresses::Found(addresses), alias) => {
             let mut findings = judge(edge, domains, addresses, reach, tls, now);
+            let is_fine =
+                |it: &&mut Finding| it.code == Code::Certificate && it.severity == Severity::Ok;
+            let fine = findings.iter_mut().find(is_fine);
+            if let (Some(fine), Some((records, trouble))) = (fine, facts.missed) {
+                let line = format!("its {records} records could not be looked up: {trouble}");
+                fine.found.push(Evidence::new(&line));
+            }
             findings.extend(alias);
             findings
         }

@@ -256,6 +256,11 @@ pub static REASONS: &[Reason] = &[
     of(REACH, "refuses the TLS handshake", SETTINGS),
     of(
         REACH,
+        "it does not know the name of the Access Edge",
+        "The server answers, and not for the name that partners ask for (SNI). Check that the address is the one of the Access Edge’s external interface, and which names are set up in what stands in front of it.",
+    ),
+    of(
+        REACH,
         "it refuses whoever connects",
         "The server ends the connection because of who connects, and partners have to see its own certificate first. Check which addresses and certificates it accepts, and what stands in front of it.",
     ),

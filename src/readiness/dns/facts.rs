@@ -263,6 +263,8 @@ pub struct AddressFacts {
     pub outcome: Addresses,
     /// The targets of CNAMEs, one after the other.
     pub aliases: Vec<String>,
+    /// The kind of records, A or AAAA, that could not be looked up where those of the other kind were found.
+    pub missed: Option<(&'static str, Trouble)>,
 }
 
 impl AddressFacts {
@@ -272,6 +274,7 @@ impl AddressFacts {
         Self {
             outcome: Addresses::Unreachable(trouble),
             aliases: Vec::new(),
+            missed: None,
         }
     }
 }

@@ -105,7 +105,7 @@ impl Resolvers {
         }
     }
 
-    /// The addresses of `name`. If one family cannot be looked up, the other is enough.
+    /// The addresses of `name`. If one family cannot be looked up, the other is enough, and that is told.
     pub(super) async fn addresses(&self, name: &Name) -> AddressFacts {
         let (v4, v6) = join(
             self.look_up(name, RecordType::A),
@@ -120,6 +120,12 @@ impl Resolvers {
         }
         let of = |reply: &Reply| reply.aliases.iter().map(wire::text).collect();
         let aliases = [&v4, &v6].into_iter().flatten().map(of).next();
+        let missed = match (&v4, &v6) {
+            _ if found.is_empty() => None,
+            (Err(trouble), _) => Some(("A", *trouble)),
+            (_, Err(trouble)) => Some(("AAAA", *trouble)),
+            _ => None,
+        };
         let outcome = match (found.is_empty(), v4, v6) {
             (false, _, _) => Addresses::Found(found),
             (true, Ok(v4), Ok(v6)) if v4.circular || v6.circular => Addresses::Circle,
@@ -132,6 +138,7 @@ impl Resolvers {
         AddressFacts {
             outcome,
             aliases: aliases.unwrap_or_default(),
+            missed,
         }
     }
 }

@@ -144,7 +144,7 @@ fn alert(number: u8) -> String {
         86 => "inappropriate_fallback",
         109 => "missing_extension",
         110 => "unsupported_extension",
-        112 => "unrecognized_name: it does not know the name of the Access Edge",
+        112 => "unrecognized_name",
         116 => "certificate_required",
         120 => "no_application_protocol",
         _ => return format!("it refuses the TLS handshake (alert {number})"),
@@ -154,6 +154,7 @@ fn alert(number: u8) -> String {
         42..=46 | 48 | 49 | 116 => {
             "it refuses whoever connects, before it shows a certificate itself"
         }
+        112 => "it does not know the name of the Access Edge, and ends the TLS handshake",
         _ => "it refuses the TLS handshake",
     };
     format!("{what} (alert {number}, {name})")

@@ -62,6 +62,7 @@ mod tests {
         AddressFacts {
             outcome: Addresses::Found(addresses.iter().map(read).collect()),
             aliases: Vec::new(),
+            missed: None,
         }
     }
 

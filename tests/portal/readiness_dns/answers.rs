@@ -143,6 +143,7 @@ async fn addresses_of_a_host() {
         AddressFacts {
             outcome: found.clone(),
             aliases: vec![],
+            missed: None,
         }
     );
     internet.set("sip.contoso.com", &["CNAME Edge.contoso.com"]);
@@ -154,6 +155,7 @@ async fn addresses_of_a_host() {
         AddressFacts {
             outcome: found,
             aliases: aliases.clone(),
+            missed: None,
         }
     );
     for (records, exists) in [(&["TXT v=1"][..], true), (&[], false)] {
@@ -161,8 +163,12 @@ async fn addresses_of_a_host() {
         let facts = dns.addresses(&edge).await;
         let remembered = Some(Duration::from_mins(2));
         let outcome = Addresses::None { exists, remembered };
-        let aliases = aliases.clone();
-        assert_eq!(facts, AddressFacts { outcome, aliases });
+        let expected = AddressFacts {
+            outcome,
+            aliases: aliases.clone(),
+            missed: None,
+        };
+        assert_eq!(facts, expected);
     }
     internet.set("sip.contoso.com", &["CNAME sip.contoso.com"]);
     let facts = dns.addresses(&edge).await;
@@ -297,4 +303,40 @@ async fn a_domain_too_long_for_the_record_has_none() {
     assert_eq!(facts.answers.len(), 1);
     assert!(facts.answers[0].answer.records.is_empty());
     assert_eq!(internet.resolver.asked(), []);
+}
+
+/// Boxes in front of old name servers answer for A and fail for AAAA. The edge can be looked at, and partners
+/// that wait for both may not find it.
+#[tokio::test]
+async fn one_kind_of_address_that_cannot_be_looked_up_is_told() {
+    let internet = Internet::start(0).await;
+    internet.set("sip.contoso.com", &["A 192.0.2.1"]);
+    let failing = |kind: u8| {
+        Manner::Mangle(Arc::new(move |answer: Vec<u8>| {
+            let mut answer = answer;
+            // The end of the question: its kind, and the class of the internet.
+            if answer.windows(4).any(|part| part == [0, kind, 0, 1]) {
+                answer[3] = answer[3] & 0xf0 | 2;
+            }
+            answer
+        }))
+    };
+    for (manner, missed) in [
+        (Manner::Honest, None),
+        (failing(28), Some(("AAAA", Trouble::Failed))),
+    ] {
+        internet.resolver.behave(manner);
+        let facts = resolved(&internet)
+            .await
+            .addresses(&fqdn("sip.contoso.com"))
+            .await;
+        assert_eq!(facts.outcome, Addresses::Found(vec![[192, 0, 2, 1].into()]));
+        assert_eq!(facts.missed, missed);
+    }
+    internet.resolver.behave(failing(1));
+    let facts = resolved(&internet)
+        .await
+        .addresses(&fqdn("sip.contoso.com"))
+        .await;
+    assert_eq!(facts.outcome, Addresses::Unreachable(Trouble::Failed));
 }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use pic_portal::readiness::{
+    dns::{AddressFacts, Addresses, Trouble},
     edge,
     tls::{Failure, Outcome, Proof, Tls, TlsError, TlsFacts, Version},
 };
@@ -159,8 +160,8 @@ async fn peers_that_refuse() {
         (
             Mode::Says(alert(112)),
             Outcome::Alert(112),
-            "it refuses the TLS handshake (alert 112, unrecognized_name: it does not know the name \
-             of the Access Edge)",
+            "it does not know the name of the Access Edge, and ends the TLS handshake (alert 112, \
+             unrecognized_name)",
         ),
         (
             Mode::Says(alert(47)),
@@ -291,6 +292,29 @@ async fn what_cannot_be_looked_at_from_here_is_not_held_against_it() {
     });
     let said = judged(&[good.address(), address], &facts);
     assert!(said.starts_with("blocking edge-unreachable"), "{said}");
+}
+
+/// What could not be looked up in DNS is told beside what was found at the other addresses.
+#[tokio::test]
+async fn one_kind_of_address_that_was_not_looked_up_is_told() {
+    let root = Authority::root();
+    let good = Edge::start(root.issue(&server(&NAMES))).await;
+    let (edge, domains) = contoso();
+    let tls = tls(&root).probe(&edge, &[good.address()]).await;
+    let mut facts = AddressFacts {
+        outcome: Addresses::Found(vec![good.address()]),
+        aliases: Vec::new(),
+        missed: None,
+    };
+    let of =
+        |facts: &AddressFacts, tls| told(&edge::of(&edge, &domains, facts, ANYWHERE, tls, now()));
+    let line =
+        "; its AAAA records could not be looked up: the resolver could not find out (SERVFAIL)";
+    let fine = of(&facts, Some(&tls));
+    facts.missed = Some(("AAAA", Trouble::Failed));
+    assert_eq!(of(&facts, Some(&tls)), fine + line);
+    let skipped = of(&facts, None);
+    assert!(!skipped.contains("AAAA"), "{skipped}");
 }
 
 /// One or more members of a pool that behave in another way than the first, which is right.

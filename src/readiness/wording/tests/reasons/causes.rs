@@ -254,6 +254,7 @@ pub(super) fn of_edge(edge: &AccessEdge, domains: &[SipDomain]) -> Vec<Finding> 
             remembered: None,
         },
         aliases: aliases.iter().map(ToString::to_string).collect(),
+        missed: None,
     };
     for facts in [
         none(&[]),
@@ -263,6 +264,7 @@ pub(super) fn of_edge(edge: &AccessEdge, domains: &[SipDomain]) -> Vec<Finding> 
         AddressFacts {
             outcome: Addresses::Circle,
             aliases: Vec::new(),
+            missed: None,
         },
     ] {
         let reach = Reach { private: true };
