@@ -259,7 +259,7 @@ impl Reader<'_> {
     ) -> Option<T> {
         let value = match self.values.get(field) {
             None => empty.ok_or("is empty".into()),
-            Some(text) if has_address(text) => Err(
+            Some(text) if has_address(field, text) => Err(
                 "holds an address. No contact information comes in: take it out of the file".into(),
             ),
             Some(text) if is_no_value(text) => Err(
@@ -354,13 +354,14 @@ fn listed(text: &str) -> Result<Vec<Result<SipDomain, NameError>>, Fault> {
     Ok(names)
 }
 
-/// Whether there is an address of a person in a value: a sign `@` with something in front of it. Alone
-/// in front of a domain it is no address.
-fn has_address(text: &str) -> bool {
+/// Whether there is an address of a person in a value: a sign `@`; among domains one with something in
+/// front of it, since alone in front of a domain it is none.
+fn has_address(field: Field, text: &str) -> bool {
     let mut signs = text.match_indices(['@', '\u{ff20}', '\u{fe6b}']);
     signs.any(|(at, _)| {
         let before = text[..at].chars().next_back();
-        before.is_some_and(|c| !c.is_whitespace() && !",;|'\"{[".contains(c))
+        field != Field::Domains
+            || before.is_some_and(|c| !c.is_whitespace() && !",;|'\"{[".contains(c))
     })
 }
 
@@ -623,7 +624,7 @@ mod tests {
             "a.example, ann\u{ff20}a.example",
             "<ann@a.example>",
         ] {
-            assert!(has_address(text), "{text}");
+            assert!(has_address(Field::Domains, text), "{text}");
         }
         for text in [
             "@a.example",
@@ -631,7 +632,9 @@ mod tests {
             "\"@a.example\"",
             "a.example",
         ] {
-            assert!(!has_address(text), "{text}");
+            assert!(!has_address(Field::Domains, text), "{text}");
+            let is_sign = text.contains('@');
+            assert_eq!(has_address(Field::Id, text), is_sign, "{text}");
         }
     }
 }
