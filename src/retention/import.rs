@@ -19,6 +19,7 @@
 //! keeps its key, which is not written a second time.
 
 mod csv;
+mod day;
 mod error;
 pub mod fields;
 mod group;
@@ -28,6 +29,7 @@ mod keys;
 mod reader;
 mod row;
 mod store;
+mod value;
 
 use std::{
     collections::{BTreeMap, HashSet},
