@@ -5,7 +5,7 @@ use crate::names::{parse, typed};
 
 /// The elements of web pages whose tags only separate names, in lower case.
 const TAGS: &[&str] = &[
-    "b", "br", "code", "div", "em", "i", "li", "ol", "p", "pre", "span", "strong", "table",
+    "a", "b", "br", "code", "div", "em", "i", "li", "ol", "p", "pre", "span", "strong", "table",
     "tbody", "td", "th", "thead", "tr", "u", "ul",
 ];
 
@@ -129,7 +129,8 @@ fn groups_digits(text: &str, at: usize) -> bool {
     (1..=3).contains(&before.len()) && counts(before) && digits == 3 && ends
 }
 
-/// The length of the tag with which a text begins, or 0. One that may have a name in it is none.
+/// The length of the tag with which a text begins, or 0. One that may have a name in it is none, unless it
+/// is that of a link, and the text of the link is the same name.
 fn length_of_tag(text: &str) -> usize {
     let Some(inner) = text.strip_prefix('<') else {
         return 0;
@@ -145,7 +146,21 @@ fn length_of_tag(text: &str) -> usize {
     let Some((end, _)) = inner.char_indices().take(REACH).find(|(_, c)| *c == '>') else {
         return 0;
     };
-    if inner[..end].contains(['.', '@', '<']) {
+    let (attributes, behind) = inner.split_at(end);
+    let of_link = || {
+        let shown = behind[1..].split('<').next().unwrap_or_default();
+        let shown = typed::trim(shown).to_lowercase();
+        let leads_there = || {
+            let to = attributes.to_lowercase();
+            let at = to.find(&shown)?;
+            let (before, behind) = (&to[..at], &to[at + shown.len()..]);
+            Some(before.ends_with(['/', '"', '\'', '=']) && !behind.starts_with(['.', '-']))
+        };
+        element.eq_ignore_ascii_case("a")
+            && parse::is_name(&shown)
+            && leads_there().unwrap_or(false)
+    };
+    if attributes.contains(['@', '<']) || attributes.contains('.') && !of_link() {
         0
     } else {
         end + 2

@@ -50,6 +50,7 @@ fn what_stands_around_names_is_taken_off() {
         "1\tcontoso.com\n2\tfabrikam.com",
         "contoso.com<br>fabrikam.com",
         "<ul><li>contoso.com</li>\n<li class=\"x\">fabrikam.com</li></ul>",
+        "<a href=\"http://contoso.com\">contoso.com</a><br><a href='https://Fabrikam.com/'>fabrikam.com</a>",
         "contoso.com/fabrikam.com",
         "contoso.com (main)\nfabrikam.com [the other]",
         "contoso.com -- main\nfabrikam.com // other",
@@ -110,6 +111,24 @@ fn a_word_that_may_be_half_a_name_is_kept() {
     assert_eq!(alone("contoso.com\tManaged"), [true, true]);
     assert_eq!(alone("contoso.com  Managed  x"), [true, true, true]);
     assert_eq!(alone("contoso.com, x"), [false, false]);
+}
+
+/// A link to another name than the one that it shows.
+#[test]
+fn a_link_that_leads_elsewhere_is_no_tag() {
+    for link in [
+        "<a href=\"http://fabrikam.com\">contoso.com</a>",
+        "<a href=\"http://www.contoso.com\">contoso.com</a>",
+        "<a href=\"http://contoso.com.fabrikam.com\">contoso.com</a>",
+        "<a href=\"mailto:ann@contoso.com\">contoso.com</a>",
+        "<a href=\"http://contoso.com\">here</a>",
+    ] {
+        assert_ne!(names(link), ["contoso.com"], "{link}");
+        assert!(
+            names(link).iter().any(|name| name.contains("href")),
+            "{link}"
+        );
+    }
 }
 
 #[test]
