@@ -237,7 +237,8 @@ impl<'a> List<'a> {
             let halves =
                 words.get(place + 1).is_some_and(Word::is_name) && word.after != Gap::Column;
             let number = piece.is_number() && !halves;
-            let beside = named && (number || (piece.is_word() && (table || filler)));
+            let word_beside = piece.is_word() && ((table && !halves) || filler);
+            let beside = named && (number || word_beside);
             let of_command = command
                 && piece.is_word()
                 && (all_of_it || is_option(word) || is_command(piece.text));

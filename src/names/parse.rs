@@ -30,6 +30,7 @@ pub(super) fn parse(role: Option<Role>, text: &str) -> Result<String, NameError>
     }
     let text = tidied(text);
     checked(role, &text).map_err(|fault| {
+        let text = typed::with_at_sign(&text);
         // A valid domain name that a later rule refused needs no diagnosis.
         let seen = if canonical(&text).is_ok() {
             None

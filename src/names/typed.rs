@@ -89,7 +89,9 @@ pub(crate) fn is_parameter(text: &str) -> bool {
 /// address or a telephone number. An IPv4 address is a server's.
 pub(crate) fn shown(text: &str) -> Option<String> {
     const MOST: usize = 60;
-    if text.contains(['@', '＠']) || (has_telephone(text) && text.parse::<Ipv4Addr>().is_err()) {
+    if with_at_sign(text).contains('@')
+        || (has_telephone(text) && text.parse::<Ipv4Addr>().is_err())
+    {
         return None;
     }
     let mut shown: String = text
@@ -114,6 +116,49 @@ fn has_telephone(text: &str) -> bool {
 /// Whether this character separates the names of a list.
 pub(crate) fn is_separator(c: char) -> bool {
     c.is_whitespace() || matches!(c, ',' | ';' | '、' | '，' | '；')
+}
+
+/// How people write the sign of an address where they do not want it to be one, in lower case.
+const AT_SIGNS: &[&str] = &[
+    "@", "\u{ff20}", "(at)", "[at]", "{at}", "(a)", "[a]", "(@)", "[@]",
+];
+
+/// The length of the sign of an address with which a text begins.
+pub(crate) fn at_sign_at_start(text: &str) -> Option<usize> {
+    let is_it = |sign: &&&str| {
+        let start = text.get(..sign.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(sign))
+    };
+    AT_SIGNS.iter().find(is_it).map(|sign| sign.len())
+}
+
+/// Whether a text ends in the sign of an address.
+pub(crate) fn ends_in_at_sign(text: &str) -> bool {
+    let is_it = |sign: &&str| {
+        let start = text.len().checked_sub(sign.len());
+        start.is_some_and(|start| {
+            text.get(start..)
+                .is_some_and(|it| it.eq_ignore_ascii_case(sign))
+        })
+    };
+    AT_SIGNS.iter().any(is_it)
+}
+
+/// The text with `@` for the sign of an address, however it is written, and no space around it.
+pub(crate) fn with_at_sign(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        if let Some(length) = at_sign_at_start(rest) {
+            plain.truncate(plain.trim_end().len());
+            plain.push('@');
+            rest = rest[length..].trim_start();
+        } else {
+            plain.push(c);
+            rest = &rest[c.len_utf8()..];
+        }
+    }
+    plain
 }
 
 /// Whether this is a quotation mark or an angle bracket.

@@ -45,18 +45,31 @@ pub fn of(
         }
         (Addresses::Found(addresses), alias) => {
             let mut findings = judge(edge, domains, addresses, reach, tls, now);
-            let is_fine =
-                |it: &&mut Finding| it.code == Code::Certificate && it.severity == Severity::Ok;
-            let fine = findings.iter_mut().find(is_fine);
-            if let (Some(fine), Some((records, trouble))) = (fine, facts.missed) {
+            if let Some((records, trouble)) = facts.missed {
                 let line = format!("its {records} records could not be looked up: {trouble}");
-                fine.found.push(Evidence::new(&line));
+                tell_missed(&mut findings, &line);
             }
             findings.extend(alias);
             findings
         }
         (Addresses::None { .. } | Addresses::Circle | Addresses::Unreachable(_), _) => {
             without_address(edge, facts)
+        }
+    }
+}
+
+/// Tells of records that could not be looked up, beside what was found at the others. An edge that cannot be
+/// reached at those may be well at these.
+fn tell_missed(findings: &mut [Finding], line: &str) {
+    let tells = |it: &&mut Finding| match it.code {
+        Code::Certificate => it.severity == Severity::Ok,
+        Code::EdgeUnreachable | Code::EdgeNoRoute => true,
+        _ => false,
+    };
+    if let Some(finding) = findings.iter_mut().find(tells) {
+        finding.found.push(Evidence::new(line));
+        if finding.code == Code::EdgeUnreachable {
+            finding.severity = Severity::Unknown;
         }
     }
 }
@@ -170,6 +183,10 @@ fn looked_at(
         let lines = sights.lines();
         let skipped = Finding::skipped(Code::Certificate, name, code);
         let mut finding = Finding::new(code, name, expected, lines);
+        if facts.left_out > 0 {
+            // One that was not looked at may be well.
+            finding.severity = Severity::Unknown;
+        }
         finding.found.extend(left_out(facts.left_out));
         return vec![finding, skipped];
     }
@@ -179,7 +196,11 @@ fn looked_at(
     }
     if let Some(fine) = findings.iter_mut().find(|it| it.code == Code::Certificate) {
         fine.found.extend(Evidence::lines(&sights.unseen));
-        fine.found.extend(left_out(facts.left_out));
+    }
+    let is_fine = |it: &Finding| it.code == Code::Certificate;
+    let told = findings.iter().position(is_fine).unwrap_or(0);
+    if let Some(told) = findings.get_mut(told) {
+        told.found.extend(left_out(facts.left_out));
     }
     if !sights.dead.is_empty() {
         let expected = "a certificate on port 5061 at every address";

@@ -86,7 +86,8 @@ fn is_separator(c: char) -> bool {
 /// Where the word ends with which a text begins.
 fn end_of_word(text: &str) -> usize {
     let ends = |&(at, c): &(usize, char)| {
-        (is_separator(c) && !groups_digits(text, at)) || length_of_tag(&text[at..]) > 0
+        let splits = is_separator(c) && !groups_digits(text, at) && !is_inside_address(text, at);
+        splits || length_of_tag(&text[at..]) > 0
     };
     let end = text
         .char_indices()
@@ -99,6 +100,19 @@ fn end_of_word(text: &str) -> usize {
         Some(slash) if slash > 0 && word.split('/').all(is_whole) => slash,
         _ => end,
     }
+}
+
+/// Whether the space at a place stands beside the sign of an address, as in `ann @contoso.com` and `ann (at)
+/// contoso.com`: then what is in front of it is a person and no name.
+fn is_inside_address(text: &str, at: usize) -> bool {
+    let (before, behind) = text.split_at(at);
+    let behind = behind.trim_start_matches([' ', '\u{a0}']);
+    let is_space = text[at..].starts_with([' ', '\u{a0}']);
+    let is_first = typed::at_sign_at_start(before).is_none();
+    // A bullet or a number of the line is no person.
+    let is_person = before.contains(char::is_alphabetic) && before.ends_with(char::is_alphanumeric);
+    let begins = typed::at_sign_at_start(behind).is_some() && is_person;
+    is_space && is_first && (begins || (typed::ends_in_at_sign(before)))
 }
 
 /// Where the separators and tags end with which a text begins.

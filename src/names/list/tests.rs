@@ -113,6 +113,45 @@ fn a_word_that_may_be_half_a_name_is_kept() {
     assert_eq!(alone("contoso.com, x"), [false, false]);
 }
 
+/// A person's address is one piece, however its sign is written, so that the person is no name.
+#[test]
+fn an_address_with_a_sign_apart_is_one_piece() {
+    for address in [
+        "ann.li @contoso.com",
+        "ann.li @ contoso.com",
+        "ann.li@ contoso.com",
+        "ann.li (at) contoso.com",
+        "ann.li [at] contoso.com",
+    ] {
+        assert_eq!(names(address), [address]);
+        assert_eq!(
+            names(&format!("fabrikam.com, {address}")),
+            ["fabrikam.com", address]
+        );
+    }
+    assert_eq!(names("@contoso.com @fabrikam.com").len(), 2);
+    for one in [
+        "(a) @contoso.com",
+        "- @contoso.com",
+        "1. @contoso.com",
+        "a) @contoso.com",
+    ] {
+        assert_eq!(names(one), ["@contoso.com"], "{one}");
+    }
+}
+
+/// In a table, too, a word with one space before a name may be half of it.
+#[test]
+fn a_table_leaves_no_half_of_a_name_out() {
+    for table in [
+        "Domain\ncon toso.com",
+        "Domain\tUsers\nmy firm.com\t12",
+        "Domains\nlucerne,de.com",
+    ] {
+        assert_eq!(names(table).len(), 2, "{table}");
+    }
+}
+
 /// A link to another name than the one that it shows.
 #[test]
 fn a_link_that_leads_elsewhere_is_no_tag() {

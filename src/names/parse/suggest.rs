@@ -24,16 +24,19 @@ pub(super) fn suggested(role: Option<Role>, text: &str, problem: NameProblem) ->
         None
     } else if problem == NameProblem::NotAServer {
         valid(&format!("sip.{text}"))
-    } else if is_several(text) && !is_record() {
+    } else if is_several(text) && !is_record() || may_be_half(text) {
         None
     } else if let Some(inside) = link_inside(text) {
         valid(&host_in(&inside)).filter(|host| !leads_elsewhere(&inside, host))
     } else {
         let first = || tokens(text).find_map(|token| valid(&host_in(token)));
-        // `sip. contoso.com` is one mistyped name.
-        valid(&host_in(&without_space_at_dots(text)))
-            .or_else(first)
-            .filter(|host| !leads_elsewhere(text, host))
+        // `sip. contoso.com` is one mistyped name, and `1. sip.contoso.com` may be two things.
+        let whole = valid(&host_in(&without_space_at_dots(text)));
+        let found = match (whole, first()) {
+            (Some(whole), Some(first)) if whole != first && role == Some(Role::AccessEdge) => None,
+            (whole, first) => whole.or(first),
+        };
+        found.filter(|host| !leads_elsewhere(text, host))
     };
     name.as_deref().map(for_people)
 }
@@ -46,6 +49,24 @@ pub(super) fn whole_names(text: &str) -> impl Iterator<Item = String> {
             .or_else(|_| checked(None, &retyped(&host)))
             .ok()
     })
+}
+
+/// Whether a part of a text may be a part of a name alone: the text is cut off (`contoso.co...`), has an
+/// apostrophe inside a word (`o'reilly.com`), or a hyphen at the edge of one of several words.
+fn may_be_half(text: &str) -> bool {
+    let is_apostrophe = |c| matches!(c, '\'' | '`' | '\u{2018}' | '\u{2019}' | '\u{ff07}');
+    let inside = text.char_indices().any(|(at, c)| {
+        let before = text[..at].chars().next_back();
+        let behind = text[at + c.len_utf8()..].chars().next();
+        let is_letter = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        is_apostrophe(c) && is_letter(before) && is_letter(behind)
+    });
+    let mut words = text.split_whitespace();
+    let several = text.split_whitespace().nth(1).is_some();
+    let hyphen = several
+        && words.any(|word| word.len() > 1 && (word.starts_with('-') || word.ends_with('-')));
+    // One dot at the end is taken off before.
+    text.ends_with("..") || text.contains("...") || text.contains('\u{2026}') || inside || hyphen
 }
 
 /// Whether a text has two names that differ.
@@ -90,11 +111,30 @@ fn link_inside(text: &str) -> Option<String> {
     }
     let plain = String::from_utf8(plain).ok()?;
     if let Some((_, inside)) = plain.rsplit_once("-3A__") {
-        return Some(inside.replace('_', "/"));
+        return Some(with_coded_by_hyphens(&inside.replace('_', "/")));
     }
     plain
         .rsplit_once("://")
         .map(|(_, inside)| inside.to_owned())
+}
+
+/// The text with each `-2D` as the character that it stands for.
+fn with_coded_by_hyphens(text: &str) -> String {
+    let mut parts = text.split('-');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let code = part
+            .get(..2)
+            .and_then(|code| u8::from_str_radix(code, 16).ok());
+        if let Some(code) = code.filter(u8::is_ascii_graphic) {
+            plain.push(code.into());
+            plain.push_str(&part[2..]);
+        } else {
+            plain.push('-');
+            plain.push_str(part);
+        }
+    }
+    plain
 }
 
 /// The text with hyphens for dashes, and without invisible characters.
@@ -111,9 +151,9 @@ fn tokens(text: &str) -> impl Iterator<Item = &str> {
         typed::is_separator(c) || typed::is_quote(c) || matches!(c, '(' | ')' | '[' | ']')
     })
     .flat_map(|part| {
-        // In a web address it belongs to the query.
-        let is_address = part.contains(['/', '?', '#']);
-        part.split(move |c| c == '=' && !is_address)
+        // In a web address they belong to it.
+        let is_address = part.contains(['/', '?', '#', '@']);
+        part.split(move |c| matches!(c, '=' | ':') && !is_address)
     })
     .filter(|token| !token.is_empty())
 }
@@ -137,7 +177,7 @@ fn host_in(token: &str) -> String {
         .map_or(token, |(_scheme, rest)| rest)
         .trim_start_matches('/');
     let authority = url.split(['/', '?', '#']).next().unwrap_or(url);
-    let authority = authority.trim_end_matches('@');
+    // What stands in front of the sign is a person, even where nothing stands behind it.
     let host = authority.rsplit('@').next().unwrap_or(authority);
     let host = host
         .trim_end_matches(|c: char| c.is_ascii_digit())

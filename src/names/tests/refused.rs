@@ -43,7 +43,7 @@ fn an_address_is_refused_for_the_domain_in_it() {
         ("user@contoso", P::Address, "", ""),
         ("user@192.0.2.1", P::Address, "", ""),
         ("@@contoso.com", P::AtSign, "", "contoso.com"),
-        ("contoso.com@", P::AtSign, "", "contoso.com"),
+        ("contoso.com@", P::AtSign, "", ""),
         ("@", P::Empty, "", ""),
     ]);
 }
@@ -502,4 +502,45 @@ fn messages_say_what_to_type() {
     for (role, typed, message) in rows {
         assert_eq!(parse(role, typed).expect_err(typed).message(role), message);
     }
+}
+
+/// Of what may be a part of a name, or of a person's address, nothing is suggested.
+#[test]
+fn no_part_of_a_name_and_no_person_is_suggested() {
+    for text in [
+        "ann.smith@",
+        "ann.smith@ contoso",
+        "contoso.co...",
+        "contoso.co\u{2026}",
+        "o'reilly.com",
+        "O\u{2019}Reilly.com",
+        "contoso -group.com",
+        "contoso.com:fabrikam.com",
+    ] {
+        for role in [Edge, Sip] {
+            let error = parse(role, text).unwrap_err();
+            assert_eq!(error.suggestion(), None, "{role:?} {text}");
+        }
+    }
+    for text in [
+        "1. sip.contoso.com",
+        "Ann. sip.contoso.com",
+        "sip.contoso.com. Smith",
+    ] {
+        let error = AccessEdge::parse(text).unwrap_err();
+        assert_eq!(error.suggestion(), None, "{text}");
+    }
+    for text in [
+        "ann.smith @contoso.com",
+        "ann.smith @ contoso.com",
+        "ann.smith (at) contoso.com",
+        "ann.smith [AT] contoso.com",
+    ] {
+        let error = SipDomain::parse(text).unwrap_err();
+        assert_eq!(error.problem(), P::Address, "{text}");
+        assert_eq!(error.suggestion(), Some("contoso.com"), "{text}");
+    }
+    let link = "https://urldefense.proofpoint.com/v2/url?u=https-3A__contoso-2Dgroup.com_&d=x";
+    let error = SipDomain::parse(link).unwrap_err();
+    assert_eq!(error.suggestion(), Some("contoso-group.com"));
 }

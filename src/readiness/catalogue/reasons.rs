@@ -242,7 +242,7 @@ pub static REASONS: &[Reason] = &[
     of(REACH, "the connection timed out", FIREWALL),
     of(REACH, "it cannot be connected to", FIREWALL),
     of(REACH, "closes it at once", BEHIND),
-    of(REACH, "says nothing", BEHIND),
+    of(REACH, "and says nothing", BEHIND),
     of(
         REACH,
         "it does not speak TLS",

@@ -331,6 +331,23 @@ fn from(time: DateTime<Utc>) -> String {
     format!("{FROM}{}", time.format(MINUTE))
 }
 
+/// Puts the line of the certificate that ends first, and of the one that begins last, in front of the others.
+pub(super) fn put_validity_first(lines: &mut [String]) {
+    let times = |lines: &[String], what: &str| {
+        let at = lines.iter().enumerate().filter_map(|(at, line)| {
+            let time = line.rsplit(": ").next()?.strip_prefix(what)?;
+            Some((time.to_owned(), at))
+        });
+        at.collect::<Vec<_>>()
+    };
+    if let Some((_, at)) = times(lines, FROM).into_iter().max() {
+        lines[..=at].rotate_right(1);
+    }
+    if let Some((_, at)) = times(lines, UNTIL).into_iter().min() {
+        lines[..=at].rotate_right(1);
+    }
+}
+
 /// From when and until when a certificate is valid that is fine, to the minute; where a pool has
 /// several, the shortest time that is in all of theirs. `None`: the finding is about something else.
 #[must_use]
@@ -351,6 +368,32 @@ pub fn validity(finding: &Finding) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
 mod tests {
     use super::*;
     use crate::names::Fqdn;
+
+    #[test]
+    fn of_a_pool_the_certificate_that_ends_first_is_told_first() {
+        let member = |n: usize, ends: &str| {
+            let line = |what: &str| format!("192.0.2.{n}: {what}");
+            [
+                line("valid from 2026-01-01 00:00 UTC"),
+                line(&format!("valid until {ends}")),
+                line("for a"),
+                line("for b"),
+            ]
+        };
+        let mut lines = [
+            member(1, "2028-01-01 00:00 UTC"),
+            member(2, "2028-01-01 00:00 UTC"),
+            member(3, "2026-02-01 00:00 UTC"),
+        ]
+        .concat();
+        let mut all = lines.clone();
+        put_validity_first(&mut lines);
+        assert_eq!(lines[0], "192.0.2.3: valid until 2026-02-01 00:00 UTC");
+        assert!(lines[1].ends_with("valid from 2026-01-01 00:00 UTC"));
+        lines.sort();
+        all.sort();
+        assert_eq!(lines, all);
+    }
 
     #[test]
     fn the_time_of_a_certificate_is_read_as_it_is_told_and_of_a_pool_the_shortest() {

@@ -44,7 +44,7 @@ fn of_all(groups: &[Group], finding: &Finding) -> Finding {
     {
         return finding.clone();
     }
-    let mut lines = Vec::new();
+    let mut lines: Vec<String> = Vec::new();
     let mut gravest = finding.clone();
     for group in groups {
         let Some(own) = of(group) else { continue };
@@ -55,6 +55,8 @@ fn of_all(groups: &[Group], finding: &Finding) -> Finding {
             gravest = own;
         }
     }
+    // Of many lines the last are cut off: the day on which the first certificate ends is not.
+    super::certificate::put_validity_first(&mut lines);
     Finding {
         found: Evidence::lines(lines),
         ..gravest

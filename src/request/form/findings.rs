@@ -133,7 +133,11 @@ impl Findings {
         if untold > 0 {
             self.wrong(
                 field,
-                format!("{untold} more names in this box are not SIP domains"),
+                if untold == 1 {
+                    "1 more name in this box is not a SIP domain".to_owned()
+                } else {
+                    format!("{untold} more names in this box are not SIP domains")
+                },
             );
         }
         (sound && !domains.is_empty()).then_some((domains, lines))
