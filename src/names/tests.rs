@@ -3,6 +3,7 @@
 mod parsed;
 mod random;
 mod refused;
+mod suggested;
 
 use super::{
     AccessEdge, Fqdn, NameError, NameProblem as P, NotNormal,

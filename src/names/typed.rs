@@ -120,7 +120,7 @@ pub(crate) fn is_separator(c: char) -> bool {
 
 /// How people write the sign of an address where they do not want it to be one, in lower case.
 const AT_SIGNS: &[&str] = &[
-    "@", "\u{ff20}", "(at)", "[at]", "{at}", "(a)", "[a]", "(@)", "[@]",
+    "@", "\u{ff20}", "\u{fe6b}", "(at)", "[at]", "{at}", "(a)", "[a]", "(@)", "[@]",
 ];
 
 /// The length of the sign of an address with which a text begins.

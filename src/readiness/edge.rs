@@ -194,12 +194,11 @@ fn looked_at(
         let connected = reach::connected(facts, shown_as);
         first.found.extend(Evidence::lines(connected));
     }
-    if let Some(fine) = findings.iter_mut().find(|it| it.code == Code::Certificate) {
-        fine.found.extend(Evidence::lines(&sights.unseen));
-    }
-    let is_fine = |it: &Finding| it.code == Code::Certificate;
-    let told = findings.iter().position(is_fine).unwrap_or(0);
-    if let Some(told) = findings.get_mut(told) {
+    let fine = findings.iter().position(|it| it.code == Code::Certificate);
+    if let Some(told) = findings.get_mut(fine.unwrap_or(0)) {
+        if fine.is_some() {
+            told.found.extend(Evidence::lines(&sights.unseen));
+        }
         told.found.extend(left_out(facts.left_out));
     }
     if !sights.dead.is_empty() {

@@ -324,8 +324,8 @@ fn context() -> Result<SslContextBuilder, ErrorStack> {
     Ok(context)
 }
 
-/// The addresses to try, the first of them first: allowed ones, each once, both kinds of IP in turn. Their order does not
-/// depend on DNS, so that a probe that is made again finds the same.
+/// The addresses to try, the first of them first: allowed ones, each once, both kinds of IP in turn. Their
+/// order does not depend on DNS, so that a probe that is made again finds the same.
 fn chosen(addresses: &[IpAddr], reach: Reach) -> Vec<IpAddr> {
     let mut allowed: Vec<_> = addresses
         .iter()

@@ -105,14 +105,17 @@ fn end_of_word(text: &str) -> usize {
 /// Whether the space at a place stands beside the sign of an address, as in `ann @contoso.com` and `ann (at)
 /// contoso.com`: then what is in front of it is a person and no name.
 fn is_inside_address(text: &str, at: usize) -> bool {
+    const SPACES: [char; 2] = [' ', '\u{a0}'];
     let (before, behind) = text.split_at(at);
-    let behind = behind.trim_start_matches([' ', '\u{a0}']);
-    let is_space = text[at..].starts_with([' ', '\u{a0}']);
+    let (before, next) = (
+        before.trim_end_matches(SPACES),
+        behind.trim_start_matches(SPACES),
+    );
     let is_first = typed::at_sign_at_start(before).is_none();
     // A bullet or a number of the line is no person.
     let is_person = before.contains(char::is_alphabetic) && before.ends_with(char::is_alphanumeric);
-    let begins = typed::at_sign_at_start(behind).is_some() && is_person;
-    is_space && is_first && (begins || (typed::ends_in_at_sign(before)))
+    let begins = typed::at_sign_at_start(next).is_some() && is_person;
+    behind.starts_with(SPACES) && is_first && (begins || typed::ends_in_at_sign(before))
 }
 
 /// Where the separators and tags end with which a text begins.

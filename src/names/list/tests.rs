@@ -119,6 +119,7 @@ fn an_address_with_a_sign_apart_is_one_piece() {
     for address in [
         "ann.li @contoso.com",
         "ann.li @ contoso.com",
+        "ann.li  @  contoso.com",
         "ann.li@ contoso.com",
         "ann.li (at) contoso.com",
         "ann.li [at] contoso.com",

@@ -333,12 +333,10 @@ fn from(time: DateTime<Utc>) -> String {
 
 /// Puts the line of the certificate that ends first, and of the one that begins last, in front of the others.
 pub(super) fn put_validity_first(lines: &mut [String]) {
-    let times = |lines: &[String], what: &str| {
-        let at = lines.iter().enumerate().filter_map(|(at, line)| {
-            let time = line.rsplit(": ").next()?.strip_prefix(what)?;
-            Some((time.to_owned(), at))
-        });
-        at.collect::<Vec<_>>()
+    let times = |lines: &[String], what| {
+        let each = lines.iter().enumerate();
+        let times = each.filter_map(|(at, line)| Some((time_in(line, what)?, at)));
+        times.collect::<Vec<_>>()
     };
     if let Some((_, at)) = times(lines, FROM).into_iter().max() {
         lines[..=at].rotate_right(1);
@@ -348,17 +346,20 @@ pub(super) fn put_validity_first(lines: &mut [String]) {
     }
 }
 
+/// The time in a line that says until when, or from when, a certificate is valid. The address of a pool's
+/// member may stand in front.
+fn time_in(line: &str, what: &str) -> Option<DateTime<Utc>> {
+    let time = line.rsplit(": ").next()?.strip_prefix(what)?;
+    Some(NaiveDateTime::parse_from_str(time, MINUTE).ok()?.and_utc())
+}
+
 /// From when and until when a certificate is valid that is fine, to the minute; where a pool has
 /// several, the shortest time that is in all of theirs. `None`: the finding is about something else.
 #[must_use]
 pub fn validity(finding: &Finding) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
     let times = |what: &'static str| {
-        finding.found.iter().filter_map(move |line| {
-            // Before it stands the address of a pool's member.
-            let line = line.as_str().rsplit(": ").next()?;
-            let time = NaiveDateTime::parse_from_str(line.strip_prefix(what)?, MINUTE);
-            Some(time.ok()?.and_utc())
-        })
+        let lines = finding.found.iter();
+        lines.filter_map(move |line| time_in(line.as_str(), what))
     };
     let is_fine = finding.code == Code::Certificate;
     is_fine.then_some((times(FROM).max()?, times(UNTIL).min()?))

@@ -18,8 +18,8 @@ use tokio::{
 };
 use tokio_openssl::SslStream;
 
-use super::super::net::is_global;
 use super::{
+    super::net::is_global,
     Failure, PORT, Proof, Shown, Suite, Version,
     bounded::Bounded,
     sip::{Identity, Sip},

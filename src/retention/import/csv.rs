@@ -229,15 +229,13 @@ fn headers(records: &mut Records<impl Read>, text: &[u8]) -> Result<Vec<Meaning>
         if line.is_none() && first.is_some() {
             break;
         }
-        match (columns(line.unwrap_or(1), &records.record), &mut first) {
+        match (columns(line.unwrap_or(1), &records.record), &first) {
             (Ok(columns), None) => return Ok(columns),
             (Ok(_), Some(problem)) => {
-                problem.field = None;
-                problem.fault =
-                    "stands above the line of headers. Delete what is above that".into();
-                break;
+                let fault = "stands above the line of headers. Delete what is above that";
+                return Err(Fault::broken(problem.line, fault));
             }
-            (Err(problem), none @ None) => *none = Some(problem),
+            (Err(problem), None) => first = Some(problem),
             (Err(_), Some(_)) => {}
         }
         if is_ruled_in_columns(&records.record) {
@@ -246,10 +244,8 @@ fn headers(records: &mut Records<impl Read>, text: &[u8]) -> Result<Vec<Meaning>
     }
     Err(match (first, other) {
         (None, _) => Fault::broken(1, "is empty"),
-        (Some(problem), Some(what)) if !problem.fault.starts_with("stands above") => {
-            Fault::broken(problem.line, what)
-        }
-        (Some(problem), _) => Fault::Broken(problem),
+        (Some(problem), Some(what)) => Fault::broken(problem.line, what),
+        (Some(problem), None) => Fault::Broken(problem),
     })
 }
 
@@ -259,6 +255,7 @@ const FIXED_WIDTH: &str = "has columns of a fixed width, as Format-Table and sql
 fn other_than_csv(first: &[u8]) -> Option<&'static str> {
     let first = String::from_utf8_lossy(first).trim().to_ascii_lowercase();
     let starts_with = |words: &[&str]| words.iter().any(|word| first.starts_with(word));
+    let is_alone = !first.contains([',', ';', '\t', '|']);
     // A property and its value: `Domain : contoso.com`.
     let is_property = first.split_once(" : ").is_some_and(|(name, _)| {
         let name = name.trim();
@@ -269,14 +266,13 @@ fn other_than_csv(first: &[u8]) -> Option<&'static str> {
             "is XML that PowerShell writes for itself (Export-Clixml). Use Export-Csv in its place",
         )
     } else if starts_with(&[
-        "insert ", "create ", "copy ", "drop ", "set ", "use ", "begin", "select ", "-- ", "--\n",
-        "/*",
+        "insert ", "create ", "copy ", "drop ", "set ", "use ", "begin", "select ", "-- ", "/*",
     ]) || first == "--"
     {
         Some("is a script of a database (SQL). Export the result of a query as CSV")
     } else if is_property {
         Some("is a list of properties, as Format-List writes it. Use Export-Csv in its place")
-    } else if first == "---" || first.ends_with(':') || first.starts_with("- ") {
+    } else if first == "---" || is_alone && (first.ends_with(':') || first.starts_with("- ")) {
         Some("looks like YAML. Export the requests as CSV or JSON")
     } else {
         None

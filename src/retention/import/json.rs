@@ -134,7 +134,8 @@ impl Object {
     fn is_edge(&self) -> bool {
         let has = |field| self.values.has(field);
         let is_request = has(Field::Programme) || has(Field::Number);
-        has(Field::Edge) && has(Field::Domains) && !is_request && !self.is_envelope
+        let is_plain = !self.is_envelope && self.edges.is_empty();
+        has(Field::Edge) && has(Field::Domains) && !is_request && is_plain
     }
 
     /// Keeps a member that is a request itself until it is known what this is. That several are held is
@@ -195,7 +196,7 @@ impl Object {
             None if !self.edges.is_empty() => {
                 for edge in self.edges {
                     match edge.fault {
-                        None => intake.row(edge.line, &edge.values.within(&self.values)),
+                        None => intake.row(edge.line, &self.values.at_edge_of(&edge.values)),
                         Some((field, fault)) => {
                             intake.problems.add(Problem::new(edge.line, field, fault));
                         }

@@ -10,13 +10,13 @@ use super::{
     day::date,
     fields::Field,
     value::{
-        DEPLOYMENTS, OVER, PROGRAMMES, STATES, has_address, is_no_value, is_rounded, is_type_name,
-        listed, one_of, whole,
+        DEPLOYMENTS, OVER, PROGRAMMES, STATES, is_no_value, is_rounded, is_type_name, listed,
+        one_of, whole,
     },
 };
 use crate::{
     agreement::{AgreementNumber, Programme},
-    names::{AccessEdge, SipDomain},
+    names::{AccessEdge, NameProblem, SipDomain},
     request::Deployment,
 };
 
@@ -24,6 +24,8 @@ use crate::{
 const TOLD: usize = 100;
 /// The longest number of a request in an old portal, in bytes.
 const LONGEST_ID: usize = 200;
+
+const ADDRESS: &str = "holds an address. No contact information comes in: take it out of the file";
 
 /// Something wrong in the file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -131,14 +133,14 @@ impl Values {
         self.get(field).is_some()
     }
 
-    /// These, and what `around` has of the fields that are empty here.
-    pub(super) fn within(mut self, around: &Self) -> Self {
-        for (own, outer) in self.0.iter_mut().zip(&around.0) {
-            if own.is_none() {
-                own.clone_from(outer);
-            }
+    /// The request's values with the Access Edge and the domains of one of its edges. What else an edge has,
+    /// such as a state, is its own.
+    pub(super) fn at_edge_of(&self, edge: &Self) -> Self {
+        let mut values = self.0.clone();
+        for field in [Field::Edge, Field::Domains] {
+            values[field as usize].clone_from(&edge.0[field as usize]);
         }
-        self
+        Self(values)
     }
 
     /// Takes the value of a field; says whether it was the first.
@@ -225,7 +227,13 @@ impl Values {
             Ok(())
         });
         for error in names.iter().filter_map(|name| name.as_ref().err()) {
-            reader.wrong(Field::Domains, error.problem().to_string().into());
+            reader.wrong(
+                Field::Domains,
+                match error.problem() {
+                    NameProblem::Address => ADDRESS.into(),
+                    problem => problem.to_string().into(),
+                },
+            );
         }
         let names: Option<Vec<_>> = names.into_iter().map(Result::ok).collect();
         let deployment = reader.value(Field::Deployment, Some(Deployment::OnPremises), |text| {
@@ -267,9 +275,10 @@ impl Reader<'_> {
     ) -> Option<T> {
         let value = match self.values.get(field) {
             None => empty.ok_or("is empty".into()),
-            Some(text) if has_address(field, text) => Err(
-                "holds an address. No contact information comes in: take it out of the file".into(),
-            ),
+            // Among domains the sign may stand alone in front of one: each is looked at by itself.
+            Some(text) if field != Field::Domains && text.contains(['@', '＠', '﹫']) => {
+                Err(ADDRESS.into())
+            }
             Some(text) if is_no_value(text) => Err(
                 "holds what a spreadsheet shows in place of a value, like #N/A or ####. Export it again with the value".into(),
             ),

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{
-    fields::{Field, without_brackets, words},
+    fields::{without_brackets, words},
     row::Fault,
 };
 use crate::{
@@ -90,17 +90,6 @@ pub(super) fn listed(text: &str) -> Result<Vec<Result<SipDomain, NameError>>, Fa
         return Err("is empty".into());
     }
     Ok(names)
-}
-
-/// Whether there is an address of a person in a value: a sign `@`; among domains one with something in
-/// front of it, since alone in front of a domain it is none.
-pub(super) fn has_address(field: Field, text: &str) -> bool {
-    let mut signs = text.match_indices(['@', '\u{ff20}', '\u{fe6b}']);
-    signs.any(|(at, _)| {
-        let before = text[..at].chars().next_back();
-        field != Field::Domains
-            || before.is_some_and(|c| !c.is_whitespace() && !",;|'\"{[".contains(c))
-    })
 }
 
 /// Whether this is what PowerShell writes of what has no text: `System.String[]`, `@{Domain=contoso.com}`,
@@ -207,27 +196,6 @@ mod tests {
         for list in ["a.example # not b.example", "a.example (was b.example)"] {
             let is_read = listed(list).is_ok_and(|names| names.iter().all(Result::is_ok));
             assert!(!is_read, "{list}");
-        }
-    }
-
-    #[test]
-    fn an_address_has_something_in_front_of_its_sign() {
-        for text in [
-            "ann@a.example",
-            "a.example, ann\u{ff20}a.example",
-            "<ann@a.example>",
-        ] {
-            assert!(has_address(Field::Domains, text), "{text}");
-        }
-        for text in [
-            "@a.example",
-            "a.example, @b.example",
-            "\"@a.example\"",
-            "a.example",
-        ] {
-            assert!(!has_address(Field::Domains, text), "{text}");
-            let is_sign = text.contains('@');
-            assert_eq!(has_address(Field::Id, text), is_sign, "{text}");
         }
     }
 }

@@ -313,6 +313,44 @@ async fn every_form_of_json_is_read() {
     }
 }
 
+/// An edge's own state, as of a server that is up, is not its request's.
+#[tokio::test]
+async fn an_edge_of_a_request_in_json_has_no_say_in_what_the_request_is() {
+    let place = Place::new().await;
+    let request = |number: u32, state: &str, name: &str| {
+        format!(
+            "{{\"programme\": \"VL\", \"number\": {number}, \"status\": \"{state}\", \"edges\": [
+             {{\"id\": {number}, \"status\": \"active\", \"created\": \"2014-03-31\", \"fqdn\": \"sip.{name}\", \"domains\": [\"{name}\"]}},
+             {{\"id\": 9, \"status\": \"failed\", \"fqdn\": \"edge.{name}\", \"domains\": [\"it.{name}\"]}}]}}"
+        )
+    };
+    let file = format!(
+        "[{}, {}, {}]",
+        request(1_234_567, "Rejected", "contoso.com"),
+        request(7_654_321, "Activated", "fabrikam.com"),
+        request(2_345_678, "Pending", "tailspin.com"),
+    );
+    let report = succeeded(
+        &place
+            .import(&place.bytes("old.json", file.as_bytes()), &[])
+            .await,
+    );
+    assert_says(&report, "1 service brought over with its routes in force.");
+    assert_says(&report, "1 request brought over that is pending");
+    let both = [
+        ("fabrikam.com".to_owned(), "sip.fabrikam.com".to_owned()),
+        ("it.fabrikam.com".to_owned(), "edge.fabrikam.com".to_owned()),
+    ];
+    assert_eq!(routes(&place.portal).await, both);
+    // Edges inside an edge are no list that is known.
+    let nested = file.replace(
+        "\"id\": 9",
+        "\"edges\": [{\"fqdn\": \"a.b.example\", \"domains\": [\"b.example\"]}]",
+    );
+    let fault = place.wrong("wrong.json", &nested).await;
+    assert_says(&fault, "column access edge: is neither a text nor a number");
+}
+
 #[tokio::test]
 async fn what_is_wrong_in_json_is_told() {
     let place = Place::new().await;
